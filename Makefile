@@ -1,0 +1,49 @@
+# Everything runs in a virtual environment of the project's own, made on first use.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help demo test test-slow lint format update-generated bench clean
+
+help:
+	@echo "make demo              derive, prove and train on real data"
+	@echo "make test              run the tests"
+	@echo "make test-slow         run the tests that take minutes"
+	@echo "make lint              check style and types"
+	@echo "make format            lay out the sources"
+	@echo "make update-generated  write the modules of generated/ anew"
+	@echo "make bench             measure how derivation and generation grow with depth"
+
+$(READY): pyproject.toml
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'symbackprop needs Python 3.11 or newer')"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/symbackprop demo
+
+test: $(READY)
+	$(BIN)/python -B -m pytest -q -m "not slow"
+
+test-slow: $(READY)
+	$(BIN)/python -B -m pytest -q -m slow
+
+lint: $(READY)
+	$(BIN)/ruff check --no-cache .
+	$(BIN)/ruff format --no-cache --check .
+	$(BIN)/mypy --cache-dir=$(VENV)/mypy
+
+format: $(READY)
+	$(BIN)/ruff check --no-cache --fix .
+	$(BIN)/ruff format --no-cache .
+
+update-generated: $(READY)
+	$(BIN)/python -B -m pytest -q tests/test_generated.py --update-generated
+
+bench: $(READY)
+	$(BIN)/python -B -m benchmarks.depth
+
+clean:
+	rm -rf $(VENV) build dist

@@ -1,0 +1,92 @@
+"""From one sample to a batch: E is the mean over the samples, and so is every derivative of it.
+
+A quantity that varies with the sample gets the sample as its first index.  Differentiation is linear,
+so what was derived for one sample needs no second derivation: the derivative of the mean is the mean of
+the derivatives, and a term that does not vary with the sample stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import cached_property
+
+from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Symbol, expand_mul
+
+from symbackprop.calculus.indices import close_sum
+from symbackprop.derivation import Derivation, Step
+from symbackprop.equations import index, name_of, size
+
+SAMPLE = index("n")
+"""The index of a sample."""
+SAMPLES = size("N")
+"""The number of samples of a batch."""
+
+
+class Batch:
+    """Gives each quantity that varies with the sample its first axis."""
+
+    def __init__(self, derivation: Derivation) -> None:
+        self.derivation = derivation
+
+    @cached_property
+    def varying(self) -> frozenset[str]:
+        """The names of the quantities and adjoints that are different for every sample."""
+        system = self.derivation.system
+        found = set(system.inputs)
+        for equation in system.equations:
+            if any(name_of(c) in found for c in system.reads(equation.rhs)):
+                found.add(equation.name)
+        adjoints = {name for name, quantity in self.derivation.adjoints.items() if quantity in found}
+        return frozenset(found | adjoints)
+
+    def varies(self, expression: Expr) -> bool:
+        """Whether ``expression`` reads anything that varies with the sample."""
+        names = {str(b.name) for b in expression.atoms(IndexedBase)}
+        names |= {s.name for s in expression.atoms(Symbol)}
+        return bool(names & self.varying)
+
+    def lift(self, expression: Expr) -> Expr:
+        """Return ``expression`` for the sample `SAMPLE`."""
+        mapping: dict[Expr, Expr] = {}
+        for read in expression.atoms(Indexed):
+            if name_of(read) in self.varying:
+                mapping[read] = _lifted(read)
+        for symbol in expression.atoms(Symbol):
+            if symbol.name in self.varying and not expression.has(IndexedBase(symbol)):
+                mapping[symbol] = IndexedBase(symbol, shape=(SAMPLES,))[SAMPLE]
+        return expression.xreplace(mapping)
+
+    def mean(self, expression: Expr) -> Expr:
+        """Return the mean of ``expression`` over the batch, term by term."""
+        terms = Add.make_args(expand_mul(expression, deep=False))
+        varying = Add(*[t for t in terms if self.varies(t)])
+        constant = Add(*[t for t in terms if not self.varies(t)])
+        factor, rest = varying.as_coeff_Mul()
+        total = close_sum(self.lift(rest), [(SAMPLE, SAMPLES)]) if rest.free_symbols else rest
+        return factor * total / SAMPLES + constant
+
+
+def _lifted(read: Indexed) -> Indexed:
+    base = IndexedBase(read.base.label, shape=(SAMPLES, *read.base.shape))
+    return base[(SAMPLE, *read.indices)]
+
+
+def with_batch(derivation: Derivation) -> Derivation:
+    """Return ``derivation`` with the error and the derivatives of the mean over a batch."""
+    return replace(derivation, batch=tuple(_batch_steps(derivation)))
+
+
+def _batch_steps(derivation: Derivation) -> Iterable[Step]:
+    batch = Batch(derivation)
+    system = derivation.system
+    number = max(derivation.by_number, default=len(system.equations))
+    loss = system.definitions[system.loss]
+    form = next((s.rhs for s in derivation.stable if s.target == system.loss), loss.rhs)
+    number += 1
+    yield Step(number, system.loss, "batch mean", loss.lhs, batch.mean(form))
+    for parameter in system.parameters:
+        result = derivation.by_number[derivation.results[parameter]]
+        number += 1
+        assert isinstance(result.lhs, Derivative)
+        yield Step(number, parameter, "batch mean", result.lhs, batch.mean(result.rhs))

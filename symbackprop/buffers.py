@@ -1,0 +1,160 @@
+"""From array operations to statements on preallocated buffers: each writes where it is told to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sympy import Expr
+
+from symbackprop.batch import SAMPLES
+from symbackprop.code import assignment, write
+from symbackprop.lowering import Operation
+
+_IN_PLACE = {"add": "+=", "subtract": "-=", "multiply": "*=", "divide": "/="}
+_COMMUTES = ("add", "multiply")
+_MASKS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and", "logical_or")
+
+
+@dataclass
+class Workspace:
+    """The buffers of a program: name -> shape, masks apart; temporaries are used again."""
+
+    arrays: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
+    masks: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
+    idle: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def temporary(self, shape: tuple[Expr, ...], mask: bool) -> str:
+        """Return an idle temporary of that shape, or a new one."""
+        table = self.masks if mask else self.arrays
+        for name in self.idle:
+            if table.get(name) == shape:
+                self.idle.remove(name)
+                return name
+        self.count += 1
+        name = f"{'mask' if mask else 'work'}{self.count}"
+        table[name] = shape
+        return name
+
+
+class BufferWriter:
+    """Writes the statements of one program; ``names`` are the operations that have a buffer."""
+
+    def __init__(self, names: Mapping[Operation, str], workspace: Workspace) -> None:
+        self.names = names
+        self.workspace = workspace
+        self.lines: list[str] = []
+        self.busy: list[str] = []
+
+    def assign(self, name: str, operation: Operation) -> list[str]:
+        """Return the lines after which the buffer ``name`` holds ``operation``."""
+        self.lines = []
+        self._store(operation, name)
+        self._release()
+        return self.lines
+
+    def scalar(self, name: str, operation: Operation) -> list[str]:
+        """Return the lines after which the local variable ``name`` holds a number."""
+        self.lines = []
+        value = self._scalar(operation, top=True)
+        self.lines += assignment(name, value, dict(self.names))
+        self._release()
+        return self.lines
+
+    def _release(self) -> None:
+        self.workspace.idle += self.busy
+        self.busy = []
+
+    def _scalar(self, operation: Operation, top: bool = False) -> Operation:
+        """Return ``operation`` with what needs arrays of its own computed into temporaries."""
+        if operation.kind == "sum" and operation.inputs[0].shape:
+            return self._total(operation)
+        if not operation.inputs or (operation in self.names and not top):
+            return operation
+        inputs = tuple(self._scalar(i) for i in operation.inputs)
+        return Operation(operation.kind, inputs, operation.value, operation.axes, operation.shape)
+
+    def _total(self, operation: Operation) -> Operation:
+        """Return the sum over all components; a sum of products of two arrays is one vdot."""
+        (whole,) = operation.inputs
+        if whole.kind == "square" and whole.inputs[0].is_leaf:
+            return Operation("vdot", whole.inputs * 2)
+        name = Operation("array", (), self._operand(whole), whole.axes, whole.shape)
+        return Operation("sum", (name,), operation.value)
+
+    # ------------------------------------------------------------ arrays
+
+    def _operand(self, operation: Operation, spare: str | None = None) -> str:
+        """Return the text that reads ``operation``, computed into ``spare`` or a temporary if needed."""
+        if operation in self.names:
+            return self.names[operation]
+        if operation.is_leaf or (operation.kind == "layout" and operation.inputs[0] in self.names):
+            return write(operation, self.names).code
+        if not operation.shape:
+            return write(self._scalar(operation), self.names).code
+        if spare is None or operation.kind in _MASKS:
+            spare = self.workspace.temporary(operation.shape, operation.kind in _MASKS)
+            self.busy.append(spare)
+        self._store(operation, spare)
+        return spare
+
+    def _store(self, operation: Operation, out: str) -> None:
+        kind = operation.kind
+        if operation.is_leaf or (operation in self.names and self.names[operation] != out):
+            self.lines.append(f"np.copyto({out}, {self._operand(operation)})")
+        elif kind == "layout":
+            inner = self._operand(operation.inputs[0])
+            view = Operation(kind, (Operation("array", (), inner),), operation.value)
+            self.lines.append(f"np.copyto({out}, {write(view, {}).code})")
+        elif kind == "matmul":
+            first, second = (self._operand(i) for i in operation.inputs)
+            self.lines.append(f"np.dot({first}, {second}, out={out})")
+        elif kind == "einsum":
+            operands = ", ".join(self._operand(i) for i in operation.inputs)
+            self.lines.append(f'np.einsum("{operation.value}", {operands}, out={out}, optimize=True)')
+        elif kind in ("sum", "max"):
+            self._reduce(operation, out)
+        elif kind == "where":
+            condition, value, other = operation.inputs
+            self._store(other, out)
+            self.lines.append(f"np.copyto({out}, {self._operand(value)}, where={self._operand(condition)})")
+        else:
+            self._elementwise(operation, out)
+
+    def _reduce(self, operation: Operation, out: str) -> None:
+        assert isinstance(operation.value, tuple)
+        axis, kept = operation.value
+        (inner,) = operation.inputs
+        over_samples = axis == 0 and not kept and len(inner.shape) == 2 and inner.shape[0] == SAMPLES
+        text = self._operand(inner, out if inner.shape == operation.shape else None)
+        if operation.kind == "sum" and over_samples:
+            self.lines.append(f"np.dot(ones, {text}, out={out})")
+            return
+        keep = ", keepdims=True" if kept else ""
+        self.lines.append(f"np.{operation.kind}({text}, axis={axis}{keep}, out={out})")
+
+    def _elementwise(self, operation: Operation, out: str) -> None:
+        """Write one elementwise operation; the first computed input of its shape uses its buffer."""
+        texts: list[str] = [""] * len(operation.inputs)
+        spare: str | None = out
+        for position in self._by_work(operation.inputs):
+            value = operation.inputs[position]
+            fits = value.shape == operation.shape and operation.kind not in _MASKS
+            texts[position] = self._operand(value, spare if fits else None)
+            if texts[position] == out:
+                spare = None
+        self.lines.append(self._one_line(operation.kind, texts, out))
+
+    def _by_work(self, inputs: Sequence[Operation]) -> list[int]:
+        """Return the positions of the inputs, matrix products first: they need a buffer to write to."""
+        return sorted(range(len(inputs)), key=lambda p: inputs[p].kind != "matmul")
+
+    def _one_line(self, kind: str, texts: Sequence[str], out: str) -> str:
+        if kind in _IN_PLACE and texts[0] == out:
+            return f"{out} {_IN_PLACE[kind]} {texts[1]}"
+        if kind in _COMMUTES and texts[1] == out:
+            return f"{out} {_IN_PLACE[kind]} {texts[0]}"
+        if kind == "divide" and texts[0] == "1":
+            return f"np.reciprocal({texts[1]}, out={out})"
+        return f"np.{kind}({', '.join(texts)}, out={out})"

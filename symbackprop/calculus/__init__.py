@@ -1,0 +1,1 @@
+"""Index calculus on SymPy: binders, paths and contraction, closed forms, stable forms."""

@@ -1,0 +1,175 @@
+"""Choice of form: a cost order, and the shortest of a few equal forms.
+
+Sums and guards are opaque here: algebra never looks inside, so it can't capture an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sympy import (
+    Add,
+    Dummy,
+    Expr,
+    Indexed,
+    Mul,
+    Piecewise,
+    PolynomialError,
+    Pow,
+    Sum,
+    cancel,
+    count_ops,
+    default_sort_key,
+    expand,
+    factor,
+    factor_terms,
+    together,
+)
+
+from symbackprop.calculus.indices import close_sum, make_sum, open_sum, rename
+from symbackprop.calculus.paths import holds, reads
+from symbackprop.equations import Equation, Fact, Quantity, indices_of
+
+Cost = tuple[int, int, bool, int, int]
+
+
+def cost(expression: Expr) -> Cost:
+    """Return the cost order: fewer operations, no nested negative powers, a product before a sum."""
+    nested = sum(
+        any(f.is_Pow and f.exp.could_extract_minus_sign() for t in a.args for f in Mul.make_args(t))
+        for a in expression.atoms(Add)
+    )
+    squares = sum(bool(p.exp.is_Integer and p.exp > 1) for p in expression.atoms(Pow))
+    operations = int(count_ops(expression))
+    return operations, nested, not expression.is_Mul, squares, len(str(expression))
+
+
+def tidy(expression: Expr) -> Expr:
+    """Return the shortest of a few equal forms, with signs as in a textbook: (x - t)/(x (1 - x))."""
+    if expression.is_Atom or isinstance(expression, (Indexed, Sum)):
+        return expression
+    flat, names = _opaque(expression)
+    candidates = [flat]
+    for form in _FORMS:
+        try:
+            candidates.append(textbook_signs(form(flat)))
+        except PolynomialError:  # an expression that is not rational in its parts keeps its form
+            continue
+    for name in reversed(names):
+        candidates = [c.xreplace(name) for c in candidates]
+    return min(candidates, key=cost)
+
+
+def _factor_expanded(expression: Expr) -> Expr:
+    return factor_terms(expand(expression))
+
+
+_FORMS: tuple[Callable[[Expr], Expr], ...] = (factor, cancel, together, expand, _factor_expanded)
+
+
+def _opaque(expression: Expr) -> tuple[Expr, list[dict[Expr, Expr]]]:
+    """Return ``expression`` with outermost sums, then guards, as symbols, and the ways back."""
+    ways_back = []
+    for kind in (Sum, Piecewise):
+        nodes = sorted(_outermost(expression, kind), key=default_sort_key)
+        symbols = {node: Dummy(f"opaque{n}", real=True) for n, node in enumerate(nodes)}
+        expression = expression.xreplace(symbols)
+        ways_back.append({symbol: node for node, symbol in symbols.items()})
+    return expression, ways_back
+
+
+def _outermost(expression: Expr, kind: type) -> set[Expr]:
+    if isinstance(expression, kind):
+        return {expression}
+    if not expression.has(kind):
+        return set()
+    return set().union(*[_outermost(argument, kind) for argument in expression.args])
+
+
+def textbook_signs(expression: Expr) -> Expr:
+    """Return an equal product with 1 - x and x - t rather than their negatives where signs allow."""
+    coefficient, product = expression.as_coeff_Mul()
+    sign = -1 if coefficient < 0 else 1
+    factors: list[tuple[Expr, Expr]] = []
+    for base, exponent in (f.as_base_exp() for f in Mul.make_args(product)):
+        if isinstance(base, Add) and exponent.is_Integer:
+            constant, rest = base.as_coeff_Add()
+            leading_minus = all(a.could_extract_minus_sign() for a in rest.args or (rest,))
+            if constant < 0 or (constant == 0 and leading_minus):
+                base = Add(*[-a for a in base.args])
+                sign = -sign if exponent % 2 else sign
+        factors.append((base, exponent))
+    differences = [n for n, (base, exponent) in enumerate(factors) if _is_difference(base, exponent)]
+    if sign < 0 and differences:
+        base, exponent = factors[differences[0]]
+        factors[differences[0]] = (Add(*[-a for a in base.args]), exponent)
+        sign = 1
+    return sign * abs(coefficient) * Mul(*[Pow(base, exponent) for base, exponent in factors])
+
+
+def _is_difference(base: Expr, exponent: Expr) -> bool:
+    """Whether the factor is a difference such as x - t, whose sign can be turned by turning it."""
+    two_terms = isinstance(base, Add) and len(base.args) == 2
+    return two_terms and exponent in (1, -1) and base.as_coeff_Add()[0] == 0
+
+
+def tidy_sums(expression: Expr, facts: Sequence[Fact] = ()) -> Expr:
+    """Tidy from the inside out: each body, then factors and terms out of its sum, then facts."""
+    if isinstance(expression, Sum):
+        body, ranges = open_sum(expression)
+        body = tidy(tidy_sums(body, facts))
+        forms = [make_sum(body, ranges), make_sum(expand(body), ranges)]
+        return min((use_facts(form, facts) for form in forms), key=cost)
+    if not expression.has(Sum):
+        return expression
+    return expression.func(*[tidy_sums(argument, facts) for argument in expression.args])
+
+
+def use_facts(expression: Expr, facts: Sequence[Fact]) -> Expr:
+    """Return ``expression`` with each sum that a fact states replaced by its value."""
+    if not facts:
+        return expression
+    for fact in facts:
+        expression = expression.replace(
+            lambda node: isinstance(node, Sum), lambda node, fact=fact: _apply_fact(node, fact)
+        )
+    return expression
+
+
+def _apply_fact(node: Sum, fact: Fact) -> Expr:
+    if len(node.limits) != 1:
+        return node
+    body, ((i, n),) = open_sum(node)
+    if not isinstance(body, Indexed) or body.base != fact.component.base:
+        return node
+    others = [a for axis, a in enumerate(body.indices) if axis != fact.axis]
+    whole_axis = body.indices[fact.axis] == i and n == body.base.shape[fact.axis]
+    if whole_axis and not any(i in a.free_symbols for a in others):
+        return fact.value
+    return node
+
+
+def substitute(expression: Expr, quantity: Quantity, definition: Equation) -> Expr:
+    """Return ``expression`` with every component of ``quantity`` replaced by its definition."""
+    if reads(expression, quantity):
+        mapping = dict(zip(definition.indices, indices_of(expression), strict=True))
+        return rename(definition.rhs, mapping)
+    if not holds(expression, quantity):
+        return expression
+    if isinstance(expression, Sum):
+        body, ranges = open_sum(expression)
+        return close_sum(substitute(body, quantity, definition), ranges)
+    return expression.func(*[substitute(a, quantity, definition) for a in expression.args])
+
+
+def occurrences(expression: Expr, quantity: Quantity) -> int:
+    """Return how often ``quantity`` is read in the tree of ``expression``; a sum counts as twice.
+
+    Writing an adjoint into a sum would evaluate it anew for every term.
+    """
+    if reads(expression, quantity):
+        return 1
+    if not holds(expression, quantity):
+        return 0
+    inside = sum(occurrences(a, quantity) for a in expression.args)
+    return 2 * inside if isinstance(expression, Sum) else inside

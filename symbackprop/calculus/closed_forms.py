@@ -1,0 +1,232 @@
+"""The derivative of y = f(s) written through the output y: the slope of sigmoid is y (1 - y).
+
+Found by algebra, not by a table: y - f and D - f' are polynomials in the one kernel (exp(s), ...) that
+both hold; eliminating it leaves D as a function of y.  A candidate is accepted only if substituting
+y = f gives back f' exactly, if its denominator is free of y and s (no new singularity, as y/s would be
+at s = 0), and if it is no longer than f'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+from sympy import (
+    Dummy,
+    Expr,
+    Function,
+    Indexed,
+    Piecewise,
+    Poly,
+    PolynomialError,
+    Sum,
+    Symbol,
+    cancel,
+    cosh,
+    coth,
+    csch,
+    exp,
+    expand,
+    factor,
+    factor_list,
+    fraction,
+    groebner,
+    numer,
+    resultant,
+    sech,
+    sinh,
+    solve,
+    tanh,
+    together,
+)
+from sympy.polys.polyerrors import CoercionFailed
+from sympy.polys.polyutils import parallel_dict_from_expr
+
+from symbackprop.calculus.algebra import cost, textbook_signs
+from symbackprop.calculus.indices import canonical, rename
+from symbackprop.equations import Equation, indices_of
+
+_HYPERBOLIC = (tanh, sinh, cosh, coth, sech, csch)
+_MANY_SYMBOLS = 4  # a Groebner basis in more symbols than that can take minutes
+_NOT_RATIONAL = (PolynomialError, CoercionFailed, NotImplementedError)
+
+
+def through_output(slope: Expr, equation: Equation) -> Expr:
+    """Return ``slope``, a derivative of the right-hand side of ``equation``, in its shortest form.
+
+    The form may read the left-hand side, also at other indices (softmax: x_i x_k).
+    """
+    if slope.is_number:
+        return slope
+    slope, rhs = canonical(slope), canonical(equation.rhs)
+    names: dict[Expr, Symbol] = {}
+    instances = _instances(slope, Equation(equation.lhs, rhs))
+    if len(instances) > 1:
+        coupled = _through_instances(slope, instances)
+        if coupled is not None:
+            return coupled
+    function, flat_slope = _flatten(rhs, names), _flatten(slope, names)
+    back = {symbol: node for node, symbol in names.items()}
+    return _through_one_output(function, flat_slope).xreplace({**back, _OUTPUT: equation.lhs})
+
+
+_OUTPUT = Symbol("_output", real=True)
+
+
+def _flatten(expression: Expr, names: dict[Expr, Symbol]) -> Expr:
+    """Return ``expression`` with outermost sums and components as symbols, named in ``names``."""
+    if isinstance(expression, (Sum, Indexed)):
+        if expression not in names:
+            names[expression] = Symbol(f"_part{len(names)}", real=True)
+        return names[expression]
+    if not expression.args:
+        return expression
+    return expression.func(*[_flatten(argument, names) for argument in expression.args])
+
+
+def _rational(expression: Expr) -> Expr:
+    """Return ``expression`` over one denominator, with powers of exp as powers of one kernel."""
+    if expression.has(*_HYPERBOLIC):
+        expression = expression.rewrite(list(_HYPERBOLIC), exp)
+    hints = dict.fromkeys(("mul", "power_base", "log", "multinomial", "basic"), False)
+    return together(expand(expression, power_exp=True, **hints))
+
+
+def _polynomials(*expressions: Expr) -> tuple[list[Expr], list[Expr]]:
+    numerators = [expand(numer(_rational(e))) for e in expressions]
+    _, generators = parallel_dict_from_expr(numerators)
+    return numerators, list(generators)
+
+
+# ---------------------------------------------------------------- one output: sigmoid, tanh, elu …
+
+
+@cache
+def _through_one_output(function: Expr, slope: Expr) -> Expr:
+    if isinstance(slope, Piecewise):
+        return Piecewise(*_through_branches(function, slope))
+    best = _shortest(slope)
+    if slope.is_number:
+        return slope
+    for candidate in _eliminations(function, slope):
+        candidate = _shortest(candidate)
+        denominator = fraction(together(candidate))[1]
+        if denominator.free_symbols & ({_OUTPUT} | function.free_symbols):
+            continue
+        shorter = cost(candidate)[0] <= cost(best)[0]
+        if candidate.has(_OUTPUT) and shorter and _equals(candidate, function, slope):
+            best = candidate
+    return best
+
+
+def _through_branches(function: Expr, slope: Piecewise) -> Iterator[tuple[Expr, Expr]]:
+    branches = function.args if isinstance(function, Piecewise) else ()
+    for n, (value, condition) in enumerate(slope.args):
+        same = n < len(branches) and branches[n][1] == condition
+        yield (_through_one_output(branches[n][0], value) if same else _shortest(value)), condition
+
+
+def _shortest(expression: Expr) -> Expr:
+    """Return the shortest rational form that brings in no new function."""
+    kinds = {type(a) for a in expression.atoms(Function)}
+    forms = [expression]
+    for form in (factor, cancel, together):
+        try:
+            forms.append(textbook_signs(form(expression)))
+        except _NOT_RATIONAL:  # keeps its form
+            continue
+    return min((f for f in forms if {type(a) for a in f.atoms(Function)} <= kinds), key=cost)
+
+
+def _eliminations(function: Expr, slope: Expr) -> Iterator[Expr]:
+    """Yield candidates for ``slope`` as a function of the output; none where there is no way."""
+    unknown = Dummy("slope")
+    try:
+        (relation, goal), generators = _polynomials(_OUTPUT - function, unknown - slope)
+    except _NOT_RATIONAL:
+        return
+    kernels = [g for g in generators if not g.is_Symbol]
+    symbols = [g for g in generators if g.is_Symbol and g not in (_OUTPUT, unknown)]
+    if len(kernels) > 1 or len(symbols) > _MANY_SYMBOLS:
+        return
+    yield from _by_resultant(relation, goal, kernels + symbols, unknown)
+    yield from _by_normal_form(relation, slope, kernels + symbols)
+
+
+def _by_resultant(relation: Expr, goal: Expr, variables: list[Expr], unknown: Dummy) -> Iterator[Expr]:
+    """Eliminate one variable after the other; a factor linear in the unknown slope gives it."""
+    for variable in variables:
+        try:
+            if Poly(goal, variable).degree() <= 0:
+                continue
+            goal = resultant(Poly(relation, variable), Poly(goal, variable))
+            goal = goal.as_expr() if hasattr(goal, "as_expr") else goal
+            if goal == 0:
+                return
+            for part, _ in factor_list(goal)[1]:
+                if Poly(part, unknown).degree() == 1:
+                    slope, constant = Poly(part, unknown).all_coeffs()
+                    yield cancel(-constant / slope)
+        except _NOT_RATIONAL:
+            return
+
+
+def _by_normal_form(relation: Expr, slope: Expr, variables: list[Expr]) -> Iterator[Expr]:
+    """Reduce the slope modulo the relation, the output smallest (finds s·z -> y)."""
+    try:
+        basis = groebner([relation], *variables, _OUTPUT, order="lex")
+        numerator, denominator = fraction(_rational(slope))
+        if denominator.is_number:
+            yield expand(basis.reduce(numerator)[1]) / denominator
+    except _NOT_RATIONAL:
+        return
+
+
+def _equals(candidate: Expr, function: Expr, slope: Expr) -> bool:
+    try:
+        return bool(cancel(_rational(candidate.xreplace({_OUTPUT: function}) - slope)) == 0)
+    except _NOT_RATIONAL:
+        return False
+
+
+# ---------------------------------------------------------------- coupled outputs: softmax
+
+
+def _instances(slope: Expr, equation: Equation) -> list[Equation]:
+    """Return the equation at every index at which ``slope`` reads what its right-hand side reads."""
+    free = [i for i in equation.indices if i.is_Symbol]
+    found = {tuple(free): equation}
+    patterns = [p for p in equation.rhs.atoms(Indexed) if set(free) <= set(p.indices)]
+    for read in sorted(slope.atoms(Indexed), key=str):
+        for pattern in sorted(patterns, key=str):
+            if read.base != pattern.base:
+                continue
+            pairs = zip(pattern.indices, indices_of(read), strict=True)
+            mapping = {p: r for p, r in pairs if p in free}
+            key = tuple(mapping.get(i, i) for i in free)
+            found[key] = Equation(rename(equation.lhs, mapping), rename(equation.rhs, mapping))
+    return list(found.values())
+
+
+def _through_instances(slope: Expr, instances: list[Equation]) -> Expr | None:
+    """Solve each instance for its kernel and insert: exp(s_k) = x_k Z, so exp(s_i) exp(s_k)/Z² = x_i x_k."""
+    names: dict[Expr, Symbol] = {}
+    flat = _rational(_flatten(slope, names))
+    solutions: dict[Expr, Expr] = {}
+    for equation in instances:
+        output, function = _flatten(equation.lhs, names), _flatten(canonical(equation.rhs), names)
+        try:
+            (relation,), generators = _polynomials(output - function)
+        except _NOT_RATIONAL:
+            continue
+        for g in generators:
+            if not g.is_Symbol and Poly(relation, g).degree() == 1:
+                solutions[g] = cancel(solve(relation, g)[0])
+                break
+    if not solutions:
+        return None
+    result = cancel(flat.xreplace(solutions))
+    if fraction(together(result))[1].free_symbols or cost(result)[0] > cost(_shortest(flat))[0]:
+        return None
+    back = {symbol: node for node, symbol in names.items()}
+    return textbook_signs(factor(result)).xreplace(back)

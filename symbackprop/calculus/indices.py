@@ -1,0 +1,156 @@
+"""Bound indices: opening sums, renaming without capture, building sums, ranges of index expressions.
+
+SymPy's own ``subs``, ``xreplace`` and ``diff`` capture bound indices; everything here opens a sum with
+fresh indices first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
+
+from sympy import Add, And, Dummy, Expr, Indexed, Mul, Piecewise, S, Sum, Symbol, expand
+
+from symbackprop.equations import ZERO, Ranges
+
+RangeList = tuple[tuple[Symbol, Expr], ...]
+"""Bound indices with the sizes they run over, from the innermost outwards."""
+
+
+def fresh(i: Symbol) -> Dummy:
+    """Return a new index that remembers the letter of ``i``."""
+    return Dummy(i.name, integer=True)
+
+
+def open_sum(expression: Sum) -> tuple[Expr, RangeList]:
+    """Return the body and the ranges of a sum, with fresh indices in place of the bound ones."""
+    new = {limit[0]: fresh(limit[0]) for limit in expression.limits}
+    ranges = tuple((new[i], (high - low + 1).xreplace(new)) for i, low, high in expression.limits)
+    return expression.function.xreplace(new), ranges
+
+
+def close_sum(body: Expr, ranges: Iterable[tuple[Symbol, Expr]]) -> Expr:
+    """Return the sum of ``body`` over ``ranges`` as it stands."""
+    limits = [(i, 0, n - 1) for i, n in ranges]
+    return Sum(body, *limits) if limits else body
+
+
+def make_sum(body: Expr, ranges: Iterable[tuple[Symbol, Expr]]) -> Expr:
+    """Return the sum of ``body``, term by term, with factors free of a summed index taken out."""
+    ranges = list(ranges)
+    if not ranges:
+        return body
+    if isinstance(body, Add):
+        return Add(*[make_sum(term, ranges) for term in body.args])
+    bound = {i for i, _ in ranges}
+    inside = [f for f in Mul.make_args(body) if f.free_symbols & bound]
+    outside = [f for f in Mul.make_args(body) if not f.free_symbols & bound]
+    inner = Mul(*inside)
+    unread = [n for i, n in ranges if i not in inner.free_symbols]
+    read = [(i, n) for i, n in ranges if i in inner.free_symbols]
+    return Mul(*outside, *unread) * close_sum(inner, read)
+
+
+def rename(expression: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
+    """Return ``expression`` with its free indices replaced, bound ones moved out of the way."""
+    if not mapping or not expression.free_symbols & set(mapping):
+        return expression
+    if isinstance(expression, Sum):
+        body, ranges = open_sum(expression)
+        return close_sum(rename(body, mapping), [(i, rename(n, mapping)) for i, n in ranges])
+    if expression in mapping:
+        return mapping[expression]
+    if isinstance(expression, Indexed):
+        return expression.base[tuple(rename(i, mapping) for i in expression.indices)]
+    return expression.func(*[rename(argument, mapping) for argument in expression.args])
+
+
+def canonical(expression: Expr) -> Expr:
+    """Return ``expression`` with canonical bound indices: equal up to their letters means equal."""
+    if not expression.has(Sum):
+        return expression
+    if isinstance(expression, Sum):
+        body, ranges = open_sum(expression)
+        level = _sum_depth(body)
+        letters = {i: Symbol(f"_b{level}_{n}", integer=True) for n, (i, _) in enumerate(ranges)}
+        return close_sum(canonical(body.xreplace(letters)), [(letters[i], n) for i, n in ranges])
+    return expression.func(*[canonical(argument) for argument in expression.args])
+
+
+def _sum_depth(expression: Expr) -> int:
+    if not expression.has(Sum):
+        return 0
+    if isinstance(expression, Sum):
+        return 1 + _sum_depth(expression.function)
+    return max(_sum_depth(argument) for argument in expression.args)
+
+
+def settle(expression: Expr, letters: Sequence[Symbol]) -> Expr:
+    """Return ``expression`` with every fresh bound index given a letter that is not in use.
+
+    A bound index takes back the letter it came from where that is free, else the first free one of
+    ``letters``, else a new one.
+    """
+    taken = {s for s in expression.free_symbols if isinstance(s, Symbol)}
+    return _settle(expression, letters, taken)
+
+
+def _settle(expression: Expr, letters: Sequence[Symbol], taken: set[Symbol]) -> Expr:
+    if not expression.has(Sum):
+        return expression
+    if not isinstance(expression, Sum):
+        return expression.func(*[_settle(argument, letters, taken) for argument in expression.args])
+    body, ranges = open_sum(expression)
+    chosen: dict[Expr, Expr] = {}
+    used = set(taken)
+    for i, _ in ranges:
+        candidates = chain([Symbol(i.name, integer=True)], letters, _spare_letters())
+        chosen[i] = next(c for c in candidates if c not in used)
+        used.add(chosen[i])
+    body = _settle(body.xreplace(chosen), letters, used)
+    return close_sum(body, [(chosen[i], n.xreplace(chosen)) for i, n in ranges])
+
+
+def _spare_letters() -> Iterator[Symbol]:
+    number = 0
+    while True:
+        yield Symbol(f"_spare{number}", integer=True)
+        number += 1
+
+
+def interval(expression: Expr, ranges: Mapping[Symbol, Expr]) -> tuple[Expr, Expr]:
+    """Return the least and the greatest value of an affine index expression over ``ranges``."""
+    low = high = expand(expression)
+    for i, n in ranges.items():
+        slope = expand(expression).coeff(i)
+        if slope == 0:
+            continue
+        rising = bool(slope.is_positive)
+        low = low.xreplace({i: ZERO if rising else n - 1})
+        high = high.xreplace({i: n - 1 if rising else ZERO})
+    return expand(low), expand(high)
+
+
+def range_condition(expression: Expr, size: Expr, ranges: Mapping[Symbol, Expr]) -> Expr:
+    """Return the condition that ``0 <= expression < size``, reduced to what ``ranges`` leaves open."""
+    low, high = interval(expression, ranges)
+    conditions = []
+    if not low.is_nonnegative:
+        conditions.append(expression >= 0)
+    if not expand(size - 1 - high).is_nonnegative:
+        conditions.append(expression <= size - 1)
+    return And(*conditions)
+
+
+def guarded(body: Expr, condition: Expr) -> Expr:
+    """Return ``body`` where ``condition`` holds and 0 elsewhere; factors free of it stay outside."""
+    if condition is S.true:
+        return body
+    inside = [f for f in Mul.make_args(body) if f.free_symbols & condition.free_symbols]
+    outside = [f for f in Mul.make_args(body) if not f.free_symbols & condition.free_symbols]
+    return Mul(*outside) * Piecewise((Mul(*inside), condition), (ZERO, True))
+
+
+def merge(*ranges: Ranges | RangeList) -> Ranges:
+    """Return the union of several ranges."""
+    return {i: n for part in ranges for i, n in (part.items() if isinstance(part, dict) else part)}

@@ -1,0 +1,111 @@
+"""Kinds of goals: a goal with canonical names, so that equal layers are worked out once.
+
+The names of quantities, sizes and indices are replaced in the order in which a walk meets them; what
+comes out for the canonical goal is renamed back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from sympy import Basic, IndexedBase, Symbol
+
+from symbackprop.calculus.rule import Consumer, Goal, Outcome, work_out
+from symbackprop.equations import Equation, Fact, Quantity, index, size
+
+
+@dataclass
+class Naming:
+    """The canonical name of each name, in the order of first appearance."""
+
+    known: Mapping[str, Quantity]
+    names: dict[Basic, Basic] = field(default_factory=dict)
+    letters: list[Symbol] = field(default_factory=list)
+
+    def walk(self, expression: Basic) -> None:
+        """Give a canonical name to everything that ``expression`` names."""
+        if expression in self.names:
+            return
+        if isinstance(expression, IndexedBase):
+            self._quantity(self.known[str(expression.name)])
+        elif isinstance(expression, Symbol):
+            self._symbol(expression)
+        else:
+            for argument in expression.args:
+                self.walk(argument)
+
+    def _symbol(self, symbol: Symbol) -> None:
+        if symbol.name in self.known and not symbol.is_positive:
+            self._quantity(self.known[symbol.name])
+        elif symbol.is_integer and symbol.is_positive:
+            self.names[symbol] = size(f"_n{len(self.names)}")
+        elif symbol.is_integer:
+            self.letters.append(symbol)
+            self.names[symbol] = index(f"_i{len(self.letters)}")
+
+    def _quantity(self, quantity: Quantity) -> None:
+        for n in quantity.shape:
+            self.walk(n)
+        shape = tuple(n.xreplace(self.names) for n in quantity.shape)
+        renamed = Quantity(f"_q{len(self.names)}", shape, quantity.integer)
+        old, new = (quantity.base, renamed.base) if quantity.shape else (quantity.symbol, renamed.symbol)
+        self.names[old] = new
+
+    def quantity(self, quantity: Quantity) -> Quantity:
+        """Return the canonical quantity."""
+        self.walk(quantity.base if quantity.shape else quantity.symbol)
+        renamed = self.names[quantity.base if quantity.shape else quantity.symbol]
+        shape = tuple(n.xreplace(self.names) for n in quantity.shape)
+        return Quantity(str(renamed.name), shape, quantity.integer)
+
+    def equation(self, equation: Equation) -> Equation:
+        """Return the canonical equation."""
+        self.walk(equation.lhs)
+        self.walk(equation.rhs)
+        return Equation(equation.lhs.xreplace(self.names), equation.rhs.xreplace(self.names))
+
+    def fact(self, fact: Fact) -> Fact:
+        """Return the canonical fact."""
+        self.walk(fact.component)
+        return Fact(fact.component.xreplace(self.names), fact.index.xreplace(self.names), fact.value)
+
+    def consumer(self, consumer: Consumer) -> Consumer:
+        """Return the canonical consumer."""
+        equation = self.equation(consumer.equation)
+        adjoint = self.quantity(consumer.adjoint) if consumer.adjoint else None
+        return Consumer(
+            equation, adjoint, self.equation(consumer.definition) if consumer.definition else None
+        )
+
+    def goal(self, goal: Goal) -> Goal:
+        """Return the canonical goal."""
+        quantity, adjoint = self.quantity(goal.quantity), self.quantity(goal.adjoint)
+        for i in goal.indices:
+            self.walk(i)
+        consumers = tuple(self.consumer(c) for c in goal.consumers)
+        facts = tuple(self.fact(f) for f in goal.facts)
+        indices = tuple(i.xreplace(self.names) for i in goal.indices)
+        letters = tuple(i.xreplace(self.names) for i in self.letters)
+        return Goal(quantity, indices, adjoint, consumers, facts, letters)
+
+    def back(self) -> dict[Basic, Basic]:
+        """Return the way back, spare letters included."""
+        way = {new: old for old, new in self.names.items()}
+        unused = (index(letter) for letter in LETTERS if index(letter) not in self.letters)
+        spare = {index(f"_spare{n}"): letter for n, letter in enumerate(unused)}
+        return {**way, **spare}
+
+
+LETTERS = "ijklpqruvabcdefgh"
+"""Letters for indices that have none of their own, in the order in which they are taken."""
+
+canonical_outcome = cache(work_out)
+
+
+def outcome_of(goal: Goal, known: Mapping[str, Quantity]) -> tuple[Outcome, dict[Basic, Basic]]:
+    """Return the outcome of the goal's kind, and the names that make it the goal's own."""
+    naming = Naming(known)
+    canonical = naming.goal(goal)
+    return canonical_outcome(canonical), naming.back()

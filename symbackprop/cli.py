@@ -1,0 +1,259 @@
+"""The command line: each command parses, calls and prints."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
+
+import typer
+
+from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt, suggestion
+
+if TYPE_CHECKING:
+    from symbackprop.specification import Network
+
+app = typer.Typer(
+    name="symbackprop",
+    help="Derive backpropagation symbolically, prove it, and generate the NumPy code that runs it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Architecture = Annotated[
+    str,
+    typer.Argument(
+        metavar="ARCH", help="Sizes such as 2-3-1 or 784-128:relu-10:softmax; formulas in parentheses."
+    ),
+]
+Hidden = Annotated[str, typer.Option(help="Activation of the hidden layers: a name or a formula in s.")]
+Output = Annotated[str, typer.Option(help="Activation of the output layer.")]
+Loss = Annotated[
+    Optional[str],  # noqa: UP045 - Typer reads the annotation when it runs
+    typer.Option(help="Loss: a name or a formula in x and t. Default: the partner of the output."),
+]
+NoBias = Annotated[bool, typer.Option("--no-bias", help="Leave out the biases.")]
+L2 = Annotated[float, typer.Option(help="λ of the term (λ/2) Σ w².")]
+L1 = Annotated[float, typer.Option(help="λ of the term λ Σ |w|.")]
+Init = Annotated[
+    Optional[str],  # noqa: UP045 - as above
+    typer.Option(help="Initialiser of the weights. Default: what fits the activation."),
+]
+NoFacts = Annotated[
+    bool, typer.Option("--no-facts", help="Derive without what the loss assumes of the targets.")
+]
+Destination = Annotated[
+    Optional[Path],  # noqa: UP045 - as above
+    typer.Option("-o", "--output-file", help="The file to write; - for standard output."),
+]
+
+FORMATS = {"text": (".txt",), "markdown": (".md", ".markdown"), "latex": (".tex",)}
+"""Format of a derivation -> the suffixes that choose it."""
+
+
+def main() -> NoReturn:
+    """Run the command line; errors of the input are one message and exit status 2."""
+    try:
+        app()
+    except (SpecificationError, UnsupportedExpression) as error:
+        sys.stderr.write(f"symbackprop: {error}\n")
+        sys.exit(2)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(0)
+
+
+@app.command()
+def generate(
+    architecture: Architecture,
+    hidden: Hidden = "sigmoid",
+    output: Output = "sigmoid",
+    loss: Loss = None,
+    no_bias: NoBias = False,
+    l2: L2 = 0.0,
+    l1: L1 = 0.0,
+    init: Init = None,
+    no_facts: NoFacts = False,
+    optimizer: Annotated[str, typer.Option(help="The optimiser of the trainer.")] = "sgd",
+    name: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Option(help="Name of the module. Default: made from the architecture."),
+    ] = None,
+    target: Annotated[str, typer.Option(help="What the module runs on.")] = "numpy",
+    file: Destination = None,
+) -> None:
+    """Write a standalone NumPy trainer."""
+    from symbackprop import pipeline
+
+    network = _network(architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts)
+    if target != "numpy":
+        raise SpecificationError(f"--target: {excerpt(target)} is not known; known are: numpy")
+    module = pipeline.module_name(network) if name is None else _module_name(name)
+    text = pipeline.generate(network, optimizer=optimizer)
+    _write(text, Path(f"{module}.py") if file is None else file)
+
+
+@app.command()
+def derive(
+    architecture: Architecture,
+    hidden: Hidden = "sigmoid",
+    output: Output = "sigmoid",
+    loss: Loss = None,
+    no_bias: NoBias = False,
+    l2: L2 = 0.0,
+    l1: L1 = 0.0,
+    init: Init = None,
+    no_facts: NoFacts = False,
+    format: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Option(help="text, markdown or latex. Default: by the suffix of the file, else text."),
+    ] = None,
+    notation: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Option(help="textbook or layered. Default: what suits the depth."),
+    ] = None,
+    fragment: Annotated[
+        bool, typer.Option("--fragment", help="LaTeX for inclusion in a document of your own.")
+    ] = False,
+    file: Destination = None,
+) -> None:
+    """Print the derivation, step by step."""
+    from symbackprop import pipeline
+
+    chosen = _format(format, file)
+    if notation is not None:
+        from symbackprop.printing import NOTATIONS
+
+        _require(notation, NOTATIONS, "--notation")
+    if fragment and chosen != "latex":
+        raise SpecificationError("--fragment: only LaTeX has fragments; add --format latex")
+    network = _network(architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts)
+    derivation = pipeline.derive(network)
+    if chosen == "latex":
+        text = derivation.latex(notation, fragment)
+    else:
+        text = derivation.markdown(notation) if chosen == "markdown" else derivation.text(notation)
+    _write(text, Path("-") if file is None else file)
+
+
+@app.command()
+def check(
+    architecture: Annotated[
+        str, typer.Argument(metavar="ARCH|FILE.py", help="An architecture, or a generated module (is run).")
+    ],
+    hidden: Hidden = "sigmoid",
+    output: Output = "sigmoid",
+    loss: Loss = None,
+    no_bias: NoBias = False,
+    l2: L2 = 0.0,
+    l1: L1 = 0.0,
+    init: Init = None,
+    no_facts: NoFacts = False,
+) -> None:
+    """Prove every step of the derivation, and check the generated code against numbers."""
+    from symbackprop.checking import check_file, check_network
+
+    if architecture.endswith(".py"):
+        report = check_file(Path(architecture))
+    else:
+        report = check_network(_network(architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts))
+    typer.echo(report.table())
+    raise typer.Exit(0 if report.holds else 1)
+
+
+@app.command(name="list")
+def list_(
+    topic: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Argument(help="activations, losses, optimizers, initializers or notations."),
+    ] = None,
+) -> None:
+    """Show what there is, each with its formula and its derived derivative."""
+    from symbackprop.listing import TOPICS
+
+    if topic is not None:
+        _require(topic, TOPICS, "list")
+    chosen = TOPICS if topic is None else {topic: TOPICS[topic]}
+    typer.echo("\n\n".join(table() for table in chosen.values()))
+
+
+@app.command()
+def demo() -> None:
+    """Derive, prove, generate and train on the handwritten digits inside the package."""
+    from symbackprop.demo import run
+
+    raise typer.Exit(0 if run(typer.echo) else 1)
+
+
+def _network(
+    architecture: str,
+    hidden: str,
+    output: str,
+    loss: str | None,
+    no_bias: bool,
+    l2: float,
+    l1: float,
+    init: str | None,
+    no_facts: bool,
+) -> Network:
+    from symbackprop.specification import Network
+
+    return Network(
+        architecture,
+        hidden=hidden,
+        output=output,
+        loss=loss,
+        bias=not no_bias,
+        l2=l2,
+        l1=l1,
+        init=init,
+        facts=not no_facts,
+    )
+
+
+def _require(name: str, known: object, subject: str) -> None:
+    if name not in known:  # type: ignore[operator]
+        raise SpecificationError(f"{subject}: {excerpt(name)} is not known; {suggestion(name, known)}")  # type: ignore[arg-type]
+
+
+def _module_name(name: str) -> str:
+    import keyword
+
+    if not (name.isidentifier() and name.isascii()) or keyword.iskeyword(name):
+        raise SpecificationError(f"--name: {excerpt(name)} is not a Python name; write one such as digits")
+    return name
+
+
+def _format(format: str | None, file: Path | None) -> str:
+    """Return the format asked for, or the one of the file's suffix."""
+    if format is not None:
+        _require(format, FORMATS, "--format")
+        return format
+    if file is None or str(file) == "-":
+        return "text"
+    for known, suffixes in FORMATS.items():
+        if file.suffix.lower() in suffixes:
+            return known
+    suffixes_known = ", ".join(s for group in FORMATS.values() for s in group)
+    raise SpecificationError(
+        f"{file}: the suffix {excerpt(file.suffix)} names no format; known are {suffixes_known}; "
+        "or choose one with --format"
+    )
+
+
+def _write(text: str, file: Path) -> None:
+    if str(file) == "-":
+        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
+        sys.stdout.write(text)
+        return
+    from symbackprop.writing import write_file
+
+    write_file(file, text)
+    typer.echo(f"wrote {file}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,371 @@
+"""The derivation: kept, numbered steps from the equations to the derivative for every quantity.
+
+There is one rule, the adjoint rule.  For a quantity q, over all equations that read it:
+
+    ∂E/∂q[target] = Σ_consumers Σ_indices ∂E/∂consumer[indices] · ∂consumer[indices]/∂q[target]
+
+Each adjoint gets a name, so nothing swells with depth.  The rule is worked out once per kind of goal
+(the quantity and its consumers up to their names) and then instantiated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from sympy import Add, Derivative, Eq, Expr, Indexed, Sum, Symbol
+
+from symbackprop.calculus.algebra import substitute
+from symbackprop.calculus.indices import settle
+from symbackprop.calculus.kinds import LETTERS, outcome_of
+from symbackprop.calculus.rule import Consumer, Goal
+from symbackprop.calculus.stable import stable_form
+from symbackprop.equations import (
+    Equation,
+    EquationSystem,
+    Quantity,
+    check_system,
+    index,
+    indices_of,
+    name_of,
+)
+from symbackprop.errors import SpecificationError, excerpt, suggestion
+
+if TYPE_CHECKING:
+    from symbackprop.specification import Network
+
+
+@dataclass(frozen=True)
+class Step:
+    """One numbered step, ``lhs = rhs``.
+
+    ``target`` is the name of the quantity whose derivative is sought, ``rule`` what was done.
+    ``lhs`` is a named adjoint such as ``ds2[i]``, which stands for ∂E/∂s2[i], or a ``Derivative``:
+    of the loss E, or of one quantity with respect to another (a local derivative).
+    """
+
+    number: int
+    target: str
+    rule: str
+    lhs: Expr
+    rhs: Expr
+
+
+@dataclass(frozen=True)
+class Derivation:
+    """The equations, the steps and what they end in.
+
+    ``numbers`` holds the number of each forward equation by the quantity that it defines.
+    ``steps`` come in a person's order, from the error inwards.  ``results`` holds, for each quantity,
+    the number of the step that ends in its derivative, written with named adjoints: that step is
+    printed, proved and emitted.  ``adjoints`` maps the name of a named adjoint to its quantity; a
+    quantity with a result and no named adjoint was written into its only reader.
+    ``stable`` are forms of forward equations that neither overflow nor lose digits, equal to the
+    plain ones; ``batch`` are the derivatives of the mean over a batch of N samples.
+    """
+
+    system: EquationSystem
+    steps: tuple[Step, ...]
+    results: dict[str, int]
+    adjoints: dict[str, str]
+    numbers: dict[str, int]
+    stable: tuple[Step, ...] = ()
+    batch: tuple[Step, ...] = ()
+    network: Network | None = None
+    by_number: dict[int, Step] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        steps = (*self.steps, *self.stable, *self.batch)
+        object.__setattr__(self, "by_number", {s.number: s for s in steps})
+
+    def equation(self, name: str) -> Eq:
+        """Return the forward equation that defines ``name``."""
+        found = self.system.definitions[self._known(name, self.system.definitions)]
+        return Eq(found.lhs, found.rhs, evaluate=False)
+
+    def adjoint(self, name: str) -> Expr:
+        """Return the definition of the derivative of the loss for ``name``, with named adjoints."""
+        return self.by_number[self.results[self._known(name, self.results)]].rhs
+
+    def gradient(self, name: str, inline: bool = False) -> Expr:
+        """Return the derivative of the loss for ``name``.
+
+        Adjoints that hold a sum stay named; with ``inline`` every adjoint is written out, so that the
+        result is in forward quantities only.
+        """
+        self._known(name, self.results)
+        if not inline:
+            return next(s for s in reversed(self.steps) if s.target == name and _about(s, name)).rhs
+        return settle(self._inlined(self.adjoint(name)), _LETTERS)
+
+    def indices(self, name: str) -> tuple[Symbol, ...]:
+        """Return the free indices of the derivative for ``name``, in the order of its axes."""
+        lhs = self.by_number[self.results[self._known(name, self.results)]].lhs
+        component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
+        return indices_of(component)
+
+    def with_step(self, step: Step) -> Derivation:
+        """Return the derivation with ``step`` in place of the one that has its number."""
+        if step.number not in self.by_number:
+            raise SpecificationError(f"there is no step {step.number}")
+
+        def exchanged(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+            return tuple(step if s.number == step.number else s for s in steps)
+
+        return replace(
+            self, steps=exchanged(self.steps), stable=exchanged(self.stable), batch=exchanged(self.batch)
+        )
+
+    def text(self, notation: str | None = None) -> str:
+        """Return the derivation as plain text."""
+        return self._document("text", notation)
+
+    def markdown(self, notation: str | None = None) -> str:
+        """Return the derivation as markdown, with formulas as GitHub and Jupyter show them."""
+        return self._document("markdown", notation)
+
+    def latex(self, notation: str | None = None, fragment: bool = False) -> str:
+        """Return the derivation as a LaTeX document, or as a part for inclusion in one."""
+        return self._document("latex", notation, fragment)
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+    def _repr_latex_(self) -> str:
+        return self.latex(fragment=True)
+
+    def _document(self, form: str, notation: str | None, fragment: bool = False) -> str:
+        from symbackprop.document import render
+
+        title = self.network.description if self.network else "a network given by its equations"
+        return render(self, form, title=title, notation=notation, fragment=fragment)
+
+    def _known(self, name: str, table: Iterable[str]) -> str:
+        if name not in table:
+            hint = suggestion(str(name), table)
+            raise SpecificationError(f"{excerpt(str(name))} is not derived here; {hint}")
+        return name
+
+    def _inlined(self, expression: Expr) -> Expr:
+        """Write out every adjoint, from the outermost layer that is read inwards."""
+        for name, target in reversed(list(self.adjoints.items())):
+            step = self.by_number[self.results[target]]
+            quantity = Quantity(name, self.system.quantities[target].shape)
+            if expression.has(quantity.symbol):
+                expression = substitute(expression, quantity, Equation(step.lhs, step.rhs))
+        return expression
+
+
+def _about(step: Step, name: str) -> bool:
+    """Whether a step states the derivative of the loss, and not a local one."""
+    return not isinstance(step.lhs, Derivative) or isinstance(step.lhs.expr, Symbol)
+
+
+def adjoint_name(name: str, taken: Sequence[str] | set[str]) -> str:
+    """Return the name of the adjoint of ``name``: ds2 for s2, with more d's where that is taken."""
+    candidate = "d" + name
+    while candidate in taken:
+        candidate = "d" + candidate
+    return candidate
+
+
+def derive_system(system: EquationSystem, wrt: Sequence[str] | None = None) -> Derivation:
+    """Derive the loss for every quantity between it and ``wrt`` (default: the parameters).
+
+    Raises:
+        SpecificationError: the equations are not well formed.
+        UnsupportedExpression: an expression that the calculus does not know.
+    """
+    check_system(system)
+    return _Pass(system, tuple(system.parameters if wrt is None else wrt)).run()
+
+
+@dataclass
+class _Group:
+    """The steps to one quantity, with adjoints of what was written in still under their names."""
+
+    quantity: Quantity
+    steps: list[tuple[str, Expr, Expr]]
+    result: int
+
+
+class _Pass:
+    """One reverse pass over the equations."""
+
+    def __init__(self, system: EquationSystem, wrt: tuple[str, ...]) -> None:
+        self.system = system
+        self.wrt = wrt
+        self.consumers = _consumers(system)
+        self.needed = _between(system, wrt)
+        names = set(system.quantities)
+        self.adjoint_of = {
+            q.name: Quantity(adjoint_name(q.name, names), q.shape) for q in system.quantities.values()
+        }
+        self.known = {**system.quantities, **{a.name: a for a in self.adjoint_of.values()}}
+        self.quantity_of = {a.name: name for name, a in self.adjoint_of.items()}
+        self.reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
+        self.leaves = {name: n for n, name in enumerate(wrt) if name not in system.definitions}
+        self.groups: dict[str, _Group] = {}
+        self.definitions: dict[str, Equation] = {}
+        self.written: dict[str, Equation] = {}
+        self.unnamed: set[str] = set()
+
+    def run(self) -> Derivation:
+        """Go from the loss inwards; a leaf follows as soon as all that read it are done."""
+        waiting = {name: len(self._consumers_of(name)) for name in self.wrt}
+        for equation in reversed(self.system.equations):
+            name = equation.name
+            if name not in self.needed:
+                continue
+            if name != self.system.loss:
+                self._derive(name)
+            for leaf in self._leaves_read_by(name):
+                waiting[leaf] -= 1
+                if not waiting[leaf]:
+                    self._derive(leaf)
+        return self._number()
+
+    def _consumers_of(self, name: str) -> list[Equation]:
+        return [e for e in self.consumers.get(name, ()) if e.name in self.needed]
+
+    def _leaves_read_by(self, name: str) -> list[str]:
+        return sorted(self.reads[name] & self.leaves.keys(), key=self.leaves.__getitem__)
+
+    def _derive(self, name: str) -> None:
+        goal = self._goal(name)
+        outcome, names = outcome_of(goal, self.known)
+        steps = [(s.rule, s.lhs.xreplace(names), s.rhs.xreplace(names)) for s in outcome.steps]
+        for adjoint in outcome.inlined:
+            real = adjoint.base if adjoint.shape else adjoint.symbol
+            self.unnamed.add(self.quantity_of[str(names[real].name)])
+        lhs, result = goal.adjoint.at(goal.indices), steps[-1][2]
+        self.groups[name] = _Group(goal.quantity, steps, len(steps) - 1)
+        self.definitions[name] = Equation(lhs, result)
+        full = self._written_out(result)
+        if full is not result:
+            steps.append(("substitution", lhs, full))
+        if name in self.system.definitions and not full.has(Sum):
+            if full.count_ops() <= _WRITTEN_OUT_LIMIT:
+                self.written[self.adjoint_of[name].name] = Equation(lhs, full)
+
+    def _written_out(self, expression: Expr) -> Expr:
+        """Return ``expression`` with the adjoints that hold no sum written out."""
+        read = sorted({name_of(c) for c in _components(expression)} & self.written.keys())
+        for name in read:
+            expression = substitute(expression, self.known[name], self.written[name])
+        return settle(expression, _LETTERS) if read else expression
+
+    def _goal(self, name: str) -> Goal:
+        quantity = self.system.quantities[name]
+        equations = self._consumers_of(name)
+        consumers = tuple(self._consumer(e, name) for e in equations)
+        facts = tuple(self.system.facts)
+        indices = self._target_indices(quantity, equations)
+        return Goal(quantity, indices, self.adjoint_of[name], consumers, facts, ())
+
+    def _consumer(self, equation: Equation, reader: str) -> Consumer:
+        if equation.name == self.system.loss:
+            return Consumer(equation, None)
+        only = reader in self.system.definitions and len(self._readers(equation)) == 1
+        definition = self.definitions[equation.name] if only else None
+        return Consumer(equation, self.adjoint_of[equation.name], definition)
+
+    def _readers(self, equation: Equation) -> set[str]:
+        """Return the quantities whose adjoints read the adjoint of what ``equation`` defines."""
+        return self.reads[equation.name] & self.needed
+
+    def _target_indices(self, quantity: Quantity, equations: Sequence[Equation]) -> tuple[Symbol, ...]:
+        if quantity.name in self.system.definitions:
+            return tuple(self.system.definitions[quantity.name].indices)
+        for equation in equations:
+            for component in self.system.reads(equation.rhs):
+                at = indices_of(component)
+                plain = all(isinstance(i, Symbol) for i in at) and len(set(at)) == len(at)
+                if name_of(component) == quantity.name and plain:
+                    return at
+        return tuple(index(letter) for letter in LETTERS[: len(quantity.shape)])
+
+    def _number(self) -> Derivation:
+        """Number the forward equations and the steps, and name the adjoints that kept their name."""
+        count = iter(range(1, 10**9))
+        numbers = {e.name: next(count) for e in self.system.equations}
+        steps: list[Step] = []
+        results: dict[str, int] = {}
+        adjoints: dict[str, str] = {}
+        for name, group in self.groups.items():
+            for position, (rule, lhs, rhs) in enumerate(group.steps):
+                steps.append(Step(next(count), name, rule, self._named(lhs), self._named(rhs)))
+                if position == group.result:
+                    results[name] = steps[-1].number
+                    if name in self.unnamed:
+                        break  # written into its only reader: nobody asks for another form of it
+            if name in self.system.definitions and name not in self.unnamed:
+                adjoints[self.adjoint_of[name].name] = name
+        stable = []
+        for equation in self.system.equations:
+            form = stable_form(equation, self.system)
+            if form is not None:
+                form = settle(form, _LETTERS)
+                stable.append(Step(next(count), equation.name, "stable form", equation.lhs, form))
+        return Derivation(self.system, tuple(steps), results, adjoints, numbers, tuple(stable))
+
+    def _named(self, expression: Expr) -> Expr:
+        """Write ∂E/∂q as a derivative where q is a leaf or its adjoint was written into its reader."""
+        loss = self.system.quantities[self.system.loss].symbol
+        mapping = {}
+        for component in _components(expression):
+            name = name_of(component)
+            quantity = self.quantity_of.get(name)
+            if quantity is None:
+                continue
+            if quantity in self.unnamed or quantity not in self.system.definitions:
+                original = self.system.quantities[quantity]
+                mapping[component] = Derivative(loss, original.at(indices_of(component)))
+        return expression.xreplace(mapping) if mapping else expression
+
+
+_LETTERS = [index(letter) for letter in LETTERS]
+_WRITTEN_OUT_LIMIT = 40
+"""Operations up to which an adjoint without a sum is written out in the derivatives that read it."""
+
+
+def _components(expression: Expr) -> Iterator[Expr]:
+    """Yield the indexed components and the symbols that stand for themselves."""
+    if isinstance(expression, (Indexed, Symbol)):
+        yield expression
+    else:
+        for argument in expression.args:
+            yield from _components(argument)
+
+
+def _consumers(system: EquationSystem) -> dict[str, list[Equation]]:
+    """Return, for each quantity, the equations that read it; of the loss only the terms that do.
+
+    The loss is the root, and its value is read by nobody; keeping whole only the terms that matter
+    keeps the cost of a thousand regularised layers linear.
+    """
+    found: dict[str, list[Equation]] = {}
+    for equation in system.equations:
+        terms = Add.make_args(equation.rhs) if equation.name == system.loss else (equation.rhs,)
+        readers: dict[str, list[Expr]] = {}
+        for term in terms:
+            for name in dict.fromkeys(name_of(c) for c in system.reads(term)):
+                readers.setdefault(name, []).append(term)
+        for name, own in readers.items():
+            found.setdefault(name, []).append(Equation(equation.lhs, Add(*own)))
+    return found
+
+
+def _between(system: EquationSystem, wrt: Sequence[str]) -> set[str]:
+    """Return the quantities that lie on a path from ``wrt`` to the loss."""
+    leads, reached = set(wrt), {system.loss}
+    reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
+    for equation in system.equations:
+        if reads[equation.name] & leads:
+            leads.add(equation.name)
+    for equation in reversed(system.equations):
+        if equation.name in reached:
+            reached |= reads[equation.name]
+    real = {name for name, q in system.quantities.items() if not q.integer}
+    return leads & reached & real

@@ -1,0 +1,120 @@
+"""The generated code against numbers: its derivatives, its loss and its training step.
+
+Each derivative is compared with central differences of the module's own `loss` in float64, at several
+step sizes of which the best counts: rounding dominates at small steps, curvature at large ones, and a
+wrong derivative is wrong at all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from symbackprop.library import LOSSES
+from symbackprop.specification import Network
+
+Array = NDArray[np.float64]
+Parameters = dict[str, Array]
+
+TOLERANCE = 1e-6
+"""Largest accepted difference, relative to the larger of 1e-3 and the size of the derivative."""
+STEPS = (1e-2, 1e-3, 1e-4, 1e-5)
+_SMALL = 200  # parameters up to which every component is probed on its own
+_DIRECTIONS = 3
+_SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row of the table: what was compared, how often, and the largest relative difference."""
+
+    subject: str
+    probes: int
+    difference: float
+    tolerance: float
+
+    @property
+    def holds(self) -> bool:
+        """Whether the largest difference is within the tolerance; nan is not."""
+        return bool(self.difference <= self.tolerance)
+
+
+def check_module(module: ModuleType, network: Network, seed: int = 0) -> list[Comparison]:
+    """Compare the module's derivatives with numerical ones, and its step with its derivatives."""
+    generator = np.random.default_rng(seed)
+    x, t = sample_data(network, generator)
+    parameters = {
+        name: np.asarray(value, np.float64) + 0.1 * generator.normal(size=np.shape(value))
+        for name, value in module.initialize(seed, np.float64).items()
+    }
+    error, derivatives = module.gradients(parameters, x, t)
+    plain = float(module.loss(parameters, x, t))
+    rows = [Comparison("E", 1, abs(error - plain) / max(1.0, abs(plain)), TOLERANCE)]
+    small = sum(value.size for value in parameters.values()) <= _SMALL
+    for name, value in parameters.items():
+        probes = list(_components(value) if small else _directions(value, generator))
+        worst = max(_difference(module, parameters, name, derivatives[name], d, x, t) for d in probes)
+        rows.append(Comparison(f"∂E/∂{name}", len(probes), worst, TOLERANCE))
+    rows.append(_check_step(module, parameters, derivatives, x, t))
+    return rows
+
+
+def sample_data(network: Network, generator: np.random.Generator) -> tuple[Array, Array]:
+    """Return random inputs, and targets that the network's loss accepts."""
+    x = generator.normal(size=(_SAMPLES, network.inputs))
+    shape = (_SAMPLES, network.sizes[-1])
+    loss = LOSSES.get(network.loss)
+    if loss is None or loss.low is None:
+        return x, generator.normal(size=shape)
+    t = generator.uniform(0.05, 0.95, size=shape)
+    return x, t / t.sum(axis=1, keepdims=True) if loss.total is not None else t
+
+
+def _components(value: Array) -> Iterator[Array]:
+    for position in range(value.size):
+        direction = np.zeros(value.size)
+        direction[position] = 1.0
+        yield direction.reshape(value.shape)
+
+
+def _directions(value: Array, generator: np.random.Generator) -> Iterator[Array]:
+    for _ in range(_DIRECTIONS):
+        direction = generator.normal(size=value.shape)
+        yield direction / np.linalg.norm(direction)
+
+
+def _difference(
+    module: ModuleType, parameters: Parameters, name: str, derivative: Array, direction: Array, x: Array, t: Array
+) -> float:
+    """Return the relative difference along one direction, at the best step size."""
+    expected = float(np.sum(derivative * direction))
+    if np.shape(derivative) != direction.shape or not np.isfinite(expected):
+        return float("inf")
+
+    def error(step: float) -> float:
+        return float(module.loss({**parameters, name: parameters[name] + step * direction}, x, t))
+
+    found = []
+    for h in STEPS:
+        slope = (8 * (error(h) - error(-h)) - (error(2 * h) - error(-2 * h))) / (12 * h)
+        found.append(abs(slope - expected) / max(1e-3, abs(slope)))
+    return min(found)
+
+
+def _check_step(
+    module: ModuleType, parameters: Parameters, derivatives: Parameters, x: Array, t: Array
+) -> Comparison:
+    """Compare one update by `Trainer.step` with learning rate times derivative."""
+    rate = 0.5
+    trainer = module.Trainer(parameters, learning_rate=rate, batch_size=len(x) + 1, seed=0)
+    trainer.step(x, t)
+    worst = 0.0
+    for name, value in parameters.items():
+        change = (value - trainer.parameters[name]) / rate
+        scale = max(1e-3, float(np.abs(derivatives[name]).max()))
+        worst = max(worst, float(np.abs(change - derivatives[name]).max()) / scale)
+    return Comparison("Trainer.step", 1, worst, TOLERANCE)

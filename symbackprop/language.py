@@ -1,0 +1,89 @@
+"""The sentences of a derivation, one catalogue per language.
+
+A language is one more dictionary with the same keys.  ``{name}`` stands for a formula or a list that
+the derivation supplies; formulas themselves are in no catalogue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Catalogue = Mapping[str, str]
+
+ENGLISH: Catalogue = {
+    # headings
+    "heading.forward": "Forward equations",
+    "heading.assumed": "Assumed of the data",
+    "heading.backward": "The derivative, from the error inwards",
+    "heading.stable": "Computing it without overflow",
+    "heading.batch": "The mean over a batch",
+    "heading.results": "All results",
+    "heading.derivative": "Derivative",
+    "heading.formula": "Result",
+    "heading.number": "Step",
+    # introductions
+    "given.inputs": "Given are {quantities}.",
+    "given.parameters": "The parameters are {quantities}.",
+    "given.shape": "{quantity} of shape {shape}",
+    "given.scalar": "the number {quantity}",
+    "given.values": "Here {values}.",
+    "note.shape": "shape {shape}",
+    "note.scalar": "a number",
+    "backward.introduction": (
+        "Each group of steps leads to one derivative, which is marked, and may use those found before it."
+    ),
+    "stable.introduction": (
+        "These forms are equal to the equations above, and neither overflow nor lose digits."
+    ),
+    "batch.introduction": (
+        "So far {loss} is the error of one sample. Of a batch of {samples} samples, numbered by {sample}, "
+        "{loss} is the mean of the errors {own}."
+    ),
+    # the names of the rules
+    "rule.chain rule": "Chain rule",
+    "rule.local derivative": "Local derivative",
+    "rule.closed form": "Closed form",
+    "rule.simplification": "Simplification",
+    "rule.product": "Insertion",
+    "rule.contraction": "Contraction",
+    "rule.cancellation": "Cancellation",
+    "rule.fact": "Assumption",
+    "rule.substitution": "Substitution",
+    "rule.stable form": "Stable form",
+    "rule.batch mean": "Batch mean",
+    # what was done, and why it may be done
+    "chain.one": "{loss} depends on {quantity} only through {through}.",
+    "chain.feeds": "{quantity} feeds every {through}, so the changes add up over {indices}.",
+    "chain.ways": "{loss} depends on {quantity} in several ways, through {through}: their changes add up.",
+    "chain.direct": "{loss} depends on {quantity} through {through} and directly: both changes add up.",
+    "local.plain": "Differentiate {number} with respect to {quantity}.",
+    "local.sum": "Differentiate {number} with respect to {quantity}; only the term that contains it remains.",
+    "local.term": "The term of {number} that contains {quantity} itself.",
+    "local.delta": "Here {delta} is 1 where its two indices are equal, and 0 elsewhere.",
+    "closed": "By {number} this can be written through {output}, which is known already.",
+    "simplification": "The same, in a shorter form.",
+    "insert": "Insert {numbers}.",
+    "insert.sum": "Insert {numbers}: what is left is a sum over {indices}, over all that {quantity} feeds.",
+    "insert.delta": "Insert {numbers}; {delta} picks one term out of the sum.",
+    "insert.cancel": "Insert {numbers}; equal factors above and below the fraction bar cancel.",
+    "cancel": "Equal factors above and below the fraction bar cancel.",
+    "fact": "Since {fact} is assumed of the data.",
+    "stable": "In place of {number}.",
+    "batch": "The mean of {number} over the samples.",
+    # parts of sentences, and words inside formulas
+    "list.between": ", ",
+    "list.last": " and ",
+    "word.if": "if",
+    "word.otherwise": "otherwise",
+    "word.and": "and",
+    "word.or": "or",
+    "word.not": "not",
+}
+
+CATALOGUES: Mapping[str, Catalogue] = {"en": ENGLISH}
+"""Language code -> its sentences."""
+
+
+def words_in_formulas(catalogue: Catalogue) -> dict[str, str]:
+    """Return the words that the printers set inside formulas: if, otherwise, and, or, not."""
+    return {key.removeprefix("word."): word for key, word in catalogue.items() if key.startswith("word.")}

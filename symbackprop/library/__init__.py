@@ -1,0 +1,11 @@
+"""Forward mathematics as data: one line for each activation, loss and initialiser.
+
+Nothing here is a derivative.  Adding a function is adding a line; its derivative, proof, LaTeX and code
+follow from it.
+"""
+
+from symbackprop.library.activations import ACTIVATIONS, Activation
+from symbackprop.library.initializers import INITIALIZERS, Initializer
+from symbackprop.library.losses import LOSSES, Loss
+
+__all__ = ["ACTIVATIONS", "INITIALIZERS", "LOSSES", "Activation", "Initializer", "Loss"]

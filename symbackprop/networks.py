@@ -1,0 +1,219 @@
+"""A dense network as equations, per sample: s_i = Σ_j x_j w_ji + b_i, x_i = f(s_i), E."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from functools import cache
+
+from sympy import Abs, Add, Expr, Rational, Symbol, sympify
+
+from symbackprop.equations import (
+    Equation,
+    EquationSystem,
+    Fact,
+    Quantity,
+    index,
+    quantity,
+    size,
+    sum_over,
+)
+from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.formula import parse, parse_call
+from symbackprop.library import ACTIVATIONS, LOSSES
+from symbackprop.specification import Layer, Network
+
+L2 = Symbol("l2", real=True)
+"""The coefficient λ of the regularisation (λ/2) Σ w²."""
+L1 = Symbol("l1", real=True)
+"""The coefficient λ of the regularisation λ Σ |w|."""
+
+_PROBE = Symbol("s", real=True)
+
+
+def network_equations(network: Network) -> EquationSystem:
+    """Return the forward equations of a dense network, for one sample, with symbolic sizes."""
+    builder = _Builder(network)
+    for number, layer in enumerate(network.layers, start=1):
+        builder.add_layer(number, layer)
+    return builder.finish()
+
+
+class _Builder:
+    """Collects quantities and equations layer by layer."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.quantities: dict[str, Quantity] = {}
+        self.equations: list[Equation] = []
+        self.parameters: list[str] = []
+        self.output = self._declare("x0", size("n0"))
+
+    def _declare(self, name: str, *shape: Expr) -> Quantity:
+        self.quantities[name] = quantity(name, *shape)
+        return self.quantities[name]
+
+    def letter(self, layer: int) -> Symbol:
+        """Return the index of a layer's units: i for the outputs, then j, k, and round again."""
+        return index("ijk"[(self.network.depth - layer) % 3])
+
+    def add_layer(self, number: int, layer: Layer) -> None:
+        """Add the pre-activation and the output of one layer."""
+        units_before, units = size(f"n{number - 1}"), size(f"n{number}")
+        before, own, other = self.letter(number - 1), self.letter(number), self.letter(number - 2)
+        weight = self._declare(f"w{number}", units_before, units)
+        self.parameters.append(weight.name)
+        total = sum_over(self.output[before] * weight[before, own], (before, units_before))
+        if self.network.bias:
+            bias = self._declare(f"b{number}", units)
+            self.parameters.append(bias.name)
+            total += bias[own]
+        pre_activation = self._declare(f"s{number}", units)
+        self.equations.append(Equation(pre_activation[own], total))
+        self.output = self._declare(f"x{number}", units)
+        value = activation_expression(layer.activation, pre_activation, own, other)
+        self.equations.append(Equation(self.output[own], value))
+
+    def finish(self) -> EquationSystem:
+        """Add the error and return the system."""
+        i = self.letter(self.network.depth)
+        target = self._declare("t", *self.output.shape)
+        error = self._declare("E")
+        names = {"x": self.output[i], "t": target[i]}
+        formula, scope = loss_formula(self.network.loss)
+        per_output = parse(formula, {**names, **scope}, activation_functions())
+        total = _constant_outside(sum_over(per_output, (i, target.shape[0])))
+        self.equations.append(Equation(error.symbol, Add(total, *self._regularisation())))
+        return EquationSystem(
+            tuple(self.equations),
+            self.quantities,
+            tuple(self.parameters),
+            ("x0", "t"),
+            "E",
+            self._facts(target, i),
+        )
+
+    def _regularisation(self) -> list[Expr]:
+        terms: list[Expr] = []
+        for coefficient, symbol, power in (
+            (self.network.l2, L2, lambda w: w**2 / 2),
+            (self.network.l1, L1, Abs),
+        ):
+            if not coefficient:
+                continue
+            for number in range(1, self.network.depth + 1):
+                weight = self.quantities[f"w{number}"]
+                i, j = self.letter(number - 1), self.letter(number)
+                total = sum_over(power(weight[i, j]), (i, weight.shape[0]), (j, weight.shape[1]))
+                terms.append(symbol * _constant_outside(total))
+        return terms
+
+    def _facts(self, target: Quantity, i: Symbol) -> tuple[Fact, ...]:
+        loss = LOSSES.get(self.network.loss)
+        if loss is None or loss.total is None or not self.network.facts:
+            return ()
+        return (Fact(target[i], i, sympify(loss.total)),)
+
+
+def _constant_outside(total: Expr) -> Expr:
+    """Return a sum with the constant factor of its body in front."""
+    constant, body = total.function.as_coeff_Mul()
+    return constant * total.func(body, *total.limits)
+
+
+def activation_expression(text: str, pre_activation: Quantity, own: Symbol, other: Symbol) -> Expr:
+    """Return the output of a unit; ``other`` is the index that a sum over the layer runs over."""
+    template = _activation_template(text)
+    units = pre_activation.shape[0]
+    layer = {_LAYER.base: pre_activation.base, _UNITS: units, _OTHER: other}
+    return template.xreplace({_UNIT: pre_activation[own], **layer})
+
+
+_OTHER = index("_other")
+_UNITS = size("_units")
+_LAYER = quantity("_layer", _UNITS)
+_UNIT = Symbol("_unit", real=True)
+
+
+@cache
+def _activation_template(text: str) -> Expr:
+    """Return an activation for the unit `_UNIT` of the layer `_LAYER`."""
+
+    def total(term: Expr) -> Expr:
+        return sum_over(term.xreplace({_UNIT: _LAYER[_OTHER]}), (_OTHER, _UNITS))
+
+    formula, scope = activation_formula(text)
+    return parse(formula, {"s": _UNIT, **scope}, {**activation_functions(), "total": total})
+
+
+def read_activation(text: str, subject: str) -> Expr:
+    """Return an activation as an expression in s; raises SpecificationError where it is none."""
+    formula, scope = activation_formula(text, subject)
+    known: dict[str, Callable[[Expr], Expr]] = activation_functions()
+    if text in ACTIVATIONS:
+        known = {**known, "total": lambda term: term}
+    return parse(formula, {"s": _PROBE, **scope}, known, subject=subject)
+
+
+def read_loss(text: str) -> Expr:
+    """Return a loss as an expression in x and t; raises SpecificationError where it is none."""
+    formula, scope = loss_formula(text)
+    names = {name: Symbol(name, real=True) for name in ("x", "t")}
+    expression = parse(formula, {**names, **scope}, activation_functions(), subject="loss")
+    if names["x"] not in expression.free_symbols:
+        raise SpecificationError(
+            f"loss: '{text}' does not depend on the output x, so nothing could be learned"
+        )
+    return expression
+
+
+def activation_formula(text: str, subject: str = "activation") -> tuple[str, dict[str, Expr]]:
+    """Return the formula of an activation given as a name, a call or a formula, and its constants."""
+    return _formula(text, ACTIVATIONS, "activation", subject)
+
+
+def loss_formula(text: str) -> tuple[str, dict[str, Expr]]:
+    """Return the formula of a loss given as a name, a call or a formula, and its constants."""
+    return _formula(text, LOSSES, "loss", "loss")
+
+
+def _formula(text: str, table: dict, kind: str, subject: str) -> tuple[str, dict[str, Expr]]:  # type: ignore[type-arg]
+    call = parse_call(text, subject=subject)
+    if call is None or (call[0] not in table and not call[1]):
+        return text, {}
+    name = call[0].replace("-", "_")
+    if name not in table:
+        raise SpecificationError(f"{subject}: '{name}' is not a known {kind}; {suggestion(name, table)}")
+    entry = table[name]
+    for parameter in call[1]:
+        if parameter not in entry.parameters:
+            raise SpecificationError(
+                f"{subject}: '{name}' has no parameter '{parameter}'; {_parameters(name, entry.parameters)}"
+            )
+    return entry.formula, {**_rational(entry.parameters), **call[1]}
+
+
+def _parameters(name: str, parameters: dict[str, Fraction]) -> str:
+    if not parameters:
+        return f"'{name}' takes none"
+    return "it takes " + ", ".join(sorted(parameters))
+
+
+def _rational(parameters: dict[str, Fraction]) -> dict[str, Expr]:
+    return {name: Rational(value.numerator, value.denominator) for name, value in parameters.items()}
+
+
+def activation_functions() -> dict[str, Callable[[Expr], Expr]]:
+    """Return the activations of one unit that a formula may call by name."""
+    found: dict[str, Callable[[Expr], Expr]] = {}
+    for name, activation in ACTIVATIONS.items():
+        if "total(" not in activation.formula:
+            found[name] = _function(activation.formula, _rational(activation.parameters))
+    return found
+
+
+def _function(formula: str, scope: dict[str, Expr]) -> Callable[[Expr], Expr]:
+    def apply(argument: Expr) -> Expr:
+        return parse(formula, {"s": _PROBE, **scope}).xreplace({_PROBE: argument})
+
+    return apply

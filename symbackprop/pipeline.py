@@ -1,0 +1,93 @@
+"""The pipeline: each stage with what comes in and what goes out, then the calls.
+
+    stage          module         in                          out
+    -------------  -------------  --------------------------  --------------------------------------
+    specification  specification  text and options            Network: parsed, validated, defaults
+    equations      networks       Network                     EquationSystem: one sample, forward only
+    derivation     derivation     EquationSystem              Derivation: numbered steps and results
+    batch          batch          Derivation                  Derivation with the mean over a batch
+    proof          proof          Derivation                  a Verdict for each step
+    statements     program        Derivation                  Statements of array operations
+    code           emission       Derivation                  source of the generated module
+    document       document       Derivation                  text, markdown or LaTeX
+
+The derivation that is proved, the one that is printed and the one that is emitted are one object.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from dataclasses import replace
+from pathlib import Path
+
+from symbackprop.batch import with_batch
+from symbackprop.derivation import Derivation, derive_system
+from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.networks import network_equations
+from symbackprop.specification import Network
+from symbackprop.writing import write_file
+
+OPTIMIZERS = ("sgd",)
+"""The optimisers that a trainer can be generated with."""
+
+
+def derive(network: Network) -> Derivation:
+    """Derive the error of ``network`` for every parameter, for one sample and for a batch."""
+    derivation = derive_system(network_equations(network))
+    return replace(with_batch(derivation), network=network)
+
+
+def generate(source: Network | Derivation, path: str | Path | None = None, *, optimizer: str = "sgd") -> str:
+    """Return the source of a standalone NumPy trainer, and write it to ``path`` if one is given.
+
+    Raises:
+        SpecificationError: an unknown optimiser, or a path that can't be written.
+    """
+    from symbackprop.emission import emit
+
+    if optimizer not in OPTIMIZERS:
+        hint = suggestion(str(optimizer), OPTIMIZERS)
+        raise SpecificationError(f"optimizer: {excerpt(str(optimizer))} is not known; {hint}")
+    text = emit(derive(source) if isinstance(source, Network) else source)
+    if path is not None:
+        write_file(Path(path), text)
+    return text
+
+
+def load(source: Network | Derivation, *, optimizer: str = "sgd") -> types.ModuleType:
+    """Return the generated module, imported."""
+    text = generate(source, optimizer=optimizer)
+    network = source if isinstance(source, Network) else source.network
+    module = types.ModuleType("generated" if network is None else module_name(network))
+    module.__file__ = f"<generated from {network.description if network else 'equations'}>"
+    exec(compile(text, module.__file__, "exec"), module.__dict__)
+    return module
+
+
+def module_name(network: Network) -> str:
+    """Return a Python name made from the architecture, such as ``network_64_32_10``."""
+    words = "".join(c if c.isalnum() and c.isascii() else " " for c in network.architecture).split()
+    name = "_".join(["network", *words])
+    return (
+        name if len(name) <= 60 else f"network_{network.inputs}_to_{network.sizes[-1]}_{network.depth}_layers"
+    )
+
+
+def import_file(path: Path) -> types.ModuleType:
+    """Import the module in ``path`` under a name of its own; Python runs it, as it runs any module.
+
+    Raises:
+        SpecificationError: there is no such file, or running it fails.
+    """
+    if not path.is_file():
+        raise SpecificationError(f"{path}: there is no such file")
+    module = types.ModuleType(path.stem)
+    module.__file__ = str(path)
+    try:
+        source = path.read_text(encoding="utf-8")
+        sys.modules.setdefault(module.__name__, module)
+        exec(compile(source, str(path), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        raise SpecificationError(f"{path}: does not run: {type(error).__name__}: {error}") from error
+    return module

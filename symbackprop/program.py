@@ -1,0 +1,243 @@
+"""From a derivation to programs: the statements of forward, loss, gradients and of a training step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from sympy import Add, Derivative, Expr, Mul, Piecewise, Sum, Symbol
+
+from symbackprop.batch import SAMPLE, SAMPLES, Batch
+from symbackprop.calculus.indices import close_sum
+from symbackprop.derivation import Derivation, Step
+from symbackprop.equations import Equation, indices_of, name_of
+from symbackprop.errors import UnsupportedExpression
+from symbackprop.lowering import Operation, Statement, lower
+
+SCALE = Symbol("scale", real=True)
+"""Learning rate over samples: what the first adjoints of a step are multiplied by."""
+RATE = Symbol("rate", real=True)
+"""The learning rate."""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Builds the statements of each function from the equations of one derivation.
+
+    ``scalars`` holds the name in the code of each symbol that stands for a number.
+    """
+
+    derivation: Derivation
+    scalars: Mapping[str, str]
+
+    @cached_property
+    def batch(self) -> Batch:
+        """The samples' axis."""
+        return Batch(self.derivation)
+
+    @cached_property
+    def forward(self) -> list[Statement]:
+        """The statements that compute every quantity but the error."""
+        system = self.derivation.system
+        return [
+            self._statement(e.name, e.lhs, e.rhs, self.derivation.numbers[e.name])
+            for e in system.equations
+            if e.name != system.loss
+        ]
+
+    @cached_property
+    def error(self) -> Statement:
+        """The statement that computes the mean error of the batch."""
+        step = self._batch_step(self.derivation.system.loss)
+        return Statement(step.target, self._lower(step.lhs, step.rhs), step.number)
+
+    @cached_property
+    def backward(self) -> list[Statement]:
+        """The statements that compute the adjoints and the derivatives, from the error inwards."""
+        found = []
+        for name in self._results():
+            if name in self.derivation.system.parameters:
+                step = self._batch_step(name)
+                component = _target(step)
+                found.append(Statement(f"d{name}", self._lower(component, step.rhs), step.number))
+            else:
+                step = self._result(name)
+                found.append(self._statement(name_of(step.lhs), step.lhs, step.rhs, step.number))
+        return found
+
+    @cached_property
+    def scaled_backward(self) -> list[Statement]:
+        """As `backward`, each derivative multiplied by the learning rate.
+
+        Everything is linear in the adjoints, so the learning rate and 1/N are multiplied into the
+        first ones, and into terms that no adjoint reaches.
+        """
+        found = []
+        for name in self._results():
+            step = self._result(name)
+            if name in self.derivation.system.parameters:
+                component, rhs = _target(step), self._scaled_total(step.rhs)
+                number = self._batch_step(name).number
+                found.append(Statement(f"d{name}", self._lower(component, rhs), number))
+            else:
+                rhs = self._scaled(step.rhs)
+                found.append(self._statement(name_of(step.lhs), step.lhs, rhs, step.number))
+        return found
+
+    def _results(self) -> Iterator[str]:
+        named = set(self.derivation.adjoints.values()) | set(self.derivation.system.parameters)
+        return (name for name in self.derivation.results if name in named)
+
+    def _result(self, name: str) -> Step:
+        return self.derivation.by_number[self.derivation.results[name]]
+
+    def _batch_step(self, name: str) -> Step:
+        return self._batch_steps[name]
+
+    @cached_property
+    def _batch_steps(self) -> dict[str, Step]:
+        return {step.target: step for step in self.derivation.batch}
+
+    def _statement(self, name: str, lhs: Expr, rhs: Expr, number: int) -> Statement:
+        return Statement(name, self._lower(self.batch.lift(lhs), self.batch.lift(rhs)), number)
+
+    def _lower(self, lhs: Expr, rhs: Expr) -> Operation:
+        return lower(Equation(lhs, rhs), self.scalars)
+
+    def _scaled_total(self, expression: Expr) -> Expr:
+        """Return the sum over the samples of a derivative, scaled by the learning rate."""
+        terms = Add.make_args(expression)
+        varying = [term for term in terms if self.batch.varies(term)]
+        constant = [term for term in terms if not self.batch.varies(term)]
+        total = self.batch.lift(Add(*[self._scaled(term) for term in varying]))
+        summed = close_sum(total, [(SAMPLE, SAMPLES)]) if varying else total
+        return summed + RATE * Add(*constant)
+
+    def _scaled(self, expression: Expr) -> Expr:
+        """Return ``expression``, which is linear in adjoints, with `SCALE` on what reads none."""
+        if not self._reads_adjoint(expression):
+            return SCALE * expression
+        if any(name_of(c) in self.derivation.adjoints for c in _component(expression)):
+            return expression
+        if isinstance(expression, Add):
+            return Add(*[self._scaled(term) for term in expression.args])
+        if isinstance(expression, Sum):
+            return expression.func(self._scaled(expression.function), *expression.limits)
+        if isinstance(expression, Piecewise):
+            return Piecewise(*[(self._scaled(value), c) for value, c in expression.args])
+        carriers = [f for f in Mul.make_args(expression) if self._reads_adjoint(f)]
+        if isinstance(expression, Mul) and len(carriers) == 1:
+            others = [f for f in expression.args if f is not carriers[0]]
+            return Mul(*others, self._scaled(carriers[0]))
+        raise UnsupportedExpression(f"not linear in the adjoints: {expression}")
+
+    def _reads_adjoint(self, expression: Expr) -> bool:
+        names = {s.name for s in expression.atoms(Symbol)}
+        return not names.isdisjoint(self.derivation.adjoints)
+
+
+def _component(expression: Expr) -> tuple[Expr, ...]:
+    return (expression,) if indices_of(expression) or isinstance(expression, Symbol) else ()
+
+
+def _target(step: Step) -> Expr:
+    """Return the component of the parameter that a step differentiates for."""
+    assert isinstance(step.lhs, Derivative)
+    return step.lhs.variables[0]
+
+
+# ---------------------------------------------------------------- needed statements, shared parts
+
+
+def needed(statements: Sequence[Statement], results: Sequence[str]) -> list[Statement]:
+    """Return the statements that ``results`` need, in order."""
+    wanted, kept = set(results), []
+    for statement in reversed(statements):
+        if statement.name in wanted:
+            kept.append(statement)
+            wanted |= arrays_read(statement.operation)
+    return kept[::-1]
+
+
+def arrays_read(operation: Operation) -> set[str]:
+    """Return the names of the arrays that ``operation`` reads."""
+    if operation.kind == "array":
+        return {str(operation.value)}
+    return set().union(*[arrays_read(i) for i in operation.inputs])
+
+
+@dataclass(frozen=True)
+class Named:
+    """A statement with the parts that are computed before it because something else needs them too."""
+
+    statement: Statement
+    parts: tuple[tuple[str, Operation], ...]
+
+
+_WORDS = {"exp": "exponentials", "max": "largest", "sum": "total", "subtract": "difference"}
+
+
+def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation, str]]:
+    """Name each part that is used more than once, so that it is computed once.
+
+    Returns the statements with their new parts, and the name of each operation that has one.
+    """
+    uses = _count_uses([s.operation for s in statements])
+    names: dict[Operation, str] = {}
+    taken = {s.name for s in statements}
+    result = []
+    for statement in statements:
+        parts: list[tuple[str, Operation]] = []
+        for operation in _inside_out(statement.operation, set()):
+            costly = operation.shape and not operation.is_leaf and operation.kind not in _CHEAP
+            if not costly or operation in names or operation is statement.operation:
+                continue
+            if uses[operation] > 1:
+                names[operation] = _name(operation, statement.name, taken)
+                parts.append((names[operation], operation))
+        names.setdefault(statement.operation, statement.name)
+        result.append(Named(statement, tuple(parts)))
+    return result, names
+
+
+_CHEAP = ("negative", "layout")
+"""Operations that are no dearer than reading what they give."""
+
+
+def _count_uses(roots: Sequence[Operation]) -> Counter[Operation]:
+    uses: Counter[Operation] = Counter()
+    seen: set[Operation] = set()
+
+    def visit(operation: Operation) -> None:
+        uses[operation] += 1
+        if operation not in seen:
+            seen.add(operation)
+            for i in operation.inputs:
+                visit(i)
+
+    for root in roots:
+        visit(root)
+    return uses
+
+
+def _inside_out(operation: Operation, seen: set[Operation]) -> Iterator[Operation]:
+    if operation in seen:
+        return
+    seen.add(operation)
+    for i in operation.inputs:
+        yield from _inside_out(i, seen)
+    yield operation
+
+
+def _name(operation: Operation, beside: str, taken: set[str]) -> str:
+    """Return a name such as ``exponentials2`` for a part of the statement of ``x2``."""
+    digits = beside[len(beside.rstrip("0123456789")) :]
+    stem = _WORDS.get(operation.kind, "part") + digits
+    name, count = stem, 1
+    while name in taken:
+        count += 1
+        name = f"{stem}_{count}"
+    taken.add(name)
+    return name

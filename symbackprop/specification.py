@@ -1,0 +1,308 @@
+"""What the user asks for: a network, parsed, validated, with its defaults filled in."""
+
+from __future__ import annotations
+
+import math
+import re
+import shlex
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from numbers import Real
+
+from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES
+
+MAX_UNITS = 10**7
+"""Units of one layer beyond which a size is taken for a slip."""
+MAX_LAYERS = 10**5
+"""Layers beyond which an architecture is taken for a slip."""
+MAX_PARAMETERS = 10**9
+"""Parameters beyond which an architecture is taken for a slip."""
+
+_SIZE = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A dense layer: how many units it has, and its activation as a name, a call or a formula."""
+
+    units: int
+    activation: str
+
+
+class Network:
+    """A dense network: sizes, activations, loss, bias and regularisation.
+
+    Args:
+        architecture: sizes such as ``"64-32-10"``, each but the first with an optional activation:
+            ``"784-128:relu-10:softmax"``, a formula in parentheses: ``"784-128:(s*sigmoid(s))-10"``.
+        hidden: activation of the hidden layers that name none.
+        output: activation of the output layer where it names none.
+        loss: name, call or formula in x and t; None for the canonical partner of the output.
+        bias: whether each layer adds a bias.
+        l2: λ of the term (λ/2) Σ w² over the weights.
+        l1: λ of the term λ Σ |w| over the weights.
+        init: name of the initialiser of the weights; None for the one that fits the activation.
+        facts: whether the derivation may use what the loss assumes of the targets.
+
+    Raises:
+        SpecificationError: any of it is wrong; the message says what would be right.
+    """
+
+    def __init__(
+        self,
+        architecture: str,
+        *,
+        hidden: str = "sigmoid",
+        output: str = "sigmoid",
+        loss: str | None = None,
+        bias: bool = True,
+        l2: float = 0.0,
+        l1: float = 0.0,
+        init: str | None = None,
+        facts: bool = True,
+    ) -> None:
+        for name, value in (("architecture", architecture), ("hidden", hidden), ("output", output)):
+            _require_text(name, value)
+        self.inputs, self.layers = _parse(architecture, hidden, output)
+        _check_parameter_count(self.inputs, self.layers, bias)
+        self.loss = _loss(loss, self.layers[-1].activation)
+        self.bias = bool(bias)
+        self.l2 = _coefficient("l2", l2)
+        self.l1 = _coefficient("l1", l1)
+        self.init = None if init is None else _known(init, INITIALIZERS, "initialiser", "init")
+        self.facts = bool(facts)
+        self._check_formulas()
+
+    def _check_formulas(self) -> None:
+        """Read every formula once, so that a wrong one is reported here and not in a later stage."""
+        from symbackprop.networks import read_activation, read_loss
+
+        seen: dict[str, int] = {}
+        for number, layer in enumerate(self.layers, start=1):
+            seen.setdefault(layer.activation, number)
+        for text, number in seen.items():
+            read_activation(text, f"layer {number}: activation")
+        read_loss(self.loss)
+
+    @cached_property
+    def sizes(self) -> tuple[int, ...]:
+        """The number of inputs, then the units of each layer."""
+        return (self.inputs, *(layer.units for layer in self.layers))
+
+    @property
+    def depth(self) -> int:
+        """The number of layers."""
+        return len(self.layers)
+
+    @cached_property
+    def options(self) -> str:
+        """The options of the command line beside `architecture` that make the same network."""
+        parts = []
+        partner = ACTIVATIONS.get(self.layers[-1].activation)
+        if partner is None or partner.partner != self.loss:
+            parts.append(f"--loss {_quoted(self.loss)}")
+        parts += [] if self.bias else ["--no-bias"]
+        parts += [f"--l2 {self.l2!r}"] if self.l2 else []
+        parts += [f"--l1 {self.l1!r}"] if self.l1 else []
+        parts += [f"--init {self.init}"] if self.init else []
+        parts += [] if self.facts else ["--no-facts"]
+        return " ".join(parts)
+
+    @cached_property
+    def architecture(self) -> str:
+        """The architecture with every activation named that is not sigmoid."""
+        parts = [str(self.inputs)]
+        for layer in self.layers:
+            text = layer.activation if layer.activation in ACTIVATIONS else f"({layer.activation})"
+            parts.append(str(layer.units) + ("" if text == "sigmoid" else f":{text}"))
+        return "-".join(parts)
+
+    @property
+    def description(self) -> str:
+        """Architecture and options, from which the same network can be made."""
+        return f"{_quoted(self.architecture)} {self.options}".rstrip()
+
+    def __repr__(self) -> str:
+        return f"Network({self.description})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Network) and self.description == other.description
+
+    def __hash__(self) -> int:
+        return hash(self.description)
+
+
+def network_from_description(text: str) -> Network:
+    """Return the network of an architecture with options, as `Network.description` writes them.
+
+    Raises:
+        SpecificationError: an unknown or incomplete option, or a wrong value.
+    """
+    try:
+        architecture, *words = shlex.split(text)
+    except ValueError as error:
+        raise SpecificationError(f"{excerpt(text)} is not an architecture with options") from error
+    values: dict[str, object] = {}
+    rest = iter(words)
+    for word in rest:
+        if word in _FLAGS:
+            values[_FLAGS[word]] = False
+        elif word in _OPTIONS:
+            name, convert = _OPTIONS[word]
+            values[name] = _converted(word, next(rest, None), convert)
+        else:
+            raise SpecificationError(f"{excerpt(word)} is not an option; {suggestion(word, _OPTIONS)}")
+    return Network(architecture, **values)  # type: ignore[arg-type]
+
+
+_FLAGS = {"--no-bias": "bias", "--no-facts": "facts"}
+_OPTIONS: dict[str, tuple[str, Callable[[str], object]]] = {
+    "--hidden": ("hidden", str),
+    "--output": ("output", str),
+    "--loss": ("loss", str),
+    "--l2": ("l2", float),
+    "--l1": ("l1", float),
+    "--init": ("init", str),
+}
+
+
+def _converted(option: str, text: str | None, convert: Callable[[str], object]) -> object:
+    if text is None:
+        raise SpecificationError(f"{option}: its value is missing")
+    try:
+        return convert(text)
+    except ValueError as error:
+        raise SpecificationError(f"{option}: {excerpt(text)} is not a number") from error
+
+
+def _quoted(text: str) -> str:
+    return text if re.fullmatch(r"[\w.:=-]+", text, re.ASCII) else f'"{text}"'
+
+
+def _require_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise SpecificationError(f"{name}: expected a text, got {type(value).__name__}")
+
+
+def _parse(architecture: str, hidden: str, output: str) -> tuple[int, tuple[Layer, ...]]:
+    parts = _split(architecture)
+    if len(parts) < 2:
+        raise SpecificationError(
+            f"architecture {excerpt(architecture)}: needs an input size and at least one layer, as in '2-3-1'"
+        )
+    if len(parts) - 1 > MAX_LAYERS:
+        raise SpecificationError(f"architecture: {len(parts) - 1} layers are more than {MAX_LAYERS}")
+    inputs, extra = _layer_text(parts[0], 0)
+    if extra is not None:
+        raise SpecificationError(f"input size {excerpt(parts[0])}: the input has no activation")
+    canonical: dict[str, str] = {}
+    layers = []
+    for number, part in enumerate(parts[1:], start=1):
+        units, named = _layer_text(part, number)
+        default = output if number == len(parts) - 1 else hidden
+        text = default if named is None else named
+        if text not in canonical:
+            canonical[text] = canonical_name(text, ACTIVATIONS, "activation", f"layer {number}")
+        layers.append(Layer(units, canonical[text]))
+    return inputs, tuple(layers)
+
+
+def _split(architecture: str) -> list[str]:
+    """Split at each minus that stands outside of parentheses and before a size."""
+    parts, start, depth = [], 0, 0
+    for position, character in enumerate(architecture):
+        depth += (character == "(") - (character == ")")
+        begins_layer = not architecture[position + 1 : position + 2].isalpha()
+        if character == "-" and depth == 0 and begins_layer:
+            parts.append(architecture[start:position])
+            start = position + 1
+    return [*parts, architecture[start:]]
+
+
+def _layer_text(part: str, number: int) -> tuple[int, str | None]:
+    """Return the units of one layer and the text of its activation."""
+    where = f"layer {number}" if number else "input size"
+    text, colon, activation = part.strip().partition(":")
+    if not _SIZE.fullmatch(text.strip()):
+        if re.fullmatch(r"[0-9]+", text.strip(), re.ASCII):
+            raise SpecificationError(f"{where}: {excerpt(text)} units are more than {MAX_UNITS}")
+        raise SpecificationError(f"{where}: {excerpt(text)} is not a size; write a whole number such as 32")
+    units = int(text)
+    if units == 0:
+        raise SpecificationError(f"{where}: the size is 0; a layer needs at least one unit")
+    if units > MAX_UNITS:
+        raise SpecificationError(f"{where}: {units} units are more than {MAX_UNITS}")
+    activation = activation.strip()
+    if colon and not activation:
+        raise SpecificationError(f"{where}: an activation is missing after the colon")
+    return units, activation if colon else None
+
+
+def canonical_name(text: str, table: Iterable[str], kind: str, subject: str) -> str:
+    """Return a library name in its own spelling, a call or a formula as it stands.
+
+    Raises:
+        SpecificationError: a plain word that is no name of ``table``.
+    """
+    text = _without_parentheses(" ".join(text.split()))
+    name = text.replace("-", "_").lower()
+    if name in table:
+        return name
+    if not text:
+        raise SpecificationError(f"{subject}: the {kind} is empty")
+    if re.fullmatch(r"[^\W\d][\w-]*", text) and text not in ("s", "x", "t"):
+        hint = suggestion(name, table)
+        raise SpecificationError(f"{subject}: {excerpt(text)} is not a known {kind}; {hint}")
+    return text
+
+
+def _without_parentheses(text: str) -> str:
+    """Strip one pair of parentheses that encloses the whole text."""
+    if not (text.startswith("(") and text.endswith(")")):
+        return text
+    depth = 0
+    for position, character in enumerate(text):
+        depth += (character == "(") - (character == ")")
+        if depth == 0 and position < len(text) - 1:
+            return text
+    return text[1:-1].strip() if depth == 0 else text
+
+
+def _known(name: str, table: Iterable[str], kind: str, subject: str) -> str:
+    _require_text(subject, name)
+    plain = name.replace("-", "_").lower()
+    if plain not in table:
+        hint = suggestion(plain, table)
+        raise SpecificationError(f"{subject}: {excerpt(name)} is not a known {kind}; {hint}")
+    return plain
+
+
+def _loss(loss: str | None, output: str) -> str:
+    if loss is not None:
+        _require_text("loss", loss)
+        return canonical_name(loss, LOSSES, "loss", "loss")
+    activation = ACTIVATIONS.get(output)
+    if activation is None or activation.partner is None:
+        raise SpecificationError(
+            f"loss: {excerpt(output)} as output has no loss of its own; name one with --loss "
+            f"(known are: {', '.join(sorted(LOSSES))})"
+        )
+    return activation.partner
+
+
+def _coefficient(name: str, value: float) -> float:
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not math.isfinite(number) or number < 0:
+        raise SpecificationError(f"{name}: {value!r} is not a coefficient; write a number such as 0.01")
+    return number
+
+
+def _check_parameter_count(inputs: int, layers: Sequence[Layer], bias: bool) -> None:
+    count, before = 0, inputs
+    for layer in layers:
+        count += (before + bias) * layer.units
+        before = layer.units
+    if count > MAX_PARAMETERS:
+        raise SpecificationError(f"architecture: {count} parameters are more than {MAX_PARAMETERS}")

@@ -1,0 +1,57 @@
+"""Where the templates are, and the Jinja environments that read them.
+
+Templates hold text, Python holds logic: a template gets finished strings and lists of them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+
+def template_directory() -> Path:
+    """Return the directory of the templates: in the installed package, else beside it.
+
+    Raises:
+        FileNotFoundError: the installation holds no templates.
+    """
+    package = Path(__file__).resolve().parent
+    candidates = (package / "templates", package.parent / "templates")
+    for candidate in candidates:
+        if candidate.is_dir():
+            return candidate
+    raise FileNotFoundError(f"no templates in {' or '.join(map(str, candidates))}; please reinstall")
+
+
+def environment(latex: bool = False) -> Environment:
+    r"""Return the environment for text templates, or for LaTeX with ``\VAR{ }`` and ``\BLOCK{ }``.
+
+    A name that a template reads and is not given is an error.
+    """
+    # Imported here: most commands render nothing, and the import costs more than they do.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    result = Environment(
+        loader=FileSystemLoader(template_directory(), encoding="utf-8"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,
+        block_start_string=r"\BLOCK{" if latex else "{%",
+        block_end_string="}" if latex else "%}",
+        variable_start_string=r"\VAR{" if latex else "{{",
+        variable_end_string="}" if latex else "}}",
+        comment_start_string=r"\#{" if latex else "{#",
+        comment_end_string="}" if latex else "#}",
+    )
+    result.filters["underlined"] = underlined
+    return result
+
+
+def underlined(heading: str, mark: str) -> str:
+    """Return ``heading`` with a line of ``mark`` below it, as wide as it is."""
+    return f"{heading}\n{mark * len(heading)}"

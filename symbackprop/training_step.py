@@ -1,0 +1,117 @@
+"""The body of `Trainer.step`: a program's statements on buffers that are allocated once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+
+from sympy import Expr
+
+from symbackprop.batch import SAMPLES
+from symbackprop.buffers import BufferWriter, Workspace
+from symbackprop.lowering import Statement
+from symbackprop.program import share
+
+Size = Callable[[Expr], int]
+
+
+class TrainingStep:
+    """Writes the statements of one step and collects the buffers that they need.
+
+    Args:
+        statements: forward, error and scaled derivatives, in order.
+        parameters: the names of the parameters.
+        comment: gives the comment lines of an equation's number.
+        size: gives the number of a size.
+    """
+
+    def __init__(
+        self,
+        statements: Sequence[Statement],
+        parameters: Sequence[str],
+        comment: Callable[[int], Iterable[str]],
+        size: Size,
+    ) -> None:
+        self.parameters = list(parameters)
+        self.derivatives = [f"d{name}" for name in parameters]
+        self.comment = comment
+        self.size = size
+        self.workspace = Workspace()
+        self.shared, self.names = share(statements)
+        self.writer = BufferWriter(self.names, self.workspace)
+        self.error = ""
+
+    def context(self) -> dict[str, object]:
+        """Return the lines of the step and the buffers, for the template."""
+        body = list(self._body())
+        names = [*self._sample_buffers(), *(["ones"] if any("(ones," in line for line in body) else [])]
+        binding = [
+            *unpacked(self.parameters, "self.parameters.values()"),
+            *unpacked(self.derivatives, "self._derivatives"),
+            *unpacked(names, "self._buffers_for(samples)"),
+            *unpacked(list(self._scratch()), "self._scratch"),
+        ]
+        return {
+            "step": [*binding, *body],
+            "error": self.error,
+            "uses_rate": any(re.search(r"(?<!_)\brate\b", line) for line in body),
+            "buffers": [self._allocation(name) for name in names],
+            "scratch": [self._scratch_allocation(name) for name in self._scratch()],
+        }
+
+    def _body(self) -> Iterable[str]:
+        for entry in self.shared:
+            statement = entry.statement
+            yield from self.comment(statement.number)
+            for name, operation in entry.parts:
+                self.workspace.arrays[name] = operation.shape
+                yield from self.writer.assign(name, operation)
+            yield from self._statement(statement)
+
+    def _statement(self, statement: Statement) -> Iterable[str]:
+        name, operation = statement.name, statement.operation
+        if not operation.shape:
+            self.error = name
+            yield from self.writer.scalar(name, operation)
+        elif operation.kind == "array":  # the identity: the same numbers under another name
+            yield f"{name} = {operation.value}"
+        else:
+            if name not in self.derivatives:
+                self.workspace.arrays[name] = operation.shape
+            yield from self.writer.assign(name, operation)
+
+    def _all(self) -> dict[str, tuple[Expr, ...]]:
+        return {**self.workspace.arrays, **self.workspace.masks}
+
+    def _sample_buffers(self) -> list[str]:
+        """Return the buffers with a row for each sample."""
+        return [name for name, shape in self._all().items() if shape[0] == SAMPLES]
+
+    def _scratch(self) -> list[str]:
+        """Return the other buffers."""
+        return [name for name, shape in self._all().items() if shape[0] != SAMPLES]
+
+    def _dtype(self, name: str) -> str:
+        return "bool" if name in self.workspace.masks else "self.dtype"
+
+    def _allocation(self, name: str) -> str:
+        if name == "ones":
+            return "np.ones(self.batch_size, self.dtype),  # ones"
+        rest = "".join(f", {self.size(n)}" for n in self._all()[name][1:])
+        return f"np.empty((self.batch_size{rest or ','}), {self._dtype(name)}),  # {name}"
+
+    def _scratch_allocation(self, name: str) -> str:
+        shape = tuple(self.size(n) for n in self._all()[name])
+        return f"np.empty({shape}, {self._dtype(name)}),  # {name}"
+
+
+def unpacked(names: Sequence[str], value: str, columns: int = 80) -> list[str]:
+    """Return the lines that unpack ``value`` into ``names``."""
+    if not names:
+        return []
+    if len(names) == 1:
+        return [f"({names[0]},) = {value}"]
+    line = f"{', '.join(names)} = {value}"
+    if len(line) <= columns:
+        return [line]
+    return ["(", *[f"    {name}," for name in names], f") = {value}"]
