@@ -138,17 +138,30 @@ class BufferWriter:
         """Write one elementwise operation; the first computed input of its shape uses its buffer."""
         texts: list[str] = [""] * len(operation.inputs)
         spare: str | None = out
-        for position in self._by_work(operation.inputs):
+        for position in self._order(operation.inputs, out):
             value = operation.inputs[position]
             fits = value.shape == operation.shape and operation.kind not in _MASKS
-            texts[position] = self._operand(value, spare if fits else None)
+            later = any(
+                not texts[p] and p != position and self._reads(i, out) for p, i in enumerate(operation.inputs)
+            )
+            texts[position] = self._operand(value, spare if fits and not later else None)
             if texts[position] == out:
                 spare = None
         self.lines.append(self._one_line(operation.kind, texts, out))
 
-    def _by_work(self, inputs: Sequence[Operation]) -> list[int]:
-        """Return the positions of the inputs, matrix products first: they need a buffer to write to."""
-        return sorted(range(len(inputs)), key=lambda p: inputs[p].kind != "matmul")
+    def _order(self, inputs: Sequence[Operation], out: str) -> list[int]:
+        """Return the positions of the inputs in the order in which they are computed.
+
+        Of those that read ``out`` all but the first come before anything is written to it, then that
+        one; then matrix products, which need a buffer to write to.
+        """
+        readers = [p for p, value in enumerate(inputs) if self._reads(value, out)]
+        rest = [p for p in range(len(inputs)) if p not in readers]
+        return [*readers[1:], *readers[:1], *sorted(rest, key=lambda p: inputs[p].kind != "matmul")]
+
+    def _reads(self, operation: Operation, name: str) -> bool:
+        own = operation.kind == "array" and operation.value == name
+        return own or any(self._reads(i, name) for i in operation.inputs)
 
     def _one_line(self, kind: str, texts: Sequence[str], out: str) -> str:
         if kind in _IN_PLACE and texts[0] == out:

@@ -63,6 +63,8 @@ class _Module:
         scalars |= {SAMPLES.name: _SAMPLE_COUNT, SCALE.name: SCALE.name, RATE.name: RATE.name}
         self.programs = Programs(derivation, scalars)
         self.notation = notation_for(derivation, "layered")
+        self.defined_by = {number: name for name, number in derivation.numbers.items()}
+        self._comments: dict[int, list[str]] = {}
 
     def render(self) -> str:
         """Return the module's text."""
@@ -188,22 +190,23 @@ class _Module:
             values = ", ".join(f'parameters["{p}"]' for p in new)
             yield f"{', '.join(new)} = {values}"
 
-    def comment(self, number: int) -> Iterable[str]:
-        """Yield an equation with its number as comment lines."""
-        yield from textwrap.wrap(
-            f"({number}) {self._printed(number)}",
-            LINE - 8,
-            initial_indent="# ",
-            subsequent_indent="#     ",
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
+    def comment(self, number: int) -> list[str]:
+        """Return an equation with its number as comment lines."""
+        if number not in self._comments:
+            self._comments[number] = textwrap.wrap(
+                f"({number}) {self._printed(number)}",
+                LINE - 8,
+                initial_indent="# ",
+                subsequent_indent="#     ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+        return self._comments[number]
 
     def _printed(self, number: int) -> str:
         step = self.derivation.by_number.get(number)
         if step is None:
-            name = next(n for n, k in self.derivation.numbers.items() if k == number)
-            equation = self.derivation.system.definitions[name]
+            equation = self.derivation.system.definitions[self.defined_by[number]]
             return f"{text(equation.lhs, self.notation)} = {text(equation.rhs, self.notation)}"
         return f"{text(step.lhs, self.notation)} = {text(step.rhs, self.notation)}"
 

@@ -22,8 +22,9 @@ from types import FrameType
 from typing import NamedTuple, NoReturn, TypeVar
 
 import sympy
-from sympy import And, Basic, Dummy, Expr, Max, Min, Mul, Not, Or, Piecewise, Pow, Rational, S, exp, log
+from sympy import Add, And, Basic, Dummy, Expr, Max, Min, Mul, Not, Or, Piecewise, Pow, Rational, S, exp, log
 from sympy.core.cache import clear_cache
+from sympy.core.evalf import PrecisionExhausted
 from sympy.logic.boolalg import Boolean
 
 from symbackprop.errors import SpecificationError, suggestion
@@ -32,10 +33,12 @@ MAX_TEXT = 10_000  # characters
 MAX_DEPTH = 50  # levels of nesting
 MAX_NODES = 2_000  # operations, names and numbers, in the text and in the expression it stands for
 MAX_DIGITS = 50  # of a numerator or denominator, written or computed
-MAX_EXPONENT = 100  # magnitude of an exponent that is a number, and of any number within another one
+MAX_EXPONENT = 100  # magnitude of an exponent that is a number
 MAX_DEGREE = 1_000  # product of constant exponents nested in each other
 MAX_CHOICES = 8  # arguments of Max or Min, as SymPy compares each with each other
 MAX_WORK = 2_000_000  # calls and returns inside SymPy, about a second
+
+_EXPONENT_DIGITS = math.log10(MAX_EXPONENT)  # of the parts of a fraction in an exponent
 
 Function = Callable[[Expr], Expr]
 Built = TypeVar("Built", bound=Basic)
@@ -58,17 +61,13 @@ _RELATIONS: Mapping[type[ast.cmpop], Callable[[Expr, Expr], Boolean]] = {
     ast.Eq: sympy.Eq,
     ast.NotEq: sympy.Ne,
 }
-_COMPREHENSION = ("a comprehension", "")
 _IN_CONDITIONS = "allowed only in a condition of where or Piecewise"
 _OPERATORS = "allowed: + - * / **"
 _REFUSED: Mapping[type[ast.AST], tuple[str, str]] = {
     ast.Attribute: ("an attribute", "write the name alone, without a module before it"),
     ast.JoinedStr: ("a string", ""),
     ast.Dict: ("a dictionary", ""),
-    ast.ListComp: _COMPREHENSION,
-    ast.SetComp: _COMPREHENSION,
-    ast.DictComp: _COMPREHENSION,
-    ast.GeneratorExp: _COMPREHENSION,
+    **dict.fromkeys((ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp), ("a comprehension", "")),
     ast.NamedExpr: ("an assignment", ""),
     ast.Starred: ("a starred argument", ""),
     ast.IfExp: ("an if", "write where(condition, value, other)"),
@@ -109,8 +108,7 @@ def parse(
     Raises:
         SpecificationError: When the text is not a formula or has no real value.
     """
-    reader = FormulaReader(text, names, functions or {}, subject)
-    return reader.read()
+    return FormulaReader(text, names, functions or {}, subject).read()
 
 
 def parse_call(text: str, *, subject: str = "formula") -> tuple[str, dict[str, Rational]] | None:
@@ -165,6 +163,11 @@ class _Shape(NamedTuple):
     digits: float  # of the largest numerator or denominator that multiplying out could bring forth
     log_digits: float  # the same of what multiplies a logarithm; below zero when there is none
     has_cases: bool
+
+
+def _has_factor(base: Expr, shape: _Shape) -> bool:
+    """Return whether SymPy takes a number out of a power of ``base``."""
+    return shape.digits > 0 and (shape.value is not None or isinstance(base, Mul))
 
 
 class FormulaReader:
@@ -398,7 +401,7 @@ class FormulaReader:
             self.fail(node.right, f"the exponent is beyond {MAX_EXPONENT}")
         if left.is_zero and power.value is not None and power.value < 0:
             self.fail(node.right, "this divides by zero")
-        self._check_power(left, self._measure(left, node), power, node.right)
+        self._check_power(power, node.right, _has_factor(left, self._measure(left, node)))
         return left**right
 
     def comparison(self, node: ast.Compare) -> Boolean:
@@ -415,8 +418,9 @@ class FormulaReader:
     def where(self, node: ast.Call) -> Expr:
         """Return where(condition, value, other)."""
         self.check_arguments(node, 3, 3)
-        condition, value, other = node.args
-        return Piecewise((self.expression(value), self.condition(condition)), (self.expression(other), True))
+        condition = self.condition(node.args[0])
+        value, other = self.expression(node.args[1]), self.expression(node.args[2])
+        return Piecewise((value, condition), (other, True))
 
     def piecewise(self, node: ast.Call) -> Expr:
         """Return Piecewise((value, condition), ..., (value, True))."""
@@ -446,24 +450,24 @@ class FormulaReader:
 
     def _check_application(self, function: Function, argument: _Shape, node: ast.Call) -> None:
         """Refuse a function of an argument that SymPy would not finish with; a probe tells which."""
+        if not argument.has_cases and argument.log_digits <= _EXPONENT_DIGITS:
+            return
         probe = Dummy(real=True)
         result = function(probe)
         if argument.has_cases and result.has(Piecewise):
             self._fail_cases(node)
         if any(power.as_base_exp()[1].has(probe) for power in result.atoms(Pow, exp)):
-            self._check_power(S.Exp1, _Shape(1, 0, math.e, 0, -1, False), argument, node.args[0])
+            self._check_power(argument, node.args[0])
 
-    def _check_power(self, base: Expr, below: _Shape, power: _Shape, node: ast.AST) -> None:
-        """Refuse exponents for which SymPy would compute, or factor, a number beyond measure.
+    def _check_power(self, power: _Shape, node: ast.AST, has_factor: bool = False) -> None:
+        """Refuse an exponent for which SymPy would compute, or factor, a number beyond measure.
 
-        It writes (12*s)**e as 12**e*s**e and exp(e*log(12)) as 12**e.  An exact 12**e takes as much
-        room as the numerator and the denominator of e say, and e is only known once all is added up.
+        It writes (12*s)**e as 12**e*s**e and exp(e*log(12)) as 12**e, and an exact 12**e takes as much
+        room as the numerator and the denominator of e say.
         """
-        has_factor = below.digits > 0 and (below.value is not None or isinstance(base, Mul))
-        digits = max(power.digits if has_factor else 0, power.log_digits)
-        if digits > math.log10(MAX_EXPONENT):
-            hint = "write a fraction such as 1/3" if has_factor else "write exp(c*log(x)) as x**c"
-            self.fail(node, f"a number in this exponent has a part beyond {MAX_EXPONENT}", hint)
+        if max(power.digits if has_factor else 0, power.log_digits) > _EXPONENT_DIGITS:
+            hint = "write 1/3, not 0.3333" if has_factor else "write x**c for exp(c*log(x))"
+            self.fail(node, "the numbers in this exponent are too large or too precise", hint)
 
     def _fail_cases(self, node: ast.AST) -> NoReturn:
         # SymPy would multiply the cases out and simplify each, which can take forever.
@@ -500,15 +504,15 @@ class FormulaReader:
             case log():
                 log_digits = max(log_digits, 0)
             case exp():
-                self._check_power(S.Exp1, _Shape(1, 0, math.e, 0, -1, False), parts[0], node)
+                self._check_power(parts[0], node)
             case Mul():
                 degree, digits = sum(part.degree for part in parts), sum(part.digits for part in parts)
-                log_digits = max(
-                    part.log_digits + (digits - part.digits) * (part.log_digits >= 0) for part in parts
-                )
+                for factor, part in zip(built.args, parts, strict=True):
+                    if part.log_digits >= 0 and isinstance(factor, log | Add):
+                        log_digits = max(log_digits, part.log_digits + digits - part.digits)
             case Pow():
                 base, power = parts
-                self._check_power(built.base, base, power, node)
+                self._check_power(power, node, _has_factor(built.base, base))
                 if power.value is not None:
                     times = max(1.0, abs(power.value))
                     degree, digits = base.degree * times, base.digits * times
@@ -524,7 +528,10 @@ class FormulaReader:
             return None
         if any(part.value is None for part in parts):
             return None
-        number = built.evalf(15, strict=True)
+        try:
+            number = built.evalf(15, strict=True)
+        except PrecisionExhausted:
+            self.fail(node, "this cannot be told from zero", "leave it out")
         if not number.is_Float:
             self.fail(node, "the formula has no real value here")
         if not Rational(1, 10**MAX_DIGITS) < abs(number) < 10**MAX_DIGITS:

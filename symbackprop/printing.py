@@ -102,9 +102,11 @@ class Notation:
         """Return how ``quantity`` is printed."""
         return self.glyphs.get(quantity) or split_name(quantity)
 
-    def is_quantity(self, name: str) -> bool:
-        """Whether ``name`` is a quantity of the network (and not a constant, a size or an index)."""
-        return name in self.positions or name == self.loss
+    def is_scalar(self, symbol: Symbol) -> bool:
+        """Whether ``symbol`` is a scalar quantity, and not a constant, or an index or a size of that name."""
+        name = symbol.name
+        known = self.axes.get(name) == 0 or name == self.loss or name in self.adjoints
+        return known and not symbol.is_integer
 
 
 def notation_for(
@@ -243,11 +245,7 @@ class Order:
 
     def is_read(self, node: Basic) -> bool:
         """Whether ``node`` is a component of a quantity (or of an adjoint), or a scalar one."""
-        if isinstance(node, Indexed):
-            return True
-        return isinstance(node, Symbol) and (
-            self.notation.is_quantity(node.name) or node.name in self.notation.adjoints
-        )
+        return isinstance(node, Indexed) or (isinstance(node, Symbol) and self.notation.is_scalar(node))
 
     def reads(self, expression: Basic) -> list[Expr]:
         """Return the components that stand in ``expression``."""

@@ -154,18 +154,22 @@ class Prover:
         return self._proved[spelling.text]
 
     def _outcome(self, statement: _Statement, setting: _Setting) -> _Outcome:
-        """Compare both sides of ``statement`` at random points, then by algebra."""
+        """Compare both sides of ``statement`` with several sizes, at random points, then by algebra."""
         scope = _Scope.of(statement, setting, self._structure)
         spelling = _spell(statement, scope, self._structure)
         outcomes = []
         for sizes in _assignments_of_sizes(spelling, statement.sample_size):
-            outcomes.append(self._outcome_with(statement, scope, sizes))
+            comparison = _Comparison(statement)
+            outcomes.append(self._outcome_with(comparison, scope, sizes))
+            larger = _larger_sizes(comparison.one_sided_guards(), spelling, sizes)
+            if outcomes[-1].counterexample is None and larger != sizes:
+                outcomes.append(self._outcome_with(_Comparison(statement), scope, larger))
             if outcomes[-1].counterexample is not None:
                 return outcomes[-1]
         return outcomes[0]
 
-    def _outcome_with(self, statement: _Statement, scope: _Scope, sizes: Environment) -> _Outcome:
-        comparison = _Comparison(statement)
+    def _outcome_with(self, comparison: _Comparison, scope: _Scope, sizes: Environment) -> _Outcome:
+        statement = comparison.statement
         places, point = 0, None
         for point in self._points_until(scope, sizes, statement.samples(sizes), comparison.coverage):
             places, counterexample = comparison.at(point)
@@ -179,15 +183,19 @@ class Prover:
     def _points_until(
         self, scope: _Scope, sizes: Environment, samples: int, coverage: _Coverage
     ) -> Iterator[_Point]:
-        """Yield three points, and more of them until all branches are taken."""
-        for spreads in (*_THREE_SPREADS, *((spread,) for spread in _WIDER_SPREADS)):
-            if len(spreads) == 1 and coverage.complete:
-                return
+        """Yield three points; with kinks, points close to these, and more until all branches are taken."""
+        for spreads in _THREE_SPREADS:
             found = (self._point(scope, sizes, samples, spread) for spread in spreads)
             point = next((point for point in found if point is not None), None)
             if point is not None:
                 coverage.add(point.coverage)
                 yield point
+        for spread in _spreads_at_kinks(coverage):
+            if spread.centres or not coverage.complete:
+                point = self._point(scope, sizes, samples, spread)
+                if point is not None:
+                    coverage.add(point.coverage)
+                    yield point
 
     def _point(self, scope: _Scope, sizes: Environment, samples: int, spread: _Spread) -> _Point | None:
         """Return a point in ``spread``, or None where the equations have no real value there."""
@@ -635,13 +643,14 @@ def _scope_of_definition(statement: _Statement, setting: _Setting, structure: _S
 class _Spelling:
     """A statement with its equations, names replaced by the order in which they appear.
 
-    Equal texts mean equal mathematics.  ``sizes`` and ``extents`` are the size symbols and the ranges
-    that occur, for choosing numbers.
+    Equal texts mean equal mathematics.  For choosing numbers: ``sizes`` are the size symbols, ``extents``
+    the ranges that occur, ``ranges`` those that each index runs over.
     """
 
     text: str
     sizes: list[Symbol]
     extents: list[Expr]
+    ranges: dict[Symbol, set[Expr]]
 
 
 def _spell(statement: _Statement, scope: _Scope, structure: _Structure) -> _Spelling:
@@ -668,7 +677,7 @@ def _spell(statement: _Statement, scope: _Scope, structure: _Structure) -> _Spel
     speller.parts.append("; claim ")
     speller.spell(step.rhs)
     speller.spell_quantities(scope)
-    return _Spelling("".join(speller.parts), list(speller.sizes), list(speller.extents))
+    return _Spelling("".join(speller.parts), list(speller.sizes), list(speller.extents), speller.ranges)
 
 
 class _Speller:
@@ -681,6 +690,7 @@ class _Speller:
         self.quantities: list[str] = []
         self.sizes: dict[Symbol, None] = {}
         self.extents: dict[Expr, None] = {}
+        self.ranges: dict[Symbol, set[Expr]] = {}
 
     def code(self, name: str) -> str:
         """Return the code of the quantity or adjoint of that name."""
@@ -700,6 +710,7 @@ class _Speller:
         if isinstance(node, Indexed):
             self.parts.append(self.code(str(node.base.name)) + "[")
             arguments: Iterable[Expr] = node.indices
+            self._note_ranges(zip(node.indices, node.base.shape or (), strict=False))
         elif node.args:
             self.parts.append(type(node).__name__ + "(")
             arguments = node.args
@@ -710,7 +721,12 @@ class _Speller:
             self.spell(argument)
         self.parts.append(")")
         if isinstance(node, Sum):
-            self.extents.update((limit[2] + 1, None) for limit in node.limits)
+            self._note_ranges((limit[0], limit[2] + 1) for limit in node.limits)
+
+    def _note_ranges(self, ranges: Iterable[tuple[Expr, Expr]]) -> None:
+        for index, extent in ranges:
+            self.extents[extent] = None
+            self.ranges.setdefault(index, set()).add(extent)
 
     def _symbol(self, symbol: Symbol) -> str:
         if _is_size(symbol):
@@ -768,6 +784,17 @@ def _enlarged(sizes: Environment, extents: Iterable[Expr]) -> Environment:
         if growing:
             sizes[growing[0]] += 1
     raise _Unproved(f"no small sizes were found that make {short} positive")
+
+
+def _larger_sizes(guards: Iterable[Relational], spelling: _Spelling, sizes: Environment) -> Environment:
+    """Return sizes for which guards on indices may be decided both ways, where that is possible at all."""
+    larger = dict(sizes)
+    for guard in guards:
+        numbers = [abs(int(number)) for number in guard.atoms(Integer)]
+        extents = [e for i in guard.free_symbols for e in spelling.ranges.get(i, ())]
+        for symbol in {s for expression in (guard, *extents) for s in expression.free_symbols} & set(sizes):
+            larger[symbol] = max(larger[symbol], sizes[symbol] + 1 + max(numbers, default=0))
+    return larger
 
 
 def _whole(expression: Expr | int, values: Mapping[Symbol, int]) -> int:
@@ -833,9 +860,11 @@ class _Grid:
         self._symbols: dict[_Leaf, Symbol] = {}
         self._shapes: dict[str, Place] = {}
         self._partials: dict[object, dict[Place, dict[Place, Expr]]] = {}
+        self._read: dict[object, Expr] = {}
         self._slopes: dict[object, Expr] = {}
         self._truths: dict[object, Expr] = {}
         self.seed = seed
+        self.decided: dict[Relational, set[bool]] = {}
 
     # components
 
@@ -1010,7 +1039,9 @@ class _Grid:
         if isinstance(node, Relational):
             if _is_on_indices(node):
                 left, right = (self.index(argument, environment) for argument in node.args)
-                return true if _RELATIONS[node.rel_op](left, right) else false
+                holds = bool(_RELATIONS[node.rel_op](left, right))
+                self.decided.setdefault(node, set()).add(holds)
+                return true if holds else false
             return node.func(*[self.scalar(argument, environment) for argument in node.args])
         return node
 
@@ -1065,8 +1096,12 @@ class _Grid:
 
     def reading_terms(self, consumer: str, name: str, place: Place, sample: int | None) -> Expr:
         """Return that part of a component's definition that reads ``name``."""
-        environment = self._environment(consumer, place, sample)
-        return Add(*[self.scalar(t, environment) for t in self.structure.terms.get((consumer, name), ())])
+        key = (consumer, name, place, sample)
+        if key not in self._read:
+            environment = self._environment(consumer, place, sample)
+            terms = self.structure.terms.get((consumer, name), ())
+            self._read[key] = Add(*[self.scalar(term, environment) for term in terms])
+        return self._read[key]
 
     def definition(self, name: str, place: Place, sample: int | None) -> Expr:
         """Return the right-hand side of a component's definition."""
@@ -1150,7 +1185,8 @@ def _affine(index: Expr) -> tuple[int, tuple[tuple[Expr, int], ...]]:
 class _Spread:
     """Where random values lie: between ``low`` and ``high``, with random signs if ``signed``.
 
-    ``flipped`` draws the opposite signs, so that each value is once on either side of 0.
+    ``flipped`` draws the opposite signs, so that each value is once on either side of 0.  With
+    ``centres``, values lie that far from one of these: such points tell where exactly a kink is.
     """
 
     number: int
@@ -1158,6 +1194,7 @@ class _Spread:
     high: str
     signed: bool = False
     flipped: bool = False
+    centres: tuple[str, ...] = ()
 
 
 _POSITIVE = (("0.1", "0.9"), ("0.05", "0.3"), ("1.1", "1.9"))
@@ -1169,12 +1206,18 @@ _THREE_SPREADS = tuple(
 )
 """For each of three points the ranges to try; a logarithm, say, has no value at the signed ones."""
 
-_WIDER_SPREADS = tuple(
-    _Spread(number, "0.1", high, True, flipped)
-    for number, high in enumerate(("2", "4", "8", "16"), start=3)
-    for flipped in (False, True)
-)
-"""For branches that small values do not reach."""
+
+def _spreads_at_kinks(coverage: _Coverage) -> Iterator[_Spread]:
+    """Yield spreads around the kinks, then wider ones, for branches that small values do not reach."""
+    if not coverage.taken:
+        return
+    centres = ("0", "0.5", "-0.5", *sorted({number for kink in coverage.taken for number in kink.numbers}))
+    for number in range(3, 6):
+        for flipped in (False, True):
+            yield _Spread(number, "0.0001", "0.001", True, flipped, centres)
+    for number, high in enumerate(("2", "4", "8", "16"), start=6):
+        for flipped in (False, True):
+            yield _Spread(number, "0.1", high, True, flipped)
 
 
 def _uniform(*key: object) -> Any:
@@ -1204,36 +1247,56 @@ class _Draw:
             return magnitude
         # the sign is drawn without the flip, else flipping would not flip
         negative = _uniform(self._seed, self._spread.number, leaf) < 0.5
-        return -magnitude if negative != self._spread.flipped else magnitude
+        offset = -magnitude if negative != self._spread.flipped else magnitude
+        return self._centre(leaf) + offset
+
+    def _centre(self, leaf: _Leaf) -> Any:
+        centres = self._spread.centres
+        if not centres:
+            return 0
+        chosen = _uniform(self._seed, self._spread.number, "centre", leaf)
+        return _CONTEXT.mpf(centres[int(chosen * len(centres))])
 
     def cotangent(self, leaf: _Leaf) -> Any:
         """Return a free cotangent, of either sign."""
         return 2 * _uniform(self._seed, self._spread, leaf) - 1
 
     def constant(self, name: str) -> Any:
-        """Return a positive constant."""
-        return _CONTEXT.mpf("0.1") + _CONTEXT.mpf("0.8") * _uniform(self._seed, self._spread, name)
+        """Return a positive constant; at kinks one close to 1/2, which may be where they are."""
+        share = _uniform(self._seed, self._spread, name)
+        if self._spread.centres:
+            return _CONTEXT.mpf("0.5") + (share - _CONTEXT.mpf("0.5")) / 1000
+        return _CONTEXT.mpf("0.1") + _CONTEXT.mpf("0.8") * share
+
+
+class _Kink(NamedTuple):
+    """A kind of node with branches: the same formula for other components is the same kind."""
+
+    branches: int
+    function: str
+    quantities: tuple[str, ...]
+    numbers: tuple[str, ...]
 
 
 class _Coverage:
-    """Which branches have been taken, by kind of node: the same formula for other components counts."""
+    """Which branches have been taken."""
 
     def __init__(self) -> None:
-        self._taken: dict[tuple[int, str], set[int]] = {}
+        self.taken: dict[_Kink, set[int]] = {}
 
-    def take(self, kind: tuple[int, str], branch: int) -> None:
-        """Note that a node of that kind, whose first entry counts its branches, took one."""
-        self._taken.setdefault(kind, set()).add(branch)
+    def take(self, kink: _Kink, branch: int) -> None:
+        """Note that a node took a branch."""
+        self.taken.setdefault(kink, set()).add(branch)
 
     def add(self, other: _Coverage) -> None:
         """Take over what another one noted."""
-        for kind, taken in other._taken.items():
-            self._taken.setdefault(kind, set()).update(taken)
+        for kink, taken in other.taken.items():
+            self.taken.setdefault(kink, set()).update(taken)
 
     @property
     def complete(self) -> bool:
         """Whether every branch has been taken."""
-        return all(len(taken) == kind[0] for kind, taken in self._taken.items())
+        return all(len(taken) == kink.branches for kink, taken in self.taken.items())
 
 
 class _Point:
@@ -1379,8 +1442,9 @@ class _Evaluator:
     def _take(self, node: Expr, branch: int, count: int) -> None:
         leaves = (self._point.grid.leaves.get(symbol) for symbol in node.free_symbols)
         names = sorted({leaf.name for leaf in leaves if leaf is not None})
-        numbers = sorted(map(str, node.atoms(Number)))
-        self._coverage.take((count, " ".join((type(node).__name__, *names, *numbers))), branch)
+        tested = [c for _, c in node.args] if isinstance(node, Piecewise) else [node]
+        numbers = sorted({str(_number(n)) for part in tested for n in part.atoms(Number)})
+        self._coverage.take(_Kink(count, type(node).__name__, tuple(names), tuple(numbers)), branch)
 
 
 @lru_cache(maxsize=1024)
@@ -1431,15 +1495,16 @@ class _Comparison:
     """Both sides of a step, as scalar expressions, at one point after the other."""
 
     def __init__(self, statement: _Statement) -> None:
+        self.statement = statement
         self.coverage = _Coverage()
-        self._statement = statement
         self._claims: dict[tuple[object, int], Expr] = {}
+        self._decided: dict[Relational, set[bool]] = {}
 
     def at(self, point: _Point) -> tuple[int, str | None]:
         """Return how many components were compared, and where both sides first differ."""
         evaluator = _Evaluator(point, self.coverage)
         count = 0
-        for environment in self._statement.environments(point.grid.sizes):
+        for environment in self.statement.environments(point.grid.sizes):
             count += 1
             difference = self._difference(point, count, environment, evaluator)
             if difference is not None:
@@ -1450,7 +1515,7 @@ class _Comparison:
     def _difference(
         self, point: _Point, number: int, environment: Environment, evaluator: _Evaluator
     ) -> str | None:
-        truth = evaluator.value(point.grid.truth(self._statement, environment))
+        truth = evaluator.value(point.grid.truth(self.statement, environment))
         try:
             given = evaluator.value(self._claim(point.grid, number, environment))
         except (_Unproved, _OutsideDomain) as reason:
@@ -1459,10 +1524,15 @@ class _Comparison:
             return None
         return f"the step gives {_digits(given)}, scalar calculus {_digits(truth)}"
 
+    def one_sided_guards(self) -> list[Relational]:
+        """Return the conditions on indices that came out the same for all indices."""
+        return [guard for guard, outcomes in self._decided.items() if len(outcomes) == 1]
+
     def _claim(self, grid: _Grid, number: int, environment: Environment) -> Expr:
         key = (grid.seed, number)
         if key not in self._claims:
-            self._claims[key] = grid.scalar(self._statement.step.rhs, environment)
+            grid.decided = self._decided
+            self._claims[key] = grid.scalar(self.statement.step.rhs, environment)
         return self._claims[key]
 
 

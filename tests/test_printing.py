@@ -16,7 +16,7 @@ from pathlib import Path
 import jinja2.nodes
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from jinja2 import UndefinedError, meta
 from sympy import (
@@ -76,7 +76,16 @@ from symbackprop.equations import (
     sum_over,
 )
 from symbackprop.language import CATALOGUES, ENGLISH
-from symbackprop.printing import Notation, latex, notation_for, notation_of_system, split_name, text
+from symbackprop.printing import (
+    LatexPrinter,
+    Notation,
+    TextPrinter,
+    latex,
+    notation_for,
+    notation_of_system,
+    split_name,
+    text,
+)
 from symbackprop.templating import environment, template_directory
 from tests.plain_loops import evaluate
 from tests.zoo import ZOO
@@ -237,7 +246,11 @@ EXACT = {
         " + (λ₂/2)·Σ_{k,j} w1[k,j]² + (λ₂/2)·Σ_{j,i} w2[j,i]²",
         None,
     ),
-    "penalty of the absolute value": (l1 * sign(w2[j, i]), "λ₁·sign(w2[j,i])", r"\lambda_{1} \mathrm{sign}\left(w_{ji}\right)"),
+    "penalty of the absolute value": (
+        l1 * sign(w2[j, i]),
+        "λ₁·sign(w2[j,i])",
+        r"\lambda_{1} \mathrm{sign}\left(w_{ji}\right)",
+    ),
     "regularised gradient": (
         ds1[j] * x0[k] + l2 * w1[k, j],
         "∂E/∂s1[j]·x0[k] + λ₂·w1[k,j]",
@@ -319,9 +332,14 @@ EXACT = {
     "greek": (alpha * (exp(s1[j]) - 1), "alpha·(exp(s1[j]) - 1)", r"\alpha \left(e^{s_{j}} - 1\right)"),
     "small number": (Float("1e-5") * s1[j], "1e-05·s1[j]", r"10^{-5} s_{j}"),
     "hard sigmoid": (s1[j] / 6 + Rational(1, 2), "1/2 + s1[j]/6", r"\frac{1}{2} + \frac{s_{j}}{6}"),
-    "half a square": ((x2[i] - t[i]) ** 2 / 2, "(x2[i] - t[i])²/2", r"\frac{1}{2} \left(x_{i} - t_{i}\right)^{2}"),
+    "half a square": (
+        (x2[i] - t[i]) ** 2 / 2,
+        "(x2[i] - t[i])²/2",
+        r"\frac{1}{2} \left(x_{i} - t_{i}\right)^{2}",
+    ),
     "numbers": (2 * 3 ** n0, "2·3^n0", r"2 \cdot 3^{n_{0}}"),
     "unknown function": (Function("wave")(s1[j], 2), "wave(s1[j], 2)", r"\mathrm{wave}\left(s_{j}, 2\right)"),
+    "a size named like a quantity": (size("E") - 1, "E - 1", "E - 1"),
     "size": (n1 - 1, "n1 - 1", "n_{1} - 1"),
 }  # fmt: skip
 
@@ -405,7 +423,16 @@ SIZES = {"i": 3, "j": 2, "k": 4}
 VALUES: Mapping[str, np.ndarray] = {
     name: np.random.default_rng(number).uniform(0.3, 0.9, shape)
     for number, (name, shape) in enumerate(
-        {"x2": (3,), "t": (3,), "x1": (2,), "w2": (2, 3), "w1": (4, 2), "x0": (4,), "ds2": (3,), "ds1": (2,)}.items()
+        {
+            "x2": (3,),
+            "t": (3,),
+            "x1": (2,),
+            "w2": (2, 3),
+            "w1": (4, 2),
+            "x0": (4,),
+            "ds2": (3,),
+            "ds1": (2,),
+        }.items()
     )
 }
 CONSTANTS: Mapping[str, float] = {"alpha": 0.7, "λ₂": 0.4, "π": math.pi, "n0": 4.0, "n1": 2.0, "n2": 3.0}
@@ -436,7 +463,7 @@ class Reader:
 
     def value(self) -> float:
         result = self.sum()
-        assert self.tokens[self.at] == "", f"left over: {self.tokens[self.at:]}"
+        assert self.tokens[self.at] == "", f"left over: {self.tokens[self.at :]}"
         return result
 
     def next(self) -> str:
@@ -522,7 +549,8 @@ class Reader:
             holds = self.take("otherwise") or (self.take("if") and self.condition())
             found = value if found is None and holds else found
             if not self.take(";"):
-                assert self.take("}") and found is not None
+                assert self.take("}")
+                assert found is not None
                 return found
 
     def condition(self) -> bool:
@@ -554,7 +582,9 @@ class Reader:
 
 def latex_as_text(formula: str) -> str:
     """Return the printed text that a reader of the LaTeX would write down."""
-    tokens = re.findall(r"\\begin\{cases\}|\\end\{cases\}|\\text\{[^}]*\}|\\[A-Za-z]+|\\\\|\d[\d.]*|\S", formula)
+    tokens = re.findall(
+        r"\\begin\{cases\}|\\end\{cases\}|\\text\{[^}]*\}|\\[A-Za-z]+|\\\\|\d[\d.]*|\S", formula
+    )
     text, left = _latex_group(tokens, "")
     assert not left
     return text
@@ -566,7 +596,24 @@ def _latex_group(tokens: list[str], end: str) -> tuple[str, list[str]]:
         atom, tokens = _latex_atom(tokens)
         if not atom:
             continue
-        operators = ("+", "-", "·", ",", "(", ")", "=", ">", "<", "≤", "≥", ";", "if", "and", "or", "otherwise")
+        operators = (
+            "+",
+            "-",
+            "·",
+            ",",
+            "(",
+            ")",
+            "=",
+            ">",
+            "<",
+            "≤",
+            "≥",
+            ";",
+            "if",
+            "and",
+            "or",
+            "otherwise",
+        )
         if parts and parts[-1] not in operators and atom not in operators:
             parts.append("·")  # side by side means a product
         parts.append(atom)
@@ -575,7 +622,14 @@ def _latex_group(tokens: list[str], end: str) -> tuple[str, list[str]]:
 
 def _latex_atom(tokens: list[str]) -> tuple[str, list[str]]:
     token, tokens = tokens[0], tokens[1:]
-    words = {r"\cdot": "·", r"\alpha": "alpha", r"\pi": "π", r"\\": ";", "&": "", r"\text{otherwise}": "otherwise"}
+    words = {
+        r"\cdot": "·",
+        r"\alpha": "alpha",
+        r"\pi": "π",
+        r"\\": ";",
+        "&": "",
+        r"\text{otherwise}": "otherwise",
+    }
     words |= {r"\text{ and }": "and", r"\text{ or }": "or", r"\le": "≤", r"\ge": "≥"}
     if token == r"\frac" and tokens[1] == r"\partial":
         end = tokens.index("}", tokens.index("_"))
@@ -618,7 +672,21 @@ def _latex_group_raw(tokens: list[str]) -> tuple[str, list[str]]:
 def _latex_product(tokens: list[str]) -> tuple[str, list[str]]:
     """Read what Σ takes: everything up to the next sign, or the end of the group."""
     parts: list[str] = []
-    while tokens and tokens[0] not in ("+", "-", "}", r"\right", ",", "&", r"\\", r"\end{cases}", "=", ">", "<", r"\text{ and }", r"\text{ or }"):
+    while tokens and tokens[0] not in (
+        "+",
+        "-",
+        "}",
+        r"\right",
+        ",",
+        "&",
+        r"\\",
+        r"\end{cases}",
+        "=",
+        ">",
+        "<",
+        r"\text{ and }",
+        r"\text{ or }",
+    ):
         atom, tokens = _latex_atom(tokens)
         parts += ["·", atom] if parts and atom != "·" and parts[-1] != "·" else [atom]
     return " ".join(parts), tokens
@@ -681,7 +749,12 @@ def expressions(draw: st.DrawFn, letters: str = "ij", depth: int = 3) -> Expr:
         body = draw(expressions(letters + letter, depth - 1))
         return sum_over(body, (index(letter), LIMITS[letter]))
     first, second = draw(expressions(letters, depth - 1)), draw(expressions(letters, depth - 1))
-    return _combined(draw, kind, first, second)
+    try:
+        result = _combined(draw, kind, first, second)
+    except (KeyError, TypeError):  # SymPy itself fails on some nests of cases
+        reject()
+    assume(not result.has(zoo, nan))  # a division by what turned out to be 0
+    return result
 
 
 def _combined(draw: st.DrawFn, kind: str, first: Expr, second: Expr) -> Expr:
@@ -690,7 +763,9 @@ def _combined(draw: st.DrawFn, kind: str, first: Expr, second: Expr) -> Expr:
     if kind in ("multiply", "divide"):
         return first * second if kind == "multiply" else first / second
     if kind == "power":
-        return Pow(first, draw(st.sampled_from([Integer(2), Integer(3), Integer(-1), Integer(-2), Integer(4)])))
+        return Pow(
+            first, draw(st.sampled_from([Integer(2), Integer(3), Integer(-1), Integer(-2), Integer(4)]))
+        )
     if kind == "nest":
         operation = draw(st.sampled_from([Add, Mul]))
         return operation(first, operation(second, first, evaluate=False), evaluate=False)
@@ -703,7 +778,6 @@ def _combined(draw: st.DrawFn, kind: str, first: Expr, second: Expr) -> Expr:
 def value_of(expression: Expr) -> float:
     """Return the value of a drawn expression at i = 1, j = 0, by plain loops; skip where there is none."""
     constants = {n0: 4, n1: 2, n2: 3, alpha: CONSTANTS["alpha"], l2: CONSTANTS["λ₂"]}
-    assume(not expression.has(zoo, nan))
     try:
         value = evaluate(expression, {i: 1, j: 0}, VALUES, constants)
     except (ZeroDivisionError, OverflowError, NotImplementedError, SyntaxError):
@@ -712,7 +786,7 @@ def value_of(expression: Expr) -> float:
     return value
 
 
-@settings(max_examples=6000, deadline=None)
+@settings(max_examples=6000, deadline=None, database=None)
 @given(expressions())
 def test_text_reads_back_to_the_same_value(expression: Expr) -> None:
     value = value_of(expression)
@@ -720,12 +794,20 @@ def test_text_reads_back_to_the_same_value(expression: Expr) -> None:
     assert Reader(printed, {"i": 1, "j": 0}).value() == pytest.approx(value, rel=1e-6, abs=1e-9), printed
 
 
-@settings(max_examples=6000, deadline=None)
+@settings(max_examples=6000, deadline=None, database=None)
 @given(expressions())
 def test_latex_reads_back_to_the_same_value(expression: Expr) -> None:
     value = value_of(expression)
     printed = latex_as_text(latex(expression, LAYERED))
     assert Reader(printed, {"i": 1, "j": 0}).value() == pytest.approx(value, rel=1e-6, abs=1e-9), printed
+
+
+@settings(max_examples=6000, deadline=None, database=None)
+@given(expressions(depth=4), st.integers(0, 3))
+def test_the_parts_of_a_long_formula_make_up_the_whole(expression: Expr, depth: int) -> None:
+    assert "".join(TextPrinter(LAYERED).chunks(expression, depth)) == text(expression, LAYERED)
+    joined = "".join(LatexPrinter(LAYERED).chunks(expression, depth))
+    assert joined.replace(r"\biggl", r"\left").replace(r"\biggr", r"\right") == latex(expression, LAYERED)
 
 
 def test_the_reader_tells_wrong_brackets() -> None:
@@ -831,7 +913,8 @@ def test_results_are_boxed(format: str, derivation: Derivation) -> None:
 @pytest.mark.parametrize("format", FORMATS)
 def test_a_fragment_has_no_title(format: str, derivation: Derivation) -> None:
     printed = document(derivation, format, fragment=True)
-    assert "A net" not in printed and "documentclass" not in printed
+    assert "A net" not in printed
+    assert "documentclass" not in printed
     assert r"\end{document}" not in printed
     assert printed.strip() in document(derivation, format)
 
@@ -840,7 +923,8 @@ def test_a_fragment_has_no_title(format: str, derivation: Derivation) -> None:
 @pytest.mark.parametrize("name", ZOO)
 def test_every_kind_of_network_is_printed(name: str, format: str) -> None:
     printed = document(_derived(name), format)
-    assert "Dummy" not in printed and "_spare" not in printed
+    assert "Dummy" not in printed
+    assert "_spare" not in printed
     if format == "latex":
         assert_balanced(printed)
 
@@ -872,11 +956,12 @@ def deep_system(depth: int) -> EquationSystem:
     error: Expr = Integer(0)
     for layer in range(1, depth + 1):
         weight = quantity(f"w{layer}", sizes[layer - 1], sizes[layer])
-        before, s, x = (
-            quantities[f"x{layer - 1}"], quantity(f"s{layer}", sizes[layer]), quantity(f"x{layer}", sizes[layer])
-        )  # fmt: skip
+        before = quantities[f"x{layer - 1}"]
+        s, x = quantity(f"s{layer}", sizes[layer]), quantity(f"x{layer}", sizes[layer])
         own, other = index("ijk"[(depth - layer) % 3]), index("ijk"[(depth - layer + 1) % 3])
-        equations.append(Equation(s[own], sum_over(before[other] * weight[other, own], (other, sizes[layer - 1]))))
+        equations.append(
+            Equation(s[own], sum_over(before[other] * weight[other, own], (other, sizes[layer - 1])))
+        )
         equations.append(Equation(x[own], tanh(s[own])))
         error += l2 / 2 * sum_over(weight[other, own] ** 2, (other, sizes[layer - 1]), (own, sizes[layer]))
         quantities |= {each.name: each for each in (weight, s, x)}
@@ -903,8 +988,14 @@ def test_long_equations_go_on_in_the_next_line() -> None:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs a TeX installation")
 @pytest.mark.parametrize("name", ["two layers", "twenty layers", "attention"])
 def test_latex_compiles_without_a_warning(name: str, tmp_path: Path) -> None:
-    systems = {"two layers": textbook_system(True), "twenty layers": deep_system(20), "attention": ZOO["attention"]()}
-    source = render(derive_system(systems[name]), "latex", title=r"50% of x_1 & {a} \b #1 ~ ^ <|> \"--no-bias\"")
+    systems = {
+        "two layers": textbook_system(True),
+        "twenty layers": deep_system(20),
+        "attention": ZOO["attention"](),
+    }
+    source = render(
+        derive_system(systems[name]), "latex", title=r"50% of x_1 & {a} \b #1 ~ ^ <|> \"--no-bias\""
+    )
     (tmp_path / "d.tex").write_text(source, encoding="utf-8")
     for _ in range(2):  # the second run knows the widths of the table
         command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "d.tex"]
@@ -966,10 +1057,12 @@ def test_every_sentence_can_be_said(derivation: Derivation) -> None:
     for catalogue in CATALOGUES.values():
         assert catalogue.keys() == ENGLISH.keys()
     for key, sentence in ENGLISH.items():
-        assert f'"{key}"' in source or key.split(".")[0] in ("heading", "rule", "word"), f"{key} is never said"
+        assert f'"{key}"' in source or key.split(".")[0] in ("heading", "rule", "word"), (
+            f"{key} is never said"
+        )
         style = FORMATS["text"](notation_for(derivation), derivation)
         places = set(re.findall(r"\{(\w+)\}", sentence))
-        said = Narrator(derivation, style, ENGLISH).say(key, **{place: "formula" for place in places})
+        said = Narrator(derivation, style, ENGLISH).say(key, **dict.fromkeys(places, "formula"))
         assert "{" not in said
 
 

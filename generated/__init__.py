@@ -1,0 +1,1 @@
+"""Generated modules, committed: `make update-generated` writes them anew."""

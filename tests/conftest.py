@@ -1,0 +1,86 @@
+"""What several test files share: options, a seeded generator, and derivatives by differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from symbackprop import Network
+
+Array = NDArray[np.float64]
+Parameters = dict[str, Array]
+
+STEP = 1e-3
+FEW = 60  # parameters up to which every component is compared on its own
+DIRECTIONS = 3
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--seed", type=int, default=0, help="seed of all random test data (default 0)")
+    parser.addoption("--update-generated", action="store_true", help="write the modules of generated/ anew")
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> np.random.Generator:
+    return np.random.default_rng(request.config.getoption("--seed"))
+
+
+@pytest.fixture
+def update_generated(request: pytest.FixtureRequest) -> bool:
+    return bool(request.config.getoption("--update-generated"))
+
+
+def sample_data(network: Network, generator: np.random.Generator, samples: int = 5) -> tuple[Array, Array]:
+    """Return inputs, and targets that every loss accepts where a built-in one is used."""
+    x = generator.normal(size=(samples, network.sizes[0]))
+    t = generator.uniform(0.05, 0.95, size=(samples, network.sizes[-1]))
+    return x, t / t.sum(axis=1, keepdims=True) if network.loss == "cross_entropy" else t
+
+
+def random_parameters(shapes: Mapping[str, tuple[int, ...]], generator: np.random.Generator) -> Parameters:
+    """Return parameters of which none is 0, biases included."""
+    return {
+        name: generator.normal(size=shape) / np.sqrt(shape[0] if len(shape) == 2 else 4)
+        for name, shape in shapes.items()
+    }
+
+
+def difference_from_numbers(
+    loss: Callable[[Parameters], float],
+    parameters: Parameters,
+    derivatives: Mapping[str, Array],
+    generator: np.random.Generator,
+) -> float:
+    """Return the largest difference of ``derivatives`` from central differences of ``loss``.
+
+    It is relative to the larger of 1 and the derivative.  Each component is compared on its own in a
+    small network, and a few random directions in a large one.
+    """
+    assert set(derivatives) == set(parameters)
+    worst = 0.0
+    few = sum(value.size for value in parameters.values()) <= FEW
+    for name, value in parameters.items():
+        assert derivatives[name].shape == value.shape
+        for direction in _components(value) if few else _directions(value, generator):
+            moved = [loss({**parameters, name: value + step * STEP * direction}) for step in (-2, -1, 1, 2)]
+            # The error of this formula is of fourth order in the step.
+            slope = (8 * (moved[2] - moved[1]) - (moved[3] - moved[0])) / (12 * STEP)
+            found = float(np.sum(derivatives[name] * direction))
+            worst = max(worst, abs(found - slope) / max(1.0, abs(slope)))
+    return worst
+
+
+def _components(value: Array) -> Iterator[Array]:
+    for position in range(value.size):
+        direction = np.zeros(value.size)
+        direction[position] = 1.0
+        yield direction.reshape(value.shape)
+
+
+def _directions(value: Array, generator: np.random.Generator) -> Iterator[Array]:
+    for _ in range(DIRECTIONS):
+        direction = generator.normal(size=value.shape)
+        yield direction / np.linalg.norm(direction)

@@ -1,0 +1,839 @@
+"""The proof of derivations: right steps hold, and every wrong one is found."""
+
+from __future__ import annotations
+
+import ast
+import os
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import permutations
+from pathlib import Path
+
+import pytest
+from sympy import (
+    Add,
+    Derivative,
+    Dummy,
+    Expr,
+    Indexed,
+    Integer,
+    KroneckerDelta,
+    Max,
+    Mul,
+    Piecewise,
+    Pow,
+    Rational,
+    Sum,
+    Symbol,
+    Tuple,
+    exp,
+    expand,
+    log,
+    sqrt,
+    tanh,
+    true,
+)
+from sympy.core.relational import Relational
+
+import symbackprop.proof
+from symbackprop.derivation import Derivation, Step, derive_system
+from symbackprop.equations import (
+    ONE,
+    Equation,
+    EquationSystem,
+    Fact,
+    Quantity,
+    index,
+    quantity,
+    size,
+    sum_over,
+)
+from symbackprop.proof import Prover, Verdict, prove, prove_step
+from tests.zoo import ZOO
+
+a, i, j, k = index("a"), index("i"), index("j"), index("k")
+n0, n1, n2, N = size("n0"), size("n1"), size("n2"), size("N")
+x0, w1, b1 = quantity("x0", n0), quantity("w1", n0, n1), quantity("b1", n1)
+s1, x1, w2 = quantity("s1", n1), quantity("x1", n1), quantity("w2", n1, n2)
+s2, x2, t, E = quantity("s2", n2), quantity("x2", n2), quantity("t", n2), quantity("E")
+ds1, ds2 = quantity("ds1", n1), quantity("ds2", n2)
+LAMBDA = Symbol("lambda", real=True)
+
+
+def sigmoid(s: Expr) -> Expr:
+    return 1 / (1 + exp(-s))
+
+
+def network(
+    hidden: Expr = sigmoid(s1[i]),
+    output: Expr = sigmoid(s2[i]),
+    loss: Expr = -sum_over(t[i] * log(x2[i]) + (1 - t[i]) * log(1 - x2[i]), (i, n2)),
+    facts: tuple[Fact, ...] = (),
+) -> EquationSystem:
+    """Return a network of two dense layers."""
+    equations = (
+        Equation(s1[i], sum_over(x0[j] * w1[j, i], (j, n0)) + b1[i]),
+        Equation(x1[i], hidden),
+        Equation(s2[i], sum_over(x1[j] * w2[j, i], (j, n1))),
+        Equation(x2[i], output),
+        Equation(E.symbol, loss),
+    )
+    quantities = {q.name: q for q in (x0, w1, b1, s1, x1, w2, s2, x2, t, E)}
+    return EquationSystem(equations, quantities, ("w1", "b1", "w2"), ("x0", "t"), facts=facts)
+
+
+def derivation(
+    system: EquationSystem, *, stable: tuple[Step, ...] = (), batch: tuple[Step, ...] = ()
+) -> Derivation:
+    """Return a derivation without steps of ``system``, in which the adjoints of s1 and s2 have names."""
+    return Derivation(system, (), {}, {"ds1": "s1", "ds2": "s2"}, {}, stable, batch)
+
+
+def verdict_on(lhs: Expr, rhs: Expr, rule: str = "rule", system: EquationSystem | None = None) -> Verdict:
+    """Return the verdict on one step about ``system`` (default: the sigmoid network)."""
+    step = Step(1, "", rule, lhs, rhs)
+    return prove_step(derivation(system if system is not None else network()), step)
+
+
+def d(of: Expr, by: Expr) -> Expr:
+    return Derivative(of, by)
+
+
+DE_DX1 = sum_over(ds2[i] * w2[j, i], (i, n2))
+
+RIGHT_STEPS = {
+    "local derivative": (d(x1[i], s1[i]), exp(-s1[i]) / (1 + exp(-s1[i])) ** 2),
+    "closed form": (d(x1[i], s1[i]), x1[i] * (1 - x1[i])),
+    "local derivative off the diagonal": (d(x1[i], s1[k]), KroneckerDelta(i, k) * x1[i] * (1 - x1[k])),
+    "two free indices": (d(s2[i], w2[j, k]), KroneckerDelta(i, k) * x1[j]),
+    "not read at all": (d(s2[i], w1[j, k]), Integer(0)),
+    "chain rule": (ds2[i], d(E.symbol, x2[i]) * d(x2[i], s2[i])),
+    "fused": (ds2[i], x2[i] - t[i]),
+    "derivative of the loss": (d(E.symbol, s2[i]), x2[i] - t[i]),
+    "contraction": (d(E.symbol, x1[j]), DE_DX1),
+    "an index of another name": (d(E.symbol, x1[k]), sum_over(ds2[a] * w2[k, a], (a, n2))),
+    "a bound index that is free elsewhere": (
+        d(E.symbol, w2[j, i]),
+        d(Sum(w2[j, i] * x1[j] * ds2[i], (j, 0, n1 - 1), (i, 0, n2 - 1)), w2[j, i]),
+    ),
+    "hidden adjoint": (ds1[j], DE_DX1 * x1[j] * (1 - x1[j])),
+    "weight": (d(E.symbol, w1[k, j]), ds1[j] * x0[k]),
+    "bias": (d(E.symbol, b1[j]), ds1[j]),
+    "input": (d(E.symbol, x0[k]), sum_over(ds1[j] * w1[k, j], (j, n1))),
+    "derivative of an expression": (
+        d(LAMBDA * sum_over(w2[k, j] ** 2, (k, n1), (j, n2)) / 2, w2[i, j]),
+        LAMBDA * w2[i, j],
+    ),
+}
+
+WRONG_STEPS = {
+    "closed form of another function": (d(x1[i], s1[i]), 1 - x1[i] ** 2),
+    "closed form of another quantity": (d(x1[i], s1[i]), x0[i] * (1 - x0[i])),
+    "diagonal only": (d(x1[i], s1[k]), x1[i] * (1 - x1[i])),
+    "a sign": (ds2[i], t[i] - x2[i]),
+    "a factor": (ds2[i], 2 * (x2[i] - t[i])),
+    "transposed": (d(E.symbol, w2[j, i]), ds2[j] * x1[i]),
+    "wrong axis summed": (d(E.symbol, x1[j]), sum_over(ds2[j] * w2[i, j], (i, n1))),
+    "sum too short": (d(E.symbol, x1[j]), sum_over(ds2[i] * w2[j, i], (i, n2 - 1))),
+    "sum too long": (d(E.symbol, x1[j]), sum_over(ds2[i] * w2[j, i], (i, n2 + 1))),
+    "sum over the range of another axis": (d(E.symbol, x1[j]), sum_over(ds2[i] * w2[j, i], (i, n0))),
+    "without the closed form": (ds1[j], DE_DX1),
+    "the adjoint of another layer": (d(E.symbol, b1[j]), ds2[j]),
+    "an index that is free on the right": (d(E.symbol, b1[j]), ds1[k]),
+    "an unknown quantity": (d(E.symbol, b1[j]), quantity("z", n1)[j]),
+    "too many indices": (d(E.symbol, b1[j]), quantity("ds1", n1, n1)[j, j]),
+    "division by zero": (d(E.symbol, b1[j]), ds1[j] / (n1 - n1 + Symbol("zero", real=True) * 0)),
+    "a function that is not known": (d(E.symbol, b1[j]), Symbol("f")(ds1[j]) if False else ds1[j] ** ds1[j]),
+    "a second derivative": (d(E.symbol, b1[j]), Derivative(x1[j], (s1[j], 2))),
+    "an unknown left-hand side": (quantity("dz", n1)[j], ds1[j]),
+    "a derivative with respect to nothing known": (d(E.symbol, quantity("z", n1)[j]), ds1[j]),
+}
+
+
+@pytest.mark.parametrize("name", RIGHT_STEPS)
+def test_a_right_step_holds(name: str) -> None:
+    verdict = verdict_on(*RIGHT_STEPS[name])
+    assert verdict.holds, verdict.counterexample
+    assert verdict.counterexample is None
+    assert verdict.assumes == ()
+    assert verdict.components > 0
+
+
+@pytest.mark.parametrize("name", WRONG_STEPS)
+def test_a_wrong_step_fails_with_a_counterexample(name: str) -> None:
+    verdict = verdict_on(*WRONG_STEPS[name])
+    assert not verdict.holds
+    assert verdict.counterexample
+    assert verdict.method == "40 digits"
+
+
+def test_every_component_is_compared() -> None:
+    assert verdict_on(d(E.symbol, w1[k, j]), ds1[j] * x0[k]).components == 6
+
+
+def test_the_counterexample_shows_indices_and_both_values() -> None:
+    verdict = verdict_on(d(E.symbol, w1[k, j]), 2 * ds1[j] * x0[k])
+    assert verdict.counterexample is not None
+    assert verdict.counterexample.startswith("at j = 0, k = 0: the step gives ")
+    words = verdict.counterexample.replace(",", "").split()
+    given, truth = float(words[words.index("gives") + 1]), float(words[-1])
+    assert given == pytest.approx(2 * truth, rel=1e-9)
+    assert len(words[-1].lstrip("-0.")) >= 9
+
+
+def test_a_single_wrong_component_is_found() -> None:
+    wrong_once = Piecewise((2 * ds1[j], j > n1 - 2), (ds1[j], True))
+    verdict = verdict_on(d(E.symbol, b1[j]), wrong_once)
+    assert not verdict.holds
+    assert verdict.components > 1
+
+
+def test_methods_are_told_apart() -> None:
+    assert verdict_on(d(x1[i], s1[i]), x1[i] * (1 - x1[i])).method == "exact"
+    identity = sqrt(x1[i] ** 2 * (1 - x1[i]) ** 2)
+    verdict = verdict_on(d(x1[i], s1[i]), identity)
+    assert (verdict.holds, verdict.method) == (True, "40 digits")
+
+
+# Cotangents
+
+
+def test_cotangents_are_free() -> None:
+    # Σ_i x_i of a softmax is constant: with a plain sum as the loss, 0 would pass for its derivative.
+    softmax = exp(s2[i]) / sum_over(exp(s2[k]), (k, n2))
+    system = network(output=softmax, loss=sum_over(x2[i], (i, n2)))
+    without_names = replace(derivation(system), adjoints={"dx2": "x2"})
+    dx2 = quantity("dx2", n2)
+    right = (dx2[i] - sum_over(dx2[k] * x2[k], (k, n2))) * x2[i]
+    assert prove_step(without_names, Step(1, "s2", "rule", d(E.symbol, s2[i]), right)).holds
+    assert not prove_step(without_names, Step(1, "s2", "rule", d(E.symbol, s2[i]), Integer(0))).holds
+
+
+def test_a_substitution_needs_its_rule() -> None:
+    lhs, rhs = d(E.symbol, w2[j, i]), (x2[i] - t[i]) * x1[j]
+    assert verdict_on(lhs, rhs, "substitution").holds
+    assert not verdict_on(lhs, rhs, "contraction").holds
+    assert not verdict_on(lhs, (x2[i] + t[i]) * x1[j], "substitution").holds
+
+
+def test_a_substitution_across_two_layers() -> None:
+    written_out = sum_over((x2[i] - t[i]) * w2[j, i], (i, n2)) * x1[j] * (1 - x1[j])
+    assert verdict_on(d(E.symbol, w1[k, j]), written_out * x0[k], "substitution").holds
+    assert not verdict_on(d(E.symbol, w1[k, j]), -written_out * x0[k], "substitution").holds
+
+
+def test_a_quantity_read_twice() -> None:
+    # The weight is read by a layer and by the penalty.
+    penalty = LAMBDA / 2 * sum_over(w2[j, i] ** 2, (j, n1), (i, n2))
+    error = sum_over((x2[i] - t[i]) ** 2, (i, n2)) / 2
+    system = network(output=tanh(s2[i]), loss=error + penalty)
+    right = ds2[i] * x1[j] + LAMBDA * w2[j, i]
+    chain = d(s2[i], w2[j, i]) * ds2[i] + d(penalty, w2[j, i])
+    assert verdict_on(d(E.symbol, w2[j, i]), right, system=system).holds
+    assert verdict_on(d(E.symbol, w2[j, i]), chain, system=system).holds
+    assert not verdict_on(d(E.symbol, w2[j, i]), ds2[i] * x1[j], system=system).holds
+    assert not verdict_on(d(E.symbol, w2[j, i]), LAMBDA * w2[j, i], system=system).holds
+
+
+def test_a_term_that_vanishes_by_the_definition_of_the_target() -> None:
+    # Σ (x - m) = 0 because m is the mean: true of every forward pass, and it may be left out.
+    x, m, v, c = quantity("x", n0), quantity("m"), quantity("v"), quantity("c", n0)
+    system = EquationSystem(
+        equations=(
+            Equation(m.symbol, sum_over(x[j], (j, n0)) / n0),
+            Equation(v.symbol, sum_over((x[j] - m.symbol) ** 2, (j, n0)) / n0),
+            Equation(E.symbol, sum_over(c[j] * (x[j] - m.symbol) / v.symbol, (j, n0))),
+        ),
+        quantities={q.name: q for q in (x, m, v, c, E)},
+        parameters=("x",),
+        inputs=("c",),
+    )
+    shifted = Derivation(system, (), {}, {"dv": "v"}, {})
+    dv = quantity("dv").symbol
+    direct = -sum_over(c[j], (j, n0)) / v.symbol
+    whole = direct - 2 * dv * sum_over(x[j] - m.symbol, (j, n0)) / n0
+    for rhs, holds in ((whole, True), (direct, True), (whole - dv, False)):
+        assert prove_step(shifted, Step(1, "m", "rule", d(E.symbol, m.symbol), rhs)).holds == holds
+
+
+# Facts about the data
+
+
+SOFTMAX = network(
+    output=exp(s2[i]) / sum_over(exp(s2[k]), (k, n2)),
+    loss=-sum_over(t[i] * log(x2[i]), (i, n2)),
+    facts=(Fact(t[i], i, ONE),),
+)
+
+
+def test_a_fact_is_used_only_where_it_is_needed() -> None:
+    with_sum = verdict_on(ds2[i], x2[i] * sum_over(t[k], (k, n2)) - t[i], system=SOFTMAX)
+    assert (with_sum.holds, with_sum.assumes) == (True, ())
+    without = verdict_on(ds2[i], x2[i] - t[i], system=SOFTMAX)
+    assert (without.holds, without.assumes) == (True, ("Σ_i t[i] = 1",))
+    assert without.method == "exact"
+    assert not verdict_on(ds2[i], x2[i] + t[i], system=SOFTMAX).holds
+
+
+def test_without_the_fact_the_step_does_not_hold() -> None:
+    system = replace(SOFTMAX, facts=())
+    assert not verdict_on(ds2[i], x2[i] - t[i], system=system).holds
+
+
+# Kinks
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        (Piecewise((1, s1[i] > 0), (0, True)), Piecewise((1, s1[i] > 0), (ONE / 100, True))),
+        (Piecewise((1, s1[i] > 0), (0, True)), Piecewise((Rational(99, 100), s1[i] > 0), (0, True))),
+        (Piecewise((0, s1[i] <= 0), (1, True)), Integer(1)),
+        (Piecewise((1, x1[i] > 0), (0, True)), Piecewise((1, s1[i] > 1), (0, True))),
+    ],
+)
+def test_both_branches_of_relu_are_exercised(right: Expr, wrong: Expr) -> None:
+    system = network(hidden=Piecewise((s1[i], s1[i] > 0), (0, True)))
+    assert verdict_on(d(x1[i], s1[i]), right, system=system).holds
+    assert not verdict_on(d(x1[i], s1[i]), wrong, system=system).holds
+    assert verdict_on(ds1[j], DE_DX1 * right.xreplace({i: j}), system=system).holds
+    assert not verdict_on(ds1[j], DE_DX1 * wrong.xreplace({i: j}), system=system).holds
+
+
+def test_a_branch_far_from_zero_is_exercised() -> None:
+    relu6 = Piecewise((0, s1[i] < 0), (6, s1[i] > 6), (s1[i], True))
+    system = network(hidden=relu6)
+    right = Piecewise((0, s1[i] < 0), (0, s1[i] > 6), (1, True))
+    wrong = Piecewise((0, s1[i] < 0), (1, s1[i] > 6), (1, True))
+    assert verdict_on(d(x1[i], s1[i]), right, system=system).holds
+    assert not verdict_on(d(x1[i], s1[i]), wrong, system=system).holds
+
+
+def test_a_function_without_value_at_negative_numbers() -> None:
+    system = network(hidden=log(s1[i]))
+    assert verdict_on(d(x1[i], s1[i]), exp(-x1[i]), system=system).holds
+    assert not verdict_on(d(x1[i], s1[i]), exp(x1[i]), system=system).holds
+
+
+def test_a_step_that_is_not_real_where_the_truth_is() -> None:
+    verdict = verdict_on(d(x1[i], s1[i]), exp(log(s1[i]) * 0) * sqrt(s1[i]) * 0 + log(s1[i] - 5))
+    assert not verdict.holds
+    assert "not real" in str(verdict.counterexample)
+
+
+# Shapes
+
+
+def test_guarded_reads_are_not_evaluated() -> None:
+    x, w, y, target = (quantity(*q) for q in (("x", n0), ("w", 3), ("y", n0), ("t", n0)))
+    inside = (j + k - 1 >= 0) & (j + k - 1 <= n0 - 1)
+    system = EquationSystem(
+        equations=(
+            Equation(y[j], sum_over(Piecewise((x[j + k - 1], inside), (0, True)) * w[k], (k, 3))),
+            Equation(E.symbol, sum_over((y[j] - target[j]) ** 2, (j, n0)) / 2),
+        ),
+        quantities={q.name: q for q in (x, w, y, target, E)},
+        parameters=("w",),
+        inputs=("x", "t"),
+    )
+    padded = Derivation(system, (), {}, {"dy": "y"}, {})
+    dy = quantity("dy", n0)
+    guarded = sum_over(Piecewise((dy[j] * x[j + k - 1], inside), (0, True)), (j, n0))
+    bracket = sum_over(Piecewise((1, inside), (0, True)) * dy[j] * x[j + k - 1], (j, n0))
+    unguarded = sum_over(dy[j] * x[j + k - 1], (j, n0))
+    for rhs, holds in ((guarded, True), (bracket, True), (unguarded, False)):
+        verdict = prove_step(padded, Step(1, "w", "contraction", d(E.symbol, w[k]), rhs))
+        assert verdict.holds == holds, verdict.counterexample
+    assert "outside of the shape" in str(verdict.counterexample)
+
+
+def test_an_index_that_is_data() -> None:
+    token, table = quantity("token", n0, integer=True), quantity("table", n1, n2)
+    y, dy = quantity("y", n0, n2), quantity("dy", n0, n2)
+    system = EquationSystem(
+        equations=(
+            Equation(y[a, i], table[token[a], i]),
+            Equation(E.symbol, sum_over(y[a, i] ** 2, (a, n0), (i, n2))),
+        ),
+        quantities={q.name: q for q in (token, table, y, E)},
+        parameters=("table",),
+        inputs=("token",),
+    )
+    lookup = Derivation(system, (), {}, {"dy": "y"}, {})
+    right = sum_over(KroneckerDelta(j, token[a]) * dy[a, i], (a, n0))
+    wrong = sum_over(KroneckerDelta(j, a) * dy[a, i], (a, n0))
+    assert prove_step(lookup, Step(1, "table", "contraction", d(E.symbol, table[j, i]), right)).holds
+    assert not prove_step(lookup, Step(1, "table", "contraction", d(E.symbol, table[j, i]), wrong)).holds
+
+
+def test_a_trainable_scalar() -> None:
+    beta = quantity("beta")
+    system = network(hidden=s1[i] * sigmoid(beta.symbol * s1[i]))
+    system = replace(system, quantities={**system.quantities, "beta": beta})
+    named = replace(derivation(system), adjoints={"ds1": "s1", "ds2": "s2", "dx1": "x1"})
+    dx1, slope = quantity("dx1", n1), sigmoid(beta.symbol * s1[j]) * (1 - sigmoid(beta.symbol * s1[j]))
+    right = sum_over(dx1[j] * s1[j] ** 2 * slope, (j, n1))
+    for rhs, holds in ((right, True), (sum_over(dx1[j] * s1[j] * slope, (j, n1)), False)):
+        assert prove_step(named, Step(1, "beta", "rule", d(E.symbol, beta.symbol), rhs)).holds == holds
+
+
+def test_sizes_that_are_numbers() -> None:
+    x, y = quantity("x", 4), quantity("y", 2)
+    system = EquationSystem(
+        equations=(
+            Equation(y[i], Max(x[2 * i], x[2 * i + 1])),
+            Equation(E.symbol, sum_over(y[i] ** 2, (i, 2)) / 2),
+        ),
+        quantities={q.name: q for q in (x, y, E)},
+        parameters=("x",),
+    )
+    pooled = Derivation(system, (), {}, {"dy": "y"}, {})
+    larger = Piecewise((1, x[2 * i] > x[2 * i + 1]), (0, True))
+    right = larger * KroneckerDelta(k, 2 * i) + (1 - larger) * KroneckerDelta(k, 2 * i + 1)
+    assert prove_step(pooled, Step(1, "x", "local derivative", d(y[i], x[k]), right)).holds
+    assert not prove_step(pooled, Step(1, "x", "local derivative", d(y[i], x[k]), 1 - right)).holds
+
+
+# Stable forms and batches
+
+
+def test_stable_forms() -> None:
+    right = sum_over(log(1 + exp(s2[i])) - s2[i] * t[i], (i, n2))
+    wrong = sum_over(log(1 + exp(-s2[i])) - s2[i] * t[i], (i, n2))
+    mixed = -sum_over(t[i] * (s2[i] - log(1 + exp(s2[i]))) + (1 - t[i]) * log(1 - x2[i]), (i, n2))
+    for rhs, holds in ((right, True), (wrong, False), (mixed, True)):
+        verdict = verdict_on(E.symbol, rhs, "stable form")
+        assert verdict.holds == holds, verdict.counterexample
+
+
+def lifted(original: Quantity) -> Quantity:
+    return Quantity(original.name, (N, *original.shape))
+
+
+def batch_verdict(lhs: Expr, rhs: Expr) -> Verdict:
+    penalty = LAMBDA / 2 * sum_over(w1[j, i] ** 2, (j, n0), (i, n1))
+    system = network(loss=network().equations[-1].rhs + penalty)
+    step = Step(7, "", "batch", lhs, rhs)
+    return prove_step(derivation(system, batch=(step,)), step)
+
+
+SAMPLE = index("n")
+BATCH_STEPS = [
+    (w2[j, i], sum_over(lifted(ds2)[SAMPLE, i] * lifted(x1)[SAMPLE, j], (SAMPLE, N)) / N, True),
+    (
+        w2[j, i],
+        sum_over((lifted(x2)[SAMPLE, i] - lifted(t)[SAMPLE, i]) * lifted(x1)[SAMPLE, j], (SAMPLE, N)) / N,
+        True,
+    ),
+    (
+        w1[k, j],
+        sum_over(lifted(ds1)[SAMPLE, j] * lifted(x0)[SAMPLE, k], (SAMPLE, N)) / N + LAMBDA * w1[k, j],
+        True,
+    ),
+    (b1[j], sum_over(lifted(ds1)[SAMPLE, j], (SAMPLE, N)) / N, True),
+    (w2[j, i], sum_over(lifted(ds2)[SAMPLE, i] * lifted(x1)[SAMPLE, j], (SAMPLE, N)), False),
+    (w2[j, i], sum_over(lifted(ds2)[SAMPLE, i] * lifted(x1)[0, j], (SAMPLE, N)) / N, False),
+    (
+        w1[k, j],
+        sum_over(lifted(ds1)[SAMPLE, j] * lifted(x0)[SAMPLE, k] + LAMBDA * w1[k, j], (SAMPLE, N)),
+        False,
+    ),
+    (w2[j, i], sum_over(lifted(ds2)[SAMPLE, i] * x1[j], (SAMPLE, N)) / N, False),
+    (b1[j], sum_over(lifted(ds1)[SAMPLE, j], (SAMPLE, N - 1)) / N, False),
+    (b1[j], ds1[j], False),
+]
+
+
+@pytest.mark.parametrize(("parameter", "rhs", "holds"), BATCH_STEPS)
+def test_the_mean_over_a_batch(parameter: Expr, rhs: Expr, holds: bool) -> None:
+    verdict = batch_verdict(d(E.symbol, parameter), rhs)
+    assert verdict.holds == holds, verdict.counterexample
+
+
+# The whole
+
+
+def test_steps_stable_forms_and_batch_come_in_this_order() -> None:
+    made = derivation(
+        network(),
+        stable=(Step(2, "E", "stable form", E.symbol, E.symbol),),
+        batch=(Step(3, "b1", "batch", d(E.symbol, b1[j]), BATCH_STEPS[3][1]),),
+    )
+    made = replace(made, steps=(Step(1, "s2", "rule", ds2[i], x2[i] - t[i]),))
+    assert [(v.step.number, v.holds) for v in prove(made)] == [(1, True), (2, True), (3, True)]
+
+
+def test_a_broken_step_is_no_exception() -> None:
+    broken = [Integer(1), ds1, Tuple(1, 2), None, ds1[j, j], Symbol("q") & Symbol("r")]
+    for rhs in broken:
+        verdict = prove_step(derivation(network()), Step(1, "", "rule", ds1[j], rhs))
+        assert not verdict.holds
+        assert verdict.counterexample
+
+
+def test_the_seed_fixes_the_proof() -> None:
+    made = derivation(network())
+    wrong = Step(1, "", "rule", ds2[i], x2[i] + t[i])
+    assert prove_step(made, wrong, seed=3) == prove_step(made, wrong, seed=3)
+    assert prove_step(made, wrong, seed=3) != prove_step(made, wrong, seed=4)
+
+
+def test_the_proof_does_not_depend_on_hashing() -> None:
+    program = (
+        "from tests.zoo import ZOO\n"
+        "from dataclasses import replace\n"
+        "from symbackprop.derivation import derive_system\n"
+        "from symbackprop.proof import Prover\n"
+        "derived = derive_system(ZOO['layer_norm']())\n"
+        "prover = Prover(derived)\n"
+        "for step in derived.steps:\n"
+        "    right, wrong = prover.prove_step(step), prover.prove_step(replace(step, rhs=step.rhs * 2))\n"
+        "    print(right.holds, right.method, right.components, wrong.counterexample)\n"
+    )
+    outputs = set()
+    for hash_seed in ("1", "2"):
+        environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
+        run = [sys.executable, "-c", program]
+        outputs.add(subprocess.run(run, env=environment, capture_output=True, text=True, check=True).stdout)
+    assert len(outputs) == 1
+    assert "scalar calculus" in outputs.pop()
+
+
+def test_the_proof_shares_no_code_with_the_derivation() -> None:
+    source = Path(symbackprop.proof.__file__).read_text(encoding="utf-8")
+    imported = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("symbackprop"):
+            imported[node.module] = {alias.name for alias in node.names}
+        if isinstance(node, ast.Import):
+            assert not any(alias.name.startswith("symbackprop") for alias in node.names)
+    assert imported == {
+        "symbackprop.derivation": {"Derivation", "Step"},
+        "symbackprop.equations": {"Equation", "EquationSystem", "Fact", "Quantity"},
+    }
+
+
+def deep_network(depth: int) -> EquationSystem:
+    """Return a chain of dense relu layers with a penalty on each weight."""
+    sizes = [size(f"n{layer}") for layer in range(depth + 1)]
+    target = quantity("t", sizes[-1])
+    x = quantity("x0", sizes[0])
+    quantities, equations, penalty = [x, target, E], [], Integer(0)
+    for layer in range(1, depth + 1):
+        shape = (sizes[layer - 1], sizes[layer])
+        w, s = quantity(f"w{layer}", *shape), quantity(f"s{layer}", shape[1])
+        y = quantity(f"x{layer}", shape[1])
+        equations.append(Equation(s[i], sum_over(x[j] * w[j, i], (j, shape[0]))))
+        equations.append(Equation(y[i], Piecewise((s[i], s[i] > 0), (0, True))))
+        penalty += LAMBDA / 2 * sum_over(w[j, i] ** 2, (j, shape[0]), (i, shape[1]))
+        quantities += [w, s, y]
+        x = y
+    error = sum_over((x[i] - target[i]) ** 2, (i, sizes[-1])) / 2
+    equations.append(Equation(E.symbol, error + penalty))
+    parameters = tuple(q.name for q in quantities if q.name.startswith("w"))
+    return EquationSystem(tuple(equations), {q.name: q for q in quantities}, parameters, ("x0", "t"))
+
+
+def test_the_cost_of_a_layer_does_not_grow_with_depth() -> None:
+    def seconds(depth: int) -> float:
+        derived = derive_system(deep_network(depth))
+        start = time.perf_counter()
+        assert all(verdict.holds for verdict in prove(derived))
+        return time.perf_counter() - start
+
+    seconds(3)  # fills SymPy's caches
+    assert seconds(80) < 40 * max(seconds(4), 0.1)
+
+
+# Mutations: every step of every network, broken on purpose
+
+
+class Mutator:
+    """Breaks one step in every way that is still a well-formed expression.
+
+    A mutant that is the same mathematics is none; ``is_same`` decides that without the prover.
+    """
+
+    def __init__(self, derivation: Derivation, step: Step) -> None:
+        self.system = derivation.system
+        self.step = step
+        self.local = {
+            (s.lhs.expr.base, s.lhs.variables[0].base): s
+            for s in derivation.steps
+            if is_local(s) and isinstance(s.lhs.expr, Indexed)
+        }
+        self.ranges = self._ranges(step.lhs)
+        self.original = self.canonical(step.rhs)
+
+    def mutants(self) -> dict[str, Expr]:
+        """Return the mutants by a description of what was changed."""
+        found: dict[str, Expr] = {}
+        seen = {self.step.rhs}
+        for what, mutant in self._whole(self.step.rhs):
+            if mutant not in seen and not self.is_same(mutant):
+                found[f"{what} -> {mutant}"] = mutant
+            seen.add(mutant)
+        return found
+
+    def is_same(self, mutant: Expr) -> bool:
+        """Whether a mutant is equal by renaming, commuting and expanding, and by what holds anyway.
+
+        That is: the local derivatives, the facts, the definition of the target, and conditions that are
+        true of all indices.
+        """
+        return expand(self.canonical(mutant) - self.original) == 0
+
+    def _ranges(self, lhs: Expr) -> dict[Symbol, Expr]:
+        components = [lhs] if not isinstance(lhs, Derivative) else [lhs.expr, lhs.variables[0]]
+        found: dict[Symbol, Expr] = {}
+        for read in (read for component in components for read in sorted(component.atoms(Indexed), key=str)):
+            free = set().union(*(component.free_symbols for component in components))
+            found.update((i, n) for i, n in zip(read.indices, read.base.shape, strict=True) if i in free)
+        return {i: n for i, n in found.items() if isinstance(i, Symbol)}
+
+    def _whole(self, rhs: Expr) -> Iterator[tuple[str, Expr]]:
+        yield "sign of the whole", -rhs
+        yield "coefficient of the whole", 2 * rhs
+        yield from self._inside(rhs, self.ranges)
+
+    def _inside(self, node: Expr, scope: dict[Symbol, Expr]) -> Iterator[tuple[str, Expr]]:
+        """Yield what ``node`` becomes when it, or a part of it, is changed."""
+        if isinstance(node, Indexed):
+            yield from self._read(node, scope)
+            return
+        if isinstance(node, KroneckerDelta):
+            for position, part in enumerate(node.args):
+                for what, new in self._index(part, self._extent(node.args, scope), scope):
+                    yield f"delta's index: {what}", replaced(node, position, new)
+            return
+        if isinstance(node, Relational):
+            yield "condition shifted up", node.func(node.lhs + 1, node.rhs)
+            yield "condition shifted down", node.func(node.lhs - 1, node.rhs)
+            return
+        yield from self._node(node)
+        if isinstance(node, Sum):
+            scope = {**scope, **{limit[0]: limit[2] + 1 for limit in node.limits}}
+            for what, new in self._inside(node.function, scope):
+                yield what, node.func(new, *node.limits)
+            return
+        if isinstance(node, Derivative):
+            yield from self._derivative(node, scope)
+            return
+        for position, part in enumerate(node.args):
+            for what, new in self._inside(part, scope):
+                yield what, replaced(node, position, new)
+
+    def _node(self, node: Expr) -> Iterator[tuple[str, Expr]]:
+        """Yield changes of the node itself: signs, factors, exponents, coefficients, ranges."""
+        if isinstance(node, Add):
+            for position, term in enumerate(node.args):
+                yield f"sign of {term}", replaced(node, position, -term)
+                yield f"coefficient of {term}", replaced(node, position, 2 * term)
+        if isinstance(node, Mul):
+            for position, factor in enumerate(node.args):
+                yield f"without {factor}", replaced(node, position, Integer(1))
+        if isinstance(node, Pow) and node.exp.is_number:
+            yield "exponent", Pow(node.base, node.exp + 1)
+        if isinstance(node, Sum):
+            for position, (symbol, low, high) in enumerate(node.limits, start=1):
+                yield "shorter sum", replaced(node, position, Tuple(symbol, low, high - 1))
+
+    def _derivative(self, node: Derivative, scope: dict[Symbol, Expr]) -> Iterator[tuple[str, Expr]]:
+        output, target = node.expr, node.variables[0]
+        if isinstance(output, Indexed):
+            for what, new in self._read(output, scope):
+                yield what, Derivative(new, target)
+        for what, new in self._read(target, scope) if isinstance(target, Indexed) else ():
+            yield what, Derivative(output, new)
+
+    def _read(self, read: Indexed, scope: dict[Symbol, Expr]) -> Iterator[tuple[str, Expr]]:
+        """Yield the read with two indices swapped, or one of them replaced."""
+        indices = list(read.indices)
+        for first in range(len(indices)):
+            for second in range(first):
+                swapped = list(indices)
+                swapped[first], swapped[second] = indices[second], indices[first]
+                yield f"swapped in {read}", read.base[tuple(swapped)]
+        for position, extent in enumerate(read.base.shape):
+            for what, new in self._index(indices[position], extent, scope):
+                yield f"{what} in {read}", read.base[tuple([*indices[:position], new, *indices[position + 1 :]])]
+
+    def _index(self, node: Expr, extent: Expr | None, scope: dict[Symbol, Expr]) -> Iterator[tuple[str, Expr]]:
+        yield f"{node} shifted up", node + 1
+        yield f"{node} shifted down", node - 1
+        for other, own in scope.items():
+            if other != node and extent is not None and expand(own - extent) == 0:
+                yield f"{node} replaced by {other}", other
+
+    def _extent(self, indices: tuple[Expr, ...], scope: dict[Symbol, Expr]) -> Expr | None:
+        return next((scope[index] for index in indices if index in scope), None)
+
+    def canonical(self, expression: Expr) -> Expr:
+        """Return the form that equal expressions share."""
+        if not is_local(self.step):
+            expression = self._with_local_derivatives(expression)
+            definition = self.system.definitions.get(self.step.target)
+            if definition is not None and not expression.has(Derivative):
+                expression = expression.xreplace({definition.lhs: definition.rhs})
+        scope = {**self.ranges, **self._bound(expression)}
+        for condition in sorted(expression.atoms(Relational), key=str):
+            if always_holds(condition, scope):
+                expression = expression.xreplace({condition: true})
+        return self._renamed(expand(expression), 0)
+
+    def _with_local_derivatives(self, expression: Expr) -> Expr:
+        """Put in what the derivation found for local derivatives, at other indices too."""
+        for node in sorted(expression.atoms(Derivative), key=str):
+            output, target = node.expr, node.variables[0]
+            if not (isinstance(output, Indexed) and isinstance(target, Indexed)):
+                continue
+            known = self.local.get((output.base, target.base))
+            if known is not None:
+                names = zip(
+                    (*known.lhs.expr.indices, *known.lhs.variables[0].indices),
+                    (*output.indices, *target.indices),
+                    strict=True,
+                )
+                mapping = dict(names)
+                fresh = {limit[0]: Dummy(integer=True) for s in known.rhs.atoms(Sum) for limit in s.limits}
+                if len(mapping) == len(set(mapping)) and self._fits(known, mapping, node):
+                    expression = expression.xreplace({node: known.rhs.xreplace(fresh).xreplace(mapping)})
+        return expression
+
+    def _fits(self, known: Step, mapping: dict[Expr, Expr], node: Derivative) -> bool:
+        """Whether the known left-hand side becomes ``node`` (a diagonal one does not fit elsewhere)."""
+        return bool(known.lhs.expr.xreplace(mapping) == node.expr) and bool(
+            known.lhs.variables[0].xreplace(mapping) == node.variables[0]
+        )
+
+    def _bound(self, expression: Expr) -> dict[Symbol, Expr]:
+        return {limit[0]: limit[2] + 1 for total in expression.atoms(Sum) for limit in total.limits}
+
+    def _renamed(self, node: Expr, depth: int) -> Expr:
+        """Rename bound indices by depth; of several limits, in the order that spells smallest."""
+        if isinstance(node, Indexed) or not node.args:
+            return node
+        if not isinstance(node, Sum):
+            node = node.func(*[self._renamed(part, depth) for part in node.args])
+            return self._without_delta(node) if isinstance(node, Mul) else node
+        candidates = []
+        for order in permutations(node.limits):
+            names = {limit[0]: Symbol(f"bound{depth + n}", integer=True) for n, limit in enumerate(order)}
+            limits = [Tuple(names[limit[0]], limit[1], limit[2]) for limit in order]
+            body = self._renamed(expand(node.function.xreplace(names)), depth + len(order))
+            candidates.append(Add(*[self._sum(term, limits) for term in Add.make_args(body)]))
+        return min(candidates, key=str)
+
+    def _sum(self, term: Expr, limits: list[Tuple]) -> Expr:
+        """Return the sum of one term: its constant factors outside, and facts used."""
+        bound = {limit[0] for limit in limits}
+        inner = Mul(*[f for f in Mul.make_args(term) if f.free_symbols & bound])
+        outer = Mul(*[f for f in Mul.make_args(term) if not f.free_symbols & bound])
+        for fact in self.system.facts:
+            if len(limits) == 1 and isinstance(inner, Indexed) and inner.base == fact.component.base:
+                if inner.indices[fact.axis] == limits[0][0] and limits[0][2] + 1 == inner.base.shape[fact.axis]:
+                    return outer * fact.value
+        if inner == 1:
+            return outer * Mul(*[limit[2] + 1 for limit in limits])
+        return outer * Sum(inner, *limits)
+
+    def _without_delta(self, product: Mul) -> Expr:
+        """Use a Kronecker delta on the other factors: δ_ik f_i and δ_ik f_k are the same."""
+        for delta in (f for f in product.args if isinstance(f, KroneckerDelta)):
+            first, second = sorted(delta.args, key=lambda index: (isinstance(index, Symbol), str(index)))
+            if isinstance(second, Symbol):
+                others = [f.xreplace({second: first}) for f in product.args if f != delta]
+                return delta * Mul(*others)
+        return product
+
+
+def always_holds(condition: Relational, ranges: dict[Symbol, Expr]) -> bool:
+    """Whether a ≥ between indices holds over their whole ranges."""
+    difference = expand(condition.gts - condition.lts) if hasattr(condition, "gts") else Integer(-1)
+    if not all(symbol.is_integer for symbol in difference.free_symbols) or not condition.is_Relational:
+        return False
+    for i in sorted(difference.free_symbols & set(ranges), key=str):
+        lowest = 0 if difference.coeff(i).is_positive else ranges[i] - 1
+        difference = expand(difference.xreplace({i: Integer(0) + lowest}))
+    return bool(difference.is_nonnegative)
+
+
+def is_local(step: Step) -> bool:
+    return isinstance(step.lhs, Derivative) and step.lhs.expr != E.symbol
+
+
+def replaced(node: Expr, position: int, new: Expr) -> Expr:
+    """Return ``node`` with one of its arguments exchanged."""
+    return node.func(*[new if n == position else part for n, part in enumerate(node.args)])
+
+
+def derived(name: str) -> Derivation:
+    """Return the derivation of a network with respect to all that can be differentiated."""
+    system = ZOO[name]()
+    real = [q for q in system.inputs if not system.quantities[q].integer]
+    return derive_system(system, [*system.parameters, *real])
+
+
+def all_steps(derivation: Derivation) -> tuple[Step, ...]:
+    return (*derivation.steps, *derivation.stable, *derivation.batch)
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_every_step_of_the_zoo_holds(name: str) -> None:
+    verdicts = prove(derived(name))
+    assert verdicts
+    for verdict in verdicts:
+        assert verdict.holds, f"{verdict.step}: {verdict.counterexample}"
+
+
+def survivors(name: str, per_step: int | None) -> tuple[int, list[str]]:
+    """Return how many mutants of a network were tried, and those that were not caught."""
+    derivation, choose = derived(name), random.Random(name)
+    prover = Prover(derivation)
+    count, alive = 0, []
+    for step in all_steps(derivation):
+        mutants = Mutator(derivation, step).mutants()
+        assert mutants, f"no mutant of {step}"
+        chosen = list(mutants)
+        if per_step is not None and len(chosen) > per_step:
+            chosen = choose.sample(chosen, per_step)
+        for what in chosen:
+            count += 1
+            if prover.prove_step(replace(step, rhs=mutants[what])).holds:
+                alive.append(f"({step.number}) {step.rule}: {step.lhs} = {step.rhs}: {what}")
+    return count, alive
+
+
+MUTANTS_PER_STEP = 4
+counts: dict[str, int] = {}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_mutants_are_caught(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    count, alive = survivors(name, MUTANTS_PER_STEP)
+    assert not alive, "\n".join(alive)
+    assert count >= 2 * len(all_steps(derived(name)))
+    counts[name] = count
+    report(name, count, counts, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ZOO)
+def test_all_mutants_are_caught(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    count, alive = survivors(name, None)
+    assert not alive, "\n".join(alive)
+    assert count >= 5 * len(all_steps(derived(name)))
+    all_counts[name] = count
+    report(name, count, all_counts, capsys)
+
+
+all_counts: dict[str, int] = {}
+
+
+def report(name: str, count: int, so_far: dict[str, int], capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(f"\n{name}: {count} of {count} mutants caught; {sum(so_far.values())} in all")

@@ -1,0 +1,57 @@
+"""Each command and example of the README is run, and what it shows of the output is the output."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import symbackprop as sb
+
+ROOT = Path(__file__).parents[1]
+BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCKS = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+def test_readme_has_blocks_of_every_kind() -> None:
+    kinds = {kind for kind, _, _ in BLOCKS}
+    assert kinds == {"bash", "text", "python"}
+
+
+def test_commands_and_examples_run_in_order(tmp_path: Path) -> None:
+    # A copy of the folder's view is enough: every block works from any folder but writes where it stands.
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    for kind, note, text in BLOCKS:
+        if "no-run" in note or kind not in ("bash", "python"):
+            continue
+        command = ["bash", "-euo", "pipefail", "-c", text] if kind == "bash" else [sys.executable, "-c", text]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        assert done.returncode == 0, f"{text}\n{done.stderr}"
+        assert done.stderr == ""
+
+
+def test_shown_derivation_is_what_derive_prints() -> None:
+    printed = sb.derive(sb.Network("2-3-1")).text().splitlines()
+    for kind, _, text in BLOCKS:
+        for line in text.splitlines() if kind == "text" else ():
+            assert line in printed
+
+
+def test_shown_code_is_what_generate_writes() -> None:
+    source = sb.generate(sb.Network("2-3-1"))
+    (shown,) = [text for kind, note, text in BLOCKS if kind == "python" and "no-run" in note]
+    assert shown in source
+
+
+@pytest.mark.parametrize(
+    "expression", ["(-t[i] + x2[i])*x1[j]", "(1 - x1[j]**2)*Sum(ds2[i]*w2[j, i], (i, 0, n2 - 1))"]
+)
+def test_shown_results_are_derived(expression: str) -> None:
+    derivation = sb.derive(sb.Network("2-8-1", hidden="tanh"))
+    assert expression in (str(derivation.gradient("w2")), str(derivation.adjoint("s1")))
