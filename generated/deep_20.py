@@ -322,9 +322,9 @@ def loss(parameters, x, t):
     # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
     s20 = x19 @ w20 + b20
     # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
-    largest = s20.max(axis=1, keepdims=True)
-    part1 = largest + np.log(np.exp(s20 - largest).sum(axis=1, keepdims=True))
-    E = ((part1 - s20) * t).sum() / samples
+    difference = s20 - s20.max(axis=1, keepdims=True)
+    part1 = np.log(np.exp(difference).sum(axis=1, keepdims=True)) - difference
+    E = (part1 * t).sum() / samples
     return float(E)
 
 
@@ -433,12 +433,12 @@ def gradients(parameters, x, t):
     # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
     s20 = x19 @ w20 + b20
     # (40) x20[i] = exp(s20[i])/Σ_k exp(s20[k])
-    largest20 = s20.max(axis=1, keepdims=True)
-    exponentials20 = np.exp(s20 - largest20)
+    difference20 = s20 - s20.max(axis=1, keepdims=True)
+    exponentials20 = np.exp(difference20)
     total20 = exponentials20.sum(axis=1, keepdims=True)
     x20 = exponentials20 / total20
     # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
-    E = ((largest20 + np.log(total20) - s20) * t).sum() / samples
+    E = ((np.log(total20) - difference20) * t).sum() / samples
     # (48) ∂E/∂s20[i] = x20[i] - t[i]
     ds20 = x20 - t
     # (364) ∂E/∂w20[j,i] = (1/N)·Σ_n ∂E[n]/∂s20[n,i]·x19[n,j]
@@ -676,12 +676,12 @@ class Trainer:
             np.empty((self.batch_size, 16), self.dtype),  # s19
             np.empty((self.batch_size, 16), self.dtype),  # x19
             np.empty((self.batch_size, 10), self.dtype),  # s20
-            np.empty((self.batch_size, 1), self.dtype),  # largest20
+            np.empty((self.batch_size, 10), self.dtype),  # difference20
+            np.empty((self.batch_size, 1), self.dtype),  # work1
             np.empty((self.batch_size, 10), self.dtype),  # exponentials20
             np.empty((self.batch_size, 1), self.dtype),  # total20
             np.empty((self.batch_size, 10), self.dtype),  # x20
-            np.empty((self.batch_size, 10), self.dtype),  # work1
-            np.empty((self.batch_size, 1), self.dtype),  # work2
+            np.empty((self.batch_size, 10), self.dtype),  # work2
             np.empty((self.batch_size, 10), self.dtype),  # ds20
             np.empty((self.batch_size, 16), self.dtype),  # ds19
             np.empty((self.batch_size, 16), self.dtype),  # work3
@@ -856,11 +856,11 @@ class Trainer:
             s19,
             x19,
             s20,
-            largest20,
+            difference20,
+            work1,
             exponentials20,
             total20,
             x20,
-            work1,
             work2,
             ds20,
             ds19,
@@ -1002,17 +1002,16 @@ class Trainer:
         np.dot(x19, w20, out=s20)
         s20 += b20
         # (40) x20[i] = exp(s20[i])/Σ_k exp(s20[k])
-        np.max(s20, axis=1, keepdims=True, out=largest20)
-        np.subtract(s20, largest20, out=exponentials20)
-        np.exp(exponentials20, out=exponentials20)
+        np.max(s20, axis=1, keepdims=True, out=work1)
+        np.subtract(s20, work1, out=difference20)
+        np.exp(difference20, out=exponentials20)
         np.sum(exponentials20, axis=1, keepdims=True, out=total20)
         np.divide(exponentials20, total20, out=x20)
         # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
-        np.log(total20, out=work2)
-        work2 += largest20
-        np.subtract(work2, s20, out=work1)
-        work1 *= t
-        E = work1.sum() / samples
+        np.log(total20, out=work1)
+        np.subtract(work1, difference20, out=work2)
+        work2 *= t
+        E = work2.sum() / samples
         # (48) ∂E/∂s20[i] = x20[i] - t[i]
         np.subtract(x20, t, out=ds20)
         ds20 *= scale

@@ -71,8 +71,8 @@ def loss(parameters, x, t):
     # (3) s2[i] = Σ_j x1[j]·w2[j,i] + b2[i]
     s2 = x1 @ w2 + b2
     # (37) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s2[n,k])) - s2[n,i])
-    largest = s2.max(axis=1, keepdims=True)
-    part1 = largest + np.log(np.exp(s2 - largest).sum(axis=1, keepdims=True)) - s2
+    difference = s2 - s2.max(axis=1, keepdims=True)
+    part1 = np.log(np.exp(difference).sum(axis=1, keepdims=True)) - difference
     E = (part1 * t).sum() / samples
     return float(E)
 
@@ -93,12 +93,12 @@ def gradients(parameters, x, t):
     # (3) s2[i] = Σ_j x1[j]·w2[j,i] + b2[i]
     s2 = x1 @ w2 + b2
     # (4) x2[i] = exp(s2[i])/Σ_k exp(s2[k])
-    largest2 = s2.max(axis=1, keepdims=True)
-    exponentials2 = np.exp(s2 - largest2)
+    difference2 = s2 - s2.max(axis=1, keepdims=True)
+    exponentials2 = np.exp(difference2)
     total2 = exponentials2.sum(axis=1, keepdims=True)
     x2 = exponentials2 / total2
     # (37) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s2[n,k])) - s2[n,i])
-    E = ((largest2 + np.log(total2) - s2) * t).sum() / samples
+    E = ((np.log(total2) - difference2) * t).sum() / samples
     # (12) ∂E/∂s2[i] = x2[i] - t[i]
     ds2 = x2 - t
     # (40) ∂E/∂w2[j,i] = (1/N)·Σ_n ∂E[n]/∂s2[n,i]·x1[n,j]
@@ -148,12 +148,12 @@ class Trainer:
             np.empty((self.batch_size, 32), self.dtype),  # s1
             np.empty((self.batch_size, 32), self.dtype),  # x1
             np.empty((self.batch_size, 10), self.dtype),  # s2
-            np.empty((self.batch_size, 1), self.dtype),  # largest2
+            np.empty((self.batch_size, 10), self.dtype),  # difference2
+            np.empty((self.batch_size, 1), self.dtype),  # work1
             np.empty((self.batch_size, 10), self.dtype),  # exponentials2
             np.empty((self.batch_size, 1), self.dtype),  # total2
             np.empty((self.batch_size, 10), self.dtype),  # x2
-            np.empty((self.batch_size, 10), self.dtype),  # work1
-            np.empty((self.batch_size, 1), self.dtype),  # work2
+            np.empty((self.batch_size, 10), self.dtype),  # work2
             np.empty((self.batch_size, 10), self.dtype),  # ds2
             np.empty((self.batch_size, 32), self.dtype),  # ds1
             np.empty((self.batch_size, 32), self.dtype),  # work3
@@ -175,11 +175,11 @@ class Trainer:
             s1,
             x1,
             s2,
-            largest2,
+            difference2,
+            work1,
             exponentials2,
             total2,
             x2,
-            work1,
             work2,
             ds2,
             ds1,
@@ -198,17 +198,16 @@ class Trainer:
         np.dot(x1, w2, out=s2)
         s2 += b2
         # (4) x2[i] = exp(s2[i])/Σ_k exp(s2[k])
-        np.max(s2, axis=1, keepdims=True, out=largest2)
-        np.subtract(s2, largest2, out=exponentials2)
-        np.exp(exponentials2, out=exponentials2)
+        np.max(s2, axis=1, keepdims=True, out=work1)
+        np.subtract(s2, work1, out=difference2)
+        np.exp(difference2, out=exponentials2)
         np.sum(exponentials2, axis=1, keepdims=True, out=total2)
         np.divide(exponentials2, total2, out=x2)
         # (37) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s2[n,k])) - s2[n,i])
-        np.log(total2, out=work2)
-        work2 += largest2
-        np.subtract(work2, s2, out=work1)
-        work1 *= t
-        E = work1.sum() / samples
+        np.log(total2, out=work1)
+        np.subtract(work1, difference2, out=work2)
+        work2 *= t
+        E = work2.sum() / samples
         # (12) ∂E/∂s2[i] = x2[i] - t[i]
         np.subtract(x2, t, out=ds2)
         ds2 *= scale

@@ -16,6 +16,11 @@ _COMMUTES = ("add", "multiply")
 _MASKS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and", "logical_or")
 
 
+def is_mask(operation: Operation) -> bool:
+    """Whether ``operation`` gives truth values."""
+    return operation.kind in _MASKS
+
+
 @dataclass
 class Workspace:
     """The buffers of a program: name -> shape, masks apart; temporaries are used again."""
@@ -103,6 +108,8 @@ class BufferWriter:
         kind = operation.kind
         if operation.is_leaf or (operation in self.names and self.names[operation] != out):
             self.lines.append(f"np.copyto({out}, {self._operand(operation)})")
+        elif kind == "full":
+            self.lines.append(f"np.copyto({out}, {self._operand(operation.inputs[0])})")
         elif kind == "layout":
             inner = self._operand(operation.inputs[0])
             view = Operation(kind, (Operation("array", (), inner),), operation.value)

@@ -60,6 +60,10 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
         return _layout(operation, below(0))
     if kind in ("sum", "max"):
         return Text(f"{below(0).inside(ATOM)}.{kind}({_reduction(operation.value)})")
+    if kind == "full":
+        value, *shape = (below(p).code for p in range(len(operation.inputs)))
+        axes = f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(shape)})"
+        return Text(f"np.full({axes}, {value}, dtype)")
     if kind == "matmul":
         return Text(f"{below(0).inside(POWER)} @ {below(1).inside(POWER)}", PRODUCT)
     if kind == "einsum":
@@ -75,6 +79,8 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
         power = kind == "power"
         return Text(_power(first, second) if power else f"{first} {sign} {second}", binding)
     arguments = ", ".join(below(p).code for p in range(len(operation.inputs)))
+    if kind == "where" and not any(i.shape for i in operation.inputs[1:]):
+        return Text(f"np.where({arguments}).astype(dtype)")  # of two numbers NumPy makes float64
     return Text(f"np.{kind}({arguments})")
 
 

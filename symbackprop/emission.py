@@ -84,8 +84,12 @@ class _Module:
             outputs=self.network.sizes[-1],
             target_condition=_condition(loss.low, loss.high) if loss else "",
             target_text=f"must lie in [{loss.low}, {loss.high}]" if loss else "",
-            target_total=loss.total if loss and self.network.facts else None,
+            target_total=loss.total if loss and self.uses_fact() else None,
         )
+
+    def uses_fact(self) -> bool:
+        """Whether a step of the derivation rests on what the loss assumes of the targets."""
+        return any(step.rule == "fact" for step in self.derivation.steps)
 
     def introduction(self) -> list[str]:
         """Return the header: what made this module, and how to read it."""

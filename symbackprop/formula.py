@@ -304,7 +304,7 @@ class FormulaReader:
                 return Or(*[self.condition(value) for value in values])
             case ast.UnaryOp(op=ast.Not(), operand=operand):
                 return Not(self.condition(operand))
-        self.fail(node, "a condition is needed here", "such as s > 0")
+        self.fail(node.col_offset, "a condition is needed here", "such as s > 0")
 
     def refuse(self, node: ast.AST, at: ast.AST | None = None) -> NoReturn:
         """Raise the error for syntax that a formula cannot hold."""
@@ -394,13 +394,13 @@ class FormulaReader:
                 return left * right
             case ast.Div():
                 if right.is_zero:
-                    self.fail(node.right, "this divides by zero")
+                    self.fail(node.right.col_offset, "this divides by zero")
                 return left / right
         power = self._measure(right, node)
         if power.value is not None and abs(power.value) > MAX_EXPONENT:
-            self.fail(node.right, f"the exponent is beyond {MAX_EXPONENT}")
+            self.fail(node.right.col_offset, f"the exponent is beyond {MAX_EXPONENT}")
         if left.is_zero and power.value is not None and power.value < 0:
-            self.fail(node.right, "this divides by zero")
+            self.fail(node.right.col_offset, "this divides by zero")
         self._check_power(power, node.right, _has_factor(left, self._measure(left, node)))
         return left**right
 
@@ -432,7 +432,7 @@ class FormulaReader:
             is_true = isinstance(condition, ast.Constant) and condition.value is True
             is_last = branch is node.args[-1]
             if is_last and not is_true:
-                self.fail(condition, "the last branch needs True as its condition")
+                self.fail(condition.col_offset, "the last branch needs True as its condition")
             branches.append((self.expression(value), S.true if is_last else self.condition(condition)))
         if not branches:
             self.fail(node, "Piecewise needs a branch", "write Piecewise((value, condition), (other, True))")

@@ -88,7 +88,13 @@ def _directions(value: Array, generator: np.random.Generator) -> Iterator[Array]
 
 
 def _difference(
-    module: ModuleType, parameters: Parameters, name: str, derivative: Array, direction: Array, x: Array, t: Array
+    module: ModuleType,
+    parameters: Parameters,
+    name: str,
+    derivative: Array,
+    direction: Array,
+    x: Array,
+    t: Array,
 ) -> float:
     """Return the relative difference along one direction, at the best step size."""
     expected = float(np.sum(derivative * direction))

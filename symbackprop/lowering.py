@@ -125,7 +125,14 @@ class _Lowering:
     def run(self) -> Operation:
         wanted = tuple(self.equation.ranges)
         result = self.lower(self.equation.rhs)
+        if wanted and not result.axes:
+            return self.full(result, wanted)
         return self.layout(result, wanted) if result.axes != wanted and result.axes else result
+
+    def full(self, value: Operation, axes: tuple[Symbol, ...]) -> Operation:
+        """Return the array that holds the same number everywhere."""
+        shape = tuple(self.ranges[axis] for axis in axes)
+        return Operation("full", (value, *(self.lower(n) for n in shape)), None, axes, shape)
 
     def unsupported(self, part: Expr) -> UnsupportedExpression:
         name = name_of(self.equation.lhs)
@@ -206,6 +213,9 @@ class _Lowering:
 
     def add(self, expression: Add) -> Operation:
         """Lower a sum of terms: what is not negated first, a number before the rest."""
+        for term in expression.args:
+            if isinstance(term, log) and _is_sum_of_exponentials(term.args[0]):
+                return self.beside_logarithm(term, expression - term)
         terms = sorted(expression.args, key=_term_order)
         total: Operation | None = None
         for term in terms:
@@ -217,6 +227,16 @@ class _Lowering:
                 total = self.elementwise("subtract" if negative else "add", total, value)
         assert total is not None
         return total
+
+    def beside_logarithm(self, logarithm: log, rest: Expr) -> Operation:
+        """Lower log Σ exp(v) + rest: large numbers meet first, so that no digit of the logarithm is lost."""
+        largest, total = self.sum_of_exponentials(logarithm.args[0])
+        logged = self.elementwise("log", total)
+        if rest.could_extract_minus_sign():
+            return self.elementwise(
+                "subtract", logged, self.elementwise("subtract", self.lower(-rest), largest)
+            )
+        return self.elementwise("add", logged, self.elementwise("add", self.lower(rest), largest))
 
     def multiply(self, expression: Mul) -> Operation:
         """Lower a product: numerator from left to right, then one division by each denominator."""

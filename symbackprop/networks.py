@@ -116,8 +116,10 @@ class _Builder:
 
 
 def _constant_outside(total: Expr) -> Expr:
-    """Return a sum with the constant factor of its body in front."""
+    """Return a sum with the constant factor of its body, or its minus sign, in front."""
     constant, body = total.function.as_coeff_Mul()
+    if body.could_extract_minus_sign():
+        constant, body = -constant, -body
     return constant * total.func(body, *total.limits)
 
 
@@ -151,8 +153,13 @@ def read_activation(text: str, subject: str) -> Expr:
     formula, scope = activation_formula(text, subject)
     known: dict[str, Callable[[Expr], Expr]] = activation_functions()
     if text in ACTIVATIONS:
-        known = {**known, "total": lambda term: term}
-    return parse(formula, {"s": _PROBE, **scope}, known, subject=subject)
+        known = {**known, "total": lambda term: term + 1}  # any other unit will do here
+    expression = parse(formula, {"s": _PROBE, **scope}, known, subject=subject)
+    if _PROBE not in expression.free_symbols:
+        raise SpecificationError(
+            f"{subject}: {excerpt(text)} does not depend on s, so nothing can be learned"
+        )
+    return expression
 
 
 def read_loss(text: str) -> Expr:

@@ -197,7 +197,8 @@ def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation,
             if uses[operation] > 1:
                 names[operation] = _name(operation, statement.name, taken)
                 parts.append((names[operation], operation))
-        names.setdefault(statement.operation, statement.name)
+        if not statement.operation.is_leaf:  # t or 0 keeps its own name: it is read before, too
+            names.setdefault(statement.operation, statement.name)
         result.append(Named(statement, tuple(parts)))
     return result, names
 

@@ -12,8 +12,10 @@ proof honest and cheap:
 - **Only the equations that matter.**  A step is about the quantities that read its target; what those
   read is free.  So the cost of a layer does not depend on the depth, and steps that are equal up to the
   names in them are proved once.
-- **Every branch.**  Random points are drawn until each branch of each ``Piecewise`` (and ``Max``,
-  ``Abs``, …) in the step and in its equations has been taken.
+- **Both sides of a kink.**  Where the step or its equations hold a ``Piecewise`` (or ``Max``, ``Abs``,
+  …), further random points lie close to where the branches meet, and far from there.
+
+Sizes that leave a guard on indices true (or false) for all of them are enlarged where that helps.
 
 The stages of one proof: a ``_Statement`` (what the step claims), a ``_Scope`` (which equations decide
 it), a ``_Grid`` (these as scalar expressions), a ``_Point`` (numbers for the scalars) and a ``_Claim``
@@ -171,7 +173,7 @@ class Prover:
     def _outcome_with(self, comparison: _Comparison, scope: _Scope, sizes: Environment) -> _Outcome:
         statement = comparison.statement
         places, point = 0, None
-        for point in self._points_until(scope, sizes, statement.samples(sizes), comparison.coverage):
+        for point in self._points_for(comparison, scope, sizes):
             places, counterexample = comparison.at(point)
             if counterexample is not None:
                 return _Outcome(places, _NUMERICAL, counterexample)
@@ -180,22 +182,18 @@ class Prover:
         exact = _holds_exactly(statement, scope, point.grid)
         return _Outcome(places, _EXACT if exact else _NUMERICAL, None)
 
-    def _points_until(
-        self, scope: _Scope, sizes: Environment, samples: int, coverage: _Coverage
-    ) -> Iterator[_Point]:
-        """Yield three points; with kinks, points close to these, and more until all branches are taken."""
+    def _points_for(self, comparison: _Comparison, scope: _Scope, sizes: Environment) -> Iterator[_Point]:
+        """Yield three points; with kinks more of them, close to these and far away."""
+        samples = comparison.statement.samples(sizes)
         for spreads in _THREE_SPREADS:
             found = (self._point(scope, sizes, samples, spread) for spread in spreads)
             point = next((point for point in found if point is not None), None)
             if point is not None:
-                coverage.add(point.coverage)
                 yield point
-        for spread in _spreads_at_kinks(coverage):
-            if spread.centres or not coverage.complete:
-                point = self._point(scope, sizes, samples, spread)
-                if point is not None:
-                    coverage.add(point.coverage)
-                    yield point
+        for spread in _spreads_for_kinks(comparison.kinks):
+            point = self._point(scope, sizes, samples, spread)
+            if point is not None:
+                yield point
 
     def _point(self, scope: _Scope, sizes: Environment, samples: int, spread: _Spread) -> _Point | None:
         """Return a point in ``spread``, or None where the equations have no real value there."""
@@ -470,15 +468,22 @@ class _Setting:
 def _settings(statement: _Statement, structure: _Structure) -> Iterator[_Setting]:
     """Yield settings from the strictest to the most lenient; each is true of the network."""
     opened = statement.is_batch or statement.step.rule == "substitution"
-    own = statement.kind == "definition" or _target_name(statement) in structure.definitions
-    widest = _Scope.of(statement, _Setting((), own, opened), structure)
-    read = widest.names_read(statement, structure)
+    read = _Scope.of(statement, _Setting((), False, opened), structure).names_read(statement, structure)
+    own = statement.kind == "definition" or _own_definition_matters(statement, read, structure)
     facts = [n for n, fact in enumerate(structure.system.facts) if str(fact.component.base.name) in read]
     for count in range(len(facts) + 1):
         for chosen in combinations(facts, count):
             for with_opened in (False, True)[: 1 + opened]:
                 for with_own in (False, True)[: 1 + own]:
                     yield _Setting(chosen, with_own, with_opened)
+
+
+def _own_definition_matters(statement: _Statement, read: set[str], structure: _Structure) -> bool:
+    """Whether the target's definition ties it to what else is read: Σ (x - mean) is 0."""
+    target = _target_name(statement)
+    if target not in structure.definitions:
+        return False
+    return not read.isdisjoint(structure.names_read(structure.definitions[target].rhs))
 
 
 def _target_name(statement: _Statement) -> str | None:
@@ -1183,15 +1188,16 @@ def _affine(index: Expr) -> tuple[int, tuple[tuple[Expr, int], ...]]:
 
 @dataclass(frozen=True)
 class _Spread:
-    """Where random values lie: between ``low`` and ``high``, with random signs if ``signed``.
+    """Where random values lie: between ``low`` and one of ``highs``, with random signs if ``signed``.
 
+    Each quantity has one of the ``highs``, so that quantities differ in their order of magnitude.
     ``flipped`` draws the opposite signs, so that each value is once on either side of 0.  With
     ``centres``, values lie that far from one of these: such points tell where exactly a kink is.
     """
 
     number: int
     low: str
-    high: str
+    highs: tuple[str, ...]
     signed: bool = False
     flipped: bool = False
     centres: tuple[str, ...] = ()
@@ -1199,25 +1205,25 @@ class _Spread:
 
 _POSITIVE = (("0.1", "0.9"), ("0.05", "0.3"), ("1.1", "1.9"))
 _THREE_SPREADS = tuple(
-    (*signed, *(_Spread(number, low, high) for low, high in _POSITIVE))
+    (*signed, *(_Spread(number, low, (high,)) for low, high in _POSITIVE))
     for number, signed in enumerate(
-        ((), (_Spread(1, "0.1", "0.9", True),), (_Spread(1, "0.1", "0.9", True, True),))
+        ((), (_Spread(1, "0.1", ("0.9",), True),), (_Spread(1, "0.1", ("0.9",), True, True),))
     )
 )
 """For each of three points the ranges to try; a logarithm, say, has no value at the signed ones."""
 
 
-def _spreads_at_kinks(coverage: _Coverage) -> Iterator[_Spread]:
-    """Yield spreads around the kinks, then wider ones, for branches that small values do not reach."""
-    if not coverage.taken:
+def _spreads_for_kinks(kinks: set[str]) -> Iterator[_Spread]:
+    """Yield spreads close to the kinks, then wide ones: for kinks between quantities or inside a branch."""
+    if not kinks:
         return
-    centres = ("0", "0.5", "-0.5", *sorted({number for kink in coverage.taken for number in kink.numbers}))
+    centres = tuple(sorted({"0.0", "0.5", "-0.5", *kinks}))
     for number in range(3, 6):
         for flipped in (False, True):
-            yield _Spread(number, "0.0001", "0.001", True, flipped, centres)
-    for number, high in enumerate(("2", "4", "8", "16"), start=6):
+            yield _Spread(number, "0.0001", ("0.001",), True, flipped, centres)
+    for number in range(6, 18):
         for flipped in (False, True):
-            yield _Spread(number, "0.1", high, True, flipped)
+            yield _Spread(number, "0.1", ("0.5", "1.5", "4", "12"), True, flipped)
 
 
 def _uniform(*key: object) -> Any:
@@ -1232,7 +1238,6 @@ class _Draw:
     def __init__(self, seed: int, spread: _Spread) -> None:
         self._seed = seed
         self._spread = spread
-        self._low, self._high = _CONTEXT.mpf(spread.low), _CONTEXT.mpf(spread.high)
 
     @property
     def positive(self) -> bool:
@@ -1241,21 +1246,19 @@ class _Draw:
 
     def value(self, leaf: _Leaf) -> Any:
         """Return a value in the spread."""
-        share = _uniform(self._seed, self._spread, leaf)
-        magnitude = self._low + (self._high - self._low) * share
+        low, high = _CONTEXT.mpf(self._spread.low), self._choice(self._spread.highs, leaf.name)
+        magnitude = low + (high - low) * _uniform(self._seed, self._spread, leaf)
         if not self._spread.signed:
             return magnitude
         # the sign is drawn without the flip, else flipping would not flip
         negative = _uniform(self._seed, self._spread.number, leaf) < 0.5
         offset = -magnitude if negative != self._spread.flipped else magnitude
-        return self._centre(leaf) + offset
+        return offset + self._choice(self._spread.centres, leaf) if self._spread.centres else offset
 
-    def _centre(self, leaf: _Leaf) -> Any:
-        centres = self._spread.centres
-        if not centres:
-            return 0
-        chosen = _uniform(self._seed, self._spread.number, "centre", leaf)
-        return _CONTEXT.mpf(centres[int(chosen * len(centres))])
+    def _choice(self, numbers: tuple[str, ...], key: object) -> Any:
+        return _CONTEXT.mpf(
+            numbers[int(_uniform(self._seed, self._spread.number, numbers, key) * len(numbers))]
+        )
 
     def cotangent(self, leaf: _Leaf) -> Any:
         """Return a free cotangent, of either sign."""
@@ -1269,48 +1272,22 @@ class _Draw:
         return _CONTEXT.mpf("0.1") + _CONTEXT.mpf("0.8") * share
 
 
-class _Kink(NamedTuple):
-    """A kind of node with branches: the same formula for other components is the same kind."""
-
-    branches: int
-    function: str
-    quantities: tuple[str, ...]
-    numbers: tuple[str, ...]
-
-
-class _Coverage:
-    """Which branches have been taken."""
-
-    def __init__(self) -> None:
-        self.taken: dict[_Kink, set[int]] = {}
-
-    def take(self, kink: _Kink, branch: int) -> None:
-        """Note that a node took a branch."""
-        self.taken.setdefault(kink, set()).add(branch)
-
-    def add(self, other: _Coverage) -> None:
-        """Take over what another one noted."""
-        for kink, taken in other.taken.items():
-            self.taken.setdefault(kink, set()).update(taken)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every branch has been taken."""
-        return all(len(taken) == kink.branches for kink, taken in self.taken.items())
-
-
 class _Point:
     """Numbers for all scalars: computed quantities from their definitions, the others random."""
 
     def __init__(self, grid: _Grid, scope: _Scope, draw: _Draw) -> None:
         self.grid = grid
         self.scope = scope
-        self.coverage = _Coverage()
         self._draw = draw
         self._values: dict[Symbol, Any] = {}
-        self._evaluator = _Evaluator(self, self.coverage)
+        self._evaluator = _Evaluator(self)
         facts = self.grid.structure.system.facts
         self._facts = {_parts(facts[n].component)[0]: facts[n] for n in scope.facts}
+
+    @property
+    def kinks(self) -> set[str]:
+        """Where kinks were met in the equations."""
+        return self._evaluator.kinks
 
     def prepare(self) -> bool:
         """Compute what does not depend on the claim; return whether all of it has a real value.
@@ -1375,9 +1352,9 @@ def _fact_environment(fact: Fact, leaf: _Leaf) -> Environment:
 class _Evaluator:
     """Evaluates scalar expressions at a point, each part once."""
 
-    def __init__(self, point: _Point, coverage: _Coverage) -> None:
+    def __init__(self, point: _Point) -> None:
+        self.kinks: set[str] = set()
         self._point = point
-        self._coverage = coverage
         self._known: dict[Expr, Any] = {}
 
     def value(self, node: Expr) -> Any:
@@ -1413,17 +1390,16 @@ class _Evaluator:
         if isinstance(node, Pow):
             return _power(*arguments)
         if isinstance(node, (Max, Min)):
-            chosen = (max if isinstance(node, Max) else min)(arguments)
-            self._take(node, arguments.index(chosen), len(arguments))
-            return chosen
+            self._note_kinks(node.args)
+            return (max if isinstance(node, Max) else min)(arguments)
         if isinstance(node, (Abs, sign, Heaviside)):
-            self._take(node, int(arguments[0] > 0), 2)
+            self._note_kinks(node.args)
         return _function(type(node).__name__)(*arguments)
 
     def _branch(self, node: Piecewise) -> Any:
-        for number, (value, condition) in enumerate(node.args):
+        self._note_kinks(condition for _, condition in node.args)
+        for value, condition in node.args:
             if self._holds(condition):
-                self._take(node, number, len(node.args))
                 return self.value(value)
         raise _OutsideDomain(f"{node} has no branch that holds")
 
@@ -1439,12 +1415,10 @@ class _Evaluator:
             return bool(_RELATIONS[condition.rel_op](left, right))
         return bool(condition)
 
-    def _take(self, node: Expr, branch: int, count: int) -> None:
-        leaves = (self._point.grid.leaves.get(symbol) for symbol in node.free_symbols)
-        names = sorted({leaf.name for leaf in leaves if leaf is not None})
-        tested = [c for _, c in node.args] if isinstance(node, Piecewise) else [node]
-        numbers = sorted({str(_number(n)) for part in tested for n in part.atoms(Number)})
-        self._coverage.take(_Kink(count, type(node).__name__, tuple(names), tuple(numbers)), branch)
+    def _note_kinks(self, tested: Iterable[Expr]) -> None:
+        """Note the numbers with which something is compared; a kink without a number is at 0."""
+        numbers = {str(_number(number)) for part in tested for number in part.atoms(Number)}
+        self.kinks.update(numbers or {"0.0"})
 
 
 @lru_cache(maxsize=1024)
@@ -1496,13 +1470,13 @@ class _Comparison:
 
     def __init__(self, statement: _Statement) -> None:
         self.statement = statement
-        self.coverage = _Coverage()
+        self.kinks: set[str] = set()
         self._claims: dict[tuple[object, int], Expr] = {}
         self._decided: dict[Relational, set[bool]] = {}
 
     def at(self, point: _Point) -> tuple[int, str | None]:
         """Return how many components were compared, and where both sides first differ."""
-        evaluator = _Evaluator(point, self.coverage)
+        evaluator = _Evaluator(point)
         count = 0
         for environment in self.statement.environments(point.grid.sizes):
             count += 1
@@ -1510,6 +1484,7 @@ class _Comparison:
             if difference is not None:
                 where = ", ".join(f"{symbol} = {number}" for symbol, number in environment.items())
                 return count, f"at {where}: {difference}" if where else difference
+        self.kinks |= evaluator.kinks | point.kinks
         return count, None
 
     def _difference(

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sympy import Expr
 
 from symbackprop.batch import SAMPLES
-from symbackprop.buffers import BufferWriter, Workspace
+from symbackprop.buffers import BufferWriter, Workspace, is_mask
 from symbackprop.lowering import Statement
 from symbackprop.program import share
 
@@ -64,7 +64,8 @@ class TrainingStep:
             statement = entry.statement
             yield from self.comment(statement.number)
             for name, operation in entry.parts:
-                self.workspace.arrays[name] = operation.shape
+                table = self.workspace.masks if is_mask(operation) else self.workspace.arrays
+                table[name] = operation.shape
                 yield from self.writer.assign(name, operation)
             yield from self._statement(statement)
 

@@ -13,7 +13,7 @@ from symbackprop import Network
 Array = NDArray[np.float64]
 Parameters = dict[str, Array]
 
-STEP = 1e-3
+STEP = 2e-5  # small, so that a kink is hardly ever between two points; rounding adds some 1e-11
 FEW = 60  # parameters up to which every component is compared on its own
 DIRECTIONS = 3
 
@@ -41,11 +41,12 @@ def sample_data(network: Network, generator: np.random.Generator, samples: int =
 
 
 def random_parameters(shapes: Mapping[str, tuple[int, ...]], generator: np.random.Generator) -> Parameters:
-    """Return parameters of which none is 0, biases included."""
-    return {
-        name: generator.normal(size=shape) / np.sqrt(shape[0] if len(shape) == 2 else 4)
-        for name, shape in shapes.items()
-    }
+    """Return parameters away from 0, where |w| has its kink; biases included."""
+    found = {}
+    for name, shape in shapes.items():
+        value = generator.normal(size=shape) / np.sqrt(shape[0] if len(shape) == 2 else 4)
+        found[name] = value + np.copysign(0.01, value)
+    return found
 
 
 def difference_from_numbers(

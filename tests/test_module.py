@@ -49,7 +49,14 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "piecewise-formula": {"architecture": "2-4:(where(s > 0, s, 0.1*s))-2:identity"},
     "formula-loss": {"architecture": "2-3:(s*exp(-s**2))-2", "loss": "(x - t)**4"},
     "long-formula": {"architecture": f"64-32:{LONG_FORMULA}-10:softmax"},
-    "depth-20-l1-l2": {"architecture": "4" + 20 * "-4" + ":softmax", "hidden": "tanh", "l1": 1e-3, "l2": 1e-3},
+    "adjoint-is-a-condition": {"architecture": "2-3:relu", "loss": "x"},
+    "adjoint-is-the-target": {"architecture": "2-3:identity", "loss": "t*x"},
+    "adjoint-is-a-number": {"architecture": "2-3:identity", "loss": "x"},
+    "huber-formula": {
+        "architecture": "2-3:tanh-2:identity",
+        "loss": "where(abs(x - t) < 1, (x - t)**2/2, abs(x - t) - 1/2)",
+    },
+    "depth-20-l1-l2": {"architecture": "4" + 19 * "-4:tanh" + "-3:softmax", "l1": 1e-3, "l2": 1e-3},
 }  # fmt: skip
 EVERY = pytest.mark.parametrize("name", ARCHITECTURES)
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64], ids=["float32", "float64"])
@@ -163,7 +170,8 @@ HASH_CODE = """
 import sys
 import symbackprop as sb
 for architecture in sys.argv[1:]:
-    sys.stdout.buffer.write(sb.generate(sb.Network(architecture, loss="squared_error", l1=0.1, l2=0.1)).encode())
+    network = sb.Network(architecture, loss="squared_error", l1=0.1, l2=0.1)
+    sys.stdout.buffer.write(sb.generate(network).encode())
 """
 
 
@@ -665,12 +673,10 @@ WRONG = {
 def test_fit_refuses(case: Wrong, as_validation: bool) -> None:
     trainer = module_of(case.network).Trainer(seed=0)
     before = {key: value.copy() for key, value in trainer.parameters.items()}
+    good = (GOOD_X, GOOD_T) if case.network == "textbook" else (CLASS_X, CLASS_T)
+    data = (case.x, case.t)
     with pytest.raises(ValueError, match=case.message):
-        if as_validation:
-            good = (GOOD_X, GOOD_T) if case.network == "textbook" else (CLASS_X, CLASS_T)
-            trainer.fit(*good, 1, validation=(case.x, case.t))
-        else:
-            trainer.fit(case.x, case.t, 1)
+        trainer.fit(*(good if as_validation else data), 1, validation=data if as_validation else None)
     for key, value in before.items():
         np.testing.assert_array_equal(trainer.parameters[key], value)
 

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import permutations
+from itertools import islice, permutations
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,9 @@ from sympy import (
     Derivative,
     Dummy,
     Expr,
+    Function,
     Indexed,
+    IndexedBase,
     Integer,
     KroneckerDelta,
     Max,
@@ -30,10 +32,13 @@ from sympy import (
     Sum,
     Symbol,
     Tuple,
+    atan,
     exp,
     expand,
     log,
-    sqrt,
+    nan,
+    oo,
+    pi,
     tanh,
     true,
 )
@@ -146,8 +151,8 @@ WRONG_STEPS = {
     "an index that is free on the right": (d(E.symbol, b1[j]), ds1[k]),
     "an unknown quantity": (d(E.symbol, b1[j]), quantity("z", n1)[j]),
     "too many indices": (d(E.symbol, b1[j]), quantity("ds1", n1, n1)[j, j]),
-    "division by zero": (d(E.symbol, b1[j]), ds1[j] / (n1 - n1 + Symbol("zero", real=True) * 0)),
-    "a function that is not known": (d(E.symbol, b1[j]), Symbol("f")(ds1[j]) if False else ds1[j] ** ds1[j]),
+    "a division by zero": (d(E.symbol, b1[j]), ds1[j] / (n1 - n1)),
+    "a function that is not known": (d(E.symbol, b1[j]), Function("mystery")(ds1[j])),
     "a second derivative": (d(E.symbol, b1[j]), Derivative(x1[j], (s1[j], 2))),
     "an unknown left-hand side": (quantity("dz", n1)[j], ds1[j]),
     "a derivative with respect to nothing known": (d(E.symbol, quantity("z", n1)[j]), ds1[j]),
@@ -178,7 +183,7 @@ def test_every_component_is_compared() -> None:
 def test_the_counterexample_shows_indices_and_both_values() -> None:
     verdict = verdict_on(d(E.symbol, w1[k, j]), 2 * ds1[j] * x0[k])
     assert verdict.counterexample is not None
-    assert verdict.counterexample.startswith("at j = 0, k = 0: the step gives ")
+    assert verdict.counterexample.startswith("at k = 0, j = 0: the step gives ")
     words = verdict.counterexample.replace(",", "").split()
     given, truth = float(words[words.index("gives") + 1]), float(words[-1])
     assert given == pytest.approx(2 * truth, rel=1e-9)
@@ -194,8 +199,8 @@ def test_a_single_wrong_component_is_found() -> None:
 
 def test_methods_are_told_apart() -> None:
     assert verdict_on(d(x1[i], s1[i]), x1[i] * (1 - x1[i])).method == "exact"
-    identity = sqrt(x1[i] ** 2 * (1 - x1[i]) ** 2)
-    verdict = verdict_on(d(x1[i], s1[i]), identity)
+    one = 2 * (atan(x1[i]) + atan(1 / x1[i])) / pi
+    verdict = verdict_on(d(x1[i], s1[i]), one * x1[i] * (1 - x1[i]))
     assert (verdict.holds, verdict.method) == (True, "40 digits")
 
 
@@ -320,7 +325,7 @@ def test_a_function_without_value_at_negative_numbers() -> None:
 
 
 def test_a_step_that_is_not_real_where_the_truth_is() -> None:
-    verdict = verdict_on(d(x1[i], s1[i]), exp(log(s1[i]) * 0) * sqrt(s1[i]) * 0 + log(s1[i] - 5))
+    verdict = verdict_on(d(x1[i], s1[i]), log(s1[i] - 5))
     assert not verdict.holds
     assert "not real" in str(verdict.counterexample)
 
@@ -468,7 +473,16 @@ def test_steps_stable_forms_and_batch_come_in_this_order() -> None:
 
 
 def test_a_broken_step_is_no_exception() -> None:
-    broken = [Integer(1), ds1, Tuple(1, 2), None, ds1[j, j], Symbol("q") & Symbol("r")]
+    without_shape = IndexedBase(ds1.symbol)
+    broken = [
+        nan,
+        ds1,
+        Tuple(1, 2),
+        None,
+        without_shape[j, j],
+        Symbol("q") & Symbol("r"),
+        Sum(ds1[k], (k, 0, oo)),
+    ]
     for rhs in broken:
         verdict = prove_step(derivation(network()), Step(1, "", "rule", ds1[j], rhs))
         assert not verdict.holds
@@ -546,7 +560,7 @@ def test_the_cost_of_a_layer_does_not_grow_with_depth() -> None:
         return time.perf_counter() - start
 
     seconds(3)  # fills SymPy's caches
-    assert seconds(80) < 40 * max(seconds(4), 0.1)
+    assert seconds(60) < 30 * max(seconds(4), 0.1)
 
 
 # Mutations: every step of every network, broken on purpose
@@ -569,15 +583,16 @@ class Mutator:
         self.ranges = self._ranges(step.lhs)
         self.original = self.canonical(step.rhs)
 
-    def mutants(self) -> dict[str, Expr]:
-        """Return the mutants by a description of what was changed."""
-        found: dict[str, Expr] = {}
-        seen = {self.step.rhs}
-        for what, mutant in self._whole(self.step.rhs):
-            if mutant not in seen and not self.is_same(mutant):
-                found[f"{what} -> {mutant}"] = mutant
-            seen.add(mutant)
-        return found
+    def mutants(self, choose: random.Random | None = None) -> Iterator[tuple[str, Expr]]:
+        """Yield the mutants, each with what was changed; in random order where ``choose`` is given."""
+        changes = {mutant: what for what, mutant in self._whole(self.step.rhs) if mutant != self.step.rhs}
+        ordered = list(changes.items())
+        if choose is not None:
+            choose.shuffle(ordered)
+        for mutant, what in ordered:
+            # what is shifted reads beyond the end of an array somewhere
+            if "shifted" in what or not self.is_same(mutant):
+                yield f"{what} -> {mutant}", mutant
 
     def is_same(self, mutant: Expr) -> bool:
         """Whether a mutant is equal by renaming, commuting and expanding, and by what holds anyway.
@@ -611,8 +626,8 @@ class Mutator:
                     yield f"delta's index: {what}", replaced(node, position, new)
             return
         if isinstance(node, Relational):
-            yield "condition shifted up", node.func(node.lhs + 1, node.rhs)
-            yield "condition shifted down", node.func(node.lhs - 1, node.rhs)
+            yield "left of a condition raised", node.func(node.lhs + 1, node.rhs)
+            yield "left of a condition lowered", node.func(node.lhs - 1, node.rhs)
             return
         yield from self._node(node)
         if isinstance(node, Sum):
@@ -660,9 +675,12 @@ class Mutator:
                 yield f"swapped in {read}", read.base[tuple(swapped)]
         for position, extent in enumerate(read.base.shape):
             for what, new in self._index(indices[position], extent, scope):
-                yield f"{what} in {read}", read.base[tuple([*indices[:position], new, *indices[position + 1 :]])]
+                changed = [*indices[:position], new, *indices[position + 1 :]]
+                yield f"{what} in {read}", read.base[tuple(changed)]
 
-    def _index(self, node: Expr, extent: Expr | None, scope: dict[Symbol, Expr]) -> Iterator[tuple[str, Expr]]:
+    def _index(
+        self, node: Expr, extent: Expr | None, scope: dict[Symbol, Expr]
+    ) -> Iterator[tuple[str, Expr]]:
         yield f"{node} shifted up", node + 1
         yield f"{node} shifted down", node - 1
         for other, own in scope.items():
@@ -733,10 +751,11 @@ class Mutator:
         bound = {limit[0] for limit in limits}
         inner = Mul(*[f for f in Mul.make_args(term) if f.free_symbols & bound])
         outer = Mul(*[f for f in Mul.make_args(term) if not f.free_symbols & bound])
-        for fact in self.system.facts:
-            if len(limits) == 1 and isinstance(inner, Indexed) and inner.base == fact.component.base:
-                if inner.indices[fact.axis] == limits[0][0] and limits[0][2] + 1 == inner.base.shape[fact.axis]:
-                    return outer * fact.value
+        for fact in self.system.facts if len(limits) == 1 and isinstance(inner, Indexed) else ():
+            summed = (limits[0][0], limits[0][2] + 1)
+            axis = fact.axis
+            if inner.base == fact.component.base and summed == (inner.indices[axis], inner.base.shape[axis]):
+                return outer * fact.value
         if inner == 1:
             return outer * Mul(*[limit[2] + 1 for limit in limits])
         return outer * Sum(inner, *limits)
@@ -778,10 +797,6 @@ def derived(name: str) -> Derivation:
     return derive_system(system, [*system.parameters, *real])
 
 
-def all_steps(derivation: Derivation) -> tuple[Step, ...]:
-    return (*derivation.steps, *derivation.stable, *derivation.batch)
-
-
 @pytest.mark.parametrize("name", ZOO)
 def test_every_step_of_the_zoo_holds(name: str) -> None:
     verdicts = prove(derived(name))
@@ -790,50 +805,51 @@ def test_every_step_of_the_zoo_holds(name: str) -> None:
         assert verdict.holds, f"{verdict.step}: {verdict.counterexample}"
 
 
-def survivors(name: str, per_step: int | None) -> tuple[int, list[str]]:
-    """Return how many mutants of a network were tried, and those that were not caught."""
-    derivation, choose = derived(name), random.Random(name)
+def survivors(derivation: Derivation, per_step: int | None, seed: int = 0) -> tuple[int, list[str]]:
+    """Return how many mutants of a derivation were tried, and those that were not caught.
+
+    Without ``per_step`` these are all mutants of each step, else so many, chosen at random.
+    """
     prover = Prover(derivation)
+    choose = None if per_step is None else random.Random(seed)
     count, alive = 0, []
-    for step in all_steps(derivation):
-        mutants = Mutator(derivation, step).mutants()
-        assert mutants, f"no mutant of {step}"
-        chosen = list(mutants)
-        if per_step is not None and len(chosen) > per_step:
-            chosen = choose.sample(chosen, per_step)
-        for what in chosen:
-            count += 1
-            if prover.prove_step(replace(step, rhs=mutants[what])).holds:
+    for step in (*derivation.steps, *derivation.stable, *derivation.batch):
+        tried = 0
+        for what, mutant in islice(Mutator(derivation, step).mutants(choose), per_step):
+            tried += 1
+            if prover.prove_step(replace(step, rhs=mutant)).holds:
                 alive.append(f"({step.number}) {step.rule}: {step.lhs} = {step.rhs}: {what}")
+        assert tried, f"no mutant of {step}"
+        count += tried
     return count, alive
 
 
 MUTANTS_PER_STEP = 4
-counts: dict[str, int] = {}
+so_far: dict[str, int] = {}
 
 
 @pytest.mark.parametrize("name", ZOO)
 def test_mutants_are_caught(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    count, alive = survivors(name, MUTANTS_PER_STEP)
+    derivation = derived(name)
+    count, alive = survivors(derivation, MUTANTS_PER_STEP)
     assert not alive, "\n".join(alive)
-    assert count >= 2 * len(all_steps(derived(name)))
-    counts[name] = count
-    report(name, count, counts, capsys)
+    assert count >= 3 * len(derivation.steps) >= 15
+    report("sampled", name, count, capsys)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ZOO)
 def test_all_mutants_are_caught(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    count, alive = survivors(name, None)
+    derivation = derived(name)
+    count, alive = survivors(derivation, None)
     assert not alive, "\n".join(alive)
-    assert count >= 5 * len(all_steps(derived(name)))
-    all_counts[name] = count
-    report(name, count, all_counts, capsys)
+    assert count >= 8 * len(derivation.steps)
+    report("all", name, count, capsys)
 
 
-all_counts: dict[str, int] = {}
-
-
-def report(name: str, count: int, so_far: dict[str, int], capsys: pytest.CaptureFixture[str]) -> None:
+def report(which: str, name: str, count: int, capsys: pytest.CaptureFixture[str]) -> None:
+    so_far[which] = so_far.get(which, 0) + count
     with capsys.disabled():
-        print(f"\n{name}: {count} of {count} mutants caught; {sum(so_far.values())} in all")
+        print(
+            f"\n{name}: {count} of {count} mutants caught ({which}), {so_far[which]} in all networks", end=""
+        )
