@@ -44,6 +44,7 @@ Init = Annotated[
 NoFacts = Annotated[
     bool, typer.Option("--no-facts", help="Derive without what the loss assumes of the targets.")
 ]
+Optimizer = Annotated[str, typer.Option(help="The optimiser of the trainer; see `list optimizers`.")]
 Destination = Annotated[
     Optional[Path],  # noqa: UP045 - as above
     typer.Option("-o", "--output-file", help="The file to write; - for standard output."),
@@ -77,7 +78,7 @@ def generate(
     l1: L1 = 0.0,
     init: Init = None,
     no_facts: NoFacts = False,
-    optimizer: Annotated[str, typer.Option(help="The optimiser of the trainer.")] = "sgd",
+    optimizer: Optimizer = "sgd",
     name: Annotated[
         Optional[str],  # noqa: UP045 - as above
         typer.Option(help="Name of the module. Default: made from the architecture."),
@@ -107,6 +108,7 @@ def derive(
     l1: L1 = 0.0,
     init: Init = None,
     no_facts: NoFacts = False,
+    optimizer: Optimizer = "sgd",
     format: Annotated[
         Optional[str],  # noqa: UP045 - as above
         typer.Option(help="text, markdown or latex. Default: by the suffix of the file, else text."),
@@ -131,7 +133,7 @@ def derive(
     if fragment and chosen != "latex":
         raise SpecificationError("--fragment: only LaTeX has fragments; add --format latex")
     network = _network(architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts)
-    derivation = pipeline.derive(network)
+    derivation = pipeline.derive(network, optimizer=optimizer)
     if chosen == "latex":
         text = derivation.latex(notation, fragment)
     else:

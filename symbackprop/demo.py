@@ -65,7 +65,10 @@ def autoencoder(training: Digits, held_out: Digits, say: Say) -> tuple[float, fl
     trainer = _trained(module, AUTOENCODER, images, images, say)
     error = float(module.loss(trainer.parameters, unseen, unseen))
     of_means = error_of_means(images, unseen)
-    say(f"E on the held-out images: {error:.2f}; of the pixel means: {of_means:.2f}; ratio {error / of_means:.2f}")
+    say(
+        f"E on the held-out images: {error:.2f}, of the pixel means: {of_means:.2f}, "
+        f"ratio {error / of_means:.2f}"
+    )
     return error, of_means
 
 
@@ -104,9 +107,7 @@ def _tell_derived(derivation: Derivation, say: Say) -> None:
 
 
 def _trained(module: ModuleType, settings: Settings, x: Floats, t: Floats, say: Say) -> Any:
-    trainer = module.Trainer(
-        learning_rate=settings.learning_rate, batch_size=settings.batch_size, seed=SEED
-    )
+    trainer = module.Trainer(learning_rate=settings.learning_rate, batch_size=settings.batch_size, seed=SEED)
     history = trainer.fit(x, t, settings.epochs)
     first, last = history["loss"][0], history["loss"][-1]
     say(f"trained for {settings.epochs} epochs: E fell from {first:.3f} to {last:.3f}")

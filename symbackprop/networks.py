@@ -18,7 +18,7 @@ from symbackprop.equations import (
     size,
     sum_over,
 )
-from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.errors import SpecificationError, suggestion
 from symbackprop.formula import parse, parse_call
 from symbackprop.library import ACTIVATIONS, LOSSES
 from symbackprop.specification import Layer, Network

@@ -12,6 +12,7 @@ from numbers import Real
 
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES
+from symbackprop.library.initializers import FAMILIES
 
 MAX_UNITS = 10**7
 """Units of one layer beyond which a size is taken for a slip."""
@@ -71,7 +72,7 @@ class Network:
         self.bias = bool(bias)
         self.l2 = _coefficient("l2", l2)
         self.l1 = _coefficient("l1", l1)
-        self.init = None if init is None else _known(init, INITIALIZERS, "initialiser", "init")
+        self.init = None if init is None else _initializer(init)
         self.facts = bool(facts)
         self._check_formulas()
 
@@ -135,7 +136,12 @@ class Network:
 
 
 def network_from_description(text: str) -> Network:
-    """Return the network of an architecture with options, as `Network.description` writes them.
+    """Return the network of an architecture with options, as `Network.description` writes them."""
+    return parse_description(text)[0]
+
+
+def parse_description(text: str) -> tuple[Network, str]:
+    """Return the network and the optimiser of a generated module's ``ARCHITECTURE``.
 
     Raises:
         SpecificationError: an unknown or incomplete option, or a wrong value.
@@ -154,7 +160,8 @@ def network_from_description(text: str) -> Network:
             values[name] = _converted(word, next(rest, None), convert)
         else:
             raise SpecificationError(f"{excerpt(word)} is not an option; {suggestion(word, _OPTIONS)}")
-    return Network(architecture, **values)  # type: ignore[arg-type]
+    optimizer = str(values.pop("optimizer", "sgd"))
+    return Network(architecture, **values), optimizer  # type: ignore[arg-type]
 
 
 _FLAGS = {"--no-bias": "bias", "--no-facts": "facts"}
@@ -165,6 +172,7 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], object]]] = {
     "--l2": ("l2", float),
     "--l1": ("l1", float),
     "--init": ("init", str),
+    "--optimizer": ("optimizer", str),
 }
 
 
@@ -277,6 +285,12 @@ def _known(name: str, table: Iterable[str], kind: str, subject: str) -> str:
         hint = suggestion(plain, table)
         raise SpecificationError(f"{subject}: {excerpt(name)} is not a known {kind}; {hint}")
     return plain
+
+
+def _initializer(name: str) -> str:
+    _require_text("init", name)
+    plain = name.replace("-", "_").lower()
+    return _known(FAMILIES.get(plain, plain), INITIALIZERS, "initialiser", "init")
 
 
 def _loss(loss: str | None, output: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 
 from sympy import Expr
@@ -54,7 +53,7 @@ class TrainingStep:
         return {
             "step": [*binding, *body],
             "error": self.error,
-            "uses_rate": any(re.search(r"(?<!_)\brate\b", line) for line in body),
+            "buffer_names": [name for name in names if name != "ones"],
             "buffers": [self._allocation(name) for name in names],
             "scratch": [self._scratch_allocation(name) for name in self._scratch()],
         }

@@ -786,7 +786,7 @@ def value_of(expression: Expr) -> float:
     return value
 
 
-@settings(max_examples=6000, deadline=None, database=None)
+@settings(max_examples=150, deadline=None, database=None)
 @given(expressions())
 def test_text_reads_back_to_the_same_value(expression: Expr) -> None:
     value = value_of(expression)
@@ -794,7 +794,7 @@ def test_text_reads_back_to_the_same_value(expression: Expr) -> None:
     assert Reader(printed, {"i": 1, "j": 0}).value() == pytest.approx(value, rel=1e-6, abs=1e-9), printed
 
 
-@settings(max_examples=6000, deadline=None, database=None)
+@settings(max_examples=150, deadline=None, database=None)
 @given(expressions())
 def test_latex_reads_back_to_the_same_value(expression: Expr) -> None:
     value = value_of(expression)
@@ -802,7 +802,7 @@ def test_latex_reads_back_to_the_same_value(expression: Expr) -> None:
     assert Reader(printed, {"i": 1, "j": 0}).value() == pytest.approx(value, rel=1e-6, abs=1e-9), printed
 
 
-@settings(max_examples=6000, deadline=None, database=None)
+@settings(max_examples=150, deadline=None, database=None)
 @given(expressions(depth=4), st.integers(0, 3))
 def test_the_parts_of_a_long_formula_make_up_the_whole(expression: Expr, depth: int) -> None:
     assert "".join(TextPrinter(LAYERED).chunks(expression, depth)) == text(expression, LAYERED)
