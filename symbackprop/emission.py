@@ -14,7 +14,7 @@ from symbackprop.derivation import Derivation
 from symbackprop.equations import ONE
 from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Initializer
 from symbackprop.lowering import Operation, Statement
-from symbackprop.networks import L1, L2
+from symbackprop.networks import L1, L2, SMOOTHING
 from symbackprop.printing import notation_for, text
 from symbackprop.program import RATE, SCALE, Programs, arrays_read, needed, share
 from symbackprop.specification import Layer, Network
@@ -55,10 +55,14 @@ class _Module:
     def __init__(self, derivation: Derivation, network: Network) -> None:
         self.derivation = derivation
         self.network = network
-        names = {L2.name: network.l2, L1.name: network.l1}
-        self.constants = {name: value for name, value in names.items() if value}
+        values = (
+            (L2, "L2", network.l2),
+            (L1, "L1", network.l1),
+            (SMOOTHING, "LABEL_SMOOTHING", network.label_smoothing),
+        )
+        self.constants = {symbol.name: (name, value) for symbol, name, value in values if value}
         self.sizes = {f"n{layer}": units for layer, units in enumerate(network.sizes)}
-        scalars = {name: name.upper() for name in self.constants}
+        scalars = {symbol: name for symbol, (name, _) in self.constants.items()}
         scalars |= {name: str(units) for name, units in self.sizes.items()}
         scalars |= {SAMPLES.name: _SAMPLE_COUNT, SCALE.name: SCALE.name, RATE.name: RATE.name}
         self.optimizer = OPTIMIZERS[derivation.optimizer]
@@ -78,7 +82,7 @@ class _Module:
             introduction=self.introduction(),
             architecture=assigned_string("ARCHITECTURE", self.description()),
             shapes=list(self.shapes().items()),
-            constants=[f"{name.upper()} = {value!r}" for name, value in self.constants.items()],
+            constants=self.constant_lines(),
             initial=list(self.initial()),
             distributions=sorted({i.distribution for i in self.initializers()} - {"zeros"}, reverse=True),
             functions=[self.forward(), self.loss(), self.gradients()],
@@ -106,6 +110,16 @@ class _Module:
             "columns": f"{inputs}, then {targets}{label}",
             "random_targets": f"dirichlet(np.ones({outputs}), 5)" if labels else random,
         }
+
+    def constant_lines(self) -> list[str]:
+        """Return the definitions of the module's constants."""
+        lines = [f"{name} = {value!r}" for name, value in self.constants.values()]
+        weights = self.network.class_weights
+        if weights is not None:
+            line = f"CLASS_WEIGHTS = ({', '.join(map(repr, weights))}{',' if len(weights) == 1 else ''})"
+            exploded = ["CLASS_WEIGHTS = (", *(f"    {weight!r}," for weight in weights), ")"]
+            lines += [line] if len(line) <= LINE else exploded
+        return lines
 
     def description(self) -> str:
         """Return the architecture and options from which the same module can be generated."""
@@ -202,6 +216,8 @@ class _Module:
         yield "x0 = np.asarray(x, dtype)"
         if "t" in read:
             yield "t = np.asarray(t, dtype)"
+        if "c" in read:
+            yield "c = np.array(CLASS_WEIGHTS, dtype)"
         if any(_reads_sample_count(s.operation) for s in statements):
             yield "samples = len(x0)"
         bound: set[str] = set()
