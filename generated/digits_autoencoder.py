@@ -8,6 +8,15 @@ out for every row, with that equation's number in the derivation that `symbackpr
 derive` prints for the same architecture.
 """
 
+import argparse
+import csv
+import json
+import math
+import os
+import signal
+import sys
+import threading
+
 import numpy as np
 
 ARCHITECTURE = "64-16-64"
@@ -109,11 +118,21 @@ def gradients(parameters, x, t):
 
 
 class Trainer:
-    """Trains by stochastic gradient descent: w <- w - learning_rate * dE/dw.
+    """Trains by sgd on buffers that are allocated once.
 
-    Buffers for up to batch_size rows are allocated once. `step` carries out the equations
-    of `gradients` under the same numbers, with learning_rate / samples multiplied into the
-    first adjoints: everything that follows is linear in them.
+    A step carries out the equations of `gradients` under the same numbers; what all
+    derivatives are multiplied by goes into the first adjoints, as everything that follows
+    is linear in them. The optimiser's equations are carried out for all parameters at
+    once; `gradient` then holds learning_rate g.
+
+    Args:
+        parameters: a dict of arrays, copied; None for `initialize(seed)`.
+        batch_size: the largest number of rows of a step.
+        seed: of the initial parameters and of the shuffling.
+        schedule: how the learning rate changes with the number of steps:
+            ("step", every, factor), ("exponential", factor), ("cosine", steps) or
+            ("warmup", steps), which another schedule may follow as third entry.
+        clip_norm: the largest norm of all derivatives together; None for no limit.
     """
 
     def __init__(
@@ -123,21 +142,28 @@ class Trainer:
         learning_rate=0.1,
         batch_size=32,
         seed=None,
+        schedule=None,
+        clip_norm=None,
     ):
-        if not learning_rate > 0:
-            raise ValueError(f"learning_rate must be positive, got {learning_rate}")
-        if batch_size < 1:
-            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        self.settings = {
+            "learning_rate": learning_rate,
+            "batch_size": batch_size,
+            "schedule": schedule,
+            "clip_norm": clip_norm,
+        }
+        _check_settings(**self.settings)
         self.learning_rate = learning_rate
-        self.batch_size = int(batch_size)
+        self.batch_size = batch_size
+        self.schedule = schedule
+        self.clip_norm = clip_norm
         self.generator = np.random.default_rng(seed)
         start = initialize(seed) if parameters is None else _checked(parameters)
         self.dtype = np.result_type(*start.values())
         flat = [np.ravel(start[name]) for name in PARAMETER_SHAPES]
-        self._parameters = np.concatenate(flat, dtype=self.dtype)
-        self._changes = np.zeros_like(self._parameters)
-        self.parameters = _views(self._parameters)
-        self._derivatives = tuple(_views(self._changes).values())
+        self._flat = np.concatenate(flat, dtype=self.dtype)
+        self._gradient = np.zeros_like(self._flat)
+        self.parameters = _views(self._flat)
+        self._derivatives = tuple(_views(self._gradient).values())
         self._buffers = (
             np.empty((self.batch_size, 16), self.dtype),  # s1
             np.empty((self.batch_size, 16), self.dtype),  # x1
@@ -150,14 +176,26 @@ class Trainer:
             np.empty((self.batch_size, 16), self.dtype),  # work3
             np.ones(self.batch_size, self.dtype),  # ones
         )
+        self.steps = 0
+        self.epochs = 0
+        self._order, self._start, self._errors = None, 0, []
+        self._best, self._waited = math.inf, 0
+        self._watching = False  # step looks for numbers that are not finite: in fit
 
     @np.errstate(over="ignore")  # exp may reach inf, as in 1 / (1 + inf) = 0
-    def step(self, x, t):
-        """Update the parameters on up to batch_size rows; return E before the update."""
+    def step(self, x, t, weights=None):
+        """Update the parameters on up to batch_size rows; return E before the update.
+
+        weights, one number for each row, multiply the errors of the rows.
+        """
         samples = len(x)
         if not 0 < samples <= self.batch_size:
             raise ValueError(f"a step takes 1 to {self.batch_size} rows, got {samples}")
-        scale = self.learning_rate / samples
+        rate = self._rate()
+        scale = rate / samples
+        if weights is not None:
+            weights = _column(weights, samples, self.dtype)
+            scale = scale * weights
         x0 = np.asarray(x, self.dtype)
         t = np.asarray(t, self.dtype)
         w1, b1, w2, b2 = self.parameters.values()
@@ -183,6 +221,8 @@ class Trainer:
         np.logaddexp(0, s2, out=work1)
         np.multiply(s2, t, out=work2)
         work1 -= work2
+        if weights is not None:
+            work1 *= weights
         E = work1.sum() / samples
         # (12) ∂E/∂s2[i] = x2[i] - t[i]
         np.subtract(x2, t, out=ds2)
@@ -200,8 +240,25 @@ class Trainer:
         np.dot(x0.T, ds1, out=dw1)
         # (39) ∂E/∂b1[j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]
         np.dot(ones, ds1, out=db1)
-        self._parameters -= self._changes
+        self._clip(self.clip_norm and self.clip_norm * rate)
+        if self._watching:
+            self._require_finite(E, samples)
+        parameters, gradient = self._flat, self._gradient
+        # (42) w' = w - g·learning_rate
+        parameters -= gradient
+        self.steps += 1
         return float(E)
+
+    def _clip(self, limit):
+        """Shorten the derivatives to a norm of limit, if there is one and they are longer."""
+        if limit is not None:
+            norm = math.sqrt(np.vdot(self._gradient, self._gradient))
+            if norm > limit:
+                self._gradient *= limit / norm
+
+    def _rate(self):
+        """Return the learning rate of the next step."""
+        return self.learning_rate * _factor(self.schedule, self.steps)
 
     def _buffers_for(self, samples):
         """Return the buffers, cut to the number of samples."""
@@ -209,30 +266,223 @@ class Trainer:
             return self._buffers
         return tuple(buffer[:samples] for buffer in self._buffers)
 
-    def fit(self, x, t, epochs, validation=None, callback=None):
+    def fit(
+        self,
+        x,
+        t,
+        epochs,
+        validation=None,
+        callback=None,
+        *,
+        weights=None,
+        patience=None,
+        checkpoint=None,
+        every=1,
+    ):
         """Run further epochs over x and t in shuffled mini-batches; return their history.
 
         The history holds a list for "loss", the mean E of an epoch's steps, and one for
         "validation_loss" where validation=(x, t) is given. callback(epoch, history) ends
-        the run by returning True.
+        the run by returning True; patience ends it after so many epochs without a lower
+        loss (of the validation, if there is one). checkpoint is a file that `save` writes
+        after every so many epochs, and when Ctrl-C ends the run after a step.
         """
         x, t = _checked_data(x, t, self.dtype)
+        weights = _checked_weights(weights, len(x), self.dtype)
         history = {"loss": []}
         if validation is not None:
             validation = _checked_data(*validation, self.dtype)
             history["validation_loss"] = []
-        for epoch in range(epochs):
-            order = self.generator.permutation(len(x))
-            errors = []
-            for start in range(0, len(x), self.batch_size):
-                rows = order[start : start + self.batch_size]
-                errors.append(self.step(x[rows], t[rows]))
-            history["loss"].append(sum(errors) / len(errors))
-            if validation is not None:
-                history["validation_loss"].append(loss(self.parameters, *validation))
-            if callback is not None and callback(epoch, history):
-                break
+        self._watching = True
+        with _Interruption() as interruption:
+            for epoch in range(epochs):
+                if not self._epoch(x, t, weights, interruption):
+                    break
+                history["loss"].append(sum(self._errors) / len(self._errors))
+                if validation is not None:
+                    history["validation_loss"].append(
+                        loss(self.parameters, *validation)
+                    )
+                self._watch(*(values[-1] for values in history.values()))
+                if checkpoint is not None and self.epochs % every == 0:
+                    self.save(checkpoint)
+                if callback is not None and callback(epoch, history):
+                    break
+                if patience is not None and self._waited >= patience:
+                    break
+            if interruption.requested:
+                if checkpoint is not None:
+                    self.save(checkpoint)
+                raise KeyboardInterrupt
         return history
+
+    def _epoch(self, x, t, weights, interruption):
+        """Run an epoch, or the rest of one that was interrupted; return whether it ended."""
+        if self._order is None or len(self._order) != len(x):
+            self._order, self._start = self.generator.permutation(len(x)), 0
+            self._errors = []
+        while self._start < len(x):
+            rows = self._order[self._start : self._start + self.batch_size]
+            own = () if weights is None else (weights[rows],)
+            self._errors.append(self.step(x[rows], t[rows], *own))
+            self._start += self.batch_size
+            if interruption.requested and self._start < len(x):
+                return False
+        self._order = None
+        self.epochs += 1
+        return True
+
+    def _watch(self, value, validation_value=None):
+        """Count the epochs since the lowest loss, of the validation where there is one."""
+        value = value if validation_value is None else validation_value
+        self._waited = 0 if value < self._best else self._waited + 1
+        self._best = min(self._best, value)
+
+    def _require_finite(self, E, samples):
+        """Raise FloatingPointError where a step went beyond the numbers, before its update."""
+        if math.isfinite(E) and math.isfinite(self._gradient.sum()):
+            return
+        values = zip(_BUFFERS, self._buffers_for(samples))
+        derivatives = zip(PARAMETER_SHAPES, self._derivatives)
+        named = [
+            *values,
+            ("E", E),
+            *((f"dE/d{name}", value) for name, value in derivatives),
+        ]
+        for name, value in named:
+            if not np.isfinite(value).all():
+                raise FloatingPointError(
+                    f"step {self.steps + 1}: {name} is not finite; the parameters are those "
+                    "before this step (a smaller learning rate may help)"
+                )
+
+    def save(self, path):
+        """Write parameters, optimiser and shuffling, from which `load` goes on bit for bit."""
+        progress = {
+            "steps": self.steps,
+            "epochs": self.epochs,
+            "start": self._start,
+            "errors": self._errors,
+            "best": self._best,
+            "waited": self._waited,
+            "generator": self.generator.bit_generator.state,
+        }
+        arrays = dict(self.parameters)
+        if self._order is not None:
+            arrays["order"] = self._order
+        arrays["settings"] = np.array(json.dumps(self.settings))
+        arrays["progress"] = np.array(json.dumps(progress))
+        _write(path, arrays)
+
+    @classmethod
+    def load(cls, path):
+        """Return the trainer that `save` wrote."""
+        arrays = _read(path)
+        try:
+            settings = json.loads(str(arrays["settings"]))
+            progress = json.loads(str(arrays["progress"]))
+            trainer = cls(_parameters_in(arrays, path), **settings)
+            trainer.generator.bit_generator.state = progress["generator"]
+            trainer.steps, trainer.epochs = progress["steps"], progress["epochs"]
+            trainer._start, trainer._errors = progress["start"], progress["errors"]
+            trainer._best, trainer._waited = progress["best"], progress["waited"]
+        except (KeyError, TypeError, json.JSONDecodeError) as error:
+            raise ValueError(
+                f"{path}: holds no state of this trainer ({error})"
+            ) from error
+        trainer._order = arrays.get("order")
+        return trainer
+
+
+_BUFFERS = (
+    "s1",
+    "x1",
+    "s2",
+    "x2",
+    "work1",
+    "work2",
+    "ds2",
+    "ds1",
+    "work3",
+)
+
+
+class _Interruption:
+    """Remembers Ctrl-C while it is active, so that a step is never cut in two."""
+
+    requested = False
+
+    def __enter__(self):
+        self._main = threading.current_thread() is threading.main_thread()
+        if self._main:
+            self._before = signal.signal(signal.SIGINT, self._request)
+        return self
+
+    def _request(self, number, frame):
+        self.requested = True
+
+    def __exit__(self, *error):
+        if self._main:
+            signal.signal(signal.SIGINT, self._before)
+
+
+def _column(weights, samples, dtype):
+    """Return the weights of samples as a column."""
+    return np.asarray(weights, dtype).reshape(samples, 1)
+
+
+def _factor(schedule, steps):
+    """Return what a schedule multiplies the learning rate by after so many steps."""
+    if schedule is None:
+        return 1.0
+    name, *values = schedule
+    if name == "step":
+        every, factor = values
+        return factor ** (steps // every)
+    if name == "exponential":
+        return values[0] ** steps
+    if name == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * min(steps / values[0], 1)))
+    if steps < values[0]:
+        return (steps + 1) / values[0]
+    return _factor(values[1] if len(values) > 1 else None, steps - values[0])
+
+
+def _check_settings(batch_size, schedule, clip_norm, **hyperparameters):
+    """Raise ValueError where a setting can't work."""
+    for name, value in hyperparameters.items():
+        positive = value > 0 if name == "learning_rate" else value >= 0
+        if not (positive and math.isfinite(value)):
+            raise ValueError(f"{name} is {value}; it must be a positive number")
+    if (
+        isinstance(batch_size, bool)
+        or not isinstance(batch_size, int)
+        or batch_size < 1
+    ):
+        raise ValueError(
+            f"batch_size is {batch_size}; it must be a whole number above 0"
+        )
+    if clip_norm is not None and not clip_norm > 0:
+        raise ValueError(f"clip_norm is {clip_norm}; it must be a positive number")
+    _check_schedule(schedule)
+
+
+def _check_schedule(schedule):
+    """Raise ValueError where a schedule is not one of those that `Trainer` names."""
+    if schedule is None:
+        return
+    name, *values = schedule
+    counts = {"step": (2,), "exponential": (1,), "cosine": (1,), "warmup": (1, 2)}
+    if name not in counts:
+        raise ValueError(
+            f"schedule {name!r} is not known; known are {', '.join(counts)}"
+        )
+    if name == "warmup" and len(values) == 2:
+        _check_schedule(values.pop())
+    if len(values) not in counts[name] or not all(value > 0 for value in values):
+        raise ValueError(
+            f"schedule {schedule!r} needs {counts[name][0]} positive numbers"
+        )
 
 
 def _views(flat):
@@ -245,6 +495,57 @@ def _views(flat):
     return views
 
 
+def save(path, parameters):
+    """Write parameters as .npz: killed at any moment, the old file or the new one is there."""
+    _write(path, _checked(parameters))
+
+
+def load(path):
+    """Return the parameters that `save` or `Trainer.save` wrote."""
+    return _parameters_in(_read(path), path)
+
+
+def _write(path, arrays):
+    path = os.fspath(path)
+    temporary = f"{path}.tmp"
+    try:
+        with open(temporary, "wb") as file:
+            np.savez(file, **arrays)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        raise ValueError(f"{path}: can't be written: {error.strerror}") from error
+    finally:
+        if os.path.exists(temporary):
+            os.unlink(temporary)
+
+
+def _read(path):
+    """Return the arrays of an .npz file; raise ValueError where it is none."""
+    if os.path.isdir(path) or not os.path.exists(path):
+        problem = "is a directory" if os.path.isdir(path) else "there is no such file"
+        raise ValueError(f"{path}: {problem}")
+    try:
+        with open(path, "rb") as file:
+            content = np.load(file, allow_pickle=False)
+            return {name: content[name] for name in content.files}
+    except Exception as error:  # a damaged file can fail in many ways
+        raise ValueError(
+            f"{path}: is not a readable .npz file of plain arrays"
+        ) from error
+
+
+def _parameters_in(arrays, path):
+    missing = [name for name in PARAMETER_SHAPES if name not in arrays]
+    if missing:
+        raise ValueError(f"{path}: holds no parameter {missing[0]}")
+    try:
+        return _checked({name: arrays[name] for name in PARAMETER_SHAPES})
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
 def _checked(parameters):
     """Return the parameters as floating-point arrays; raise ValueError where one is wrong."""
     if set(parameters) != set(PARAMETER_SHAPES):
@@ -252,37 +553,310 @@ def _checked(parameters):
     checked = {}
     for name, shape in PARAMETER_SHAPES.items():
         value = np.asarray(parameters[name])
+        if value.dtype.kind not in "fiub":
+            raise ValueError(f"{name} must hold numbers, got {value.dtype}")
         if value.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
-        floating = np.issubdtype(value.dtype, np.floating)
-        checked[name] = value if floating else value.astype(np.float64)
+        checked[name] = value if value.dtype.kind == "f" else value.astype(np.float64)
     return checked
 
 
 def _checked_data(x, t, dtype):
     """Return x and t as arrays of the dtype; raise ValueError where they can't be trained on."""
-    data = {}
-    for name, value, width in (("x", x, 64), ("t", t, 64)):
-        value = np.asarray(value)
-        if value.dtype.kind not in "fiub":
-            raise ValueError(f"{name} must hold numbers, got {value.dtype}")
-        if value.ndim != 2 or value.shape[1] != width:
-            raise ValueError(
-                f"{name} must have shape (samples, {width}), got {value.shape}"
-            )
-        if not np.isfinite(value).all():
-            row, column = np.argwhere(~np.isfinite(value))[0]
-            raise ValueError(
-                f"{name}: row {row}, column {column} is {value[row, column]}"
-            )
-        data[name] = value.astype(dtype)
-    if len(data["x"]) != len(data["t"]) or len(data["x"]) == 0:
-        raise ValueError(f"x and t need equal rows, at least 1: {len(x)} and {len(t)}")
-    t = data["t"]
+    x, t = _checked_rows("x", x, 64, dtype), _checked_rows("t", t, 64, dtype)
+    if len(x) != len(t):
+        raise ValueError(f"x has {len(x)} rows and t has {len(t)}; they must be equal")
     wrong = (t < 0) | (t > 1)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise ValueError(
             f"t: row {row}, column {column} is {t[row, column]}; must lie in [0, 1]"
         )
-    return data["x"], data["t"]
+    return x, t
+
+
+def _checked_rows(name, value, width, dtype):
+    """Return an array of at least one row of that width, of finite numbers."""
+    value = np.asarray(value)
+    if value.dtype.kind not in "fiub":
+        raise ValueError(f"{name} must hold numbers, got {value.dtype}")
+    if value.ndim != 2 or value.shape[1] != width:
+        raise ValueError(
+            f"{name} must have shape (samples, {width}), got {value.shape}"
+        )
+    if len(value) == 0:
+        raise ValueError(f"{name} has no rows")
+    with np.errstate(over="ignore"):
+        cast = value.astype(dtype)  # what is too large for the dtype becomes inf
+    if not np.isfinite(cast).all():
+        row, column = np.argwhere(~np.isfinite(cast))[0]
+        raise ValueError(f"{name}: row {row}, column {column} is {value[row, column]}")
+    return cast
+
+
+def _checked_weights(weights, samples, dtype):
+    """Return weights as an array of one number for each sample, or None."""
+    if weights is None:
+        return None
+    weights = np.asarray(weights)
+    if weights.dtype.kind not in "fiub" or weights.shape != (samples,):
+        raise ValueError(
+            f"weights must be {samples} numbers, got shape {weights.shape}"
+        )
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        row = np.flatnonzero(wrong)[0]
+        raise ValueError(f"weights: row {row} is {weights[row]}; it must be 0 or more")
+    return weights.astype(dtype)
+
+
+_COLUMNS = "64 inputs, then 64 targets"
+
+
+def _data(path, need_targets=True):
+    """Return the checked x and t of an .npz file with those names, or of a .csv file."""
+    if str(path).endswith(".csv"):
+        x, t = _csv_data(path, need_targets)
+    else:
+        x, t = _npz_data(path, need_targets)
+    try:
+        if not need_targets:
+            return _checked_rows("x", x, 64, np.float64), None
+        return _checked_data(x, t, np.float64)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _npz_data(path, need_targets):
+    arrays = _read(path)
+    for name in ("x", "t") if need_targets else ("x",):
+        if name not in arrays:
+            names = ", ".join(arrays)
+            raise ValueError(f"{path}: holds no array {name}; it has {names}")
+    return arrays["x"], arrays.get("t")
+
+
+def _csv_data(path, need_targets):
+    """Return x and t of a .csv file: a line for each sample, inputs first, then targets."""
+    rows = _csv_rows(path)
+    width = len(rows[0])
+    x = np.array([row[:64] for row in rows])
+    if width == 64 and not need_targets:
+        return x, None
+    if width != 128:
+        raise ValueError(f"{path}: {width} columns; expected {_COLUMNS}")
+    return x, np.array([row[64:] for row in rows])
+
+
+def _csv_rows(path):
+    """Return the numbers of a .csv file; the first line may be a header."""
+    if os.path.isdir(path) or not os.path.exists(path):
+        problem = "is a directory" if os.path.isdir(path) else "there is no such file"
+        raise ValueError(f"{path}: {problem}")
+    rows = []
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            for number, line in enumerate(csv.reader(file), start=1):
+                if not line or (
+                    number == 1 and not any(_is_number(cell) for cell in line)
+                ):
+                    continue
+                rows.append(_csv_row(line, number, path))
+                if len(rows[0]) != len(rows[-1]):
+                    raise ValueError(
+                        f"{path}: row {number} has {len(rows[-1])} columns, "
+                        f"the first has {len(rows[0])}"
+                    )
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{path}: can't be read as text: {error}") from error
+    if not rows:
+        raise ValueError(f"{path}: holds no rows of numbers")
+    return rows
+
+
+def _csv_row(line, number, path):
+    values = []
+    for column, cell in enumerate(line, start=1):
+        if not _is_number(cell):
+            raise ValueError(
+                f"{path}: row {number}, column {column}: {cell[:40]!r} is not a finite number"
+            )
+        values.append(float(cell))
+    return values
+
+
+def _is_number(cell):
+    try:
+        return math.isfinite(float(cell))
+    except ValueError:
+        return False
+
+
+def _standardised(x, arrays):
+    """Return x with the mean subtracted and divided by the deviation that the weights keep."""
+    return (x - arrays["mean"]) / arrays["deviation"] if "mean" in arrays else x
+
+
+def _train(options):
+    x, t = _data(options.data)
+    arrays = {}
+    if options.standardize:
+        deviation = x.std(axis=0)
+        arrays = {
+            "mean": x.mean(axis=0),
+            "deviation": np.where(deviation > 0, deviation, 1),
+        }
+        x = _standardised(x, arrays)
+    if options.resume:
+        trainer = Trainer.load(options.resume)
+    else:
+        trainer = Trainer(
+            learning_rate=options.learning_rate,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            clip_norm=options.clip_norm,
+        )
+    validation = _data(options.validation) if options.validation else None
+    if validation is not None:
+        validation = _standardised(validation[0], arrays), validation[1]
+    epochs = max(options.epochs - trainer.epochs, 0)
+    history = trainer.fit(
+        x,
+        t,
+        epochs,
+        validation,
+        lambda epoch, history: _progress(trainer.epochs, options.epochs, history),
+        patience=options.patience,
+        checkpoint=options.checkpoint,
+        every=options.every,
+    )
+    _write(options.output, {**_checked(trainer.parameters), **arrays})
+    last = f"E {history['loss'][-1]:.6g}" if history["loss"] else "nothing left to do"
+    print(f"{trainer.epochs} epochs, {last}; wrote {options.output}")
+
+
+def _progress(epoch, epochs, history):
+    """Keep one line up to date on a terminal."""
+    if sys.stderr.isatty():
+        values = ", ".join(
+            f"{name} {values[-1]:.6g}" for name, values in history.items()
+        )
+        end = "\n" if epoch == epochs else ""
+        print(f"\repoch {epoch}/{epochs}: {values}\033[K", end=end, file=sys.stderr)
+
+
+def _predict(options):
+    arrays = _read(options.weights)
+    parameters = _parameters_in(arrays, options.weights)
+    x, _ = _data(options.data, need_targets=False)
+    outputs = forward(parameters, _standardised(x, arrays))
+    if options.output is None:
+        np.savetxt(sys.stdout, outputs, delimiter=",", fmt="%.8g")
+    elif options.output.endswith(".npz"):
+        _write(options.output, {"x": x, "outputs": outputs})
+    else:
+        np.savetxt(options.output, outputs, delimiter=",", fmt="%.8g")
+
+
+def _evaluate(options):
+    arrays = _read(options.weights)
+    parameters = _parameters_in(arrays, options.weights)
+    x, t = _data(options.data)
+    x = _standardised(x, arrays)
+    print(f"E {loss(parameters, x, t):.8g}")
+    if np.isin(t, (0, 1)).all():
+        right = (forward(parameters, x) > 0.5) == t
+        print(f"accuracy {right.mean():.4%}")
+
+
+def _check(options):
+    """Compare the derivatives with central differences along random directions."""
+    generator = np.random.default_rng(0)
+    parameters = initialize(0, np.float64)
+    x = generator.normal(size=(5, 64))
+    t = generator.uniform(0.05, 0.95, (5, 64))
+    E, derivatives = gradients(parameters, x, t)
+    print(f"E = {E:.8g}")
+    worst = 0.0
+    for name, value in parameters.items():
+        direction = generator.normal(size=value.shape)
+        direction /= np.linalg.norm(direction)
+        expected = np.sum(derivatives[name] * direction)
+        differences = []
+        for h in (1e-3, 1e-4, 1e-5):
+            after = loss({**parameters, name: value + h * direction}, x, t)
+            before = loss({**parameters, name: value - h * direction}, x, t)
+            slope = (after - before) / (2 * h)
+            differences.append(abs(slope - expected) / max(abs(slope), 1e-3))
+        worst = max(worst, min(differences))
+        print(f"dE/d{name}: relative difference {min(differences):.1e}")
+    return 0 if worst < 1e-5 else 1
+
+
+def _parser():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    data = f".npz with x and t, or .csv with a line for each sample: {_COLUMNS}"
+    train = commands.add_parser("train", help="learn from data and write the weights")
+    train.add_argument("data", help=data)
+    train.add_argument(
+        "-o", "--output", default="weights.npz", help="the weights' file"
+    )
+    train.add_argument(
+        "--epochs", type=int, default=100, help="in all, resumed ones included"
+    )
+    train.add_argument("--learning-rate", type=float, default=0.1)
+    train.add_argument("--batch-size", type=int, default=32)
+    train.add_argument("--seed", type=int, help="of initial weights and shuffling")
+    train.add_argument(
+        "--clip-norm", type=float, help="largest norm of the derivatives"
+    )
+    train.add_argument(
+        "--standardize", action="store_true", help="inputs; kept with the weights"
+    )
+    train.add_argument("--validation", help="data to watch the loss on")
+    train.add_argument(
+        "--patience", type=int, help="epochs without a lower loss before the end"
+    )
+    train.add_argument("--checkpoint", help="file to write the state to while training")
+    train.add_argument(
+        "--every", type=int, default=1, help="epochs between checkpoints"
+    )
+    train.add_argument("--resume", help="a checkpoint to go on from")
+    train.set_defaults(run=_train)
+    predict = commands.add_parser("predict", help="print the outputs for data")
+    predict.add_argument("weights")
+    predict.add_argument("data", help="as for train; targets may be left out")
+    predict.add_argument("-o", "--output", help="a .csv or .npz file instead")
+    predict.set_defaults(run=_predict)
+    evaluate = commands.add_parser("evaluate", help="print E, and the accuracy")
+    evaluate.add_argument("weights")
+    evaluate.add_argument("data", help="as for train")
+    evaluate.set_defaults(run=_evaluate)
+    check = commands.add_parser(
+        "check", help="compare the derivatives with numerical ones"
+    )
+    check.set_defaults(run=_check)
+    return parser
+
+
+def main(arguments=None):
+    """Run the command line; return 0 when done, 1 for a failed check, 2 for bad input."""
+    options = _parser().parse_args(arguments)
+    try:
+        # A value that is not finite is reported by name, so warnings say nothing more.
+        with np.errstate(all="ignore"):
+            return options.run(options) or 0
+    except (ValueError, FloatingPointError) as error:
+        print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(
+            "interrupted; the state of the last step is saved if --checkpoint is given",
+            file=sys.stderr,
+        )
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -23,12 +23,16 @@ def is_mask(operation: Operation) -> bool:
 
 @dataclass
 class Workspace:
-    """The buffers of a program: name -> shape, masks apart; temporaries are used again."""
+    """The buffers of a program: name -> shape, masks apart; temporaries are used again.
+
+    ``stem`` begins the names of temporaries.
+    """
 
     arrays: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
     masks: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
     idle: list[str] = field(default_factory=list)
     count: int = 0
+    stem: str = "work"
 
     def temporary(self, shape: tuple[Expr, ...], mask: bool) -> str:
         """Return an idle temporary of that shape, or a new one."""
@@ -38,7 +42,7 @@ class Workspace:
                 self.idle.remove(name)
                 return name
         self.count += 1
-        name = f"{'mask' if mask else 'work'}{self.count}"
+        name = f"{'mask' if mask else self.stem}{self.count}"
         table[name] = shape
         return name
 
@@ -83,10 +87,22 @@ class BufferWriter:
     def _total(self, operation: Operation) -> Operation:
         """Return the sum over all components; a sum of products of two arrays is one vdot."""
         (whole,) = operation.inputs
-        if whole.kind == "square" and whole.inputs[0].is_leaf:
+        if whole.shape[0] == SAMPLES:
+            buffer = self._weighted(whole)
+        elif whole.kind == "square" and whole.inputs[0].is_leaf:
             return Operation("vdot", whole.inputs * 2)
-        name = Operation("array", (), self._operand(whole), whole.axes, whole.shape)
+        else:
+            buffer = self._operand(whole)
+        name = Operation("array", (), buffer, whole.axes, whole.shape)
         return Operation("sum", (name,), operation.value)
+
+    def _weighted(self, operation: Operation) -> str:
+        """Return a temporary with the errors of all samples, multiplied by their weights if any."""
+        buffer = self.workspace.temporary(operation.shape, mask=False)
+        self.busy.append(buffer)
+        self._store(operation, buffer)
+        self.lines += ["if weights is not None:", f"    {buffer} *= weights"]
+        return buffer
 
     # ------------------------------------------------------------ arrays
 

@@ -11,7 +11,7 @@ from symbackprop.errors import SpecificationError
 from symbackprop.gradient_check import Comparison, check_module
 from symbackprop.pipeline import derive, generate, import_file, load
 from symbackprop.proof import Verdict, prove
-from symbackprop.specification import Network, network_from_description
+from symbackprop.specification import Network, parse_description
 
 _NEEDED = ("ARCHITECTURE", "PARAMETER_SHAPES", "initialize", "loss", "gradients", "Trainer")
 
@@ -73,22 +73,24 @@ def check_file(path: Path) -> Report:
     missing = [name for name in _NEEDED if not hasattr(module, name)]
     if missing:
         raise SpecificationError(f"{path}: is not a generated module; it has no {missing[0]}")
-    network = _network_of(module, path)
-    derivation = derive(network)
+    network, optimizer = _described(module, path)
+    derivation = derive(network, optimizer=optimizer)
     same = path.read_text(encoding="utf-8") == generate(derivation)
     remark = f"{path} {'is' if same else 'is not'} what this version generates from its ARCHITECTURE."
-    return Report(f"Checking {path}", prove(derivation), _compared(module, network, path), [remark])
+    return Report(
+        f"Checking {path}", prove(derivation), _compared(module, network, optimizer, path), [remark]
+    )
 
 
-def _network_of(module: ModuleType, path: Path) -> Network:
+def _described(module: ModuleType, path: Path) -> tuple[Network, str]:
     if not isinstance(module.ARCHITECTURE, str):
         raise SpecificationError(f"{path}: ARCHITECTURE is not a text")
-    return network_from_description(module.ARCHITECTURE)
+    return parse_description(module.ARCHITECTURE)
 
 
-def _compared(module: ModuleType, network: Network, path: Path) -> list[Comparison]:
+def _compared(module: ModuleType, network: Network, optimizer: str, path: Path) -> list[Comparison]:
     try:
-        return check_module(module, network)
+        return check_module(module, network, optimizer)
     except Exception as error:  # whatever the code of a file raises is a finding about that file
         raise SpecificationError(f"{path}: its functions fail: {type(error).__name__}: {error}") from error
 

@@ -44,6 +44,12 @@ Init = Annotated[
 NoFacts = Annotated[
     bool, typer.Option("--no-facts", help="Derive without what the loss assumes of the targets.")
 ]
+LabelSmoothing = Annotated[float, typer.Option(help="ε: each target t becomes (1 - ε) t + ε/outputs.")]
+ClassWeights = Annotated[
+    Optional[str],  # noqa: UP045 - as above
+    typer.Option(help="What the error of each output is multiplied by, such as 1,2.5,1."),
+]
+Optimizer = Annotated[str, typer.Option(help="The optimiser of the trainer; see `list optimizers`.")]
 Destination = Annotated[
     Optional[Path],  # noqa: UP045 - as above
     typer.Option("-o", "--output-file", help="The file to write; - for standard output."),
@@ -77,7 +83,9 @@ def generate(
     l1: L1 = 0.0,
     init: Init = None,
     no_facts: NoFacts = False,
-    optimizer: Annotated[str, typer.Option(help="The optimiser of the trainer.")] = "sgd",
+    label_smoothing: LabelSmoothing = 0.0,
+    class_weights: ClassWeights = None,
+    optimizer: Optimizer = "sgd",
     name: Annotated[
         Optional[str],  # noqa: UP045 - as above
         typer.Option(help="Name of the module. Default: made from the architecture."),
@@ -88,7 +96,9 @@ def generate(
     """Write a standalone NumPy trainer."""
     from symbackprop import pipeline
 
-    network = _network(architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts)
+    network = _network(
+        architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts, label_smoothing, class_weights
+    )
     if target != "numpy":
         raise SpecificationError(f"--target: {excerpt(target)} is not known; known are: numpy")
     module = pipeline.module_name(network) if name is None else _module_name(name)
@@ -107,6 +117,9 @@ def derive(
     l1: L1 = 0.0,
     init: Init = None,
     no_facts: NoFacts = False,
+    label_smoothing: LabelSmoothing = 0.0,
+    class_weights: ClassWeights = None,
+    optimizer: Optimizer = "sgd",
     format: Annotated[
         Optional[str],  # noqa: UP045 - as above
         typer.Option(help="text, markdown or latex. Default: by the suffix of the file, else text."),
@@ -130,8 +143,10 @@ def derive(
         _require(notation, NOTATIONS, "--notation")
     if fragment and chosen != "latex":
         raise SpecificationError("--fragment: only LaTeX has fragments; add --format latex")
-    network = _network(architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts)
-    derivation = pipeline.derive(network)
+    network = _network(
+        architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts, label_smoothing, class_weights
+    )
+    derivation = pipeline.derive(network, optimizer=optimizer)
     if chosen == "latex":
         text = derivation.latex(notation, fragment)
     else:
@@ -152,6 +167,8 @@ def check(
     l1: L1 = 0.0,
     init: Init = None,
     no_facts: NoFacts = False,
+    label_smoothing: LabelSmoothing = 0.0,
+    class_weights: ClassWeights = None,
 ) -> None:
     """Prove every step of the derivation, and check the generated code against numbers."""
     from symbackprop.checking import check_file, check_network
@@ -159,7 +176,21 @@ def check(
     if architecture.endswith(".py"):
         report = check_file(Path(architecture))
     else:
-        report = check_network(_network(architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts))
+        report = check_network(
+            _network(
+                architecture,
+                hidden,
+                output,
+                loss,
+                no_bias,
+                l2,
+                l1,
+                init,
+                no_facts,
+                label_smoothing,
+                class_weights,
+            )
+        )
     typer.echo(report.table())
     raise typer.Exit(0 if report.holds else 1)
 
@@ -198,8 +229,10 @@ def _network(
     l1: float,
     init: str | None,
     no_facts: bool,
+    label_smoothing: float,
+    class_weights: str | None,
 ) -> Network:
-    from symbackprop.specification import Network
+    from symbackprop.specification import Network, numbers
 
     return Network(
         architecture,
@@ -211,6 +244,8 @@ def _network(
         l1=l1,
         init=init,
         facts=not no_facts,
+        label_smoothing=label_smoothing,
+        class_weights=None if class_weights is None else numbers(class_weights, "--class-weights"),
     )
 
 

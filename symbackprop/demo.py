@@ -66,7 +66,8 @@ def autoencoder(training: Digits, held_out: Digits, say: Say) -> tuple[float, fl
     error = float(module.loss(trainer.parameters, unseen, unseen))
     of_means = error_of_means(images, unseen)
     say(
-        f"E on the held-out images: {error:.2f}; of the pixel means: {of_means:.2f}; ratio {error / of_means:.2f}"
+        f"E on the held-out images: {error:.2f}, of the pixel means: {of_means:.2f}, "
+        f"ratio {error / of_means:.2f}"
     )
     return error, of_means
 

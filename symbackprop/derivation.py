@@ -62,7 +62,8 @@ class Derivation:
     printed, proved and emitted.  ``adjoints`` maps the name of a named adjoint to its quantity; a
     quantity with a result and no named adjoint was written into its only reader.
     ``stable`` are forms of forward equations that neither overflow nor lose digits, equal to the
-    plain ones; ``batch`` are the derivatives of the mean over a batch of N samples.
+    plain ones; ``batch`` are the derivatives of the mean over a batch of N samples; ``update`` are the
+    equations of the optimiser, for every component of every parameter.
     """
 
     system: EquationSystem
@@ -72,11 +73,13 @@ class Derivation:
     numbers: dict[str, int]
     stable: tuple[Step, ...] = ()
     batch: tuple[Step, ...] = ()
+    update: tuple[Step, ...] = ()
+    optimizer: str = "sgd"
     network: Network | None = None
     by_number: dict[int, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        steps = (*self.steps, *self.stable, *self.batch)
+        steps = (*self.steps, *self.stable, *self.batch, *self.update)
         object.__setattr__(self, "by_number", {s.number: s for s in steps})
 
     def equation(self, name: str) -> Eq:
@@ -114,7 +117,11 @@ class Derivation:
             return tuple(step if s.number == step.number else s for s in steps)
 
         return replace(
-            self, steps=exchanged(self.steps), stable=exchanged(self.stable), batch=exchanged(self.batch)
+            self,
+            steps=exchanged(self.steps),
+            stable=exchanged(self.stable),
+            batch=exchanged(self.batch),
+            update=exchanged(self.update),
         )
 
     def text(self, notation: str | None = None) -> str:
@@ -245,9 +252,9 @@ class _Pass:
         full = self._written_out(result)
         if full is not result:
             steps.append(("substitution", lhs, full))
-        if name in self.system.definitions and not full.has(Sum):
-            if full.count_ops() <= _WRITTEN_OUT_LIMIT:
-                self.written[self.adjoint_of[name].name] = Equation(lhs, full)
+        defined, short = name in self.system.definitions, full.count_ops() <= _WRITTEN_OUT_LIMIT
+        if defined and short and not full.has(Sum):
+            self.written[self.adjoint_of[name].name] = Equation(lhs, full)
 
     def _written_out(self, expression: Expr) -> Expr:
         """Return ``expression`` with the adjoints that hold no sum written out."""

@@ -109,7 +109,7 @@ def document_context(
 ) -> dict[str, object]:
     """Return what the templates read: the same keys for every format."""
     narrator = Narrator(derivation, style, catalogue)
-    sections = ("forward", "assumed", "backward", "stable", "batch", "results")
+    sections = ("forward", "assumed", "backward", "stable", "batch", "update", "results")
     headings = {f"{name}_heading": narrator.say(f"heading.{name}") for name in sections}
     columns = Row(*(narrator.say(f"heading.{name}") for name in ("number", "derivative", "formula")))
     head, *rows = style.table([columns, *map(narrator.row, derivation.results.values())])
@@ -127,6 +127,8 @@ def document_context(
         "stable": narrator.explained(derivation.stable),
         "batch_introduction": narrator.batch_introduction(),
         "batch": narrator.explained(derivation.batch),
+        "update_introduction": narrator.update_introduction(),
+        "update": narrator.explained(derivation.update),
         "results_columns": head,
         "results": rows,
     }
@@ -359,6 +361,20 @@ class Narrator:
             number = self.derivation.results[step.target]
         return self.say("batch", number=f"({number})")
 
+    def _update(self, step: Step, before: Step | None) -> str:
+        quantity = self._inline(Symbol(step.target, real=True))
+        return self.say("update.parameter" if step.target == "w" else "update.state", quantity=quantity)
+
+    def update_introduction(self) -> str:
+        """Return what is said before the equations of the optimiser."""
+        return self.say(
+            "update.introduction",
+            loss=self._inline(self._loss),
+            derivative=self._inline(Symbol("g", real=True)),
+            parameter=self._inline(Symbol("w", real=True)),
+            optimizer=self.style.escape(self.derivation.optimizer),
+        )
+
     def batch_introduction(self) -> str:
         """Return what is said before the derivatives for a batch."""
         printer = self.style.printer
@@ -446,6 +462,7 @@ _TELLERS = {
     "fact": Narrator._fact,
     "stable form": Narrator._stable_form,
     "batch mean": Narrator._batch_mean,
+    "update": Narrator._update,
 }
 
 

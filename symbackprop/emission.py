@@ -11,20 +11,20 @@ from sympy import Expr
 from symbackprop.batch import SAMPLES
 from symbackprop.code import assignment
 from symbackprop.derivation import Derivation
-from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES, Initializer
+from symbackprop.equations import ONE
+from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Initializer
 from symbackprop.lowering import Operation, Statement
-from symbackprop.networks import L1, L2
+from symbackprop.networks import L1, L2, SMOOTHING
 from symbackprop.printing import notation_for, text
 from symbackprop.program import RATE, SCALE, Programs, arrays_read, needed, share
 from symbackprop.specification import Layer, Network
 from symbackprop.templating import environment
 from symbackprop.training_step import TrainingStep
+from symbackprop.update import UpdateProgram
 
 LINE = 88
 """Columns of a line of generated code."""
 _SAMPLE_COUNT = "samples"
-DEFAULT_LEARNING_RATE = 0.1
-"""Learning rate of plain gradient descent: lets ordinary standardised data be learned."""
 
 
 def emit(derivation: Derivation) -> str:
@@ -55,13 +55,20 @@ class _Module:
     def __init__(self, derivation: Derivation, network: Network) -> None:
         self.derivation = derivation
         self.network = network
-        names = {L2.name: network.l2, L1.name: network.l1}
-        self.constants = {name: value for name, value in names.items() if value}
+        values = (
+            (L2, "L2", network.l2),
+            (L1, "L1", network.l1),
+            (SMOOTHING, "LABEL_SMOOTHING", network.label_smoothing),
+        )
+        self.constants = {symbol.name: (name, value) for symbol, name, value in values if value}
         self.sizes = {f"n{layer}": units for layer, units in enumerate(network.sizes)}
-        scalars = {name: name.upper() for name in self.constants}
+        scalars = {symbol: name for symbol, (name, _) in self.constants.items()}
         scalars |= {name: str(units) for name, units in self.sizes.items()}
         scalars |= {SAMPLES.name: _SAMPLE_COUNT, SCALE.name: SCALE.name, RATE.name: RATE.name}
-        self.programs = Programs(derivation, scalars)
+        self.optimizer = OPTIMIZERS[derivation.optimizer]
+        self.update = UpdateProgram(derivation.update, self.optimizer)
+        rate = RATE if self.update.folds_rate else ONE
+        self.programs = Programs(derivation, scalars, rate)
         self.notation = notation_for(derivation, "layered")
         self.defined_by = {number: name for name, number in derivation.numbers.items()}
         self._comments: dict[int, list[str]] = {}
@@ -73,11 +80,11 @@ class _Module:
         return template.render(
             title=f"A NumPy trainer of the network {self.network.architecture}.",
             introduction=self.introduction(),
-            architecture=assigned_string("ARCHITECTURE", self.network.description),
+            architecture=assigned_string("ARCHITECTURE", self.description()),
             shapes=list(self.shapes().items()),
-            constants=[f"{name.upper()} = {value!r}" for name, value in self.constants.items()],
+            constants=self.constant_lines(),
             initial=list(self.initial()),
-            distributions=sorted({i.distribution for i in self.initializers()}, reverse=True),
+            distributions=sorted({i.distribution for i in self.initializers()} - {"zeros"}, reverse=True),
             functions=[self.forward(), self.loss(), self.gradients()],
             trainer=self.trainer(),
             inputs=self.network.inputs,
@@ -85,7 +92,45 @@ class _Module:
             target_condition=_condition(loss.low, loss.high) if loss else "",
             target_text=f"must lie in [{loss.low}, {loss.high}]" if loss else "",
             target_total=loss.total if loss and self.uses_fact() else None,
+            **self.command_line(),
         )
+
+    def command_line(self) -> dict[str, object]:
+        """Return what the command line of the module says about its data."""
+        outputs, loss = self.network.sizes[-1], LOSSES.get(self.network.loss)
+        labels = outputs > 1 and self.has_classes()
+        inputs = f"{self.network.inputs} input" + ("s" if self.network.inputs > 1 else "")
+        targets = f"{outputs} target" + ("s" if outputs > 1 else "")
+        label = f", or one label from 0 to {outputs - 1}" if labels else ""
+        shape = f"(5, {outputs})"
+        random = f"uniform(0.05, 0.95, {shape})" if loss and loss.low is not None else f"normal(size={shape})"
+        return {
+            "labels": labels,
+            "bits": bool(loss and loss.low is not None and not labels),
+            "columns": f"{inputs}, then {targets}{label}",
+            "random_targets": f"dirichlet(np.ones({outputs}), 5)" if labels else random,
+        }
+
+    def has_classes(self) -> bool:
+        """Whether the outputs share one total, as those of softmax do: then a label can name one."""
+        activation = ACTIVATIONS.get(self.network.layers[-1].activation)
+        partner = LOSSES.get(activation.partner or "") if activation else None
+        return partner is not None and partner.total is not None
+
+    def constant_lines(self) -> list[str]:
+        """Return the definitions of the module's constants."""
+        lines = [f"{name} = {value!r}" for name, value in self.constants.values()]
+        weights = self.network.class_weights
+        if weights is not None:
+            line = f"CLASS_WEIGHTS = ({', '.join(map(repr, weights))}{',' if len(weights) == 1 else ''})"
+            exploded = ["CLASS_WEIGHTS = (", *(f"    {weight!r}," for weight in weights), ")"]
+            lines += [line] if len(line) <= LINE else exploded
+        return lines
+
+    def description(self) -> str:
+        """Return the architecture and options from which the same module can be generated."""
+        option = "" if self.optimizer.name == "sgd" else f" --optimizer {self.optimizer.name}"
+        return self.network.description + option
 
     def uses_fact(self) -> bool:
         """Whether a step of the derivation rests on what the loss assumes of the targets."""
@@ -97,7 +142,7 @@ class _Module:
 
         made = f"Generated by symbackprop {__version__} from the architecture"
         paragraphs = (
-            f"{made} {self.network.description} by templates/module.py.jinja. Do not edit.",
+            f"{made} {self.description()} by templates/module.py.jinja. Do not edit.",
             "Rows of x and t are samples. Each statement stands under the equation that it carries "
             "out for every row, with that equation's number in the derivation that "
             "`symbackprop derive` prints for the same architecture.",
@@ -129,7 +174,13 @@ class _Module:
         for number, initializer in enumerate(self.initializers(), start=1):
             fan_in, fan_out = self.network.sizes[number - 1 : number + 1]
             variance = initializer.variance.replace("fan_in", str(fan_in)).replace("fan_out", str(fan_out))
-            yield f'"w{number}": _{initializer.distribution}(generator, "w{number}", {variance}),'
+            drawn = {
+                "orthogonal": f'_orthogonal(generator, "w{number}")',
+                "zeros": f"np.zeros(({fan_in}, {fan_out}))",
+            }.get(
+                initializer.distribution, f'_{initializer.distribution}(generator, "w{number}", {variance})'
+            )
+            yield f'"w{number}": {drawn},'
             if self.network.bias:
                 yield f'"b{number}": np.zeros({fan_out}),'
 
@@ -175,6 +226,8 @@ class _Module:
         yield "x0 = np.asarray(x, dtype)"
         if "t" in read:
             yield "t = np.asarray(t, dtype)"
+        if "c" in read:
+            yield "c = np.array(CLASS_WEIGHTS, dtype)"
         if any(_reads_sample_count(s.operation) for s in statements):
             yield "samples = len(x0)"
         bound: set[str] = set()
@@ -222,13 +275,18 @@ class _Module:
         statements = [*programs.forward, programs.error, *programs.scaled_backward]
         step = TrainingStep(statements, self.derivation.system.parameters, self.comment, self._size)
         return {
-            "docstring": "Trains by stochastic gradient descent: w <- w - learning_rate * dE/dw.",
+            "docstring": f"Trains by {self.optimizer.name} on buffers that are allocated once.",
             "description": [
-                "Buffers for up to batch_size rows are allocated once. `step` carries out the equations",
-                "of `gradients` under the same numbers, with learning_rate / samples multiplied into the",
-                "first adjoints: everything that follows is linear in them.",
+                "A step carries out the equations of `gradients` under the same numbers; what all",
+                "derivatives are multiplied by goes into the first adjoints, as everything that follows",
+                "is linear in them. The optimiser's equations are carried out for all parameters at",
+                f"once{'; `gradient` then holds learning_rate g' if self.update.folds_rate else ''}.",
             ],
-            "learning_rate": repr(DEFAULT_LEARNING_RATE),
+            "defaults": list(self.optimizer.defaults.items()),
+            "state": self.optimizer.state,
+            "folds_rate": self.update.folds_rate,
+            "update_lines": list(self.update.lines(self.comment)),
+            "update_scratch": self.update.scratch,
             "guard": overflow_guard(statements),
             **step.context(),
         }

@@ -13,9 +13,11 @@ from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
+from sympy import lambdify
 
-from symbackprop.library import LOSSES
+from symbackprop.library import LOSSES, OPTIMIZERS, Optimizer
 from symbackprop.specification import Network
+from symbackprop.update import new_value, update_equations
 
 Array = NDArray[np.float64]
 Parameters = dict[str, Array]
@@ -43,8 +45,10 @@ class Comparison:
         return bool(self.difference <= self.tolerance)
 
 
-def check_module(module: ModuleType, network: Network, seed: int = 0) -> list[Comparison]:
-    """Compare the module's derivatives with numerical ones, and its step with its derivatives."""
+def check_module(
+    module: ModuleType, network: Network, optimizer: str = "sgd", seed: int = 0
+) -> list[Comparison]:
+    """Compare the module's derivatives with numerical ones, and its steps with its derivatives."""
     generator = np.random.default_rng(seed)
     x, t = sample_data(network, generator)
     parameters = {
@@ -59,7 +63,7 @@ def check_module(module: ModuleType, network: Network, seed: int = 0) -> list[Co
         probes = list(_components(value) if small else _directions(value, generator))
         worst = max(_difference(module, parameters, name, derivatives[name], d, x, t) for d in probes)
         rows.append(Comparison(f"∂E/∂{name}", len(probes), worst, TOLERANCE))
-    rows.append(_check_step(module, parameters, derivatives, x, t))
+    rows.append(_check_step(module, OPTIMIZERS[optimizer], parameters, x, t))
     return rows
 
 
@@ -112,15 +116,36 @@ def _difference(
 
 
 def _check_step(
-    module: ModuleType, parameters: Parameters, derivatives: Parameters, x: Array, t: Array
+    module: ModuleType, optimizer: Optimizer, parameters: Parameters, x: Array, t: Array
 ) -> Comparison:
-    """Compare one update by `Trainer.step` with learning rate times derivative."""
-    rate = 0.5
-    trainer = module.Trainer(parameters, learning_rate=rate, batch_size=len(x) + 1, seed=0)
-    trainer.step(x, t)
+    """Compare steps of the trainer with the optimiser's equations, evaluated on `gradients`."""
+    hyperparameters = {name: float(value) for name, value in optimizer.defaults.items()}
+    trainer = module.Trainer(parameters, batch_size=len(x) + 1, seed=0, **hyperparameters)
+    expected = dict(parameters)
+    state = {name: dict.fromkeys(parameters, np.zeros(())) for name in optimizer.state}
+    for step in range(1, _STEPS + 1):
+        trainer.step(x, t)
+        _, derivatives = module.gradients(expected, x, t)
+        for name in parameters:
+            values = {"w": expected[name], "g": derivatives[name], "step": step, **hyperparameters}
+            after = _updated(optimizer, {**values, **{key: state[key][name] for key in state}})
+            expected[name] = after.pop("w")
+            for key, value in after.items():
+                state[key][name] = value
     worst = 0.0
     for name, value in parameters.items():
-        change = (value - trainer.parameters[name]) / rate
-        scale = max(1e-3, float(np.abs(derivatives[name]).max()))
-        worst = max(worst, float(np.abs(change - derivatives[name]).max()) / scale)
-    return Comparison("Trainer.step", 1, worst, TOLERANCE)
+        moved = max(1e-3 * hyperparameters["learning_rate"], float(np.abs(expected[name] - value).max()))
+        worst = max(worst, float(np.abs(trainer.parameters[name] - expected[name]).max()) / moved)
+    return Comparison("Trainer.step", _STEPS, worst, TOLERANCE)
+
+
+_STEPS = 3  # more than one, so that a wrong use of the state shows
+
+
+def _updated(optimizer: Optimizer, values: dict[str, object]) -> Parameters:
+    """Return the new value of everything that the optimiser assigns, by plain evaluation."""
+    names: dict[str, object] = dict(values)
+    for name, expression in update_equations(optimizer):
+        symbols = sorted(expression.free_symbols, key=str)
+        names[new_value(name).name] = lambdify(symbols, expression)(*[names[s.name] for s in symbols])
+    return {name: np.asarray(names[new_value(name).name]) for name, _ in optimizer.equations}

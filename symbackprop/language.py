@@ -17,6 +17,7 @@ ENGLISH: Catalogue = {
     "heading.backward": "The derivative, from the error inwards",
     "heading.stable": "Computing it without overflow",
     "heading.batch": "The mean over a batch",
+    "heading.update": "The update",
     "heading.results": "All results",
     "heading.derivative": "Derivative",
     "heading.formula": "Result",
@@ -39,6 +40,11 @@ ENGLISH: Catalogue = {
         "So far {loss} is the error of one sample. Of a batch of {samples} samples, numbered by {sample}, "
         "{loss} is the mean of the errors {own}."
     ),
+    "update.introduction": (
+        "The derivative of {loss} says how {loss} changes with a parameter, so a step against it makes "
+        "{loss} smaller. Write {parameter} for any component of any parameter and {derivative} for the "
+        "derivative of {loss} for it; a prime marks the value after the step. This is {optimizer}."
+    ),
     # the names of the rules
     "rule.chain rule": "Chain rule",
     "rule.local derivative": "Local derivative",
@@ -51,6 +57,7 @@ ENGLISH: Catalogue = {
     "rule.substitution": "Substitution",
     "rule.stable form": "Stable form",
     "rule.batch mean": "Batch mean",
+    "rule.update": "Update",
     # what was done, and why it may be done
     "chain.one": "{loss} depends on {quantity} only through {through}.",
     "chain.feeds": "{quantity} feeds every {through}, so the changes add up over {indices}.",
@@ -70,6 +77,8 @@ ENGLISH: Catalogue = {
     "fact": "Since {fact} is assumed of the data.",
     "stable": "In place of {number}.",
     "batch": "The mean of {number} over the samples.",
+    "update.state": "There is one {quantity} for each component; it starts at 0.",
+    "update.parameter": "The new value of {quantity}.",
     # parts of sentences, and words inside formulas
     "list.between": ", ",
     "list.last": " and ",

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sympy import Derivative, KroneckerDelta
 
 from symbackprop.checking import aligned
 from symbackprop.derivation import derive_system
-from symbackprop.emission import DEFAULT_LEARNING_RATE
 from symbackprop.equations import Equation, EquationSystem, index, quantity, size, sum_over
-from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES
+from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
 from symbackprop.networks import activation_expression, read_loss
-from symbackprop.pipeline import OPTIMIZERS
 from symbackprop.printing import NOTATIONS, notation_for, text
 
 
-def _table(title: str, header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def _table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
     return f"{title}\n\n{aligned([header, *rows])}"
 
 
@@ -62,11 +60,14 @@ def losses() -> str:
 
 
 def optimizers() -> str:
-    """Return the optimisers."""
-    rows = [
-        (name, "w - learning_rate·∂E/∂w", f"learning_rate={DEFAULT_LEARNING_RATE}") for name in OPTIMIZERS
-    ]
-    return _table("Optimizers", ("name", "w becomes", "defaults"), rows)
+    """Return the optimisers: what each assigns in order, g being the derivative for w."""
+    rows = []
+    for name, optimizer in OPTIMIZERS.items():
+        defaults = ", ".join(f"{key}={value}" for key, value in optimizer.defaults.items())
+        for position, (left, formula) in enumerate(optimizer.equations):
+            first = (name, f"{left} = {formula}", defaults, optimizer.source)
+            rows.append(first if position == 0 else ("", first[1], "", ""))
+    return _table("Optimizers", ("name", "one step", "defaults", "source"), rows)
 
 
 def initializers() -> str:

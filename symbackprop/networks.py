@@ -28,6 +28,9 @@ L2 = Symbol("l2", real=True)
 L1 = Symbol("l1", real=True)
 """The coefficient λ of the regularisation λ Σ |w|."""
 
+SMOOTHING = Symbol("smoothing", real=True)
+"""The share ε of a target that label smoothing spreads over all outputs."""
+
 _PROBE = Symbol("s", real=True)
 
 
@@ -79,9 +82,12 @@ class _Builder:
         i = self.letter(self.network.depth)
         target = self._declare("t", *self.output.shape)
         error = self._declare("E")
-        names = {"x": self.output[i], "t": target[i]}
+        target = self._smoothed(target, i)
         formula, scope = loss_formula(self.network.loss)
+        names = {"x": self.output[i], "t": target[i]}
         per_output = parse(formula, {**names, **scope}, activation_functions())
+        if self.network.class_weights is not None:
+            per_output *= self._declare("c", *target.shape)[i]
         total = _constant_outside(sum_over(per_output, (i, target.shape[0])))
         self.equations.append(Equation(error.symbol, Add(total, *self._regularisation())))
         return EquationSystem(
@@ -92,6 +98,15 @@ class _Builder:
             "E",
             self._facts(target, i),
         )
+
+    def _smoothed(self, target: Quantity, i: Symbol) -> Quantity:
+        """Return the target that the error is taken with, after adding its equation if it is another."""
+        if not self.network.label_smoothing:
+            return target
+        (outputs,) = target.shape
+        smoothed = self._declare("u", outputs)
+        self.equations.append(Equation(smoothed[i], (1 - SMOOTHING) * target[i] + SMOOTHING / outputs))
+        return smoothed
 
     def _regularisation(self) -> list[Expr]:
         terms: list[Expr] = []
@@ -169,7 +184,7 @@ def read_loss(text: str) -> Expr:
     expression = parse(formula, {**names, **scope}, activation_functions(), subject="loss")
     if names["x"] not in expression.free_symbols:
         raise SpecificationError(
-            f"loss: '{text}' does not depend on the output x, so nothing could be learned"
+            f"loss: {excerpt(text)} does not depend on the output x, so nothing can be learned"
         )
     return expression
 

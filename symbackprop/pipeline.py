@@ -6,6 +6,7 @@
     equations      networks       Network                     EquationSystem: one sample, forward only
     derivation     derivation     EquationSystem              Derivation: numbered steps and results
     batch          batch          Derivation                  Derivation with the mean over a batch
+    update         update         Derivation, optimiser       Derivation with the optimiser's equations
     proof          proof          Derivation                  a Verdict for each step
     statements     program        Derivation                  Statements of array operations
     code           emission       Derivation                  source of the generated module
@@ -24,38 +25,53 @@ from pathlib import Path
 from symbackprop.batch import with_batch
 from symbackprop.derivation import Derivation, derive_system
 from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.library import OPTIMIZERS, Optimizer
 from symbackprop.networks import network_equations
 from symbackprop.specification import Network
+from symbackprop.update import with_update
 from symbackprop.writing import write_file
 
-OPTIMIZERS = ("sgd",)
-"""The optimisers that a trainer can be generated with."""
+
+def derive(network: Network, *, optimizer: str = "sgd") -> Derivation:
+    """Derive the error of ``network`` for every parameter, for one sample and for a batch.
+
+    The equations of ``optimizer`` say what a step of training does with the derivatives.
+    """
+    derivation = with_batch(derive_system(network_equations(network)))
+    return replace(with_update(derivation, _optimizer(optimizer)), network=network)
 
 
-def derive(network: Network) -> Derivation:
-    """Derive the error of ``network`` for every parameter, for one sample and for a batch."""
-    derivation = derive_system(network_equations(network))
-    return replace(with_batch(derivation), network=network)
+def _optimizer(name: str) -> Optimizer:
+    plain = str(name).replace("-", "_").lower()
+    if plain not in OPTIMIZERS:
+        hint = suggestion(plain, OPTIMIZERS)
+        raise SpecificationError(f"optimizer: {excerpt(str(name))} is not known; {hint}")
+    return OPTIMIZERS[plain]
 
 
-def generate(source: Network | Derivation, path: str | Path | None = None, *, optimizer: str = "sgd") -> str:
+def generate(
+    source: Network | Derivation, path: str | Path | None = None, *, optimizer: str | None = None
+) -> str:
     """Return the source of a standalone NumPy trainer, and write it to ``path`` if one is given.
+
+    ``optimizer`` is "sgd" unless told; of a derivation it is the one that it was derived with.
 
     Raises:
         SpecificationError: an unknown optimiser, or a path that can't be written.
     """
     from symbackprop.emission import emit
 
-    if optimizer not in OPTIMIZERS:
-        hint = suggestion(str(optimizer), OPTIMIZERS)
-        raise SpecificationError(f"optimizer: {excerpt(str(optimizer))} is not known; {hint}")
-    text = emit(derive(source) if isinstance(source, Network) else source)
+    if isinstance(source, Network):
+        source = derive(source, optimizer=optimizer or "sgd")
+    elif optimizer is not None:
+        source = with_update(source, _optimizer(optimizer))
+    text = emit(source)
     if path is not None:
         write_file(Path(path), text)
     return text
 
 
-def load(source: Network | Derivation, *, optimizer: str = "sgd") -> types.ModuleType:
+def load(source: Network | Derivation, *, optimizer: str | None = None) -> types.ModuleType:
     """Return the generated module, imported."""
     text = generate(source, optimizer=optimizer)
     network = source if isinstance(source, Network) else source.network

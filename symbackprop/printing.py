@@ -909,6 +909,7 @@ _GREEK = (
 )
 _LATEX_WORDS = {word: "\\" + word for word in _GREEK.split()}
 _LATEX_WORDS |= {"lam": r"\lambda", "eps": r"\varepsilon", "epsilon": r"\varepsilon"}
+_LATEX_WORDS |= {"learning_rate": r"\eta", "momentum": r"\mu", "weight_decay": r"\lambda", "step": "k"}
 _OPERATORS = ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min")
 _LATEX_FUNCTIONS = {name: "\\" + name for name in _OPERATORS}
 _LATEX_FUNCTIONS |= {"atan": r"\arctan", "asin": r"\arcsin", "acos": r"\arccos"}
@@ -975,9 +976,11 @@ class LatexPrinter(Printer):
         return self.show(factors[0]) if len(factors) == 1 else self.chain(factors).text
 
     def symbol(self, name: str) -> Piece:
-        glyph = Glyph("lambda", name[1]) if name in _TEXT_SYMBOLS else split_name(name)
+        plain = name.rstrip("'")
+        primes = name[len(plain) :]
+        glyph = Glyph("lambda", plain[1]) if plain in _TEXT_SYMBOLS else split_name(plain)
         word = latex_word(glyph.word)
-        return Piece(word if glyph.layer is None else f"{word}_{{{glyph.layer}}}")
+        return Piece((word if glyph.layer is None else f"{word}_{{{glyph.layer}}}") + primes)
 
     def component(self, name: str, indices: Sequence[Expr]) -> Piece:
         glyph = self.notation.glyph(name)

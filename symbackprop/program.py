@@ -12,12 +12,12 @@ from sympy import Add, Derivative, Expr, Mul, Piecewise, Sum, Symbol
 from symbackprop.batch import SAMPLE, SAMPLES, Batch
 from symbackprop.calculus.indices import close_sum
 from symbackprop.derivation import Derivation, Step
-from symbackprop.equations import Equation, indices_of, name_of
+from symbackprop.equations import ONE, Equation, indices_of, name_of
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering import Operation, Statement, lower
 
 SCALE = Symbol("scale", real=True)
-"""Learning rate over samples: what the first adjoints of a step are multiplied by."""
+"""What the first adjoints of a step are multiplied by: 1/N, the learning rate, weights of samples."""
 RATE = Symbol("rate", real=True)
 """The learning rate."""
 
@@ -26,11 +26,13 @@ RATE = Symbol("rate", real=True)
 class Programs:
     """Builds the statements of each function from the equations of one derivation.
 
-    ``scalars`` holds the name in the code of each symbol that stands for a number.
+    ``scalars`` holds the name in the code of each symbol that stands for a number; ``rate`` is what the
+    derivatives of a training step are multiplied by.
     """
 
     derivation: Derivation
     scalars: Mapping[str, str]
+    rate: Expr = ONE
 
     @cached_property
     def batch(self) -> Batch:
@@ -69,10 +71,10 @@ class Programs:
 
     @cached_property
     def scaled_backward(self) -> list[Statement]:
-        """As `backward`, each derivative multiplied by the learning rate.
+        """As `backward`, with 1/N, and the learning rate where it is folded in, multiplied in early.
 
-        Everything is linear in the adjoints, so the learning rate and 1/N are multiplied into the
-        first ones, and into terms that no adjoint reaches.
+        Everything is linear in the adjoints, so these factors go into the first ones, and into terms
+        that no adjoint reaches.
         """
         found = []
         for name in self._results():
@@ -113,7 +115,7 @@ class Programs:
         constant = [term for term in terms if not self.batch.varies(term)]
         total = self.batch.lift(Add(*[self._scaled(term) for term in varying]))
         summed = close_sum(total, [(SAMPLE, SAMPLES)]) if varying else total
-        return summed + RATE * Add(*constant)
+        return summed + self.rate * Add(*constant)
 
     def _scaled(self, expression: Expr) -> Expr:
         """Return ``expression``, which is linear in adjoints, with `SCALE` on what reads none."""

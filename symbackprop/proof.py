@@ -18,8 +18,8 @@ proof honest and cheap:
 Sizes that leave a guard on indices true (or false) for all of them are enlarged where that helps.
 
 The stages of one proof: a ``_Statement`` (what the step claims), a ``_Scope`` (which equations decide
-it), a ``_Grid`` (these as scalar expressions), a ``_Point`` (numbers for the scalars) and a ``_Claim``
-(the right-hand side of the step at that point).
+it), a ``_Grid`` (all this as scalar expressions), a ``_Point`` (numbers for the scalars) and a
+``_Comparison`` (both sides of the step at the points).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
-from itertools import combinations, product
+from itertools import combinations, islice, product
 from math import prod
 from typing import Any, Literal, NamedTuple
 
@@ -73,15 +73,19 @@ from symbackprop.equations import Equation, EquationSystem, Fact, Quantity
 
 Place = tuple[int, ...]
 """The indices of one component, as numbers."""
-LeafKind = Literal["value", "adjoint"]
 Environment = dict[Symbol, int]
 """Index symbol -> its value."""
+LeafKind = Literal["value", "adjoint"]
+StatementKind = Literal["total", "local", "definition"]
 
 _CONTEXT = MPContext()
-_CONTEXT.dps = 60  # 40 digits are compared, the rest absorbs cancellation
+_CONTEXT.dps = 80  # 40 digits count, the others absorb cancellation
 _TOLERANCE = _CONTEXT.mpf(10) ** -30
 _SIZES = (2, 3, 4, 5)  # unequal, so that an axis taken for another one is noticed
+_LARGEST_INCREASE = 4
 _SAMPLES = 2
+_WIDE_POINTS, _WIDE_POINTS_IF_NESTED = 24, 96
+_LARGEST_VALUE = 30  # beyond it 1 - sigmoid(s) and its like lose too many digits
 _EXACT_LIMIT = 100  # operations up to which a difference is also simplified exactly
 _EXACT, _NUMERICAL = "exact", "40 digits"
 
@@ -145,8 +149,9 @@ class Prover:
             if outcome.counterexample is None:
                 assumes = tuple(_fact_text(self._structure.system.facts[n]) for n in setting.facts)
                 return Verdict(step, True, outcome.method, outcome.components, assumes)
-        failed = self._outcome(statement, settings[-1])
-        return Verdict(step, False, failed.method, failed.components, (), failed.counterexample)
+        if outcome.step is not step:  # of a step with other names
+            outcome = self._outcome(statement, settings[-1])
+        return Verdict(step, False, outcome.method, outcome.components, (), outcome.counterexample)
 
     def _remembered(self, statement: _Statement, setting: _Setting) -> _Outcome:
         """Return the outcome, once for all steps that are equal up to the names in them."""
@@ -176,11 +181,12 @@ class Prover:
         for point in self._points_for(comparison, scope, sizes):
             places, counterexample = comparison.at(point)
             if counterexample is not None:
-                return _Outcome(places, _NUMERICAL, counterexample)
+                return _Outcome(statement.step, places, _NUMERICAL, counterexample)
         if point is None:
-            return _Outcome(0, _NUMERICAL, "no random point lies in the domain of the equations")
+            reason = "no random point lies in the domain of the equations"
+            return _Outcome(statement.step, 0, _NUMERICAL, reason)
         exact = _holds_exactly(statement, scope, point.grid)
-        return _Outcome(places, _EXACT if exact else _NUMERICAL, None)
+        return _Outcome(statement.step, places, _EXACT if exact else _NUMERICAL, None)
 
     def _points_for(self, comparison: _Comparison, scope: _Scope, sizes: Environment) -> Iterator[_Point]:
         """Yield three points; with kinks more of them, close to these and far away."""
@@ -190,10 +196,13 @@ class Prover:
             point = next((point for point in found if point is not None), None)
             if point is not None:
                 yield point
-        for spread in _spreads_for_kinks(comparison.kinks):
-            point = self._point(scope, sizes, samples, spread)
-            if point is not None:
-                yield point
+        if not comparison.kinks:
+            return
+        wide = (self._point(scope, sizes, samples, spread) for spread in _WIDE_SPREADS)
+        close = (self._point(scope, sizes, samples, each) for each in _spreads_close_to(comparison.kinks))
+        yield from (point for point in close if point is not None)
+        count = _WIDE_POINTS_IF_NESTED if _has_nested_kinks(comparison.statement) else _WIDE_POINTS
+        yield from islice((point for point in wide if point is not None), count)
 
     def _point(self, scope: _Scope, sizes: Environment, samples: int, spread: _Spread) -> _Point | None:
         """Return a point in ``spread``, or None where the equations have no real value there."""
@@ -211,8 +220,9 @@ class Prover:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What came of one comparison: no counterexample means that the step holds."""
+    """What came of the comparison for ``step``: no counterexample means that it holds."""
 
+    step: Step
     components: int
     method: str
     counterexample: str | None
@@ -346,7 +356,7 @@ class _Statement:
     """
 
     step: Step
-    kind: Literal["total", "local", "definition"]
+    kind: StatementKind
     output: Expr | None
     target: Expr | None
     ranges: tuple[tuple[Symbol, Expr], ...]
@@ -379,9 +389,7 @@ class _Statement:
             yield dict(zip(symbols, place, strict=True))
 
 
-def _read_left(
-    lhs: Expr, structure: _Structure
-) -> tuple[Literal["total", "local", "definition"], Expr | None, Expr | None]:
+def _read_left(lhs: Expr, structure: _Structure) -> tuple[StatementKind, Expr | None, Expr | None]:
     """Return the kind of claim, the component that is differentiated or defined, and with respect to what."""
     if isinstance(lhs, Derivative):
         output, target = _differentiated(lhs)
@@ -798,7 +806,8 @@ def _larger_sizes(guards: Iterable[Relational], spelling: _Spelling, sizes: Envi
         numbers = [abs(int(number)) for number in guard.atoms(Integer)]
         extents = [e for i in guard.free_symbols for e in spelling.ranges.get(i, ())]
         for symbol in {s for expression in (guard, *extents) for s in expression.free_symbols} & set(sizes):
-            larger[symbol] = max(larger[symbol], sizes[symbol] + 1 + max(numbers, default=0))
+            increase = min(1 + max(numbers, default=0), _LARGEST_INCREASE)
+            larger[symbol] = max(larger[symbol], sizes[symbol] + increase)
     return larger
 
 
@@ -1192,7 +1201,7 @@ class _Spread:
 
     Each quantity has one of the ``highs``, so that quantities differ in their order of magnitude.
     ``flipped`` draws the opposite signs, so that each value is once on either side of 0.  With
-    ``centres``, values lie that far from one of these: such points tell where exactly a kink is.
+    ``centres``, values lie that far from one of these.
     """
 
     number: int
@@ -1213,17 +1222,22 @@ _THREE_SPREADS = tuple(
 """For each of three points the ranges to try; a logarithm, say, has no value at the signed ones."""
 
 
-def _spreads_for_kinks(kinks: set[str]) -> Iterator[_Spread]:
-    """Yield spreads close to the kinks, then wide ones: for kinks between quantities or inside a branch."""
-    if not kinks:
-        return
+_WIDE_SPREADS = tuple(
+    _Spread(number, "0.1", highs, True, flipped)
+    for number, highs in enumerate(
+        16 * (("1.5",), ("4",), ("12",), ("0.5", "1.5", "4", "12"), ("0.5", "4"), ("1.5", "12")), start=6
+    )
+    for flipped in (False, True)
+)
+"""For kinks between quantities, kinks inside a branch, and branches far from 0."""
+
+
+def _spreads_close_to(kinks: set[str]) -> Iterator[_Spread]:
+    """Yield spreads close to the kinks: these points tell where exactly they are."""
     centres = tuple(sorted({"0.0", "0.5", "-0.5", *kinks}))
     for number in range(3, 6):
         for flipped in (False, True):
             yield _Spread(number, "0.0001", ("0.001",), True, flipped, centres)
-    for number in range(6, 18):
-        for flipped in (False, True):
-            yield _Spread(number, "0.1", ("0.5", "1.5", "4", "12"), True, flipped)
 
 
 def _uniform(*key: object) -> Any:
@@ -1256,9 +1270,8 @@ class _Draw:
         return offset + self._choice(self._spread.centres, leaf) if self._spread.centres else offset
 
     def _choice(self, numbers: tuple[str, ...], key: object) -> Any:
-        return _CONTEXT.mpf(
-            numbers[int(_uniform(self._seed, self._spread.number, numbers, key) * len(numbers))]
-        )
+        share = _uniform(self._seed, self._spread.number, numbers, key)
+        return _CONTEXT.mpf(numbers[int(share * len(numbers))])
 
     def cotangent(self, leaf: _Leaf) -> Any:
         """Return a free cotangent, of either sign."""
@@ -1290,7 +1303,7 @@ class _Point:
         return self._evaluator.kinks
 
     def prepare(self) -> bool:
-        """Compute what does not depend on the claim; return whether all of it has a real value.
+        """Compute what does not depend on the claim; return whether all of it has a fair, real value.
 
         Values are computed from the inputs outwards and adjoints from the loss inwards, so that depth
         costs no recursion.
@@ -1298,8 +1311,9 @@ class _Point:
         grid = self.grid
         try:
             for name in self.scope.computed:
-                for leaf in grid.leaves_of("value", name):
-                    self.value(grid.leaf(leaf))
+                values = [self.value(grid.leaf(leaf)) for leaf in grid.leaves_of("value", name)]
+                if max(map(abs, values)) > _LARGEST_VALUE:
+                    return False
             for name in self.scope.inner:
                 for leaf in grid.leaves_of("adjoint", name):
                     self.value(grid.leaf(leaf))
@@ -1374,6 +1388,8 @@ class _Evaluator:
                 raise _OutsideDomain(f"{node} has no value") from error
             if isinstance(result, _CONTEXT.mpc):
                 raise _OutsideDomain(f"{node} is not real")
+            if not _CONTEXT.isfinite(result):
+                raise _OutsideDomain(f"{node} is not finite")
             self._known[node] = result
         return self._known[node]
 
@@ -1441,6 +1457,15 @@ _RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
+
+_KINKED = (Piecewise, Max, Min, Abs, sign, Heaviside)
+
+
+def _has_nested_kinks(statement: _Statement) -> bool:
+    """Whether a branch has branches itself; few points tell where these meet."""
+    branches = (value for node in statement.step.rhs.atoms(Piecewise) for value, _ in node.args)
+    return any(value.has(*_KINKED) for value in branches)
+
 
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Abs": abs,
@@ -1543,7 +1568,7 @@ def _vanishes(expression: Expr) -> bool:
     It is a polynomial in the symbols that stand in no function and no denominator; each of its
     coefficients has to vanish, and they are small.
     """
-    kinks = sorted(expression.atoms(Piecewise, Max, Min, Abs, sign, Heaviside, DiracDelta), key=str)
+    kinks = sorted(expression.atoms(*_KINKED, DiracDelta), key=str)
     flat = expression.xreplace({kink: Dummy(real=True) for kink in kinks}).rewrite(exp)
     flat = expand(flat, deep=True, power_exp=True, mul=False, multinomial=False, log=False)
     powers = [p for p in flat.atoms(Pow) if p.base.is_Add and p.exp.is_negative]

@@ -12,6 +12,7 @@ from numbers import Real
 
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES
+from symbackprop.library.initializers import FAMILIES
 
 MAX_UNITS = 10**7
 """Units of one layer beyond which a size is taken for a slip."""
@@ -45,6 +46,8 @@ class Network:
         l1: λ of the term λ Σ |w| over the weights.
         init: name of the initialiser of the weights; None for the one that fits the activation.
         facts: whether the derivation may use what the loss assumes of the targets.
+        label_smoothing: ε: each target t becomes (1 - ε) t + ε/outputs.
+        class_weights: what the error of each output is multiplied by; None for 1.
 
     Raises:
         SpecificationError: any of it is wrong; the message says what would be right.
@@ -62,6 +65,8 @@ class Network:
         l1: float = 0.0,
         init: str | None = None,
         facts: bool = True,
+        label_smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
     ) -> None:
         for name, value in (("architecture", architecture), ("hidden", hidden), ("output", output)):
             _require_text(name, value)
@@ -71,8 +76,12 @@ class Network:
         self.bias = bool(bias)
         self.l2 = _coefficient("l2", l2)
         self.l1 = _coefficient("l1", l1)
-        self.init = None if init is None else _known(init, INITIALIZERS, "initialiser", "init")
+        self.init = None if init is None else _initializer(init)
         self.facts = bool(facts)
+        self.label_smoothing = _coefficient("label_smoothing", label_smoothing)
+        if self.label_smoothing >= 1:
+            raise SpecificationError(f"label_smoothing: {label_smoothing} must be below 1")
+        self.class_weights = _class_weights(class_weights, self.sizes[-1])
         self._check_formulas()
 
     def _check_formulas(self) -> None:
@@ -108,6 +117,9 @@ class Network:
         parts += [f"--l1 {self.l1!r}"] if self.l1 else []
         parts += [f"--init {self.init}"] if self.init else []
         parts += [] if self.facts else ["--no-facts"]
+        parts += [f"--label-smoothing {self.label_smoothing!r}"] if self.label_smoothing else []
+        if self.class_weights is not None:
+            parts.append("--class-weights " + ",".join(map(repr, self.class_weights)))
         return " ".join(parts)
 
     @cached_property
@@ -135,7 +147,12 @@ class Network:
 
 
 def network_from_description(text: str) -> Network:
-    """Return the network of an architecture with options, as `Network.description` writes them.
+    """Return the network of an architecture with options, as `Network.description` writes them."""
+    return parse_description(text)[0]
+
+
+def parse_description(text: str) -> tuple[Network, str]:
+    """Return the network and the optimiser of a generated module's ``ARCHITECTURE``.
 
     Raises:
         SpecificationError: an unknown or incomplete option, or a wrong value.
@@ -154,7 +171,8 @@ def network_from_description(text: str) -> Network:
             values[name] = _converted(word, next(rest, None), convert)
         else:
             raise SpecificationError(f"{excerpt(word)} is not an option; {suggestion(word, _OPTIONS)}")
-    return Network(architecture, **values)  # type: ignore[arg-type]
+    optimizer = str(values.pop("optimizer", "sgd"))
+    return Network(architecture, **values), optimizer  # type: ignore[arg-type]
 
 
 _FLAGS = {"--no-bias": "bias", "--no-facts": "facts"}
@@ -165,6 +183,9 @@ _OPTIONS: dict[str, tuple[str, Callable[[str], object]]] = {
     "--l2": ("l2", float),
     "--l1": ("l1", float),
     "--init": ("init", str),
+    "--optimizer": ("optimizer", str),
+    "--label-smoothing": ("label_smoothing", float),
+    "--class-weights": ("class_weights", lambda text: numbers(text, "--class-weights")),
 }
 
 
@@ -279,6 +300,12 @@ def _known(name: str, table: Iterable[str], kind: str, subject: str) -> str:
     return plain
 
 
+def _initializer(name: str) -> str:
+    _require_text("init", name)
+    plain = name.replace("-", "_").lower()
+    return _known(FAMILIES.get(plain, plain), INITIALIZERS, "initialiser", "init")
+
+
 def _loss(loss: str | None, output: str) -> str:
     if loss is not None:
         _require_text("loss", loss)
@@ -297,6 +324,22 @@ def _coefficient(name: str, value: float) -> float:
     if not math.isfinite(number) or number < 0:
         raise SpecificationError(f"{name}: {value!r} is not a coefficient; write a number such as 0.01")
     return number
+
+
+def numbers(text: str, subject: str) -> tuple[float, ...]:
+    """Return the numbers of a list such as ``1,2.5,1``."""
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SpecificationError(f"{subject}: {excerpt(text)} is not a list such as 1,2.5,1") from error
+
+
+def _class_weights(weights: Sequence[float] | None, outputs: int) -> tuple[float, ...] | None:
+    if weights is None:
+        return None
+    if isinstance(weights, str) or len(weights) != outputs:
+        raise SpecificationError(f"class_weights: needs {outputs} numbers, one for each output")
+    return tuple(_coefficient("class_weights", weight) for weight in weights)
 
 
 def _check_parameter_count(inputs: int, layers: Sequence[Layer], bias: bool) -> None:

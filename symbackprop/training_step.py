@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 
 from sympy import Expr
@@ -10,7 +9,7 @@ from sympy import Expr
 from symbackprop.batch import SAMPLES
 from symbackprop.buffers import BufferWriter, Workspace, is_mask
 from symbackprop.lowering import Statement
-from symbackprop.program import share
+from symbackprop.program import arrays_read, share
 
 Size = Callable[[Expr], int]
 
@@ -50,14 +49,18 @@ class TrainingStep:
             *unpacked(self.derivatives, "self._derivatives"),
             *unpacked(names, "self._buffers_for(samples)"),
             *unpacked(list(self._scratch()), "self._scratch"),
+            *(["c = np.array(CLASS_WEIGHTS, self.dtype)"] if self._reads("c") else []),
         ]
         return {
             "step": [*binding, *body],
             "error": self.error,
-            "uses_rate": any(re.search(r"(?<!_)\brate\b", line) for line in body),
+            "buffer_names": [name for name in names if name != "ones"],
             "buffers": [self._allocation(name) for name in names],
             "scratch": [self._scratch_allocation(name) for name in self._scratch()],
         }
+
+    def _reads(self, name: str) -> bool:
+        return any(name in arrays_read(entry.statement.operation) for entry in self.shared)
 
     def _body(self) -> Iterable[str]:
         for entry in self.shared:

@@ -6,11 +6,12 @@ a prime marks a value after the step.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from sympy import Expr, Symbol
 
+from symbackprop.buffers import BufferWriter, Workspace
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import Equation, index, quantity, size
 from symbackprop.formula import parse
@@ -19,11 +20,12 @@ from symbackprop.lowering import Operation, lower
 
 _COMPONENT = index("p")
 _COUNT = size("P")
-_PARAMETER, _DERIVATIVE = "w", "g"
+_RATE, _DERIVATIVE = Symbol("learning_rate", real=True), Symbol("g", real=True)
 
 
 def with_update(derivation: Derivation, optimizer: Optimizer) -> Derivation:
     """Return ``derivation`` with the numbered equations of ``optimizer``."""
+    derivation = replace(derivation, update=(), optimizer=optimizer.name)
     number = max(derivation.by_number)
     steps = []
     for position, (name, rhs) in enumerate(update_equations(optimizer), start=1):
@@ -35,7 +37,7 @@ def update_equations(optimizer: Optimizer) -> list[tuple[str, Expr]]:
     """Return each assigned name with the expression of its new value."""
     names: dict[str, Expr] = {name: _symbol(name) for name in optimizer.defaults}
     names["step"] = Symbol("step", integer=True, positive=True)
-    for name in (_PARAMETER, _DERIVATIVE, *optimizer.state):
+    for name in ("w", "g", *optimizer.state):
         names[name] = _symbol(name)
     found = []
     for name, formula in optimizer.equations:
@@ -53,18 +55,67 @@ def new_value(name: str) -> Symbol:
     return Symbol(f"{name}'", real=True)
 
 
-def lower_update(step: Step, arrays: Mapping[str, str], scalars: Mapping[str, str]) -> Operation:
-    """Return the array operation of an update equation.
+@dataclass
+class UpdateProgram:
+    """The statements that carry out the equations of an optimiser on flat buffers."""
 
-    Args:
-        step: the equation.
-        arrays: the name in the code of each symbol that has a value for every parameter.
-        scalars: the name in the code of each other symbol.
-    """
-    values = {
-        s: quantity(arrays[s.name.rstrip("'")], _COUNT)[_COMPONENT]
-        for s in step.rhs.free_symbols
-        if s.name.rstrip("'") in arrays
-    }
-    result = quantity("_result", _COUNT)[_COMPONENT]
-    return lower(Equation(result, step.rhs.xreplace(values)), scalars)
+    steps: tuple[Step, ...]
+    optimizer: Optimizer
+    workspace: Workspace = field(default_factory=lambda: Workspace(stem="change"))
+
+    @property
+    def folds_rate(self) -> bool:
+        """Whether the derivative is only ever read times the learning rate, so that it can hold both."""
+        return all(
+            not _folded(step.rhs).has(_RATE) and step.rhs.has(_RATE * _DERIVATIVE) for step in self.steps
+        )
+
+    @property
+    def scratch(self) -> list[str]:
+        """The buffers, as long as the parameters, that the statements need."""
+        return list(self.workspace.arrays)
+
+    def lines(self, comment: Callable[[int], Iterable[str]]) -> Iterator[str]:
+        """Yield the lines of the update, each statement under its equation."""
+        statements = [(step, self._operation(step)) for step in self.steps]
+        body: list[str] = []
+        for step, operation in statements:
+            body += comment(step.number)
+            body += BufferWriter({}, self.workspace).assign(_ARRAYS.get(step.target, step.target), operation)
+        yield from self._bindings(body)
+        yield from body
+
+    def _bindings(self, body: Sequence[str]) -> Iterator[str]:
+        """Yield the local names of buffers and hyper-parameters."""
+        yield "parameters, gradient = self._flat, self._gradient"
+        for names in (self.optimizer.state, self.scratch):
+            if names:
+                yield f"{', '.join(names)} = {', '.join(f'self._{name}' for name in names)}"
+        for name in self.optimizer.defaults:
+            if name != _RATE.name:
+                yield f"{name} = self.{name}"
+        if not self.folds_rate:
+            yield "rate = self._rate()"
+        if any("steps" in line for line in body):
+            yield "steps = self.steps + 1"
+
+    def _operation(self, step: Step) -> Operation:
+        """Return the array operation of an equation."""
+        rhs = _folded(step.rhs) if self.folds_rate else step.rhs
+        arrays = {**_ARRAYS, **{name: name for name in self.optimizer.state}}
+        values = {
+            s: quantity(arrays[plain], _COUNT)[_COMPONENT]
+            for s in sorted(rhs.free_symbols, key=str)
+            if (plain := s.name.rstrip("'")) in arrays
+        }
+        scalars = {**{name: name for name in self.optimizer.defaults}, _RATE.name: "rate", "step": "steps"}
+        result = quantity("_result", _COUNT)[_COMPONENT]
+        return lower(Equation(result, rhs.xreplace(values)), scalars)
+
+
+_ARRAYS = {"w": "parameters", "g": "gradient"}
+
+
+def _folded(expression: Expr) -> Expr:
+    """Return ``expression`` with learning rate times derivative as one quantity."""
+    return expression.subs(_RATE * _DERIVATIVE, _DERIVATIVE)

@@ -657,8 +657,8 @@ WRONG = {
     "t-objects": Wrong("textbook", GOOD_X, [[None], [1.0]], "t must hold numbers"),
     "t-too-large": Wrong("textbook", GOOD_X, [[0.0], [1.5]], r"t: row 1, column 0 is 1\.5.*\[0, 1\]"),
     "t-negative": Wrong("textbook", GOOD_X, [[-0.25], [1.0]], r"t: row 0, column 0 is -0\.25.*\[0, 1\]"),
-    "rows": Wrong("textbook", GOOD_X, [[0.0]], "2 and 1"),
-    "no-rows": Wrong("textbook", np.zeros((0, 2)), np.zeros((0, 1)), "at least 1"),
+    "rows": Wrong("textbook", GOOD_X, [[0.0]], "x has 2 rows and t has 1"),
+    "no-rows": Wrong("textbook", np.zeros((0, 2)), np.zeros((0, 1)), "no rows"),
     "class-total": Wrong("softmax-alone", CLASS_X, [[1.0, 0, 0], [0, 0.5, 0], [0, 0, 1]], r"t: row 1 .*0\.5"),
     "class-zero": Wrong("softmax-alone", CLASS_X, [[1.0, 0, 0], [0, 1, 0], [0, 0, 0]], r"t: row 2 .*0\.0"),
     "class-range": Wrong(
@@ -765,7 +765,8 @@ def expected_numbers(derivation: sb.Derivation) -> dict[str, int]:
     """Return the number of the equation of each quantity, adjoint and derivative in the code."""
     batch = {("E" if s.target == "E" else f"d{s.target}"): s.number for s in derivation.batch}
     adjoints = {name: derivation.results[target] for name, target in derivation.adjoints.items()}
-    return {**derivation.numbers, **adjoints, **batch}
+    update = {{"w": "parameters"}.get(s.target, s.target): s.number for s in derivation.update}
+    return {**derivation.numbers, **adjoints, **batch, **update}
 
 
 _RULE = re.compile(r"[A-Z][a-z]+( [a-z]+)?\.( |$)")
@@ -845,7 +846,8 @@ def _computes(node: ast.stmt) -> bool:
     """Whether a statement calls NumPy for more than an array of a dtype, or multiplies matrices."""
     calls = [ast.unparse(n.func) for n in ast.walk(node) if isinstance(n, ast.Call)]
     matrix = any(isinstance(n, ast.MatMult) for n in ast.walk(node))
-    return matrix or any(call.startswith("np.") and call != "np.asarray" for call in calls)
+    plain = ("np.asarray", "np.array")
+    return matrix or any(call.startswith("np.") and call not in plain for call in calls)
 
 
 @EVERY

@@ -1,4 +1,4 @@
-"""Each command and example of the README is run, and what it shows of the output is the output."""
+"""Each command and example of the README and the docs is run; what is shown of output is the output."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ import symbackprop as sb
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+PAGES = [Path("README.md"), *sorted(p.relative_to(ROOT) for p in (ROOT / "docs").glob("*.md"))]
 
 
 def test_readme_has_blocks_of_every_kind() -> None:
@@ -22,10 +23,11 @@ def test_readme_has_blocks_of_every_kind() -> None:
     assert kinds == {"bash", "text", "python"}
 
 
-def test_commands_and_examples_run_in_order(tmp_path: Path) -> None:
-    # A copy of the folder's view is enough: every block works from any folder but writes where it stands.
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_commands_and_examples_run_in_order(page: Path, tmp_path: Path) -> None:
+    # Every block works from any folder, and writes where it stands.
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-    for kind, note, text in BLOCKS:
+    for kind, note, text in BLOCK.findall((ROOT / page).read_text(encoding="utf-8")):
         if "no-run" in note or kind not in ("bash", "python"):
             continue
         command = ["bash", "-euo", "pipefail", "-c", text] if kind == "bash" else [sys.executable, "-c", text]

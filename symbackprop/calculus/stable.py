@@ -31,9 +31,9 @@ def _sign_inside(node: Expr) -> Expr:
     """Return -Σ (a - b) c as Σ (b - a) c; where there is no difference the sign stays outside."""
     whole = node.args[-1]
     factors = list(Mul.make_args(whole.function))
-    for n, factor in enumerate(factors):
-        if isinstance(factor, Add):
-            factors[n] = Add(*[-term for term in factor.args])
+    for n, part in enumerate(factors):
+        if isinstance(part, Add):
+            factors[n] = Add(*[-term for term in part.args])
             return whole.func(Mul(*factors), *whole.limits)
     return node
 

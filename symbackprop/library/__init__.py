@@ -7,5 +7,15 @@ follow from it.
 from symbackprop.library.activations import ACTIVATIONS, Activation
 from symbackprop.library.initializers import INITIALIZERS, Initializer
 from symbackprop.library.losses import LOSSES, Loss
+from symbackprop.library.optimizers import OPTIMIZERS, Optimizer
 
-__all__ = ["ACTIVATIONS", "INITIALIZERS", "LOSSES", "Activation", "Initializer", "Loss"]
+__all__ = [
+    "ACTIVATIONS",
+    "INITIALIZERS",
+    "LOSSES",
+    "OPTIMIZERS",
+    "Activation",
+    "Initializer",
+    "Loss",
+    "Optimizer",
+]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Initializer:
-    """One initialiser of weights: ``distribution`` is uniform or normal, ``variance`` a formula.
+    """One initialiser of weights.
 
-    The formula is in ``fan_in`` and ``fan_out``, the numbers of units that a weight comes from and
-    goes to.
+    ``distribution`` is uniform, normal, orthogonal (directions at right angles) or zeros; ``variance`` is
+    a formula in ``fan_in`` and ``fan_out``, the numbers of units that a weight comes from and goes to.
     """
 
     name: str
@@ -19,11 +19,21 @@ class Initializer:
     source: str
 
 
+_BOTH, _HE, _LECUN, _SMALL = "2 / (fan_in + fan_out)", "2 / fan_in", "1 / fan_in", "0.05**2"
 _TABLE = (
-    Initializer("xavier_uniform", "uniform", "2 / (fan_in + fan_out)", "Glorot, Bengio 2010"),
-    Initializer("xavier_normal", "normal", "2 / (fan_in + fan_out)", "Glorot, Bengio 2010"),
-    Initializer("he_uniform", "uniform", "2 / fan_in", "He, Zhang, Ren, Sun 2015"),
-    Initializer("he_normal", "normal", "2 / fan_in", "He, Zhang, Ren, Sun 2015"),
+    Initializer("xavier_uniform", "uniform", _BOTH, "Glorot, Bengio 2010"),
+    Initializer("xavier_normal", "normal", _BOTH, "Glorot, Bengio 2010"),
+    Initializer("he_uniform", "uniform", _HE, "He, Zhang, Ren, Sun 2015"),
+    Initializer("he_normal", "normal", _HE, "He, Zhang, Ren, Sun 2015"),
+    Initializer("lecun_uniform", "uniform", _LECUN, "LeCun, Bottou, Orr, Müller 1998"),
+    Initializer("lecun_normal", "normal", _LECUN, "LeCun, Bottou, Orr, Müller 1998"),
+    Initializer("orthogonal", "orthogonal", "1 / max(fan_in, fan_out)", "Saxe, McClelland, Ganguli 2014"),
+    Initializer("normal", "normal", _SMALL, "a small number, whatever the layer"),
+    Initializer("uniform", "uniform", _SMALL, "a small number, whatever the layer"),
+    Initializer("zeros", "zeros", "0", "all units alike: for comparison only"),
 )
 
 INITIALIZERS: dict[str, Initializer] = {initializer.name: initializer for initializer in _TABLE}
+
+FAMILIES = {"xavier": "xavier_uniform", "he": "he_normal", "lecun": "lecun_normal"}
+"""The member of a family that its name alone stands for."""
