@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 
-from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Symbol, expand_mul
+from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Sum, Symbol, expand_mul
 
 from symbackprop.calculus.indices import close_sum
 from symbackprop.derivation import Derivation, Step
@@ -28,6 +28,7 @@ class Batch:
 
     def __init__(self, derivation: Derivation) -> None:
         self.derivation = derivation
+        self._bases: dict[IndexedBase, IndexedBase] = {}
 
     @cached_property
     def varying(self) -> frozenset[str]:
@@ -48,14 +49,21 @@ class Batch:
 
     def lift(self, expression: Expr) -> Expr:
         """Return ``expression`` for the sample `SAMPLE`."""
-        mapping: dict[Expr, Expr] = {}
-        for read in expression.atoms(Indexed):
-            if name_of(read) in self.varying:
-                mapping[read] = _lifted(read)
-        for symbol in expression.atoms(Symbol):
-            if symbol.name in self.varying and not expression.has(IndexedBase(symbol)):
-                mapping[symbol] = IndexedBase(symbol, shape=(SAMPLES,))[SAMPLE]
-        return expression.xreplace(mapping)
+        if isinstance(expression, Indexed):
+            if name_of(expression) not in self.varying:
+                return expression
+            return self._lifted_base(expression.base)[(SAMPLE, *expression.indices)]
+        if isinstance(expression, Symbol):
+            scalar = expression.name in self.varying
+            return IndexedBase(expression, shape=(SAMPLES,))[SAMPLE] if scalar else expression
+        if isinstance(expression, Sum):  # its limits are sizes
+            return expression.func(self.lift(expression.function), *expression.limits)
+        return expression.func(*map(self.lift, expression.args)) if expression.args else expression
+
+    def _lifted_base(self, base: IndexedBase) -> IndexedBase:
+        if base not in self._bases:
+            self._bases[base] = IndexedBase(base.label, shape=(SAMPLES, *base.shape))
+        return self._bases[base]
 
     def mean(self, expression: Expr) -> Expr:
         """Return the mean of ``expression`` over the batch, term by term."""
@@ -65,11 +73,6 @@ class Batch:
         factor, rest = varying.as_coeff_Mul()
         total = close_sum(self.lift(rest), [(SAMPLE, SAMPLES)]) if rest.free_symbols else rest
         return factor * total / SAMPLES + constant
-
-
-def _lifted(read: Indexed) -> Indexed:
-    base = IndexedBase(read.base.label, shape=(SAMPLES, *read.base.shape))
-    return base[(SAMPLE, *read.indices)]
 
 
 def with_batch(derivation: Derivation) -> Derivation:

@@ -10,23 +10,23 @@ Each adjoint gets a name, so nothing swells with depth.  The rule is worked out 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from sympy import Add, Derivative, Eq, Expr, Indexed, Sum, Symbol
+from sympy import Add, Basic, Derivative, Eq, Expr, Indexed, Sum, Symbol
 
 from symbackprop.calculus.algebra import substitute
 from symbackprop.calculus.indices import settle
 from symbackprop.calculus.kinds import LETTERS, outcome_of
-from symbackprop.calculus.rule import Consumer, Goal
+from symbackprop.calculus.rule import Consumer, Goal, Worked
 from symbackprop.calculus.stable import stable_form
 from symbackprop.equations import (
     Equation,
     EquationSystem,
     Quantity,
     check_system,
-    index,
     indices_of,
     name_of,
 )
@@ -50,6 +50,27 @@ class Step:
     rule: str
     lhs: Expr
     rhs: Expr
+
+    @classmethod
+    def pending(cls, number: int, target: str, rule: str, sides: Callable[[], Sides]) -> Step:
+        """Return a step whose sides are written down when they are first read.
+
+        Of a thousand equal layers most steps are never looked at, and SymPy takes long to rename them.
+        """
+        step = cls.__new__(cls)
+        step.__dict__.update(number=number, target=target, rule=rule, _sides=sides)
+        return step
+
+    def __getattr__(self, name: str) -> Expr:
+        if name not in ("lhs", "rhs") or "_sides" not in self.__dict__:
+            raise AttributeError(f"a step has no attribute {name!r}")
+        lhs, rhs = self.__dict__.pop("_sides")()
+        self.__dict__.update(lhs=lhs, rhs=rhs)
+        return lhs if name == "lhs" else rhs
+
+
+Sides = tuple[Expr, Expr]
+"""Left-hand and right-hand side of a step."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +121,7 @@ class Derivation:
         self._known(name, self.results)
         if not inline:
             return next(s for s in reversed(self.steps) if s.target == name and _about(s, name)).rhs
-        return settle(self._inlined(self.adjoint(name)), _LETTERS)
+        return settle(self._inlined(self.adjoint(name)), LETTERS)
 
     def indices(self, name: str) -> tuple[Symbol, ...]:
         """Return the free indices of the derivative for ``name``, in the order of its axes."""
@@ -193,7 +214,7 @@ class _Group:
     """The steps to one quantity, with adjoints of what was written in still under their names."""
 
     quantity: Quantity
-    steps: list[tuple[str, Expr, Expr]]
+    steps: list[tuple[str, Callable[[], Sides]]]
     result: int
 
 
@@ -242,26 +263,30 @@ class _Pass:
     def _derive(self, name: str) -> None:
         goal = self._goal(name)
         outcome, names = outcome_of(goal, self.known)
-        steps = [(s.rule, s.lhs.xreplace(names), s.rhs.xreplace(names)) for s in outcome.steps]
+        steps: list[tuple[str, Callable[[], Sides]]] = []
+        steps += [(s.rule, partial(self._renamed, s, names)) for s in outcome.steps]
         for adjoint in outcome.inlined:
             real = adjoint.base if adjoint.shape else adjoint.symbol
             self.unnamed.add(self.quantity_of[str(names[real].name)])
-        lhs, result = goal.adjoint.at(goal.indices), steps[-1][2]
+        lhs, result = goal.adjoint.at(goal.indices), outcome.steps[-1].rhs.xreplace(names)
         self.groups[name] = _Group(goal.quantity, steps, len(steps) - 1)
         self.definitions[name] = Equation(lhs, result)
         full = self._written_out(result)
         if full is not result:
-            steps.append(("substitution", lhs, full))
+            steps.append(("substitution", lambda: (self._named(lhs), self._named(full))))
         defined, short = name in self.system.definitions, full.count_ops() <= _WRITTEN_OUT_LIMIT
         if defined and short and not full.has(Sum):
             self.written[self.adjoint_of[name].name] = Equation(lhs, full)
+
+    def _renamed(self, step: Worked, names: dict[Basic, Basic]) -> Sides:
+        return self._named(step.lhs.xreplace(names)), self._named(step.rhs.xreplace(names))
 
     def _written_out(self, expression: Expr) -> Expr:
         """Return ``expression`` with the adjoints that hold no sum written out."""
         read = sorted({name_of(c) for c in _components(expression)} & self.written.keys())
         for name in read:
             expression = substitute(expression, self.known[name], self.written[name])
-        return settle(expression, _LETTERS) if read else expression
+        return settle(expression, LETTERS) if read else expression
 
     def _goal(self, name: str) -> Goal:
         quantity = self.system.quantities[name]
@@ -291,7 +316,7 @@ class _Pass:
                 plain = all(isinstance(i, Symbol) for i in at) and len(set(at)) == len(at)
                 if name_of(component) == quantity.name and plain:
                     return at
-        return tuple(index(letter) for letter in LETTERS[: len(quantity.shape)])
+        return LETTERS[: len(quantity.shape)]
 
     def _number(self) -> Derivation:
         """Number the forward equations and the steps, and name the adjoints that kept their name."""
@@ -301,8 +326,8 @@ class _Pass:
         results: dict[str, int] = {}
         adjoints: dict[str, str] = {}
         for name, group in self.groups.items():
-            for position, (rule, lhs, rhs) in enumerate(group.steps):
-                steps.append(Step(next(count), name, rule, self._named(lhs), self._named(rhs)))
+            for position, (rule, sides) in enumerate(group.steps):
+                steps.append(Step.pending(next(count), name, rule, sides))
                 if position == group.result:
                     results[name] = steps[-1].number
                     if name in self.unnamed:
@@ -313,7 +338,7 @@ class _Pass:
         for equation in self.system.equations:
             form = stable_form(equation, self.system)
             if form is not None:
-                form = settle(form, _LETTERS)
+                form = settle(form, LETTERS)
                 stable.append(Step(next(count), equation.name, "stable form", equation.lhs, form))
         return Derivation(self.system, tuple(steps), results, adjoints, numbers, tuple(stable))
 
@@ -332,7 +357,6 @@ class _Pass:
         return expression.xreplace(mapping) if mapping else expression
 
 
-_LETTERS = [index(letter) for letter in LETTERS]
 _WRITTEN_OUT_LIMIT = 40
 """Operations up to which an adjoint without a sum is written out in the derivatives that read it."""
 

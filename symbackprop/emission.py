@@ -10,12 +10,12 @@ from sympy import Expr
 
 from symbackprop.batch import SAMPLES
 from symbackprop.code import assignment
-from symbackprop.derivation import Derivation
-from symbackprop.equations import ONE
+from symbackprop.derivation import Derivation, Step
+from symbackprop.equations import ONE, Equation
 from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Initializer
 from symbackprop.lowering import Operation, Statement
 from symbackprop.networks import L1, L2, SMOOTHING
-from symbackprop.printing import notation_for, text
+from symbackprop.printing import TextPrinter, notation_for
 from symbackprop.program import RATE, SCALE, Programs, arrays_read, needed, share
 from symbackprop.specification import Layer, Network
 from symbackprop.templating import environment
@@ -69,7 +69,7 @@ class _Module:
         self.update = UpdateProgram(derivation.update, self.optimizer)
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
-        self.notation = notation_for(derivation, "layered")
+        self.printer = TextPrinter(notation_for(derivation, "layered"))
         self.defined_by = {number: name for name, number in derivation.numbers.items()}
         self._comments: dict[int, list[str]] = {}
 
@@ -261,11 +261,10 @@ class _Module:
         return self._comments[number]
 
     def _printed(self, number: int) -> str:
-        step = self.derivation.by_number.get(number)
+        step: Step | Equation | None = self.derivation.by_number.get(number)
         if step is None:
-            equation = self.derivation.system.definitions[self.defined_by[number]]
-            return f"{text(equation.lhs, self.notation)} = {text(equation.rhs, self.notation)}"
-        return f"{text(step.lhs, self.notation)} = {text(step.rhs, self.notation)}"
+            step = self.derivation.system.definitions[self.defined_by[number]]
+        return f"{self.printer.show(step.lhs)} = {self.printer.show(step.rhs)}"
 
     # ------------------------------------------------------------ the trainer
 

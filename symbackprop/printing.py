@@ -123,18 +123,24 @@ def notation_for(
     if name is not None and name not in NOTATIONS:
         raise KeyError(name)
     system = derivation.system
-    expressions = [side for e in system.equations for side in (e.lhs, e.rhs)]
-    expressions += [side for s in derivation.by_number.values() for side in (s.lhs, s.rhs)]
-    expressions += [fact.component for fact in system.facts]
-    readings = _readings(expressions, derivation.adjoints)
-    unclear = _unclear(system, readings)
+    name = name or ("layered" if _depth(system) > 2 else None)
+    unclear = set() if name == "layered" else _unclear_names(derivation)
     if name is None:
-        name = "layered" if unclear or _depth(system) > 2 else "textbook"
+        name = "layered" if unclear else "textbook"
     glyphs = {q: split_name(q) for q in system.quantities}
     if name == "textbook":
         # A layer that the letters do not tell stays visible, also where "textbook" was asked for.
         glyphs = {q: g if g.word in unclear else Glyph(g.word) for q, g in glyphs.items()}
     return _notation(system, name, glyphs, derivation.adjoints, words)
+
+
+def _unclear_names(derivation: Derivation) -> set[str]:
+    """Return the words whose layers the index letters do not tell, in any step."""
+    system = derivation.system
+    expressions = [side for e in system.equations for side in (e.lhs, e.rhs)]
+    expressions += [side for s in derivation.by_number.values() for side in (s.lhs, s.rhs)]
+    expressions += [fact.component for fact in system.facts]
+    return _unclear(system, _readings(expressions, derivation.adjoints))
 
 
 def notation_of_system(system: EquationSystem, words: Mapping[str, str] = WORDS) -> Notation:

@@ -103,7 +103,14 @@ class Programs:
         return {step.target: step for step in self.derivation.batch}
 
     def _statement(self, name: str, lhs: Expr, rhs: Expr, number: int) -> Statement:
-        return Statement(name, self._lower(self.batch.lift(lhs), self.batch.lift(rhs)), number)
+        if (lhs, rhs) not in self._lowered:
+            self._lowered[lhs, rhs] = self._lower(self.batch.lift(lhs), self.batch.lift(rhs))
+        return Statement(name, self._lowered[lhs, rhs], number)
+
+    @cached_property
+    def _lowered(self) -> dict[tuple[Expr, Expr], Operation]:
+        """What was lowered before: most adjoints are the same in `backward` and `scaled_backward`."""
+        return {}
 
     def _lower(self, lhs: Expr, rhs: Expr) -> Operation:
         return lower(Equation(lhs, rhs), self.scalars)

@@ -274,8 +274,8 @@ class _Structure:
 
     @cached_property
     def without_sample(self) -> frozenset[str]:
-        """The quantities that are the same for all samples: parameters, and what only reads those."""
-        found = set(self.system.parameters)
+        """The quantities that are the same for all samples: what is no input, and what reads only that."""
+        found = set(self.system.quantities) - set(self.definitions) - set(self.system.inputs)
         for name, equation in self.definitions.items():
             read = self.names_read(equation.rhs)
             if read and found.issuperset(read):
@@ -1233,9 +1233,12 @@ _WIDE_SPREADS = tuple(
 
 
 def _spreads_close_to(kinks: set[str]) -> Iterator[_Spread]:
-    """Yield spreads close to the kinks: these points tell where exactly they are."""
+    """Yield spreads close to the kinks: these points tell where exactly they are.
+
+    In the course of them each value comes close to each kink, on both sides.
+    """
     centres = tuple(sorted({"0.0", "0.5", "-0.5", *kinks}))
-    for number in range(3, 6):
+    for number in range(len(centres)):
         for flipped in (False, True):
             yield _Spread(number, "0.0001", ("0.001",), True, flipped, centres)
 
@@ -1258,6 +1261,11 @@ class _Draw:
         """Whether all values are positive."""
         return not self._spread.signed
 
+    @property
+    def wide(self) -> bool:
+        """Whether values may be large."""
+        return self._spread in _WIDE_SPREADS
+
     def value(self, leaf: _Leaf) -> Any:
         """Return a value in the spread."""
         low, high = _CONTEXT.mpf(self._spread.low), self._choice(self._spread.highs, leaf.name)
@@ -1265,9 +1273,15 @@ class _Draw:
         if not self._spread.signed:
             return magnitude
         # the sign is drawn without the flip, else flipping would not flip
-        negative = _uniform(self._seed, self._spread.number, leaf) < 0.5
+        negative = _uniform(self._seed, self._spread.number, self._spread.centres, leaf) < 0.5
         offset = -magnitude if negative != self._spread.flipped else magnitude
-        return offset + self._choice(self._spread.centres, leaf) if self._spread.centres else offset
+        return self._centre(leaf) + offset if self._spread.centres else offset
+
+    def _centre(self, leaf: _Leaf) -> Any:
+        """Return a centre: for each leaf another one first, and then one after the other."""
+        centres = self._spread.centres
+        start = int(_uniform(self._seed, centres, leaf) * len(centres))
+        return _CONTEXT.mpf(centres[(start + self._spread.number) % len(centres)])
 
     def _choice(self, numbers: tuple[str, ...], key: object) -> Any:
         share = _uniform(self._seed, self._spread.number, numbers, key)
@@ -1312,7 +1326,7 @@ class _Point:
         try:
             for name in self.scope.computed:
                 values = [self.value(grid.leaf(leaf)) for leaf in grid.leaves_of("value", name)]
-                if max(map(abs, values)) > _LARGEST_VALUE:
+                if self._draw.wide and max(map(abs, values)) > _LARGEST_VALUE:
                     return False
             for name in self.scope.inner:
                 for leaf in grid.leaves_of("adjoint", name):

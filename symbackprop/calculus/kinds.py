@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
-from sympy import Basic, IndexedBase, Symbol
+from sympy import Basic, Expr, IndexedBase, Symbol
 
-from symbackprop.calculus.rule import Consumer, Goal, Outcome, work_out
+from symbackprop.calculus.rule import SPARE, Consumer, Goal, Outcome, work_out
 from symbackprop.equations import Equation, Fact, Quantity, index, size
 
 
@@ -49,7 +49,7 @@ class Naming:
         for n in quantity.shape:
             self.walk(n)
         shape = tuple(n.xreplace(self.names) for n in quantity.shape)
-        renamed = Quantity(f"_q{len(self.names)}", shape, quantity.integer)
+        renamed = _canonical_quantity(f"_q{len(self.names)}", shape, quantity.integer)
         old, new = (quantity.base, renamed.base) if quantity.shape else (quantity.symbol, renamed.symbol)
         self.names[old] = new
 
@@ -58,7 +58,7 @@ class Naming:
         self.walk(quantity.base if quantity.shape else quantity.symbol)
         renamed = self.names[quantity.base if quantity.shape else quantity.symbol]
         shape = tuple(n.xreplace(self.names) for n in quantity.shape)
-        return Quantity(str(renamed.name), shape, quantity.integer)
+        return _canonical_quantity(str(renamed.name), shape, quantity.integer)
 
     def equation(self, equation: Equation) -> Equation:
         """Return the canonical equation."""
@@ -93,12 +93,17 @@ class Naming:
     def back(self) -> dict[Basic, Basic]:
         """Return the way back, spare letters included."""
         way = {new: old for old, new in self.names.items()}
-        unused = (index(letter) for letter in LETTERS if index(letter) not in self.letters)
-        spare = {index(f"_spare{n}"): letter for n, letter in enumerate(unused)}
-        return {**way, **spare}
+        unused = (letter for letter in LETTERS if letter not in self.letters)
+        return {**way, **dict(zip(SPARE, unused, strict=False))}
 
 
-LETTERS = "ijklpqruvabcdefgh"
+@cache
+def _canonical_quantity(name: str, shape: tuple[Expr, ...], integer: bool) -> Quantity:
+    """Return one object for equal quantities: SymPy takes long to make an indexed base."""
+    return Quantity(name, shape, integer)
+
+
+LETTERS = tuple(index(letter) for letter in "ijklpqruvabcdefgh")
 """Letters for indices that have none of their own, in the order in which they are taken."""
 
 canonical_outcome = cache(work_out)

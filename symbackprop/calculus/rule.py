@@ -180,14 +180,14 @@ class _Branch:
 def _letters_for(indices: Ranges, goal: Goal) -> Iterator[Symbol]:
     """Yield a letter for each summed index: its own, unless the target uses it."""
     taken = set(goal.indices)
-    spare = (letter for letter in (*goal.letters, *_SPARE))
+    spare = (letter for letter in (*goal.letters, *SPARE))
     for i in indices:
         letter = i if i not in taken else next(s for s in spare if s not in taken | set(indices))
         taken.add(letter)
         yield letter
 
 
-_SPARE = tuple(Symbol(f"_spare{n}", integer=True) for n in range(20))
+SPARE = tuple(Symbol(f"_spare{n}", integer=True) for n in range(20))
 
 
 def _identified(found: Sequence[Path], goal: Goal, opened: Sequence[Expr]) -> dict[Expr, Expr]:
