@@ -145,22 +145,18 @@ class Trainer:
         schedule=None,
         clip_norm=None,
     ):
-        self.settings = {
-            "learning_rate": learning_rate,
-            "batch_size": batch_size,
-            "schedule": schedule,
-            "clip_norm": clip_norm,
-        }
-        _check_settings(**self.settings)
-        self.learning_rate = learning_rate
-        self.batch_size = batch_size
-        self.schedule = schedule
-        self.clip_norm = clip_norm
+        self.learning_rate = _number("learning_rate", learning_rate)
+        self.batch_size = _whole("batch_size", batch_size, 1)
+        self.schedule = _checked_schedule(schedule)
+        self.clip_norm = None if clip_norm is None else _number("clip_norm", clip_norm)
         self.generator = np.random.default_rng(seed)
         start = initialize(seed) if parameters is None else _checked(parameters)
         self.dtype = np.result_type(*start.values())
         flat = [np.ravel(start[name]) for name in PARAMETER_SHAPES]
-        self._flat = np.concatenate(flat, dtype=self.dtype)
+        start = np.concatenate(flat, dtype=self.dtype)
+        self._values = np.zeros((1, start.size), self.dtype)
+        (self._flat,) = self._values
+        self._flat[:] = start
         self._gradient = np.zeros_like(self._flat)
         self.parameters = _views(self._flat)
         self._derivatives = tuple(_views(self._gradient).values())
@@ -180,7 +176,18 @@ class Trainer:
         self.epochs = 0
         self._order, self._start, self._errors = None, 0, []
         self._best, self._waited = math.inf, 0
-        self._watching = False  # step looks for numbers that are not finite: in fit
+        self._before = None  # in fit: what a failing step goes back to
+        self.scaling = {}  # mean and deviation of the inputs, for `save` to keep
+
+    @property
+    def settings(self):
+        """The keywords that make another trainer like this one."""
+        return {
+            "learning_rate": self.learning_rate,
+            "batch_size": self.batch_size,
+            "schedule": self.schedule,
+            "clip_norm": self.clip_norm,
+        }
 
     @np.errstate(over="ignore")  # exp may reach inf, as in 1 / (1 + inf) = 0
     def step(self, x, t, weights=None):
@@ -241,11 +248,14 @@ class Trainer:
         # (39) ∂E/∂b1[j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]
         np.dot(ones, ds1, out=db1)
         self._clip(self.clip_norm and self.clip_norm * rate)
-        if self._watching:
+        if self._before is not None:
             self._require_finite(E, samples)
+            np.copyto(self._before, self._values)
         parameters, gradient = self._flat, self._gradient
         # (42) w' = w - g·learning_rate
         parameters -= gradient
+        if self._before is not None:
+            self._require_finite_update()
         self.steps += 1
         return float(E)
 
@@ -253,6 +263,8 @@ class Trainer:
         """Shorten the derivatives to a norm of limit, if there is one and they are longer."""
         if limit is not None:
             norm = math.sqrt(np.vdot(self._gradient, self._gradient))
+            if math.isinf(norm):  # the squares are too large for the dtype
+                norm = float(np.linalg.norm(self._gradient.astype(np.float64)))
             if norm > limit:
                 self._gradient *= limit / norm
 
@@ -285,38 +297,49 @@ class Trainer:
         "validation_loss" where validation=(x, t) is given. callback(epoch, history) ends
         the run by returning True; patience ends it after so many epochs without a lower
         loss (of the validation, if there is one). checkpoint is a file that `save` writes
-        after every so many epochs, and when Ctrl-C ends the run after a step.
+        after every so many epochs, and when Ctrl-C ends the run after a step. An epoch
+        that Ctrl-C cut short is the first of the next run.
         """
+        epochs, every = _whole("epochs", epochs, 0), _whole("every", every, 1)
+        if patience is not None:
+            patience = _whole("patience", patience, 1)
         x, t = _checked_data(x, t, self.dtype)
         weights = _checked_weights(weights, len(x), self.dtype)
         history = {"loss": []}
         if validation is not None:
             validation = _checked_data(*validation, self.dtype)
             history["validation_loss"] = []
-        self._watching = True
-        with _Interruption() as interruption:
+        if checkpoint is not None:
+            _replace(checkpoint)  # sees that it can be written
+        with _Run(self) as run:
             for epoch in range(epochs):
-                if not self._epoch(x, t, weights, interruption):
+                if patience is not None and self._waited >= patience:
+                    break
+                if not self._epoch(x, t, weights, run):
                     break
                 history["loss"].append(sum(self._errors) / len(self._errors))
                 if validation is not None:
                     history["validation_loss"].append(
                         loss(self.parameters, *validation)
                     )
-                self._watch(*(values[-1] for values in history.values()))
+                if patience is not None:
+                    self._watch(*(values[-1] for values in history.values()))
                 if checkpoint is not None and self.epochs % every == 0:
                     self.save(checkpoint)
                 if callback is not None and callback(epoch, history):
                     break
-                if patience is not None and self._waited >= patience:
+                if run.interrupted:
                     break
-            if interruption.requested:
+            if run.interrupted:
                 if checkpoint is not None:
                     self.save(checkpoint)
                 raise KeyboardInterrupt
+        if patience is None or self._waited >= patience:  # the next run waits anew
+            self._best, self._waited = math.inf, 0
         return history
 
-    def _epoch(self, x, t, weights, interruption):
+    @np.errstate(all="ignore")  # what stops being finite is reported by name
+    def _epoch(self, x, t, weights, run):
         """Run an epoch, or the rest of one that was interrupted; return whether it ended."""
         if self._order is None or len(self._order) != len(x):
             self._order, self._start = self.generator.permutation(len(x)), 0
@@ -326,7 +349,7 @@ class Trainer:
             own = () if weights is None else (weights[rows],)
             self._errors.append(self.step(x[rows], t[rows], *own))
             self._start += self.batch_size
-            if interruption.requested and self._start < len(x):
+            if run.interrupted and self._start < len(x):
                 return False
         self._order = None
         self.epochs += 1
@@ -342,19 +365,29 @@ class Trainer:
         """Raise FloatingPointError where a step went beyond the numbers, before its update."""
         if math.isfinite(E) and math.isfinite(self._gradient.sum()):
             return
-        values = zip(_BUFFERS, self._buffers_for(samples))
-        derivatives = zip(PARAMETER_SHAPES, self._derivatives)
-        named = [
-            *values,
-            ("E", E),
-            *((f"dE/d{name}", value) for name, value in derivatives),
-        ]
-        for name, value in named:
-            if not np.isfinite(value).all():
-                raise FloatingPointError(
-                    f"step {self.steps + 1}: {name} is not finite; the parameters are those "
-                    "before this step (a smaller learning rate may help)"
-                )
+        for name, value in zip(_BUFFERS, self._buffers_for(samples)):
+            self._require(name, value)
+        self._require("E", E)
+        for name, value in zip(PARAMETER_SHAPES, self._derivatives):
+            self._require(f"dE/d{name}", value)
+
+    def _require_finite_update(self):
+        """Undo an update that went beyond the numbers, and raise FloatingPointError."""
+        if math.isfinite(self._values.sum()):
+            return
+        try:
+            for name, value in self.parameters.items():
+                self._require(name, value)
+        except FloatingPointError:
+            np.copyto(self._values, self._before)
+            raise
+
+    def _require(self, name, value):
+        if not np.isfinite(value).all():
+            raise FloatingPointError(
+                f"step {self.steps + 1}: {name} is not finite; the parameters are those "
+                "before this step (a smaller learning rate may help)"
+            )
 
     def save(self, path):
         """Write parameters, optimiser and shuffling, from which `load` goes on bit for bit."""
@@ -367,7 +400,7 @@ class Trainer:
             "waited": self._waited,
             "generator": self.generator.bit_generator.state,
         }
-        arrays = dict(self.parameters)
+        arrays = {**self.parameters, **self.scaling}
         if self._order is not None:
             arrays["order"] = self._order
         arrays["settings"] = np.array(json.dumps(self.settings))
@@ -378,19 +411,24 @@ class Trainer:
     def load(cls, path):
         """Return the trainer that `save` wrote."""
         arrays = _read(path)
+        parameters = _parameters_in(arrays, path)
         try:
-            settings = json.loads(str(arrays["settings"]))
+            trainer = cls(parameters, **json.loads(str(arrays["settings"])))
             progress = json.loads(str(arrays["progress"]))
-            trainer = cls(_parameters_in(arrays, path), **settings)
             trainer.generator.bit_generator.state = progress["generator"]
             trainer.steps, trainer.epochs = progress["steps"], progress["epochs"]
             trainer._start, trainer._errors = progress["start"], progress["errors"]
             trainer._best, trainer._waited = progress["best"], progress["waited"]
-        except (KeyError, TypeError, json.JSONDecodeError) as error:
+        except KeyError as error:
             raise ValueError(
-                f"{path}: holds no state of this trainer ({error})"
+                f"{path}: holds no state of a trainer: {error.args[0]} is missing"
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path}: holds no state of this trainer: {error}"
             ) from error
         trainer._order = arrays.get("order")
+        trainer.scaling = _scaling_in(arrays, path)
         return trainer
 
 
@@ -407,23 +445,27 @@ _BUFFERS = (
 )
 
 
-class _Interruption:
-    """Remembers Ctrl-C while it is active, so that a step is never cut in two."""
+class _Run:
+    """While it is active, a step looks for what is not finite, and Ctrl-C waits for its end."""
 
-    requested = False
+    def __init__(self, trainer):
+        self.trainer = trainer
+        self.interrupted = False
 
     def __enter__(self):
+        self.trainer._before = np.empty_like(self.trainer._values)
         self._main = threading.current_thread() is threading.main_thread()
         if self._main:
-            self._before = signal.signal(signal.SIGINT, self._request)
+            self._handler = signal.signal(signal.SIGINT, self._interrupt)
         return self
 
-    def _request(self, number, frame):
-        self.requested = True
+    def _interrupt(self, number, frame):
+        self.interrupted = True
 
     def __exit__(self, *error):
+        self.trainer._before = None
         if self._main:
-            signal.signal(signal.SIGINT, self._before)
+            signal.signal(signal.SIGINT, self._handler)
 
 
 def _column(weights, samples, dtype):
@@ -448,41 +490,60 @@ def _factor(schedule, steps):
     return _factor(values[1] if len(values) > 1 else None, steps - values[0])
 
 
-def _check_settings(batch_size, schedule, clip_norm, **hyperparameters):
-    """Raise ValueError where a setting can't work."""
-    for name, value in hyperparameters.items():
-        positive = value > 0 if name == "learning_rate" else value >= 0
-        if not (positive and math.isfinite(value)):
-            raise ValueError(f"{name} is {value}; it must be a positive number")
-    if (
-        isinstance(batch_size, bool)
-        or not isinstance(batch_size, int)
-        or batch_size < 1
+_BELOW_ONE = ("momentum", "rho", "beta1", "beta2")
+_ABOVE_ZERO = ("learning_rate", "clip_norm")
+
+
+def _number(name, value):
+    """Return a hyper-parameter as a float; raise ValueError where it can't work."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    low = number > 0 if name in _ABOVE_ZERO else number >= 0
+    if not (low and number < (1 if name in _BELOW_ONE else math.inf)):
+        positive = "a positive number" if name in _ABOVE_ZERO else "a number from 0"
+        limit = ", below 1" if name in _BELOW_ONE else ""
+        raise ValueError(f"{name} is {value!r}; it must be {positive}{limit}")
+    return number
+
+
+def _whole(name, value, least):
+    """Return a whole number; raise ValueError where it is none."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least:
+        raise ValueError(f"{name} is {value!r}; it must be a whole number from {least}")
+    return int(value)
+
+
+def _checked_schedule(schedule):
+    """Return a schedule; raise ValueError where it is not one of those `Trainer` names."""
+    if schedule is None:
+        return None
+    forms = {
+        "step": '("step", every, factor)',
+        "exponential": '("exponential", factor)',
+        "cosine": '("cosine", steps)',
+        "warmup": '("warmup", steps), or with a third entry ("warmup", steps, schedule)',
+    }
+    name, *values = schedule if isinstance(schedule, (tuple, list)) else (schedule,)
+    if not isinstance(name, str) or name not in forms:
+        raise ValueError(
+            f"schedule {schedule!r} is not known; known are {', '.join(forms)}"
+        )
+    after = []
+    if name == "warmup" and len(values) == 2:
+        after = [_checked_schedule(values.pop())]
+    numbers = all(isinstance(value, (int, float, np.integer)) for value in values)
+    if not (
+        numbers
+        and len(values) == (2 if name == "step" else 1)
+        and all(0 < value < math.inf for value in values)
     ):
         raise ValueError(
-            f"batch_size is {batch_size}; it must be a whole number above 0"
+            f"schedule {schedule!r} must be {forms[name]}, of positive numbers"
         )
-    if clip_norm is not None and not clip_norm > 0:
-        raise ValueError(f"clip_norm is {clip_norm}; it must be a positive number")
-    _check_schedule(schedule)
-
-
-def _check_schedule(schedule):
-    """Raise ValueError where a schedule is not one of those that `Trainer` names."""
-    if schedule is None:
-        return
-    name, *values = schedule
-    counts = {"step": (2,), "exponential": (1,), "cosine": (1,), "warmup": (1, 2)}
-    if name not in counts:
-        raise ValueError(
-            f"schedule {name!r} is not known; known are {', '.join(counts)}"
-        )
-    if name == "warmup" and len(values) == 2:
-        _check_schedule(values.pop())
-    if len(values) not in counts[name] or not all(value > 0 for value in values):
-        raise ValueError(
-            f"schedule {schedule!r} needs {counts[name][0]} positive numbers"
-        )
+    return (name, *(float(value) for value in values), *after)
 
 
 def _views(flat):
@@ -506,16 +567,31 @@ def load(path):
 
 
 def _write(path, arrays):
+    """Write arrays as .npz."""
+    _replace(path, lambda file: np.savez(file, **arrays))
+
+
+def _replace(path, write=None):
+    """Write a file beside its place, then rename it: the old one stays until the new one is whole.
+
+    Without `write` nothing is written: it only raises where it could not be.
+    """
     path = os.fspath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        kind = "it is a directory" if os.path.isdir(path) else "it is no plain file"
+        raise ValueError(f"{path}: can't be written: {kind}")
     temporary = f"{path}.tmp"
     try:
         with open(temporary, "wb") as file:
-            np.savez(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+            if write is not None:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+        if write is not None:
+            os.replace(temporary, path)
     except OSError as error:
-        raise ValueError(f"{path}: can't be written: {error.strerror}") from error
+        problem = error.strerror or error
+        raise ValueError(f"{path}: can't be written: {problem}") from error
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
@@ -529,11 +605,21 @@ def _read(path):
     try:
         with open(path, "rb") as file:
             content = np.load(file, allow_pickle=False)
-            return {name: content[name] for name in content.files}
+            return {name: np.asarray(content[name]) for name in content.files}
     except Exception as error:  # a damaged file can fail in many ways
         raise ValueError(
             f"{path}: is not a readable .npz file of plain arrays"
         ) from error
+
+
+def _scaling_in(arrays, path):
+    """Return the mean and deviation of the inputs where a file keeps them."""
+    found = {name: arrays[name] for name in ("mean", "deviation") if name in arrays}
+    for name, value in found.items():
+        fits = value.shape == (64,) and value.dtype.kind == "f"
+        if len(found) < 2 or not fits or not np.isfinite(value).all():
+            raise ValueError(f"{path}: {name} does not fit the inputs")
+    return found
 
 
 def _parameters_in(arrays, path):
@@ -557,25 +643,33 @@ def _checked(parameters):
             raise ValueError(f"{name} must hold numbers, got {value.dtype}")
         if value.shape != shape:
             raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
+        if not np.isfinite(value).all():
+            raise ValueError(f"{name} holds a number that is not finite")
         checked[name] = value if value.dtype.kind == "f" else value.astype(np.float64)
     return checked
 
 
-def _checked_data(x, t, dtype):
+def _place(name, row, column=None):
+    """Return where a number stands in an array, counted from 0."""
+    return f"{name}: row {row}" + ("" if column is None else f", column {column}")
+
+
+def _checked_data(x, t, dtype, place=_place):
     """Return x and t as arrays of the dtype; raise ValueError where they can't be trained on."""
-    x, t = _checked_rows("x", x, 64, dtype), _checked_rows("t", t, 64, dtype)
+    x = _checked_rows("x", x, 64, dtype, place)
+    t = _checked_rows("t", t, 64, dtype, place)
     if len(x) != len(t):
         raise ValueError(f"x has {len(x)} rows and t has {len(t)}; they must be equal")
     wrong = (t < 0) | (t > 1)
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise ValueError(
-            f"t: row {row}, column {column} is {t[row, column]}; must lie in [0, 1]"
+            f"{place('t', row, column)} is {t[row, column]}; the target must lie in [0, 1]"
         )
     return x, t
 
 
-def _checked_rows(name, value, width, dtype):
+def _checked_rows(name, value, width, dtype, place=_place):
     """Return an array of at least one row of that width, of finite numbers."""
     value = np.asarray(value)
     if value.dtype.kind not in "fiub":
@@ -590,7 +684,9 @@ def _checked_rows(name, value, width, dtype):
         cast = value.astype(dtype)  # what is too large for the dtype becomes inf
     if not np.isfinite(cast).all():
         row, column = np.argwhere(~np.isfinite(cast))[0]
-        raise ValueError(f"{name}: row {row}, column {column} is {value[row, column]}")
+        wrong = value[row, column]
+        large = f", too large for {cast.dtype}" if np.isfinite(wrong) else ""
+        raise ValueError(f"{place(name, row, column)} is {wrong}{large}")
     return cast
 
 
@@ -615,69 +711,77 @@ _COLUMNS = "64 inputs, then 64 targets"
 
 def _data(path, need_targets=True):
     """Return the checked x and t of an .npz file with those names, or of a .csv file."""
-    if str(path).endswith(".csv"):
-        x, t = _csv_data(path, need_targets)
-    else:
-        x, t = _npz_data(path, need_targets)
+    text = str(path).lower().endswith(".csv")
+    x, t, place = (_csv_data if text else _npz_data)(path, need_targets)
     try:
         if not need_targets:
-            return _checked_rows("x", x, 64, np.float64), None
-        return _checked_data(x, t, np.float64)
+            _checked_rows("x", x, 64, np.float32, place)
+            return x.astype(np.float64), None
+        _checked_data(x, t, np.float32, place)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
+    return x.astype(np.float64), t.astype(np.float64)
 
 
 def _npz_data(path, need_targets):
     arrays = _read(path)
     for name in ("x", "t") if need_targets else ("x",):
         if name not in arrays:
-            names = ", ".join(arrays)
+            names = ", ".join(arrays) or "none"
             raise ValueError(f"{path}: holds no array {name}; it has {names}")
-    return arrays["x"], arrays.get("t")
+    return arrays["x"], arrays.get("t"), _place
 
 
 def _csv_data(path, need_targets):
     """Return x and t of a .csv file: a line for each sample, inputs first, then targets."""
-    rows = _csv_rows(path)
+    rows, numbers = _csv_rows(path)
     width = len(rows[0])
-    x = np.array([row[:64] for row in rows])
-    if width == 64 and not need_targets:
-        return x, None
-    if width != 128:
+    widths = (128,)
+    if width not in widths and (need_targets or width != 64):
         raise ValueError(f"{path}: {width} columns; expected {_COLUMNS}")
-    return x, np.array([row[64:] for row in rows])
+
+    def place(name, row, column=None):
+        """Return the line and the column of the file, as editors count them."""
+        first = 1 if name == "x" else 65
+        return f"row {numbers[row]}" + (
+            "" if column is None else f", column {first + column}"
+        )
+
+    values = np.array(rows)
+    return values[:, :64], values[:, 64:], place
 
 
 def _csv_rows(path):
-    """Return the numbers of a .csv file; the first line may be a header."""
+    """Return the numbers of a .csv file, and of each row its number; a header may come first."""
     if os.path.isdir(path) or not os.path.exists(path):
         problem = "is a directory" if os.path.isdir(path) else "there is no such file"
         raise ValueError(f"{path}: {problem}")
-    rows = []
+    rows, numbers = [], []
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            for number, line in enumerate(csv.reader(file), start=1):
-                if not line or (
-                    number == 1 and not any(_is_number(cell) for cell in line)
-                ):
+            reader = csv.reader(file)
+            for line in reader:
+                header = not rows and not any(map(_is_number, line))
+                if not line or (header and not numbers and reader.line_num == 1):
                     continue
-                rows.append(_csv_row(line, number, path))
+                rows.append(_csv_row(line, reader.line_num, path))
+                numbers.append(reader.line_num)
                 if len(rows[0]) != len(rows[-1]):
                     raise ValueError(
-                        f"{path}: row {number} has {len(rows[-1])} columns, "
+                        f"{path}: row {numbers[-1]} has {len(rows[-1])} columns, "
                         f"the first has {len(rows[0])}"
                     )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ValueError(f"{path}: can't be read as text: {error}") from error
     if not rows:
         raise ValueError(f"{path}: holds no rows of numbers")
-    return rows
+    return rows, numbers
 
 
 def _csv_row(line, number, path):
     values = []
     for column, cell in enumerate(line, start=1):
-        if not _is_number(cell):
+        if not (_is_number(cell) and math.isfinite(float(cell))):
             raise ValueError(
                 f"{path}: row {number}, column {column}: {cell[:40]!r} is not a finite number"
             )
@@ -687,50 +791,76 @@ def _csv_row(line, number, path):
 
 def _is_number(cell):
     try:
-        return math.isfinite(float(cell))
+        float(cell)
     except ValueError:
         return False
+    return True
 
 
-def _standardised(x, arrays):
+def _weights(path):
+    """Return the parameters in a file, and the mean and deviation of the inputs if it has them."""
+    arrays = _read(path)
+    return _parameters_in(arrays, path), _scaling_in(arrays, path)
+
+
+def _standardised(x, scaling):
     """Return x with the mean subtracted and divided by the deviation that the weights keep."""
-    return (x - arrays["mean"]) / arrays["deviation"] if "mean" in arrays else x
+    return (x - scaling["mean"]) / scaling["deviation"] if scaling else x
+
+
+def _scaling_of(x):
+    """Return the mean and the deviation of each input, the latter 1 where it never changes."""
+    deviation = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1.0)
+    return {"mean": x.mean(axis=0), "deviation": deviation}
+
+
+def _trainer(options, x):
+    """Return a new trainer, or the one of the checkpoint to go on from."""
+    names = Trainer.__init__.__kwdefaults__
+    given = {name: value for name, value in vars(options).items() if name in names}
+    if not options.resume:
+        trainer = Trainer(**given)
+        trainer.scaling = _scaling_of(x) if options.standardize else {}
+        return trainer
+    trainer = Trainer.load(options.resume)
+    settings = {**trainer.settings, "standardize": bool(trainer.scaling)}
+    if options.standardize:
+        given["standardize"] = True
+    for name, value in given.items():
+        if settings.get(name, value) != value:
+            raise ValueError(
+                f"{options.resume}: was made with {name} {settings[name]}, not {value}; "
+                "a run goes on as it began"
+            )
+    return trainer
 
 
 def _train(options):
+    _whole("--epochs", options.epochs, 0)
     x, t = _data(options.data)
-    arrays = {}
-    if options.standardize:
-        deviation = x.std(axis=0)
-        arrays = {
-            "mean": x.mean(axis=0),
-            "deviation": np.where(deviation > 0, deviation, 1),
-        }
-        x = _standardised(x, arrays)
-    if options.resume:
-        trainer = Trainer.load(options.resume)
-    else:
-        trainer = Trainer(
-            learning_rate=options.learning_rate,
-            batch_size=options.batch_size,
-            seed=options.seed,
-            clip_norm=options.clip_norm,
-        )
     validation = _data(options.validation) if options.validation else None
+    _replace(options.output)  # sees that it can be written
+    trainer = _trainer(options, x)
+    x = _standardised(x, trainer.scaling)
     if validation is not None:
-        validation = _standardised(validation[0], arrays), validation[1]
+        validation = _standardised(validation[0], trainer.scaling), validation[1]
     epochs = max(options.epochs - trainer.epochs, 0)
-    history = trainer.fit(
-        x,
-        t,
-        epochs,
-        validation,
-        lambda epoch, history: _progress(trainer.epochs, options.epochs, history),
-        patience=options.patience,
-        checkpoint=options.checkpoint,
-        every=options.every,
-    )
-    _write(options.output, {**_checked(trainer.parameters), **arrays})
+    before = trainer.epochs
+    try:
+        history = trainer.fit(
+            x,
+            t,
+            epochs,
+            validation,
+            lambda epoch, history: _progress(trainer.epochs, options.epochs, history),
+            patience=options.patience,
+            checkpoint=options.checkpoint,
+            every=options.every,
+        )
+    finally:
+        if trainer.epochs > before and sys.stderr.isatty():
+            print(file=sys.stderr)  # ends the line of the progress
+    _write(options.output, {**_checked(trainer.parameters), **trainer.scaling})
     last = f"E {history['loss'][-1]:.6g}" if history["loss"] else "nothing left to do"
     print(f"{trainer.epochs} epochs, {last}; wrote {options.output}")
 
@@ -741,28 +871,29 @@ def _progress(epoch, epochs, history):
         values = ", ".join(
             f"{name} {values[-1]:.6g}" for name, values in history.items()
         )
-        end = "\n" if epoch == epochs else ""
-        print(f"\repoch {epoch}/{epochs}: {values}\033[K", end=end, file=sys.stderr)
+        line = f"\repoch {epoch}/{epochs}: {values}\033[K"
+        print(line, end="", file=sys.stderr, flush=True)
 
 
 def _predict(options):
-    arrays = _read(options.weights)
-    parameters = _parameters_in(arrays, options.weights)
+    parameters, scaling = _weights(options.weights)
     x, _ = _data(options.data, need_targets=False)
-    outputs = forward(parameters, _standardised(x, arrays))
+    outputs = forward(parameters, _standardised(x, scaling))
     if options.output is None:
         np.savetxt(sys.stdout, outputs, delimiter=",", fmt="%.8g")
     elif options.output.endswith(".npz"):
         _write(options.output, {"x": x, "outputs": outputs})
     else:
-        np.savetxt(options.output, outputs, delimiter=",", fmt="%.8g")
+        _replace(
+            options.output,
+            lambda file: np.savetxt(file, outputs, delimiter=",", fmt="%.8g"),
+        )
 
 
 def _evaluate(options):
-    arrays = _read(options.weights)
-    parameters = _parameters_in(arrays, options.weights)
+    parameters, scaling = _weights(options.weights)
     x, t = _data(options.data)
-    x = _standardised(x, arrays)
+    x = _standardised(x, scaling)
     print(f"E {loss(parameters, x, t):.8g}")
     if np.isin(t, (0, 1)).all():
         right = (forward(parameters, x) > 0.5) == t
@@ -793,44 +924,64 @@ def _check(options):
     return 0 if worst < 1e-5 else 1
 
 
+_HYPERPARAMETERS = {
+    "learning_rate": "how far a step goes; default 0.1",
+}
+_EXAMPLES = """\
+examples:
+  %(prog)s train data.csv --standardize --validation other.csv -o weights.npz
+  %(prog)s evaluate weights.npz other.csv
+  %(prog)s predict weights.npz new.csv -o outputs.csv
+
+data is a .csv file with a line for each sample, after a header line or none:
+  64 inputs, then 64 targets
+or an .npz file with the arrays x and t, rows being samples.
+exit status: 0 done, 1 a check failed, 2 bad input"""
+
+
 def _parser():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(
+        description=__doc__.splitlines()[0],
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     data = f".npz with x and t, or .csv with a line for each sample: {_COLUMNS}"
     train = commands.add_parser("train", help="learn from data and write the weights")
-    train.add_argument("data", help=data)
-    train.add_argument(
-        "-o", "--output", default="weights.npz", help="the weights' file"
-    )
-    train.add_argument(
-        "--epochs", type=int, default=100, help="in all, resumed ones included"
-    )
-    train.add_argument("--learning-rate", type=float, default=0.1)
-    train.add_argument("--batch-size", type=int, default=32)
-    train.add_argument("--seed", type=int, help="of initial weights and shuffling")
-    train.add_argument(
-        "--clip-norm", type=float, help="largest norm of the derivatives"
-    )
-    train.add_argument(
-        "--standardize", action="store_true", help="inputs; kept with the weights"
-    )
-    train.add_argument("--validation", help="data to watch the loss on")
-    train.add_argument(
-        "--patience", type=int, help="epochs without a lower loss before the end"
-    )
-    train.add_argument("--checkpoint", help="file to write the state to while training")
-    train.add_argument(
-        "--every", type=int, default=1, help="epochs between checkpoints"
-    )
-    train.add_argument("--resume", help="a checkpoint to go on from")
+    add = train.add_argument
+    add("data", help=data)
+    add("-o", "--output", default="weights.npz", help="the weights' file (%(default)s)")
+    text = "passes over the data, resumed ones included; default %(default)s"
+    add("--epochs", type=int, default=100, help=text)
+    # What is not given stays out of the options, and Trainer has the default.
+    for name, text in _HYPERPARAMETERS.items():
+        option = f"--{name.replace('_', '-')}"
+        add(option, type=float, default=argparse.SUPPRESS, help=text)
+    text = "rows of a step; default 32"
+    add("--batch-size", type=int, default=argparse.SUPPRESS, help=text)
+    text = "whole number that fixes initial weights and shuffling; default: chance"
+    add("--seed", type=int, default=argparse.SUPPRESS, help=text)
+    text = "largest norm of the derivatives; default: none"
+    add("--clip-norm", type=float, default=argparse.SUPPRESS, help=text)
+    text = "subtract each input's mean, divide by its deviation; kept with the weights"
+    add("--standardize", action="store_true", help=text)
+    add("--validation", metavar="DATA", help="data to watch the loss on")
+    text = "end after so many epochs without a lower loss (of the validation, if given)"
+    add("--patience", type=int, metavar="EPOCHS", help=text)
+    text = "write the whole state to this file while training, and on Ctrl-C"
+    add("--checkpoint", metavar="FILE", help=text)
+    text = "epochs between checkpoints; default %(default)s"
+    add("--every", type=int, default=1, metavar="EPOCHS", help=text)
+    text = "a checkpoint to go on from, with its settings and standardisation"
+    add("--resume", metavar="FILE", help=text)
     train.set_defaults(run=_train)
     predict = commands.add_parser("predict", help="print the outputs for data")
-    predict.add_argument("weights")
+    predict.add_argument("weights", help="the file that train wrote")
     predict.add_argument("data", help="as for train; targets may be left out")
     predict.add_argument("-o", "--output", help="a .csv or .npz file instead")
     predict.set_defaults(run=_predict)
     evaluate = commands.add_parser("evaluate", help="print E, and the accuracy")
-    evaluate.add_argument("weights")
+    evaluate.add_argument("weights", help="the file that train wrote")
     evaluate.add_argument("data", help="as for train")
     evaluate.set_defaults(run=_evaluate)
     check = commands.add_parser(
@@ -846,16 +997,28 @@ def main(arguments=None):
     try:
         # A value that is not finite is reported by name, so warnings say nothing more.
         with np.errstate(all="ignore"):
-            return options.run(options) or 0
+            status = options.run(options) or 0
+        sys.stdout.flush()
+        return status
     except (ValueError, FloatingPointError) as error:
-        print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
-        return 2
+        return _fail(error)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _fail(error)
     except KeyboardInterrupt:
         print(
             "interrupted; the state of the last step is saved if --checkpoint is given",
             file=sys.stderr,
         )
         return 130
+
+
+def _fail(error):
+    print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

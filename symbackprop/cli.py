@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
@@ -66,9 +68,6 @@ def main() -> NoReturn:
     except (SpecificationError, UnsupportedExpression) as error:
         sys.stderr.write(f"symbackprop: {error}\n")
         sys.exit(2)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        sys.stderr.close()
-        sys.exit(0)
     sys.exit(0)
 
 
@@ -191,7 +190,7 @@ def check(
                 class_weights,
             )
         )
-    typer.echo(report.table())
+    _say(report.table())
     raise typer.Exit(0 if report.holds else 1)
 
 
@@ -208,7 +207,7 @@ def list_(
     if topic is not None:
         _require(topic, TOPICS, "list")
     chosen = TOPICS if topic is None else {topic: TOPICS[topic]}
-    typer.echo("\n\n".join(table() for table in chosen.values()))
+    _say("\n\n".join(table() for table in chosen.values()))
 
 
 @app.command()
@@ -216,7 +215,7 @@ def demo() -> None:
     """Derive, prove, generate and train on the handwritten digits inside the package."""
     from symbackprop.demo import run
 
-    raise typer.Exit(0 if run(typer.echo) else 1)
+    raise typer.Exit(0 if run(_say) else 1)
 
 
 def _network(
@@ -281,13 +280,35 @@ def _format(format: str | None, file: Path | None) -> str:
 
 def _write(text: str, file: Path) -> None:
     if str(file) == "-":
-        sys.stdout.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
-        sys.stdout.write(text)
+        _say(text, end="")
         return
     from symbackprop.writing import write_file
 
     write_file(file, text)
-    typer.echo(f"wrote {file}")
+    _say(f"wrote {file}")
+
+
+def _say(text: str, end: str = "\n") -> None:
+    """Print to standard output; a reader that has seen enough of a pipe is no error."""
+    if sys.stdout is None:
+        raise SpecificationError("standard output is closed")
+    try:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")
+        sys.stdout.write(text + end)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()
+        raise typer.Exit(0) from None
+    except OSError as error:
+        _silence()
+        raise SpecificationError(f"standard output: can't be written: {error.strerror}") from error
+
+
+def _silence() -> None:
+    """Send what is left in the buffer of standard output to nowhere, so that leaving reports nothing."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 if __name__ == "__main__":

@@ -399,8 +399,8 @@ class FormulaReader:
         power = self._measure(right, node)
         if power.value is not None and abs(power.value) > MAX_EXPONENT:
             self.fail(node.right.col_offset, f"the exponent is beyond {MAX_EXPONENT}")
-        if left.is_zero and power.value is not None and power.value < 0:
-            self.fail(node.right.col_offset, "this divides by zero")
+        if left.is_zero and (power.value is None or power.value < 0):
+            self.fail(node.right.col_offset, "this divides by zero where the exponent is negative")
         self._check_power(power, node.right, _has_factor(left, self._measure(left, node)))
         return left**right
 

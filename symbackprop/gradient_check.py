@@ -135,7 +135,8 @@ def _check_step(
     worst = 0.0
     for name, value in parameters.items():
         moved = max(1e-3 * hyperparameters["learning_rate"], float(np.abs(expected[name] - value).max()))
-        worst = max(worst, float(np.abs(trainer.parameters[name] - expected[name]).max()) / moved)
+        difference = float(np.abs(trainer.parameters[name] - expected[name]).max()) / moved
+        worst = max(worst, difference) if difference == difference else float("inf")
     return Comparison("Trainer.step", _STEPS, worst, TOLERANCE)
 
 

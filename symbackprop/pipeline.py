@@ -62,7 +62,7 @@ def generate(
     from symbackprop.emission import emit
 
     if isinstance(source, Network):
-        source = derive(source, optimizer=optimizer or "sgd")
+        source = derive(source, optimizer="sgd" if optimizer is None else optimizer)
     elif optimizer is not None:
         source = with_update(source, _optimizer(optimizer))
     text = emit(source)
@@ -96,7 +96,11 @@ def import_file(path: Path) -> types.ModuleType:
     Raises:
         SpecificationError: there is no such file, or running it fails.
     """
-    if not path.is_file():
+    try:
+        found = path.is_file()
+    except OSError:
+        found = False
+    if not found:
         raise SpecificationError(f"{path}: there is no such file")
     module = types.ModuleType(path.stem)
     module.__file__ = str(path)

@@ -1244,7 +1244,7 @@ def _spreads_close_to(kinks: set[str]) -> Iterator[_Spread]:
 
 
 def _uniform(*key: object) -> Any:
-    """Return a number in [0, 1) with as many digits as the context has, fixed by ``key``."""
+    """Return a number in [0, 1) with 65 digits, fixed by ``key``."""
     digest = hashlib.blake2b(repr(key).encode(), digest_size=32).digest()
     return _CONTEXT.ldexp(_CONTEXT.mpf(int.from_bytes(digest[:27], "big")), -216)
 

@@ -71,29 +71,34 @@ class Network:
         for name, value in (("architecture", architecture), ("hidden", hidden), ("output", output)):
             _require_text(name, value)
         self.inputs, self.layers = _parse(architecture, hidden, output)
-        _check_parameter_count(self.inputs, self.layers, bias)
+        self.bias, self.facts = _switch("bias", bias), _switch("facts", facts)
+        _check_parameter_count(self.inputs, self.layers, self.bias)
+        self._check_activations()
         self.loss = _loss(loss, self.layers[-1].activation)
-        self.bias = bool(bias)
         self.l2 = _coefficient("l2", l2)
         self.l1 = _coefficient("l1", l1)
         self.init = None if init is None else _initializer(init)
-        self.facts = bool(facts)
         self.label_smoothing = _coefficient("label_smoothing", label_smoothing)
         if self.label_smoothing >= 1:
             raise SpecificationError(f"label_smoothing: {label_smoothing} must be below 1")
         self.class_weights = _class_weights(class_weights, self.sizes[-1])
-        self._check_formulas()
+        self._check_loss()
 
-    def _check_formulas(self) -> None:
-        """Read every formula once, so that a wrong one is reported here and not in a later stage."""
-        from symbackprop.networks import read_activation, read_loss
+    def _check_loss(self) -> None:
+        """Read the loss once, so that a wrong formula is reported here and not in a later stage."""
+        from symbackprop.networks import read_loss
+
+        read_loss(self.loss)
+
+    def _check_activations(self) -> None:
+        """Read every activation once, for the same reason."""
+        from symbackprop.networks import read_activation
 
         seen: dict[str, int] = {}
         for number, layer in enumerate(self.layers, start=1):
             seen.setdefault(layer.activation, number)
         for text, number in seen.items():
             read_activation(text, f"layer {number}: activation")
-        read_loss(self.loss)
 
     @cached_property
     def sizes(self) -> tuple[int, ...]:
@@ -235,10 +240,14 @@ def _split(architecture: str) -> list[str]:
     parts, start, depth = [], 0, 0
     for position, character in enumerate(architecture):
         depth += (character == "(") - (character == ")")
+        if depth < 0:
+            raise SpecificationError(f"architecture {excerpt(architecture)}: ')' where nothing is open")
         begins_layer = not architecture[position + 1 : position + 2].isalpha()
         if character == "-" and depth == 0 and begins_layer:
             parts.append(architecture[start:position])
             start = position + 1
+    if depth:
+        raise SpecificationError(f"architecture {excerpt(architecture)}: '(' was never closed")
     return [*parts, architecture[start:]]
 
 
@@ -273,10 +282,15 @@ def canonical_name(text: str, table: Iterable[str], kind: str, subject: str) -> 
         return name
     if not text:
         raise SpecificationError(f"{subject}: the {kind} is empty")
-    if re.fullmatch(r"[^\W\d][\w-]*", text) and text not in ("s", "x", "t"):
+    if re.fullmatch(r"[^\W\d][\w-]*", text) and not _is_difference(text):
         hint = suggestion(name, table)
         raise SpecificationError(f"{subject}: {excerpt(text)} is not a known {kind}; {hint}")
     return text
+
+
+def _is_difference(text: str) -> bool:
+    """Whether a word with minus signs is a formula such as ``s-1`` and no name."""
+    return all(part in ("s", "x", "t") or part.isdigit() for part in text.split("-"))
 
 
 def _without_parentheses(text: str) -> str:
@@ -320,10 +334,20 @@ def _loss(loss: str | None, output: str) -> str:
 
 
 def _coefficient(name: str, value: float) -> float:
-    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.inf
     if not math.isfinite(number) or number < 0:
-        raise SpecificationError(f"{name}: {value!r} is not a coefficient; write a number such as 0.01")
+        shown = excerpt(str(value) if isinstance(value, float) else repr(value)[:100])
+        raise SpecificationError(f"{name}: {shown} is not a coefficient; write a number such as 0.01")
     return number
+
+
+def _switch(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise SpecificationError(f"{name}: expected True or False, got {type(value).__name__}")
+    return value
 
 
 def numbers(text: str, subject: str) -> tuple[float, ...]:
@@ -337,7 +361,7 @@ def numbers(text: str, subject: str) -> tuple[float, ...]:
 def _class_weights(weights: Sequence[float] | None, outputs: int) -> tuple[float, ...] | None:
     if weights is None:
         return None
-    if isinstance(weights, str) or len(weights) != outputs:
+    if isinstance(weights, str) or not isinstance(weights, Sequence) or len(weights) != outputs:
         raise SpecificationError(f"class_weights: needs {outputs} numbers, one for each output")
     return tuple(_coefficient("class_weights", weight) for weight in weights)
 

@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from symbackprop.errors import SpecificationError
+from symbackprop.errors import SpecificationError, excerpt
 
 
 def write_file(path: Path, text: str) -> None:
@@ -15,23 +15,33 @@ def write_file(path: Path, text: str) -> None:
     Raises:
         SpecificationError: the path is a directory, or its folder does not exist or can't be written.
     """
-    if path.is_dir():
-        raise SpecificationError(f"{path}: is a directory; name a file")
-    if not path.parent.is_dir():
-        raise SpecificationError(f"{path}: the folder {path.parent} does not exist")
-    temporary = None
     try:
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:50]}.", dir=path.parent)
+        target = path.resolve()  # a link stays a link
+        if target.is_dir():
+            raise SpecificationError(f"{path}: is a directory; name a file")
+        if not target.parent.is_dir():
+            raise SpecificationError(f"{path}: the folder {path.parent} does not exist")
+        if target.exists() and not target.is_file():
+            target.write_text(text, encoding="utf-8")  # a pipe or a device can't be replaced
+        else:
+            _replace(target, text)
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SpecificationError(f"{excerpt(str(path))}: can't be written: {reason}") from error
+
+
+def _replace(path: Path, text: str) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:50]}.", dir=path.parent)
+    try:
         with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, _mode(path))
         os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None and os.path.exists(temporary):
+    finally:
+        if os.path.exists(temporary):
             os.unlink(temporary)
-        raise SpecificationError(f"{path}: can't be written: {error.strerror}") from error
 
 
 def _mode(path: Path) -> int:

@@ -600,7 +600,7 @@ class Mutator:
         That is: the local derivatives, the facts, the definition of the target, and conditions that are
         true of all indices.
         """
-        return expand(self.canonical(mutant) - self.original) == 0
+        return bool(expand(self.canonical(mutant) - self.original) == 0)
 
     def _ranges(self, lhs: Expr) -> dict[Symbol, Expr]:
         components = [lhs] if not isinstance(lhs, Derivative) else [lhs.expr, lhs.variables[0]]

@@ -8,7 +8,7 @@ operation in the generated code.
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Mul, Sum, exp, expand, factor, log, together
+from sympy import Add, Dummy, Expr, Mul, Sum, Symbol, exp, expand, factor, log, together
 
 from symbackprop.calculus.algebra import substitute, tidy
 from symbackprop.calculus.indices import RangeList, close_sum, open_sum
@@ -20,7 +20,15 @@ def stable_form(equation: Equation, system: EquationSystem) -> Expr | None:
     if not equation.rhs.has(log):
         return None
     result = _stable(equation.rhs, system)
-    return None if result == equation.rhs else result.replace(_is_negative_sum, _sign_inside)
+    if _logarithms_read(result) == _logarithms_read(equation.rhs):
+        return None  # no logarithm was opened: another order of terms is no other form
+    return result.replace(_is_negative_sum, _sign_inside)
+
+
+def _logarithms_read(expression: Expr) -> set[Expr]:
+    """Return the logarithms of an expression, with fresh indices under the letters they came from."""
+    letters = {d: Symbol(d.name, integer=True) for d in expression.atoms(Dummy)}
+    return {node.xreplace(letters) for node in expression.atoms(log)}
 
 
 def _is_negative_sum(node: Expr) -> bool:
