@@ -1591,7 +1591,8 @@ def _checked_schedule(schedule):
         "cosine": '("cosine", steps)',
         "warmup": '("warmup", steps), or with a third entry ("warmup", steps, schedule)',
     }
-    name, *values = schedule if isinstance(schedule, (tuple, list)) else (schedule,)
+    listed = isinstance(schedule, (tuple, list)) and len(schedule) > 0
+    name, *values = schedule if listed else (schedule,)
     if not isinstance(name, str) or name not in forms:
         raise ValueError(
             f"schedule {schedule!r} is not known; known are {', '.join(forms)}"
@@ -2095,7 +2096,7 @@ def main(arguments=None):
         return 0
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _fail(error)
+        return _fail(f"can't print: {error.strerror}")
     except KeyboardInterrupt:
         print(
             "interrupted; the state of the last step is saved if --checkpoint is given",

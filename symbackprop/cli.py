@@ -100,6 +100,8 @@ def generate(
     )
     if target != "numpy":
         raise SpecificationError(f"--target: {excerpt(target)} is not known; known are: numpy")
+    if name is not None and file is not None:
+        raise SpecificationError("--name and -o both name the file; give one of them")
     module = pipeline.module_name(network) if name is None else _module_name(name)
     text = pipeline.generate(network, optimizer=optimizer)
     _write(text, Path(f"{module}.py") if file is None else file)
@@ -173,6 +175,10 @@ def check(
     from symbackprop.checking import check_file, check_network
 
     if architecture.endswith(".py"):
+        if (hidden, output, loss, init, class_weights) != ("sigmoid", "sigmoid", None, None, None) or any(
+            (no_bias, no_facts, l2, l1, label_smoothing)
+        ):
+            raise SpecificationError(f"{architecture}: a file says all this itself; leave the options out")
         report = check_file(Path(architecture))
     else:
         report = check_network(

@@ -19,7 +19,10 @@ from sympy import Add, Derivative, Expr, KroneckerDelta, Sum, Symbol, sympify
 from symbackprop.batch import SAMPLE, SAMPLES
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import Equation, Fact, indices_of, name_of, sum_over
+from symbackprop.formula import parse
 from symbackprop.language import CATALOGUES, Catalogue, words_in_formulas
+from symbackprop.library import INITIALIZERS, Initializer
+from symbackprop.networks import initializer_of
 from symbackprop.printing import (
     LatexPrinter,
     Notation,
@@ -109,7 +112,7 @@ def document_context(
 ) -> dict[str, object]:
     """Return what the templates read: the same keys for every format."""
     narrator = Narrator(derivation, style, catalogue)
-    sections = ("forward", "assumed", "backward", "stable", "batch", "update", "results")
+    sections = ("forward", "assumed", "backward", "stable", "batch", "initial", "update", "results")
     headings = {f"{name}_heading": narrator.say(f"heading.{name}") for name in sections}
     columns = Row(*(narrator.say(f"heading.{name}") for name in ("number", "derivative", "formula")))
     head, *rows = style.table([columns, *map(narrator.row, derivation.results.values())])
@@ -127,6 +130,8 @@ def document_context(
         "stable": narrator.explained(derivation.stable),
         "batch_introduction": narrator.batch_introduction(),
         "batch": narrator.explained(derivation.batch),
+        "initial_introduction": narrator.say("initial.introduction"),
+        "initial": narrator.initial(),
         "update_introduction": narrator.update_introduction(),
         "update": narrator.explained(derivation.update),
         "results_columns": head,
@@ -364,6 +369,35 @@ class Narrator:
     def _update(self, step: Step, before: Step | None) -> str:
         quantity = self._inline(Symbol(step.target, real=True))
         return self.say("update.parameter" if step.target == "w" else "update.state", quantity=quantity)
+
+    def initial(self) -> list[str]:
+        """Return one line for each initialiser: its variances, and what they keep."""
+        network = self.derivation.network
+        if network is None:
+            return []
+        groups: dict[str, list[int]] = {}
+        for number, layer in enumerate(network.layers, start=1):
+            groups.setdefault(initializer_of(network, layer).name, []).append(number)
+        return [self._initial_line(INITIALIZERS[name], layers) for name, layers in groups.items()]
+
+    def _initial_line(self, initializer: Initializer, layers: Sequence[int]) -> str:
+        network = self.derivation.network
+        assert network is not None
+        activations = dict.fromkeys(network.layers[number - 1].activation for number in layers)
+        return self.say(
+            "initial.line",
+            initializer=self.style.escape(initializer.name),
+            activations=self.listed(self.style.escape(name) for name in activations),
+            variances=self.listed(self._variance(initializer, number) for number in layers),
+            reason=self.say(f"initial.{initializer.reason}"),
+        )
+
+    def _variance(self, initializer: Initializer, number: int) -> str:
+        weight = self.system.quantities[f"w{number}"]
+        names = dict(zip(("fan_in", "fan_out"), weight.shape, strict=True))
+        piece = self.style.printer.component(weight.name, ()).text
+        formula = self._inline(parse(initializer.variance, names))
+        return self.say("initial.variance", weight=self.style.inline(piece), formula=formula)
 
     def update_introduction(self) -> str:
         """Return what is said before the equations of the optimiser."""

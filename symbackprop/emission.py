@@ -12,12 +12,12 @@ from symbackprop.batch import SAMPLES
 from symbackprop.code import assignment
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import ONE, Equation
-from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Initializer
+from symbackprop.library import ACTIVATIONS, LOSSES, OPTIMIZERS, Initializer
 from symbackprop.lowering import Operation, Statement
-from symbackprop.networks import L1, L2, SMOOTHING
+from symbackprop.networks import L1, L2, SMOOTHING, initializer_of
 from symbackprop.printing import TextPrinter, notation_for
 from symbackprop.program import RATE, SCALE, Programs, arrays_read, needed, share
-from symbackprop.specification import Layer, Network
+from symbackprop.specification import Network
 from symbackprop.templating import environment
 from symbackprop.training_step import TrainingStep
 from symbackprop.update import UpdateProgram
@@ -167,7 +167,7 @@ class _Module:
 
     def initializers(self) -> list[Initializer]:
         """Return the initialiser of each layer's weights."""
-        return [INITIALIZERS[self.network.init or default_initializer(x)] for x in self.network.layers]
+        return [initializer_of(self.network, layer) for layer in self.network.layers]
 
     def initial(self) -> Iterable[str]:
         """Yield the entry of each parameter in `initialize`."""
@@ -298,12 +298,6 @@ def _reads_sample_count(operation: Operation) -> bool:
 
 def _condition(low: int | None, high: int | None) -> str:
     return f"(t < {low}) | (t > {high})" if low is not None else ""
-
-
-def default_initializer(layer: Layer) -> str:
-    """Return the initialiser that keeps the variance of the signal through the layer's activation."""
-    activation = ACTIVATIONS.get(layer.activation)
-    return activation.initializer if activation else "xavier_uniform"
 
 
 def assigned_string(name: str, value: str) -> str:

@@ -18,6 +18,7 @@ ENGLISH: Catalogue = {
     "heading.stable": "Computing it without overflow",
     "heading.batch": "The mean over a batch",
     "heading.update": "The update",
+    "heading.initial": "The first weights",
     "heading.results": "All results",
     "heading.derivative": "Derivative",
     "heading.formula": "Result",
@@ -45,6 +46,27 @@ ENGLISH: Catalogue = {
         "{loss} smaller. Write {parameter} for any component of any parameter and {derivative} for the "
         "derivative of {loss} for it; a prime marks the value after the step. This is {optimizer}."
     ),
+    "initial.introduction": (
+        "Weights start at random, or all units of a layer would learn the same; their variance decides "
+        "whether a signal keeps its strength from layer to layer."
+    ),
+    "initial.line": "{initializer}, for {activations}: {variances}. {reason}",
+    "initial.variance": "{weight} has variance {formula}",
+    "initial.both": (
+        "A unit adds up as many terms as it has inputs, so the variance 1/inputs keeps the strength of the "
+        "signal; on the way back an error adds up as many terms as there are outputs. This is between the "
+        "two, for an activation with a slope near 1 at 0."
+    ),
+    "initial.half": (
+        "A unit adds up as many terms as it has inputs; the activation passes one half of their power on, "
+        "which the factor 2 makes up for."
+    ),
+    "initial.forward": (
+        "A unit adds up as many terms as it has inputs, so this variance keeps the strength of the signal."
+    ),
+    "initial.length": "Directions at right angles keep the length of every signal.",
+    "initial.small": "A small number that does not look at the layer: strength is not kept.",
+    "initial.none": "All units of a layer start alike and stay alike: for comparison only.",
     # the names of the rules
     "rule.chain rule": "Chain rule",
     "rule.local derivative": "Local derivative",

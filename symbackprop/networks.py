@@ -20,7 +20,7 @@ from symbackprop.equations import (
 )
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.formula import parse, parse_call
-from symbackprop.library import ACTIVATIONS, LOSSES
+from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES, Initializer
 from symbackprop.specification import Layer, Network
 
 L2 = Symbol("l2", real=True)
@@ -128,6 +128,12 @@ class _Builder:
         if loss is None or loss.total is None or not self.network.facts:
             return ()
         return (Fact(target[i], i, sympify(loss.total)),)
+
+
+def initializer_of(network: Network, layer: Layer) -> Initializer:
+    """Return the initialiser of a layer's weights: the one asked for, or what fits the activation."""
+    activation = ACTIVATIONS.get(layer.activation)
+    return INITIALIZERS[network.init or (activation.initializer if activation else "xavier_uniform")]
 
 
 def _constant_outside(total: Expr) -> Expr:

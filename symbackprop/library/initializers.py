@@ -17,20 +17,21 @@ class Initializer:
     distribution: str
     variance: str
     source: str
+    reason: str  # key of the sentence that says what the variance keeps
 
 
 _BOTH, _HE, _LECUN, _SMALL = "2 / (fan_in + fan_out)", "2 / fan_in", "1 / fan_in", "0.05**2"
 _TABLE = (
-    Initializer("xavier_uniform", "uniform", _BOTH, "Glorot, Bengio 2010"),
-    Initializer("xavier_normal", "normal", _BOTH, "Glorot, Bengio 2010"),
-    Initializer("he_uniform", "uniform", _HE, "He, Zhang, Ren, Sun 2015"),
-    Initializer("he_normal", "normal", _HE, "He, Zhang, Ren, Sun 2015"),
-    Initializer("lecun_uniform", "uniform", _LECUN, "LeCun, Bottou, Orr, Müller 1998"),
-    Initializer("lecun_normal", "normal", _LECUN, "LeCun, Bottou, Orr, Müller 1998"),
-    Initializer("orthogonal", "orthogonal", "1 / max(fan_in, fan_out)", "Saxe, McClelland, Ganguli 2014"),
-    Initializer("normal", "normal", _SMALL, "a small number, whatever the layer"),
-    Initializer("uniform", "uniform", _SMALL, "a small number, whatever the layer"),
-    Initializer("zeros", "zeros", "0", "all units alike: for comparison only"),
+    Initializer("xavier_uniform", "uniform", _BOTH, "Glorot, Bengio 2010", "both"),
+    Initializer("xavier_normal", "normal", _BOTH, "Glorot, Bengio 2010", "both"),
+    Initializer("he_uniform", "uniform", _HE, "He, Zhang, Ren, Sun 2015", "half"),
+    Initializer("he_normal", "normal", _HE, "He, Zhang, Ren, Sun 2015", "half"),
+    Initializer("lecun_uniform", "uniform", _LECUN, "LeCun, Bottou, Orr, Müller 1998", "forward"),
+    Initializer("lecun_normal", "normal", _LECUN, "LeCun, Bottou, Orr, Müller 1998", "forward"),
+    Initializer("orthogonal", "orthogonal", "1 / max(fan_in, fan_out)", "Saxe et al. 2014", "length"),
+    Initializer("normal", "normal", _SMALL, "a small number, whatever the layer", "small"),
+    Initializer("uniform", "uniform", _SMALL, "a small number, whatever the layer", "small"),
+    Initializer("zeros", "zeros", "0", "all units alike: for comparison only", "none"),
 )
 
 INITIALIZERS: dict[str, Initializer] = {initializer.name: initializer for initializer in _TABLE}
