@@ -103,6 +103,12 @@ class Derivation:
         steps = (*self.steps, *self.stable, *self.batch, *self.update)
         object.__setattr__(self, "by_number", {s.number: s for s in steps})
 
+    @property
+    def description(self) -> str:
+        """The architecture and options from which the same derivation can be made."""
+        option = "" if self.optimizer == "sgd" else f" --optimizer {self.optimizer}"
+        return f"{self.network.description if self.network else ''}{option}"
+
     def equation(self, name: str) -> Eq:
         """Return the forward equation that defines ``name``."""
         found = self.system.definitions[self._known(name, self.system.definitions)]
@@ -166,7 +172,7 @@ class Derivation:
     def _document(self, form: str, notation: str | None, fragment: bool = False) -> str:
         from symbackprop.document import render
 
-        title = self.network.description if self.network else "a network given by its equations"
+        title = self.description if self.network else "a network given by its equations"
         return render(self, form, title=title, notation=notation, fragment=fragment)
 
     def _known(self, name: str, table: Iterable[str]) -> str:

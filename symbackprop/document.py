@@ -21,7 +21,7 @@ from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import Equation, Fact, indices_of, name_of, sum_over
 from symbackprop.formula import parse
 from symbackprop.language import CATALOGUES, Catalogue, words_in_formulas
-from symbackprop.library import INITIALIZERS, Initializer
+from symbackprop.library import INITIALIZERS, OPTIMIZERS, Initializer
 from symbackprop.networks import initializer_of
 from symbackprop.printing import (
     LatexPrinter,
@@ -401,13 +401,23 @@ class Narrator:
 
     def update_introduction(self) -> str:
         """Return what is said before the equations of the optimiser."""
-        return self.say(
+        counted = Symbol("step", integer=True, positive=True)
+        counts = any(step.rhs.has(counted) for step in self.derivation.update)
+        introduction = self.say(
             "update.introduction",
             loss=self._inline(self._loss),
             derivative=self._inline(Symbol("g", real=True)),
             parameter=self._inline(Symbol("w", real=True)),
             optimizer=self.style.escape(self.derivation.optimizer),
+            settings=self.listed(map(self._setting, OPTIMIZERS[self.derivation.optimizer].defaults.items())),
         )
+        return introduction + (self.say("update.count", step=self._inline(counted)) if counts else "")
+
+    def _setting(self, setting: tuple[str, str]) -> str:
+        """Return a hyper-parameter with its default, and its keyword where a formula writes it otherwise."""
+        name, value = setting
+        shown, keyword = self._inline(Symbol(name, real=True)), self.style.escape(name)
+        return f"{shown} = {value}" + ("" if shown == keyword else f" ({keyword})")
 
     def batch_introduction(self) -> str:
         """Return what is said before the derivatives for a batch."""

@@ -44,8 +44,10 @@ ENGLISH: Catalogue = {
     "update.introduction": (
         "The derivative of {loss} says how {loss} changes with a parameter, so a step against it makes "
         "{loss} smaller. Write {parameter} for any component of any parameter and {derivative} for the "
-        "derivative of {loss} for it; a prime marks the value after the step. This is {optimizer}."
+        "derivative of {loss} for it; a prime marks the value after the step. This is {optimizer}, and unless "
+        "told otherwise {settings}."
     ),
+    "update.count": " The steps are counted by {step}, from 1.",
     "initial.introduction": (
         "Weights start at random, or all units of a layer would learn the same; their variance decides "
         "whether a signal keeps its strength from layer to layer."

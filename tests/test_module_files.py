@@ -103,7 +103,8 @@ def check_against_run_in_one_piece(state: Path) -> None:
         x, t = data["x"], np.eye(3)[data["t"]]
     # The run in one piece is made in pieces of a thousand epochs, so that no test waits for all of it.
     expected = uninterrupted(1000 * (trainer.epochs // 1000 + 1) + 3)
-    assert trainer._flat.tobytes() == expected[trainer.epochs]
+    if trainer._order is None:  # not in the middle of an epoch
+        assert trainer._flat.tobytes() == expected[trainer.epochs]
     trainer.fit(x, t, 2)
     assert trainer._flat.tobytes() == expected[trainer.epochs]
 
@@ -129,18 +130,8 @@ def test_a_killed_and_resumed_run_ends_with_the_weights_of_a_run_in_one_piece(fo
     process.wait()
     assert not (folder / "parts.npz").exists()
     # Standardisation is that of the checkpoint, so it need not be asked for again.
-    resumed = [
-        "train",
-        "data.npz",
-        "--epochs",
-        "150",
-        "--resume",
-        "state.npz",
-        *checkpoint,
-        "-o",
-        "parts.npz",
-    ]
-    assert run(folder, *resumed).returncode == 0
+    resumed = ["train", "data.npz", "--epochs", "150", "--resume", "state.npz", *checkpoint]
+    assert run(folder, *resumed, "-o", "parts.npz").returncode == 0
     with np.load(folder / "whole.npz") as whole, np.load(folder / "parts.npz") as parts:
         assert set(whole.files) == set(parts.files) == {*module().PARAMETER_SHAPES, "mean", "deviation"}
         for name in whole.files:
@@ -390,6 +381,13 @@ def test_a_truncated_file_is_refused_wherever_it_ends(tmp_path: Path) -> None:
             module().Trainer.load(path)
 
 
+def loaded_or_message(path: Path) -> tuple[Any, str]:
+    try:
+        return module().Trainer.load(path), ""
+    except ValueError as error:
+        return None, str(error)
+
+
 def test_a_changed_byte_is_refused_or_does_not_matter(tmp_path: Path) -> None:
     trainer = module().Trainer(seed=0)
     trainer.save(tmp_path / "whole.npz")
@@ -399,11 +397,10 @@ def test_a_changed_byte_is_refused_or_does_not_matter(tmp_path: Path) -> None:
         position = generator.randrange(len(content))
         changed = content[position] ^ (1 << generator.randrange(8))
         path.write_bytes(content[:position] + bytes([changed]) + content[position + 1 :])
-        try:
-            again = module().Trainer.load(path)
-        except ValueError as error:
+        again, message = loaded_or_message(path)
+        if again is None:
             refused += 1
-            assert str(error).startswith(f"{path}: ")
+            assert message.startswith(f"{path}: ")
         else:
             assert again._values.tobytes() == trainer._values.tobytes()
     assert refused > 100
@@ -429,9 +426,8 @@ def test_nothing_that_is_pickled_is_run(tmp_path: Path) -> None:
 
 def all_commands(python: list[str], folder: Path) -> None:
     """Use each command of the module with an interpreter that has nothing but NumPy."""
-    code = (
-        "import importlib.util as u; print([n for n in ('sympy', 'jinja2', 'symbackprop') if u.find_spec(n)])"
-    )
+    names = ("sympy", "jinja2", "symbackprop")
+    code = f"import importlib.util as u; print([n for n in {names} if u.find_spec(n)])"
     environment = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
 
     def call(*arguments: str) -> str:
@@ -446,9 +442,8 @@ def all_commands(python: list[str], folder: Path) -> None:
         assert call("-c", code) == "[]\n"
     state = ["--checkpoint", "state.npz", "-o", "w.npz"]
     assert call("trainer.py", "train", "data.npz", "--epochs", "3", *state).startswith("3 epochs, E ")
-    assert "5 epochs" in call(
-        "trainer.py", "train", "data.npz", "--epochs", "5", "--resume", *state[1:2], *state
-    )
+    again = ["--epochs", "5", "--resume", "state.npz", *state]
+    assert call("trainer.py", "train", "data.npz", *again).startswith("5 epochs, E ")
     assert "accuracy" in call("trainer.py", "evaluate", "w.npz", "data.npz")
     assert call("trainer.py", "predict", "w.npz", "data.npz").count("\n") == 50
     assert "dE/dw1" in call("trainer.py", "check")
