@@ -44,8 +44,8 @@ ENGLISH: Catalogue = {
     "update.introduction": (
         "The derivative of {loss} says how {loss} changes with a parameter, so a step against it makes "
         "{loss} smaller. Write {parameter} for any component of any parameter and {derivative} for the "
-        "derivative of {loss} for it; a prime marks the value after the step. This is {optimizer}, and unless "
-        "told otherwise {settings}."
+        "derivative of {loss} for it; a prime marks the value after the step. This is {optimizer}; "
+        "unless told otherwise {settings}."
     ),
     "update.count": " The steps are counted by {step}, from 1.",
     "initial.introduction": (
