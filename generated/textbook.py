@@ -292,7 +292,7 @@ class Trainer:
         weights = _checked_weights(weights, len(x), self.dtype)
         history = {"loss": []}
         if validation is not None:
-            validation = _checked_data(*validation, self.dtype)
+            validation = _checked_validation(validation, self.dtype)
             history["validation_loss"] = []
         if checkpoint is not None:
             _replace(checkpoint)  # sees that it can be written
@@ -348,7 +348,7 @@ class Trainer:
 
     def _require_finite(self, E, samples):
         """Raise FloatingPointError where a step went beyond the numbers, before its update."""
-        if math.isfinite(E) and math.isfinite(self._gradient.sum()):
+        if math.isfinite(E) and _surely_finite(self._gradient):
             return
         for name, value in zip(_BUFFERS, self._buffers_for(samples)):
             self._require(name, value)
@@ -358,7 +358,7 @@ class Trainer:
 
     def _require_finite_update(self):
         """Undo an update that went beyond the numbers, and raise FloatingPointError."""
-        if math.isfinite(self._values.sum()):
+        if _surely_finite(self._values):
             return
         try:
             for name, value in self.parameters.items():
@@ -451,6 +451,11 @@ class _Run:
         self.trainer._before = None
         if self._main:
             signal.signal(signal.SIGINT, self._handler)
+
+
+def _surely_finite(array):
+    """Return whether the sum of squares, which is quick to find, has neither inf nor nan in it."""
+    return math.isfinite(np.vdot(array, array))
 
 
 def _column(weights, samples, dtype):
@@ -655,9 +660,22 @@ def _checked_data(x, t, dtype, place=_place):
     return x, t
 
 
+def _checked_validation(validation, dtype):
+    """Return the x and t of a validation, checked as those of the training are."""
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise ValueError("validation must be a pair (x, t)")
+    try:
+        return _checked_data(*validation, dtype)
+    except ValueError as error:
+        raise ValueError(f"validation: {error}") from error
+
+
 def _checked_rows(name, value, width, dtype, place=_place):
     """Return an array of at least one row of that width, of finite numbers."""
-    value = np.asarray(value)
+    try:
+        value = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{name} must be an array, of rows of one length") from error
     if value.dtype.kind not in "fiub":
         raise ValueError(f"{name} must hold numbers, got {value.dtype}")
     if value.ndim != 2 or value.shape[1] != width:
@@ -804,6 +822,8 @@ def _trainer(options, x):
     """Return a new trainer, or the one of the checkpoint to go on from."""
     names = Trainer.__init__.__kwdefaults__
     given = {name: value for name, value in vars(options).items() if name in names}
+    if "seed" in given:
+        _whole("--seed", given["seed"], 0)
     if not options.resume:
         trainer = Trainer(**given)
         trainer.scaling = _scaling_of(x) if options.standardize else {}

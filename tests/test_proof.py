@@ -518,13 +518,19 @@ def test_the_proof_does_not_depend_on_hashing() -> None:
 
 
 def test_the_proof_shares_no_code_with_the_derivation() -> None:
-    source = Path(symbackprop.proof.__file__).read_text(encoding="utf-8")
-    imported = {}
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("symbackprop"):
-            imported[node.module] = {alias.name for alias in node.names}
-        if isinstance(node, ast.Import):
-            assert not any(alias.name.startswith("symbackprop") for alias in node.names)
+    package = Path(symbackprop.proof.__file__).parent
+    modules = sorted(package.rglob("*.py"))
+    assert {"__init__.py", "grid.py", "prover.py"} <= {module.name for module in modules}
+    imported: dict[str, set[str]] = {}
+    for module in modules:
+        for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, f"{module.name} has a relative import"
+                source = str(node.module)
+                if source.startswith("symbackprop") and not source.startswith("symbackprop.proof."):
+                    imported.setdefault(source, set()).update(alias.name for alias in node.names)
+            if isinstance(node, ast.Import):
+                assert not any(alias.name.startswith("symbackprop") for alias in node.names)
     assert imported == {
         "symbackprop.derivation": {"Derivation", "Step"},
         "symbackprop.equations": {"Equation", "EquationSystem", "Fact", "Quantity"},

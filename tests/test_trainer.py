@@ -133,6 +133,20 @@ def test_a_wrong_count_is_refused(name: str, value: Any) -> None:
         straight().Trainer().fit(ONE, NONE, **{"epochs": 1, name: value})
 
 
+@pytest.mark.parametrize(
+    ("validation", "message"),
+    [
+        ((ONE,), r"validation must be a pair \(x, t\)"),
+        (ONE, r"validation must be a pair \(x, t\)"),
+        ((ONE, math.nan * ONE), "validation: t: row 0, column 0 is nan"),
+        (([[1.0], [1.0, 2.0]], ONE), "validation: x must be an array, of rows of one length"),
+    ],
+)
+def test_a_wrong_validation_is_named(validation: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        straight().Trainer().fit(ONE, NONE, 1, validation=validation)
+
+
 def test_numbers_of_numpy_are_settings(tmp_path: Path) -> None:
     trainer = straight("momentum").Trainer(
         learning_rate=np.float32(0.1), momentum=np.float64(0.5), batch_size=np.int64(3)

@@ -1,0 +1,182 @@
+"""LaTeX for amsmath, MathJax and KaTeX.
+
+In go an expression and a ``Notation``, out comes a formula without dollars.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sympy import Basic, Derivative, Expr, Integer, Piecewise, Pow, Rational, S, Sum
+
+from symbackprop.printing.notation import Glyph, Notation, split_name
+from symbackprop.printing.order import Product, complexity
+from symbackprop.printing.printer import Level, Piece, Printer
+from symbackprop.printing.text import TEXT_SYMBOLS, TextPrinter
+
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau "
+    "upsilon phi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega"
+)
+_LATEX_WORDS = {word: "\\" + word for word in _GREEK.split()}
+_LATEX_WORDS |= {"lam": r"\lambda", "eps": r"\varepsilon", "epsilon": r"\varepsilon"}
+_LATEX_WORDS |= {"learning_rate": r"\eta", "momentum": r"\mu", "weight_decay": r"\lambda", "step": "k"}
+_OPERATORS = ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min")
+_LATEX_FUNCTIONS = {name: "\\" + name for name in _OPERATORS}
+_LATEX_FUNCTIONS |= {"atan": r"\arctan", "asin": r"\arcsin", "acos": r"\arccos"}
+_LATEX_NUMBERS = {S.Pi: r"\pi", S.Exp1: "e"}
+_LATEX_RELATIONS = {"==": "=", "!=": r"\ne", ">=": r"\ge", "<=": r"\le"}
+_LONG_EXPONENT = 8  # nodes; a longer exponent is too small to read
+
+
+def latex_word(word: str) -> str:
+    """Return a letter, a Greek letter by its name, or an upright word."""
+    if len(word) == 1:
+        return word
+    upright = word.strip("_").replace("_", r"\_")
+    return _LATEX_WORDS.get(word) or rf"\mathrm{{{upright}}}"
+
+
+class LatexPrinter(Printer):
+    """LaTeX for amsmath, MathJax and KaTeX: ``\\sum_{k} x^{(0)}_{k} w^{(1)}_{kj}``."""
+
+    def __init__(self, notation: Notation) -> None:
+        self._text = TextPrinter(notation)
+        super().__init__(notation)
+
+    def tie(self, expression: Basic) -> str:
+        return self._text.show(expression)
+
+    def bracket(self, inside: str) -> str:
+        return rf"\left({inside}\right)"
+
+    big_brackets = (r"\biggl(", r"\biggr)")
+
+    def between(self, left: str, right: str) -> str:
+        fractions = left.startswith(r"\frac") and right.startswith(r"\frac")
+        return r" \cdot " if fractions or right[0].isdigit() else " "
+
+    def layout(self, product: Product) -> list[Expr | Piece]:
+        numerator, denominator = list(product.numerator), list(product.denominator)
+        if not denominator:
+            return list(numerator) or [S.One]
+        if all(map(self.order.is_constant, denominator)):
+            share = [f for f in numerator if self.order.is_constant(f)]
+            rest = [f for f in numerator if f not in share]
+            if rest and (share or not self._is_plain(rest)):
+                return [self._fraction(share, denominator), *rest]
+        before = [f for f in numerator if self._stands_apart(f)]
+        after = [f for f in numerator if isinstance(f, Piecewise)]
+        above = [f for f in numerator if f not in before and f not in after]
+        return [*before, self._fraction(above, denominator), *after]
+
+    def _is_plain(self, factors: Sequence[Expr]) -> bool:
+        """Whether s/6 is to stand as one fraction, where ½ (x - t)² keeps its number in front."""
+        first = factors[0].base if isinstance(factors[0], Pow) else factors[0]
+        return len(factors) == 1 and self.order.is_read(first) and not self.order.is_adjoint(first)
+
+    def _stands_apart(self, factor: Expr) -> bool:
+        """Whether a factor stands before a fraction, because it holds one itself."""
+        error_sum = isinstance(factor, Sum) and self.order.carries_error(factor)
+        return error_sum or isinstance(factor, Derivative) or self.order.is_adjoint(factor)
+
+    def _fraction(self, numerator: Sequence[Expr], denominator: Sequence[Expr]) -> Piece:
+        return Piece(rf"\frac{{{self._bare(numerator)}}}{{{self._bare(denominator)}}}", Level.FACTOR)
+
+    def _bare(self, factors: Sequence[Expr]) -> str:
+        return self.show(factors[0]) if len(factors) == 1 else self.chain(factors).text
+
+    def symbol(self, name: str) -> Piece:
+        plain = name.rstrip("'")
+        primes = name[len(plain) :]
+        glyph = Glyph("lambda", plain[1]) if plain in TEXT_SYMBOLS else split_name(plain)
+        word = latex_word(glyph.word)
+        return Piece((word if glyph.layer is None else f"{word}_{{{glyph.layer}}}") + primes)
+
+    def component(self, name: str, indices: Sequence[Expr]) -> Piece:
+        glyph = self.notation.glyph(name)
+        word = latex_word(glyph.word)
+        layer = "" if glyph.layer is None else f"^{{({glyph.layer})}}"
+        below = f"_{{{self._indices(indices)}}}" if indices else ""
+        # What carries a superscript already needs brackets before it can carry a power.
+        return Piece(word + layer + below, Level.POWER if layer else Level.ATOM)
+
+    def _indices(self, indices: Sequence[Expr]) -> str:
+        shown = [self.show(i) for i in indices]
+        letters = all(len(s) == 1 and s.isalpha() for s in shown)
+        return ("" if letters else ",").join(shown)
+
+    def number(self, value: Expr) -> Piece:
+        if value in _LATEX_NUMBERS:
+            return Piece(_LATEX_NUMBERS[value])
+        mantissa, found, exponent = self._text.number(value).text.partition("e")
+        if not found:
+            return Piece(mantissa)
+        power = f"10^{{{int(exponent)}}}"
+        return Piece(power if mantissa == "1" else rf"{mantissa} \cdot {power}", Level.POWER)
+
+    def power(self, base: Expr, exponent: Expr) -> Piece:
+        if exponent == S.Half:
+            return Piece(rf"\sqrt{{{self.show(base)}}}")
+        # A fraction in an exponent stands on one line: x^{3/2}.
+        shown = self._text.show(exponent) if isinstance(exponent, Rational) else self.show(exponent)
+        name = type(base).__name__
+        if name in _LATEX_FUNCTIONS and name != "exp" and isinstance(exponent, Integer):
+            return self._function(name, base.args, shown)  # tanh^{2} s, as in textbooks
+        return Piece(f"{self.at_least(base, Level.ATOM)}^{{{shown}}}", Level.POWER)
+
+    def big_sum(self, letters: Sequence[str], body: str) -> str:
+        return rf"\sum_{{{','.join(letters)}}} {body}"
+
+    def partial(self, above: Piece, below: Sequence[tuple[str, int]]) -> Piece:
+        total = sum(count for _, count in below)
+        order = "" if total == 1 else f"^{{{total}}}"
+        marks = [rf"\partial {name}" + ("" if n == 1 else f"^{{{n}}}") for name, n in below]
+        bottom = r" \, ".join(marks)
+        if above.level >= Level.POWER:
+            return Piece(rf"\frac{{\partial{order} {above.text}}}{{{bottom}}}", Level.FACTOR)
+        text = rf"\frac{{\partial{order}}}{{{bottom}}} {self.bracket(above.text)}"
+        return Piece(text, Level.FACTOR, open=True)
+
+    def cases(self, branches: Sequence[tuple[str, str | None]]) -> Piece:
+        words = self.notation.words
+        lines = [
+            rf"{v} & \text{{{words['otherwise']}}}" if c is None else rf"{v} & \text{{{words['if']} }} {c}"
+            for v, c in branches
+        ]
+        inside = r" \\ ".join(lines)
+        return Piece(rf"\begin{{cases}} {inside} \end{{cases}}", Level.FACTOR, open=True)
+
+    def delta(self, indices: Sequence[Expr]) -> str:
+        ordered = sorted(indices, key=self.tie)
+        return rf"\delta_{{{self._indices(ordered)}}}"
+
+    def function(self, name: str, arguments: Sequence[Expr]) -> Piece:
+        return self._function(name, arguments, "")
+
+    def _function(self, name: str, arguments: Sequence[Expr], exponent: str) -> Piece:
+        if name == "exp" and self._is_short(arguments[0]):
+            return Piece(f"e^{{{self.show(arguments[0])}}}", Level.POWER)
+        mark = _LATEX_FUNCTIONS.get(name) or latex_word(name)
+        mark += f"^{{{exponent}}}" if exponent else ""
+        if name in _LATEX_FUNCTIONS and len(arguments) == 1 and self.order.is_read(arguments[0]):
+            return Piece(f"{mark} {self.show(arguments[0])}", Level.FACTOR, open=True)
+        return Piece(mark + self.bracket(", ".join(map(self.show, arguments))), Level.POWER)
+
+    def _is_short(self, exponent: Expr) -> bool:
+        tall = exponent.has(Sum, Derivative, Piecewise) or self.order.product(exponent).denominator
+        return not tall and complexity(exponent) <= _LONG_EXPONENT
+
+    def absolute(self, inside: str) -> str:
+        return rf"\left\lvert {inside} \right\rvert"
+
+    def relation(self, operator: str) -> str:
+        return _LATEX_RELATIONS.get(operator, operator)
+
+    def word(self, key: str) -> str:
+        return rf"\text{{ {self.notation.words[key]} }}"
+
+
+def latex(expression: Basic, notation: Notation) -> str:
+    """Return ``expression`` as LaTeX, without dollars."""
+    return LatexPrinter(notation).show(expression)

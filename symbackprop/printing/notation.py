@@ -1,0 +1,148 @@
+"""How the quantities of a network are printed.
+
+In go a ``Derivation`` or an ``EquationSystem`` and the name of a notation, out comes a ``Notation``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sympy import Expr, Indexed, Symbol
+
+from symbackprop.derivation import Derivation
+from symbackprop.equations import EquationSystem, indices_of, name_of
+
+NOTATIONS: Mapping[str, str] = {
+    "textbook": "w_ji, x_j: the index letter alone tells the layer",
+    "layered": "w^(2)_ji, x^(1)_j: every quantity carries the number of its layer",
+}
+"""What there is to choose from: the name of a notation, and how it looks in LaTeX."""
+
+WORDS: Mapping[str, str] = {"if": "if", "otherwise": "otherwise", "and": "and", "or": "or", "not": "not"}
+"""The words that stand inside formulas; a language replaces them."""
+
+
+class Glyph(NamedTuple):
+    """How a quantity is printed: its letter or word, and its layer where that is shown."""
+
+    word: str
+    layer: str | None = None
+
+
+def split_name(name: str) -> Glyph:
+    """Return the word and the trailing number of a name: ``w12`` is layer 12 of ``w``."""
+    found = re.fullmatch(r"(.*[^\d_])_?(\d+)", name)
+    return Glyph(found[1], found[2]) if found else Glyph(name)
+
+
+@dataclass(frozen=True)
+class Notation:
+    """What the printers know of a network besides the expression itself.
+
+    ``glyphs`` tells how LaTeX shows each quantity; a quantity that is not in it is shown with its
+    layer.  ``adjoints`` maps the name of a named adjoint to its quantity.  ``positions`` holds the
+    place of each quantity in the order of evaluation and ``axes`` how many axes it has; factors are
+    ordered by them.
+    """
+
+    name: str = "layered"
+    loss: str = "E"
+    glyphs: Mapping[str, Glyph] = field(default_factory=dict)
+    adjoints: Mapping[str, str] = field(default_factory=dict)
+    positions: Mapping[str, int] = field(default_factory=dict)
+    axes: Mapping[str, int] = field(default_factory=dict)
+    parameters: frozenset[str] = frozenset()
+    words: Mapping[str, str] = field(default_factory=lambda: WORDS)
+
+    def glyph(self, quantity: str) -> Glyph:
+        """Return how ``quantity`` is printed."""
+        return self.glyphs.get(quantity) or split_name(quantity)
+
+    def is_scalar(self, symbol: Symbol) -> bool:
+        """Whether ``symbol`` is a scalar quantity, and not a constant, or an index or a size of that name."""
+        name = symbol.name
+        known = self.axes.get(name) == 0 or name == self.loss or name in self.adjoints
+        return known and not symbol.is_integer
+
+
+def notation_for(
+    derivation: Derivation, name: str | None = None, words: Mapping[str, str] = WORDS
+) -> Notation:
+    """Return the notation in which ``derivation`` is printed.
+
+    Without a ``name`` it is "textbook" for a net of at most two layers in which the index letters
+    tell the layers apart, and "layered" for any other.
+
+    Raises:
+        KeyError: there is no notation of that name.
+    """
+    if name is not None and name not in NOTATIONS:
+        raise KeyError(name)
+    system = derivation.system
+    name = name or ("layered" if _depth(system) > 2 else None)
+    unclear = set() if name == "layered" else _unclear_names(derivation)
+    if name is None:
+        name = "layered" if unclear else "textbook"
+    glyphs = {q: split_name(q) for q in system.quantities}
+    if name == "textbook":
+        # A layer that the letters do not tell stays visible, also where "textbook" was asked for.
+        glyphs = {q: g if g.word in unclear else Glyph(g.word) for q, g in glyphs.items()}
+    return _notation(system, name, glyphs, derivation.adjoints, words)
+
+
+def _unclear_names(derivation: Derivation) -> set[str]:
+    """Return the words whose layers the index letters do not tell, in any step."""
+    system = derivation.system
+    expressions = [side for e in system.equations for side in (e.lhs, e.rhs)]
+    expressions += [side for s in derivation.by_number.values() for side in (s.lhs, s.rhs)]
+    expressions += [fact.component for fact in system.facts]
+    return _unclear(system, _readings(expressions, derivation.adjoints))
+
+
+def notation_of_system(system: EquationSystem, words: Mapping[str, str] = WORDS) -> Notation:
+    """Return the layered notation of equations that are not derived, as for a listing of them."""
+    return _notation(system, "layered", {q: split_name(q) for q in system.quantities}, {}, words)
+
+
+def _notation(
+    system: EquationSystem,
+    name: str,
+    glyphs: Mapping[str, Glyph],
+    adjoints: Mapping[str, str],
+    words: Mapping[str, str],
+) -> Notation:
+    defined = {e.name: n for n, e in enumerate(system.equations)}
+    positions = {quantity: defined.get(quantity, -1) for quantity in system.quantities}
+    axes = {quantity.name: len(quantity.shape) for quantity in system.quantities.values()}
+    parameters = frozenset(system.parameters)
+    return Notation(name, system.loss, glyphs, adjoints, positions, axes, parameters, words)
+
+
+def _depth(system: EquationSystem) -> int:
+    layers = (split_name(name).layer for name in system.quantities)
+    return max((int(layer) for layer in layers if layer is not None), default=0)
+
+
+def _readings(expressions: Iterable[Expr], adjoints: Mapping[str, str]) -> dict[str, set[tuple[Expr, ...]]]:
+    """Return the index tuples at which each quantity is read anywhere, through its adjoint too."""
+    found: dict[str, set[tuple[Expr, ...]]] = {}
+    for expression in expressions:
+        for read in expression.atoms(Indexed):
+            name = name_of(read)
+            found.setdefault(adjoints.get(name, name), set()).add(indices_of(read))
+    return found
+
+
+def _unclear(system: EquationSystem, readings: Mapping[str, set[tuple[Expr, ...]]]) -> set[str]:
+    """Return the words, such as the ``x`` of x0 and x2, whose layers the index letters do not tell."""
+    seen: dict[tuple[str, tuple[Expr, ...]], str] = {}
+    unclear: set[str] = set()
+    for name in system.quantities:
+        word = split_name(name).word
+        for indices in readings.get(name, {()}):
+            if seen.setdefault((word, indices), name) != name:
+                unclear.add(word)
+    return unclear

@@ -1,0 +1,11 @@
+"""What may end a proof early: in goes the reason, out comes a counterexample or another point."""
+
+from __future__ import annotations
+
+
+class Unproved(Exception):
+    """The step says something that cannot be true or cannot be read; the message is for people."""
+
+
+class OutsideDomain(Exception):
+    """An expression has no real value at the point."""

@@ -1,0 +1,177 @@
+"""The proof of one step after the other, from its claim to the verdict.
+
+In go a ``Derivation`` and its steps, out comes a ``Verdict`` for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
+
+from sympy import Piecewise
+
+from symbackprop.derivation import Derivation, Step
+from symbackprop.equations import Fact
+from symbackprop.proof.comparison import Comparison, holds_exactly
+from symbackprop.proof.draw import THREE_SPREADS, WIDE_SPREADS, Draw, Spread, spreads_close_to
+from symbackprop.proof.errors import Unproved
+from symbackprop.proof.grid import Grid
+from symbackprop.proof.integers import Environment
+from symbackprop.proof.points import KINKED, Point
+from symbackprop.proof.scope import Scope, Setting, settings_of
+from symbackprop.proof.sizes import assignments_of_sizes, larger_sizes
+from symbackprop.proof.spelling import spell
+from symbackprop.proof.statement import Statement
+from symbackprop.proof.structure import Structure
+
+_WIDE_POINTS, _WIDE_POINTS_IF_NESTED = 24, 96
+_EXACT, _NUMERICAL = "exact", "40 digits"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a step holds.
+
+    ``method`` is "exact" where the difference also vanishes by algebra, else "40 digits";
+    ``components`` counts the assignments of indices that were compared, ``assumes`` lists the facts
+    about the data that the step needs, and ``counterexample`` shows where a failing step is wrong.
+    """
+
+    step: Step
+    holds: bool
+    method: str
+    components: int
+    assumes: tuple[str, ...] = ()
+    counterexample: str | None = None
+
+
+def prove(derivation: Derivation, *, seed: int = 0) -> list[Verdict]:
+    """Return a verdict on every step: those of the derivation, the stable forms, those for a batch."""
+    prover = Prover(derivation, seed=seed)
+    return [prover.prove_step(s) for s in (*derivation.steps, *derivation.stable, *derivation.batch)]
+
+
+def prove_step(derivation: Derivation, step: Step, *, seed: int = 0) -> Verdict:
+    """Return the verdict on one step, which need not be one of the derivation's own."""
+    return Prover(derivation, seed=seed).prove_step(step)
+
+
+class Prover:
+    """Proves steps about the equations of one derivation, and keeps what several steps share.
+
+    The verdicts depend on the derivation, the step and the seed alone, not on what was proved before.
+    """
+
+    def __init__(self, derivation: Derivation, *, seed: int = 0) -> None:
+        self._structure = Structure(derivation)
+        self._seed = seed
+        self._grids: dict[object, Grid] = {}
+        self._points: dict[object, Point | None] = {}
+        self._proved: dict[str, _Outcome] = {}
+
+    def prove_step(self, step: Step) -> Verdict:
+        """Return the verdict on ``step``; whatever is wrong with it is a counterexample, no exception."""
+        try:
+            return self._verdict(Statement.of(step, self._structure))
+        except Unproved as error:
+            reason = str(error)
+        except Exception as error:  # a broken step may break anything; the verdict says so
+            reason = f"the step cannot be evaluated: {type(error).__name__}: {error}"
+        return Verdict(step, False, _NUMERICAL, 0, (), reason)
+
+    def _verdict(self, statement: Statement) -> Verdict:
+        """Try the step as it stands first, then under more and more of what it may use."""
+        step, settings = statement.step, list(settings_of(statement, self._structure))
+        for setting in settings:
+            outcome = self._remembered(statement, setting)
+            if outcome.counterexample is None:
+                assumes = tuple(_fact_text(self._structure.system.facts[n]) for n in setting.facts)
+                return Verdict(step, True, outcome.method, outcome.components, assumes)
+        if outcome.step is not step:  # of a step with other names
+            outcome = self._outcome(statement, settings[-1])
+        return Verdict(step, False, outcome.method, outcome.components, (), outcome.counterexample)
+
+    def _remembered(self, statement: Statement, setting: Setting) -> _Outcome:
+        """Return the outcome, once for all steps that are equal up to the names in them."""
+        spelling = spell(statement, Scope.of(statement, setting, self._structure), self._structure)
+        if spelling.text not in self._proved:
+            self._proved[spelling.text] = self._outcome(statement, setting)
+        return self._proved[spelling.text]
+
+    def _outcome(self, statement: Statement, setting: Setting) -> _Outcome:
+        """Compare both sides of ``statement`` with several sizes, at random points, then by algebra."""
+        scope = Scope.of(statement, setting, self._structure)
+        spelling = spell(statement, scope, self._structure)
+        outcomes = []
+        for sizes in assignments_of_sizes(spelling, statement.sample_size):
+            comparison = Comparison(statement)
+            outcomes.append(self._outcome_with(comparison, scope, sizes))
+            larger = larger_sizes(comparison.one_sided_guards(), spelling, sizes)
+            if outcomes[-1].counterexample is None and larger != sizes:
+                outcomes.append(self._outcome_with(Comparison(statement), scope, larger))
+            if outcomes[-1].counterexample is not None:
+                return outcomes[-1]
+        return outcomes[0]
+
+    def _outcome_with(self, comparison: Comparison, scope: Scope, sizes: Environment) -> _Outcome:
+        statement = comparison.statement
+        places, point = 0, None
+        for point in self._points_for(comparison, scope, sizes):
+            places, counterexample = comparison.at(point)
+            if counterexample is not None:
+                return _Outcome(statement.step, places, _NUMERICAL, counterexample)
+        if point is None:
+            reason = "no random point lies in the domain of the equations"
+            return _Outcome(statement.step, 0, _NUMERICAL, reason)
+        exact = holds_exactly(statement, scope, point.grid)
+        return _Outcome(statement.step, places, _EXACT if exact else _NUMERICAL, None)
+
+    def _points_for(self, comparison: Comparison, scope: Scope, sizes: Environment) -> Iterator[Point]:
+        """Yield three points; with kinks more of them, close to these and far away."""
+        samples = comparison.statement.samples(sizes)
+        for spreads in THREE_SPREADS:
+            found = (self._point(scope, sizes, samples, spread) for spread in spreads)
+            point = next((point for point in found if point is not None), None)
+            if point is not None:
+                yield point
+        if not comparison.kinks:
+            return
+        wide = (self._point(scope, sizes, samples, spread) for spread in WIDE_SPREADS)
+        close = (self._point(scope, sizes, samples, each) for each in spreads_close_to(comparison.kinks))
+        yield from (point for point in close if point is not None)
+        count = _WIDE_POINTS_IF_NESTED if _has_nested_kinks(comparison.statement) else _WIDE_POINTS
+        yield from islice((point for point in wide if point is not None), count)
+
+    def _point(self, scope: Scope, sizes: Environment, samples: int, spread: Spread) -> Point | None:
+        """Return a point in ``spread``, or None where the equations have no real value there."""
+        # tables of integers are part of the scalar expressions: other ones for each point
+        table = spread if self._structure.tables else None
+        grid_key = (tuple(sorted((s.name, n) for s, n in sizes.items())), samples, table)
+        if grid_key not in self._grids:
+            self._grids[grid_key] = Grid(self._structure, sizes, samples, (self._seed, table))
+        key = (grid_key, scope, spread)
+        if key not in self._points:
+            point = Point(self._grids[grid_key], scope, Draw(self._seed, spread))
+            self._points[key] = point if point.prepare() else None
+        return self._points[key]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What came of the comparison for ``step``: no counterexample means that it holds."""
+
+    step: Step
+    components: int
+    method: str
+    counterexample: str | None
+
+
+def _fact_text(fact: Fact) -> str:
+    return f"Σ_{fact.index} {fact.component} = {fact.value}"
+
+
+def _has_nested_kinks(statement: Statement) -> bool:
+    """Whether a branch has branches itself; few points tell where these meet."""
+    branches = (value for node in statement.step.rhs.atoms(Piecewise) for value, _ in node.args)
+    return any(value.has(*KINKED) for value in branches)

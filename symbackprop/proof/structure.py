@@ -1,0 +1,115 @@
+"""The equations of a derivation as the proof sees them: who reads whom.
+
+In goes a ``Derivation``, out comes its ``Structure``: definitions, their readers, names of adjoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+
+from sympy import Add, Expr, Indexed, Integer, Symbol
+
+from symbackprop.derivation import Derivation
+from symbackprop.equations import Equation, EquationSystem, Quantity
+from symbackprop.proof.errors import Unproved
+
+
+class Structure:
+    """Who reads whom in the equations of a derivation."""
+
+    def __init__(self, derivation: Derivation) -> None:
+        self.system: EquationSystem = derivation.system
+        self.quantities: Mapping[str, Quantity] = derivation.system.quantities
+        self.adjoints: Mapping[str, str] = derivation.adjoints
+        self.named = frozenset(derivation.adjoints.values())
+        self.batch_numbers = frozenset(step.number for step in derivation.batch)
+        self.definitions: dict[str, Equation] = {e.name: e for e in self.system.equations}
+        self.position = {name: n for n, name in enumerate(self.definitions)}
+        self.terms: dict[tuple[str, str], list[Expr]] = {}
+        self.readers: dict[str, list[str]] = {}
+        for name in self._leading_to_loss():
+            self._enter(name)
+
+    @property
+    def loss(self) -> str:
+        """The name of the loss."""
+        return self.system.loss
+
+    @cached_property
+    def tables(self) -> dict[str, Expr]:
+        """Integer quantity -> the size of the axis that it indexes (2 where it indexes none)."""
+        found: dict[str, Expr] = {n: Integer(2) for n, q in self.quantities.items() if q.integer}
+        for equation in self.system.equations if found else ():
+            for read in sorted(equation.rhs.atoms(Indexed), key=str):
+                for index, extent in zip(read.indices, read.base.shape or (), strict=False):
+                    for inner in index.atoms(Indexed):
+                        found[str(inner.base.name)] = extent
+        return found
+
+    @cached_property
+    def without_sample(self) -> frozenset[str]:
+        """The quantities that are the same for all samples: what is no input, and what reads only that."""
+        found = set(self.system.quantities) - set(self.definitions) - set(self.system.inputs)
+        for name, equation in self.definitions.items():
+            read = self.names_read(equation.rhs)
+            if read and found.issuperset(read):
+                found.add(name)
+        return frozenset(found)
+
+    def names_read(self, expression: Expr) -> list[str]:
+        """Return the names of the quantities that ``expression`` reads, in order of appearance."""
+        return list(dict.fromkeys(self._reads(expression)))
+
+    def _reads(self, node: Expr) -> Iterator[str]:
+        if isinstance(node, Indexed):
+            yield str(node.base.name)
+            for index in node.indices:
+                yield from self._reads(index)
+        elif isinstance(node, Symbol):
+            if self.is_scalar(node):
+                yield str(node.name)
+        else:
+            for argument in node.args:
+                yield from self._reads(argument)
+
+    def is_scalar(self, symbol: Symbol) -> bool:
+        """Whether ``symbol`` is a quantity without axes, and no index, size or constant of that name."""
+        found = self.quantities.get(symbol.name)
+        return found is not None and not found.shape and not is_size(symbol)
+
+    def _leading_to_loss(self) -> list[str]:
+        """Return the definitions that the loss depends on, in their order."""
+        reached = {self.loss}
+        for name in reversed(self.definitions):
+            if name in reached:
+                reached.update(self.names_read(self.definitions[name].rhs))
+        return [name for name in self.definitions if name in reached]
+
+    def _enter(self, consumer: str) -> None:
+        """Note which terms of a definition read which quantity: only those matter to a derivative."""
+        for term in Add.make_args(self.definitions[consumer].rhs):
+            for name in self.names_read(term):
+                terms = self.terms.setdefault((consumer, name), [])
+                if not terms:
+                    self.readers.setdefault(name, []).append(consumer)
+                terms.append(term)
+
+    def adjoint_of(self, component: Expr) -> str | None:
+        """Return the quantity whose adjoint ``component`` is, if it is one."""
+        name = component.base.name if isinstance(component, Indexed) else component.name
+        return self.adjoints.get(str(name))
+
+
+def is_size(symbol: Symbol) -> bool:
+    """Whether ``symbol`` is a size, and not an index or a constant."""
+    return bool(symbol.is_integer and symbol.is_positive)
+
+
+def parts_of(component: Expr) -> tuple[str, tuple[Expr, ...]]:
+    """Return the name and the indices of a component."""
+    if isinstance(component, Indexed):
+        return str(component.base.name), tuple(component.indices)
+    if isinstance(component, Symbol):
+        return str(component.name), ()
+    raise Unproved(f"{component} is no component of a quantity")
