@@ -845,7 +845,10 @@ def _train(options):
     _whole("--epochs", options.epochs, 0)
     x, t = _data(options.data)
     validation = _data(options.validation) if options.validation else None
-    _replace(options.output)  # sees that it can be written
+    output, data = options.output, options.data
+    if os.path.exists(output) and os.path.samefile(output, data):
+        raise ValueError(f"{output}: is the data; name another file for the weights")
+    _replace(output)  # sees that it can be written
     trainer = _trainer(options, x)
     x = _standardised(x, trainer.scaling)
     if validation is not None:

@@ -46,7 +46,7 @@ Init = Annotated[
 NoFacts = Annotated[
     bool, typer.Option("--no-facts", help="Derive without what the loss assumes of the targets.")
 ]
-LabelSmoothing = Annotated[float, typer.Option(help="ε: each target t becomes (1 - ε) t + ε/outputs.")]
+LabelSmoothing = Annotated[float, typer.Option(help="ε: targets move by that share towards saying nothing.")]
 ClassWeights = Annotated[
     Optional[str],  # noqa: UP045 - as above
     typer.Option(help="What the error of each output is multiplied by, such as 1,2.5,1."),
@@ -104,6 +104,10 @@ def generate(
         raise SpecificationError("--name and -o both name the file; give one of them")
     module = pipeline.module_name(network) if name is None else _module_name(name)
     text = pipeline.generate(network, optimizer=optimizer)
+    if file is not None and file.stem in {"numpy", *sys.stdlib_module_names}:
+        raise SpecificationError(
+            f"{file}: would hide the module {file.stem} from Python; choose another name"
+        )
     _write(text, Path(f"{module}.py") if file is None else file)
 
 

@@ -25,6 +25,7 @@ from symbackprop.calculus.stable import stable_form
 from symbackprop.equations import (
     Equation,
     EquationSystem,
+    Fact,
     Quantity,
     check_system,
     indices_of,
@@ -73,7 +74,7 @@ Sides = tuple[Expr, Expr]
 """Left-hand and right-hand side of a step."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Derivation:
     """The equations, the steps and what they end in.
 
@@ -108,6 +109,14 @@ class Derivation:
         """The architecture and options from which the same derivation can be made."""
         option = "" if self.optimizer == "sgd" else f" --optimizer {self.optimizer}"
         return f"{self.network.description if self.network else ''}{option}"
+
+    @property
+    def used_facts(self) -> tuple[Fact, ...]:
+        """The facts about the data that a step rests on."""
+        return self.system.facts if any(step.rule == "fact" for step in self.steps) else ()
+
+    def __repr__(self) -> str:
+        return f"<Derivation of {self.description or 'equations'}: {len(self.by_number)} steps>"
 
     def equation(self, name: str) -> Eq:
         """Return the forward equation that defines ``name``."""

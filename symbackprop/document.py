@@ -22,7 +22,7 @@ from symbackprop.equations import Equation, Fact, indices_of, name_of, sum_over
 from symbackprop.formula import parse
 from symbackprop.language import CATALOGUES, Catalogue, words_in_formulas
 from symbackprop.library import INITIALIZERS, OPTIMIZERS, Initializer
-from symbackprop.networks import initializer_of
+from symbackprop.networks import SMOOTHING, initializer_of
 from symbackprop.printing import (
     LatexPrinter,
     Notation,
@@ -123,7 +123,7 @@ def document_context(
         "fragment": fragment,
         "given": narrator.given(),
         "forward": [narrator.forward(equation) for equation in derivation.system.equations],
-        "assumptions": [style.inline(narrator.fact(fact)) for fact in derivation.system.facts],
+        "assumptions": [style.inline(narrator.fact(fact)) for fact in derivation.used_facts],
         "backward_introduction": narrator.say("backward.introduction"),
         "groups": narrator.groups(),
         "stable_introduction": narrator.say("stable.introduction"),
@@ -179,7 +179,12 @@ class Narrator:
 
     def given(self) -> list[str]:
         """Return what is given, with shapes: the inputs, then the parameters."""
-        kinds = (("given.inputs", self.system.inputs), ("given.parameters", self.system.parameters))
+        known = {*self.system.inputs, *self.system.parameters, *self.system.definitions}
+        kinds = (
+            ("given.inputs", self.system.inputs),
+            ("given.parameters", self.system.parameters),
+            ("given.constants", [name for name in self.system.quantities if name not in known]),
+        )
         lines = [
             self.say(key, quantities=self.listed(map(self._with_shape, names)))
             for key, names in kinds
@@ -193,8 +198,9 @@ class Narrator:
         network = self.derivation.network
         if network is None:
             return []
+        coefficients = {"l2": network.l2, "l1": network.l1, SMOOTHING.name: network.label_smoothing}
         values: list[tuple[str, float]] = [(f"n{layer}", size) for layer, size in enumerate(network.sizes)]
-        values += [(name, value) for name, value in (("l2", network.l2), ("l1", network.l1)) if value]
+        values += [(name, value) for name, value in coefficients.items() if value]
         show = self.style.printer.show
         return [self.style.inline(f"{show(Symbol(name))} = {show(sympify(value))}") for name, value in values]
 
@@ -395,7 +401,7 @@ class Narrator:
     def _variance(self, initializer: Initializer, number: int) -> str:
         weight = self.system.quantities[f"w{number}"]
         names = dict(zip(("fan_in", "fan_out"), weight.shape, strict=True))
-        piece = self.style.printer.component(weight.name, ()).text
+        piece = self.style.printer.component(weight.name, self.derivation.indices(weight.name)).text
         formula = self._inline(parse(initializer.variance, names))
         return self.say("initial.variance", weight=self.style.inline(piece), formula=formula)
 

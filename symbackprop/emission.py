@@ -91,7 +91,7 @@ class _Module:
             outputs=self.network.sizes[-1],
             target_condition=_condition(loss.low, loss.high) if loss else "",
             target_text=f"must lie in [{loss.low}, {loss.high}]" if loss else "",
-            target_total=loss.total if loss and self.uses_fact() else None,
+            target_total=loss.total if loss and self.derivation.used_facts else None,
             **self.command_line(),
         )
 
@@ -126,10 +126,6 @@ class _Module:
             exploded = ["CLASS_WEIGHTS = (", *(f"    {weight!r}," for weight in weights), ")"]
             lines += [line] if len(line) <= LINE else exploded
         return lines
-
-    def uses_fact(self) -> bool:
-        """Whether a step of the derivation rests on what the loss assumes of the targets."""
-        return any(step.rule == "fact" for step in self.derivation.steps)
 
     def introduction(self) -> list[str]:
         """Return the header: what made this module, and how to read it."""

@@ -26,16 +26,19 @@ ENGLISH: Catalogue = {
     # introductions
     "given.inputs": "Given are {quantities}.",
     "given.parameters": "The parameters are {quantities}.",
+    "given.constants": "Constant is {quantities}.",
     "given.shape": "{quantity} of shape {shape}",
     "given.scalar": "the number {quantity}",
     "given.values": "Here {values}.",
     "note.shape": "shape {shape}",
     "note.scalar": "a number",
     "backward.introduction": (
-        "Each group of steps leads to one derivative, which is marked, and may use those found before it."
+        "Each group of steps leads to one derivative, which is marked, and may use those found before it. "
+        "A step behind the mark writes the same out."
     ),
     "stable.introduction": (
-        "These forms are equal to the equations above, and neither overflow nor lose digits."
+        "These forms are equal to the equations above. The code has operations for log(1 + exp(z)) and for "
+        "the logarithm of a sum of exponentials that neither overflow nor lose digits."
     ),
     "batch.introduction": (
         "So far {loss} is the error of one sample. Of a batch of {samples} samples, numbered by {sample}, "
@@ -50,14 +53,14 @@ ENGLISH: Catalogue = {
     "update.count": " The steps are counted by {step}, from 1.",
     "initial.introduction": (
         "Weights start at random, or all units of a layer would learn the same; their variance decides "
-        "whether a signal keeps its strength from layer to layer."
+        "whether a signal keeps its strength from layer to layer. Biases, if there are any, start at 0."
     ),
     "initial.line": "{initializer}, for {activations}: {variances}. {reason}",
     "initial.variance": "{weight} has variance {formula}",
     "initial.both": (
         "A unit adds up as many terms as it has inputs, so the variance 1/inputs keeps the strength of the "
-        "signal; on the way back an error adds up as many terms as there are outputs. This is between the "
-        "two, for an activation with a slope near 1 at 0."
+        "signal; on the way back an error adds up as many terms as there are outputs. This is a compromise "
+        "between the two."
     ),
     "initial.half": (
         "A unit adds up as many terms as it has inputs; the activation passes one half of their power on, "

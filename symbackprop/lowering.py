@@ -87,6 +87,8 @@ def lower(equation: Equation, scalars: Mapping[str, str]) -> Operation:
         return _Lowering(equation, scalars).run()
     if key not in _LOWERED:
         operation = _Lowering(equation, scalars).run()
+        if operation.kind == "full":  # holds numbers of this network's own
+            return operation
         _LOWERED[key] = (operation, tuple(signature.names), tuple(signature.sizes))
     operation, names, sizes = _LOWERED[key]
     arrays = dict(zip(names, signature.names, strict=True))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 
-from sympy import Abs, Add, Expr, Rational, Symbol, sympify
+from sympy import Abs, Add, Expr, Integer, Rational, Symbol, sympify
 
 from symbackprop.equations import (
     Equation,
@@ -105,7 +105,8 @@ class _Builder:
             return target
         (outputs,) = target.shape
         smoothed = self._declare("u", outputs)
-        self.equations.append(Equation(smoothed[i], (1 - SMOOTHING) * target[i] + SMOOTHING / outputs))
+        middle = _middle_target(self.network.loss, outputs)
+        self.equations.append(Equation(smoothed[i], (1 - SMOOTHING) * target[i] + SMOOTHING * middle))
         return smoothed
 
     def _regularisation(self) -> list[Expr]:
@@ -128,6 +129,17 @@ class _Builder:
         if loss is None or loss.total is None or not self.network.facts:
             return ()
         return (Fact(target[i], i, sympify(loss.total)),)
+
+
+def _middle_target(loss: str, outputs: Expr) -> Expr:
+    """Return the target that says nothing: equal shares of a total, or the middle of the range."""
+    entry = LOSSES.get(loss)
+    if entry is None or entry.low is None or entry.high is None:
+        known = ", ".join(name for name, each in LOSSES.items() if each.low is not None)
+        raise SpecificationError(f"label_smoothing: {excerpt(loss)} sets no range of targets; use {known}")
+    if entry.total is not None:
+        return Integer(entry.total) / outputs
+    return Rational(entry.low + entry.high, 2)
 
 
 def initializer_of(network: Network, layer: Layer) -> Initializer:

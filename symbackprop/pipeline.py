@@ -37,6 +37,8 @@ def derive(network: Network, *, optimizer: str = "sgd") -> Derivation:
 
     The equations of ``optimizer`` say what a step of training does with the derivatives.
     """
+    if not isinstance(network, Network):
+        raise SpecificationError(f"derive: expected a Network, got {type(network).__name__}")
     derivation = with_batch(derive_system(network_equations(network)))
     return replace(with_update(derivation, _optimizer(optimizer)), network=network)
 
@@ -61,7 +63,7 @@ def generate(
     """
     from symbackprop.emission import emit
 
-    if isinstance(source, Network):
+    if not isinstance(source, Derivation):
         source = derive(source, optimizer="sgd" if optimizer is None else optimizer)
     elif optimizer is not None:
         source = with_update(source, _optimizer(optimizer))

@@ -46,7 +46,8 @@ class Network:
         l1: λ of the term λ Σ |w| over the weights.
         init: name of the initialiser of the weights; None for the one that fits the activation.
         facts: whether the derivation may use what the loss assumes of the targets.
-        label_smoothing: ε: each target t becomes (1 - ε) t + ε/outputs.
+        label_smoothing: ε: each target t becomes (1 - ε) t + ε m, where m is the target that says
+            nothing: 1/outputs for classes, 1/2 for independent bits.
         class_weights: what the error of each output is multiplied by; None for 1.
 
     Raises:

@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -267,8 +268,18 @@ def test_wrong_weights_are_refused(weights: Any, message: str) -> None:
         module_of("2-3-1").Trainer().fit(np.ones((3, 2)), np.ones((3, 1)), 1, weights=weights)
 
 
-@pytest.mark.parametrize("architecture", ["3-4:tanh-3:softmax", "3-4-3", "3-4:relu-3:identity"])
-@pytest.mark.parametrize("option", ["class_weights", "label_smoothing"])
+def test_label_smoothing_needs_a_range_of_targets() -> None:
+    with pytest.raises(sb.SpecificationError, match="squared_error' sets no range"):
+        sb.derive(sb.Network("3-4:relu-3:identity", label_smoothing=0.1))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "option"),
+    [
+        *product(["3-4:tanh-3:softmax", "3-4-3", "3-4:relu-3:identity"], ["class_weights"]),
+        *product(["3-4:tanh-3:softmax", "3-4-3"], ["label_smoothing"]),
+    ],
+)
 def test_class_weights_and_label_smoothing(architecture: str, option: str, rng: np.random.Generator) -> None:
     """E is that of the plain network, output by output, or on smoothed targets; derivatives follow E."""
     value: Any = (0.5, 2.0, 3.0) if option == "class_weights" else 0.15
@@ -277,7 +288,9 @@ def test_class_weights_and_label_smoothing(architecture: str, option: str, rng: 
     x, t = sample_data(sb.Network(architecture), rng, 6)
     found, derivatives = module.gradients(parameters, x, t)
     if option == "label_smoothing":
-        expected = plain.loss(parameters, x, (1 - value) * t + value / 3)
+        # Towards the target that says nothing: equal shares of classes, or the middle of a bit's range.
+        middle = 1 / 3 if architecture.endswith("softmax") else 1 / 2
+        expected = plain.loss(parameters, x, (1 - value) * t + value * middle)
     else:
         outputs = plain.forward(parameters, x)
         if architecture.endswith("identity"):

@@ -85,13 +85,13 @@ def _sum_depth(expression: Expr) -> int:
     return max(_sum_depth(argument) for argument in expression.args)
 
 
-def settle(expression: Expr, letters: Sequence[Symbol]) -> Expr:
+def settle(expression: Expr, letters: Sequence[Symbol], reserved: Iterable[Symbol] = ()) -> Expr:
     """Return ``expression`` with every fresh bound index given a letter that is not in use.
 
     A bound index takes back the letter it came from where that is free, else the first free one of
-    ``letters``, else a new one.
+    ``letters``, else a new one; never one that is ``reserved``.
     """
-    taken = {s for s in expression.free_symbols if isinstance(s, Symbol)}
+    taken = {s for s in expression.free_symbols if isinstance(s, Symbol)} | set(reserved)
     return _settle(expression, letters, taken)
 
 

@@ -104,7 +104,9 @@ def work_out(goal: Goal) -> Outcome:
 
 
 def _settled(step: Worked, goal: Goal) -> Worked:
-    return replace(step, lhs=settle(step.lhs, goal.letters), rhs=settle(step.rhs, goal.letters))
+    # SymPy does not count what a derivative is taken with respect to among the free symbols.
+    lhs, rhs = (settle(side, goal.letters, goal.indices) for side in (step.lhs, step.rhs))
+    return replace(step, lhs=lhs, rhs=rhs)
 
 
 @dataclass(frozen=True)

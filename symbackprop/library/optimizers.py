@@ -31,7 +31,7 @@ class Optimizer:
 
 _MOMENTS = (("m", "beta1*m + (1 - beta1)*g"), ("v", "beta2*v + (1 - beta2)*g**2"))
 _ADAPTED = "learning_rate*(m/(1 - beta1**step))/(sqrt(v/(1 - beta2**step)) + epsilon)"
-_ADAM = {"learning_rate": "0.001", "beta1": "0.9", "beta2": "0.999", "epsilon": "1e-8"}
+_ADAM = {"learning_rate": "0.003", "beta1": "0.9", "beta2": "0.999", "epsilon": "1e-8"}
 
 _TABLE = (
     Optimizer("sgd", (("w", "w - learning_rate*g"),), {"learning_rate": "0.1"}, "Robbins, Monro 1951"),
@@ -56,7 +56,7 @@ _TABLE = (
     Optimizer(
         "rmsprop",
         (("a", "rho*a + (1 - rho)*g**2"), ("w", "w - learning_rate*g/(sqrt(a) + epsilon)")),
-        {"learning_rate": "0.001", "rho": "0.99", "epsilon": "1e-8"},
+        {"learning_rate": "0.003", "rho": "0.99", "epsilon": "1e-8"},
         "Tieleman, Hinton 2012",
     ),
     Optimizer("adam", (*_MOMENTS, ("w", f"w - {_ADAPTED}")), _ADAM, "Kingma, Ba 2015"),
