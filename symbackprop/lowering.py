@@ -71,32 +71,34 @@ class Statement:
     number: int
 
 
-def lower(equation: Equation, scalars: Mapping[str, str]) -> Operation:
+Lowered = dict[object, tuple["Operation", tuple[str, ...], tuple[Symbol, ...]]]
+"""What was lowered before in one program, by its signature: equal layers are lowered once."""
+
+
+def lower(equation: Equation, scalars: Mapping[str, str], known: Lowered | None = None) -> Operation:
     """Return the operation that computes the left-hand side of ``equation``.
 
     Args:
         equation: a well-formed equation.
         scalars: the name in the code of each symbol that stands for a number.
+        known: what the same program has lowered already; new kinds of equations are entered.
 
     Raises:
         UnsupportedExpression: there is no array operation for a part of it yet.
     """
+    known = {} if known is None else known
     signature = _Signature(scalars)
     key = (signature.of(equation.lhs), signature.of(equation.rhs))
     if signature.reads_size:
         return _Lowering(equation, scalars).run()
-    if key not in _LOWERED:
+    if key not in known:
         operation = _Lowering(equation, scalars).run()
         if operation.kind == "full":  # holds numbers of this network's own
             return operation
-        _LOWERED[key] = (operation, tuple(signature.names), tuple(signature.sizes))
-    operation, names, sizes = _LOWERED[key]
+        known[key] = (operation, tuple(signature.names), tuple(signature.sizes))
+    operation, names, sizes = known[key]
     arrays = dict(zip(names, signature.names, strict=True))
     return _renamed(operation, arrays, dict(zip(sizes, signature.sizes, strict=True)))
-
-
-_LOWERED: dict[object, tuple[Operation, tuple[str, ...], tuple[Symbol, ...]]] = {}
-"""What was lowered before, by its signature: equal layers are lowered once."""
 
 
 class _Signature:

@@ -14,7 +14,7 @@ from symbackprop.calculus.indices import close_sum
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import ONE, Equation, indices_of, name_of
 from symbackprop.errors import UnsupportedExpression
-from symbackprop.lowering import Operation, Statement, lower
+from symbackprop.lowering import Lowered, Operation, Statement, lower
 
 SCALE = Symbol("scale", real=True)
 """What the first adjoints of a step are multiplied by: 1/N, the learning rate, weights of samples."""
@@ -108,12 +108,16 @@ class Programs:
         return Statement(name, self._lowered[lhs, rhs], number)
 
     @cached_property
+    def _kinds(self) -> Lowered:
+        return {}
+
+    @cached_property
     def _lowered(self) -> dict[tuple[Expr, Expr], Operation]:
         """What was lowered before: most adjoints are the same in `backward` and `scaled_backward`."""
         return {}
 
     def _lower(self, lhs: Expr, rhs: Expr) -> Operation:
-        return lower(Equation(lhs, rhs), self.scalars)
+        return lower(Equation(lhs, rhs), self.scalars, self._kinds)
 
     def _scaled_total(self, expression: Expr) -> Expr:
         """Return the sum over the samples of a derivative, scaled by the learning rate."""
