@@ -190,3 +190,22 @@ def test_the_installed_demo_finds_its_data(installed: Path, tmp_path: Path) -> N
     printed = run(installed / "symbackprop", "demo", cwd=tmp_path)
     assert "accuracy on the held-out images" in printed
     assert not list(tmp_path.iterdir())
+
+
+# --------------------------------------------------------------------------------- lowest versions
+
+
+@pytest.mark.slow
+def test_the_lowest_versions_that_are_stated_are_enough(tmp_path: Path) -> None:
+    lowest = [text.replace(">=", "==") for text in PROJECT["project"]["dependencies"]]
+    venv.create(tmp_path / "old", with_pip=True)
+    python = tmp_path / "old" / "bin" / "python"
+    pip = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", "install"]
+    subprocess.run([*map(str, pip), *lowest], check=True, timeout=600, capture_output=True)
+    command = [python, "-B", "-m", "symbackprop.cli"]
+    for architecture in ("2-3-1", "4-5:relu-3:softmax"):
+        report = run(*command, "check", architecture, cwd=tmp_path, PYTHONPATH=str(ROOT))
+        assert "WRONG" not in report
+    run(*command, "derive", "2-3-1", "-o", "derivation.tex", cwd=tmp_path, PYTHONPATH=str(ROOT))
+    run(*command, "generate", "2-3-1", "-o", "net.py", cwd=tmp_path, PYTHONPATH=str(ROOT))
+    assert "E = " in run(python, "-B", "net.py", "check", cwd=tmp_path)
