@@ -84,7 +84,7 @@ def error_of_means(images: Floats, unseen: Floats) -> float:
 
 def _prepared(name: str, say: Say) -> ModuleType:
     """Derive, prove, generate and check a named network."""
-    network = Network(**NAMED_NETWORKS[name])
+    network = Network(**NAMED_NETWORKS[name].network)
     say(f"\n{name.replace('_', ' ')}: {network.description}")
     derivation = derive(network)
     _tell_derived(derivation, say)

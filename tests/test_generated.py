@@ -23,12 +23,15 @@ PACKAGE = '"""Generated modules, committed: `make update-generated` writes them 
 
 
 def network(name: str) -> sb.Network:
-    return sb.Network(**NAMED_NETWORKS[name])
+    return sb.Network(**NAMED_NETWORKS[name].network)
 
 
 @cache
 def expected_files() -> dict[str, str]:
-    modules = {f"{name}.py": sb.generate(network(name)) for name in NAMED_NETWORKS}
+    modules = {
+        f"{name}.py": sb.generate(network(name), optimizer=named.optimizer)
+        for name, named in NAMED_NETWORKS.items()
+    }
     return {"__init__.py": PACKAGE, **modules}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TypedDict
 
 
@@ -19,14 +20,24 @@ class NetworkArguments(TypedDict, total=False):
     facts: bool
 
 
-NAMED_NETWORKS: dict[str, NetworkArguments] = {
+@dataclass(frozen=True)
+class Named:
+    """A network and the optimiser of its trainer."""
+
+    network: NetworkArguments
+    optimizer: str = "sgd"
+
+
+NAMED_NETWORKS: dict[str, Named] = {
     # The two-layer network of the textbooks: small enough to follow by hand.
-    "textbook": {"architecture": "2-3-1", "bias": False},
+    "textbook": Named({"architecture": "2-3-1", "bias": False}),
     # Images of handwritten digits, 8 by 8 pixels, to ten classes.
-    "digits_classifier": {"architecture": "64-32-10", "output": "softmax"},
-    # The same images, grey levels in [0, 1], through a bottleneck to themselves.
-    "digits_autoencoder": {"architecture": "64-16-64"},
+    "digits_classifier": Named({"architecture": "64-32-10", "output": "softmax"}),
+    # The same images, every pixel black or white, through a bottleneck to themselves.
+    "digits_autoencoder": Named({"architecture": "64-16-64"}),
+    # Numbers from numbers: relu, a linear output, regularised weights, and a state for each of them.
+    "regression": Named({"architecture": "8-32:relu-32:relu-1:identity", "l2": 1e-4}, "adam"),
     # Twenty layers: what is derived and generated grows with the depth and no faster.
-    "deep_20": {"architecture": "16" + 19 * "-16" + "-10", "hidden": "tanh", "output": "softmax"},
+    "deep_20": Named({"architecture": "16" + 19 * "-16" + "-10", "hidden": "tanh", "output": "softmax"}),
 }
-"""Name of the module -> the arguments of its network."""
+"""Name of the module -> its network and optimiser."""
