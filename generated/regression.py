@@ -99,7 +99,8 @@ def loss(parameters, x, t):
     x3 = s3
     # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{i,k} w1[i,k]² +
     #     (λ₂/2)·Σ_{k,j} w2[k,j]² + (λ₂/2)·Σ_{j,i} w3[j,i]²
-    E = ((x3 - t) ** 2).sum() / 2 / samples + L2 * (w1**2).sum() / 2
+    E = ((x3 - t) ** 2).sum() / 2 / samples
+    E += L2 * (w1**2).sum() / 2
     E += L2 * (w2**2).sum() / 2
     E += L2 * (w3**2).sum() / 2
     return float(E)
@@ -129,7 +130,8 @@ def gradients(parameters, x, t):
     # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{i,k} w1[i,k]² +
     #     (λ₂/2)·Σ_{k,j} w2[k,j]² + (λ₂/2)·Σ_{j,i} w3[j,i]²
     difference = x3 - t
-    E = (difference**2).sum() / 2 / samples + L2 * (w1**2).sum() / 2
+    E = (difference**2).sum() / 2 / samples
+    E += L2 * (w1**2).sum() / 2
     E += L2 * (w2**2).sum() / 2
     E += L2 * (w3**2).sum() / 2
     # (12) ∂E/∂s3[i] = x3[i] - t[i]
@@ -297,11 +299,12 @@ class Trainer:
         np.square(difference, out=work1)
         if weights is not None:
             work1 *= weights
-        E = work1.sum() / 2 / samples + L2 * np.vdot(w1, w1) / 2
+        E = work1.sum() / 2 / samples
+        E += L2 * np.vdot(w1, w1) / 2
         E += L2 * np.vdot(w2, w2) / 2
         E += L2 * np.vdot(w3, w3) / 2
         # (12) ∂E/∂s3[i] = x3[i] - t[i]
-        np.multiply(scale, difference, out=ds3)
+        np.multiply(difference, scale, out=ds3)
         # (56) ∂E/∂w3[j,i] = (1/N)·Σ_n ∂E[n]/∂s3[n,i]·x2[n,j] + λ₂·w3[j,i]
         np.dot(x2.T, ds3, out=dw3)
         np.multiply(L2, w3, out=work2)

@@ -77,7 +77,7 @@ class BufferWriter:
 
     def _scalar(self, operation: Operation, top: bool = False) -> Operation:
         """Return ``operation`` with what needs arrays of its own computed into temporaries."""
-        if operation.kind == "sum" and operation.inputs[0].shape:
+        if operation.kind == "sum" and not operation.shape and operation.inputs[0].shape:
             return self._total(operation)
         if not operation.inputs or (operation in self.names and not top):
             return operation

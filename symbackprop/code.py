@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import count
 
 from sympy import Expr, Rational
 
@@ -60,6 +61,12 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
         return _layout(operation, below(0))
     if kind in ("sum", "max"):
         return Text(f"{below(0).inside(ATOM)}.{kind}({_reduction(operation.value)})")
+    if kind == "terms":
+        signs = operation.value
+        assert isinstance(signs, tuple)
+        first = f"-{below(0).inside(ATOM)}" if signs[0] else below(0).inside(TERM)
+        rest = (f" {'-' if n else '+'} {below(p).inside(PRODUCT)}" for p, n in enumerate(signs) if p)
+        return Text("".join([first, *rest]), TERM)
     if kind == "full":
         value, *shape = (below(p).code for p in range(len(operation.inputs)))
         axes = f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(shape)})"
@@ -137,9 +144,13 @@ def assignment(name: str, operation: Operation, names: dict[Operation, str]) -> 
 
     Parts that get a name of their own on the way are entered in ``names``.
     """
+    if operation.kind == "terms" and len(operation.inputs) > _TERMS_OF_A_LINE:
+        return _term_by_term(name, operation, names)
     line = f"{name} = {write(operation, names).code}"
     if len(line) <= LINE:
         return [line]
+    if operation.kind == "terms":
+        return _term_by_term(name, operation, names)
     if operation.kind in ("add", "subtract"):
         sign = "+" if operation.kind == "add" else "-"
         first, second = operation.inputs
@@ -147,6 +158,25 @@ def assignment(name: str, operation: Operation, names: dict[Operation, str]) -> 
         return [*assignment(name, first, names), *lines, f"{name} {sign}= {term}"]
     lines, term = _fitting(f"{name} = ", operation, names)
     return [*lines, f"{name} = {term}"]
+
+
+_TERMS_OF_A_LINE = 8  # more never fit: a thousand are not even tried
+
+
+def _term_by_term(name: str, operation: Operation, names: dict[Operation, str]) -> list[str]:
+    """Return the lines that assign the first term and add or take away the others."""
+    signs = operation.value
+    assert isinstance(signs, tuple)
+    found: list[str] = []
+    for position, (term, negative) in enumerate(zip(operation.inputs, signs, strict=True)):
+        sign = f"{'-' if negative else '+' if position else ''}="
+        if not position:
+            first = Operation("negative", (term,)) if negative else term
+            found += assignment(name, first, names)
+            continue
+        lines, text = _fitting(f"{name} {sign} ", term, names)
+        found += [*lines, f"{name} {sign} {text}"]
+    return found
 
 
 def _fitting(before: str, operation: Operation, names: dict[Operation, str]) -> tuple[list[str], str]:
@@ -157,7 +187,8 @@ def _fitting(before: str, operation: Operation, names: dict[Operation, str]) -> 
         part = _longest_part(operation, names)
         if len(before) + len(term) <= LINE or part is None:
             return lines, term
-        name = f"part{1 + sum(known.startswith('part') for known in names.values())}"
+        taken = set(names.values())
+        name = next(name for n in count(1) if (name := f"part{n}") not in taken)
         lines.append(f"{name} = {write(part, names).code}")
         names[part] = name
 

@@ -72,6 +72,7 @@ class _Module:
         self.printer = TextPrinter(notation_for(derivation, "layered"))
         self.defined_by = {number: name for name, number in derivation.numbers.items()}
         self._comments: dict[int, list[str]] = {}
+        self.positions = {name: n for n, name in enumerate(derivation.system.parameters)}
 
     def render(self) -> str:
         """Return the module's text."""
@@ -232,7 +233,7 @@ class _Module:
     def _bindings(self, statement: Statement, bound: set[str]) -> Iterable[str]:
         """Yield the line that binds the parameters which a statement is the first to read."""
         read = arrays_read(statement.operation) - bound
-        new = [p for p in self.derivation.system.parameters if p in read]
+        new = sorted(read & self.positions.keys(), key=self.positions.__getitem__)
         bound.update(new)
         if new:
             values = ", ".join(f'parameters["{p}"]' for p in new)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial, reduce
 from typing import TypeAlias
 
 import sympy
@@ -41,8 +42,9 @@ class Operation:
     """One array operation.
 
     ``kind`` is "array" (a named array), "number", "name" (a named scalar), "layout", "matmul", "sum",
-    "max", "einsum", or the NumPy function of an elementwise operation.  ``value`` is what distinguishes
-    operations of one kind: a name, a number, an axis.  ``axes`` and ``shape`` describe the result.
+    "max", "einsum", "full", "terms" (a sum of numbers, ``value`` says which are taken away), or the NumPy
+    function of an elementwise operation.  ``value`` is what distinguishes operations of one kind: a name,
+    a number, an axis.  ``axes`` and ``shape`` describe the result.
     """
 
     kind: str
@@ -187,12 +189,11 @@ class _Lowering:
     def run(self) -> Operation:
         wanted = tuple(self.equation.ranges)
         result = self.lower(self.equation.rhs)
-        if wanted and not result.axes:
-            return self.full(result, wanted)
-        return self.layout(result, wanted) if result.axes != wanted and result.axes else result
+        laid_out = self.layout(result, wanted)
+        return laid_out if set(wanted) <= set(result.axes) else self.full(laid_out, wanted)
 
     def full(self, value: Operation, axes: tuple[Symbol, ...]) -> Operation:
-        """Return the array that holds the same number everywhere."""
+        """Return the array in which ``value`` stands again along each axis that it does not have."""
         shape = tuple(self.ranges[axis] for axis in axes)
         return Operation("full", (value, *(self.lower(n) for n in shape)), None, axes, shape)
 
@@ -279,10 +280,12 @@ class _Lowering:
             if isinstance(term, log) and _is_sum_of_exponentials(term.args[0]):
                 return self.beside_logarithm(term, expression - term)
         terms = sorted(expression.args, key=_term_order)
+        signs = tuple(term.could_extract_minus_sign() for term in terms)
+        values = [self.lower(-t if negative else t) for t, negative in zip(terms, signs, strict=True)]
+        if len(values) > 2 and not any(value.axes for value in values):
+            return Operation("terms", tuple(values), signs)  # flat: regularised nets have many
         total: Operation | None = None
-        for term in terms:
-            negative = term.could_extract_minus_sign()
-            value = self.lower(-term if negative else term)
+        for value, negative in zip(values, signs, strict=True):
             if total is None:
                 total = self.elementwise("negative", value) if negative else value
             else:
@@ -441,6 +444,8 @@ class _Lowering:
         return self.lower(Mul(*factors))
 
     def _contract(self, operands: Sequence[Operation], summed: Sequence[Symbol]) -> Operation:
+        if len(operands) > 1 and all(axis in summed for o in operands for axis in o.axes):
+            operands = [reduce(partial(self.elementwise, "multiply"), operands)]
         if len(operands) == 1:
             return self.reduce("sum", operands[0], summed)
         if len(operands) == 2:

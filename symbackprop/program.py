@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sympy import Add, Derivative, Expr, Mul, Piecewise, Sum, Symbol
@@ -84,9 +84,20 @@ class Programs:
                 number = self._batch_step(name).number
                 found.append(Statement(f"d{name}", self._lower(component, rhs), number))
             else:
-                rhs = self._scaled(step.rhs)
-                found.append(self._statement(name_of(step.lhs), step.lhs, rhs, step.number))
+                found.append(self._scaled_statement(step))
         return found
+
+    def _scaled_statement(self, step: Step) -> Statement:
+        """Return the statement of an adjoint; where it reads none, its whole array is scaled.
+
+        The scale may be a column, with a number for each sample, so it never meets a shorter array.
+        """
+        if self._reads_adjoint(step.rhs):
+            return self._statement(name_of(step.lhs), step.lhs, self._scaled(step.rhs), step.number)
+        plain = self._statement(name_of(step.lhs), step.lhs, step.rhs, step.number)
+        inputs = (plain.operation, Operation("name", (), self.scalars[SCALE.name]))
+        axes, shape = plain.operation.axes, plain.operation.shape
+        return replace(plain, operation=Operation("multiply", inputs, None, axes, shape))
 
     def _results(self) -> Iterator[str]:
         named = set(self.derivation.adjoints.values()) | set(self.derivation.system.parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 
 from sympy import Expr
 
@@ -84,16 +85,18 @@ class TrainingStep:
                 self.workspace.arrays[name] = operation.shape
             yield from self.writer.assign(name, operation)
 
+    @cached_property
     def _all(self) -> dict[str, tuple[Expr, ...]]:
+        """The buffers that the finished body needs."""
         return {**self.workspace.arrays, **self.workspace.masks}
 
     def _sample_buffers(self) -> list[str]:
         """Return the buffers with a row for each sample."""
-        return [name for name, shape in self._all().items() if shape[0] == SAMPLES]
+        return [name for name, shape in self._all.items() if shape[0] == SAMPLES]
 
     def _scratch(self) -> list[str]:
         """Return the other buffers."""
-        return [name for name, shape in self._all().items() if shape[0] != SAMPLES]
+        return [name for name, shape in self._all.items() if shape[0] != SAMPLES]
 
     def _dtype(self, name: str) -> str:
         return "bool" if name in self.workspace.masks else "self.dtype"
@@ -101,11 +104,11 @@ class TrainingStep:
     def _allocation(self, name: str) -> str:
         if name == "ones":
             return "np.ones(self.batch_size, self.dtype),  # ones"
-        rest = "".join(f", {self.size(n)}" for n in self._all()[name][1:])
+        rest = "".join(f", {self.size(n)}" for n in self._all[name][1:])
         return f"np.empty((self.batch_size{rest or ','}), {self._dtype(name)}),  # {name}"
 
     def _scratch_allocation(self, name: str) -> str:
-        shape = tuple(self.size(n) for n in self._all()[name])
+        shape = tuple(self.size(n) for n in self._all[name])
         return f"np.empty({shape}, {self._dtype(name)}),  # {name}"
 
 

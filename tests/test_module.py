@@ -20,6 +20,8 @@ import pytest
 from sympy import Derivative
 
 import symbackprop as sb
+from symbackprop.gradient_check import check_module
+from symbackprop.gradient_check import sample_data as checked_data
 from symbackprop.specification import network_from_description
 from tests.conftest import Array, Parameters, difference_from_numbers, random_parameters, sample_data
 
@@ -884,3 +886,45 @@ def test_results_that_are_emitted_are_steps_about_the_error(name: str) -> None:
         step = derivation.by_number[expected_numbers(derivation)[f"d{parameter}"]]
         assert isinstance(step.lhs, Derivative)
         assert step.target == parameter
+
+
+# ------------------------------------------------------------------------------- shapes that rarely meet
+
+LONG_OUTPUT = "2-3-2:((s-1)*(s-2)*(s-3)*exp(-s**2/2)*cos(3*s)/(1+s**2)+tanh(s)*sin(s)*s**2/(2+s**4))"
+RARE: dict[str, sb.Network] = {
+    # A long last statement is split into parts, whose names must not hide those of shared ones.
+    "parts-of-a-long-statement": sb.Network(LONG_OUTPUT, loss="squared_error"),
+    "class-weights-softmax": sb.Network("2-3:softmax", class_weights=(1.0, 2.0, 3.0)),
+    "class-weights-sigmoid": sb.Network("2-3-2", class_weights=(1.0, 2.0)),
+    # The adjoint of the output is a constant for each output, the same for every sample.
+    "class-weights-linear-loss": sb.Network("2-3:identity", loss="x-t", class_weights=(1.0, 2.0, 3.0)),
+}
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_a_rare_network_passes_its_check(name: str) -> None:
+    rows = check_module(sb.load(RARE[name]), RARE[name])
+    assert all(row.holds for row in rows), [row for row in rows if not row.holds]
+
+
+@pytest.mark.parametrize("name", RARE)
+@pytest.mark.parametrize("samples", [1, 3, 5])
+def test_weights_of_samples_count_each_as_often(name: str, samples: int, rng: np.random.Generator) -> None:
+    network = RARE[name]
+    module = sb.load(network)
+    x, t = (array[:samples] for array in checked_data(network, rng))
+    parameters = module.initialize(1, np.float64)
+    weights = rng.integers(0, 3, samples).astype(float)
+    errors, slopes = zip(
+        *[module.gradients(parameters, x[n : n + 1], t[n : n + 1]) for n in range(samples)], strict=True
+    )
+    trainer = module.Trainer(parameters, learning_rate=1.0, batch_size=8)
+    assert trainer.step(x, t, weights) == pytest.approx(float(np.mean(weights * errors)), rel=1e-12)
+    for key, value in parameters.items():
+        slope = sum(weight * own[key] for weight, own in zip(weights, slopes, strict=True)) / samples
+        np.testing.assert_allclose(trainer.parameters[key], value - slope, atol=1e-13)
+
+
+def test_many_terms_of_the_error_are_no_deep_expression() -> None:
+    source = sb.generate(sb.Network("-".join(["2"] * 401), l2=0.1))
+    assert "    E += L2 * (w400**2).sum() / 2\n" in source
