@@ -15,6 +15,7 @@ import math
 import os
 import signal
 import sys
+import tempfile
 import threading
 
 import numpy as np
@@ -440,9 +441,13 @@ class Trainer:
             trainer = cls(parameters, **json.loads(str(arrays["settings"])))
             progress = json.loads(str(arrays["progress"]))
             trainer.generator.bit_generator.state = progress["generator"]
+            for name in ("steps", "epochs", "start", "waited"):
+                progress[name] = _whole(name, progress[name], 0)
             trainer.steps, trainer.epochs = progress["steps"], progress["epochs"]
-            trainer._start, trainer._errors = progress["start"], progress["errors"]
-            trainer._best, trainer._waited = progress["best"], progress["waited"]
+            trainer._start, trainer._waited = progress["start"], progress["waited"]
+            trainer._errors = [float(error) for error in progress["errors"]]
+            trainer._best = float(progress["best"])
+            trainer._order = _checked_order(arrays.get("order"))
         except KeyError as error:
             raise ValueError(
                 f"{path}: holds no state of a trainer: {error.args[0]} is missing"
@@ -451,7 +456,6 @@ class Trainer:
             raise ValueError(
                 f"{path}: holds no state of this trainer: {error}"
             ) from error
-        trainer._order = arrays.get("order")
         trainer.scaling = _scaling_in(arrays, path)
         return trainer
 
@@ -548,6 +552,13 @@ def _whole(name, value, least):
     return int(value)
 
 
+def _checked_order(order):
+    """Return the order of an unfinished epoch, each row once; raise ValueError where it is none."""
+    if order is not None and not np.array_equal(np.sort(order), np.arange(order.size)):
+        raise ValueError("its order does not name each row once")
+    return order
+
+
 def _checked_schedule(schedule):
     """Return a schedule; raise ValueError where it is not one of those `Trainer` names."""
     if schedule is None:
@@ -567,14 +578,17 @@ def _checked_schedule(schedule):
     after = []
     if name == "warmup" and len(values) == 2:
         after = [_checked_schedule(values.pop())]
-    numbers = all(isinstance(value, (int, float, np.integer)) for value in values)
+    kinds = (int, float, np.integer, np.floating)
+    numbers = all(isinstance(value, kinds) and value is not True for value in values)
     if not (
         numbers
         and len(values) == (2 if name == "step" else 1)
         and all(0 < value < math.inf for value in values)
+        and (name not in ("step", "exponential") or values[-1] <= 1)
     ):
         raise ValueError(
-            f"schedule {schedule!r} must be {forms[name]}, of positive numbers"
+            f"schedule {schedule!r} must be {forms[name]}, of positive numbers, "
+            "a factor at most 1"
         )
     return (name, *(float(value) for value in values), *after)
 
@@ -609,25 +623,37 @@ def _replace(path, write=None):
 
     Without `write` nothing is written: it only raises where it could not be.
     """
-    path = os.fspath(path)
     if os.path.exists(path) and not os.path.isfile(path):
         kind = "it is a directory" if os.path.isdir(path) else "it is no plain file"
         raise ValueError(f"{path}: can't be written: {kind}")
-    temporary = f"{path}.tmp"
+    target = os.path.realpath(path)  # a link stays a link
+    folder, name = os.path.split(target)
+    temporary = None
     try:
-        with open(temporary, "wb") as file:
+        handle, temporary = tempfile.mkstemp(".tmp", f"{name[:100]}.", folder)
+        with os.fdopen(handle, "wb") as file:
             if write is not None:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
         if write is not None:
-            os.replace(temporary, path)
+            os.chmod(temporary, _mode(target))
+            os.replace(temporary, target)
     except OSError as error:
         problem = error.strerror or error
         raise ValueError(f"{path}: can't be written: {problem}") from error
     finally:
-        if os.path.exists(temporary):
+        if temporary is not None and os.path.exists(temporary):
             os.unlink(temporary)
+
+
+def _mode(path):
+    """Return the permissions of the file that is replaced, or those of a new one."""
+    if os.path.exists(path):
+        return os.stat(path).st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
 
 
 def _read(path):
@@ -650,6 +676,7 @@ def _scaling_in(arrays, path):
     found = {name: arrays[name] for name in ("mean", "deviation") if name in arrays}
     for name, value in found.items():
         fits = value.shape == (64,) and value.dtype.kind == "f"
+        fits = fits and (name == "mean" or (value > 0).all())
         if len(found) < 2 or not fits or not np.isfinite(value).all():
             raise ValueError(f"{path}: {name} does not fit the inputs")
     return found

@@ -93,7 +93,7 @@ def killed_chain(folder: Path, kills: int, seed: int) -> int:
         # Each state, whatever it has been through, is that of the run in one piece.
         check_against_run_in_one_piece(state)
     for leftover in set(folder.glob("*.tmp")):
-        assert leftover.name == "state.npz.tmp"
+        assert leftover.name.startswith("state.npz.")
     return advanced
 
 
@@ -138,7 +138,7 @@ def test_a_killed_and_resumed_run_ends_with_the_weights_of_a_run_in_one_piece(fo
             assert whole[name].tobytes() == parts[name].tobytes()
 
 
-@pytest.mark.parametrize("replaced", ["os.replace(temporary, path)", "os.fsync(file.fileno())"])
+@pytest.mark.parametrize("replaced", ["os.replace(temporary, target)", "os.fsync(file.fileno())"])
 def test_an_end_while_the_file_is_written_leaves_the_old_one(folder: Path, replaced: str) -> None:
     """Killed between any two calls of writing, which random moments hit only now and then."""
     text = source()
@@ -226,7 +226,7 @@ def test_a_file_that_may_not_grow_is_one_message(folder: Path) -> None:
     assert "state.npz: can't be written: File too large" in one_line(done.stderr)
     assert (folder / "state.npz").read_bytes() == before
     assert module().Trainer.load(folder / "state.npz").epochs == 2
-    assert not (folder / "state.npz.tmp").exists()
+    assert not list(folder.glob("*.tmp"))
 
 
 @pytest.fixture
