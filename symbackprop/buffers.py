@@ -114,8 +114,8 @@ class BufferWriter:
             return write(operation, self.names).code
         if not operation.shape:
             return write(self._scalar(operation), self.names).code
-        if spare is None or operation.kind in _MASKS:
-            spare = self.workspace.temporary(operation.shape, operation.kind in _MASKS)
+        if spare is None or is_mask(operation):
+            spare = self.workspace.temporary(operation.shape, is_mask(operation))
             self.busy.append(spare)
         self._store(operation, spare)
         return spare
@@ -163,7 +163,7 @@ class BufferWriter:
         spare: str | None = out
         for position in self._order(operation.inputs, out):
             value = operation.inputs[position]
-            fits = value.shape == operation.shape and operation.kind not in _MASKS
+            fits = value.shape == operation.shape and not is_mask(operation)
             later = any(
                 not texts[p] and p != position and self._reads(i, out) for p, i in enumerate(operation.inputs)
             )

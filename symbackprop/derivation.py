@@ -135,7 +135,7 @@ class Derivation:
         """
         self._known(name, self.results)
         if not inline:
-            return next(s for s in reversed(self.steps) if s.target == name and _about(s, name)).rhs
+            return next(s for s in reversed(self.steps) if s.target == name and _is_about_loss(s)).rhs
         return settle(self._inlined(self.adjoint(name)), LETTERS)
 
     def indices(self, name: str) -> tuple[Symbol, ...]:
@@ -200,7 +200,7 @@ class Derivation:
         return expression
 
 
-def _about(step: Step, name: str) -> bool:
+def _is_about_loss(step: Step) -> bool:
     """Whether a step states the derivative of the loss, and not a local one."""
     return not isinstance(step.lhs, Derivative) or isinstance(step.lhs.expr, Symbol)
 

@@ -54,6 +54,7 @@ class TrainingStep:
         ]
         return {
             "step": [*binding, *body],
+            "reads_targets": self._reads("t"),
             "error": self.error,
             "buffer_names": [name for name in names if name != "ones"],
             "buffers": [self._allocation(name) for name in names],
