@@ -55,6 +55,7 @@ class BufferWriter:
         self.workspace = workspace
         self.lines: list[str] = []
         self.busy: list[str] = []
+        self.uses_ones = False
 
     def assign(self, name: str, operation: Operation) -> list[str]:
         """Return the lines after which the buffer ``name`` holds ``operation``."""
@@ -152,6 +153,7 @@ class BufferWriter:
         over_samples = axis == 0 and not kept and len(inner.shape) == 2 and inner.shape[0] == SAMPLES
         text = self._operand(inner, out if inner.shape == operation.shape else None)
         if operation.kind == "sum" and over_samples:
+            self.uses_ones = True
             self.lines.append(f"np.dot(ones, {text}, out={out})")
             return
         keep = ", keepdims=True" if kept else ""

@@ -87,7 +87,7 @@ def generate(
     optimizer: Optimizer = "sgd",
     name: Annotated[
         Optional[str],  # noqa: UP045 - as above
-        typer.Option(help="Name of the module. Default: made from the architecture."),
+        typer.Option(help="Name of the module, and of its file unless -o names one. Default: from ARCH."),
     ] = None,
     target: Annotated[str, typer.Option(help="What the module runs on.")] = "numpy",
     file: Destination = None,
@@ -100,8 +100,6 @@ def generate(
     )
     if target != "numpy":
         raise SpecificationError(f"--target: {excerpt(target)} is not known; known are: numpy")
-    if name is not None and file is not None:
-        raise SpecificationError("--name and -o both name the file; give one of them")
     module = pipeline.module_name(network) if name is None else _module_name(name)
     text = pipeline.generate(network, optimizer=optimizer)
     if file is not None and file.stem in {"numpy", *sys.stdlib_module_names}:

@@ -167,13 +167,10 @@ def _term_by_term(name: str, operation: Operation, names: dict[Operation, str]) 
     """Return the lines that assign the first term and add or take away the others."""
     signs = operation.value
     assert isinstance(signs, tuple)
-    found: list[str] = []
-    for position, (term, negative) in enumerate(zip(operation.inputs, signs, strict=True)):
-        sign = f"{'-' if negative else '+' if position else ''}="
-        if not position:
-            first = Operation("negative", (term,)) if negative else term
-            found += assignment(name, first, names)
-            continue
+    first, *rest = operation.inputs
+    found = assignment(name, Operation("negative", (first,)) if signs[0] else first, names)
+    for term, negative in zip(rest, signs[1:], strict=True):
+        sign = "-=" if negative else "+="
         lines, text = _fitting(f"{name} {sign} ", term, names)
         found += [*lines, f"{name} {sign} {text}"]
     return found

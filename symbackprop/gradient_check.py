@@ -7,7 +7,7 @@ wrong derivative is wrong at all of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -133,13 +133,14 @@ def _check_step(
     hyperparameters = {name: float(value) for name, value in optimizer.defaults.items()}
     trainer = module.Trainer(parameters, batch_size=len(x) + 1, seed=0, **hyperparameters)
     expected = dict(parameters)
+    rules = _compiled(optimizer)
     state = {name: dict.fromkeys(parameters, np.zeros(())) for name in optimizer.state}
     for step in range(1, _STEPS + 1):
         trainer.step(x, t)
         _, derivatives = module.gradients(expected, x, t)
         for name in parameters:
             values = {"w": expected[name], "g": derivatives[name], "step": step, **hyperparameters}
-            after = _updated(optimizer, {**values, **{key: state[key][name] for key in state}})
+            after = _updated(rules, {**values, **{key: state[key][name] for key in state}})
             expected[name] = after.pop("w")
             for key, value in after.items():
                 state[key][name] = value
@@ -154,10 +155,24 @@ def _check_step(
 _STEPS = 3  # more than one, so that a wrong use of the state shows
 
 
-def _updated(optimizer: Optimizer, values: dict[str, object]) -> Parameters:
-    """Return the new value of everything that the optimiser assigns, by plain evaluation."""
-    names: dict[str, object] = dict(values)
+Rule = tuple[str, list[str], Callable[..., Array]]
+"""What is assigned, the names that its new value is made of, and the function that makes it."""
+
+
+def _compiled(optimizer: Optimizer) -> list[Rule]:
+    """Return the optimiser's equations as functions of plain numbers."""
+    rules = []
     for name, expression in update_equations(optimizer):
         symbols = sorted(expression.free_symbols, key=str)
-        names[new_value(name).name] = lambdify(symbols, expression)(*[names[s.name] for s in symbols])
-    return {name: np.asarray(names[new_value(name).name]) for name, _ in optimizer.equations}
+        rules.append((name, [s.name for s in symbols], lambdify(symbols, expression)))
+    return rules
+
+
+def _updated(rules: list[Rule], values: dict[str, object]) -> Parameters:
+    """Return the new value of everything that the optimiser assigns, by plain evaluation."""
+    names: dict[str, object] = dict(values)
+    new: Parameters = {}
+    for name, read, function in rules:
+        new[name] = np.asarray(function(*[names[each] for each in read]))
+        names[new_value(name).name] = new[name]
+    return new

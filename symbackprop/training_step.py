@@ -44,7 +44,7 @@ class TrainingStep:
     def context(self) -> dict[str, object]:
         """Return the lines of the step and the buffers, for the template."""
         body = list(self._body())
-        names = [*self._sample_buffers(), *(["ones"] if any("(ones," in line for line in body) else [])]
+        names = [*self._sample_buffers(), *(["ones"] if self.writer.uses_ones else [])]
         binding = [
             *unpacked(self.parameters, "self.parameters.values()"),
             *unpacked(self.derivatives, "self._derivatives"),

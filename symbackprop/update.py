@@ -6,7 +6,7 @@ a prime marks a value after the step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from sympy import Expr, Symbol
@@ -20,6 +20,7 @@ from symbackprop.lowering import Operation, lower
 
 _COMPONENT = index("p")
 _COUNT = size("P")
+_STEP = Symbol("step", integer=True, positive=True)
 _RATE, _DERIVATIVE = Symbol("learning_rate", real=True), Symbol("g", real=True)
 
 
@@ -36,7 +37,7 @@ def with_update(derivation: Derivation, optimizer: Optimizer) -> Derivation:
 def update_equations(optimizer: Optimizer) -> list[tuple[str, Expr]]:
     """Return each assigned name with the expression of its new value."""
     names: dict[str, Expr] = {name: _symbol(name) for name in optimizer.defaults}
-    names["step"] = Symbol("step", integer=True, positive=True)
+    names[_STEP.name] = _STEP
     for name in ("w", "g", *optimizer.state):
         names[name] = _symbol(name)
     found = []
@@ -82,10 +83,10 @@ class UpdateProgram:
         for step, operation in statements:
             body += comment(step.number)
             body += BufferWriter({}, self.workspace).assign(_ARRAYS.get(step.target, step.target), operation)
-        yield from self._bindings(body)
+        yield from self._bindings()
         yield from body
 
-    def _bindings(self, body: Sequence[str]) -> Iterator[str]:
+    def _bindings(self) -> Iterator[str]:
         """Yield the local names of buffers and hyper-parameters."""
         yield "parameters, gradient = self._flat, self._gradient"
         for names in (self.optimizer.state, self.scratch):
@@ -96,7 +97,7 @@ class UpdateProgram:
                 yield f"{name} = self.{name}"
         if not self.folds_rate:
             yield "rate = self._rate()"
-        if any("steps" in line for line in body):
+        if any(step.rhs.has(_STEP) for step in self.steps):
             yield "steps = self.steps + 1"
 
     def _operation(self, step: Step) -> Operation:
@@ -108,7 +109,11 @@ class UpdateProgram:
             for s in sorted(rhs.free_symbols, key=str)
             if (plain := s.name.rstrip("'")) in arrays
         }
-        scalars = {**{name: name for name in self.optimizer.defaults}, _RATE.name: "rate", "step": "steps"}
+        scalars = {
+            **{name: name for name in self.optimizer.defaults},
+            _RATE.name: "rate",
+            _STEP.name: "steps",
+        }
         result = quantity("_result", _COUNT)[_COMPONENT]
         return lower(Equation(result, rhs.xreplace(values)), scalars)
 
