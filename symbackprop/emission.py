@@ -12,9 +12,17 @@ from symbackprop.batch import SAMPLES
 from symbackprop.code import assignment
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import ONE, Equation
-from symbackprop.library import ACTIVATIONS, LOSSES, OPTIMIZERS, Initializer
+from symbackprop.library import LOSSES, OPTIMIZERS, Initializer
 from symbackprop.lowering import Operation, Statement
-from symbackprop.networks import L1, L2, SMOOTHING, initializer_of
+from symbackprop.networks import (
+    L1,
+    L2,
+    SMOOTHING,
+    activation_of,
+    initializer_of,
+    loss_of,
+    trainable_parameters,
+)
 from symbackprop.printing import TextPrinter, notation_for
 from symbackprop.program import RATE, SCALE, Programs, arrays_read, needed, share
 from symbackprop.specification import Network
@@ -76,7 +84,7 @@ class _Module:
 
     def render(self) -> str:
         """Return the module's text."""
-        loss = LOSSES.get(self.network.loss)
+        loss = loss_of(self.network.loss)
         template = environment().get_template("module.py.jinja")
         return template.render(
             title=f"A NumPy trainer of the network {self.network.architecture}.",
@@ -86,37 +94,43 @@ class _Module:
             constants=self.constant_lines(),
             initial=list(self.initial()),
             distributions=sorted({i.distribution for i in self.initializers()} - {"zeros"}, reverse=True),
+            reads_erf=any(_holds(s.operation, "erf") for s in self.statements()),
             functions=[self.forward(), self.loss(), self.gradients()],
             trainer=self.trainer(),
             inputs=self.network.inputs,
             outputs=self.network.sizes[-1],
             target_condition=_condition(loss.low, loss.high) if loss else "",
-            target_text=f"must lie in [{loss.low}, {loss.high}]" if loss else "",
+            target_text=_range_text(loss.low, loss.high) if loss else "",
             target_total=loss.total if loss and self.derivation.used_facts else None,
             **self.command_line(),
         )
 
     def command_line(self) -> dict[str, object]:
         """Return what the command line of the module says about its data."""
-        outputs, loss = self.network.sizes[-1], LOSSES.get(self.network.loss)
+        outputs, loss = self.network.sizes[-1], loss_of(self.network.loss)
         labels = outputs > 1 and self.has_classes()
         inputs = f"{self.network.inputs} input" + ("s" if self.network.inputs > 1 else "")
         targets = f"{outputs} target" + ("s" if outputs > 1 else "")
         label = f", or one label from 0 to {outputs - 1}" if labels else ""
         shape = f"(5, {outputs})"
-        random = f"uniform(0.05, 0.95, {shape})" if loss and loss.low is not None else f"normal(size={shape})"
+        low, high = (None, None) if loss is None else (loss.low, loss.high)
+        bounds = f"{(low or 0) + 0.05!r}, {(1 if high is None else high) - 0.05!r}"
+        random = f"normal(size={shape})" if low is None else f"uniform({bounds}, {shape})"
+        bits = None if labels or low is None or high is None else (low, high)
         return {
             "labels": labels,
-            "bits": bool(loss and loss.low is not None and not labels),
+            "bits": bits,
+            "threshold": bits and (low + high) / 2,
             "columns": f"{inputs}, then {targets}{label}",
             "random_targets": f"dirichlet(np.ones({outputs}), 5)" if labels else random,
         }
 
     def has_classes(self) -> bool:
-        """Whether the outputs share one total, as those of softmax do: then a label can name one."""
-        activation = ACTIVATIONS.get(self.network.layers[-1].activation)
+        """Whether outputs or targets share one total, as those of softmax do: then a label can name one."""
+        activation = activation_of(self.network.layers[-1].activation)
         partner = LOSSES.get(activation.partner or "") if activation else None
-        return partner is not None and partner.total is not None
+        losses = (partner, loss_of(self.network.loss))
+        return any(loss is not None and loss.total is not None for loss in losses)
 
     def constant_lines(self) -> list[str]:
         """Return the definitions of the module's constants."""
@@ -175,6 +189,9 @@ class _Module:
             yield f'"w{number}": {drawn},'
             if self.network.bias:
                 yield f'"b{number}": np.zeros({fan_out}),'
+            activation = self.network.layers[number - 1].activation
+            for name, value in trainable_parameters(activation).items():
+                yield f'"{name}{number}": np.array({float(value)!r}),'
 
     # ------------------------------------------------------------ pure functions
 
@@ -203,11 +220,14 @@ class _Module:
             "gradients", "parameters, x, t", "Return E and a dict of its derivatives.", ["E", *names], lines
         )
 
+    def statements(self) -> list[Statement]:
+        """Return the statements of everything that the pure functions compute."""
+        return [*self.programs.forward, self.programs.error, *self.programs.backward]
+
     def _function(
         self, name: str, arguments: str, docstring: str, results: Sequence[str], returned: str
     ) -> _Function:
-        statements = [*self.programs.forward, self.programs.error, *self.programs.backward]
-        statements = needed(statements, results)
+        statements = needed(self.statements(), results)
         lines = [*self._body(statements), *f"return {returned}".split("\n")]
         return _Function(name, arguments, docstring, tuple(lines), overflow_guard(statements))
 
@@ -283,13 +303,23 @@ class _Module:
         }
 
 
+def _holds(operation: Operation, kind: str) -> bool:
+    return operation.kind == kind or any(_holds(i, kind) for i in operation.inputs)
+
+
 def _reads_sample_count(operation: Operation) -> bool:
     own = operation.kind == "name" and operation.value == _SAMPLE_COUNT
     return own or any(_reads_sample_count(i) for i in operation.inputs)
 
 
 def _condition(low: int | None, high: int | None) -> str:
-    return f"(t < {low}) | (t > {high})" if low is not None else ""
+    if low is None:
+        return ""
+    return f"t < {low}" if high is None else f"(t < {low}) | (t > {high})"
+
+
+def _range_text(low: int | None, high: int | None) -> str:
+    return f"must not be below {low}" if high is None else f"must lie in [{low}, {high}]"
 
 
 def assigned_string(name: str, value: str) -> str:

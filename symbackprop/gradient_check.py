@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import lambdify
 
-from symbackprop.library import LOSSES, OPTIMIZERS, Optimizer
+from symbackprop.library import OPTIMIZERS, Optimizer
+from symbackprop.networks import loss_of
 from symbackprop.specification import Network
 from symbackprop.update import new_value, update_equations
 
@@ -82,10 +83,11 @@ def sample_data(network: Network, generator: np.random.Generator) -> tuple[Array
     """Return random inputs, and targets that the network's loss accepts."""
     x = generator.normal(size=(_SAMPLES, network.inputs))
     shape = (_SAMPLES, network.sizes[-1])
-    loss = LOSSES.get(network.loss)
+    loss = loss_of(network.loss)
     if loss is None or loss.low is None:
         return x, generator.normal(size=shape)
-    t = generator.uniform(0.05, 0.95, size=shape)
+    high = 1 if loss.high is None else loss.high
+    t = generator.uniform(loss.low + 0.05, high - 0.05, size=shape)
     return x, t / t.sum(axis=1, keepdims=True) if loss.total is not None else t
 
 
