@@ -54,7 +54,6 @@ class _Function:
     arguments: str
     docstring: str
     lines: tuple[str, ...]
-    guard: str | None
 
 
 class _Module:
@@ -116,11 +115,11 @@ class _Module:
         low, high = (None, None) if loss is None else (loss.low, loss.high)
         bounds = f"{(low or 0) + 0.05!r}, {(1 if high is None else high) - 0.05!r}"
         random = f"normal(size={shape})" if low is None else f"uniform({bounds}, {shape})"
-        bits = None if labels or low is None or high is None else (low, high)
+        binary = not labels and low is not None and high is not None
         return {
             "labels": labels,
-            "bits": bits,
-            "threshold": bits and (low + high) / 2,
+            "bits": (low, high) if binary else None,
+            "threshold": ((low or 0) + (high or 0)) / 2,
             "columns": f"{inputs}, then {targets}{label}",
             "random_targets": f"dirichlet(np.ones({outputs}), 5)" if labels else random,
         }
@@ -229,7 +228,7 @@ class _Module:
     ) -> _Function:
         statements = needed(self.statements(), results)
         lines = [*self._body(statements), *f"return {returned}".split("\n")]
-        return _Function(name, arguments, docstring, tuple(lines), overflow_guard(statements))
+        return _Function(name, arguments, docstring, tuple(lines))
 
     def _body(self, statements: Sequence[Statement]) -> Iterable[str]:
         """Yield the lines of a pure function, each statement under its equation."""
@@ -298,7 +297,6 @@ class _Module:
             "folds_rate": self.update.folds_rate,
             "update_lines": list(self.update.lines(self.comment)),
             "update_scratch": self.update.scratch,
-            "guard": overflow_guard(statements),
             **step.context(),
         }
 
@@ -329,18 +327,3 @@ def assigned_string(name: str, value: str) -> str:
     if len(line) <= LINE or len(literal) + 4 > LINE:
         return line
     return f"{name} = (\n    {literal}\n)"
-
-
-def overflow_guard(statements: Sequence[Statement]) -> str | None:
-    """Return the decorator for functions in which exp may overflow on the way to a right result."""
-    if any(_may_overflow(s.operation) for s in statements):
-        return 'np.errstate(over="ignore")  # exp may reach inf, as in 1 / (1 + inf) = 0'
-    return None
-
-
-def _may_overflow(operation: Operation) -> bool:
-    if operation.kind == "exp":
-        inner = operation.inputs[0]
-        shifted = inner.kind == "subtract" and inner.inputs[1].kind == "max"
-        return not shifted
-    return any(_may_overflow(i) for i in operation.inputs)

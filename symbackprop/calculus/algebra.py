@@ -6,8 +6,10 @@ Sums and guards are opaque here: algebra never looks inside, so it can't capture
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import comb, prod
 
 from sympy import (
+    Abs,
     Add,
     Dummy,
     Expr,
@@ -18,11 +20,15 @@ from sympy import (
     Pow,
     Sum,
     cancel,
+    cosh,
     count_ops,
     default_sort_key,
     expand,
     factor,
     factor_terms,
+    sign,
+    sinh,
+    tanh,
     together,
 )
 
@@ -50,7 +56,7 @@ def tidy(expression: Expr) -> Expr:
         return expression
     flat, names = _opaque(expression)
     candidates = [flat]
-    for form in _FORMS:
+    for form in _FORMS if expanded_terms(flat) <= MOST_TERMS else ():
         try:
             candidates.append(textbook_signs(form(flat)))
         except PolynomialError:  # an expression that is not rational in its parts keeps its form
@@ -60,11 +66,69 @@ def tidy(expression: Expr) -> Expr:
     return min(candidates, key=cost)
 
 
+MOST_TERMS = 300
+"""Terms of a fraction, multiplied out, up to which other forms of it are looked for."""
+
+
+def expanded_terms(expression: Expr) -> int:
+    """Return about how many terms ``expression`` has over one denominator, when multiplied out.
+
+    SymPy takes minutes for forms of an expression with thousands of them.
+    """
+    above, below = _fraction_terms(expression)
+    return above + below
+
+
+def _fraction_terms(expression: Expr) -> tuple[int, int]:
+    """Return the number of terms above and below the fraction bar, at most a large number."""
+    if expression.is_Add:
+        below = prod(under for _, under in map(_fraction_terms, expression.args))
+        above = sum(over * max(1, below // under) for over, under in map(_fraction_terms, expression.args))
+    elif expression.is_Mul:
+        above, below = (prod(part) for part in zip(*map(_fraction_terms, expression.args), strict=True))
+    elif expression.is_Pow and expression.exp.is_Integer:
+        base, times = _fraction_terms(expression.base), abs(int(expression.exp))
+        above, below = (min(_MANY, comb(min(part + times - 1, 99), min(times, 99))) for part in base)
+        above, below = (above, below) if expression.exp.is_positive else (below, above)
+    else:
+        inner = max((sum(_fraction_terms(a)) for a in expression.args if isinstance(a, Expr)), default=0)
+        above, below = max(1, inner // 2), 1
+    return min(above, _MANY), min(below, _MANY)
+
+
+_MANY = 10**6
+
+
 def _factor_expanded(expression: Expr) -> Expr:
     return factor_terms(expand(expression))
 
 
-_FORMS: tuple[Callable[[Expr], Expr], ...] = (factor, cancel, together, expand, _factor_expanded)
+def _contracted(expression: Expr) -> Expr:
+    def contracted(product: Expr) -> Expr:
+        for u in sorted({node.args[0] for node in product.atoms(sinh, sign)}, key=default_sort_key):
+            product = product.subs({sinh(u) / cosh(u): tanh(u), u * sign(u): Abs(u)})
+        return product
+
+    return expression.replace(lambda node: isinstance(node, Mul), contracted)
+
+
+def contract_products(expression: Expr) -> Expr:
+    """Return ``expression`` factored, with tanh(u) for sinh(u)/cosh(u) and |u| for u·sign(u)."""
+    shorter = _contracted(expression)
+    opaque = {node: Dummy(nonnegative=True) for node in sorted(shorter.atoms(Abs), key=default_sort_key)}
+    factored = factor(shorter.xreplace(opaque))  # SymPy would write |s|² as s² on the way
+    return factored.xreplace({symbol: node for node, symbol in opaque.items()})
+
+
+_FORMS: tuple[Callable[[Expr], Expr], ...] = (
+    factor,
+    cancel,
+    together,
+    expand,
+    _factor_expanded,
+    _contracted,
+    contract_products,
+)
 
 
 def _opaque(expression: Expr) -> tuple[Expr, list[dict[Expr, Expr]]]:

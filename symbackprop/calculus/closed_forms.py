@@ -42,7 +42,7 @@ from sympy import (
 from sympy.polys.polyerrors import CoercionFailed
 from sympy.polys.polyutils import parallel_dict_from_expr
 
-from symbackprop.calculus.algebra import cost, textbook_signs
+from symbackprop.calculus.algebra import MOST_TERMS, contract_products, cost, expanded_terms, textbook_signs
 from symbackprop.calculus.indices import canonical, rename
 from symbackprop.equations import Equation, indices_of
 
@@ -130,7 +130,7 @@ def _shortest(expression: Expr) -> Expr:
     """Return the shortest rational form that brings in no new function."""
     kinds = {type(a) for a in expression.atoms(Function)}
     forms = [expression]
-    for form in (factor, cancel, together):
+    for form in (factor, cancel, together, contract_products) if _is_short(expression) else ():
         try:
             forms.append(textbook_signs(form(expression)))
         except _NOT_RATIONAL:  # keeps its form
@@ -138,9 +138,15 @@ def _shortest(expression: Expr) -> Expr:
     return min((f for f in forms if {type(a) for a in f.atoms(Function)} <= kinds), key=cost)
 
 
+def _is_short(expression: Expr) -> bool:
+    return expanded_terms(expression) <= MOST_TERMS
+
+
 def _eliminations(function: Expr, slope: Expr) -> Iterator[Expr]:
     """Yield candidates for ``slope`` as a function of the output; none where there is no way."""
     unknown = Dummy("slope")
+    if not (_is_short(function) and _is_short(slope)):
+        return
     try:
         (relation, goal), generators = _polynomials(_OUTPUT - function, unknown - slope)
     except _NOT_RATIONAL:
