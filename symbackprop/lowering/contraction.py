@@ -67,7 +67,9 @@ def _one_less(
     return rest, summed
 
 
-def _shared_alone(arrays: Sequence[Operation], pair: tuple[int, int], summed: Sequence[Symbol]) -> list[Symbol]:
+def _shared_alone(
+    arrays: Sequence[Operation], pair: tuple[int, int], summed: Sequence[Symbol]
+) -> list[Symbol]:
     others = {axis for p, array in enumerate(arrays) if p not in pair for axis in array.axes}
     n, m = pair
     return [i for i in summed if i in arrays[n].axes and i in arrays[m].axes and i not in others]

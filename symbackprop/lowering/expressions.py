@@ -378,8 +378,8 @@ class Lowering(Axes):
         if i not in operand.axes:
             return self.literal(Integer(0))
         axis = operand.axes.index(i)
-        axes, shape = (tuple(p for n, p in enumerate(of) if n != axis) for of in (operand.axes, operand.shape))
-        return Operation("argmax", (operand,), axis, axes, shape)
+        axes = tuple(a for a in operand.axes if a != i)
+        return Operation("argmax", (operand,), axis, axes, self.shape(axes))
 
     def heaviside(self, expression: Expr) -> Operation:
         return self.elementwise("heaviside", self.lower(expression.args[0]), self.literal(expression.args[1]))

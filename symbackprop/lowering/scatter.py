@@ -82,7 +82,8 @@ def _by_guard(axes: Axes, found: Scattered) -> Scattered | None:
             solved = Scattered(list(found.factors), rest, found.inner | {u}, dict(found.places))
             solved.put(i, place)
             solved.conditions = simplified(axes, solved.conditions)
-            if all(_is_simple(axes, e) for f in solved.factors for r in f.atoms(Indexed) for e in r.indices):
+            reads = {e for f in solved.factors for read in f.atoms(Indexed) for e in read.indices}
+            if all(_is_simple(axes, e) for e in reads if e.has(u)):
                 return solved
             del axes.ranges[u]
     return None
@@ -181,7 +182,7 @@ def _can_stride(axes: Axes, i: Symbol, place: Expr) -> bool:
     """Whether slices reach the places, moved by loops whose numbers of turns are known."""
     affine = axes.affine(place)
     if affine is None or place == i:
-        return place == i
+        return bool(place == i)
     low, high = axes.bounds(affine)
     n = axes.extent(i)
     *turns, along = [*_by_size(axes, affine)] or [None]
@@ -221,10 +222,10 @@ def _strided(axes: Axes, i: Symbol, place: Expr, loops: Sequence[Symbol]) -> _Ax
     step = affine.slopes[along]
     stop = start + step * (axes.extent(along) - 1) + 1
     behind = n + left + right - stop
-    if isinstance(stop, Integer):
-        end = int(stop) if turns or behind != 0 else None
+    if not turns and isinstance(behind, Integer) and behind < step:
+        end = None
     else:
-        end = None if behind == 0 else -int(behind)
+        end = int(stop) if isinstance(stop, Integer) else -int(behind)
     slopes = tuple(affine.slopes[u] if u in turns else 0 for u in loops)
     return _Axis(Stride(start, end, step, slopes), along, left, right)
 
