@@ -34,7 +34,7 @@ from symbackprop.equations import (
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 
 if TYPE_CHECKING:
-    from symbackprop.specification import Network
+    from symbackprop.model import Model
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ class Derivation:
     batch: tuple[Step, ...] = ()
     update: tuple[Step, ...] = ()
     optimizer: str = "sgd"
-    network: Network | None = None
+    model: Model | None = None
     by_number: dict[int, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -107,13 +107,19 @@ class Derivation:
     @property
     def description(self) -> str:
         """The architecture and options from which the same derivation can be made."""
-        option = "" if self.optimizer == "sgd" else f" --optimizer {self.optimizer}"
-        return f"{self.network.description if self.network else ''}{option}"
+        return f"{self.model.description if self.model else ''}{_option(self.optimizer)}"
 
     @property
     def used_facts(self) -> tuple[Fact, ...]:
         """The facts about the data that a step rests on."""
         return self.system.facts if any(step.rule == "fact" for step in self.steps) else ()
+
+    @property
+    def title(self) -> str:
+        """What heads the derivation."""
+        if self.model is None:
+            return "a network given by its equations"
+        return f"{self.model.title}{_option(self.optimizer)}"
 
     def __repr__(self) -> str:
         return f"<Derivation of {self.description or 'equations'}: {len(self.by_number)} steps>"
@@ -181,7 +187,7 @@ class Derivation:
     def _document(self, form: str, notation: str | None, fragment: bool = False) -> str:
         from symbackprop.document import render
 
-        title = self.description if self.network else "a network given by its equations"
+        title = self.title
         return render(self, form, title=title, notation=notation, fragment=fragment)
 
     def _known(self, name: str, table: Iterable[str]) -> str:
@@ -198,6 +204,11 @@ class Derivation:
             if expression.has(quantity.symbol):
                 expression = substitute(expression, quantity, Equation(step.lhs, step.rhs))
         return expression
+
+
+def _option(optimizer: str) -> str:
+    """Return the option that chooses the optimiser, if it takes one."""
+    return "" if optimizer == "sgd" else f" --optimizer {optimizer}"
 
 
 def _is_about_loss(step: Step) -> bool:

@@ -56,6 +56,7 @@ ENGLISH: Catalogue = {
         "whether a signal keeps its strength from layer to layer. Biases, if there are any, start at 0."
     ),
     "initial.line": "{initializer}, for {activations}: {variances}. {reason}",
+    "initial.plain": "{initializer}: {variances}. {reason}",
     "initial.variance": "{weight} has variance {formula}",
     "initial.both": (
         "A unit adds up as many terms as it has inputs, so the variance 1/inputs keeps the strength of the "

@@ -9,10 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
+from typing import TYPE_CHECKING
 
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES
 from symbackprop.library.initializers import FAMILIES
+
+if TYPE_CHECKING:
+    from symbackprop.model import Model
 
 MAX_UNITS = 10**7
 """Units of one layer beyond which a size is taken for a slip."""
@@ -141,6 +145,13 @@ class Network:
     def description(self) -> str:
         """Architecture and options, from which the same network can be made."""
         return f"{_quoted(self.architecture)} {self.options}".rstrip()
+
+    @cached_property
+    def model(self) -> Model:
+        """The network as the later stages read it."""
+        from symbackprop.networks import dense_model
+
+        return dense_model(self)
 
     def __repr__(self) -> str:
         return f"Network({self.description})"
