@@ -76,6 +76,7 @@ class _Module:
             constants=self.constant_lines(),
             initial=list(self.initial()),
             distributions=self.distributions(),
+            reads_erf=any(_holds(s.operation, "erf") for s in self.statements()),
             functions=[self.forward(), self.loss(), self.gradients()],
             trainer=self.trainer(),
             **self.given.context(uses_totals=bool(self.derivation.used_facts)),
@@ -130,6 +131,8 @@ class _Module:
 
     def _first_value(self, name: str, initial: Initial, shape: tuple[int, ...]) -> str:
         """Return the expression that makes the first value of a parameter."""
+        if not shape:
+            return f"np.array({initial.value!r})"
         axes = str(shape[0]) if len(shape) == 1 else str(shape)
         distribution = initial.initializer.distribution if initial.initializer else "zeros"
         if initial.initializer is None and initial.value:
@@ -171,11 +174,14 @@ class _Module:
             "gradients", "parameters, x, t", "Return E and a dict of its derivatives.", ["E", *names], lines
         )
 
+    def statements(self) -> list[Statement]:
+        """Return the statements of everything that the pure functions compute."""
+        return [*self.programs.forward, self.programs.error, *self.programs.backward]
+
     def _function(
         self, name: str, arguments: str, docstring: str, results: Sequence[str], returned: str
     ) -> _Function:
-        statements = [*self.programs.forward, self.programs.error, *self.programs.backward]
-        statements = needed(statements, results)
+        statements = needed(self.statements(), results)
         lines = [*self._body(statements), *f"return {returned}".split("\n")]
         return _Function(name, arguments, docstring, tuple(lines), overflow_guard(statements))
 
@@ -247,6 +253,10 @@ class _Module:
             "guard": overflow_guard(statements),
             **step.context(),
         }
+
+
+def _holds(operation: Operation, kind: str) -> bool:
+    return operation.kind == kind or any(_holds(i, kind) for i in operation.inputs)
 
 
 def _reads_sample_count(operation: Operation) -> bool:

@@ -53,14 +53,16 @@ class GivenCode:
         (x,), (t,) = self.model.inputs, self.model.targets
         inputs, outputs = self.model.size(x.shape[0]), self.model.size(t.shape[0])
         labels = outputs > 1 and self.model.has_classes
+        bits = None if labels or None in (t.low, t.high) else (t.low, t.high)
         return {
             "inputs": inputs,
             "outputs": outputs,
             "target_condition": _condition(t),
-            "target_text": f"must lie in [{t.low}, {t.high}]",
+            "target_text": _range_text(t),
             "target_total": t.total if uses_totals else None,
             "labels": labels,
-            "bits": (t.low, t.high) == (0, 1) and not labels,
+            "bits": bits,
+            "threshold": bits and float(sum(bits)) / 2,
             "columns": _columns(inputs, outputs, labels),
             "random_targets": _random_targets(t, outputs, labels),
         }
@@ -75,7 +77,15 @@ def _condition(given: Given) -> str:
     """Return the condition under which a number of ``given`` is out of bounds."""
     low = [] if given.low is None else [f"t < {given.low}"]
     high = [] if given.high is None else [f"t > {given.high}"]
-    return " | ".join(f"({bound})" for bound in (*low, *high))
+    bounds = [*low, *high]
+    return bounds[0] if len(bounds) == 1 else " | ".join(f"({bound})" for bound in bounds)
+
+
+def _range_text(given: Given) -> str:
+    """Return what a message says of the numbers that ``given`` may hold."""
+    if given.low is not None and given.high is not None:
+        return f"must lie in [{given.low}, {given.high}]"
+    return f"must not be below {given.low}" if given.high is None else f"must not be above {given.high}"
 
 
 def _columns(inputs: int, outputs: int, labels: bool) -> str:
@@ -91,4 +101,7 @@ def _random_targets(given: Given, outputs: int, labels: bool) -> str:
     if labels:
         return f"dirichlet(np.ones({outputs}), 5)"
     shape = f"(5, {outputs})"
-    return f"uniform(0.05, 0.95, {shape})" if given.low is not None else f"normal(size={shape})"
+    if given.low is None:
+        return f"normal(size={shape})"
+    low, high = float(given.low), 1.0 if given.high is None else float(given.high)
+    return f"uniform({low + 0.05!r}, {high - 0.05!r}, {shape})"

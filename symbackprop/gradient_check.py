@@ -91,7 +91,8 @@ def _drawn(given: Given, model: Model, generator: np.random.Generator) -> Array:
     shape = (_SAMPLES, *model.shape(given.shape))
     if given.low is None:
         return generator.normal(size=shape)
-    values = generator.uniform(0.05, 0.95, size=shape)
+    low, high = float(given.low), 1.0 if given.high is None else float(given.high)
+    values = generator.uniform(low + 0.05, high - 0.05, size=shape)
     return values / values.sum(axis=-1, keepdims=True) if given.total is not None else values
 
 

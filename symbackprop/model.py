@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from sympy import Expr, Pow, Sum, Symbol
+from sympy import Expr, Mul, Pow, Sum, Symbol, exp, expand
 
 from symbackprop.equations import ONE, EquationSystem
 from symbackprop.library import Initializer
@@ -18,11 +18,15 @@ from symbackprop.library import Initializer
 
 @dataclass(frozen=True)
 class Constant:
-    """A named number of the equations, or an array of them, with its name in the generated code."""
+    """A named number of the equations, or an array of them."""
 
     name: str
-    code: str
     value: float | tuple[float, ...]
+
+    @property
+    def code(self) -> str:
+        """Its name in the generated code."""
+        return self.name.upper()
 
 
 @dataclass(frozen=True)
@@ -100,14 +104,17 @@ class Model:
 
     @cached_property
     def has_classes(self) -> bool:
-        """Whether the outputs are shares of 1, as those of softmax are: then a label can name one."""
+        """Whether outputs or targets are shares of one total, as those of softmax are: labels can name one."""
         definition = self.system.definitions[self.output]
-        return bool(definition.indices) and _is_share(definition.rhs, definition.indices[-1])
+        shares = bool(definition.indices) and any(
+            _is_share(form, definition.indices[-1]) for form in (definition.rhs, expand(exp(definition.rhs)))
+        )
+        return shares or any(target.total is not None for target in self.targets)
 
 
 def _is_share(expression: Expr, i: Expr) -> bool:
     """Whether ``expression`` is a value divided by the sum of all such values over ``i``."""
-    for factor in expression.args:
+    for factor in Mul.make_args(expression):
         if isinstance(factor, Pow) and factor.exp == -1 and isinstance(factor.base, Sum):
             body, limits = factor.base.function, factor.base.limits
             value = expression / factor

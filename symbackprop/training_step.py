@@ -81,9 +81,11 @@ class TrainingStep:
 
     def _statement(self, statement: Statement) -> Iterable[str]:
         name, operation = statement.name, statement.operation
-        if not operation.shape:
+        if not operation.shape and name in self.derivatives:
+            yield from self.writer.scalar(f"{name}[...]", operation, weighted=False)
+        elif not operation.shape:
             self.error = name
-            yield from self.writer.scalar(name, operation)
+            yield from self.writer.scalar(name, operation, weighted=True)
         elif operation.kind == "array":  # the identity: the same numbers under another name
             yield f"{name} = {operation.value}"
         else:
