@@ -325,7 +325,7 @@ class _Pass:
     def _target_indices(self, quantity: Quantity, equations: Sequence[Equation]) -> tuple[Symbol, ...]:
         if quantity.name in self.system.definitions:
             return tuple(self.system.definitions[quantity.name].indices)
-        for equation in equations:
+        for equation in (*equations, *self.consumers.get(quantity.name, ())):
             for component in self.system.reads(equation.rhs):
                 at = indices_of(component)
                 plain = all(isinstance(i, Symbol) for i in at) and len(set(at)) == len(at)
@@ -408,7 +408,7 @@ def _between(system: EquationSystem, wrt: Sequence[str]) -> set[str]:
     leads, reached = set(wrt), {system.loss}
     reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
     for equation in system.equations:
-        if reads[equation.name] & leads:
+        if reads[equation.name] & leads and not system.quantities[equation.name].integer:
             leads.add(equation.name)
     for equation in reversed(system.equations):
         if equation.name in reached:

@@ -26,9 +26,9 @@ from sympy import (
     together,
 )
 
-from symbackprop.calculus.indices import close_sum, make_sum, open_sum, rename
+from symbackprop.calculus.indices import make_sum, open_sum, rebound, rename
 from symbackprop.calculus.paths import holds, reads
-from symbackprop.equations import Equation, Fact, Quantity, indices_of
+from symbackprop.equations import BINDERS, Equation, Fact, Quantity, indices_of
 
 Cost = tuple[int, int, bool, int, int]
 
@@ -156,9 +156,9 @@ def substitute(expression: Expr, quantity: Quantity, definition: Equation) -> Ex
         return rename(definition.rhs, mapping)
     if not holds(expression, quantity):
         return expression
-    if isinstance(expression, Sum):
+    if isinstance(expression, BINDERS):
         body, ranges = open_sum(expression)
-        return close_sum(substitute(body, quantity, definition), ranges)
+        return rebound(expression, substitute(body, quantity, definition), ranges)
     return expression.func(*[substitute(a, quantity, definition) for a in expression.args])
 
 
