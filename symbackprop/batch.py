@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 
-from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Sum, Symbol, expand_mul
+from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Symbol, expand_mul
 
 from symbackprop.calculus.indices import close_sum
 from symbackprop.derivation import Derivation, Step
-from symbackprop.equations import index, name_of, size
+from symbackprop.equations import BINDERS, index, name_of, size
 
 SAMPLE = index("n")
 """The index of a sample."""
@@ -56,7 +56,7 @@ class Batch:
         if isinstance(expression, Symbol):
             scalar = expression.name in self.varying
             return IndexedBase(expression, shape=(SAMPLES,))[SAMPLE] if scalar else expression
-        if isinstance(expression, Sum):  # its limits are sizes
+        if isinstance(expression, BINDERS):  # its limits are sizes
             return expression.func(self.lift(expression.function), *expression.limits)
         return expression.func(*map(self.lift, expression.args)) if expression.args else expression
 

@@ -322,6 +322,14 @@ class Narrator:
         number = f"({self.derivation.numbers[name_of(output)]})"
         return self.say("closed", number=number, output=self._inline(output))
 
+    def _folding(self, step: Step, before: Step | None) -> str:
+        equation = self.system.definitions[step.by or step.target]
+        number = f"({self.derivation.numbers[equation.name]})"
+        # where the quantity itself is gone, its definition let terms cancel: n m - Σ x is 0
+        names = {name_of(read) for read in self.style.printer.order.reads(step.rhs)}
+        key = "folding" if equation.name in names else "folding.cancel"
+        return self.say(key, number=number, quantity=self._inline(equation.lhs))
+
     def _simplification(self, step: Step, before: Step | None) -> str:
         return self.say("simplification")
 
@@ -503,6 +511,7 @@ _TELLERS = {
     "local derivative": Narrator._local_rule,
     "closed form": Narrator._closed_form,
     "simplification": Narrator._simplification,
+    "folding": Narrator._folding,
     "product": Narrator._insertion,
     "contraction": Narrator._insertion,
     "substitution": Narrator._insertion,
