@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sympy import Expr
 
 from symbackprop.batch import SAMPLES
-from symbackprop.code import assignment, write
+from symbackprop.code import OWN_FUNCTIONS, assignment, write
 from symbackprop.lowering import Operation
 
 _IN_PLACE = {"add": "+=", "subtract": "-=", "multiply": "*=", "divide": "/="}
@@ -56,6 +56,7 @@ class BufferWriter:
         self.lines: list[str] = []
         self.busy: list[str] = []
         self.uses_ones = False
+        self.weighted = False
 
     def assign(self, name: str, operation: Operation) -> list[str]:
         """Return the lines after which the buffer ``name`` holds ``operation``."""
@@ -64,9 +65,13 @@ class BufferWriter:
         self._release()
         return self.lines
 
-    def scalar(self, name: str, operation: Operation) -> list[str]:
-        """Return the lines after which the local variable ``name`` holds a number."""
+    def scalar(self, name: str, operation: Operation, *, weighted: bool) -> list[str]:
+        """Return the lines after which the local variable ``name`` holds a number.
+
+        With ``weighted`` a sum over the samples is one of errors, which the weights of samples multiply.
+        """
         self.lines = []
+        self.weighted = weighted
         value = self._scalar(operation, top=True)
         self.lines += assignment(name, value, dict(self.names))
         self._release()
@@ -88,7 +93,7 @@ class BufferWriter:
     def _total(self, operation: Operation) -> Operation:
         """Return the sum over all components; a sum of products of two arrays is one vdot."""
         (whole,) = operation.inputs
-        if whole.shape[0] == SAMPLES:
+        if whole.shape[0] == SAMPLES and self.weighted:
             buffer = self._weighted(whole)
         elif whole.kind == "square" and whole.inputs[0].is_leaf:
             return Operation("vdot", whole.inputs * 2)
@@ -195,4 +200,5 @@ class BufferWriter:
             return f"{out} {_IN_PLACE[kind]} {texts[0]}"
         if kind == "divide" and texts[0] == "1":
             return f"np.reciprocal({texts[1]}, out={out})"
-        return f"np.{kind}({', '.join(texts)}, out={out})"
+        function = OWN_FUNCTIONS.get(kind, f"np.{kind}")
+        return f"{function}({', '.join(texts)}, out={out})"

@@ -42,6 +42,10 @@ _BINARY = {
 """Operation -> its sign, how tightly it binds, and what its left and right sides must at least."""
 
 
+OWN_FUNCTIONS = {"erf": "_erf"}
+"""Operation that NumPy lacks -> the function of the generated module."""
+
+
 def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = True) -> Text:
     """Return the text of ``operation``; what has a name in ``names`` is written by its name.
 
@@ -89,6 +93,8 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
         power = kind == "power"
         return Text(_power(first, second) if power else f"{first} {sign} {second}", binding)
     arguments = ", ".join(below(p).code for p in range(len(operation.inputs)))
+    if kind in OWN_FUNCTIONS:
+        return Text(f"{OWN_FUNCTIONS[kind]}({arguments})")
     if kind == "where" and not any(i.shape for i in operation.inputs[1:]) and not operation.value:
         return Text(f"np.where({arguments}).astype(dtype)")  # of two numbers NumPy makes float64
     if not operation.shape and kind in _OF_NUMBERS and not any(p.kind == "array" for p in operation.parts()):

@@ -16,6 +16,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from inspect import CO_GENERATOR
 from types import FrameType
@@ -27,7 +28,7 @@ from sympy.core.cache import clear_cache
 from sympy.core.evalf import PrecisionExhausted
 from sympy.logic.boolalg import Boolean
 
-from symbackprop.errors import SpecificationError, suggestion
+from symbackprop.errors import SpecificationError, UnsupportedExpression, suggestion
 
 MAX_TEXT = 10_000  # characters
 MAX_DEPTH = 50  # levels of nesting
@@ -40,8 +41,21 @@ MAX_WORK = 2_000_000  # calls and returns inside SymPy, about a second
 
 _EXPONENT_DIGITS = math.log10(MAX_EXPONENT)  # of the parts of a fraction in an exponent
 
-Function = Callable[[Expr], Expr]
+Function = Callable[..., Expr]
 Built = TypeVar("Built", bound=Basic)
+
+
+@dataclass(frozen=True)
+class ParametricFunction:
+    """A function of one argument that takes numbers by keyword too, as in ``elu(s, alpha=0.5)``."""
+
+    function: Function
+    parameters: frozenset[str]
+
+    def __call__(self, argument: Expr, **values: Expr) -> Expr:
+        """Return the value at ``argument``."""
+        return self.function(argument, **values)
+
 
 _SAME_NAME = "exp log sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf sign Abs"
 FUNCTIONS: Mapping[str, Function] = {
@@ -141,6 +155,13 @@ def parse_call(text: str, *, subject: str = "formula") -> tuple[str, dict[str, R
             reader.fail(given.value, f"'{given.arg}' must be a rational number", "write it in decimals")
         values[given.arg] = value
     return node.func.id, values
+
+
+def names_called(text: str) -> set[str]:
+    """Return the names of the functions that a formula calls."""
+    tree = FormulaReader(text, {}, {}, "formula").tree()
+    calls = (node.func for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return {function.id for function in calls if isinstance(function, ast.Name)}
 
 
 def _is_arithmetic(node: ast.expr) -> bool:
@@ -269,7 +290,7 @@ class FormulaReader:
         try:
             built = build(node)
             self._measure(built, node)
-        except SpecificationError:
+        except (SpecificationError, UnsupportedExpression):
             raise
         except Exception:  # SymPy's constructors raise errors of many types
             self.fail(node, "this cannot be computed")
@@ -349,19 +370,33 @@ class FormulaReader:
         if not isinstance(node.func, ast.Name):
             self.fail(node, "only a named function can be called", "write * for a product")
         name = node.func.id
-        if node.keywords:
-            self.fail(node.keywords[0], "a keyword argument is not allowed in a formula")
+        values = self._values_by_keyword(node, self.functions.get(name))
         if name in self.forms:
             return self.forms[name](node)
         if name in self.functions:
             self.check_arguments(node, 1, 1)
             function, argument = self.functions[name], self.expression(node.args[0])
             self._check_application(function, self._measure(argument, node), node)
-            return function(argument)
+            return function(argument, **values)
         if name in self.names:
             self.fail(node, f"'{name}' is not a function", f"write {name}*(...) for a product")
         known = {**self.functions, **self.forms}
         self.fail(node, f"unknown function '{name[:40]}'", self._suggest(name, known))
+
+    def _values_by_keyword(self, node: ast.Call, function: Function | None) -> dict[str, Expr]:
+        """Return the numbers that a call gives by keyword."""
+        values: dict[str, Expr] = {}
+        for given in node.keywords:
+            if not isinstance(function, ParametricFunction):
+                self.fail(given, "a keyword argument is not allowed here")
+            if given.arg not in function.parameters:
+                takes = ", ".join(sorted(function.parameters)) or "none"
+                self.fail(given, f"'{given.arg}' is no parameter of this function", f"it takes {takes}")
+            value = self.expression(given.value)
+            if not isinstance(value, Rational):
+                self.fail(given.value, f"'{given.arg}' must be a rational number", "write it in decimals")
+            values[given.arg] = value
+        return values
 
     def check_arguments(self, node: ast.Call, least: int, most: int) -> None:
         """Refuse a call with fewer or more arguments than its function takes."""

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import lambdify
 
-from symbackprop.library import LOSSES, OPTIMIZERS, Optimizer
+from symbackprop.library import OPTIMIZERS, Optimizer
+from symbackprop.model import Given, Model
 from symbackprop.specification import Network
 from symbackprop.update import new_value, update_equations
 
@@ -80,13 +81,19 @@ def _compared(module: ModuleType, network: Network, optimizer: Optimizer, seed: 
 
 def sample_data(network: Network, generator: np.random.Generator) -> tuple[Array, Array]:
     """Return random inputs, and targets that the network's loss accepts."""
-    x = generator.normal(size=(_SAMPLES, network.inputs))
-    shape = (_SAMPLES, network.sizes[-1])
-    loss = LOSSES.get(network.loss)
-    if loss is None or loss.low is None:
-        return x, generator.normal(size=shape)
-    t = generator.uniform(0.05, 0.95, size=shape)
-    return x, t / t.sum(axis=1, keepdims=True) if loss.total is not None else t
+    model = network.model
+    (x,), (t,) = model.inputs, model.targets
+    return _drawn(x, model, generator), _drawn(t, model, generator)
+
+
+def _drawn(given: Given, model: Model, generator: np.random.Generator) -> Array:
+    """Return random numbers such as ``given`` must hold."""
+    shape = (_SAMPLES, *model.shape(given.shape))
+    if given.low is None:
+        return generator.normal(size=shape)
+    low, high = float(given.low), 1.0 if given.high is None else float(given.high)
+    values = generator.uniform(low + 0.05, high - 0.05, size=shape)
+    return values / values.sum(axis=-1, keepdims=True) if given.total is not None else values
 
 
 def _components(value: Array) -> Iterator[Array]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
+from types import MappingProxyType
+from typing import TypeVar
 
 from sympy import Abs, Add, Expr, Integer, Rational, Symbol, sympify
 
@@ -18,9 +20,10 @@ from symbackprop.equations import (
     size,
     sum_over,
 )
-from symbackprop.errors import SpecificationError, excerpt, suggestion
-from symbackprop.formula import parse, parse_call
-from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES, Initializer
+from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt, suggestion
+from symbackprop.formula import Function, ParametricFunction, names_called, parse, parse_call
+from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES, Activation, Initializer, Loss
+from symbackprop.model import Constant, Given, Initial, Model
 from symbackprop.specification import Layer, Network
 
 L2 = Symbol("l2", real=True)
@@ -32,6 +35,65 @@ SMOOTHING = Symbol("smoothing", real=True)
 """The share ε of a target that label smoothing spreads over all outputs."""
 
 _PROBE = Symbol("s", real=True)
+
+
+def dense_model(network: Network) -> Model:
+    """Return a dense network as the later stages read it."""
+    system = network_equations(network)
+    name = "_".join(["network", *_words(network.architecture)])
+    if len(name) > 60:
+        name = f"network_{network.inputs}_to_{network.sizes[-1]}_{network.depth}_layers"
+    return Model(
+        title=network.description,
+        subject=f"the network {network.architecture}",
+        name=name,
+        description=network.description,
+        system=system,
+        output=f"x{network.depth}",
+        sizes={f"n{layer}": units for layer, units in enumerate(network.sizes)},
+        constants=_constants(network),
+        initial=_initial(network, system),
+        inputs=(Given("x0", system.quantities["x0"].shape),),
+        targets=(_target(network, system),),
+    )
+
+
+def _words(text: str) -> list[str]:
+    return "".join(c if c.isalnum() and c.isascii() else " " for c in text).split()
+
+
+def _constants(network: Network) -> tuple[Constant, ...]:
+    values = (
+        (L2.name, network.l2),
+        (L1.name, network.l1),
+        (SMOOTHING.name, network.label_smoothing),
+    )
+    found = [Constant(name, value) for name, value in values if value]
+    if network.class_weights is not None:
+        found.append(Constant("c", network.class_weights))
+    return tuple(found)
+
+
+def _initial(network: Network, system: EquationSystem) -> dict[str, Initial]:
+    """Return how each parameter starts: the weights by their layer's initialiser, the biases at 0."""
+    found = {}
+    for number, layer in enumerate(network.layers, start=1):
+        fan_in, fan_out = system.quantities[f"w{number}"].shape
+        initializer = initializer_of(network, layer)
+        found[f"w{number}"] = Initial(initializer, fan_in, fan_out, activation=layer.activation)
+        if network.bias:
+            found[f"b{number}"] = Initial()
+        for name, value in trainable_parameters(layer.activation).items():
+            found[f"{name}{number}"] = Initial(value=float(value))
+    return found
+
+
+def _target(network: Network, system: EquationSystem) -> Given:
+    """Return the target with what the loss asks of it."""
+    loss = loss_of(network.loss)
+    bounds = (loss.low, loss.high, loss.total if network.facts else None) if loss else (None, None, None)
+    low, high, total = (None if bound is None else sympify(bound) for bound in bounds)
+    return Given("t", system.quantities["t"].shape, low=low, high=high, total=total)
 
 
 def network_equations(network: Network) -> EquationSystem:
@@ -74,7 +136,12 @@ class _Builder:
         pre_activation = self._declare(f"s{number}", units)
         self.equations.append(Equation(pre_activation[own], total))
         self.output = self._declare(f"x{number}", units)
-        value = activation_expression(layer.activation, pre_activation, own, other)
+        trainable: dict[str, Expr] = {}
+        for name in trainable_parameters(layer.activation):
+            parameter = self._declare(f"{name}{number}")
+            self.parameters.append(parameter.name)
+            trainable[name] = parameter.symbol
+        value = activation_expression(layer.activation, pre_activation, own, other, trainable)
         self.equations.append(Equation(self.output[own], value))
 
     def finish(self) -> EquationSystem:
@@ -125,7 +192,7 @@ class _Builder:
         return terms
 
     def _facts(self, target: Quantity, i: Symbol) -> tuple[Fact, ...]:
-        loss = LOSSES.get(self.network.loss)
+        loss = loss_of(self.network.loss)
         if loss is None or loss.total is None or not self.network.facts:
             return ()
         return (Fact(target[i], i, sympify(loss.total)),)
@@ -133,9 +200,10 @@ class _Builder:
 
 def _middle_target(loss: str, outputs: Expr) -> Expr:
     """Return the target that says nothing: equal shares of a total, or the middle of the range."""
-    entry = LOSSES.get(loss)
+    entry = loss_of(loss)
     if entry is None or entry.low is None or entry.high is None:
-        known = ", ".join(name for name, each in LOSSES.items() if each.low is not None)
+        bounded = (name for name, each in LOSSES.items() if None not in (each.low, each.high))
+        known = ", ".join(bounded)
         raise SpecificationError(f"label_smoothing: {excerpt(loss)} sets no range of targets; use {known}")
     if entry.total is not None:
         return Integer(entry.total) / outputs
@@ -144,7 +212,7 @@ def _middle_target(loss: str, outputs: Expr) -> Expr:
 
 def initializer_of(network: Network, layer: Layer) -> Initializer:
     """Return the initialiser of a layer's weights: the one asked for, or what fits the activation."""
-    activation = ACTIVATIONS.get(layer.activation)
+    activation = activation_of(layer.activation)
     return INITIALIZERS[network.init or (activation.initializer if activation else "xavier_uniform")]
 
 
@@ -156,12 +224,29 @@ def _constant_outside(total: Expr) -> Expr:
     return constant * total.func(body, *total.limits)
 
 
-def activation_expression(text: str, pre_activation: Quantity, own: Symbol, other: Symbol) -> Expr:
-    """Return the output of a unit; ``other`` is the index that a sum over the layer runs over."""
+def activation_expression(
+    text: str,
+    pre_activation: Quantity,
+    own: Symbol,
+    other: Symbol,
+    trainable: Mapping[str, Expr] = MappingProxyType({}),
+) -> Expr:
+    """Return the output of a unit.
+
+    Args:
+        text: the activation as a name, a call or a formula.
+        pre_activation: s of the layer.
+        own: the index of the unit.
+        other: the index that a sum over the layer runs over.
+        trainable: what the trainable parameters of the activation are called in this layer; for those
+            that are not given their first values are put in.
+    """
     template = _activation_template(text)
     units = pre_activation.shape[0]
+    names = {**trainable_parameters(text), **trainable}
     layer = {_LAYER.base: pre_activation.base, _UNITS: units, _OTHER: other}
-    return template.xreplace({_UNIT: pre_activation[own], **layer})
+    values = {_trainable(name): value for name, value in names.items()}
+    return template.xreplace({_UNIT: pre_activation[own], **layer, **values})
 
 
 _OTHER = index("_other")
@@ -170,29 +255,40 @@ _LAYER = quantity("_layer", _UNITS)
 _UNIT = Symbol("_unit", real=True)
 
 
+def _trainable(name: str) -> Symbol:
+    return Symbol(f"_trainable_{name}", real=True)
+
+
 @cache
 def _activation_template(text: str) -> Expr:
     """Return an activation for the unit `_UNIT` of the layer `_LAYER`."""
+    return _activation(text, "activation", _UNIT)
 
-    def total(term: Expr) -> Expr:
-        return sum_over(term.xreplace({_UNIT: _LAYER[_OTHER]}), (_OTHER, _UNITS))
 
-    formula, scope = activation_formula(text)
-    return parse(formula, {"s": _UNIT, **scope}, {**activation_functions(), "total": total})
+def _activation(text: str, subject: str, unit: Expr) -> Expr:
+    """Return an activation of ``unit``, its trainable parameters as placeholders."""
+    entry, scope = _entry(text, ACTIVATIONS, "activation", subject)
+    if entry is None:
+        return parse(text, {"s": unit}, _functions_of_a_layer(), subject=subject)
+    scope |= {name: _trainable(name) for name in trainable_parameters(text)}
+    return parse(entry.formula, {"s": unit, **scope}, {"total": _total}, subject=subject)
+
+
+def _total(term: Expr) -> Expr:
+    """Return the sum of ``term``, which is about `_UNIT`, over all units of the layer."""
+    if term.has(_OTHER):
+        raise UnsupportedExpression("softmax of something that holds a softmax itself is not supported yet")
+    return sum_over(term.xreplace({_UNIT: _LAYER[_OTHER]}), (_OTHER, _UNITS))
 
 
 def read_activation(text: str, subject: str) -> Expr:
     """Return an activation as an expression in s; raises SpecificationError where it is none."""
-    formula, scope = activation_formula(text, subject)
-    known: dict[str, Callable[[Expr], Expr]] = activation_functions()
-    if text in ACTIVATIONS:
-        known = {**known, "total": lambda term: term + 1}  # any other unit will do here
-    expression = parse(formula, {"s": _PROBE, **scope}, known, subject=subject)
-    if _PROBE not in expression.free_symbols:
+    expression = _activation(text, subject, _UNIT)
+    if _UNIT not in expression.free_symbols:
         raise SpecificationError(
             f"{subject}: {excerpt(text)} does not depend on s, so nothing can be learned"
         )
-    return expression
+    return expression.xreplace({_UNIT: _PROBE})
 
 
 def read_loss(text: str) -> Expr:
@@ -207,53 +303,88 @@ def read_loss(text: str) -> Expr:
     return expression
 
 
-def activation_formula(text: str, subject: str = "activation") -> tuple[str, dict[str, Expr]]:
-    """Return the formula of an activation given as a name, a call or a formula, and its constants."""
-    return _formula(text, ACTIVATIONS, "activation", subject)
+def activation_of(text: str) -> Activation | None:
+    """Return the activation of the library that a name or a call stands for, None for a formula."""
+    return _entry(text, ACTIVATIONS, "activation", "activation")[0]
+
+
+def loss_of(text: str) -> Loss | None:
+    """Return the loss of the library that a name or a call stands for, None for a formula."""
+    return _entry(text, LOSSES, "loss", "loss")[0]
 
 
 def loss_formula(text: str) -> tuple[str, dict[str, Expr]]:
     """Return the formula of a loss given as a name, a call or a formula, and its constants."""
-    return _formula(text, LOSSES, "loss", "loss")
+    entry, values = _entry(text, LOSSES, "loss", "loss")
+    return (text, {}) if entry is None else (entry.formula, values)
 
 
-def _formula(text: str, table: dict, kind: str, subject: str) -> tuple[str, dict[str, Expr]]:  # type: ignore[type-arg]
+@cache
+def trainable_parameters(text: str) -> dict[str, Expr]:
+    """Return the trainable parameters of an activation, and the values that they start with."""
+    entry, values = _entry(text, ACTIVATIONS, "activation", "activation")
+    if entry is not None:
+        return values if entry.trainable else {}
+    called = [ACTIVATIONS[name] for name in sorted(names_called(text)) if name in ACTIVATIONS]
+    return {k: v for each in called if each.trainable for k, v in _rational(each.parameters).items()}
+
+
+Entry = TypeVar("Entry", Activation, Loss)
+
+
+def _entry(
+    text: str, table: Mapping[str, Entry], kind: str, subject: str
+) -> tuple[Entry | None, dict[str, Expr]]:
+    """Return the entry that a name or a call stands for, and its constants; None for a formula."""
     call = parse_call(text, subject=subject)
     if call is None or (call[0] not in table and not call[1]):
-        return text, {}
-    name = call[0].replace("-", "_")
+        return None, {}
+    name, given = call
     if name not in table:
         raise SpecificationError(f"{subject}: '{name}' is not a known {kind}; {suggestion(name, table)}")
     entry = table[name]
-    for parameter in call[1]:
+    for parameter in given:
         if parameter not in entry.parameters:
-            raise SpecificationError(
-                f"{subject}: '{name}' has no parameter '{parameter}'; {_parameters(name, entry.parameters)}"
-            )
-    return entry.formula, {**_rational(entry.parameters), **call[1]}
+            problem = f"'{name}' has no parameter '{parameter}'"
+            raise SpecificationError(f"{subject}: {problem}; {_parameters(name, entry.parameters)}")
+    return entry, {**_rational(entry.parameters), **given}
 
 
-def _parameters(name: str, parameters: dict[str, Fraction]) -> str:
+def _parameters(name: str, parameters: Mapping[str, Fraction]) -> str:
     if not parameters:
         return f"'{name}' takes none"
     return "it takes " + ", ".join(sorted(parameters))
 
 
-def _rational(parameters: dict[str, Fraction]) -> dict[str, Expr]:
+def _rational(parameters: Mapping[str, Fraction]) -> dict[str, Expr]:
     return {name: Rational(value.numerator, value.denominator) for name, value in parameters.items()}
 
 
-def activation_functions() -> dict[str, Callable[[Expr], Expr]]:
-    """Return the activations of one unit that a formula may call by name."""
-    found: dict[str, Callable[[Expr], Expr]] = {}
+def activation_functions() -> dict[str, Function]:
+    """Return the activations of one unit that any formula may call by name."""
+    return {
+        name: ParametricFunction(partial(_applied, name), frozenset(activation.parameters))
+        for name, activation in ACTIVATIONS.items()
+        if "total(" not in activation.formula and not activation.trainable
+    }
+
+
+def _functions_of_a_layer() -> dict[str, Function]:
+    """Return what the formula of an activation may call: every activation."""
+    functions = activation_functions()
     for name, activation in ACTIVATIONS.items():
-        if "total(" not in activation.formula:
-            found[name] = _function(activation.formula, _rational(activation.parameters))
-    return found
+        if name not in functions:
+            fixed = frozenset() if activation.trainable else frozenset(activation.parameters)
+            functions[name] = ParametricFunction(partial(_applied, name), fixed)
+    return functions
 
 
-def _function(formula: str, scope: dict[str, Expr]) -> Callable[[Expr], Expr]:
-    def apply(argument: Expr) -> Expr:
-        return parse(formula, {"s": _PROBE, **scope}).xreplace({_PROBE: argument})
-
-    return apply
+def _applied(name: str, argument: Expr, **values: Expr) -> Expr:
+    """Return an activation of the library of ``argument``."""
+    entry = ACTIVATIONS[name]
+    scope = _rational(entry.parameters) | values
+    if entry.trainable:
+        scope = {parameter: _trainable(parameter) for parameter in entry.parameters}
+    total = {"total": lambda term: _total(term.xreplace({_PROBE: argument}))}
+    whole = parse(entry.formula, {"s": _PROBE, **scope}, total if "total(" in entry.formula else {})
+    return whole.xreplace({_PROBE: argument})

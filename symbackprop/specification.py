@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
+from typing import TYPE_CHECKING
 
 from symbackprop.errors import SpecificationError, excerpt, suggestion
-from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES
+from symbackprop.library import ACTIVATION_ALIASES, ACTIVATIONS, INITIALIZERS, LOSS_ALIASES, LOSSES
 from symbackprop.library.initializers import FAMILIES
+
+if TYPE_CHECKING:
+    from symbackprop.model import Model
 
 MAX_UNITS = 10**7
 """Units of one layer beyond which a size is taken for a slip."""
@@ -141,6 +145,13 @@ class Network:
     def description(self) -> str:
         """Architecture and options, from which the same network can be made."""
         return f"{_quoted(self.architecture)} {self.options}".rstrip()
+
+    @cached_property
+    def model(self) -> Model:
+        """The network as the later stages read it."""
+        from symbackprop.networks import dense_model
+
+        return dense_model(self)
 
     def __repr__(self) -> str:
         return f"Network({self.description})"
@@ -271,22 +282,33 @@ def _layer_text(part: str, number: int) -> tuple[int, str | None]:
     return units, activation if colon else None
 
 
-def canonical_name(text: str, table: Iterable[str], kind: str, subject: str) -> str:
-    """Return a library name in its own spelling, a call or a formula as it stands.
+_ALIASES = {**ACTIVATION_ALIASES, **LOSS_ALIASES}
+
+
+def canonical_name(text: str, table: Collection[str], kind: str, subject: str) -> str:
+    """Return a library name in its own spelling, also that of a call; a formula as it stands.
 
     Raises:
         SpecificationError: a plain word that is no name of ``table``.
     """
     text = _without_parentheses(" ".join(text.split()))
-    name = text.replace("-", "_").lower()
+    name = _own_spelling(text)
     if name in table:
         return name
+    call = re.fullmatch(r"([^\W\d][\w-]*)\s*(\(.*\))", text)
+    if call and (name := _own_spelling(call[1])) in table:
+        return name + call[2]
     if not text:
         raise SpecificationError(f"{subject}: the {kind} is empty")
     if re.fullmatch(r"[^\W\d][\w-]*", text) and not _is_difference(text):
         hint = suggestion(name, table)
         raise SpecificationError(f"{subject}: {excerpt(text)} is not a known {kind}; {hint}")
     return text
+
+
+def _own_spelling(name: str) -> str:
+    plain = name.replace("-", "_").lower()
+    return _ALIASES.get(plain, plain)
 
 
 def _is_difference(text: str) -> bool:

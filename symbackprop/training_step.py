@@ -9,10 +9,10 @@ from sympy import Expr
 
 from symbackprop.batch import SAMPLES
 from symbackprop.buffers import BufferWriter, Workspace, is_mask
+from symbackprop.given import GivenCode
 from symbackprop.lowering import Statement
+from symbackprop.model import Model
 from symbackprop.program import arrays_read, share
-
-Size = Callable[[Expr], int]
 
 
 class TrainingStep:
@@ -22,7 +22,8 @@ class TrainingStep:
         statements: forward, error and scaled derivatives, in order.
         parameters: the names of the parameters.
         comment: gives the comment lines of an equation's number.
-        size: gives the number of a size.
+        model: gives the number of a size.
+        given: writes the lines that bind inputs, targets and constants.
     """
 
     def __init__(
@@ -30,12 +31,14 @@ class TrainingStep:
         statements: Sequence[Statement],
         parameters: Sequence[str],
         comment: Callable[[int], Iterable[str]],
-        size: Size,
+        model: Model,
+        given: GivenCode,
     ) -> None:
         self.parameters = list(parameters)
         self.derivatives = [f"d{name}" for name in parameters]
         self.comment = comment
-        self.size = size
+        self.size = model.size
+        self.given = given
         self.workspace = Workspace()
         self.shared, self.names = share(statements)
         self.writer = BufferWriter(self.names, self.workspace)
@@ -50,19 +53,21 @@ class TrainingStep:
             *unpacked(self.derivatives, "self._derivatives"),
             *unpacked(names, "self._buffers_for(samples)"),
             *unpacked(list(self._scratch()), "self._scratch"),
-            *(["c = np.array(CLASS_WEIGHTS, self.dtype)"] if self._reads("c") else []),
+            *self.given.constant_lines(self._read, "self.dtype"),
         ]
         return {
             "step": [*binding, *body],
-            "reads_targets": self._reads("t"),
+            "given": list(self.given.given_lines(self._read, "self.dtype")),
             "error": self.error,
             "buffer_names": [name for name in names if name != "ones"],
             "buffers": [self._allocation(name) for name in names],
             "scratch": [self._scratch_allocation(name) for name in self._scratch()],
         }
 
-    def _reads(self, name: str) -> bool:
-        return any(name in arrays_read(entry.statement.operation) for entry in self.shared)
+    @cached_property
+    def _read(self) -> set[str]:
+        """The names of the arrays that the statements read."""
+        return set().union(*[arrays_read(entry.statement.operation) for entry in self.shared])
 
     def _body(self) -> Iterable[str]:
         for entry in self.shared:
@@ -76,9 +81,11 @@ class TrainingStep:
 
     def _statement(self, statement: Statement) -> Iterable[str]:
         name, operation = statement.name, statement.operation
-        if not operation.shape:
+        if not operation.shape and name in self.derivatives:
+            yield from self.writer.scalar(f"{name}[...]", operation, weighted=False)
+        elif not operation.shape:
             self.error = name
-            yield from self.writer.scalar(name, operation)
+            yield from self.writer.scalar(name, operation, weighted=True)
         elif operation.kind == "array":  # the identity: the same numbers under another name
             yield f"{name} = {operation.value}"
         else:

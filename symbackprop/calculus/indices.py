@@ -110,7 +110,8 @@ def _settle(expression: Expr, letters: Sequence[Symbol], taken: set[Symbol]) -> 
     chosen: dict[Expr, Expr] = {}
     used = set(taken)
     for i, _ in ranges:
-        candidates = chain([Symbol(i.name, integer=True)], letters, _spare_letters())
+        own = [] if i.name.startswith("_") else [Symbol(i.name, integer=True)]
+        candidates = chain(own, letters, _spare_letters())
         chosen[i] = next(c for c in candidates if c not in used)
         used.add(chosen[i])
     body = _settle(body.xreplace(chosen), letters, used)

@@ -4,15 +4,17 @@ Nothing here is a derivative.  Adding a function is adding a line; its derivativ
 follow from it.
 """
 
-from symbackprop.library.activations import ACTIVATIONS, Activation
+from symbackprop.library.activations import ACTIVATION_ALIASES, ACTIVATIONS, Activation
 from symbackprop.library.initializers import INITIALIZERS, Initializer
-from symbackprop.library.losses import LOSSES, Loss
+from symbackprop.library.losses import LOSS_ALIASES, LOSSES, Loss
 from symbackprop.library.optimizers import OPTIMIZERS, Optimizer
 
 __all__ = [
     "ACTIVATIONS",
+    "ACTIVATION_ALIASES",
     "INITIALIZERS",
     "LOSSES",
+    "LOSS_ALIASES",
     "OPTIMIZERS",
     "Activation",
     "Initializer",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial, reduce
 
 import sympy
 from sympy import (
@@ -51,6 +52,7 @@ _ELEMENTWISE: dict[str, str] = {
     "atanh": "arctanh",
     "Abs": "abs",
     "sign": "sign",
+    "erf": "erf",
 }
 """SymPy function -> NumPy function, both of one argument."""
 
@@ -196,6 +198,8 @@ class Lowering(Axes):
         for term in expression.args:
             if isinstance(term, log) and _is_sum_of_exponentials(term.args[0]):
                 return self.beside_logarithm(term, expression - term)
+        if expression.args[0] == -1 and len(expression.args) == 2 and isinstance(expression.args[1], exp):
+            return self.elementwise("expm1", self.lower(expression.args[1].args[0]))
         terms = sorted(expression.args, key=_term_order)
         signs = tuple(term.could_extract_minus_sign() for term in terms)
         values = [self.lower(-t if negative else t) for t, negative in zip(terms, signs, strict=True)]
@@ -246,6 +250,9 @@ class Lowering(Axes):
         if any(isinstance(factor, KroneckerDelta) for factor in expression.args):
             return self.product(expression, ())
         above, below = _fraction(expression)
+        parts = _shared_out(above, below)
+        if parts:
+            return reduce(partial(self.elementwise, "multiply"), [self.lower(part) for part in parts])
         above = sorted(above, key=_factor_order)
         shifted = self.shifted_exponentials(above, below)
         factors = [shifted[f] if f in shifted else self.factor(f) for f in above]
@@ -319,6 +326,8 @@ class Lowering(Axes):
         if argument.is_Add and len(argument.args) == 2 and all(_is_exponential(a) for a in argument.args):
             first, second = sorted((_exponent(a) for a in argument.args), key=_term_order)
             return self.elementwise("logaddexp", self.lower(first), self.lower(second))
+        if argument.is_Add and argument.args[0] == 1:
+            return self.elementwise("log1p", self.lower(argument - 1))
         return self.elementwise("log", self.lower(argument))
 
     def piecewise(self, expression: Piecewise) -> Operation:
@@ -489,6 +498,32 @@ def _fraction(expression: Expr) -> tuple[list[Expr], list[Expr]]:
         else:
             above.append(factor)
     return above, below
+
+
+def _shared_out(above: Sequence[Expr], below: Sequence[Expr]) -> list[Expr]:
+    """Return factors of a fraction that divide by each sum once, where it divides by a power of one.
+
+    The square of a sum, or the whole numerator, may overflow where the value does not: s⁴/(1 + s⁴)² is
+    computed as the square of s²/(1 + s⁴).
+    """
+    powers = [(d.base, int(d.exp)) for d in below if d.is_Pow and d.base.is_Add and d.exp.is_Integer]
+    varying = [f for f in above if f.free_symbols]
+    if len(powers) != 1 or not varying:
+        return []
+    (base, count) = powers[0]
+    constant = Mul(*[f for f in above if not f.free_symbols])
+    others = [d for d in below if not (d.is_Pow and d.base == base)]
+    units = [u for f in varying for u in _unit_factors(f)]
+    shares = [Mul(*units[n::count]) / base for n in range(count)]
+    shares[0] *= constant * Mul(*[1 / d for d in others])
+    return shares
+
+
+def _unit_factors(factor: Expr) -> list[Expr]:
+    """Return x, x, x for x³, and any other factor as it is."""
+    base, exponent = factor.as_base_exp()
+    whole = exponent.is_Integer and exponent > 1 and base != sympy.E
+    return [base] * int(exponent) if whole else [factor]
 
 
 def is_decimal(number: Expr) -> bool:
