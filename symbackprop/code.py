@@ -109,7 +109,7 @@ _OF_NUMBERS = {
     "maximum": "max",
     "minimum": "min",
 }
-"""NumPy function -> Python function: of plain numbers NumPy makes float64, which float32 arrays would become."""
+"""NumPy function -> Python function: of numbers NumPy makes float64, which float32 arrays would become."""
 
 
 def _sizes(shape: Sequence[str]) -> str:
@@ -194,7 +194,7 @@ def _subscript(operation: Operation, inner: Text) -> Text:
 
 
 def subscripts(entries: Iterable[str]) -> str:
-    """Return the text between the brackets; whole axes at the end go without saying, many in a row as dots."""
+    """Return the text between the brackets; whole axes go without saying at the end, as dots before it."""
     texts = list(entries)
     while texts and texts[-1] == ":":
         texts.pop()
@@ -274,7 +274,8 @@ def assignment(name: str, operation: Operation, names: dict[Operation, str]) -> 
 
 def _is_name(operation: Operation, names: Mapping[Operation, str]) -> bool:
     """Whether the text of ``operation`` gives numbers that something else holds, too."""
-    return operation in names or operation.is_leaf or (operation.is_view and _is_name(operation.inputs[0], names))
+    seen = operation.is_view and _is_name(operation.inputs[0], names)
+    return seen or operation in names or operation.is_leaf
 
 
 def _scattered_parts(operation: Operation, names: dict[Operation, str]) -> list[str]:

@@ -126,19 +126,22 @@ def _matmul(axes: Axes, first: Operation, second: Operation, groups: _Groups) ->
     names = (*batch, *left, *right)
     plain = not batch and len(summed) == 1 and len(right) <= 1 and first.axes == (*left, *summed)
     if plain or max(len(left), len(summed), len(right)) <= 1:
-        inputs = (_matrix(axes, first, batch, left, summed), _matrix(axes, second, batch, summed, right))
-        return Operation("matmul", inputs, None, names, axes.shape(names))
+        inputs = (_matrix(first, batch, left, summed), _matrix(second, batch, summed, right))
+        shape = axes.shape(names)
+        value = _texts(axes, (_size(axes, summed), *shape)) if len(shape) > 2 else None
+        return Operation("matmul", inputs, value, names, shape)
     inputs = (_together(axes, first, batch, left, summed), _together(axes, second, batch, summed, right))
     sides = [_size(axes, side) for side in (left, right) if side]
     shape = (*axes.shape(batch), *sides)
-    whole = Operation("matmul", inputs, None, (*batch, *(side[0] for side in (left, right) if side)), shape)
+    value = _texts(axes, (_size(axes, summed), *shape))
+    whole = Operation("matmul", inputs, value, (*batch, *(side[0] for side in (left, right) if side)), shape)
     if len(left) <= 1 and len(right) <= 1:
         return whole
     return reshaped(axes, whole, names)
 
 
 def _matrix(
-    axes: Axes, operand: Operation, batch: tuple[Axis, ...], rows: tuple[Axis, ...], columns: tuple[Axis, ...]
+    operand: Operation, batch: tuple[Axis, ...], rows: tuple[Axis, ...], columns: tuple[Axis, ...]
 ) -> Operation:
     return transposed(operand, (*batch, *rows, *columns))
 

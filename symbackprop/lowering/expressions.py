@@ -182,7 +182,7 @@ class Lowering(Axes):
             return Operation("arange", self.dimensions([n]), self.integers, (symbol,), (n,))
         if symbol.name in self.scalars:
             return Operation("name", (), self.scalars[symbol.name])
-        return self.as_numbers(symbol, Operation("array", (), symbol.name))
+        return self.as_numbers(symbol, Operation("array", (), symbol.name, whole=_is_integer(symbol)))
 
     def as_numbers(self, component: Expr, array: Operation) -> Operation:
         """Return an array of integers as numbers, unless integers are wanted."""

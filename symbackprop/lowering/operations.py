@@ -25,6 +25,9 @@ _STRUCTURAL = (
     "arange", "zeros", "full", "scatter", "update",
 )  # fmt: skip
 
+_VARYING = ("array", "name", "scatter", "zeros")
+_OF_INTEGERS = ("add", "subtract", "multiply", "negative", "clip", "maximum", "minimum", "abs", "square")
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -41,7 +44,8 @@ class Operation:
     windows       a sliding window; ``value`` holds lengths and axes, window axes come last
     diagonal      ``value``: the two axes along which one index runs; it comes last
     reshape       axes taken together or apart; ``value``: the new shape, -1 where it varies
-    matmul        ``@``, of more than two axes for each of the leading ones
+    matmul        ``@``, of more than two axes for each of the leading ones; ``value`` then holds
+                  the number of terms and the shape
     einsum        a product of two arrays, ``value``: the specification
     sum, max      ``value``: the axes and whether they stay with length 1
     argmax        ``value``: the axis
@@ -56,7 +60,7 @@ class Operation:
     terms         a sum of numbers, ``value`` says which are taken away
     ============  =========================================================================
 
-    ``axes`` and ``shape`` describe the result.
+    ``axes`` and ``shape`` describe the result; ``whole`` marks an array of integers.
     """
 
     kind: str
@@ -64,6 +68,7 @@ class Operation:
     value: object = None
     axes: tuple[Axis, ...] = field(default=(), compare=False)
     shape: tuple[Expr, ...] = field(default=(), compare=False)
+    whole: bool = field(default=False, compare=False)
 
     @property
     def is_leaf(self) -> bool:
@@ -90,7 +95,20 @@ class Operation:
     @property
     def is_constant(self) -> bool:
         """Whether the result is an array that is the same in every step."""
-        return bool(self.shape) and not any(part.kind in ("array", "name") for part in self.parts())
+        return bool(self.shape) and not any(part.kind in _VARYING for part in self.parts())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the result is an array of integers."""
+        if self.kind in ("array", "argmax"):
+            return self.whole or self.kind == "argmax"
+        if self.kind in ("arange", "full", "where"):
+            return bool(self.value)
+        if self.kind in VIEWS or self.kind in ("gather", "reshape", "pad", "sum", "max"):
+            return self.inputs[0].is_whole
+        return self.kind in _OF_INTEGERS and any(i.is_whole for i in self.inputs) and all(
+            i.is_whole or i.kind in ("number", "name") for i in self.inputs
+        )
 
     def parts(self) -> Iterator[Operation]:
         """Yield the operation and all that it is made of."""

@@ -38,12 +38,13 @@ def read(axes: Axes, component: Indexed, index: Callable[[Expr], Operation]) -> 
     ``index`` lowers an index expression to an array of integers.
     """
     indices, shape = tuple(component.indices), tuple(component.base.shape)
+    whole = bool(component.is_integer)
     if len(set(indices)) == len(indices) and all(i in axes.ranges for i in indices):
-        return Operation("array", (), name_of(component), indices, shape)
+        return Operation("array", (), name_of(component), indices, shape, whole)
     slots = _slots(axes, component)
     repeated = _repeated(axes, indices)
     marks: list[Symbol] = [Symbol(f"_axis{p}", integer=True) for p in range(len(indices))]
-    array = Operation("array", (), name_of(component), tuple(marks), shape)
+    array = Operation("array", (), name_of(component), tuple(marks), shape, whole)
     array = _padded(array, slots)
     array = _sliced(axes, array, slots, marks)
     gathered = [p for p, slot in enumerate(slots) if slot.affine is None]
@@ -147,7 +148,7 @@ def subscript(axes: Axes, array: Operation, entries: Sequence[Entry], names: Seq
     left = tuple(names[p] for p in kept)
     shape = tuple(axes.ranges.get(i, array.shape[p]) for p, i in zip(kept, left, strict=True))
     if all(entry == EVERYTHING for entry in entries):
-        return Operation(array.kind, array.inputs, array.value, left, shape)
+        return Operation(array.kind, array.inputs, array.value, left, shape, array.whole)
     return Operation("subscript", (array,), tuple(entries), left, shape)
 
 

@@ -84,4 +84,4 @@ def _renamed(operation: Operation, arrays: Mapping[str, str], sizes: Mapping[Exp
     inputs = tuple(_renamed(i, arrays, sizes) for i in operation.inputs)
     value = arrays.get(str(operation.value)) if operation.kind == "array" else operation.value
     shape = tuple(sizes.get(n, n) for n in operation.shape)
-    return Operation(operation.kind, inputs, value, operation.axes, shape)
+    return Operation(operation.kind, inputs, value, operation.axes, shape, operation.whole)
