@@ -20,7 +20,7 @@ class Affine:
 
 
 class Axes:
-    """The range of each index of one equation and the order of the axes: the left side's come first.
+    """The range of each index of one equation; their order is that of the axes.
 
     ``concrete`` says that numbers of this network's own were used, ``guarded`` that what is lowered counts
     only where a condition holds.
@@ -28,7 +28,6 @@ class Axes:
 
     def __init__(self, ranges: Ranges, scalars: Mapping[str, str]) -> None:
         self.ranges: Ranges = dict(ranges)
-        self.free = tuple(ranges)
         self.scalars = scalars
         self.concrete = False
         self.guarded = False
@@ -86,6 +85,7 @@ class Axes:
         order = tuple(axis for axis in axes if axis in operation.axes)
         if operation.axes == tuple(axes) or not operation.axes:
             return operation
+        operation = _squeezed(operation)
         if order != tuple(a for a in operation.axes if a is not None):
             operation = transposed(operation, order)
         first = next(p for p, axis in enumerate(axes) if axis in operation.axes)
@@ -93,23 +93,24 @@ class Axes:
 
     def together(self, operations: Sequence[Operation]) -> tuple[tuple[Operation, ...], tuple[Axis, ...]]:
         """Return ``operations`` laid out so that they broadcast, and the axes of the result."""
-        axes = self.order({axis for operation in operations for axis in operation.axes}, operations)
+        axes = self.order({axis for operation in operations for axis in operation.axes})
         return tuple(self.layout(operation, axes) for operation in operations), axes
 
-    def order(self, present: set[Axis], operations: Sequence[Operation]) -> tuple[Axis, ...]:
-        """Return the order of the axes of a result.
+    def order(self, present: set[Axis]) -> tuple[Axis, ...]:
+        """Return the order of the axes of a result."""
+        return tuple(axis for axis in self.ranges if axis in present)
 
-        Those of the left side keep its order; a summed one stays where all operands have it.
-        """
-        usual = tuple(axis for axis in self.ranges if axis in present)
-        free = [axis for axis in usual if axis in self.free]
-        for operation in operations:
-            own = operation.axes
-            if set(own) == present and [a for a in own if a in self.free] == free:
-                rest = [[a for a in o.axes if a is not None] for o in operations]
-                if all(axes == [a for a in own if a in axes] for axes in rest):
-                    return own
-        return usual
+    def bind(self, ranges: Ranges, reads: Sequence[Indexed]) -> None:
+        """Enter summed indices: before the others where all that is read has them first, else after them."""
+        for i, n in ranges.items():
+            known = [[e for e in r.indices if e in (i, *self.ranges)] for r in reads if i in r.indices]
+            mixed = [indices for indices in known if set(indices) != {i}]
+            if mixed and all(indices[0] == i for indices in mixed) and i not in self.ranges:
+                first = min(list(self.ranges).index(e) for indices in mixed for e in indices if e != i)
+                items = list(self.ranges.items())
+                self.ranges = dict([*items[:first], (i, n), *items[first:]])
+            else:
+                self.ranges[i] = n
 
     def elementwise(self, kind: str, *operations: Operation) -> Operation:
         """Return the elementwise operation of that kind."""
@@ -150,6 +151,7 @@ def _with_new_axes(operation: Operation, axes: tuple[Axis, ...]) -> Operation:
     """Insert axes of length 1; where possible in the inputs, so that code says keepdims."""
     if operation.axes == axes or not operation.axes:
         return operation
+    operation = _squeezed(operation)
     shape = iter(operation.shape)
     full = tuple(next(shape) if axis is not None else ONE for axis in axes)
     if operation.kind in ("sum", "max") and isinstance(operation.value, tuple):
@@ -161,6 +163,21 @@ def _with_new_axes(operation: Operation, axes: tuple[Axis, ...]) -> Operation:
         return Operation(operation.kind, inputs, operation.value, axes, full)
     positions = tuple(None if axis is None else operation.axes.index(axis) for axis in axes)
     return Operation("layout", (operation,), positions, axes, full)
+
+
+def _squeezed(operation: Operation) -> Operation:
+    """Return ``operation`` without axes of length 1."""
+    if None not in operation.axes:
+        return operation
+    if operation.kind == "layout":
+        return _squeezed(operation.inputs[0])
+    axes = tuple(a for a in operation.axes if a is not None)
+    shape = tuple(n for n, a in zip(operation.shape, operation.axes, strict=True) if a is not None)
+    if operation.is_elementwise:
+        inputs = tuple(map(_squeezed, operation.inputs))
+        return Operation(operation.kind, inputs, operation.value, axes, shape)
+    assert isinstance(operation.value, tuple)  # a reduction that keeps its axis
+    return Operation(operation.kind, operation.inputs, (operation.value[0], False), axes, shape)
 
 
 def _axes_inside(operation: Operation, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:

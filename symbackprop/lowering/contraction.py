@@ -98,7 +98,7 @@ class _Groups:
 
 def product(axes: Axes, first: Operation, second: Operation, summed: Sequence[Symbol]) -> Operation:
     """Return the sum over ``summed``, which both carry, of the product of two arrays."""
-    order = axes.order({*first.axes, *second.axes}, ())
+    order = axes.order({*first.axes, *second.axes})
     own = [a for a in order if a not in summed and not (a in first.axes and a in second.axes)]
     of_first = [a in first.axes for a in own]
     if own and (not any(of_first) or (of_first[-1] and not all(of_first))):
@@ -193,7 +193,7 @@ def reshaped(axes: Axes, operand: Operation, names: tuple[Axis, ...]) -> Operati
 
 
 def _einsum(axes: Axes, first: Operation, second: Operation, summed: Sequence[Symbol]) -> Operation:
-    present = axes.order({*first.axes, *second.axes}, ())
+    present = axes.order({*first.axes, *second.axes})
     letters = dict(zip(present, "abcdefghijklmnopqrstuvwxyz", strict=False))
     kept = tuple(a for a in present if a not in summed)
     spec = ",".join("".join(letters[a] for a in o.axes) for o in (first, second))

@@ -30,7 +30,7 @@ from symbackprop.equations import ONE, ArgMax, Equation, Ranges, name_of
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering.axes import Axes
 from symbackprop.lowering.contraction import contract
-from symbackprop.lowering.guards import split, without_padding
+from symbackprop.lowering.guards import always, is_on_indices, split, whole, without_padding
 from symbackprop.lowering.operations import Axis, Operation
 from symbackprop.lowering.reads import read
 from symbackprop.lowering.scatter import loops_first, scatter, scattered
@@ -166,9 +166,9 @@ class Lowering(Axes):
             (sympy.Max, lambda e: self.fold("maximum", e)),
             (sympy.Min, lambda e: self.fold("minimum", e)),
             (sympy.Heaviside, self.heaviside),
-            (sympy.And, lambda e: self.fold("logical_and", e)),
-            (sympy.Or, lambda e: self.fold("logical_or", e)),
-            (sympy.Not, lambda e: self.elementwise("logical_not", self.lower(e.args[0]))),
+            (sympy.And, lambda e: self.all_of("logical_and", e)),
+            (sympy.Or, lambda e: self.all_of("logical_or", e)),
+            (sympy.Not, lambda e: self.elementwise("logical_not", self.condition(e.args[0]))),
             (KroneckerDelta, self.delta),
             (ArgMax, self.place_of_largest),
         )
@@ -332,6 +332,8 @@ class Lowering(Axes):
 
     def piecewise(self, expression: Piecewise) -> Operation:
         """Lower a choice; the larger of a quantity and a number is recognised."""
+        if any(always(self, c) for _, c in expression.args[:-1]):
+            return self.lower(self.decided(expression))
         (value, condition), (other, otherwise) = expression.args[0], expression.args[-1]
         two = len(expression.args) == 2 and isinstance(condition, sympy.StrictGreaterThan)
         if two and (condition.gts, condition.lts) == (value, other):
@@ -347,6 +349,16 @@ class Lowering(Axes):
                 result = self.where(self.condition(condition), self.lower(value), result)
         return result
 
+    def decided(self, expression: Piecewise) -> Expr:
+        """Return a choice without what comes after a condition that holds for all indices."""
+        kept = []
+        for value, condition in expression.args:
+            if always(self, condition):
+                kept.append((value, S.true))
+                break
+            kept.append((value, condition))
+        return kept[0][0] if len(kept) == 1 else Piecewise(*kept)
+
     def where(self, condition: Operation, value: Operation, other: Operation) -> Operation:
         chosen = self.elementwise("where", condition, value, other)
         return Operation("where", chosen.inputs, self.integers, chosen.axes, chosen.shape)
@@ -361,9 +373,15 @@ class Lowering(Axes):
 
     def condition(self, condition: Expr) -> Operation:
         """Return the truth values of a condition; of integers it compares integers."""
+        if isinstance(condition, Relational) and is_on_indices(self, condition):
+            condition = whole(self, condition)
         integers = all(_is_integer(side) for r in condition.atoms(Relational) for side in r.args)
         with self.as_integers(integers):
             return self.lower(condition)
+
+    def all_of(self, kind: str, expression: Expr) -> Operation:
+        """Lower a condition made of several."""
+        return reduce(partial(self.elementwise, kind), [self.condition(c) for c in _in_order(expression)])
 
     def relation(self, expression: Relational) -> Operation:
         kind = _RELATIONS[expression.rel_op]
@@ -394,7 +412,7 @@ class Lowering(Axes):
         return self.elementwise("heaviside", self.lower(expression.args[0]), self.literal(expression.args[1]))
 
     def fold(self, kind: str, expression: Expr) -> Operation:
-        first, *rest = sorted(expression.args, key=_term_order)
+        first, *rest = _in_order(expression)
         total = self.lower(first)
         for other in rest:
             total = self.elementwise(kind, total, self.lower(other))
@@ -407,7 +425,7 @@ class Lowering(Axes):
         body, ranges = open_sum(expression)
         if any(n.has(Indexed) for _, n in ranges):
             raise self.unsupported(expression)
-        self.ranges |= _axis_order(body, dict(ranges))
+        self.bind(_axis_order(body, dict(ranges)), list(body.atoms(Indexed)))
         coefficient, body = body.as_coeff_Mul()
         result = self.product(body, [i for i, _ in ranges])
         if coefficient == -1:
@@ -418,15 +436,18 @@ class Lowering(Axes):
         """Lower the sum of a product; what has a place of its own in the result is scattered to it."""
         factors, conditions = split(self, body)
         if not conditions and not any(isinstance(f, KroneckerDelta) for f in factors):
-            return self.contraction(Mul.make_args(body), (), summed)
+            return self.contraction(factors, (), summed)
         found = scattered(self, (factors, conditions), summed)
         with self.guarding():
             if found is None:
                 return self.contraction(factors, conditions, summed)
-            loops_first(self, found)
             placed = {i for place in found.places.values() for i in place.free_symbols}
-            value = self.contraction(found.factors, found.conditions, [i for i in summed if i not in placed])
-            return scatter(self, value, found, self.index)
+            loops_first(self, found)
+            summed = [
+                i for i in self.ranges if i in found.inner and i not in placed and i not in found.solved
+            ]
+            value = self.contraction(found.factors, found.conditions, summed)
+            return scatter(self, value, found, self.index) if found.places else value
 
     def contraction(
         self, factors: Sequence[Expr], conditions: Sequence[Expr], summed: Sequence[Symbol]
@@ -457,6 +478,10 @@ class Lowering(Axes):
 
     def _product(self, factors: Sequence[Expr]) -> Operation:
         return self.lower(Mul(*factors))
+
+
+def _in_order(expression: Expr) -> list[Expr]:
+    return sorted(expression.args, key=_term_order)
 
 
 def _is_integer(expression: Expr) -> bool:

@@ -8,8 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sympy import And, Expr, Ge, Gt, Indexed, Le, Lt, Mul, Piecewise, Pow, S, Symbol, expand
-from sympy.core.relational import Relational
+from sympy import (
+    Abs,
+    Add,
+    And,
+    Expr,
+    Ge,
+    Gt,
+    Heaviside,
+    Indexed,
+    KroneckerDelta,
+    Le,
+    Lt,
+    Max,
+    Min,
+    Mul,
+    Piecewise,
+    Pow,
+    S,
+    Symbol,
+    cos,
+    expand,
+    igcd,
+    ilcm,
+    sign,
+    sin,
+    tanh,
+)
 
 from symbackprop.equations import ZERO
 from symbackprop.lowering.axes import Axes, surely
@@ -37,7 +62,7 @@ def split(axes: Axes, body: Expr) -> Product:
             factors += inner
             conditions += more
     factors = [f for f in factors if f != 1]
-    return factors, [c for c in dict.fromkeys(conditions) if not _always(axes, c)]
+    return factors, [c for c in dict.fromkeys(conditions) if not always(axes, c)]
 
 
 def _guard(axes: Axes, factor: Expr) -> tuple[Expr, list[Expr], list[Expr]] | None:
@@ -65,10 +90,13 @@ def is_on_indices(axes: Axes, condition: Expr) -> bool:
 def _may_be_infinite(value: Expr) -> bool:
     """Whether ``value`` may be beyond the numbers where it does not count: zero times it is no zero."""
     return any(
-        (isinstance(node, Pow) and not (node.exp.is_Integer and node.exp.is_positive)) or node.is_Function
+        not (node.exp.is_Integer and node.exp.is_positive) if isinstance(node, Pow) else node.is_Function
         for node in _nodes(value)
-        if not isinstance(node, Piecewise)
+        if not isinstance(node, _FINITE)
     )
+
+
+_FINITE = (Piecewise, KroneckerDelta, Heaviside, Abs, Max, Min, sign, sin, cos, tanh)
 
 
 def _nodes(value: Expr) -> list[Expr]:
@@ -77,20 +105,50 @@ def _nodes(value: Expr) -> list[Expr]:
     return [value, *(node for argument in value.args for node in _nodes(argument))]
 
 
-def inequality(condition: Expr) -> Expr | None:
-    """Return what must not be negative for a relation between integers to hold; None for ``==``, ``!=``."""
+def inequality(axes: Axes, condition: Expr) -> Expr | None:
+    """Return the affine expression that must not be negative for a relation between indices to hold.
+
+    Its coefficients are whole numbers without a common factor, so that equal conditions are equal
+    expressions.  None for ``==``, ``!=`` and what is not affine.
+    """
     if isinstance(condition, (Ge, Le)):
-        return expand(condition.gts - condition.lts)
-    if isinstance(condition, (Gt, Lt)):
-        return expand(condition.gts - condition.lts - 1)
-    return None
+        difference = condition.gts - condition.lts
+    elif isinstance(condition, (Gt, Lt)):
+        difference = condition.gts - condition.lts
+        if not difference.is_integer:
+            return None
+        difference -= 1
+    else:
+        return None
+    return normal(axes, difference)
 
 
-def _always(axes: Axes, condition: Expr) -> bool:
+def normal(axes: Axes, difference: Expr) -> Expr | None:
+    """Return an affine expression, of which the sign counts, in the normal form of `inequality`."""
+    scaled = axes.number(difference)
+    denominators = [c.q for c in scaled.as_coefficients_dict().values() if c.is_Rational]
+    affine = axes.affine(expand(scaled * ilcm(1, *denominators)))
+    if affine is None:
+        return None
+    common = igcd(0, *affine.slopes.values())
+    if common < 2 or not affine.offset.is_Integer:
+        return Add(*[slope * i for i, slope in affine.slopes.items()], affine.offset)
+    return Add(*[slope // common * i for i, slope in affine.slopes.items()], affine.offset // common)
+
+
+def always(axes: Axes, condition: Expr) -> bool:
     """Whether a condition holds for every value of the indices."""
-    difference = inequality(condition) if isinstance(condition, Relational) else None
+    difference = inequality(axes, condition) if is_on_indices(axes, condition) else None
     affine = None if difference is None else axes.affine(difference)
     return affine is not None and surely(axes.bounds(affine)[0])
+
+
+def whole(axes: Axes, condition: Expr) -> Expr:
+    """Return a relation between indices with numbers for the sizes and without fractions."""
+    left, right = axes.number(condition.lhs), axes.number(condition.rhs)
+    coefficients = [*left.as_coefficients_dict().values(), *right.as_coefficients_dict().values()]
+    factor = ilcm(1, *[c.q for c in coefficients if c.is_Rational])
+    return condition.func(expand(left * factor), expand(right * factor), evaluate=False)
 
 
 def without_padding(axes: Axes, product: Product) -> list[Expr]:
@@ -102,10 +160,10 @@ def without_padding(axes: Axes, product: Product) -> list[Expr]:
         if isinstance(read, Indexed):
             for p in pads(axes, read):
                 i, n = read.indices[p], read.base.shape[p]
-                said |= {axes.number(i), axes.number(n - 1 - i)}
-    return [c for c in conditions if (d := inequality(c)) is None or axes.number(d) not in said]
+                said |= {normal(axes, i), normal(axes, n - 1 - i)}
+    return [c for c in conditions if (d := inequality(axes, c)) is None or d not in said]
 
 
 def simplified(axes: Axes, conditions: Sequence[Expr]) -> list[Expr]:
     """Return the conditions that do not hold for every value of the indices."""
-    return [c for c in conditions if not _always(axes, c)]
+    return [c for c in conditions if not always(axes, c)]

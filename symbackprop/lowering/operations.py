@@ -106,8 +106,10 @@ class Operation:
             return bool(self.value)
         if self.kind in VIEWS or self.kind in ("gather", "reshape", "pad", "sum", "max"):
             return self.inputs[0].is_whole
-        return self.kind in _OF_INTEGERS and any(i.is_whole for i in self.inputs) and all(
-            i.is_whole or i.kind in ("number", "name") for i in self.inputs
+        return (
+            self.kind in _OF_INTEGERS
+            and any(i.is_whole for i in self.inputs)
+            and all(i.is_whole or i.kind in ("number", "name") for i in self.inputs)
         )
 
     def parts(self) -> Iterator[Operation]:

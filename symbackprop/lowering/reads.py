@@ -179,9 +179,7 @@ def gather(axes: Axes, array: Operation, positions: dict[int, Operation]) -> Ope
     return Operation("gather", (array, *indices), value, names, _shape(axes, array, names))
 
 
-def gathered_axes(
-    marks: Sequence[object], names: Sequence[Axis], common: Sequence[Axis]
-) -> tuple[Axis, ...]:
+def gathered_axes(marks: Sequence[object], names: Sequence[Axis], common: Sequence[Axis]) -> tuple[Axis, ...]:
     """Return the axes after indexing with integer arrays at the marked positions, as NumPy orders them.
 
     The axes of the integers take the place of those positions, or come first if these lie apart.

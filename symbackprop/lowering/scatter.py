@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 
-from sympy import Eq, Expr, Indexed, Integer, KroneckerDelta, Symbol, expand
+from sympy import Eq, Expr, Ge, Indexed, Integer, KroneckerDelta, Le, Symbol, expand
 
 from symbackprop.calculus.indices import fresh, rename
 from symbackprop.equations import ZERO
@@ -23,13 +24,21 @@ from symbackprop.lowering.reads import gathered_axes, subscript
 class Scattered:
     """A product with the place in the result of each index that it no longer reads.
 
-    ``inner`` are the indices that the result has not: what is summed, and what was brought in.
+    ``inner`` are the indices that the result has not: what is summed, and what was brought in.  ``solved``
+    are those of them that stand nowhere any more.
     """
 
     factors: list[Expr]
     conditions: list[Expr]
     inner: set[Symbol]
     places: dict[Symbol, Expr] = field(default_factory=dict)
+    solved: set[Symbol] = field(default_factory=set)
+
+    def copy(self, conditions: Sequence[Expr]) -> Scattered:
+        """Return the same product under other conditions."""
+        return Scattered(
+            list(self.factors), list(conditions), set(self.inner), dict(self.places), set(self.solved)
+        )
 
     def put(self, i: Symbol, place: Expr) -> None:
         """Write ``place`` for the index ``i`` of the result."""
@@ -46,7 +55,7 @@ def scattered(axes: Axes, product: Product, summed: Sequence[Symbol]) -> Scatter
     _solve_deltas(axes, found)
     while (solved := _by_guard(axes, found)) is not None:
         found = solved
-    return found if found.places else None
+    return found if found.places or len(found.inner) > len(summed) else None
 
 
 def _solve_deltas(axes: Axes, found: Scattered) -> None:
@@ -64,26 +73,30 @@ def _solve_deltas(axes: Axes, found: Scattered) -> None:
 
 def _by_guard(axes: Axes, found: Scattered) -> Scattered | None:
     """Return ``found`` with one pair of conditions low <= i - a h <= high solved for i = a h + u."""
-    known = [(c, axes.affine(d)) for c in found.conditions if (d := inequality(c)) is not None]
-    for lower, at_least in known:
-        for upper, at_most in known:
-            if at_least is None or at_most is None or not _opposite(at_least, at_most):
-                continue
-            i = _scattered_index(axes, at_least, found.inner)
-            count = expand(at_least.offset + at_most.offset + 1)
-            if i is None or i in found.places or not count.is_positive:
-                continue
+    known = [(c, axes.affine(d)) for c in found.conditions if (d := inequality(axes, c)) is not None]
+    for (lower, at_least), (upper, at_most) in permutations(known, 2):
+        if at_least is None or at_most is None or not _opposite(at_least, at_most):
+            continue
+        count = expand(at_least.offset + at_most.offset + 1)
+        for i in _solvable(axes, at_least, found.inner, count):
             u = fresh(i)
             low = -at_least.offset if at_least.slopes[i] > 0 else -at_most.offset
             others = {j: a * at_least.slopes[i] for j, a in at_least.slopes.items() if j != i}
-            place = u + low - sum(a * j for j, a in others.items())
             rest = [c for c in found.conditions if c not in (lower, upper)]
+            if i in found.inner:  # no more than an index of the sum
+                n = axes.ranges[i]
+                rest += [Ge(i, 0, evaluate=False), Le(i, n - 1, evaluate=False)]
             axes.ranges[u] = count
-            solved = Scattered(list(found.factors), rest, found.inner | {u}, dict(found.places))
-            solved.put(i, place)
+            solved = Scattered(
+                list(found.factors), rest, found.inner | {u}, dict(found.places), set(found.solved)
+            )
+            solved.put(i, u + low - sum(a * j for j, a in others.items()))
+            if i in found.inner:
+                del solved.places[i]
+                solved.solved.add(i)
             solved.conditions = simplified(axes, solved.conditions)
             reads = {e for f in solved.factors for read in f.atoms(Indexed) for e in read.indices}
-            if all(_is_simple(axes, e) for e in reads if e.has(u)):
+            if all(_is_simple(axes, e, 1 + (i in found.inner)) for e in reads if e.has(u)):
                 return solved
             del axes.ranges[u]
     return None
@@ -93,18 +106,29 @@ def _opposite(first: Affine, second: Affine) -> bool:
     return bool(first.slopes) and first.slopes == {i: -slope for i, slope in second.slopes.items()}
 
 
-def _scattered_index(axes: Axes, affine: Affine, inner: set[Symbol]) -> Symbol | None:
-    """Return the index of the result that a summed one of the other sign moves along with."""
+def _solvable(axes: Axes, affine: Affine, inner: set[Symbol], count: Expr) -> list[Symbol]:
+    """Return the indices that a condition is solved for.
+
+    First one of the result that a summed one of the other sign moves along with; then a summed one that
+    moves along with one of the result, where few of its values are within the condition.
+    """
+    found = []
     for i, slope in affine.slopes.items():
-        turning = any(affine.slopes[j] * slope < 0 for j in affine.slopes if j in inner)
-        if i not in inner and slope in (1, -1) and turning:
-            return i
-    return None
+        turning = [j for j in affine.slopes if affine.slopes[j] * slope < 0]
+        if slope in (1, -1) and count.is_positive:
+            outer = i not in inner and any(j in inner for j in turning)
+            few = i in inner and turning and all(j not in inner for j in turning)
+            if outer or (few and (axes.extent(i) - count).is_positive):
+                found.append(i)
+    return sorted(found, key=lambda i: i in inner)
 
 
-def _is_simple(axes: Axes, expression: Expr) -> bool:
-    """Whether at most one index runs along an axis."""
-    return expression.has(Indexed) or len(expression.free_symbols & set(axes.ranges)) <= 1
+def _is_simple(axes: Axes, expression: Expr, most: int) -> bool:
+    """Whether at most so many indices run along an axis, and in the same direction."""
+    affine = axes.affine(expression)
+    if affine is None:
+        return bool(expression.has(Indexed))
+    return len(affine.slopes) <= most and all(slope > 0 for slope in affine.slopes.values())
 
 
 def _expanded(expression: Expr) -> Expr:
@@ -136,9 +160,7 @@ class _Axis:
     right: Expr = ZERO
 
 
-def scatter(
-    axes: Axes, value: Operation, found: Scattered, index: Callable[[Expr], Operation]
-) -> Operation:
+def scatter(axes: Axes, value: Operation, found: Scattered, index: Callable[[Expr], Operation]) -> Operation:
     """Return the array in which ``value`` is added at the places of ``found``, and that is zero elsewhere."""
     read = {j for place in found.places.values() for j in place.free_symbols}
     own = ({a for a in value.axes if a is not None} | read) - found.inner
