@@ -24,6 +24,7 @@ class TrainingStep:
         comment: gives the comment lines of an equation's number.
         model: gives the number of a size.
         given: writes the lines that bind inputs, targets and constants.
+        weighted: whether the errors of samples can be given weights.
     """
 
     def __init__(
@@ -33,7 +34,10 @@ class TrainingStep:
         comment: Callable[[int], Iterable[str]],
         model: Model,
         given: GivenCode,
+        weighted: bool,
     ) -> None:
+        self.weighted = weighted
+        self.loss = model.system.loss
         self.parameters = list(parameters)
         self.derivatives = [f"d{name}" for name in parameters]
         self.comment = comment
@@ -42,7 +46,6 @@ class TrainingStep:
         self.workspace = Workspace()
         self.shared, self.names = share(statements)
         self.writer = BufferWriter(self.names, self.workspace)
-        self.error = ""
 
     def context(self) -> dict[str, object]:
         """Return the lines of the step and the buffers, for the template."""
@@ -58,9 +61,10 @@ class TrainingStep:
         return {
             "step": [*binding, *body],
             "given": list(self.given.given_lines(self._read, "self.dtype")),
-            "error": self.error,
+            "error": self.loss,
             "buffer_names": [name for name in names if name != "ones"],
             "buffers": [self._allocation(name) for name in names],
+            "cuts": self._can_be_cut,
             "scratch": [self._scratch_allocation(name) for name in self._scratch()],
         }
 
@@ -84,9 +88,8 @@ class TrainingStep:
         if not operation.shape and name in self.derivatives:
             yield from self.writer.scalar(f"{name}[...]", operation, weighted=False)
         elif not operation.shape:
-            self.error = name
-            yield from self.writer.scalar(name, operation, weighted=True)
-        elif operation.kind == "array":  # the identity: the same numbers under another name
+            yield from self.writer.scalar(name, operation, weighted=self.weighted and name == self.loss)
+        elif operation.kind == "array" and name not in self.derivatives:  # the identity: the same numbers under another name
             yield f"{name} = {operation.value}"
         else:
             if name not in self.derivatives:
@@ -99,21 +102,28 @@ class TrainingStep:
         return {**self.workspace.arrays, **self.workspace.masks}
 
     def _sample_buffers(self) -> list[str]:
-        """Return the buffers with a row for each sample."""
-        return [name for name, shape in self._all.items() if shape[0] == SAMPLES]
+        """Return the buffers whose size depends on the number of samples."""
+        return [name for name, shape in self._all.items() if any(n.has(SAMPLES) for n in shape)]
 
     def _scratch(self) -> list[str]:
         """Return the other buffers."""
-        return [name for name, shape in self._all.items() if shape[0] != SAMPLES]
+        return [name for name, shape in self._all.items() if not any(n.has(SAMPLES) for n in shape)]
+
+    @property
+    def _can_be_cut(self) -> bool:
+        """Whether the first rows of each buffer are a buffer for fewer samples."""
+        shapes = [self._all[name] for name in self._sample_buffers()]
+        return all(shape[0] == SAMPLES and not any(n.has(SAMPLES) for n in shape[1:]) for shape in shapes)
 
     def _dtype(self, name: str) -> str:
         return "bool" if name in self.workspace.masks else "self.dtype"
 
     def _allocation(self, name: str) -> str:
+        samples = "self.batch_size" if self._can_be_cut else "samples"
         if name == "ones":
-            return "np.ones(self.batch_size, self.dtype),  # ones"
-        rest = "".join(f", {self.size(n)}" for n in self._all[name][1:])
-        return f"np.empty((self.batch_size{rest or ','}), {self._dtype(name)}),  # {name}"
+            return f"np.ones({samples}, self.dtype),  # ones"
+        axes = [samples if n == SAMPLES else str(self.size(n)) for n in self._all[name]]
+        return f"np.empty(({', '.join(axes)}{',' if len(axes) == 1 else ''}), {self._dtype(name)}),  # {name}"
 
     def _scratch_allocation(self, name: str) -> str:
         shape = tuple(self.size(n) for n in self._all[name])
