@@ -111,7 +111,8 @@ class Derivation:
     @property
     def description(self) -> str:
         """The architecture and options from which the same derivation can be made."""
-        return f"{self.model.description if self.model else ''}{_option(self.optimizer)}"
+        text, option = self.model.description if self.model else "", _option(self.optimizer)
+        return text + (option.lstrip() if text.endswith("\n") else option)
 
     @property
     def used_facts(self) -> tuple[Fact, ...]:

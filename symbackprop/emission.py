@@ -50,11 +50,14 @@ class _Module:
     """Collects what the template places."""
 
     def __init__(self, derivation: Derivation, model: Model) -> None:
+        model.require_sizes()
         self.derivation = derivation
         self.model = model
         scalars = {c.name: c.code for c in model.constants if not isinstance(c.value, tuple)}
         scalars |= {name: str(units) for name, units in model.sizes.items()}
-        scalars |= {SAMPLES.name: _SAMPLE_COUNT, SCALE.name: SCALE.name, RATE.name: RATE.name}
+        scalars |= {SAMPLES.name: _SAMPLE_COUNT, SCALE.name: "scale", RATE.name: "rate"}
+        if not model.per_sample:  # nothing but the learning rate is left to multiply by
+            scalars[SCALE.name] = "rate"
         self.optimizer = OPTIMIZERS[derivation.optimizer]
         self.update = UpdateProgram(derivation.update, self.optimizer)
         rate = RATE if self.update.folds_rate else ONE
@@ -146,6 +149,7 @@ class _Module:
         variance = initial.initializer.variance
         for fan, units in fans.items():
             variance = variance.replace(fan, str(self.model.size(units)))
+        variance = "1" if variance == "1 / 1" else variance
         return f'_{distribution}(generator, "{name}", {variance})'
 
     # ------------------------------------------------------------ pure functions
@@ -159,8 +163,11 @@ class _Module:
     def loss(self) -> _Function:
         """Return the error."""
         return self._function(
-            "loss", "parameters, x, t", "Return E, the mean over the samples.", ["E"], "float(E)"
+            "loss", f"parameters, x, {self.given.t_argument}", f"Return {self._loss()}.", ["E"], "float(E)"
         )
+
+    def _loss(self) -> str:
+        return "E, the mean over the samples" if self.model.per_sample else "E"
 
     def gradients(self) -> _Function:
         """Return the error and its derivatives."""
@@ -171,7 +178,11 @@ class _Module:
             entries = "\n".join(f'        "{name[1:]}": {name},' for name in names)
             lines = f"(\n    float(E),\n    {{\n{entries}\n    }},\n)"
         return self._function(
-            "gradients", "parameters, x, t", "Return E and a dict of its derivatives.", ["E", *names], lines
+            "gradients",
+            f"parameters, x, {self.given.t_argument}",
+            "Return E and a dict of its derivatives.",
+            ["E", *names],
+            lines,
         )
 
     def statements(self) -> list[Statement]:
@@ -234,25 +245,47 @@ class _Module:
     def trainer(self) -> dict[str, object]:
         """Return what the class `Trainer` is made of."""
         programs = self.programs
-        statements = [*programs.forward, programs.error, *programs.scaled_backward]
+        folds = self.update.folds_rate
+        backward = programs.scaled_backward if folds or self.model.per_sample else programs.backward
+        statements = [*programs.forward, programs.error, *backward]
+        weighted = self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements)
         parameters = self.derivation.system.parameters
-        step = TrainingStep(statements, parameters, self.comment, self.model, self.given)
+        step = TrainingStep(statements, parameters, self.comment, self.model, self.given, weighted)
         return {
             "docstring": f"Trains by {self.optimizer.name} on buffers that are allocated once.",
             "description": [
                 "A step carries out the equations of `gradients` under the same numbers; what all",
                 "derivatives are multiplied by goes into the first adjoints, as everything that follows",
                 "is linear in them. The optimiser's equations are carried out for all parameters at",
-                f"once{'; `gradient` then holds learning_rate g' if self.update.folds_rate else ''}.",
+                f"once{'; `gradient` then holds learning_rate g' if folds else ''}.",
             ],
             "defaults": list(self.optimizer.defaults.items()),
             "state": self.optimizer.state,
-            "folds_rate": self.update.folds_rate,
+            "folds_rate": folds,
+            "scaling": self._scaling(),
+            "weighted": weighted,
             "update_lines": list(self.update.lines(self.comment)),
             "update_scratch": self.update.scratch,
             "guard": overflow_guard(statements),
             **step.context(),
         }
+
+
+    def _scaling(self) -> list[str]:
+        """Return the lines that make what a step multiplies all derivatives by."""
+        rate = ["rate = self._rate()"] if self.update.folds_rate else []
+        if not self.model.per_sample:
+            return rate
+        return [*rate, f"scale = {'rate' if rate else 1} / samples"]
+
+
+def _can_be_weighted(operation: Operation) -> bool:
+    """Whether weights of samples, a column beside the scale, meet arrays of rows alone."""
+    scaled = any(i.kind == "name" and i.value == "scale" for i in operation.inputs)
+    total = operation.kind == "sum" and not operation.shape
+    shapes = [operation.shape] * scaled + [i.shape for i in operation.inputs if total]
+    rows = all(len(shape) == 2 for shape in shapes if shape[:1] == (SAMPLES,))
+    return rows and not (scaled and not operation.shape) and all(map(_can_be_weighted, operation.inputs))
 
 
 def _holds(operation: Operation, kind: str) -> bool:
@@ -266,6 +299,9 @@ def _reads_sample_count(operation: Operation) -> bool:
 
 def assigned_string(name: str, value: str) -> str:
     """Return the assignment of a string, laid out as formatters have it."""
+    if "\n" in value:
+        escaped = value.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+        return f'{name} = """\\\n{escaped}"""'
     literal = f"'{value}'" if '"' in value and "'" not in value else f'"{value}"'
     line = f"{name} = {literal}"
     if len(line) <= LINE or len(literal) + 4 > LINE:

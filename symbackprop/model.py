@@ -7,12 +7,14 @@ symbols, the first values of the parameters, and what is known of the data.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from sympy import Expr, Mul, Pow, Sum, Symbol, exp, expand
 
+from symbackprop.batch import SAMPLES
 from symbackprop.equations import ONE, EquationSystem
+from symbackprop.errors import SpecificationError
 from symbackprop.library import Initializer
 
 
@@ -48,7 +50,8 @@ class Given:
     """An input or a target, and what its numbers must be like.
 
     ``shape`` leaves the samples' axis out where the array ``has_samples``.  ``low`` and ``high`` bound every
-    number; ``total``, the sum along the last axis, is checked where the derivation rests on it.
+    number; ``total``, the sum along an axis of the whole array, is checked where the derivation rests on it.
+    ``places`` are the sizes of the axes in which an integer is a place, from 0.
     """
 
     name: str
@@ -58,6 +61,8 @@ class Given:
     low: Expr | None = None
     high: Expr | None = None
     total: Expr | None = None
+    total_axis: int = 1
+    places: tuple[Expr, ...] = ()
 
     @property
     def is_table(self) -> bool:
@@ -72,7 +77,8 @@ class Model:
     ``title`` heads its derivation, ``subject`` is what a sentence calls it, ``name`` a Python name for its
     module, ``description`` the text from which the same network can be made, and ``origin`` what a sentence
     calls that text where it is long.  ``sizes`` holds the number of each size symbol.  The equations are
-    those of one sample where ``per_sample``.
+    those of one sample where ``per_sample``.  ``missing`` holds the index letter of each size that has no
+    number.
     """
 
     title: str
@@ -88,6 +94,13 @@ class Model:
     targets: tuple[Given, ...]
     per_sample: bool = True
     origin: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def require_sizes(self) -> None:
+        """Raise SpecificationError where the number of a size is missing."""
+        for letter in self.missing.values():
+            problem = f"the size of the index '{letter}' is not given"
+            raise SpecificationError(f"{problem}; add --size {letter}=8, or a line: size {letter} = 8")
 
     def size(self, n: Expr) -> int:
         """Return the number of a size."""
@@ -99,8 +112,9 @@ class Model:
 
     @property
     def output_shape(self) -> tuple[Expr, ...]:
-        """The sizes of the output's axes."""
-        return self.system.quantities[self.output].shape
+        """The sizes of the output's axes beside that of the samples."""
+        shape = self.system.quantities[self.output].shape
+        return shape if self.per_sample or shape[:1] != (SAMPLES,) else shape[1:]
 
     @cached_property
     def has_classes(self) -> bool:

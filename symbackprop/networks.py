@@ -308,6 +308,11 @@ def activation_of(text: str) -> Activation | None:
     return _entry(text, ACTIVATIONS, "activation", "activation")[0]
 
 
+def activation_constants(name: str) -> dict[str, Expr]:
+    """Return the constants of an activation of the library, trainable ones too, with their values."""
+    return _rational(ACTIVATIONS[name].parameters)
+
+
 def loss_of(text: str) -> Loss | None:
     """Return the loss of the library that a name or a call stands for, None for a formula."""
     return _entry(text, LOSSES, "loss", "loss")[0]

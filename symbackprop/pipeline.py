@@ -39,7 +39,8 @@ def derive(network: Network, *, optimizer: str = "sgd") -> Derivation:
     if not isinstance(network, Network):
         raise SpecificationError(f"derive: expected a Network, got {type(network).__name__}")
     model = network.model
-    derivation = replace(with_batch(derive_system(model.system)), model=model)
+    derivation = replace(derive_system(model.system), model=model)
+    derivation = with_batch(derivation) if model.per_sample else derivation
     return with_update(derivation, _optimizer(optimizer))
 
 

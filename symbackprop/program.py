@@ -9,16 +9,16 @@ from functools import cached_property
 
 from sympy import Add, Derivative, Expr, Mul, Piecewise, Sum, Symbol
 
-from symbackprop.batch import SAMPLE, SAMPLES, Batch
+from symbackprop.batch import SAMPLE, SAMPLES, Batch, WholeBatch
 from symbackprop.calculus.indices import close_sum
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import ONE, Equation, indices_of, name_of
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering import Lowered, Operation, Statement, lower
 
-SCALE = Symbol("scale", real=True)
+SCALE = Symbol("_scale", real=True)
 """What the first adjoints of a step are multiplied by: 1/N, the learning rate, weights of samples."""
-RATE = Symbol("rate", real=True)
+RATE = Symbol("_rate", real=True)
 """The learning rate."""
 
 
@@ -37,7 +37,7 @@ class Programs:
     @cached_property
     def batch(self) -> Batch:
         """The samples' axis."""
-        return Batch(self.derivation)
+        return Batch(self.derivation) if self.derivation.batch else WholeBatch(self.derivation)
 
     @cached_property
     def forward(self) -> list[Statement]:
@@ -111,7 +111,15 @@ class Programs:
 
     @cached_property
     def _batch_steps(self) -> dict[str, Step]:
-        return {step.target: step for step in self.derivation.batch}
+        """The steps that end in the error and in the derivatives of a batch, by what they are about."""
+        if self.derivation.batch:
+            return {step.target: step for step in self.derivation.batch}
+        system = self.derivation.system
+        loss = system.definitions[system.loss]
+        plain = Step(self.derivation.numbers[loss.name], loss.name, "definition", loss.lhs, loss.rhs)
+        stable = {step.target: step for step in self.derivation.stable}
+        ends = {name: self._result(name) for name in system.parameters}
+        return {loss.name: stable.get(loss.name, plain), **{n: stable.get(n, step) for n, step in ends.items()}}
 
     def _statement(self, name: str, lhs: Expr, rhs: Expr, number: int) -> Statement:
         if (lhs, rhs) not in self._lowered:
@@ -132,6 +140,8 @@ class Programs:
 
     def _scaled_total(self, expression: Expr) -> Expr:
         """Return the sum over the samples of a derivative, scaled by the learning rate."""
+        if not self.derivation.batch:
+            return self._scaled(expression)
         terms = Add.make_args(expression)
         varying = [term for term in terms if self.batch.varies(term)]
         constant = [term for term in terms if not self.batch.varies(term)]

@@ -25,6 +25,7 @@ class TrainingStep:
         comment: gives the comment lines of an equation's number.
         model: gives the number of a size.
         given: writes the lines that bind inputs, targets and constants.
+        weighted: whether the errors of samples can be given weights.
     """
 
     def __init__(
@@ -34,7 +35,10 @@ class TrainingStep:
         comment: Callable[[int], Iterable[str]],
         model: Model,
         given: GivenCode,
+        weighted: bool,
     ) -> None:
+        self.weighted = weighted
+        self.loss = model.system.loss
         self.parameters = list(parameters)
         self.derivatives = [f"d{name}" for name in parameters]
         self.comment = comment
@@ -43,7 +47,6 @@ class TrainingStep:
         self.workspace = Workspace()
         self.shared, self.names = share(statements)
         self.writer = BufferWriter(self.names, self.workspace)
-        self.error = ""
 
     def context(self) -> dict[str, object]:
         """Return the lines of the step and the buffers, for the template."""
@@ -62,10 +65,10 @@ class TrainingStep:
         return {
             "step": [*binding, *body],
             "given": list(self.given.given_lines(self._read, "self.dtype")),
-            "error": self.error,
+            "error": self.loss,
             "buffer_names": [name for name in names if name != "ones"],
             "buffers": [self._allocation(name) for name in names],
-            "rows_first": self._rows_first,
+            "cuts": self._can_be_cut,
             "scratch": [self._allocation(name) for name in self._scratch()],
             "constants": [self._constant(*item) for item in self.workspace.constants.items()],
         }
@@ -88,8 +91,7 @@ class TrainingStep:
         if not operation.shape and name in self.derivatives:
             yield from self.writer.scalar(f"{name}[...]", operation, weighted=False)
         elif not operation.shape:
-            self.error = name
-            yield from self.writer.scalar(name, operation, weighted=True)
+            yield from self.writer.scalar(name, operation, weighted=self.weighted and name == self.loss)
         elif name not in self.derivatives and (operation.is_leaf or operation.is_whole):
             yield from self.writer.part(name, operation)  # the same numbers under another name
         else:
@@ -111,14 +113,14 @@ class TrainingStep:
         return [name for name, shape in self._all.items() if not any(n.has(SAMPLES) for n in shape)]
 
     @cached_property
-    def _rows_first(self) -> bool:
-        """Whether each buffer has the samples as its first axis, so that a short batch has its first rows."""
+    def _can_be_cut(self) -> bool:
+        """Whether the first rows of each buffer are a buffer for fewer samples."""
         shapes = [self._all[name] for name in self._sample_buffers()]
-        return all(n == SAMPLES if p == 0 else not n.has(SAMPLES) for s in shapes for p, n in enumerate(s))
+        return all(shape[0] == SAMPLES and not any(n.has(SAMPLES) for n in shape[1:]) for shape in shapes)
 
     def _allocation(self, name: str) -> str:
         """Return the line that allocates a buffer."""
-        samples = "self.batch_size" if self._rows_first else "samples"
+        samples = "self.batch_size" if self._can_be_cut else "samples"
         if name == "ones":
             return f"np.ones({samples}, self.dtype),  # ones"
         sizes = [self._size_text(n, samples) for n in self._all[name]]

@@ -8,8 +8,34 @@ from sympy import And, Expr, Integer, Max, Piecewise, Symbol, exp, log, sin, tan
 
 from symbackprop.equations import ONE, Equation, EquationSystem, arg_max, quantity, sum_over
 from tests.zoo import (
-    B, D, F, G, H, K, P, Q, T, V,
-    b, c, d, f, h, i, j, k, m, n, o, p, q, r, squared_error, system, u, v,
+    B,
+    D,
+    F,
+    G,
+    H,
+    K,
+    P,
+    Q,
+    T,
+    V,
+    b,
+    c,
+    d,
+    f,
+    h,
+    i,
+    j,
+    k,
+    m,
+    n,
+    o,
+    p,
+    q,
+    r,
+    squared_error,
+    system,
+    u,
+    v,
 )  # fmt: skip
 
 SYSTEMS: dict[str, Callable[[], EquationSystem]] = {}

@@ -20,7 +20,7 @@ from symbackprop.program import share
 from symbackprop.training_step import TrainingStep
 from tests.lowering_zoo import SYSTEMS
 from tests.plain_loops import Array, random_values, run
-from tests.zoo import B, CONSTANTS, SIZES, ZOO, output_of, with_cotangent
+from tests.zoo import CONSTANTS, SIZES, ZOO, B, output_of, with_cotangent
 
 ALL = {**ZOO, **SYSTEMS}
 DTYPES = ("float64", "float32")
@@ -147,6 +147,9 @@ def test_expressions_compute_what_plain_loops_do(name: str, dtype: str) -> None:
 class Sizes:
     """Stands in for a model: the numbers of sizes, and no data of its own."""
 
+    def __init__(self, system: EquationSystem) -> None:
+        self.system = system
+
     def size(self, n: Expr) -> int:
         return int(n.xreplace(NUMBERS))
 
@@ -176,7 +179,7 @@ class Step:
         return tuple(eval(text, {"np": np, "self": self, "samples": samples, "dtype": self.dtype}))
 
     def _buffers_for(self, samples: int) -> tuple[Array, ...]:
-        if self.context["rows_first"]:
+        if self.context["cuts"]:
             return tuple(buffer[:samples] for buffer in self.allocated("buffers", self.batch_size))
         return self.allocated("buffers", samples)
 
@@ -192,9 +195,11 @@ class Step:
 def stepped(derivation: Derivation, dtype: str, values: Mapping[str, Array], batch_size: int) -> Step:
     equations = equations_of(derivation)
     statements = [Statement(e.name, lowered(e), n) for n, e in enumerate(equations)]
-    sizes = Sizes()
+    sizes = Sizes(derivation.system)
     parameters = leaves(derivation.system)
-    return Step(TrainingStep(statements, parameters, lambda n: [], sizes, sizes), values, dtype, batch_size)  # type: ignore[arg-type]
+    return Step(
+        TrainingStep(statements, parameters, lambda n: [], sizes, sizes, True), values, dtype, batch_size
+    )  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("rows", [0, 2])
