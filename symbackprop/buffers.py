@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sympy import Expr
 
 from symbackprop.batch import SAMPLES
-from symbackprop.code import OWN_FUNCTIONS, Text, assignment, update_lines, write
+from symbackprop.code import OWN_FUNCTIONS, Text, assignment, fitting, update_lines, write
 from symbackprop.lowering import Operation
 from symbackprop.lowering.operations import Place
 
@@ -29,13 +29,14 @@ def is_mask(operation: Operation) -> bool:
 class Workspace:
     """The buffers of a program: name -> shape, masks apart; temporaries are used again.
 
-    ``padded`` are buffers whose borders stay zero.  ``constants`` are arrays that are made once: they
-    hold no data.  ``stem`` begins the names of temporaries.
+    ``padded`` are buffers whose borders stay zero, ``counts`` holds the numbers of the samples.
+    ``constants`` are arrays that are made once: they hold no data.  ``stem`` begins the names of temporaries.
     """
 
     arrays: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
     masks: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
     padded: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
+    counts: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
     constants: dict[Operation, str] = field(default_factory=dict)
     idle: list[str] = field(default_factory=list)
     count: int = 0
@@ -63,6 +64,11 @@ class Workspace:
         if operation not in self.constants:
             self.constants[operation] = self.fresh("where" if is_mask(operation) else "constant")
         return self.constants[operation]
+
+    def numbers_of_samples(self) -> str:
+        """Return the name of the array 0, 1, 2 … with a number for each sample."""
+        self.counts["rows"] = (SAMPLES,)
+        return "rows"
 
     def fresh(self, stem: str) -> str:
         """Return a new name."""
@@ -101,9 +107,9 @@ class BufferWriter:
             table[name] = operation.shape
             return self.assign(name, operation)
         self.lines = []
-        text = self._text(operation)
+        ready = self._ready(operation)
         self.busy = []  # what is viewed stays in use
-        return [*self.lines, f"{name} = {text}"]
+        return [*self.lines, *assignment(name, ready, dict(self.names))]
 
     def scalar(self, name: str, operation: Operation, *, weighted: bool) -> list[str]:
         """Return the lines after which the local variable ``name`` holds a number.
@@ -181,13 +187,30 @@ class BufferWriter:
 
     def _text(self, operation: Operation) -> str:
         """Return the text of what needs no buffer but for its inputs."""
+        return write(self._ready(operation), {}).code
+
+    def _ready(self, operation: Operation) -> Operation:
+        """Return what needs no buffer, with its inputs computed."""
+        text = ""
         if operation.kind == "pad":
-            return self._padded(operation)
-        if operation.kind == "reshape":
-            return self._reshaped(operation)
-        inputs = tuple(self._array(i) if i.shape else i for i in operation.inputs)
-        rebuilt = Operation(operation.kind, inputs, operation.value, operation.axes, operation.shape)
-        return write(rebuilt, {}).code
+            text = self._padded(operation)
+        elif operation.kind == "reshape" and not operation.is_whole:
+            text = self._reshaped(operation)
+        elif operation.kind == "arange" and operation.value and operation.shape == (SAMPLES,):
+            text = self.workspace.numbers_of_samples()
+        if text:
+            return Operation("array", (), text, operation.axes, operation.shape)
+        inputs = tuple(self._input(i) for i in operation.inputs)
+        whole = operation.whole
+        return Operation(operation.kind, inputs, operation.value, operation.axes, operation.shape, whole)
+
+    def _input(self, operation: Operation) -> Operation:
+        """Return an input of what needs no buffer: integers as they are, anything else computed."""
+        if not operation.shape:
+            return operation
+        if operation in self.names or operation.is_constant or not _is_text(operation):
+            return self._array(operation)
+        return self._ready(operation)
 
     def _padded(self, operation: Operation) -> str:
         """Return a buffer with zeros around the input."""
@@ -267,7 +290,9 @@ class BufferWriter:
             axis = operation.value.index(0)
             self.lines.append(f"np.take({self._operand(array)}, {texts[0]}, axis={axis}, out={out})")
             return
-        self._copy(self._text(operation), out)
+        lines, text = fitting(f"np.copyto({out}, )", self._ready(operation), dict(self.names))
+        self.lines += lines
+        self._copy(text, out)
 
     def _scatter(self, operation: Operation, out: str) -> None:
         start, *updates = operation.inputs

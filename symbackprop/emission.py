@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from symbackprop.batch import SAMPLES
-from symbackprop.code import assignment
+from symbackprop.code import assignment, imports
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import ONE, Equation
 from symbackprop.given import GivenCode
@@ -79,6 +79,7 @@ class _Module:
             constants=self.constant_lines(),
             initial=list(self.initial()),
             distributions=self.distributions(),
+            imports=imports(s.operation for s in self.statements()),
             reads_erf=any(_holds(s.operation, "erf") for s in self.statements()),
             functions=[self.forward(), self.loss(), self.gradients()],
             trainer=self.trainer(),

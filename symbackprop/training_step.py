@@ -102,7 +102,8 @@ class TrainingStep:
     @cached_property
     def _all(self) -> dict[str, tuple[Expr, ...]]:
         """The buffers that the finished body needs."""
-        return {**self.workspace.arrays, **self.workspace.masks, **self.workspace.padded}
+        own = self.workspace
+        return {**own.arrays, **own.masks, **own.padded, **own.counts}
 
     def _sample_buffers(self) -> list[str]:
         """Return the buffers whose size depends on the number of samples."""
@@ -123,6 +124,8 @@ class TrainingStep:
         samples = "self.batch_size" if self._can_be_cut else "samples"
         if name == "ones":
             return f"np.ones({samples}, self.dtype),  # ones"
+        if name in self.workspace.counts:
+            return f"np.arange({samples}),  # {name}"
         sizes = [self._size_text(n, samples) for n in self._all[name]]
         shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
         make = "zeros" if name in self.workspace.padded else "empty"

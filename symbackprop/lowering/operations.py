@@ -143,13 +143,15 @@ class Place:
 
     ``entries`` holds for each axis an `Entry`, a `Stride`, or the number of an index in a list of one.
     ``loops`` are the numbers of turns; ``looped`` the loops along whose turn the value has an axis, which
-    come first; ``unique`` says that no place is reached twice.
+    come first; ``unique`` says that no place is reached twice, ``flat`` that places are those of the flat
+    array.
     """
 
     entries: tuple[Entry | Stride | str, ...]
     loops: tuple[int, ...]
     looped: tuple[int, ...]
     unique: bool
+    flat: bool = False
 
 
 @dataclass(frozen=True)
