@@ -30,7 +30,8 @@ class Workspace:
     """The buffers of a program: name -> shape, masks apart; temporaries are used again.
 
     ``padded`` are buffers whose borders stay zero, ``counts`` holds the numbers of the samples.
-    ``constants`` are arrays that are made once: they hold no data.  ``stem`` begins the names of temporaries.
+    ``constants`` are arrays that are made once: they hold no data.  ``stem`` begins the names of temporaries,
+    which are none of ``taken``.
     """
 
     arrays: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
@@ -41,6 +42,7 @@ class Workspace:
     idle: list[str] = field(default_factory=list)
     count: int = 0
     stem: str = "work"
+    taken: set[str] = field(default_factory=set)
 
     def temporary(self, shape: tuple[Expr, ...], mask: bool) -> str:
         """Return an idle temporary of that shape, or a new one."""
@@ -62,18 +64,22 @@ class Workspace:
     def constant(self, operation: Operation) -> str:
         """Return the name of an array that is the same in every step."""
         if operation not in self.constants:
-            self.constants[operation] = self.fresh("where" if is_mask(operation) else "constant")
+            self.constants[operation] = self.fresh("mask" if is_mask(operation) else "constant")
         return self.constants[operation]
 
     def numbers_of_samples(self) -> str:
         """Return the name of the array 0, 1, 2 … with a number for each sample."""
-        self.counts["rows"] = (SAMPLES,)
-        return "rows"
+        if not self.counts:
+            self.counts["rows" if "rows" not in self.taken else self.fresh("rows")] = (SAMPLES,)
+        return next(iter(self.counts))
 
     def fresh(self, stem: str) -> str:
         """Return a new name."""
-        self.count += 1
-        return f"{stem}{self.count}"
+        while True:
+            self.count += 1
+            name = f"{stem}{self.count}"
+            if name not in self.taken:
+                return name
 
 
 class BufferWriter:
@@ -102,7 +108,7 @@ class BufferWriter:
         if operation.is_constant:
             self.workspace.constants.setdefault(operation, name)
             return []
-        if not (operation.is_leaf or _is_text(operation)):
+        if not (operation.is_leaf or _is_text(operation)) or _is_product(operation):
             table = self.workspace.masks if is_mask(operation) else self.workspace.arrays
             table[name] = operation.shape
             return self.assign(name, operation)
@@ -170,7 +176,7 @@ class BufferWriter:
             return write(self._scalar(operation), self.names).code
         if operation.is_constant:
             return self.workspace.constant(operation)
-        if spare is not None and operation.kind == "reshape" and operation.inputs[0].kind == "matmul":
+        if spare is not None and _is_product(operation):
             self._store(operation, spare)
             return spare
         if operation.kind == "array" or _is_text(operation):
@@ -228,7 +234,7 @@ class BufferWriter:
             source = self._operand(inner)
         elif inner.kind == "matmul":  # its axes are together: the temporary has them apart
             buffer = self._temporary(operation)
-            self._store(operation, buffer)
+            self._matmul(inner, _reshape(buffer, _product_shape(inner)))
             return buffer
         else:
             source = self._temporary(inner)
@@ -239,7 +245,7 @@ class BufferWriter:
         kind = operation.kind
         if operation in self.names and self.names[operation] != out:
             self._copy(self.names[operation], out)
-        elif kind == "reshape" and operation.inputs[0].kind == "matmul":
+        elif _is_product(operation):
             (product,) = operation.inputs
             self._matmul(product, _reshape(out, _product_shape(product)))
         elif operation.is_leaf or _is_text(operation):
@@ -310,7 +316,8 @@ class BufferWriter:
 
     def _where(self, operation: Operation, out: str) -> None:
         condition, value, other = operation.inputs
-        if self._reads(condition, out) or self._reads(value, out) or other.shape != operation.shape:
+        smaller = other.shape not in ((), operation.shape)
+        if self._reads(condition, out) or self._reads(value, out) or smaller:
             texts = [self._operand(condition), self._operand(value)]
             self._copy(self._operand(other), out)
         else:
@@ -374,6 +381,11 @@ class BufferWriter:
 def _is_text(operation: Operation) -> bool:
     """Whether ``operation`` needs no buffer but for its inputs: a view, or integers."""
     return operation.is_view or operation.is_whole or operation.kind in ("reshape", "pad", "arange")
+
+
+def _is_product(operation: Operation) -> bool:
+    """Whether ``operation`` is a matrix product with its axes taken apart."""
+    return operation.kind == "reshape" and operation.inputs[0].kind == "matmul"
 
 
 def _product_shape(operation: Operation) -> object:

@@ -404,7 +404,7 @@ def _longest_part(operation: Operation, names: Mapping[Operation, str]) -> Opera
 
     def visit(part: Operation) -> None:
         for inner in part.inputs:
-            if not inner.is_leaf and inner not in names:
+            if inner.kind not in ("array", "number", "name") and inner not in names:
                 parts[inner] = len(write(inner, names).code)
                 visit(inner)
 

@@ -229,8 +229,9 @@ def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation,
     Returns the statements with their new parts, and the name of each operation that has one.
     """
     uses = _count_uses([s.operation for s in statements])
-    names: dict[Operation, str] = {}
-    taken = {s.name for s in statements}
+    read = sorted({name for s in statements for name in arrays_read(s.operation)})
+    names: dict[Operation, str] = {Operation("array", (), name): name for name in read}
+    taken = {s.name for s in statements} | set(read)
     result = []
     for statement in statements:
         parts: list[tuple[str, Operation]] = []
@@ -288,6 +289,8 @@ def _name(operation: Operation, beside: str, taken: set[str]) -> str:
     """Return a name such as ``exponentials2`` for a part of the statement of ``x2``."""
     digits = beside[len(beside.rstrip("0123456789")) :]
     word = "places" if operation.is_whole else _WORDS.get(operation.kind, "part")
+    if word == "columns" and not any(part.kind == "windows" for part in operation.parts()):
+        word = "part" if operation.inputs[0].kind == "matmul" else "matrix"
     stem = word + digits
     name, count = stem, 1
     while name in taken:

@@ -170,12 +170,15 @@ class Step:
         self.parameters = {n: values[n].astype(dtype) for n in step.parameters}
         self._derivatives = tuple(np.empty_like(p) for p in self.parameters.values())
         self._scratch = self.allocated("scratch", batch_size)
-        self._constants = self.allocated("constants", batch_size)
+        exec("\n".join(self.lines("constants")), {"np": np, "math": math, "self": self})
 
-    def allocated(self, key: str, samples: int) -> tuple[Array, ...]:
+    def lines(self, key: str) -> list[str]:
         lines = self.context[key]
         assert isinstance(lines, list)
-        text = "(" + "\n".join(lines) + "\n)"
+        return lines
+
+    def allocated(self, key: str, samples: int) -> tuple[Array, ...]:
+        text = "(" + "\n".join(self.lines(key)) + "\n)"
         return tuple(eval(text, {"np": np, "self": self, "samples": samples, "dtype": self.dtype}))
 
     def _buffers_for(self, samples: int) -> tuple[Array, ...]:
@@ -184,11 +187,9 @@ class Step:
         return self.allocated("buffers", samples)
 
     def run(self, given: Mapping[str, object]) -> dict[str, object]:
-        lines = self.context["step"]
-        assert isinstance(lines, list)
         own = {**given, "self": self, "weights": None}
         with np.errstate(all="ignore"):
-            exec("\n".join(lines), own)
+            exec("\n".join(self.lines("step")), own)
         return own
 
 

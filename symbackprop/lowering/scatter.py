@@ -151,13 +151,14 @@ def _expanded(expression: Expr) -> Expr:
 
 
 def loops_first(axes: Axes, found: Scattered) -> None:
-    """Order the axes so that the long ones, along which slices run, come last in what is computed."""
-    turned = []
+    """Order the axes so that the long ones, along which slices run, come after those of the loops."""
     for place in found.places.values():
         affine = axes.affine(place)
-        turned += _by_size(axes, affine)[:-1] if affine else []
-    order = [*(i for i in axes.ranges if i not in found.inner), *turned]
-    axes.ranges = {i: axes.ranges[i] for i in dict.fromkeys([*order, *axes.ranges])}
+        *turns, along = _by_size(axes, affine) if affine and affine.slopes else [None]
+        rest = [i for i in axes.ranges if i not in turns]
+        if turns:
+            at = rest.index(along)
+            axes.ranges = {i: axes.ranges[i] for i in [*rest[:at], *turns, *rest[at:]]}
 
 
 # ---------------------------------------------------------------- the operation
