@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 
-from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Sum, Symbol, expand_mul
+from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Symbol, expand_mul
 
 from symbackprop.calculus.indices import close_sum
 from symbackprop.derivation import Derivation, Step
-from symbackprop.equations import index, name_of, size
+from symbackprop.equations import BINDERS, index, name_of, size
 
 SAMPLE = index("n")
 """The index of a sample."""
@@ -50,13 +50,14 @@ class Batch:
     def lift(self, expression: Expr) -> Expr:
         """Return ``expression`` for the sample `SAMPLE`."""
         if isinstance(expression, Indexed):
+            indices = tuple(map(self.lift, expression.indices))
             if name_of(expression) not in self.varying:
-                return expression
-            return self._lifted_base(expression.base)[(SAMPLE, *expression.indices)]
+                return expression.base[indices]
+            return self._lifted_base(expression.base)[(SAMPLE, *indices)]
         if isinstance(expression, Symbol):
             scalar = expression.name in self.varying
             return IndexedBase(expression, shape=(SAMPLES,))[SAMPLE] if scalar else expression
-        if isinstance(expression, Sum):  # its limits are sizes
+        if isinstance(expression, BINDERS):  # its limits are sizes
             return expression.func(self.lift(expression.function), *expression.limits)
         return expression.func(*map(self.lift, expression.args)) if expression.args else expression
 
@@ -68,11 +69,24 @@ class Batch:
     def mean(self, expression: Expr) -> Expr:
         """Return the mean of ``expression`` over the batch, term by term."""
         terms = Add.make_args(expand_mul(expression, deep=False))
-        varying = Add(*[t for t in terms if self.varies(t)])
         constant = Add(*[t for t in terms if not self.varies(t)])
+        varying = Add(*[t for t in terms if self.varies(t)]) if constant else expression
         factor, rest = varying.as_coeff_Mul()
         total = close_sum(self.lift(rest), [(SAMPLE, SAMPLES)]) if rest.free_symbols else rest
         return factor * total / SAMPLES + constant
+
+
+class WholeBatch(Batch):
+    """Leaves equations that have the samples' index already as they are."""
+
+    @cached_property
+    def varying(self) -> frozenset[str]:
+        """No name: nothing is to get another axis."""
+        return frozenset()
+
+    def lift(self, expression: Expr) -> Expr:
+        """Return ``expression``."""
+        return expression
 
 
 def with_batch(derivation: Derivation) -> Derivation:

@@ -100,7 +100,7 @@ def generate(
     )
     if target != "numpy":
         raise SpecificationError(f"--target: {excerpt(target)} is not known; known are: numpy")
-    module = pipeline.module_name(network) if name is None else _module_name(name)
+    module = network.model.name if name is None else _module_name(name)
     text = pipeline.generate(network, optimizer=optimizer)
     if file is not None and file.stem in {"numpy", *sys.stdlib_module_names}:
         raise SpecificationError(

@@ -33,7 +33,7 @@ from symbackprop.equations import (
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 
 if TYPE_CHECKING:
-    from symbackprop.specification import Network
+    from symbackprop.model import Model
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ class Step:
 
     ``target`` is the name of the quantity whose derivative is sought, ``rule`` what was done.
     ``lhs`` is a named adjoint such as ``ds2[i]``, which stands for ∂E/∂s2[i], or a ``Derivative``:
-    of the loss E, or of one quantity with respect to another (a local derivative).
+    of the loss E, or of one quantity with respect to another (a local derivative).  ``by`` is the
+    quantity whose definition a folding uses.
     """
 
     number: int
@@ -50,15 +51,18 @@ class Step:
     rule: str
     lhs: Expr
     rhs: Expr
+    by: str | None = None
 
     @classmethod
-    def pending(cls, number: int, target: str, rule: str, sides: Callable[[], Sides]) -> Step:
+    def pending(
+        cls, number: int, target: str, rule: str, sides: Callable[[], Sides], by: str | None = None
+    ) -> Step:
         """Return a step whose sides are written down when they are first read.
 
         Of a thousand equal layers most steps are never looked at, and SymPy takes long to rename them.
         """
         step = cls.__new__(cls)
-        step.__dict__.update(number=number, target=target, rule=rule, _sides=sides)
+        step.__dict__.update(number=number, target=target, rule=rule, by=by, _sides=sides)
         return step
 
     def __getattr__(self, name: str) -> Expr:
@@ -96,7 +100,7 @@ class Derivation:
     batch: tuple[Step, ...] = ()
     update: tuple[Step, ...] = ()
     optimizer: str = "sgd"
-    network: Network | None = None
+    model: Model | None = None
     by_number: dict[int, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -106,8 +110,8 @@ class Derivation:
     @property
     def description(self) -> str:
         """The architecture and options from which the same derivation can be made."""
-        option = "" if self.optimizer == "sgd" else f" --optimizer {self.optimizer}"
-        return f"{self.network.description if self.network else ''}{option}"
+        text, option = self.model.description if self.model else "", _option(self.optimizer)
+        return text + (option.lstrip() if text.endswith("\n") else option)
 
     @cached_property
     def computed(self) -> dict[int, Step]:
@@ -123,6 +127,13 @@ class Derivation:
     def used_facts(self) -> tuple[Fact, ...]:
         """The facts about the data that a step rests on."""
         return self.system.facts if any(step.rule == "fact" for step in self.steps) else ()
+
+    @property
+    def title(self) -> str:
+        """What heads the derivation."""
+        if self.model is None:
+            return "a network given by its equations"
+        return f"{self.model.title}{_option(self.optimizer)}"
 
     def __repr__(self) -> str:
         return f"<Derivation of {self.description or 'equations'}: {len(self.by_number)} steps>"
@@ -190,7 +201,7 @@ class Derivation:
     def _document(self, form: str, notation: str | None, fragment: bool = False) -> str:
         from symbackprop.document import render
 
-        title = self.description if self.network else "a network given by its equations"
+        title = self.title
         return render(self, form, title=title, notation=notation, fragment=fragment)
 
     def _known(self, name: str, table: Iterable[str]) -> str:
@@ -207,6 +218,11 @@ class Derivation:
             if expression.has(quantity.symbol):
                 expression = substitute(expression, quantity, Equation(step.lhs, step.rhs))
         return expression
+
+
+def _option(optimizer: str) -> str:
+    """Return the option that chooses the optimiser, if it takes one."""
+    return "" if optimizer == "sgd" else f" --optimizer {optimizer}"
 
 
 def _is_about_loss(step: Step) -> bool:
@@ -240,7 +256,7 @@ class _Group:
     """The steps to one quantity, with adjoints of what was written in still under their names."""
 
     quantity: Quantity
-    steps: list[tuple[str, Callable[[], Sides]]]
+    steps: list[tuple[str, Callable[[], Sides], str | None]]
     result: int
 
 
@@ -260,6 +276,7 @@ class _Pass:
         self.quantity_of = {a.name: name for name, a in self.adjoint_of.items()}
         self.reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
         self.leaves = {name: n for n, name in enumerate(wrt) if name not in system.definitions}
+        self.by_rarest_read = self._by_rarest_read()
         self.groups: dict[str, _Group] = {}
         self.definitions: dict[str, Equation] = {}
         self.written: dict[str, Equation] = {}
@@ -289,8 +306,10 @@ class _Pass:
     def _derive(self, name: str) -> None:
         goal = self._goal(name)
         outcome, names = outcome_of(goal, self.known)
-        steps: list[tuple[str, Callable[[], Sides]]] = []
-        steps += [(s.rule, partial(self._renamed, s, names)) for s in outcome.steps]
+        steps: list[tuple[str, Callable[[], Sides], str | None]] = []
+        for s in outcome.steps:
+            by = None if s.by is None else name_of(s.by.xreplace(names))
+            steps.append((s.rule, partial(self._renamed, s, names), by))
         for adjoint in outcome.inlined:
             real = adjoint.base if adjoint.shape else adjoint.symbol
             self.unnamed.add(self.quantity_of[str(names[real].name)])
@@ -299,7 +318,7 @@ class _Pass:
         self.definitions[name] = Equation(lhs, result)
         full = self._written_out(result)
         if full is not result:
-            steps.append(("substitution", lambda: (self._named(lhs), self._named(full))))
+            steps.append(("substitution", lambda: (self._named(lhs), self._named(full)), None))
         defined, short = name in self.system.definitions, full.count_ops() <= _WRITTEN_OUT_LIMIT
         if defined and short and not full.has(Sum):
             self.written[self.adjoint_of[name].name] = Equation(lhs, full)
@@ -320,23 +339,45 @@ class _Pass:
         consumers = tuple(self._consumer(e, name) for e in equations)
         facts = tuple(self.system.facts)
         indices = self._target_indices(quantity, equations)
-        return Goal(quantity, indices, self.adjoint_of[name], consumers, facts, ())
+        known = tuple(self._definitions_within(equations))
+        is_leaf = name not in self.system.definitions
+        return Goal(quantity, indices, self.adjoint_of[name], consumers, facts, (), known, is_leaf)
+
+    def _by_rarest_read(self) -> dict[str, list[Equation]]:
+        """Return the real definitions by what they read that the fewest others read: a short way to them."""
+        found: dict[str, list[Equation]] = {}
+        for equation in self.system.equations:
+            whole = self.system.quantities[equation.name].integer
+            if equation.name != self.system.loss and not whole and self.reads[equation.name]:
+                rarest = min(self.reads[equation.name], key=lambda name: (len(self.consumers[name]), name))
+                found.setdefault(rarest, []).append(equation)
+        return found
+
+    def _definitions_within(self, consumers: Sequence[Equation]) -> Iterator[Equation]:
+        """Yield other definitions that read nothing but what the consumers of a quantity read."""
+        read = set().union(*[self.reads[c.name] for c in consumers if c.name != self.system.loss])
+        own = {c.name for c in consumers}
+        for rarest in sorted(read & self.by_rarest_read.keys()):
+            for equation in self.by_rarest_read[rarest]:
+                if equation.name not in own and self.reads[equation.name] <= read:
+                    yield equation
 
     def _consumer(self, equation: Equation, reader: str) -> Consumer:
         if equation.name == self.system.loss:
             return Consumer(equation, None)
-        only = reader in self.system.definitions and len(self._readers(equation)) == 1
-        definition = self.definitions[equation.name] if only else None
+        definition = None if self._other_readers(equation, reader) else self.definitions[equation.name]
         return Consumer(equation, self.adjoint_of[equation.name], definition)
 
-    def _readers(self, equation: Equation) -> set[str]:
-        """Return the quantities whose adjoints read the adjoint of what ``equation`` defines."""
-        return self.reads[equation.name] & self.needed
+    def _other_readers(self, equation: Equation, reader: str) -> set[str]:
+        """Return the quantities besides ``reader`` whose adjoints read that of what ``equation`` defines."""
+        adjoint = self.adjoint_of[equation.name].symbol
+        others = (self.reads[equation.name] & self.needed) - {reader}
+        return {q for q in others if q not in self.definitions or self.definitions[q].rhs.has(adjoint)}
 
     def _target_indices(self, quantity: Quantity, equations: Sequence[Equation]) -> tuple[Symbol, ...]:
         if quantity.name in self.system.definitions:
             return tuple(self.system.definitions[quantity.name].indices)
-        for equation in equations:
+        for equation in (*equations, *self.consumers.get(quantity.name, ())):
             for component in self.system.reads(equation.rhs):
                 at = indices_of(component)
                 plain = all(isinstance(i, Symbol) for i in at) and len(set(at)) == len(at)
@@ -352,8 +393,8 @@ class _Pass:
         results: dict[str, int] = {}
         adjoints: dict[str, str] = {}
         for name, group in self.groups.items():
-            for position, (rule, sides) in enumerate(group.steps):
-                steps.append(Step.pending(next(count), name, rule, sides))
+            for position, (rule, sides, by) in enumerate(group.steps):
+                steps.append(Step.pending(next(count), name, rule, sides, by))
                 if position == group.result:
                     results[name] = steps[-1].number
                     if name in self.unnamed:
@@ -413,7 +454,7 @@ def _between(system: EquationSystem, wrt: Sequence[str]) -> set[str]:
     leads, reached = set(wrt), {system.loss}
     reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
     for equation in system.equations:
-        if reads[equation.name] & leads:
+        if reads[equation.name] & leads and not system.quantities[equation.name].integer:
             leads.add(equation.name)
     for equation in reversed(system.equations):
         if equation.name in reached:

@@ -22,7 +22,7 @@ from symbackprop.equations import Equation, Fact, indices_of, name_of, sum_over
 from symbackprop.formula import parse
 from symbackprop.language import CATALOGUES, Catalogue, words_in_formulas
 from symbackprop.library import INITIALIZERS, OPTIMIZERS, Initializer
-from symbackprop.networks import SMOOTHING, initializer_of
+from symbackprop.model import Initial
 from symbackprop.printing import (
     LatexPrinter,
     Notation,
@@ -195,12 +195,11 @@ class Narrator:
 
     def _values(self) -> list[str]:
         """Return the sizes of a network, and its coefficients of regularisation, with their values."""
-        network = self.derivation.network
-        if network is None:
+        model = self.derivation.model
+        if model is None:
             return []
-        coefficients = {"l2": network.l2, "l1": network.l1, SMOOTHING.name: network.label_smoothing}
-        values: list[tuple[str, float]] = [(f"n{layer}", size) for layer, size in enumerate(network.sizes)]
-        values += [(name, value) for name, value in coefficients.items() if value]
+        values: list[tuple[str, float]] = [*model.sizes.items()]
+        values += [(c.name, c.value) for c in model.constants if not isinstance(c.value, tuple)]
         show = self.style.printer.show
         return [self.style.inline(f"{show(Symbol(name))} = {show(sympify(value))}") for name, value in values]
 
@@ -323,6 +322,14 @@ class Narrator:
         number = f"({self.derivation.numbers[name_of(output)]})"
         return self.say("closed", number=number, output=self._inline(output))
 
+    def _folding(self, step: Step, before: Step | None) -> str:
+        equation = self.system.definitions[step.by or step.target]
+        number = f"({self.derivation.numbers[equation.name]})"
+        # where the quantity itself is gone, its definition let terms cancel: n m - Σ x is 0
+        names = {name_of(read) for read in self.style.printer.order.reads(step.rhs)}
+        key = "folding" if equation.name in names else "folding.cancel"
+        return self.say(key, number=number, quantity=self._inline(equation.lhs))
+
     def _simplification(self, step: Step, before: Step | None) -> str:
         return self.say("simplification")
 
@@ -379,31 +386,30 @@ class Narrator:
 
     def initial(self) -> list[str]:
         """Return one line for each initialiser: its variances, and what they keep."""
-        network = self.derivation.network
-        if network is None:
+        model = self.derivation.model
+        if model is None:
             return []
-        groups: dict[str, list[int]] = {}
-        for number, layer in enumerate(network.layers, start=1):
-            groups.setdefault(initializer_of(network, layer).name, []).append(number)
-        return [self._initial_line(INITIALIZERS[name], layers) for name, layers in groups.items()]
+        groups: dict[str, dict[str, Initial]] = {}
+        for name, initial in model.initial.items():
+            if initial.initializer is not None:
+                groups.setdefault(initial.initializer.name, {})[name] = initial
+        return [self._initial_line(INITIALIZERS[name], drawn) for name, drawn in groups.items()]
 
-    def _initial_line(self, initializer: Initializer, layers: Sequence[int]) -> str:
-        network = self.derivation.network
-        assert network is not None
-        activations = dict.fromkeys(network.layers[number - 1].activation for number in layers)
+    def _initial_line(self, initializer: Initializer, drawn: Mapping[str, Initial]) -> str:
+        activations = dict.fromkeys(initial.activation for initial in drawn.values() if initial.activation)
         return self.say(
-            "initial.line",
+            "initial.line" if activations else "initial.plain",
             initializer=self.style.escape(initializer.name),
-            activations=self.listed(self.style.escape(name) for name in activations),
-            variances=self.listed(self._variance(initializer, number) for number in layers),
+            activations=self.listed(self.style.escape(name) for name in activations) if activations else "",
+            variances=self.listed(self._variance(name, initial) for name, initial in drawn.items()),
             reason=self.say(f"initial.{initializer.reason}"),
         )
 
-    def _variance(self, initializer: Initializer, number: int) -> str:
-        weight = self.system.quantities[f"w{number}"]
-        names = dict(zip(("fan_in", "fan_out"), weight.shape, strict=True))
-        piece = self.style.printer.component(weight.name, self.derivation.indices(weight.name)).text
-        formula = self._inline(parse(initializer.variance, names))
+    def _variance(self, name: str, initial: Initial) -> str:
+        assert initial.initializer is not None
+        piece = self.style.printer.component(name, self.derivation.indices(name)).text
+        fans = {"fan_in": initial.fan_in, "fan_out": initial.fan_out}
+        formula = self._inline(parse(initial.initializer.variance, fans))
         return self.say("initial.variance", weight=self.style.inline(piece), formula=formula)
 
     def update_introduction(self) -> str:
@@ -506,6 +512,7 @@ _TELLERS = {
     "local derivative": Narrator._local_rule,
     "closed form": Narrator._closed_form,
     "simplification": Narrator._simplification,
+    "folding": Narrator._folding,
     "product": Narrator._insertion,
     "contraction": Narrator._insertion,
     "substitution": Narrator._insertion,

@@ -6,26 +6,16 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from sympy import Expr
-
 from symbackprop.batch import SAMPLES
-from symbackprop.code import assignment
+from symbackprop.code import assignment, imports
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import ONE, Equation
-from symbackprop.library import LOSSES, OPTIMIZERS, Initializer
+from symbackprop.given import GivenCode
+from symbackprop.library import OPTIMIZERS
 from symbackprop.lowering import Operation, Statement
-from symbackprop.networks import (
-    L1,
-    L2,
-    SMOOTHING,
-    activation_of,
-    initializer_of,
-    loss_of,
-    trainable_parameters,
-)
+from symbackprop.model import Initial, Model
 from symbackprop.printing import TextPrinter, notation_for
 from symbackprop.program import RATE, SCALE, Programs, arrays_read, needed, share
-from symbackprop.specification import Network
 from symbackprop.templating import environment
 from symbackprop.training_step import TrainingStep
 from symbackprop.update import UpdateProgram
@@ -41,9 +31,8 @@ def emit(derivation: Derivation) -> str:
     Raises:
         UnsupportedExpression: an equation that has no array operation yet.
     """
-    network = derivation.network
-    assert network is not None
-    return _Module(derivation, network).render()
+    assert derivation.model is not None
+    return _Module(derivation, derivation.model).render()
 
 
 @dataclass(frozen=True)
@@ -59,23 +48,20 @@ class _Function:
 class _Module:
     """Collects what the template places."""
 
-    def __init__(self, derivation: Derivation, network: Network) -> None:
+    def __init__(self, derivation: Derivation, model: Model) -> None:
+        model.require_sizes()
         self.derivation = derivation
-        self.network = network
-        values = (
-            (L2, "L2", network.l2),
-            (L1, "L1", network.l1),
-            (SMOOTHING, "LABEL_SMOOTHING", network.label_smoothing),
-        )
-        self.constants = {symbol.name: (name, value) for symbol, name, value in values if value}
-        self.sizes = {f"n{layer}": units for layer, units in enumerate(network.sizes)}
-        scalars = {symbol: name for symbol, (name, _) in self.constants.items()}
-        scalars |= {name: str(units) for name, units in self.sizes.items()}
-        scalars |= {SAMPLES.name: _SAMPLE_COUNT, SCALE.name: SCALE.name, RATE.name: RATE.name}
+        self.model = model
+        scalars = {c.name: c.code for c in model.constants if not isinstance(c.value, tuple)}
+        scalars |= {name: str(units) for name, units in model.sizes.items()}
+        scalars |= {SAMPLES.name: _SAMPLE_COUNT, SCALE.name: "scale", RATE.name: "rate"}
+        if not model.per_sample:  # nothing but the learning rate is left to multiply by
+            scalars[SCALE.name] = "rate"
         self.optimizer = OPTIMIZERS[derivation.optimizer]
         self.update = UpdateProgram(derivation.update, self.optimizer)
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
+        self.given = GivenCode(model)
         self.printer = TextPrinter(notation_for(derivation, "layered"))
         self.defined_by = {number: name for name, number in derivation.numbers.items()}
         self._comments: dict[int, list[str]] = {}
@@ -83,61 +69,32 @@ class _Module:
 
     def render(self) -> str:
         """Return the module's text."""
-        loss = loss_of(self.network.loss)
         template = environment().get_template("module.py.jinja")
         return template.render(
-            title=f"A NumPy trainer of the network {self.network.architecture}.",
+            title=f"A NumPy trainer of {self.model.subject}.",
             introduction=self.introduction(),
             architecture=assigned_string("ARCHITECTURE", self.derivation.description),
             shapes=list(self.shapes().items()),
             constants=self.constant_lines(),
             initial=list(self.initial()),
-            distributions=sorted({i.distribution for i in self.initializers()} - {"zeros"}, reverse=True),
+            distributions=self.distributions(),
+            imports=imports(s.operation for s in self.statements()),
             reads_erf=any(_holds(s.operation, "erf") for s in self.statements()),
             functions=[self.forward(), self.loss(), self.gradients()],
             trainer=self.trainer(),
-            inputs=self.network.inputs,
-            outputs=self.network.sizes[-1],
-            target_condition=_condition(loss.low, loss.high) if loss else "",
-            target_text=_range_text(loss.low, loss.high) if loss else "",
-            target_total=loss.total if loss and self.derivation.used_facts else None,
-            **self.command_line(),
+            **self.given.context(uses_totals=bool(self.derivation.used_facts)),
         )
-
-    def command_line(self) -> dict[str, object]:
-        """Return what the command line of the module says about its data."""
-        outputs, loss = self.network.sizes[-1], loss_of(self.network.loss)
-        labels = outputs > 1 and self.has_classes()
-        inputs = f"{self.network.inputs} input" + ("s" if self.network.inputs > 1 else "")
-        targets = f"{outputs} target" + ("s" if outputs > 1 else "")
-        label = f", or one label from 0 to {outputs - 1}" if labels else ""
-        shape = f"(5, {outputs})"
-        low, high = (None, None) if loss is None else (loss.low, loss.high)
-        bounds = f"{(low or 0) + 0.05!r}, {(1 if high is None else high) - 0.05!r}"
-        random = f"normal(size={shape})" if low is None else f"uniform({bounds}, {shape})"
-        binary = not labels and low is not None and high is not None
-        return {
-            "labels": labels,
-            "bits": (low, high) if binary else None,
-            "threshold": ((low or 0) + (high or 0)) / 2,
-            "columns": f"{inputs}, then {targets}{label}",
-            "random_targets": f"dirichlet(np.ones({outputs}), 5)" if labels else random,
-        }
-
-    def has_classes(self) -> bool:
-        """Whether outputs or targets share one total, as those of softmax do: then a label can name one."""
-        activation = activation_of(self.network.layers[-1].activation)
-        partner = LOSSES.get(activation.partner or "") if activation else None
-        losses = (partner, loss_of(self.network.loss))
-        return any(loss is not None and loss.total is not None for loss in losses)
 
     def constant_lines(self) -> list[str]:
         """Return the definitions of the module's constants."""
-        lines = [f"{name} = {value!r}" for name, value in self.constants.values()]
-        weights = self.network.class_weights
-        if weights is not None:
-            line = f"CLASS_WEIGHTS = ({', '.join(map(repr, weights))}{',' if len(weights) == 1 else ''})"
-            exploded = ["CLASS_WEIGHTS = (", *(f"    {weight!r}," for weight in weights), ")"]
+        lines = []
+        for constant in self.model.constants:
+            value = constant.value
+            if not isinstance(value, tuple):
+                lines.append(f"{constant.code} = {value!r}")
+                continue
+            line = f"{constant.code} = ({', '.join(map(repr, value))}{',' if len(value) == 1 else ''})"
+            exploded = [f"{constant.code} = (", *(f"    {number!r}," for number in value), ")"]
             lines += [line] if len(line) <= LINE else exploded
         return lines
 
@@ -145,9 +102,10 @@ class _Module:
         """Return the header: what made this module, and how to read it."""
         from symbackprop import __version__
 
-        made = f"Generated by symbackprop {__version__} from the architecture"
+        origin = self.model.origin or f"the architecture {self.derivation.description}"
         paragraphs = (
-            f"{made} {self.derivation.description} by templates/module.py.jinja. Do not edit.",
+            f"Generated by symbackprop {__version__} from {origin} by templates/module.py.jinja. "
+            "Do not edit.",
             "Rows of x and t are samples. Each statement stands under the equation that it carries "
             "out for every row, with that equation's number in the derivation that "
             "`symbackprop derive` prints for the same architecture.",
@@ -160,52 +118,56 @@ class _Module:
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Return the shape of each parameter."""
         quantities = self.derivation.system.quantities
-        return {p: self._shape(quantities[p].shape) for p in self.derivation.system.parameters}
-
-    def _shape(self, shape: Sequence[Expr]) -> tuple[int, ...]:
-        return tuple(self._size(n) for n in shape)
-
-    def _size(self, n: Expr) -> int:
-        return int(n.xreplace({s: self.sizes[s.name] for s in n.free_symbols}))
+        return {p: self.model.shape(quantities[p].shape) for p in self.derivation.system.parameters}
 
     # ------------------------------------------------------------ initialisation
 
-    def initializers(self) -> list[Initializer]:
-        """Return the initialiser of each layer's weights."""
-        return [initializer_of(self.network, layer) for layer in self.network.layers]
+    def distributions(self) -> list[str]:
+        """Return the distributions that parameters are drawn from."""
+        drawn = {i.initializer.distribution for i in self.model.initial.values() if i.initializer}
+        return sorted(drawn - {"zeros"}, reverse=True)
 
     def initial(self) -> Iterable[str]:
         """Yield the entry of each parameter in `initialize`."""
-        for number, initializer in enumerate(self.initializers(), start=1):
-            fan_in, fan_out = self.network.sizes[number - 1 : number + 1]
-            variance = initializer.variance.replace("fan_in", str(fan_in)).replace("fan_out", str(fan_out))
-            drawn = {
-                "orthogonal": f'_orthogonal(generator, "w{number}")',
-                "zeros": f"np.zeros(({fan_in}, {fan_out}))",
-            }.get(
-                initializer.distribution, f'_{initializer.distribution}(generator, "w{number}", {variance})'
-            )
-            yield f'"w{number}": {drawn},'
-            if self.network.bias:
-                yield f'"b{number}": np.zeros({fan_out}),'
-            activation = self.network.layers[number - 1].activation
-            for name, value in trainable_parameters(activation).items():
-                yield f'"{name}{number}": np.array({float(value)!r}),'
+        for name, shape in self.shapes().items():
+            yield f'"{name}": {self._first_value(name, self.model.initial[name], shape)},'
+
+    def _first_value(self, name: str, initial: Initial, shape: tuple[int, ...]) -> str:
+        """Return the expression that makes the first value of a parameter."""
+        if not shape:
+            return f"np.array({initial.value!r})"
+        axes = str(shape[0]) if len(shape) == 1 else str(shape)
+        distribution = initial.initializer.distribution if initial.initializer else "zeros"
+        if initial.initializer is None and initial.value:
+            return f"np.full({axes}, {initial.value!r})"
+        if distribution == "zeros":
+            return f"np.zeros({axes})"
+        if distribution == "orthogonal":
+            return f'_orthogonal(generator, "{name}")'
+        assert initial.initializer is not None
+        fans = {"fan_in": initial.fan_in, "fan_out": initial.fan_out}
+        variance = initial.initializer.variance
+        for fan, units in fans.items():
+            variance = variance.replace(fan, str(self.model.size(units)))
+        variance = "1" if variance == "1 / 1" else variance
+        return f'_{distribution}(generator, "{name}", {variance})'
 
     # ------------------------------------------------------------ pure functions
 
     def forward(self) -> _Function:
         """Return the outputs."""
-        output = f"x{self.network.depth}"
-        return self._function(
-            "forward", "parameters, x", "Return the outputs, shape (samples, outputs).", [output], output
-        )
+        output = self.model.output
+        shape = f"shape {self.given.output_shape}"
+        return self._function("forward", "parameters, x", f"Return the outputs, {shape}.", [output], output)
 
     def loss(self) -> _Function:
         """Return the error."""
         return self._function(
-            "loss", "parameters, x, t", "Return E, the mean over the samples.", ["E"], "float(E)"
+            "loss", f"parameters, x, {self.given.t_argument}", f"Return {self._loss()}.", ["E"], "float(E)"
         )
+
+    def _loss(self) -> str:
+        return "E, the mean over the samples" if self.model.per_sample else "E"
 
     def gradients(self) -> _Function:
         """Return the error and its derivatives."""
@@ -216,7 +178,11 @@ class _Module:
             entries = "\n".join(f'        "{name[1:]}": {name},' for name in names)
             lines = f"(\n    float(E),\n    {{\n{entries}\n    }},\n)"
         return self._function(
-            "gradients", "parameters, x, t", "Return E and a dict of its derivatives.", ["E", *names], lines
+            "gradients",
+            f"parameters, x, {self.given.t_argument}",
+            "Return E and a dict of its derivatives.",
+            ["E", *names],
+            lines,
         )
 
     def statements(self) -> list[Statement]:
@@ -234,13 +200,10 @@ class _Module:
         """Yield the lines of a pure function, each statement under its equation."""
         read = set().union(*[arrays_read(s.operation) for s in statements])
         yield f'dtype = parameters["{self.derivation.system.parameters[0]}"].dtype'
-        yield "x0 = np.asarray(x, dtype)"
-        if "t" in read:
-            yield "t = np.asarray(t, dtype)"
-        if "c" in read:
-            yield "c = np.array(CLASS_WEIGHTS, dtype)"
+        yield from self.given.given_lines(read, "dtype")
+        yield from self.given.constant_lines(read, "dtype")
         if any(_reads_sample_count(s.operation) for s in statements):
-            yield "samples = len(x0)"
+            yield f"samples = len({self.model.inputs[0].name})"
         bound: set[str] = set()
         shared, names = share(statements)
         for entry in shared:
@@ -282,23 +245,46 @@ class _Module:
     def trainer(self) -> dict[str, object]:
         """Return what the class `Trainer` is made of."""
         programs = self.programs
-        statements = [*programs.forward, programs.error, *programs.scaled_backward]
-        step = TrainingStep(statements, self.derivation.system.parameters, self.comment, self._size)
+        folds = self.update.folds_rate
+        backward = programs.scaled_backward if folds or self.model.per_sample else programs.backward
+        statements = [*programs.forward, programs.error, *backward]
+        weighted = self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements)
+        parameters = self.derivation.system.parameters
+        step = TrainingStep(statements, parameters, self.comment, self.model, self.given, weighted)
         return {
             "docstring": f"Trains by {self.optimizer.name} on buffers that are allocated once.",
             "description": [
                 "A step carries out the equations of `gradients` under the same numbers; what all",
                 "derivatives are multiplied by goes into the first adjoints, as everything that follows",
                 "is linear in them. The optimiser's equations are carried out for all parameters at",
-                f"once{'; `gradient` then holds learning_rate g' if self.update.folds_rate else ''}.",
+                f"once{'; `gradient` then holds learning_rate g' if folds else ''}.",
             ],
             "defaults": list(self.optimizer.defaults.items()),
             "state": self.optimizer.state,
-            "folds_rate": self.update.folds_rate,
+            "folds_rate": folds,
+            "scaling": self._scaling(),
+            "weighted": weighted,
             "update_lines": list(self.update.lines(self.comment)),
             "update_scratch": self.update.scratch,
             **step.context(),
         }
+
+
+    def _scaling(self) -> list[str]:
+        """Return the lines that make what a step multiplies all derivatives by."""
+        rate = ["rate = self._rate()"] if self.update.folds_rate else []
+        if not self.model.per_sample:
+            return rate
+        return [*rate, f"scale = {'rate' if rate else 1} / samples"]
+
+
+def _can_be_weighted(operation: Operation) -> bool:
+    """Whether weights of samples, a column beside the scale, meet arrays of rows alone."""
+    scaled = any(i.kind == "name" and i.value == "scale" for i in operation.inputs)
+    total = operation.kind == "sum" and not operation.shape
+    shapes = [operation.shape] * scaled + [i.shape for i in operation.inputs if total]
+    rows = all(len(shape) == 2 for shape in shapes if shape[:1] == (SAMPLES,))
+    return rows and not (scaled and not operation.shape) and all(map(_can_be_weighted, operation.inputs))
 
 
 def _holds(operation: Operation, kind: str) -> bool:
@@ -310,18 +296,11 @@ def _reads_sample_count(operation: Operation) -> bool:
     return own or any(_reads_sample_count(i) for i in operation.inputs)
 
 
-def _condition(low: int | None, high: int | None) -> str:
-    if low is None:
-        return ""
-    return f"t < {low}" if high is None else f"(t < {low}) | (t > {high})"
-
-
-def _range_text(low: int | None, high: int | None) -> str:
-    return f"must not be below {low}" if high is None else f"must lie in [{low}, {high}]"
-
-
 def assigned_string(name: str, value: str) -> str:
     """Return the assignment of a string, laid out as formatters have it."""
+    if "\n" in value:
+        escaped = value.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+        return f'{name} = """\\\n{escaped}"""'
     literal = f"'{value}'" if '"' in value and "'" not in value else f'"{value}"'
     line = f"{name} = {literal}"
     if len(line) <= LINE or len(literal) + 4 > LINE:

@@ -34,6 +34,7 @@ from sympy import (
     Pow,
     Sum,
     Symbol,
+    Tuple,
     expand,
     sign,
     sympify,
@@ -61,6 +62,50 @@ def size(name: str) -> Symbol:
 def sum_over(body: Expr, *ranges: tuple[Symbol, Expr | int]) -> Expr:
     """Return the sum of ``body`` over indices that run from 0 to size - 1."""
     return Sum(body, *[(i, 0, sympify(n) - 1) for i, n in ranges])
+
+
+class ArgMax(Expr):  # type: ignore[misc]  # SymPy has no types
+    """The value of an index at which ``function`` is largest, the first of equal ones.
+
+    It is an integer, constant between jumps, so it carries no derivative.  It binds its index as a
+    ``Sum`` does, and has the same ``function`` and ``limits``.
+    """
+
+    is_commutative = True
+    is_integer = True
+    is_nonnegative = True
+
+    def __new__(cls, function: Expr, *limits: Expr | tuple[Symbol, Expr, Expr]) -> ArgMax:
+        if len(limits) != 1:
+            raise ValueError(f"argmax has one index, not {len(limits)}")
+        found: ArgMax = Expr.__new__(cls, sympify(function), Tuple(*limits[0]))
+        return found
+
+    @property
+    def function(self) -> Expr:
+        """What is compared."""
+        return self.args[0]
+
+    @property
+    def limits(self) -> tuple[Tuple, ...]:
+        """The index with the least and the greatest value that it takes."""
+        return tuple(self.args[1:])
+
+    @property
+    def free_symbols(self) -> set[Symbol]:
+        """The free symbols: those of the body and of the range, without the index."""
+        i, low, high = self.limits[0]
+        return set((self.function.free_symbols - {i}) | low.free_symbols | high.free_symbols)
+
+
+BINDERS = (Sum, ArgMax)
+"""The nodes that bind indices."""
+
+
+def arg_max(body: Expr, over: tuple[Symbol, Expr | int]) -> Expr:
+    """Return the value of an index, from 0 to size - 1, at which ``body`` is largest; the first of equals."""
+    i, n = over
+    return ArgMax(body, (i, 0, sympify(n) - 1))
 
 
 @dataclass(frozen=True)
@@ -181,7 +226,7 @@ class EquationSystem:
             yield expression
             for i in indices_of(expression):
                 yield from self.reads(i)
-        elif isinstance(expression, Sum):
+        elif isinstance(expression, BINDERS):
             yield from self.reads(expression.function)
         else:
             for argument in expression.args:
@@ -207,6 +252,7 @@ def check_system(system: EquationSystem) -> None:
         if equation.name in known:
             raise SpecificationError(f"{where}: {equation.name} is defined twice")
         _check_left_side(system, equation, where)
+        _check_integers(system, equation, where)
         _check_expression(system, equation.rhs, equation.ranges, known, where)
         known.add(equation.name)
     if system.loss not in system.definitions or system.loss not in system.quantities:
@@ -227,18 +273,31 @@ def _check_left_side(system: EquationSystem, equation: Equation, where: str) -> 
         raise SpecificationError(f"{where}: {equation.lhs} does not have the axes of {equation.name}")
 
 
+def _check_integers(system: EquationSystem, equation: Equation, where: str) -> None:
+    """An integer quantity has integer values, and an argmax is the whole right side of one."""
+    whole = system.quantities[equation.name].integer
+    if whole and not equation.rhs.is_integer:
+        raise SpecificationError(
+            f"{where}: {equation.name} is an integer quantity, {equation.rhs} may be none"
+        )
+    inside = equation.rhs.function if whole and isinstance(equation.rhs, ArgMax) else equation.rhs
+    if inside.has(ArgMax):
+        raise SpecificationError(f"{where}: an argmax must be the whole right side of an integer quantity")
+
+
 def _check_expression(
     system: EquationSystem, expression: Expr, ranges: Ranges, known: set[str], where: str
 ) -> None:
     if isinstance(expression, Indexed):
         _check_read(system, expression, ranges, known, where)
-    elif isinstance(expression, Sum):
+    elif isinstance(expression, BINDERS):
         inner = dict(ranges)
         for i, low, high in expression.limits:
             if i in inner:
                 raise SpecificationError(f"{where}: the index {i} is bound twice")
             if low != 0:
-                raise SpecificationError(f"{where}: the sum over {i} must begin at 0, not at {low}")
+                kind = "sum" if isinstance(expression, Sum) else "argmax"
+                raise SpecificationError(f"{where}: the {kind} over {i} must begin at 0, not at {low}")
             inner[i] = high + 1
         _check_expression(system, expression.function, inner, known, where)
     elif isinstance(expression, Symbol) and expression.name in system.quantities:

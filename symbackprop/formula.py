@@ -238,10 +238,10 @@ class FormulaReader:
         """Return the expression that the whole text stands for."""
         tree = self.tree()
         try:
-            with _limited_work():
+            with limited_work():
                 return self.expression(tree)
-        except _TooMuchWork:
-            clear_cache()  # what SymPy was at is left half known in its cache
+        except TooMuchWork:
+            pass
         self.fail(0, "working this out takes too long", "write it in a simpler way")
 
     def tree(self) -> ast.expr:
@@ -574,25 +574,25 @@ class FormulaReader:
         return float(number)
 
 
-class _TooMuchWork(BaseException):
+class TooMuchWork(BaseException):
     """The work limit is spent; not an Exception, so that no handler within SymPy stops it."""
 
 
 @contextmanager
-def _limited_work() -> Iterator[None]:
-    """Stop what calls more functions than any formula of good will needs.
+def limited_work(limit: int = MAX_WORK) -> Iterator[None]:
+    """Stop what calls more functions than any formula of good will needs; raises `TooMuchWork`.
 
     SymPy simplifies while it builds, and for some expressions takes exponential time to.  Counting
     calls is the one bound that holds for all of them, on any platform and in any thread.
     """
-    left = MAX_WORK
+    left = limit
 
     def count(frame: FrameType, event: str, argument: object) -> None:
         nonlocal left
         left -= 1
         # An error raised while a generator is being cleaned up would be lost.
         if left < 0 and event == "call" and not frame.f_code.co_flags & CO_GENERATOR:
-            raise _TooMuchWork
+            raise TooMuchWork
 
     if sys.getprofile() is not None:  # leave the user's profiler in place
         yield
@@ -600,6 +600,9 @@ def _limited_work() -> Iterator[None]:
     sys.setprofile(count)
     try:
         yield
+    except TooMuchWork:
+        clear_cache()  # what SymPy was at is left half known in its cache
+        raise
     finally:
         sys.setprofile(None)
 

@@ -15,13 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import lambdify
 
+from symbackprop.given import drawn_between
 from symbackprop.library import OPTIMIZERS, Optimizer
-from symbackprop.networks import loss_of
+from symbackprop.model import Given, Model
 from symbackprop.specification import Network
 from symbackprop.update import new_value, update_equations
 
 Array = NDArray[np.float64]
 Parameters = dict[str, Array]
+Data = Array | dict[str, Array] | None
+"""The argument x or t of a module's functions."""
 
 TOLERANCE = 1e-6
 """Largest accepted difference, relative to the larger of 1e-3 and the size of the derivative."""
@@ -79,16 +82,31 @@ def _compared(module: ModuleType, network: Network, optimizer: Optimizer, seed: 
     return [*rows, _check_step(module, optimizer, parameters, x, t)]
 
 
-def sample_data(network: Network, generator: np.random.Generator) -> tuple[Array, Array]:
-    """Return random inputs, and targets that the network's loss accepts."""
-    x = generator.normal(size=(_SAMPLES, network.inputs))
-    shape = (_SAMPLES, network.sizes[-1])
-    loss = loss_of(network.loss)
-    if loss is None or loss.low is None:
-        return x, generator.normal(size=shape)
-    high = 1 if loss.high is None else loss.high
-    t = generator.uniform(loss.low + 0.05, high - 0.05, size=shape)
-    return x, t / t.sum(axis=1, keepdims=True) if loss.total is not None else t
+def sample_data(network: Network, generator: np.random.Generator) -> tuple[Data, Data]:
+    """Return random inputs and targets that the network accepts; dicts where there are several."""
+    model = network.model
+    return _arguments(model.inputs, model, generator), _arguments(model.targets, model, generator)
+
+
+def _arguments(arrays: tuple[Given, ...], model: Model, generator: np.random.Generator) -> Data:
+    drawn = {given.name: _drawn(given, model, generator) for given in arrays}
+    if len(drawn) > 1:
+        return drawn
+    return next(iter(drawn.values()), None)
+
+
+def _drawn(given: Given, model: Model, generator: np.random.Generator) -> Array:
+    """Return random numbers such as ``given`` must hold."""
+    shape = (*(_SAMPLES,) * given.has_samples, *model.shape(given.shape))
+    if given.integer:
+        return generator.integers(min(map(model.size, given.places), default=2), size=shape)
+    if given.low is None and given.high is None:
+        return generator.normal(size=shape)
+    low, high = drawn_between(given)
+    values = generator.uniform(low + 0.05, high - 0.05, size=shape)
+    if given.total is None:
+        return values
+    return float(given.total) * values / values.sum(axis=given.total_axis, keepdims=True)
 
 
 def _components(value: Array) -> Iterator[Array]:
@@ -110,8 +128,8 @@ def _difference(
     name: str,
     derivative: Array,
     direction: Array,
-    x: Array,
-    t: Array,
+    x: Data,
+    t: Data,
 ) -> float:
     """Return the relative difference along one direction, at the best step size."""
     expected = float(np.sum(derivative * direction))
@@ -129,11 +147,11 @@ def _difference(
 
 
 def _check_step(
-    module: ModuleType, optimizer: Optimizer, parameters: Parameters, x: Array, t: Array
+    module: ModuleType, optimizer: Optimizer, parameters: Parameters, x: Data, t: Data
 ) -> Comparison:
     """Compare steps of the trainer with the optimiser's equations, evaluated on `gradients`."""
     hyperparameters = {name: float(value) for name, value in optimizer.defaults.items()}
-    trainer = module.Trainer(parameters, batch_size=len(x) + 1, seed=0, **hyperparameters)
+    trainer = module.Trainer(parameters, batch_size=_SAMPLES + 1, seed=0, **hyperparameters)
     expected = dict(parameters)
     rules = _compiled(optimizer)
     state = {name: dict.fromkeys(parameters, np.zeros(())) for name in optimizer.state}

@@ -56,6 +56,7 @@ ENGLISH: Catalogue = {
         "whether a signal keeps its strength from layer to layer. Biases, if there are any, start at 0."
     ),
     "initial.line": "{initializer}, for {activations}: {variances}. {reason}",
+    "initial.plain": "{initializer}: {variances}. {reason}",
     "initial.variance": "{weight} has variance {formula}",
     "initial.both": (
         "A unit adds up as many terms as it has inputs, so the variance 1/inputs keeps the strength of the "
@@ -77,6 +78,7 @@ ENGLISH: Catalogue = {
     "rule.local derivative": "Local derivative",
     "rule.closed form": "Closed form",
     "rule.simplification": "Simplification",
+    "rule.folding": "Folding",
     "rule.product": "Insertion",
     "rule.contraction": "Contraction",
     "rule.cancellation": "Cancellation",
@@ -95,6 +97,8 @@ ENGLISH: Catalogue = {
     "local.term": "The term of {number} that contains {quantity} itself.",
     "local.delta": "Here {delta} is 1 where its two indices are equal, and 0 elsewhere.",
     "closed": "By {number} this can be written through {output}, which is known already.",
+    "folding": "By {number} this contains the value of {quantity}, which is known already.",
+    "folding.cancel": "By {number} terms cancel.",
     "simplification": "The same, in a shorter form.",
     "insert": "Insert {numbers}.",
     "insert.sum": "Insert {numbers}: what is left is a sum over {indices}, over all that {quantity} feeds.",

@@ -23,6 +23,7 @@ from symbackprop.equations import (
 from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt, suggestion
 from symbackprop.formula import Function, ParametricFunction, names_called, parse, parse_call
 from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES, Activation, Initializer, Loss
+from symbackprop.model import Constant, Given, Initial, Model
 from symbackprop.specification import Layer, Network
 
 L2 = Symbol("l2", real=True)
@@ -34,6 +35,65 @@ SMOOTHING = Symbol("smoothing", real=True)
 """The share ε of a target that label smoothing spreads over all outputs."""
 
 _PROBE = Symbol("s", real=True)
+
+
+def dense_model(network: Network) -> Model:
+    """Return a dense network as the later stages read it."""
+    system = network_equations(network)
+    name = "_".join(["network", *_words(network.architecture)])
+    if len(name) > 60:
+        name = f"network_{network.inputs}_to_{network.sizes[-1]}_{network.depth}_layers"
+    return Model(
+        title=network.description,
+        subject=f"the network {network.architecture}",
+        name=name,
+        description=network.description,
+        system=system,
+        output=f"x{network.depth}",
+        sizes={f"n{layer}": units for layer, units in enumerate(network.sizes)},
+        constants=_constants(network),
+        initial=_initial(network, system),
+        inputs=(Given("x0", system.quantities["x0"].shape),),
+        targets=(_target(network, system),),
+    )
+
+
+def _words(text: str) -> list[str]:
+    return "".join(c if c.isalnum() and c.isascii() else " " for c in text).split()
+
+
+def _constants(network: Network) -> tuple[Constant, ...]:
+    values = (
+        (L2.name, network.l2),
+        (L1.name, network.l1),
+        (SMOOTHING.name, network.label_smoothing),
+    )
+    found = [Constant(name, value) for name, value in values if value]
+    if network.class_weights is not None:
+        found.append(Constant("c", network.class_weights))
+    return tuple(found)
+
+
+def _initial(network: Network, system: EquationSystem) -> dict[str, Initial]:
+    """Return how each parameter starts: the weights by their layer's initialiser, the biases at 0."""
+    found = {}
+    for number, layer in enumerate(network.layers, start=1):
+        fan_in, fan_out = system.quantities[f"w{number}"].shape
+        initializer = initializer_of(network, layer)
+        found[f"w{number}"] = Initial(initializer, fan_in, fan_out, activation=layer.activation)
+        if network.bias:
+            found[f"b{number}"] = Initial()
+        for name, value in trainable_parameters(layer.activation).items():
+            found[f"{name}{number}"] = Initial(value=float(value))
+    return found
+
+
+def _target(network: Network, system: EquationSystem) -> Given:
+    """Return the target with what the loss asks of it."""
+    loss = loss_of(network.loss)
+    bounds = (loss.low, loss.high, loss.total if network.facts else None) if loss else (None, None, None)
+    low, high, total = (None if bound is None else sympify(bound) for bound in bounds)
+    return Given("t", system.quantities["t"].shape, low=low, high=high, total=total)
 
 
 def network_equations(network: Network) -> EquationSystem:
@@ -246,6 +306,11 @@ def read_loss(text: str) -> Expr:
 def activation_of(text: str) -> Activation | None:
     """Return the activation of the library that a name or a call stands for, None for a formula."""
     return _entry(text, ACTIVATIONS, "activation", "activation")[0]
+
+
+def activation_constants(name: str) -> dict[str, Expr]:
+    """Return the constants of an activation of the library, trainable ones too, with their values."""
+    return _rational(ACTIVATIONS[name].parameters)
 
 
 def loss_of(text: str) -> Loss | None:

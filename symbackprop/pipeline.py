@@ -3,8 +3,8 @@
     stage          module         in                          out
     -------------  -------------  --------------------------  --------------------------------------
     specification  specification  text and options            Network: parsed, validated, defaults
-    equations      networks       Network                     EquationSystem: one sample, forward only
-    derivation     derivation     EquationSystem              Derivation: numbered steps and results
+    model          networks       Network                     Model: equations, forward only, and data
+    derivation     derivation     its EquationSystem          Derivation: numbered steps and results
     batch          batch          Derivation                  Derivation with the mean over a batch
     update         update         Derivation, optimiser       Derivation with the optimiser's equations
     proof          proof          Derivation                  a Verdict for each step
@@ -26,7 +26,6 @@ from symbackprop.batch import with_batch
 from symbackprop.derivation import Derivation, derive_system
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.library import OPTIMIZERS, Optimizer
-from symbackprop.networks import network_equations
 from symbackprop.specification import Network
 from symbackprop.update import with_update
 from symbackprop.writing import write_file
@@ -39,8 +38,10 @@ def derive(network: Network, *, optimizer: str = "sgd") -> Derivation:
     """
     if not isinstance(network, Network):
         raise SpecificationError(f"derive: expected a Network, got {type(network).__name__}")
-    derivation = with_batch(derive_system(network_equations(network)))
-    return replace(with_update(derivation, _optimizer(optimizer)), network=network)
+    model = network.model
+    derivation = replace(derive_system(model.system), model=model)
+    derivation = with_batch(derivation) if model.per_sample else derivation
+    return with_update(derivation, _optimizer(optimizer))
 
 
 def _optimizer(name: str) -> Optimizer:
@@ -76,20 +77,11 @@ def generate(
 def load(source: Network | Derivation, *, optimizer: str | None = None) -> types.ModuleType:
     """Return the generated module, imported."""
     text = generate(source, optimizer=optimizer)
-    network = source if isinstance(source, Network) else source.network
-    module = types.ModuleType("generated" if network is None else module_name(network))
-    module.__file__ = f"<generated from {network.description if network else 'equations'}>"
+    model = source.model
+    module = types.ModuleType("generated" if model is None else model.name)
+    module.__file__ = f"<generated from {model.description if model else 'equations'}>"
     exec(compile(text, module.__file__, "exec"), module.__dict__)
     return module
-
-
-def module_name(network: Network) -> str:
-    """Return a Python name made from the architecture, such as ``network_64_32_10``."""
-    words = "".join(c if c.isalnum() and c.isascii() else " " for c in network.architecture).split()
-    name = "_".join(["network", *words])
-    return (
-        name if len(name) <= 60 else f"network_{network.inputs}_to_{network.sizes[-1]}_{network.depth}_layers"
-    )
 
 
 def import_file(path: Path) -> types.ModuleType:

@@ -9,16 +9,16 @@ from functools import cached_property
 
 from sympy import Add, Derivative, Expr, Mul, Piecewise, Sum, Symbol
 
-from symbackprop.batch import SAMPLE, SAMPLES, Batch
+from symbackprop.batch import SAMPLE, SAMPLES, Batch, WholeBatch
 from symbackprop.calculus.indices import close_sum
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import ONE, Equation, indices_of, name_of
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering import Lowered, Operation, Statement, lower
 
-SCALE = Symbol("scale", real=True)
+SCALE = Symbol("_scale", real=True)
 """What the first adjoints of a step are multiplied by: 1/N, the learning rate, weights of samples."""
-RATE = Symbol("rate", real=True)
+RATE = Symbol("_rate", real=True)
 """The learning rate."""
 
 
@@ -37,7 +37,7 @@ class Programs:
     @cached_property
     def batch(self) -> Batch:
         """The samples' axis."""
-        return Batch(self.derivation)
+        return Batch(self.derivation) if self.derivation.batch else WholeBatch(self.derivation)
 
     @cached_property
     def forward(self) -> list[Statement]:
@@ -114,7 +114,15 @@ class Programs:
 
     @cached_property
     def _batch_steps(self) -> dict[str, Step]:
-        return {step.target: step for step in self.derivation.batch}
+        """The steps that end in the error and in the derivatives of a batch, by what they are about."""
+        if self.derivation.batch:
+            return {step.target: step for step in self.derivation.batch}
+        system = self.derivation.system
+        loss = system.definitions[system.loss]
+        plain = Step(self.derivation.numbers[loss.name], loss.name, "definition", loss.lhs, loss.rhs)
+        stable = {step.target: step for step in self.derivation.stable}
+        ends = {name: self._result(name) for name in system.parameters}
+        return {loss.name: stable.get(loss.name, plain), **{n: stable.get(n, step) for n, step in ends.items()}}
 
     def _statement(self, name: str, lhs: Expr, rhs: Expr, number: int) -> Statement:
         if (lhs, rhs) not in self._lowered:
@@ -135,6 +143,8 @@ class Programs:
 
     def _scaled_total(self, expression: Expr) -> Expr:
         """Return the sum over the samples of a derivative, scaled by the learning rate."""
+        if not self.derivation.batch:
+            return self._scaled(expression)
         terms = Add.make_args(expression)
         varying = [term for term in terms if self.batch.varies(term)]
         constant = [term for term in terms if not self.batch.varies(term)]
@@ -203,7 +213,17 @@ class Named:
     parts: tuple[tuple[str, Operation], ...]
 
 
-_WORDS = {"exp": "exponentials", "max": "largest", "sum": "total", "subtract": "difference"}
+_WORDS = {
+    "exp": "exponentials",
+    "max": "largest",
+    "sum": "total",
+    "subtract": "difference",
+    "windows": "windows",
+    "reshape": "columns",
+    "pad": "padded",
+    "gather": "rows",
+    "cast": "mask",
+}
 
 
 def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation, str]]:
@@ -212,16 +232,17 @@ def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation,
     Returns the statements with their new parts, and the name of each operation that has one.
     """
     uses = _count_uses([s.operation for s in statements])
-    names: dict[Operation, str] = {}
-    taken = {s.name for s in statements}
+    read = sorted({name for s in statements for name in arrays_read(s.operation)})
+    names: dict[Operation, str] = {Operation("array", (), name): name for name in read}
+    taken = {s.name for s in statements} | set(read)
     result = []
     for statement in statements:
         parts: list[tuple[str, Operation]] = []
         for operation in _inside_out(statement.operation, set()):
             costly = operation.shape and not operation.is_leaf and operation.kind not in _CHEAP
-            if not costly or operation in names or operation is statement.operation:
+            if operation in names or operation is statement.operation:
                 continue
-            if uses[operation] > 1:
+            if (costly and uses[operation] > 1) or _deserves_name(operation):
                 names[operation] = _name(operation, statement.name, taken)
                 parts.append((names[operation], operation))
         if not statement.operation.is_leaf:  # t or 0 keeps its own name: it is read before, too
@@ -230,8 +251,16 @@ def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation,
     return result, names
 
 
-_CHEAP = ("negative", "layout")
-"""Operations that are no dearer than reading what they give."""
+def _deserves_name(operation: Operation) -> bool:
+    """Whether a part is named even where it is used once: windows, their columns for a product, places."""
+    if operation.kind == "reshape" and operation.is_whole:
+        return True  # places
+    columns = operation.kind == "reshape" and not operation.is_view
+    return operation.kind == "windows" or (columns and any(p.kind == "windows" for p in operation.parts()))
+
+
+_CHEAP = ("negative", "layout", "subscript", "diagonal", "update", "zeros", "arange")
+"""Operations that are no dearer than reading what they give, or no arrays by themselves."""
 
 
 def _count_uses(roots: Sequence[Operation]) -> Counter[Operation]:
@@ -262,7 +291,10 @@ def _inside_out(operation: Operation, seen: set[Operation]) -> Iterator[Operatio
 def _name(operation: Operation, beside: str, taken: set[str]) -> str:
     """Return a name such as ``exponentials2`` for a part of the statement of ``x2``."""
     digits = beside[len(beside.rstrip("0123456789")) :]
-    stem = _WORDS.get(operation.kind, "part") + digits
+    word = "places" if operation.is_whole else _WORDS.get(operation.kind, "part")
+    if word == "columns" and not any(part.kind == "windows" for part in operation.parts()):
+        word = "part" if operation.inputs[0].kind == "matmul" else "matrix"
+    stem = word + digits
     name, count = stem, 1
     while name in taken:
         count += 1

@@ -5,14 +5,18 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Real
+from typing import TYPE_CHECKING
 
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.library import ACTIVATION_ALIASES, ACTIVATIONS, INITIALIZERS, LOSS_ALIASES, LOSSES
 from symbackprop.library.initializers import FAMILIES
+
+if TYPE_CHECKING:
+    from symbackprop.model import Model
 
 MAX_UNITS = 10**7
 """Units of one layer beyond which a size is taken for a slip."""
@@ -142,6 +146,29 @@ class Network:
         """Architecture and options, from which the same network can be made."""
         return f"{_quoted(self.architecture)} {self.options}".rstrip()
 
+    @classmethod
+    def from_equations(cls, text: str, sizes: Mapping[str, int] | None = None) -> Network:
+        """Return the network that equations in index notation describe.
+
+        Args:
+            text: the content of a ``.net`` file.
+            sizes: numbers for sizes that the text leaves open, by index letter.
+
+        Raises:
+            SpecificationError: the text is wrong; the message has line, column and a caret.
+        """
+        from symbackprop.net.network import EquationNetwork
+
+        _require_text("equations", text)
+        return EquationNetwork(text, sizes)
+
+    @cached_property
+    def model(self) -> Model:
+        """The network as the later stages read it."""
+        from symbackprop.networks import dense_model
+
+        return dense_model(self)
+
     def __repr__(self) -> str:
         return f"Network({self.description})"
 
@@ -163,6 +190,8 @@ def parse_description(text: str) -> tuple[Network, str]:
     Raises:
         SpecificationError: an unknown or incomplete option, or a wrong value.
     """
+    if "\n" in text:
+        return _parse_equations(text)
     try:
         architecture, *words = shlex.split(text)
     except ValueError as error:
@@ -179,6 +208,30 @@ def parse_description(text: str) -> tuple[Network, str]:
             raise SpecificationError(f"{excerpt(word)} is not an option; {suggestion(word, _OPTIONS)}")
     optimizer = str(values.pop("optimizer", "sgd"))
     return Network(architecture, **values), optimizer  # type: ignore[arg-type]
+
+
+def _parse_equations(text: str) -> tuple[Network, str]:
+    """Return the network and the optimiser of equations, behind which options may stand on a line."""
+    equations, _, last = text.rstrip("\n").rpartition("\n")
+    words = iter(last.split()) if last.startswith("--") else iter(())
+    sizes: dict[str, int] = {}
+    optimizer = "sgd"
+    for word in words:
+        if word == "--size":
+            sizes |= size_of(next(words, ""))
+        elif word == "--optimizer":
+            optimizer = next(words, "")
+        else:
+            raise SpecificationError(f"{excerpt(word)} is not an option of equations")
+    return Network.from_equations(equations if last.startswith("--") else text, sizes), optimizer
+
+
+def size_of(text: str) -> dict[str, int]:
+    """Return the letter and the number of a text such as ``k=64``."""
+    found = re.fullmatch(r"\s*([A-Za-z]\w*)\s*=\s*([0-9]{1,9})\s*", text, re.ASCII)
+    if not found:
+        raise SpecificationError(f"--size: {excerpt(text)} is no size; write one such as k=64")
+    return {found[1]: int(found[2])}
 
 
 _FLAGS = {"--no-bias": "bias", "--no-facts": "facts"}

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
-from sympy import Expr
+from sympy import Expr, expand
 
 from symbackprop.batch import SAMPLES
-from symbackprop.buffers import BufferWriter, Workspace, is_mask
+from symbackprop.buffers import BufferWriter, Workspace
+from symbackprop.code import assignment
+from symbackprop.given import GivenCode
 from symbackprop.lowering import Statement
+from symbackprop.model import Model
 from symbackprop.program import arrays_read, share
-
-Size = Callable[[Expr], int]
 
 
 class TrainingStep:
@@ -22,7 +23,9 @@ class TrainingStep:
         statements: forward, error and scaled derivatives, in order.
         parameters: the names of the parameters.
         comment: gives the comment lines of an equation's number.
-        size: gives the number of a size.
+        model: gives the number of a size.
+        given: writes the lines that bind inputs, targets and constants.
+        weighted: whether the errors of samples can be given weights.
     """
 
     def __init__(
@@ -30,16 +33,21 @@ class TrainingStep:
         statements: Sequence[Statement],
         parameters: Sequence[str],
         comment: Callable[[int], Iterable[str]],
-        size: Size,
+        model: Model,
+        given: GivenCode,
+        weighted: bool,
     ) -> None:
+        self.weighted = weighted
+        self.loss = model.system.loss
         self.parameters = list(parameters)
         self.derivatives = [f"d{name}" for name in parameters]
         self.comment = comment
-        self.size = size
-        self.workspace = Workspace()
+        self.size = model.size
+        self.given = given
         self.shared, self.names = share(statements)
+        own = {*self.names.values(), *self.parameters, *self.derivatives, *(s.name for s in statements)}
+        self.workspace = Workspace(taken=own)
         self.writer = BufferWriter(self.names, self.workspace)
-        self.error = ""
 
     def context(self) -> dict[str, object]:
         """Return the lines of the step and the buffers, for the template."""
@@ -50,28 +58,33 @@ class TrainingStep:
             *unpacked(self.derivatives, "self._derivatives"),
             *unpacked(names, "self._buffers_for(samples)"),
             *unpacked(list(self._scratch()), "self._scratch"),
-            *(["c = np.array(CLASS_WEIGHTS, self.dtype)"] if self._reads("c") else []),
+            *unpacked(list(self.workspace.constants.values()), "self._constants"),
+            *self.given.constant_lines(self._read, "self.dtype"),
         ]
+        if any("dtype" in line for line in body):
+            binding.append("dtype = self.dtype")
         return {
             "step": [*binding, *body],
-            "reads_targets": self._reads("t"),
-            "error": self.error,
+            "given": list(self.given.given_lines(self._read, "self.dtype")),
+            "error": self.loss,
             "buffer_names": [name for name in names if name != "ones"],
             "buffers": [self._allocation(name) for name in names],
-            "scratch": [self._scratch_allocation(name) for name in self._scratch()],
+            "cuts": self._can_be_cut,
+            "scratch": [self._allocation(name) for name in self._scratch()],
+            "constants": list(self._constants()),
         }
 
-    def _reads(self, name: str) -> bool:
-        return any(name in arrays_read(entry.statement.operation) for entry in self.shared)
+    @cached_property
+    def _read(self) -> set[str]:
+        """The names of the arrays that the statements read."""
+        return set().union(*[arrays_read(entry.statement.operation) for entry in self.shared])
 
     def _body(self) -> Iterable[str]:
         for entry in self.shared:
             statement = entry.statement
             yield from self.comment(statement.number)
             for name, operation in entry.parts:
-                table = self.workspace.masks if is_mask(operation) else self.workspace.arrays
-                table[name] = operation.shape
-                yield from self.writer.assign(name, operation)
+                yield from self.writer.part(name, operation)
             yield from self._statement(statement)
 
     def _statement(self, statement: Statement) -> Iterable[str]:
@@ -79,10 +92,9 @@ class TrainingStep:
         if not operation.shape and name in self.derivatives:
             yield from self.writer.scalar(f"{name}[...]", operation, weighted=False)
         elif not operation.shape:
-            self.error = name
-            yield from self.writer.scalar(name, operation, weighted=True)
-        elif operation.kind == "array":  # the identity: the same numbers under another name
-            yield f"{name} = {operation.value}"
+            yield from self.writer.scalar(name, operation, weighted=self.weighted and name == self.loss)
+        elif name not in self.derivatives and (operation.is_leaf or operation.is_whole):
+            yield from self.writer.part(name, operation)  # the same numbers under another name
         else:
             if name not in self.derivatives:
                 self.workspace.arrays[name] = operation.shape
@@ -91,28 +103,51 @@ class TrainingStep:
     @cached_property
     def _all(self) -> dict[str, tuple[Expr, ...]]:
         """The buffers that the finished body needs."""
-        return {**self.workspace.arrays, **self.workspace.masks}
+        own = self.workspace
+        return {**own.arrays, **own.masks, **own.padded, **own.counts}
 
     def _sample_buffers(self) -> list[str]:
-        """Return the buffers with a row for each sample."""
-        return [name for name, shape in self._all.items() if shape[0] == SAMPLES]
+        """Return the buffers whose size depends on the number of samples."""
+        return [name for name, shape in self._all.items() if any(n.has(SAMPLES) for n in shape)]
 
     def _scratch(self) -> list[str]:
         """Return the other buffers."""
-        return [name for name, shape in self._all.items() if shape[0] != SAMPLES]
+        return [name for name, shape in self._all.items() if not any(n.has(SAMPLES) for n in shape)]
 
-    def _dtype(self, name: str) -> str:
-        return "bool" if name in self.workspace.masks else "self.dtype"
+    @cached_property
+    def _can_be_cut(self) -> bool:
+        """Whether the first rows of each buffer are a buffer for fewer samples."""
+        shapes = [self._all[name] for name in self._sample_buffers()]
+        return all(shape[0] == SAMPLES and not any(n.has(SAMPLES) for n in shape[1:]) for shape in shapes)
 
     def _allocation(self, name: str) -> str:
+        """Return the line that allocates a buffer."""
+        samples = "self.batch_size" if self._can_be_cut else "samples"
         if name == "ones":
-            return "np.ones(self.batch_size, self.dtype),  # ones"
-        rest = "".join(f", {self.size(n)}" for n in self._all[name][1:])
-        return f"np.empty((self.batch_size{rest or ','}), {self._dtype(name)}),  # {name}"
+            return f"np.ones({samples}, self.dtype),  # ones"
+        if name in self.workspace.counts:
+            return f"np.arange({samples}),  # {name}"
+        sizes = [self._size_text(n, samples) for n in self._all[name]]
+        shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+        make = "zeros" if name in self.workspace.padded else "empty"
+        dtype = "bool" if name in self.workspace.masks else "self.dtype"
+        return f"np.{make}({shape}, {dtype}),  # {name}"
 
-    def _scratch_allocation(self, name: str) -> str:
-        shape = tuple(self.size(n) for n in self._all[name])
-        return f"np.empty({shape}, {self._dtype(name)}),  # {name}"
+    def _size_text(self, n: Expr, samples: str) -> str:
+        if not n.has(SAMPLES):
+            return str(self.size(n))
+        others = {s: self.size(s) for s in n.free_symbols if s != SAMPLES}
+        return str(expand(n.xreplace(others))).replace(SAMPLES.name, samples)
+
+    def _constants(self) -> Iterable[str]:
+        """Yield the lines that make the arrays without data."""
+        names = self.workspace.constants
+        lines = [line for o, name in names.items() for line in assignment(name, o, {})]
+        if any("dtype" in line for line in lines):
+            yield "dtype = self.dtype"
+        yield from lines
+        if names:
+            yield f"self._constants = {', '.join(names.values())}{',' if len(names) == 1 else ''}"
 
 
 def unpacked(names: Sequence[str], value: str, columns: int = 80) -> list[str]:

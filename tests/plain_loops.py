@@ -48,7 +48,7 @@ from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanAtom
 
-from symbackprop.equations import EquationSystem, Quantity, indices_of, name_of
+from symbackprop.equations import ArgMax, EquationSystem, Quantity, indices_of, name_of
 
 Number = int | float
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -179,6 +179,13 @@ class _Writer:
             loops.append(f"for {inner[i]} in range({first}, {last} + 1)")
         return f"sum({self.write(node.function, inner)} {' '.join(loops)})"
 
+    def place_of_largest(self, node: ArgMax, names: Mapping[Symbol, str]) -> str:
+        ((i, low, high),) = node.limits
+        bound = f"i{next(self.counter)}"
+        body = self.write(node.function, {**names, i: bound})
+        first, last = self.write(low, names), self.write(high, names)
+        return f"max(range({first}, {last} + 1), key=lambda {bound}: {body})"
+
     def product(self, node: Mul, names: Mapping[Symbol, str]) -> str:
         # A guard that is 0 protects the other factors, which may then read outside of an array.
         guards = sorted((a for a in node.args if isinstance(a, _GUARDS)), key=_depends_on_data)
@@ -236,6 +243,7 @@ def _infix(text: str) -> Callable[[_Writer, Any, Mapping[Symbol, str]], str]:
 _METHODS: dict[Any, Callable[[_Writer, Any, Mapping[Symbol, str]], str]] = {
     Indexed: _Writer.read,
     Sum: _Writer.sum,
+    ArgMax: _Writer.place_of_largest,
     Symbol: _Writer.symbol,
     Integer: lambda writer, node, names: str(int(node)),
     Rational: lambda writer, node, names: f"{node.p} / {node.q}",

@@ -632,10 +632,10 @@ def test_what_is_worked_out_once_is_right_for_every_layer() -> None:
 
 
 def assert_gradients_right(derivation: Derivation) -> None:
-    network = derivation.network
-    assert network is not None
-    sizes = {size(f"n{layer}"): units for layer, units in enumerate(network.sizes)}
-    sizes[Symbol("l2", real=True)] = network.l2  # type: ignore[assignment]
+    model = derivation.model
+    assert model is not None
+    sizes = {size(name): units for name, units in model.sizes.items()}
+    sizes |= {Symbol(c.name, real=True): c.value for c in model.constants}  # type: ignore[misc]
     system = derivation.system
     known = run(system.equations, random_values(system, sizes, np.random.default_rng(1)), sizes)
     for name in derivation.results:

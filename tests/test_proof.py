@@ -533,7 +533,7 @@ def test_the_proof_shares_no_code_with_the_derivation() -> None:
                 assert not any(alias.name.startswith("symbackprop") for alias in node.names)
     assert imported == {
         "symbackprop.derivation": {"Derivation", "Step"},
-        "symbackprop.equations": {"Equation", "EquationSystem", "Fact", "Quantity"},
+        "symbackprop.equations": {"ArgMax", "Equation", "EquationSystem", "Fact", "Quantity"},
     }
 
 
@@ -701,8 +701,12 @@ class Mutator:
         if not is_local(self.step):
             expression = self._with_local_derivatives(expression)
             definition = self.system.definitions.get(self.step.target)
-            if definition is not None and not expression.has(Derivative):
-                expression = expression.xreplace({definition.lhs: definition.rhs})
+            if definition is not None:  # a derivative with respect to it stays
+                kept = {node: Dummy() for node in expression.atoms(Derivative)}
+                back = {dummy: node for node, dummy in kept.items()}
+                expression = (
+                    expression.xreplace(kept).xreplace({definition.lhs: definition.rhs}).xreplace(back)
+                )
         scope = {**self.ranges, **self._bound(expression)}
         for condition in sorted(expression.atoms(Relational), key=str):
             if always_holds(condition, scope):

@@ -17,6 +17,7 @@ from symbackprop.equations import (
     EquationSystem,
     Fact,
     Quantity,
+    arg_max,
     index,
     indices_of,
     quantity,
@@ -92,7 +93,8 @@ def system(
 
 def defined_quantity(equation: Equation) -> Quantity:
     shape = equation.lhs.base.shape if isinstance(equation.lhs, Indexed) else ()
-    return Quantity(equation.name, tuple(shape))
+    label = equation.lhs.base.label if isinstance(equation.lhs, Indexed) else equation.lhs
+    return Quantity(equation.name, tuple(shape), integer=bool(label.is_integer))
 
 
 def output_of(system: EquationSystem) -> str:
@@ -236,6 +238,20 @@ def max_pooling() -> EquationSystem:
     x, y, target = quantity("x", 2 * H), quantity("y", H), quantity("target", H)
     return system(
         Equation(y[h], Max(x[2 * h], x[2 * h + 1])),
+        squared_error(y, target, h),
+        inputs=(x, target),
+        parameters=(),
+    )
+
+
+@register
+def max_over_an_index() -> EquationSystem:
+    # The largest of each window of three, which overlap; a place may be chosen twice.
+    x, y, target = quantity("x", 2 * H + 1), quantity("y", H), quantity("target", H)
+    place = quantity("place", H, integer=True)
+    return system(
+        Equation(place[h], arg_max(x[2 * h + u], (u, 3))),
+        Equation(y[h], x[2 * h + place[h]]),
         squared_error(y, target, h),
         inputs=(x, target),
         parameters=(),

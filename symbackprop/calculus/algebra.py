@@ -5,7 +5,8 @@ Sums and guards are opaque here: algebra never looks inside, so it can't capture
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from math import comb, prod
 
 from sympy import (
@@ -32,9 +33,9 @@ from sympy import (
     together,
 )
 
-from symbackprop.calculus.indices import close_sum, make_sum, open_sum, rename
+from symbackprop.calculus.indices import make_sum, open_sum, rebound, rename
 from symbackprop.calculus.paths import holds, reads
-from symbackprop.equations import Equation, Fact, Quantity, indices_of
+from symbackprop.equations import BINDERS, Equation, Fact, Quantity, indices_of
 
 Cost = tuple[int, int, bool, int, int]
 
@@ -46,8 +47,21 @@ def cost(expression: Expr) -> Cost:
         for a in expression.atoms(Add)
     )
     squares = sum(bool(p.exp.is_Integer and p.exp > 1) for p in expression.atoms(Pow))
-    operations = int(count_ops(expression))
-    return operations, nested, not expression.is_Mul, squares, len(str(expression))
+    return operations(expression), nested, not expression.is_Mul, squares, len(str(expression))
+
+
+@lru_cache(maxsize=4096)
+def operations(expression: Expr) -> int:
+    """Return the number of operations, the first part of the cost."""
+    return int(count_ops(expression))
+
+
+def cheapest(forms: Iterable[Expr]) -> Expr:
+    """Return the first of the forms with the least cost."""
+    forms = list(dict.fromkeys(forms))
+    fewest = min(map(operations, forms))
+    tied = [form for form in forms if operations(form) == fewest]
+    return tied[0] if len(tied) == 1 else min(tied, key=cost)  # all of the cost takes long to work out
 
 
 def tidy(expression: Expr) -> Expr:
@@ -63,7 +77,7 @@ def tidy(expression: Expr) -> Expr:
             continue
     for name in reversed(names):
         candidates = [c.xreplace(name) for c in candidates]
-    return min(candidates, key=cost)
+    return cheapest(candidates)
 
 
 MOST_TERMS = 300
@@ -183,7 +197,7 @@ def tidy_sums(expression: Expr, facts: Sequence[Fact] = ()) -> Expr:
         body, ranges = open_sum(expression)
         body = tidy(tidy_sums(body, facts))
         forms = [make_sum(body, ranges), make_sum(expand(body), ranges)]
-        return min((use_facts(form, facts) for form in forms), key=cost)
+        return cheapest(use_facts(form, facts) for form in forms)
     if not expression.has(Sum):
         return expression
     return expression.func(*[tidy_sums(argument, facts) for argument in expression.args])
@@ -220,9 +234,9 @@ def substitute(expression: Expr, quantity: Quantity, definition: Equation) -> Ex
         return rename(definition.rhs, mapping)
     if not holds(expression, quantity):
         return expression
-    if isinstance(expression, Sum):
+    if isinstance(expression, BINDERS):
         body, ranges = open_sum(expression)
-        return close_sum(substitute(body, quantity, definition), ranges)
+        return rebound(expression, substitute(body, quantity, definition), ranges)
     return expression.func(*[substitute(a, quantity, definition) for a in expression.args])
 
 

@@ -42,7 +42,14 @@ from sympy import (
 from sympy.polys.polyerrors import CoercionFailed
 from sympy.polys.polyutils import parallel_dict_from_expr
 
-from symbackprop.calculus.algebra import MOST_TERMS, contract_products, cost, expanded_terms, textbook_signs
+from symbackprop.calculus.algebra import (
+    MOST_TERMS,
+    cheapest,
+    contract_products,
+    expanded_terms,
+    operations,
+    textbook_signs,
+)
 from symbackprop.calculus.indices import canonical, rename
 from symbackprop.equations import Equation, indices_of
 
@@ -113,7 +120,7 @@ def _through_one_output(function: Expr, slope: Expr) -> Expr:
         denominator = fraction(together(candidate))[1]
         if denominator.free_symbols & ({_OUTPUT} | function.free_symbols):
             continue
-        shorter = cost(candidate)[0] <= cost(best)[0]
+        shorter = operations(candidate) <= operations(best)
         if candidate.has(_OUTPUT) and shorter and _equals(candidate, function, slope):
             best = candidate
     return best
@@ -135,7 +142,7 @@ def _shortest(expression: Expr) -> Expr:
             forms.append(textbook_signs(form(expression)))
         except _NOT_RATIONAL:  # keeps its form
             continue
-    return min((f for f in forms if {type(a) for a in f.atoms(Function)} <= kinds), key=cost)
+    return cheapest(f for f in forms if {type(a) for a in f.atoms(Function)} <= kinds)
 
 
 def _is_short(expression: Expr) -> bool:
@@ -232,7 +239,7 @@ def _through_instances(slope: Expr, instances: list[Equation]) -> Expr | None:
     if not solutions:
         return None
     result = cancel(flat.xreplace(solutions))
-    if fraction(together(result))[1].free_symbols or cost(result)[0] > cost(_shortest(flat))[0]:
+    if fraction(together(result))[1].free_symbols or operations(result) > operations(_shortest(flat)):
         return None
     back = {symbol: node for node, symbol in names.items()}
     return textbook_signs(factor(result)).xreplace(back)

@@ -11,7 +11,7 @@ from itertools import chain
 
 from sympy import Add, And, Dummy, Expr, Indexed, Mul, Piecewise, S, Sum, Symbol, expand
 
-from symbackprop.equations import ZERO, Ranges
+from symbackprop.equations import BINDERS, ZERO, ArgMax, Ranges
 
 RangeList = tuple[tuple[Symbol, Expr], ...]
 """Bound indices with the sizes they run over, from the innermost outwards."""
@@ -22,8 +22,8 @@ def fresh(i: Symbol) -> Dummy:
     return Dummy(i.name, integer=True)
 
 
-def open_sum(expression: Sum) -> tuple[Expr, RangeList]:
-    """Return the body and the ranges of a sum, with fresh indices in place of the bound ones."""
+def open_sum(expression: Sum | ArgMax) -> tuple[Expr, RangeList]:
+    """Return the body and the ranges of a sum or an argmax, with fresh indices in place of the bound ones."""
     new = {limit[0]: fresh(limit[0]) for limit in expression.limits}
     ranges = tuple((new[i], (high - low + 1).xreplace(new)) for i, low, high in expression.limits)
     return expression.function.xreplace(new), ranges
@@ -33,6 +33,11 @@ def close_sum(body: Expr, ranges: Iterable[tuple[Symbol, Expr]]) -> Expr:
     """Return the sum of ``body`` over ``ranges`` as it stands."""
     limits = [(i, 0, n - 1) for i, n in ranges]
     return Sum(body, *limits) if limits else body
+
+
+def rebound(expression: Expr, body: Expr, ranges: Iterable[tuple[Symbol, Expr]]) -> Expr:
+    """Return the sum or the argmax ``expression`` with another body and other bound indices."""
+    return expression.func(body, *[(i, 0, n - 1) for i, n in ranges])
 
 
 def make_sum(body: Expr, ranges: Iterable[tuple[Symbol, Expr]]) -> Expr:
@@ -55,9 +60,9 @@ def rename(expression: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
     """Return ``expression`` with its free indices replaced, bound ones moved out of the way."""
     if not mapping or not expression.free_symbols & set(mapping):
         return expression
-    if isinstance(expression, Sum):
+    if isinstance(expression, BINDERS):
         body, ranges = open_sum(expression)
-        return close_sum(rename(body, mapping), [(i, rename(n, mapping)) for i, n in ranges])
+        return rebound(expression, rename(body, mapping), [(i, rename(n, mapping)) for i, n in ranges])
     if expression in mapping:
         return mapping[expression]
     if isinstance(expression, Indexed):
@@ -67,20 +72,21 @@ def rename(expression: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
 
 def canonical(expression: Expr) -> Expr:
     """Return ``expression`` with canonical bound indices: equal up to their letters means equal."""
-    if not expression.has(Sum):
+    if not expression.has(*BINDERS):
         return expression
-    if isinstance(expression, Sum):
+    if isinstance(expression, BINDERS):
         body, ranges = open_sum(expression)
         level = _sum_depth(body)
         letters = {i: Symbol(f"_b{level}_{n}", integer=True) for n, (i, _) in enumerate(ranges)}
-        return close_sum(canonical(body.xreplace(letters)), [(letters[i], n) for i, n in ranges])
+        ranges = tuple((letters[i], n) for i, n in ranges)
+        return rebound(expression, canonical(body.xreplace(letters)), ranges)
     return expression.func(*[canonical(argument) for argument in expression.args])
 
 
 def _sum_depth(expression: Expr) -> int:
-    if not expression.has(Sum):
+    if not expression.has(*BINDERS):
         return 0
-    if isinstance(expression, Sum):
+    if isinstance(expression, BINDERS):
         return 1 + _sum_depth(expression.function)
     return max(_sum_depth(argument) for argument in expression.args)
 
@@ -96,9 +102,9 @@ def settle(expression: Expr, letters: Sequence[Symbol], reserved: Iterable[Symbo
 
 
 def _settle(expression: Expr, letters: Sequence[Symbol], taken: set[Symbol]) -> Expr:
-    if not expression.has(Sum):
+    if not expression.has(*BINDERS):
         return expression
-    if not isinstance(expression, Sum):
+    if not isinstance(expression, BINDERS):
         return expression.func(*[_settle(argument, letters, taken) for argument in expression.args])
     body, ranges = open_sum(expression)
     chosen: dict[Expr, Expr] = {}
@@ -109,7 +115,7 @@ def _settle(expression: Expr, letters: Sequence[Symbol], taken: set[Symbol]) -> 
         chosen[i] = next(c for c in candidates if c not in used)
         used.add(chosen[i])
     body = _settle(body.xreplace(chosen), letters, used)
-    return close_sum(body, [(chosen[i], n.xreplace(chosen)) for i, n in ranges])
+    return rebound(expression, body, [(chosen[i], n.xreplace(chosen)) for i, n in ranges])
 
 
 def _spare_letters() -> Iterator[Symbol]:

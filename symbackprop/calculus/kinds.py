@@ -86,9 +86,10 @@ class Naming:
             self.walk(i)
         consumers = tuple(self.consumer(c) for c in goal.consumers)
         facts = tuple(self.fact(f) for f in goal.facts)
+        known = tuple(self.equation(e) for e in goal.known)
         indices = tuple(i.xreplace(self.names) for i in goal.indices)
         letters = tuple(i.xreplace(self.names) for i in self.letters)
-        return Goal(quantity, indices, adjoint, consumers, facts, letters)
+        return Goal(quantity, indices, adjoint, consumers, facts, letters, known, goal.is_leaf)
 
     def back(self) -> dict[Basic, Basic]:
         """Return the way back, spare letters included."""

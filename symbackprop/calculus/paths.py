@@ -35,7 +35,7 @@ from symbackprop.calculus.indices import (
     range_condition,
     rename,
 )
-from symbackprop.equations import ONE, ZERO, Quantity, Ranges, indices_of
+from symbackprop.equations import ONE, ZERO, ArgMax, Quantity, Ranges, indices_of
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ def _outermost(expression: Expr, quantity: Quantity) -> set[Expr]:
         return {expression}
     if isinstance(expression, Sum):
         return {expression} if holds(expression, quantity) else set()
-    if isinstance(expression, Indexed):
-        return set()  # an integer quantity inside an index carries no derivative
+    if isinstance(expression, (Indexed, ArgMax)):
+        return set()  # an integer inside an index, or the place of a maximum, carries no derivative
     return set().union(*[_outermost(argument, quantity) for argument in expression.args])
 
 

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from sympy import Add, Derivative, Expr, Symbol
 
 from symbackprop.calculus.algebra import (
-    cost,
+    cheapest,
     occurrences,
+    operations,
     substitute,
     tidy,
     tidy_sums,
     use_facts,
 )
 from symbackprop.calculus.closed_forms import through_output
+from symbackprop.calculus.folding import fold
 from symbackprop.calculus.indices import (
     RangeList,
     canonical,
@@ -45,7 +47,10 @@ class Consumer:
 
 @dataclass(frozen=True)
 class Goal:
-    """The derivative of the loss for the component of ``quantity`` at ``indices``."""
+    """The derivative of the loss for the component of ``quantity`` at ``indices``.
+
+    ``known`` are definitions of quantities whose values the result may contain; a leaf has none itself.
+    """
 
     quantity: Quantity
     indices: tuple[Symbol, ...]
@@ -53,6 +58,8 @@ class Goal:
     consumers: tuple[Consumer, ...]
     facts: tuple[Fact, ...]
     letters: tuple[Symbol, ...]
+    known: tuple[Equation, ...] = ()
+    is_leaf: bool = False
 
     @property
     def component(self) -> Expr:
@@ -67,11 +74,15 @@ class Goal:
 
 @dataclass(frozen=True)
 class Worked:
-    """One step as worked out: ``rule``, and ``lhs = rhs``; adjoints are written as named ones."""
+    """One step as worked out: ``rule``, and ``lhs = rhs``; adjoints are written as named ones.
+
+    ``by`` is the component whose definition a folding uses.
+    """
 
     rule: str
     lhs: Expr
     rhs: Expr
+    by: Expr | None = None
 
 
 @dataclass(frozen=True)
@@ -92,13 +103,13 @@ def work_out(goal: Goal) -> Outcome:
         for branch in branches:
             steps += branch.local_steps(goal)
         steps.append(_insertion(goal, branches))
-    inlined = []
-    for branch in branches:
-        step = _written_in(goal, branch.consumer, steps[-1])
-        if step is not None and branch.consumer.adjoint is not None:
-            steps.append(step)
-            inlined.append(branch.consumer.adjoint)
+    written = list(_all_written_in(goal, steps[-1]))
+    if goal.is_leaf and not _folds_shorter(goal, steps[-1], written):
+        written = []
+    steps += [step for step, _ in written]
+    inlined = [adjoint for _, adjoint in written]
     steps += _by_facts(goal, steps[-1])
+    steps += _folded(goal, steps[-1])
     settled = [_settled(step, goal) for step in steps]
     return Outcome(tuple(settled), tuple(inlined))
 
@@ -173,7 +184,7 @@ class _Branch:
         plain = self.local(goal, self.plain)
         yield Worked("local derivative", lhs, plain)
         closed = tidy_sums(self.local(goal, self.closed))
-        closed = min(closed, tidy(closed), key=cost)
+        closed = cheapest((closed, tidy(closed)))
         if canonical(closed) != canonical(plain):
             through = closed.has(self.lhs) and not plain.has(self.lhs)
             yield Worked("closed form" if through else "simplification", lhs, closed)
@@ -247,14 +258,41 @@ def _written_in(goal: Goal, consumer: Consumer, step: Worked) -> Worked | None:
         return None
     whole = substitute(step.rhs, consumer.adjoint, consumer.definition)
     whole = tidy(tidy_sums(whole, goal.facts))
-    before = cost(step.rhs)[0] + cost(consumer.definition.rhs)[0]
-    cancels = cost(whole)[0] < before
+    before = operations(step.rhs) + operations(consumer.definition.rhs)
+    cancels = operations(whole) < before
     if not cancels and occurrences(step.rhs, consumer.adjoint) > 1:
         return None
     if cancels and goal.facts:  # show what algebra alone gives before a fact is used
         plain = tidy(tidy_sums(substitute(step.rhs, consumer.adjoint, consumer.definition)))
         whole = plain
     return Worked("cancellation" if cancels else "substitution", step.lhs, whole)
+
+
+def _all_written_in(goal: Goal, step: Worked) -> Iterator[tuple[Worked, Quantity]]:
+    """Yield the result with one more adjoint written into it, and that adjoint."""
+    for consumer in goal.consumers:
+        written = _written_in(goal, consumer, step)
+        if written is not None and consumer.adjoint is not None:
+            step = written
+            yield step, consumer.adjoint
+
+
+def _folds_shorter(goal: Goal, step: Worked, written: Sequence[tuple[Worked, Quantity]]) -> bool:
+    """Whether writing adjoints into the derivative for a leaf lets their parts fold to something shorter."""
+    folded = list(_folded(goal, written[-1][0])) if written else []
+    if not folded:
+        return False
+    inlined = {adjoint for _, adjoint in written}
+    definitions = [c.definition.rhs for c in goal.consumers if c.definition and c.adjoint in inlined]
+    alone = [step, *_folded(goal, step)][-1]
+    return operations(folded[-1].rhs) < sum(operations(each) for each in (alone.rhs, *definitions))
+
+
+def _folded(goal: Goal, step: Worked) -> Iterator[Worked]:
+    """Yield the result written through quantities whose values it contains."""
+    consumers = [c.equation for c in goal.consumers if c.adjoint is not None]
+    for shorter, by in fold(step.rhs, (*consumers, *goal.known)):
+        yield Worked("folding", step.lhs, shorter, by)
 
 
 def _by_facts(goal: Goal, step: Worked) -> Iterator[Worked]:

@@ -128,6 +128,9 @@ class LatexPrinter(Printer):
     def big_sum(self, letters: Sequence[str], body: str) -> str:
         return rf"\sum_{{{','.join(letters)}}} {body}"
 
+    def place_of_largest(self, letter: str, body: str) -> str:
+        return rf"\operatorname*{{arg\,max}}_{{{letter}}} {body}"
+
     def partial(self, above: Piece, below: Sequence[tuple[str, int]]) -> Piece:
         total = sum(count for _, count in below)
         order = "" if total == 1 else f"^{{{total}}}"

@@ -43,7 +43,7 @@ from sympy import (
 from sympy import Function as AnyFunction
 from sympy.core.relational import Relational
 
-from symbackprop.equations import indices_of, name_of
+from symbackprop.equations import ArgMax, indices_of, name_of
 from symbackprop.printing.notation import Notation
 from symbackprop.printing.order import Order, Product, flat, fraction, summed_indices
 
@@ -114,6 +114,10 @@ class Printer(ABC):
     @abstractmethod
     def big_sum(self, letters: Sequence[str], body: str) -> str:
         """Return the sum of ``body`` over ``letters``."""
+
+    @abstractmethod
+    def place_of_largest(self, letter: str, body: str) -> str:
+        """Return the value of the index ``letter`` at which ``body`` is largest."""
 
     @abstractmethod
     def partial(self, above: Piece, below: Sequence[tuple[str, int]]) -> Piece:
@@ -295,6 +299,11 @@ class Printer(ABC):
         body = self.at_least(expression.function, Level.PRODUCT)
         return Piece(self.big_sum(self._letters(expression), body), Level.FACTOR, open=True)
 
+    def _place_of_largest(self, expression: ArgMax) -> Piece:
+        body = self.at_least(expression.function, Level.PRODUCT)
+        letter = self.symbol(expression.limits[0][0].name).text
+        return Piece(self.place_of_largest(letter, body), Level.FACTOR, open=True)
+
     def _letters(self, expression: Sum) -> list[str]:
         return [self.symbol(i.name).text for i in summed_indices(expression)]
 
@@ -393,6 +402,7 @@ _LAYOUTS: tuple[tuple[type | tuple[type, ...], Callable[..., Piece]], ...] = (
     (Mul, Printer._signed),
     (Pow, Printer._power),
     (Sum, Printer._big_sum),
+    (ArgMax, Printer._place_of_largest),
     (Derivative, Printer._derivative),
     (Piecewise, Printer._cases),
     (Heaviside, Printer._jump),

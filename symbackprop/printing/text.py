@@ -79,6 +79,9 @@ class TextPrinter(Printer):
         below = letters[0] if len(letters) == 1 else "{" + ",".join(letters) + "}"
         return f"Σ_{below} {body}"
 
+    def place_of_largest(self, letter: str, body: str) -> str:
+        return f"argmax_{letter} {body}"
+
     def partial(self, above: Piece, below: Sequence[tuple[str, int]]) -> Piece:
         order = str(sum(count for _, count in below))
         top = above.text if above.level == Level.ATOM else self.bracket(above.text)

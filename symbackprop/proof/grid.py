@@ -36,6 +36,7 @@ from sympy import (
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean, false, true
 
+from symbackprop.equations import ArgMax
 from symbackprop.proof.arithmetic import RELATIONS, uniform
 from symbackprop.proof.errors import Unproved
 from symbackprop.proof.integers import Environment, rational, whole
@@ -76,6 +77,7 @@ class Grid:
         self.sizes = sizes
         self.samples = samples
         self.leaves: dict[Symbol, Leaf] = {}
+        self.places_found: dict[Leaf, int] = {}
         self._symbols: dict[Leaf, Symbol] = {}
         self._shapes: dict[str, Place] = {}
         self._partials: dict[object, dict[Place, dict[Place, Expr]]] = {}
@@ -121,9 +123,27 @@ class Grid:
         return self._symbols[leaf]
 
     def table(self, leaf: Leaf) -> int:
-        """Return a component of an integer quantity: random, in the range of the axis that it indexes."""
+        """Return a component of an integer quantity: what its equation gives, else random.
+
+        A random one is in the range of the axis that it indexes.
+        """
+        if leaf in self.places_found:
+            return self.places_found[leaf]
         extent = whole(self.structure.tables[leaf.name], self.sizes)
         return int(uniform(self.seed, leaf) * extent)
+
+    def compared(self, leaf: Leaf) -> list[Expr]:
+        """Return the scalars that an argmax compares, in the order of its index; none for another integer."""
+        rhs = self.structure.places[leaf.name].rhs
+        if not isinstance(rhs, ArgMax):
+            return []
+        environment = self._environment(leaf.name, leaf.place, leaf.sample)
+        return [self.scalar(rhs.function, each) for each in self._bind(rhs.limits, environment)]
+
+    def integer(self, leaf: Leaf) -> int:
+        """Return the value of the equation of an integer quantity."""
+        environment = self._environment(leaf.name, leaf.place, leaf.sample)
+        return self.index(self.structure.places[leaf.name].rhs, environment)
 
     def locate(self, component: Expr, environment: Environment) -> Leaf:
         """Return which component is read; refuse one that does not exist."""

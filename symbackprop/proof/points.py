@@ -69,6 +69,9 @@ class Point:
         """
         grid = self.grid
         try:
+            for name in self.scope.places:
+                for leaf in grid.leaves_of("value", name):
+                    grid.places_found[leaf] = self._place(leaf)
             for name in self.scope.computed:
                 values = [self.value(grid.leaf(leaf)) for leaf in grid.leaves_of("value", name)]
                 if self._draw.wide and max(map(abs, values)) > _LARGEST_VALUE:
@@ -100,6 +103,11 @@ class Point:
             return self._evaluator.value(self.grid.definition(*leaf[1:]))
         fact = self._facts.get(leaf.name)
         return self._draw.value(leaf) if fact is None else self._bound_by(fact, leaf)
+
+    def _place(self, leaf: Leaf) -> int:
+        """Return the value of an integer quantity that an equation defines: for an argmax the first place."""
+        values = [self._evaluator.value(each) for each in self.grid.compared(leaf)]
+        return values.index(max(values)) if values else self.grid.integer(leaf)
 
     def _bound_by(self, fact: Fact, leaf: Leaf) -> Any:
         """Return a random value such that the components along the axis of a fact have the right sum."""

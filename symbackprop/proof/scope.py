@@ -6,7 +6,7 @@ In go a ``Statement`` and the ``Structure``, out come ``Setting``s and, for each
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 from sympy import Derivative, Expr, Indexed, Symbol
@@ -59,20 +59,34 @@ class Scope:
 
     ``pairs`` are the derivatives that count, as (consumer, quantity that it reads); ``computed`` the
     quantities that have the values of their definitions, in order, while all others are free;
-    ``inner`` the quantities whose adjoint is worked out instead of free, from the loss inwards.
+    ``inner`` the quantities whose adjoint is worked out instead of free, from the loss inwards;
+    ``places`` the integer quantities with an equation, which give the indices that are read.
     """
 
     pairs: tuple[tuple[str, str], ...]
     computed: tuple[str, ...]
     inner: tuple[str, ...]
     facts: tuple[int, ...]
+    places: tuple[str, ...] = ()
 
     @staticmethod
     def of(statement: Statement, setting: Setting, structure: Structure) -> Scope:
         """Return the scope of ``statement`` under ``setting``."""
         if statement.kind == "definition":
-            return _scope_of_definition(statement, setting, structure)
-        return _ScopeBuilder(statement, setting, structure).build()
+            scope = _scope_of_definition(statement, setting, structure)
+        else:
+            scope = _ScopeBuilder(statement, setting, structure).build()
+        return replace(scope, places=scope._places(statement, structure)) if structure.places else scope
+
+    def _places(self, statement: Statement, structure: Structure) -> tuple[str, ...]:
+        """Return the integer quantities with an equation that are read here, or by another of them."""
+        found, pending = set(), self.names_read(statement, structure)
+        while pending:
+            name = pending.pop()
+            if name in structure.places and name not in found:
+                found.add(name)
+                pending.update(structure.names_read(structure.places[name].rhs))
+        return tuple(name for name in structure.places if name in found)
 
     def is_free(self, name: str, structure: Structure) -> bool:
         """Whether the adjoint of ``name`` is a free cotangent."""

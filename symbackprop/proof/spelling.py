@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from sympy import Expr, Indexed, Sum, Symbol
 
+from symbackprop.equations import ArgMax
 from symbackprop.proof.scope import Scope
 from symbackprop.proof.statement import Statement
 from symbackprop.proof.structure import Structure, is_size
@@ -40,7 +41,7 @@ def spell(statement: Statement, scope: Scope, structure: Structure) -> Spelling:
         speller.spell(structure.definitions[consumer].lhs)
         for term in structure.terms.get((consumer, name), ()):
             speller.spell(term)
-    for name in scope.computed:
+    for name in (*scope.computed, *scope.places):
         speller.parts.append("; define ")
         speller.spell(structure.definitions[name].lhs)
         speller.spell(structure.definitions[name].rhs)
@@ -96,7 +97,7 @@ class _Speller:
         for argument in arguments:
             self.spell(argument)
         self.parts.append(")")
-        if isinstance(node, Sum):
+        if isinstance(node, (Sum, ArgMax)):
             self._note_ranges((limit[0], limit[2] + 1) for limit in node.limits)
 
     def _note_ranges(self, ranges: Iterable[tuple[Expr, Expr]]) -> None:

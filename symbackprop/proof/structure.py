@@ -37,6 +37,11 @@ class Structure:
         return self.system.loss
 
     @cached_property
+    def places(self) -> dict[str, Equation]:
+        """Integer quantity -> the equation that defines it, in their order."""
+        return {n: e for n, e in self.definitions.items() if self.quantities[n].integer}
+
+    @cached_property
     def tables(self) -> dict[str, Expr]:
         """Integer quantity -> the size of the axis that it indexes (2 where it indexes none)."""
         found: dict[str, Expr] = {n: Integer(2) for n, q in self.quantities.items() if q.integer}
@@ -88,6 +93,8 @@ class Structure:
 
     def _enter(self, consumer: str) -> None:
         """Note which terms of a definition read which quantity: only those matter to a derivative."""
+        if self.quantities[consumer].integer:
+            return  # constant between its jumps
         for term in Add.make_args(self.definitions[consumer].rhs):
             for name in self.names_read(term):
                 terms = self.terms.setdefault((consumer, name), [])

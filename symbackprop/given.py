@@ -1,0 +1,284 @@
+"""The code of a generated module that takes, checks and reads its inputs and targets.
+
+In goes a ``Model``, out come lines and words for the templates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sympy import Expr
+
+from symbackprop.model import Given, Model
+
+
+@dataclass(frozen=True)
+class GivenCode:
+    """What the generated module says about the arrays that it is given."""
+
+    model: Model
+
+    # ------------------------------------------------------------ in functions
+
+    def given_lines(self, read: Iterable[str], dtype: str) -> Iterator[str]:
+        """Yield the lines that bind the inputs, and those targets that are ``read``."""
+        for argument, arrays in (("x", self.model.inputs), ("t", self.model.targets)):
+            for given in arrays:
+                if given.name in read or given is self.model.inputs[0]:
+                    kind = "np.int64" if given.integer else dtype
+                    yield f"{given.name} = np.asarray({_access(argument, arrays, given)}, {kind})"
+
+    def constant_lines(self, read: Iterable[str], dtype: str) -> Iterator[str]:
+        """Yield the lines that make arrays of the constants that are ``read``."""
+        for constant in self.model.constants:
+            if constant.name in read:
+                yield f"{constant.name} = np.array({constant.code}, {dtype})"
+
+    @property
+    def output_shape(self) -> str:
+        """The shape of the outputs, as docstrings tell it."""
+        sizes = self.model.output_shape
+        if len(sizes) == 1:
+            return "(samples, outputs)"
+        return f"(samples{''.join(f', {n}' for n in map(self._number, sizes))})"
+
+    def _number(self, n: Expr) -> str:
+        return str(self.model.size(n))
+
+    # ------------------------------------------------------------ in templates
+
+    @property
+    def is_table(self) -> bool:
+        """Whether the data are rows of numbers: one array of inputs and one of targets, a row a sample."""
+        x, t = self.model.inputs, self.model.targets
+        return len(x) == len(t) == 1 and x[0].is_table and t[0].is_table and self.model.per_sample
+
+    @property
+    def standardizes(self) -> bool:
+        """Whether inputs can be standardised: there is one array, of real numbers."""
+        x = self.model.inputs
+        return len(x) == 1 and x[0].has_samples and not x[0].integer
+
+    @property
+    def t_argument(self) -> str:
+        """The targets in the argument list of a function."""
+        return "t" if self.model.targets else "t=None"
+
+    def context(self, uses_totals: bool) -> dict[str, object]:
+        """Return what the templates say about data; totals are checked where ``uses_totals``."""
+        x, t = self.model.inputs, self.model.targets
+        return {
+            "table": self.is_table,
+            "standardizes": self.standardizes,
+            "input_shape": str(self.model.shape(x[0].shape)),
+            "count": f"len({self._samples_of()})",
+            "t_argument": self.t_argument,
+            "x_rows": _rows_of("x", x),
+            "t_rows": _rows_of("t", t),
+            "selects_rows": any("_rows(" in _rows_of("", arrays) for arrays in (x, t)),
+            "whole_arrays": _tuple(g.name for g in (*x, *t) if not g.has_samples),
+            "random_data": [*self._random("x", x), *self._random("t", t)],
+            **self._outputs(),
+            **(self._table(uses_totals) if self.is_table else self._arrays(uses_totals)),
+        }
+
+    def _samples_of(self) -> str:
+        return _access("x", self.model.inputs, self.model.inputs[0])
+
+    def _outputs(self) -> dict[str, object]:
+        """Return how the outputs are written to a file."""
+        flattens = "" if len(self.model.output_shape) < 2 else "len(outputs), -1"
+        written = '"x": x' if len(self.model.inputs) == 1 else "**x"
+        return {
+            "flattens": flattens,
+            "rows": "rows" if flattens else "outputs",
+            "written_arrays": f'{{{written}, "outputs": outputs}}',
+            "places": self._has_labels_as_places(),
+        }
+
+    def _has_labels_as_places(self) -> bool:
+        """Whether the targets are whole numbers, one for each sample, that name an output."""
+        targets = self.model.targets
+        one = len(targets) == 1 and targets[0].integer and not targets[0].shape and targets[0].has_samples
+        return one and self.model.per_sample and targets[0].places == self.model.output_shape
+
+    # ------------------------------------------------------------ a table
+
+    def _table(self, uses_totals: bool) -> dict[str, object]:
+        """Return what is said of rows of inputs and targets."""
+        (x,), (t,) = self.model.inputs, self.model.targets
+        inputs, outputs = self.model.size(x.shape[0]), self.model.size(t.shape[0])
+        labels = outputs > 1 and self.model.has_classes
+        bits = None if labels or None in (t.low, t.high) else (t.low, t.high)
+        return {
+            "inputs": inputs,
+            "outputs": outputs,
+            "target_condition": _condition(t),
+            "target_text": _range_text(t),
+            "target_total": t.total if uses_totals else None,
+            "labels": labels,
+            "bits": bits,
+            "threshold": bits and float(sum(bits)) / 2,
+            "columns": _columns(inputs, outputs, labels),
+            "renamed": self._renamed(),
+        }
+
+    def _renamed(self) -> str:
+        """Return which declared names stand for x and t in a file; x0, the x of layer 0, is x itself."""
+        pairs = zip((self.model.inputs[0].name, self.model.targets[0].name), ("x", "t"), strict=True)
+        other = [f'"{name}": "{argument}"' for name, argument in pairs if name.rstrip("0") != argument]
+        return f"{{{', '.join(other)}}}" if other else ""
+
+    # ------------------------------------------------------------ arrays of any shape
+
+    def _arrays(self, uses_totals: bool) -> dict[str, object]:
+        """Return what is said of arrays of any shape, one or several of each kind."""
+        x, t = self.model.inputs, self.model.targets
+        given = (*x, *t)
+        totals = uses_totals and any(g.total is not None for g in given)
+        return {
+            "x_checks": list(self._checks("x", x, uses_totals)),
+            "t_checks": list(self._checks("t", t, uses_totals)) if t else _NO_TARGETS,
+            "checks_names": max(len(x), len(t)) > 1,
+            "checks_integers": any(g.integer for g in given),
+            "checks_bounds": any(g.low is not None or g.high is not None for g in given),
+            "checks_totals": totals,
+            "x_loaded": _loaded("x", x),
+            "t_loaded": _loaded("t", t) if t else "",
+            "has_targets": bool(t),
+            "labels": False,
+            "bits": None,
+            "columns": ", ".join(self._described(g) for g in given),
+        }
+
+    def _described(self, given: Given) -> str:
+        shape = [str(self.model.size(n)) for n in given.shape]
+        axes = ", ".join(["samples"] * given.has_samples + shape)
+        return f"{given.name} ({axes}{',' if axes.count(',') == 0 else ''})"
+
+    def _checks(self, argument: str, arrays: Sequence[Given], uses_totals: bool) -> Iterator[str]:
+        """Yield the lines that check an argument."""
+        several = len(arrays) > 1
+        if several:
+            yield f'_check_names("{argument}", {argument}, {_tuple(g.name for g in arrays)})'
+            yield f"{argument} = dict({argument})"
+        for given in arrays:
+            place = _access(argument, arrays, given)
+            label = given.name if several else argument
+            yield from self._check(given, label, place)
+            if given.low is not None or given.high is not None:
+                low = "-math.inf" if given.low is None else str(given.low)
+                high = "math.inf" if given.high is None else str(given.high)
+                yield f'_check_bounds("{label}", {place}, {low}, {high})'
+            if uses_totals and given.total is not None:
+                yield f'_check_totals("{label}", {place}, {given.total}, {given.total_axis})'
+
+    def _check(self, given: Given, label: str, place: str) -> Iterator[str]:
+        shape = ['"samples"'] * given.has_samples + [str(self.model.size(n)) for n in given.shape]
+        axes = f"({', '.join(shape)}{',' if len(shape) == 1 else ''})"
+        if not given.integer:
+            yield f'{place} = _checked_array("{label}", {place}, {axes}, dtype, sizes)'
+            return
+        counts = [self.model.size(n) for n in given.places]
+        count = str(min(counts)) if counts else "None"
+        yield f'{place} = _checked_integers("{label}", {place}, {axes}, {count}, sizes)'
+
+    # ------------------------------------------------------------ random data
+
+    def _random(self, argument: str, arrays: Sequence[Given]) -> Iterator[str]:
+        """Yield the lines that draw data for a check."""
+        if not arrays:
+            yield f"{argument} = None"
+        elif len(arrays) == 1:
+            yield f"{argument} = {self._draw(arrays[0])}"
+        else:
+            yield f"{argument} = {{"
+            yield from (f'    "{given.name}": {self._draw(given)},' for given in arrays)
+            yield "}"
+
+    def _draw(self, given: Given) -> str:
+        """Return the expression that draws numbers which a given array may hold."""
+        shape = (*(5,) * given.has_samples, *self.model.shape(given.shape))
+        if given.integer:
+            counts = [self.model.size(n) for n in given.places]
+            return f"generator.integers({min(counts, default=2)}, size={shape})"
+        if self._draws_shares(given):
+            *others, last = shape
+            return f"generator.dirichlet(np.ones({last}), {others[0] if len(others) == 1 else tuple(others)})"
+        if given.low is None and given.high is None:
+            return f"generator.normal(size={shape})"
+        low, high = drawn_between(given)
+        return f"generator.uniform({low + 0.05!r}, {high - 0.05!r}, {shape})"
+
+    def _draws_shares(self, given: Given) -> bool:
+        if self.is_table:
+            return given in self.model.targets and self.model.has_classes and self.model.size(given.shape[0]) > 1
+        return given.total == 1 and given.total_axis == len(given.shape) - 1 + given.has_samples
+
+
+_NO_TARGETS = [
+    "if t is not None:",
+    '    raise ValueError("this network has no targets; t must be None")',
+]
+
+
+def drawn_between(given: Given) -> tuple[float, float]:
+    """Return bounds for random numbers that ``given`` may hold."""
+    if given.low is None:
+        high = 0.0 if given.high is None else float(given.high)
+        return high - 1, high
+    low = float(given.low)
+    return low, max(low + 1, 1.0) if given.high is None else float(given.high)
+
+
+def _tuple(names: Iterable[str]) -> str:
+    """Return the text of a tuple of strings, "" for none."""
+    quoted = [f'"{name}"' for name in names]
+    return f"({', '.join(quoted)}{',' if len(quoted) == 1 else ''})" if quoted else ""
+
+
+def _rows_of(argument: str, arrays: Sequence[Given]) -> str:
+    """Return the expression for some rows of an argument."""
+    if not arrays:
+        return "None"
+    if len(arrays) > 1:
+        return f"_rows({argument}, rows)"
+    return f"{argument}[rows]" if arrays[0].has_samples else argument
+
+
+def _loaded(argument: str, arrays: Sequence[Given]) -> str:
+    """Return the expression that finds an argument among the arrays of a file."""
+    if len(arrays) > 1:
+        names = _tuple(given.name for given in arrays)
+        return f"{{name: _array(arrays, name) for name in {names}}}"
+    names = dict.fromkeys((arrays[0].name, argument))
+    return f"_array(arrays, {', '.join(f'{chr(34)}{name}{chr(34)}' for name in names)})"
+
+
+def _access(argument: str, arrays: Sequence[Given], given: Given) -> str:
+    """Return the expression for one of the arrays of an argument, a dict where there are several."""
+    return argument if len(arrays) == 1 else f'{argument}["{given.name}"]'
+
+
+def _condition(given: Given) -> str:
+    """Return the condition under which a number of ``given`` is out of bounds."""
+    low = [] if given.low is None else [f"t < {given.low}"]
+    high = [] if given.high is None else [f"t > {given.high}"]
+    bounds = [*low, *high]
+    return bounds[0] if len(bounds) == 1 else " | ".join(f"({bound})" for bound in bounds)
+
+
+def _range_text(given: Given) -> str:
+    """Return what a message says of the numbers that ``given`` may hold."""
+    if given.low is not None and given.high is not None:
+        return f"must lie in [{given.low}, {given.high}]"
+    return f"must not be below {given.low}" if given.high is None else f"must not be above {given.high}"
+
+
+def _columns(inputs: int, outputs: int, labels: bool) -> str:
+    """Return what the columns of a table of data are."""
+    first = f"{inputs} input" + ("s" if inputs > 1 else "")
+    then = f"{outputs} target" + ("s" if outputs > 1 else "")
+    label = f", or one label from 0 to {outputs - 1}" if labels else ""
+    return f"{first}, then {then}{label}"

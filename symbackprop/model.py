@@ -1,0 +1,137 @@
+"""A network as every later stage sees it, whether it was written as layer sizes or as equations.
+
+In go a ``Network``'s equations with what its text says beside them, out comes a ``Model``: numbers for the
+symbols, the first values of the parameters, and what is known of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sympy import Expr, Mul, Pow, Sum, Symbol, exp, expand
+
+from symbackprop.batch import SAMPLES
+from symbackprop.equations import ONE, EquationSystem
+from symbackprop.errors import SpecificationError
+from symbackprop.library import Initializer
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A named number of the equations, or an array of them."""
+
+    name: str
+    value: float | tuple[float, ...]
+
+    @property
+    def code(self) -> str:
+        """Its name in the generated code."""
+        return self.name.upper()
+
+
+@dataclass(frozen=True)
+class Initial:
+    """How a parameter starts: drawn by an initialiser, or as a number where there is none.
+
+    ``activation`` is the one that the initialiser was chosen for.
+    """
+
+    initializer: Initializer | None = None
+    fan_in: Expr = ONE
+    fan_out: Expr = ONE
+    value: float = 0.0
+    activation: str = ""
+
+
+@dataclass(frozen=True)
+class Given:
+    """An input or a target, and what its numbers must be like.
+
+    ``shape`` leaves the samples' axis out where the array ``has_samples``.  ``low`` and ``high`` bound every
+    number; ``total``, the sum along an axis of the whole array, is checked where the derivation rests on it.
+    ``places`` are the sizes of the axes in which an integer is a place, from 0.
+    """
+
+    name: str
+    shape: tuple[Expr, ...]
+    integer: bool = False
+    has_samples: bool = True
+    low: Expr | None = None
+    high: Expr | None = None
+    total: Expr | None = None
+    total_axis: int = 1
+    places: tuple[Expr, ...] = ()
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is rows of real numbers, one row for each sample."""
+        return self.has_samples and not self.integer and len(self.shape) == 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """The equations of a network with everything that its trainer needs beside them.
+
+    ``title`` heads its derivation, ``subject`` is what a sentence calls it, ``name`` a Python name for its
+    module, ``description`` the text from which the same network can be made, and ``origin`` what a sentence
+    calls that text where it is long.  ``sizes`` holds the number of each size symbol.  The equations are
+    those of one sample where ``per_sample``.  ``missing`` holds the index letter of each size that has no
+    number.
+    """
+
+    title: str
+    subject: str
+    name: str
+    description: str
+    system: EquationSystem
+    output: str
+    sizes: Mapping[str, int]
+    constants: tuple[Constant, ...]
+    initial: Mapping[str, Initial]
+    inputs: tuple[Given, ...]
+    targets: tuple[Given, ...]
+    per_sample: bool = True
+    origin: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    def require_sizes(self) -> None:
+        """Raise SpecificationError where the number of a size is missing."""
+        for letter in self.missing.values():
+            problem = f"the size of the index '{letter}' is not given"
+            raise SpecificationError(f"{problem}; add --size {letter}=8, or a line: size {letter} = 8")
+
+    def size(self, n: Expr) -> int:
+        """Return the number of a size."""
+        return int(n.xreplace({s: self.sizes[s.name] for s in n.free_symbols}))
+
+    def shape(self, sizes: tuple[Expr, ...]) -> tuple[int, ...]:
+        """Return the numbers of some sizes."""
+        return tuple(map(self.size, sizes))
+
+    @property
+    def output_shape(self) -> tuple[Expr, ...]:
+        """The sizes of the output's axes beside that of the samples."""
+        shape = self.system.quantities[self.output].shape
+        return shape if self.per_sample or shape[:1] != (SAMPLES,) else shape[1:]
+
+    @cached_property
+    def has_classes(self) -> bool:
+        """Whether outputs or targets are shares of one total, as those of softmax are: labels can name one."""
+        definition = self.system.definitions[self.output]
+        shares = bool(definition.indices) and any(
+            _is_share(form, definition.indices[-1]) for form in (definition.rhs, expand(exp(definition.rhs)))
+        )
+        return shares or any(target.total is not None for target in self.targets)
+
+
+def _is_share(expression: Expr, i: Expr) -> bool:
+    """Whether ``expression`` is a value divided by the sum of all such values over ``i``."""
+    for factor in Mul.make_args(expression):
+        if isinstance(factor, Pow) and factor.exp == -1 and isinstance(factor.base, Sum):
+            body, limits = factor.base.function, factor.base.limits
+            value = expression / factor
+            if len(limits) == 1 and isinstance(i, Symbol) and body.xreplace({limits[0][0]: i}) == value:
+                return True
+    return False

@@ -1,0 +1,130 @@
+"""The lines of a ``.net`` text as statements, and messages that point into them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NoReturn
+
+from symbackprop.errors import SpecificationError, nearest
+
+MAX_LINES = 20_000
+MAX_LINE = 10_000  # characters
+
+KEYWORDS = ("input", "target", "parameter", "constant", "size", "assume", "output")
+"""What a line that is no equation begins with; ``integer`` may stand before the first two."""
+
+_DECLARATION = re.compile(r"(integer +)?([A-Za-z_]\w*)( +)(?=[A-Za-z_0-9(+.-])", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line: where it stands, and its text without the comment."""
+
+    source: str
+    number: int
+    text: str
+
+    def fail(self, column: int, problem: str, hint: str = "") -> NoReturn:
+        """Raise the error that shows ``problem`` with a caret under a column, counted from 0."""
+        start, end = max(0, column - 60), column + 60
+        before = ("..." if start else "") + printable(self.text[start:column])
+        after = printable(self.text[column:end]) + ("..." if end < len(self.text) else "")
+        what = f"{problem}; {hint}" if hint else problem
+        place = f"{self.source}: line {self.number}, column {column + 1}"
+        raise SpecificationError(f"{place}: {what}\n  {before}{after}\n  {' ' * len(before)}^")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a line, and the column at which it begins."""
+
+    line: Line
+    text: str
+    column: int
+
+    def fail(self, problem: str, hint: str = "", within: int = 0) -> NoReturn:
+        """Raise the error with a caret ``within`` this part."""
+        self.line.fail(self.column + within, problem, hint)
+
+    def stripped(self) -> Part:
+        """Return the part without blanks around it."""
+        left = len(self.text) - len(self.text.lstrip(" "))
+        return Part(self.line, self.text.strip(" "), self.column + left)
+
+    def slice(self, start: int, end: int | None = None) -> Part:
+        """Return a part of the part, without blanks around it."""
+        return Part(self.line, self.text[start:end], self.column + start).stripped()
+
+
+@dataclass(frozen=True)
+class Statement:
+    """One statement: its keyword ("" for an equation), whether it says ``integer``, and the rest."""
+
+    keyword: str
+    integer: bool
+    body: Part
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with everything that is not printable escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def statements(text: str, source: str) -> Iterator[Statement]:
+    """Yield the statements of a text.
+
+    Raises:
+        SpecificationError: a line that is no statement, a character that is not allowed, too many lines.
+    """
+    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    if len(lines) > MAX_LINES:
+        raise SpecificationError(f"{source}: {len(lines)} lines are more than {MAX_LINES}")
+    for number, raw in enumerate(lines, start=1):
+        line = Line(source, number, raw.expandtabs(4).rstrip())
+        if len(line.text) > MAX_LINE:
+            line.fail(0, f"the line is longer than {MAX_LINE} characters")
+        odd = next((n for n, c in enumerate(line.text) if not c.isprintable()), None)
+        if odd is not None:
+            line.fail(odd, f"the character '{printable(line.text[odd])}' is not allowed")
+        code = line.text.split("#", 1)[0].rstrip()
+        if code:
+            yield _statement(Part(line, code, 0).stripped())
+
+
+def _statement(whole: Part) -> Statement:
+    found = _DECLARATION.match(whole.text)
+    if not found:
+        return Statement("", False, whole)
+    integer, word = bool(found[1]), found[2]
+    body = whole.slice(found.end())
+    if word in KEYWORDS and not (integer and word not in ("input", "target")):
+        return Statement(word, integer, body)
+    if integer:
+        whole.fail(f"'integer {word[:20]}' is not a declaration", "write integer input or integer target")
+    guess = nearest(word, (*KEYWORDS, "integer"))
+    hint = f"did you mean '{guess}'?" if guess else f"a line begins with {', '.join(KEYWORDS)} or 'name ='"
+    whole.fail(f"'{word[:40]}' begins no statement", hint)
+
+
+def split_outside(part: Part, mark: str) -> list[Part]:
+    """Split a part at each ``mark`` that stands outside of brackets."""
+    found, start, depth = [], 0, 0
+    for position, character in enumerate(part.text):
+        depth += (character in "([{") - (character in ")]}")
+        if character == mark and depth == 0:
+            found.append(part.slice(start, position))
+            start = position + 1
+    return [*found, part.slice(start)]
+
+
+def sides(part: Part) -> tuple[Part, Part | None]:
+    """Return what stands on the left and on the right of a single ``=``, None where there is none."""
+    depth = 0
+    for position, character in enumerate(part.text):
+        depth += (character in "([{") - (character in ")]}")
+        alone = part.text[position + 1 : position + 2] != "=" and part.text[position - 1] not in "=<>!"
+        if character == "=" and depth == 0 and position > 0 and alone:
+            return part.slice(0, position), part.slice(position + 1)
+    return part, None
