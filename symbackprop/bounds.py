@@ -7,6 +7,7 @@ given as one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -20,9 +21,11 @@ from symbackprop.calculus.forms import Pointwise
 from symbackprop.precision import best_form, values_of
 
 Array: TypeAlias = NDArray[Any]
+Function: TypeAlias = Callable[[Array], Array]
 
-_FAR = 10.0 ** np.arange(1, 16)
-_GRID = np.concatenate([-_FAR[::-1], np.linspace(-12, 12, 24_001), _FAR])
+_NEAR = np.linspace(-12, 12, 24_001)
+_FAR = 10.0 ** np.arange(2, 16)
+_GRID = np.concatenate([-_FAR[::-1], _NEAR, _FAR])
 _UNBOUNDED = 1e6
 
 
@@ -62,7 +65,7 @@ def bounds_of(expression: Expr, symbol: Symbol) -> Bounds:
     return Bounds(-low, high, takes_low, takes_high)
 
 
-def _greatest(function: Any) -> tuple[float, bool]:
+def _greatest(function: Function) -> tuple[float, bool]:
     """Return the supremum of a function of arrays, and whether it is taken."""
     values = np.where(np.isnan(found := function(_GRID)), -np.inf, found)
     best = int(np.argmax(values))
@@ -74,16 +77,11 @@ def _greatest(function: Any) -> tuple[float, bool]:
         position = int(np.argmax(function(near)))
         left, right = near[max(0, position - 1)], near[min(20, position + 1)]
     refined = float(function(near)[position])
-    # What is reached only where rounding hides the rest of the way is approached.
-    inside = np.abs(_GRID) < 10
-    taken = bool(np.max(values[inside]) >= refined - 1e-12) and _not_rising(function)
-    return refined, taken
+    return refined, _is_taken(function, refined)
 
 
-def _not_rising(function: Any) -> bool:
-    """Whether a function does not rise towards its greatest value for ever."""
-    ends = function(np.array([-30.0, -10.0, 10.0, 30.0]))
-    top = max(float(np.nanmax(function(_GRID))), float(np.nanmax(ends)))
-    left = ends[0] > ends[1] and ends[0] >= top - 1e-9
-    right = ends[3] > ends[2] and ends[3] >= top - 1e-9
-    return not (left or right)
+def _is_taken(function: Function, greatest: float) -> bool:
+    """Whether the supremum is a value, and not only approached on the way to infinity."""
+    near = float(np.nanmax(function(_NEAR)))
+    far = float(np.nanmax(function(np.concatenate([-_FAR, _FAR]))))
+    return near >= far if near == greatest else greatest - far > 1e-12

@@ -213,7 +213,9 @@ class GivenCode:
 
     def _draws_shares(self, given: Given) -> bool:
         if self.is_table:
-            return given in self.model.targets and self.model.has_classes and self.model.size(given.shape[0]) > 1
+            return (
+                given in self.model.targets and self.model.has_classes and self.model.size(given.shape[0]) > 1
+            )
         return given.total == 1 and given.total_axis == len(given.shape) - 1 + given.has_samples
 
 

@@ -223,11 +223,12 @@ def _certain(function: Callable[..., object], numbers: Iterable[float]) -> float
     return math.nan if before is None else before
 
 
-def _bounded(function: Callable[[Any], Any], most: float = _LARGE) -> Callable[[Any], Any]:
-    """Return ``function`` for arguments up to ``most``, with which it doesn't take forever."""
+def _bounded(name: str, most: float = math.inf) -> Callable[[Any], Any]:
+    """Return a function for real arguments up to ``most``, with which it doesn't take forever."""
+    function = getattr(mpmath, name)
 
     def apply(argument: Any) -> Any:
-        if abs(argument) > most:
+        if isinstance(argument, mpmath.mpc) or abs(argument) > most:
             raise OverflowError
         return function(argument)
 
@@ -235,16 +236,17 @@ def _bounded(function: Callable[[Any], Any], most: float = _LARGE) -> Callable[[
 
 
 def _exponential(argument: Any) -> Any:
-    return mpmath.mpf(0) if argument < -_LARGE else _bounded(mpmath.exp)(argument)
+    return mpmath.mpf(0) if argument < -_LARGE else _bounded("exp", _LARGE)(argument)
 
 
 _BOUNDED = {
+    **{name: _bounded(name, _LARGE) for name in ("sinh", "cosh")},
+    **{name: _bounded(name, 1e300) for name in ("sin", "cos", "tan")},
+    **{name: _bounded(name) for name in ("log", "erf", "atan", "asinh", "asin", "acos", "acosh", "atanh")},
     "exp": _exponential,
-    "sinh": _bounded(mpmath.sinh),
-    "cosh": _bounded(mpmath.cosh),
-    **{name: _bounded(getattr(mpmath, name), 1e300) for name in ("sin", "cos", "tan")},
     "tanh": lambda argument: mpmath.sign(argument) if abs(argument) > _LARGE else mpmath.tanh(argument),
 }
+"""The functions that are worked out for real numbers of any size, by their names in mpmath."""
 
 
 class _Trial:

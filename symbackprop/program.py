@@ -122,7 +122,10 @@ class Programs:
         plain = Step(self.derivation.numbers[loss.name], loss.name, "definition", loss.lhs, loss.rhs)
         stable = {step.target: step for step in self.derivation.stable}
         ends = {name: self._result(name) for name in system.parameters}
-        return {loss.name: stable.get(loss.name, plain), **{n: stable.get(n, step) for n, step in ends.items()}}
+        return {
+            loss.name: stable.get(loss.name, plain),
+            **{n: stable.get(n, step) for n, step in ends.items()},
+        }
 
     def _statement(self, name: str, lhs: Expr, rhs: Expr, number: int) -> Statement:
         if (lhs, rhs) not in self._lowered:

@@ -100,9 +100,9 @@ def has_stable_operation(logarithm: log) -> bool:
 
 def open_logarithm(argument: Expr) -> Expr:
     """Return log(argument) as a sum over the factors of its argument, where all are positive."""
-    whole = together(argument) if argument.has(Sum) else _merged(factor(together(argument)))
+    whole = together(argument) if argument.has(Sum) else factor(together(argument))
     total = ZERO
-    for base, exponent in (f.as_base_exp() for f in Mul.make_args(whole)):
+    for base, exponent in (_merged(f).as_base_exp() for f in Mul.make_args(whole)):
         if base == exp(1):
             total += exponent
         elif is_positive(base):
@@ -114,7 +114,16 @@ def open_logarithm(argument: Expr) -> Expr:
 
 def _merged(expression: Expr) -> Expr:
     """Return ``expression`` with exp(a)·exp(b), which factoring takes apart, as exp(a + b)."""
-    return expression.replace(lambda node: isinstance(node, Mul), lambda node: Mul(*node.args))
+
+    def is_apart(node: Expr) -> bool:
+        return isinstance(node, Mul) and sum(isinstance(f, exp) for f in node.args) > 1
+
+    def together_again(product: Expr) -> Expr:
+        exponentials = [f for f in product.args if isinstance(f, exp)]
+        others = [f for f in product.args if f not in exponentials]
+        return Mul(*others) * exp(Add(*[f.args[0] for f in exponentials]))
+
+    return expression.replace(is_apart, together_again)
 
 
 def is_positive(expression: Expr) -> bool:

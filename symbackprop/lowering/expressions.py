@@ -318,7 +318,7 @@ class Lowering(Axes):
         if square.is_Add and len(square.args) == 2:
             number, other = square.args
             if number.is_positive and number.is_number and other.is_Pow and other.exp == 2:
-                return self.elementwise("hypot", self.number(sympy.sqrt(number)), self.lower(other.base))
+                return self.elementwise("hypot", self.literal(sympy.sqrt(number)), self.lower(other.base))
         return self.elementwise("sqrt", self.lower(square))
 
     def integer_power(self, value: Operation, exponent: int) -> Operation:

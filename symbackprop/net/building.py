@@ -185,10 +185,14 @@ class _Building:
         for name in model.system.parameters:
             shape = model.shape(model.system.quantities[name].shape)
             if shape and min(shape) < 1:
-                raise SpecificationError(f"{self.found.source}: the sizes leave no room: {name} has shape {shape}")
+                raise SpecificationError(
+                    f"{self.found.source}: the sizes leave no room: {name} has shape {shape}"
+                )
             count += int(Mul(*shape))
         if count > MAX_PARAMETERS:
-            raise SpecificationError(f"{self.found.source}: {count} parameters are more than {MAX_PARAMETERS}")
+            raise SpecificationError(
+                f"{self.found.source}: {count} parameters are more than {MAX_PARAMETERS}"
+            )
 
     def _check_reached(self, system: EquationSystem) -> None:
         """Refuse a parameter that the loss does not depend on."""
@@ -262,7 +266,9 @@ class _Letters:
     def of(self, symbols: Iterable[Symbol]) -> dict[Symbol, Symbol]:
         """Return the shown letter of each provisional index that stand together."""
         symbols = list(symbols)
-        plain = {s: re.sub(r"(?<=\D)\d+$", "", self.letters[s]) for s in symbols if "~" not in self.letters[s]}
+        plain = {
+            s: re.sub(r"(?<=\D)\d+$", "", self.letters[s]) for s in symbols if "~" not in self.letters[s]
+        }
         shown: dict[Symbol, str] = {}
         for symbol, letter in plain.items():
             alone = list(plain.values()).count(letter) == 1
@@ -294,7 +300,3 @@ def _description(text: str, sizes: Mapping[str, int]) -> str:
     lines = [line.rstrip() for line in text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")]
     options = " ".join(f"--size {letter}={number}" for letter, number in sizes.items())
     return "\n".join(lines).strip("\n") + "\n" + options
-
-
-
-

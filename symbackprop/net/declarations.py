@@ -344,7 +344,9 @@ def _total(found: Text, reader: NetReader, call: ast.Call, value: Expr) -> Total
         reader.fail(call, "this kind of fact is not known", "write sum(t[n, i], i) == 1")
     name, letters = _data_read(found, reader, call.args[0])
     if index.id not in letters:
-        reader.fail(index, f"nothing here depends on the index '{index.id}'", f"use one of {', '.join(letters)}")
+        reader.fail(
+            index, f"nothing here depends on the index '{index.id}'", f"use one of {', '.join(letters)}"
+        )
     return Total(name, letters, letters.index(index.id), value)
 
 
@@ -406,4 +408,3 @@ def _check_whole(found: Text) -> None:
     for letter, part in found.sizes.items():
         if letter not in letters:
             part.fail(f"there is no index '{letter[:40]}'", suggestion(letter, letters))
-

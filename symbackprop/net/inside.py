@@ -81,7 +81,9 @@ class SizeRelations:
             axes = self.names.positions.get(name)
             if axes is None:
                 read.part.fail(
-                    f"nothing tells how large '{name}' can be here", "use it as a place of its own", read.column
+                    f"nothing tells how large '{name}' can be here",
+                    "use it as a place of its own",
+                    read.column,
                 )
             places[part] = Dummy(name, integer=True)
             ranges[places[part]] = self.final[self.names.size(axes[0])]
@@ -147,9 +149,13 @@ class _End:
         letters = relations.names.axes[name]
         end = "before the beginning" if self.below else "beyond the end"
         problem = f"this reads {end} of axis {axis + 1} of '{name}'"
-        room = relations._now(self.room).xreplace({
-            s: Integer(relations.numbers[s.name]) for s in self.room.free_symbols if s.name in relations.numbers
-        })
+        room = relations._now(self.room).xreplace(
+            {
+                s: Integer(relations.numbers[s.name])
+                for s in self.room.free_symbols
+                if s.name in relations.numbers
+            }
+        )
         problem += f", by {-room}" if room.is_Integer else ""
         hint = f"guard it: where(0 <= index < size({letters[axis]}), {name}[...], 0)"
         self.read.part.fail(problem, hint, self.read.column)
@@ -166,5 +172,3 @@ def _inequalities(condition: Boolean) -> Iterator[Expr]:
         elif isinstance(part, Equality):
             yield part.lhs - part.rhs
             yield part.rhs - part.lhs
-
-

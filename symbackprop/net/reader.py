@@ -28,6 +28,7 @@ MAX_AXES = 8
 MAX_INDICES = 16
 """Index letters of one equation."""
 
+
 @dataclass(frozen=True)
 class Read:
     """An index of a read that is no plain letter: it must stay inside its axis."""
@@ -134,7 +135,9 @@ class NetReader(FormulaReader):
             shown = f"{name}[{', '.join(self.known.axes[name])}]"
             self.fail(node, f"'{name}' has axes", f"write {shown}")
         if name in self.scope:
-            self.fail(node, f"the index '{name}' is no number here", "an index stands in brackets or conditions")
+            self.fail(
+                node, f"the index '{name}' is no number here", "an index stands in brackets or conditions"
+            )
         self._fail_later(node, name)
         return super().resolve_name(node)
 
@@ -163,7 +166,9 @@ class NetReader(FormulaReader):
         letters = self.known.axes[name]
         if len(places) != len(letters):
             written = f"{name}[{', '.join(letters)}]" if letters else name
-            counts = f"'{name}' has {len(letters)} {'axis' if len(letters) == 1 else 'axes'}, not {len(places)}"
+            counts = (
+                f"'{name}' has {len(letters)} {'axis' if len(letters) == 1 else 'axes'}, not {len(places)}"
+            )
             self.fail(node, counts, f"write {written}")
         self.known.used.add(name)
         indices = [self.index(place) for place in places]
@@ -215,7 +220,9 @@ class NetReader(FormulaReader):
             case ast.Name(id=name) if name in self.known.quantities and self.known.quantities[name].integer:
                 return self.resolve_name(node)
             case ast.Name(id=name):
-                problem = f"the index '{name}' is free: it stands neither on the left nor in a sum around this"
+                problem = (
+                    f"the index '{name}' is free: it stands neither on the left nor in a sum around this"
+                )
                 self.fail(node, problem, self._letter_hint(name))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -self.index(operand)
@@ -232,7 +239,9 @@ class NetReader(FormulaReader):
                 component = self.expression(node)
                 if self.known.quantities[name].integer:
                     return component
-                self.fail(node, f"'{name}' is no integer and can't be an index", "declare it as integer input")
+                self.fail(
+                    node, f"'{name}' is no integer and can't be an index", "declare it as integer input"
+                )
         self._fail_index(node)
 
     def _fail_index(self, node: ast.AST) -> NoReturn:
