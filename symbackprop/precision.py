@@ -68,7 +68,7 @@ def _best_form(problem: Pointwise, others: tuple[Expr, ...]) -> Expr:
     plain = problem.expression
     if plain.is_number or not (problem.definitions or _is_delicate(plain)):
         return plain
-    if problem.written_out(plain).has(zoo, oo, nan):  # a branch in which nothing has a value
+    if not _has_values(problem):
         return plain
     points = _points(problem)
     if _settled(_evaluated(plain, problem, points)):
@@ -83,6 +83,14 @@ def _best_form(problem: Pointwise, others: tuple[Expr, ...]) -> Expr:
         if not any(rank[:2]):
             break
     return best
+
+
+def _has_values(problem: Pointwise) -> bool:
+    """Whether SymPy can write everything out; not where a branch divides by 0, whatever is read."""
+    try:
+        return not problem.written_out(problem.expression).has(zoo, oo, nan)
+    except ValueError:
+        return False
 
 
 def _is_delicate(expression: Expr) -> bool:

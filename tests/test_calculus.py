@@ -456,7 +456,9 @@ ONE_OUTPUT: dict[str, Expr] = {
     "sin-like": tanh(S_I) ** 3,
 }
 THROUGH = {
-    name for name in ONE_OUTPUT if name.startswith(("sigmoid", "tanh", "scaled", "exp", "elu", "gaussian"))
+    name
+    for name in ONE_OUTPUT
+    if name.startswith(("sigmoid", "tanh", "scaled", "exp", "elu", "gaussian", "swish"))
 }
 
 

@@ -14,12 +14,14 @@ from sympy import (
     Add,
     Dummy,
     Expr,
+    Function,
     Indexed,
     Mul,
     Piecewise,
     PolynomialError,
     Pow,
     Sum,
+    Symbol,
     cancel,
     cosh,
     count_ops,
@@ -70,7 +72,7 @@ def tidy(expression: Expr) -> Expr:
         return expression
     flat, names = _opaque(expression)
     candidates = [flat]
-    for form in _FORMS if expanded_terms(flat) <= MOST_TERMS else ():
+    for form in _FORMS if is_short(flat) else ():
         try:
             candidates.append(textbook_signs(form(flat)))
         except PolynomialError:  # an expression that is not rational in its parts keeps its form
@@ -80,15 +82,20 @@ def tidy(expression: Expr) -> Expr:
     return cheapest(candidates)
 
 
-MOST_TERMS = 300
-"""Terms of a fraction, multiplied out, up to which other forms of it are looked for."""
+_MOST_WORK = 800
+
+
+def is_short(expression: Expr) -> bool:
+    """Whether other forms of ``expression`` are found in reasonable time.
+
+    SymPy takes minutes to factor a fraction of hundreds of terms, or a few dozen terms in many kernels.
+    """
+    kernels = expression.atoms(Symbol, Function, Indexed)
+    return len(kernels) * expanded_terms(expression) <= _MOST_WORK
 
 
 def expanded_terms(expression: Expr) -> int:
-    """Return about how many terms ``expression`` has over one denominator, when multiplied out.
-
-    SymPy takes minutes for forms of an expression with thousands of them.
-    """
+    """Return about how many terms ``expression`` has over one denominator, when multiplied out."""
     above, below = _fraction_terms(expression)
     return above + below
 

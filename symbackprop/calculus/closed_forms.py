@@ -46,10 +46,9 @@ from sympy.polys.polyerrors import CoercionFailed
 from sympy.polys.polyutils import parallel_dict_from_expr
 
 from symbackprop.calculus.algebra import (
-    MOST_TERMS,
     cheapest,
     contract_products,
-    expanded_terms,
+    is_short,
     operations,
     textbook_signs,
 )
@@ -58,6 +57,7 @@ from symbackprop.calculus.indices import canonical, rename
 from symbackprop.equations import Equation, indices_of
 
 _HYPERBOLIC = (tanh, sinh, cosh, coth, sech, csch)
+_HIGHEST_DEGREE = 16  # a resultant of higher degrees can take minutes, and is no shorter form
 _MANY_SYMBOLS = 4  # a Groebner basis in more symbols than that can take minutes
 _NOT_RATIONAL = (PolynomialError, CoercionFailed, NotImplementedError)
 
@@ -144,7 +144,7 @@ def _shortest(expression: Expr) -> Expr:
     """Return the shortest rational form that brings in no new function."""
     kinds = {type(a) for a in expression.atoms(Function)}
     forms = [expression]
-    for form in (factor, cancel, together, contract_products) if _is_short(expression) else ():
+    for form in (factor, cancel, together, contract_products) if is_short(expression) else ():
         try:
             forms.append(textbook_signs(form(expression)))
         except _NOT_RATIONAL:  # keeps its form
@@ -154,14 +154,10 @@ def _shortest(expression: Expr) -> Expr:
     return without_overflow if operations(without_overflow) <= operations(best) else best
 
 
-def _is_short(expression: Expr) -> bool:
-    return expanded_terms(expression) <= MOST_TERMS
-
-
 def _eliminations(function: Expr, slope: Expr) -> Iterator[Expr]:
     """Yield candidates for ``slope`` as a function of the output; none where there is no way."""
     unknown = Dummy("slope")
-    if not (_is_short(function) and _is_short(slope)):
+    if not (is_short(function) and is_short(slope)):
         return
     try:
         (relation, goal), generators = _polynomials(_OUTPUT - function, unknown - slope)
@@ -179,9 +175,12 @@ def _by_resultant(relation: Expr, goal: Expr, variables: list[Expr], unknown: Du
     """Eliminate one variable after the other; a factor linear in the unknown slope gives it."""
     for variable in variables:
         try:
-            if Poly(goal, variable).degree() <= 0:
+            first, second = Poly(relation, variable), Poly(goal, variable)
+            if second.degree() <= 0:
                 continue
-            goal = resultant(Poly(relation, variable), Poly(goal, variable))
+            if first.degree() * second.degree() > _HIGHEST_DEGREE:
+                return
+            goal = resultant(first, second)
             goal = goal.as_expr() if hasattr(goal, "as_expr") else goal
             if goal == 0:
                 return

@@ -21,7 +21,7 @@ from sympy import (
     together,
 )
 
-from symbackprop.calculus.algebra import MOST_TERMS, expanded_terms
+from symbackprop.calculus.algebra import is_short
 from symbackprop.equations import ZERO
 
 HYPERBOLIC = (sinh, cosh, tanh)
@@ -93,7 +93,7 @@ def decided_by_sign(expression: Expr) -> Expr | None:
         return None
     try:
         whole = expression.rewrite(HYPERBOLIC, exp)
-        if expanded_terms(whole) > MOST_TERMS:
+        if not is_short(whole):
             return None
         over, under = (expand(part) for part in fraction(together(whole)))
     except (PolynomialError, NotImplementedError):

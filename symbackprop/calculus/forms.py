@@ -11,18 +11,15 @@ from dataclasses import dataclass
 
 from sympy import (
     Expr,
-    Heaviside,
-    Piecewise,
     PolynomialError,
     Symbol,
     count_ops,
     exp,
     expand,
     log,
-    piecewise_fold,
 )
 
-from symbackprop.calculus.algebra import MOST_TERMS, expanded_terms, tidy
+from symbackprop.calculus.algebra import is_short, tidy
 from symbackprop.calculus.exponentials import HYPERBOLIC, absorbed, decided_by_sign
 from symbackprop.calculus.stable import has_stable_operation, normal_logarithms, open_logarithm
 
@@ -80,21 +77,19 @@ def _forms(start: Expr, problem: Pointwise) -> Iterator[Expr]:
     for form in dict.fromkeys((start, opened)):
         yield form
         yield absorbed(form)
-        if count_ops(form) > _LONGEST or expanded_terms(form) > MOST_TERMS:
+        if count_ops(form) > _LONGEST or not is_short(form):
             continue
         yield absorbed(expand(form, deep=False))
         yield absorbed(_tidied(form))
         if form.has(*HYPERBOLIC):
             yield absorbed(_expanded(form.rewrite(HYPERBOLIC, exp)))
-        if form.has(Heaviside):  # a choice in place of a product with 0 and what may be infinite
-            yield piecewise_fold(form.rewrite(Heaviside, Piecewise))
         by_sign = decided_by_sign(form)
         if by_sign is not None:
             yield by_sign
 
 
 def _expanded(expression: Expr) -> Expr:
-    return expand(expression) if expanded_terms(expression) <= MOST_TERMS else expression
+    return expand(expression) if is_short(expression) else expression
 
 
 def _tidied(expression: Expr) -> Expr:
