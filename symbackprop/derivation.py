@@ -27,11 +27,11 @@ from symbackprop.equations import (
     EquationSystem,
     Fact,
     Quantity,
-    check_system,
     indices_of,
     name_of,
 )
 from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.well_formed import check_system
 
 if TYPE_CHECKING:
     from symbackprop.specification import Network
