@@ -615,3 +615,82 @@ def report(which: str, name: str, count: int, capsys: pytest.CaptureFixture[str]
     so_far[which] = so_far.get(which, 0) + count
     with capsys.disabled():
         print(f"\n{name}: {count} of {count} mutants caught ({which}); so far {so_far[which]}", end="")
+
+
+# Sizes and integers that fit the reads
+
+
+def single_output(output: Expr, *inputs: Quantity) -> EquationSystem:
+    y, c = quantity("y", n0), quantity("c", n0)
+    equations = (Equation(y[k], output), Equation(E.symbol, sum_over(c[k] * y[k], (k, n0))))
+    quantities = {q.name: q for q in (*inputs, c, y, E)}
+    return EquationSystem(equations, quantities, (), tuple(q.name for q in (*inputs, c)))
+
+
+TOKEN, LONG, TABLE = quantity("token", n0, integer=True), quantity("x", 2 * n0 + 5), quantity("x", n0, n1)
+READS = {
+    "literal": (TABLE[k, 3] * TABLE[k, 0], TABLE),
+    "integers and letters": (LONG[2 * k + TOKEN[k]] ** 2, LONG, TOKEN),
+    "integers less than letters": (LONG[2 * n0 + 4 - k - TOKEN[k]] ** 2, LONG, TOKEN),
+    "integers beyond the first": (LONG[TOKEN[k] - 2] ** 2, LONG, TOKEN),
+    "integers under a guard": (
+        Piecewise((LONG[TOKEN[k] - 2], TOKEN[k] >= 2), (0, True)) * LONG[TOKEN[k]],
+        LONG,
+        TOKEN,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", READS)
+def test_sizes_and_integers_fit_the_reads(name: str) -> None:
+    output, *inputs = READS[name]
+    derived = derive_system(single_output(output, *inputs), ["x"])
+    for verdict in prove(derived):
+        assert verdict.holds, f"{verdict.step}: {verdict.counterexample}"
+        assert verdict.components > 1
+    count, alive = survivors(derived, 4)
+    assert not alive, "\n".join(alive)
+    assert count >= 10
+
+
+def test_axes_of_one_quantity_are_told_apart() -> None:
+    # Of two samples and windows as many, dy[h, i, k] for dy[k, i, h] would go unnoticed.
+    x, b, y, c = (quantity(name, *shape) for name, shape in SHAPES.items())
+    system = EquationSystem(
+        equations=(
+            Equation(y[k, i, j], sum_over(x[k, j + a], (a, n2)) * b[i]),
+            Equation(E.symbol, sum_over(c[k, i, j] * y[k, i, j], (k, n0), (i, 3), (j, n1 - n2 + 1))),
+        ),
+        quantities={q.name: q for q in (x, b, y, c, E)},
+        parameters=("b",),
+        inputs=("x", "c"),
+    )
+    named = Derivation(system, (), {}, {"dy": "y"}, {})
+    dy = quantity("dy", *y.shape)
+    window = sum_over(x[k, j + a], (a, n2))
+    for read, holds in ((dy[k, i, j], True), (dy[j, i, k], False)):
+        total = sum_over(read * window, (k, n0), (j, n1 - n2 + 1))
+        assert prove_step(named, Step(1, "b", "contraction", d(E.symbol, b[i]), total)).holds == holds
+
+
+SHAPES = {"x": (n0, n1), "b": (3,), "y": (n0, 3, n1 - n2 + 1), "c": (n0, 3, n1 - n2 + 1)}
+
+
+def test_a_truth_that_is_0_for_small_sizes_alone_proves_nothing() -> None:
+    # Two numbers, normalised without epsilon, are 1 and -1: constant.
+    x, m, v, c = quantity("x", n0), quantity("m"), quantity("v"), quantity("c", n0)
+    system = EquationSystem(
+        equations=(
+            Equation(m.symbol, sum_over(x[j], (j, n0)) / n0),
+            Equation(v.symbol, sum_over((x[j] - m.symbol) ** 2, (j, n0)) / n0),
+            Equation(E.symbol, sum_over(c[j] * (x[j] - m.symbol) / v.symbol ** Rational(1, 2), (j, n0))),
+        ),
+        quantities={q.name: q for q in (x, m, v, c, E)},
+        parameters=("x",),
+        inputs=("c",),
+    )
+    derived = derive_system(system)
+    step = derived.by_number[derived.results["x"]]
+    assert prove_step(derived, step).holds
+    for factor in (-1, 2):
+        assert not prove_step(derived, replace(step, rhs=factor * step.rhs)).holds

@@ -121,7 +121,8 @@ def _rules(definition: Equation) -> tuple[_Rule, ...]:
     found = []
     for part in _parts(rhs):
         value = _solved(rhs, part, lhs)
-        if value is not None and free <= part.free_symbols and not _is_plain(value):
+        renames = isinstance(part, (Indexed, Symbol)) and isinstance(value, (Indexed, Symbol))
+        if value is not None and free <= part.free_symbols and not renames:
             found.append(_Rule(definition, part, value))
     coefficient, rest = rhs.as_coeff_Mul()
     if isinstance(rest, Mul) and free <= rest.free_symbols:
@@ -148,11 +149,6 @@ def _solved(rhs: Expr, part: Expr, lhs: Expr) -> Expr | None:
     if any(not s.is_positive or not s.is_integer for s in fraction(together(slope))[0].free_symbols):
         return None  # a size is never 0
     return (lhs - rest) / slope
-
-
-def _is_plain(value: Expr) -> bool:
-    """Whether a rule would only give a component another name."""
-    return isinstance(value, (Indexed, Symbol))
 
 
 @cache

@@ -126,12 +126,16 @@ class Grid:
     def table(self, leaf: Leaf) -> int:
         """Return a component of an integer quantity: what its equation gives, else random.
 
-        A random one is in the range of the axis that it indexes.
+        A random one is in the range of the axes that it indexes.
         """
         if leaf in self.places_found:
             return self.places_found[leaf]
-        extent = whole(self.structure.tables[leaf.name], self.sizes)
-        return int(uniform(self.seed, leaf) * extent)
+        ends = self.structure.tables[leaf.name] or [(0, 1)]
+        first = max(whole(low, self.sizes) for low, _ in ends)
+        last = min(whole(high, self.sizes) for _, high in ends)
+        if first > last:
+            raise Unproved(f"{leaf.name} has no value for which all reads stay inside their arrays")
+        return first + int(uniform(self.seed, leaf) * (last - first + 1))
 
     def compared(self, leaf: Leaf) -> list[Expr]:
         """Return the scalars that an argmax compares, in the order of its index; none for another integer."""

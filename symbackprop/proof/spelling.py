@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from sympy import Expr, Indexed, Sum, Symbol
 
@@ -107,6 +108,8 @@ class _Speller:
     def _note_ranges(self, ranges: Iterable[tuple[Expr, Expr]]) -> None:
         for index, extent in ranges:
             self.extents[extent] = None
+            if index.is_Integer:  # x[3] needs a size of more than 3
+                self.extents[extent - index] = None
             self.ranges.setdefault(index, set()).add(extent)
 
     def _symbol(self, symbol: Symbol) -> str:
@@ -127,7 +130,8 @@ class _Speller:
                 self.spell(extent)
                 self.extents[extent] = None
             if quantity.integer:
-                self.spell(structure.tables[name])
+                for end in chain.from_iterable(structure.tables[name]):
+                    self.spell(end)
             marks = (
                 quantity.integer,
                 name in scope.computed,
