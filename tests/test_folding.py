@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from itertools import pairwise
+
 import pytest
-from sympy import Expr, Integer, Symbol, cos, exp, sin, sqrt, tanh
+from sympy import Expr, Integer, Piecewise, Symbol, cos, exp, expand, log, oo, sin, sqrt, tanh
 
 from symbackprop.calculus.folding import fold
-from symbackprop.calculus.indices import canonical
+from symbackprop.calculus.indices import canonical, rename
+from symbackprop.calculus.kinds import canonical_outcome
 from symbackprop.derivation import Derivation, derive_system
-from symbackprop.equations import ZERO, Equation, EquationSystem, index, quantity, size, sum_over
+from symbackprop.equations import ZERO, Equation, EquationSystem, arg_max, index, quantity, size, sum_over
 from symbackprop.proof import Prover, prove
 from tests.layers import EPSILON, LAYERS, network
 
@@ -173,3 +177,66 @@ def test_no_folding_is_longer_than_what_it_folds(name: str) -> None:
     for before, after in zip(derivation.steps, derivation.steps[1:], strict=False):
         if after.rule == "folding":
             assert after.rhs.count_ops() < before.rhs.count_ops()
+
+
+# Softmax, written in other ways
+
+
+def of_scores(*equations: Equation) -> Derivation:
+    return derive_system(network((x,), (), *equations), ["x"])
+
+
+def total(of: Expr) -> Expr:
+    """Return the sum of ``of``, which is written with i, over the outputs."""
+    return sum_over(of.xreplace({i: j}), (j, S))
+
+
+place, largest, m = quantity("place", B, integer=True), quantity("largest", B), quantity("m", B)
+SHIFTED = exp(x[n, i] - largest[n])
+HIDDEN = exp(Piecewise((x[n, i], i <= n), (-oo, True)))
+SOFTMAX = (dy[n, i] - total(dy[n, i] * y[n, i])) * y[n, i]
+WAYS: dict[str, tuple[tuple[Equation, ...], Expr]] = {
+    "plain": ((Equation(y[n, i], exp(x[n, i]) / total(exp(x[n, i]))),), SOFTMAX),
+    "with the largest score taken out": (
+        (
+            Equation(place[n], arg_max(x[n, k], (k, S))),
+            Equation(largest[n], x[n, place[n]]),
+            Equation(y[n, i], SHIFTED / total(SHIFTED)),
+        ),
+        SOFTMAX,
+    ),
+    "hidden by a score of minus infinity": (
+        (Equation(y[n, i], HIDDEN / total(HIDDEN)),),
+        (Piecewise((1, i <= n), (0, True)) * dy[n, i] - total(dy[n, i] * y[n, i])) * y[n, i],
+    ),
+    "log softmax through a named logarithm": (
+        (Equation(m[n], log(total(exp(x[n, i])))), Equation(y[n, i], x[n, i] - m[n])),
+        dy[n, i] - exp(y[n, i]) * total(dy[n, i]),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_softmax_has_its_known_form_however_it_is_written(name: str) -> None:
+    equations, expected = WAYS[name]
+    derivation = of_scores(*equations)
+    found = rename(derivation.adjoint("x"), dict(zip(derivation.indices("x"), (n, i), strict=True)))
+    assert canonical(expand(found)) == canonical(expand(expected))
+    for verdict in prove(derivation):
+        assert verdict.holds, f"{verdict.step}: {verdict.counterexample}"
+
+
+def test_the_time_for_a_parameter_grows_as_the_number_of_its_readers() -> None:
+    def seconds(steps: int) -> float:
+        w, states = quantity("w", S, S), [quantity(f"h{step}", B, S) for step in range(steps + 1)]
+        equations = [
+            Equation(after[n, i], tanh(sum_over(before[n, j] * w[j, i], (j, S))))
+            for before, after in pairwise(states)
+        ]
+        canonical_outcome.cache_clear()
+        begin = time.process_time()
+        derive_system(network((states[0],), (w,), *equations))
+        return time.process_time() - begin
+
+    seconds(2)  # fills SymPy's caches
+    assert seconds(48) < 24 * max(seconds(8), 0.05)

@@ -29,7 +29,7 @@ from sympy import (
     together,
 )
 
-from symbackprop.calculus.indices import make_sum, open_sum, rebound, rename
+from symbackprop.calculus.indices import canonical, make_sum, open_sum, rebound, rename
 from symbackprop.calculus.paths import holds, reads
 from symbackprop.equations import BINDERS, Equation, Fact, Quantity, indices_of
 
@@ -66,7 +66,7 @@ def tidy(expression: Expr) -> Expr:
         return expression
     flat, names = _opaque(expression)
     candidates = [flat]
-    for form in _FORMS:
+    for form in _FORMS if len(flat.free_symbols) <= _MANY_SYMBOLS else _LINEAR_FORMS:
         try:
             candidates.append(textbook_signs(form(flat)))
         except PolynomialError:  # an expression that is not rational in its parts keeps its form
@@ -94,6 +94,9 @@ def _is_size(expression: Expr) -> bool:
 
 
 _FORMS: tuple[Callable[[Expr], Expr], ...] = (factor, cancel, together, expand, _factor_expanded, _grouped)
+_MANY_SYMBOLS = 30
+"""Symbols beyond which a polynomial is not factored: the time for that grows with their square and more."""
+_LINEAR_FORMS: tuple[Callable[[Expr], Expr], ...] = (expand, _factor_expanded)
 
 
 def _opaque(expression: Expr) -> tuple[Expr, list[dict[Expr, Expr]]]:
@@ -101,9 +104,12 @@ def _opaque(expression: Expr) -> tuple[Expr, list[dict[Expr, Expr]]]:
     ways_back = []
     for kind in (Sum, Piecewise):
         nodes = sorted(_outermost(expression, kind), key=default_sort_key)
-        symbols = {node: Dummy(f"opaque{n}", real=True) for n, node in enumerate(nodes)}
-        expression = expression.xreplace(symbols)
-        ways_back.append({symbol: node for node, symbol in symbols.items()})
+        alike = {node: canonical(node) for node in nodes}  # sums that differ in letters alone are one
+        symbols = {
+            form: Dummy(f"opaque{n}", real=True) for n, form in enumerate(dict.fromkeys(alike.values()))
+        }
+        expression = expression.xreplace({node: symbols[form] for node, form in alike.items()})
+        ways_back.append({symbols[alike[node]]: node for node in reversed(nodes)})
     return expression, ways_back
 
 
