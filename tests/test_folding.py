@@ -88,9 +88,9 @@ def normalisation(*equations: Equation) -> Derivation:
 
 
 def short_form(root: Expr) -> Expr:
-    """Return (dz - mean(dz) - z mean(dz z))/σ over one denominator."""
-    sums = sum_over(dz[n, j], (j, S)) + z[n, i] * sum_over(dz[n, j] * z[n, j], (j, S))
-    return (S * dz[n, i] - sums) / (S * root)
+    """Return (dz - mean(dz) - z mean(dz z))/σ."""
+    means = sum_over(dz[n, j], (j, S)) / S, sum_over(dz[n, j] * z[n, j], (j, S)) / S
+    return (dz[n, i] - means[0] - z[n, i] * means[1]) / root
 
 
 def test_layer_norm_has_its_known_short_form() -> None:

@@ -38,12 +38,14 @@ Cost = tuple[int, int, bool, int, int]
 
 def cost(expression: Expr) -> Cost:
     """Return the cost order: fewer operations, no nested negative powers, a product before a sum."""
-    nested = sum(
-        any(f.is_Pow and f.exp.could_extract_minus_sign() for t in a.args for f in Mul.make_args(t))
-        for a in expression.atoms(Add)
-    )
+    nested = sum(any(_divides(f) for t in a.args for f in Mul.make_args(t)) for a in expression.atoms(Add))
     squares = sum(bool(p.exp.is_Integer and p.exp > 1) for p in expression.atoms(Pow))
     return operations(expression), nested, not expression.is_Mul, squares, len(str(expression))
+
+
+def _divides(factor: Expr) -> bool:
+    """Whether a factor is a denominator; a size is none, as a mean may stand in a numerator."""
+    return factor.is_Pow and factor.exp.could_extract_minus_sign() and not _is_size(factor.base)
 
 
 @lru_cache(maxsize=4096)
@@ -81,19 +83,39 @@ def _factor_expanded(expression: Expr) -> Expr:
 
 
 def _grouped(expression: Expr) -> Expr:
-    """Return one fraction for each denominator, sizes and numbers in it aside: a + (n b - c)/(n r)."""
+    """Return one fraction for each denominator, with sizes left where they divide: a + (b - c/n)/r."""
     groups: dict[Expr, list[Expr]] = {}
     for term in Add.make_args(expand(expression)):
-        below = [f for f in Mul.make_args(fraction(term)[1]) if not f.is_number and not _is_size(f)]
-        groups.setdefault(Mul(*below), []).append(term)
-    return Add(*[factor(Add(*terms)) for terms in groups.values()])
+        below = Mul(*[f for f in Mul.make_args(fraction(term)[1]) if not f.is_number and not _is_size(f)])
+        groups.setdefault(below, []).append(term * below)
+    return Add(*[Mul(Add(*map(factor, _related(terms))), 1 / below) for below, terms in groups.items()])
+
+
+def _related(terms: Sequence[Expr]) -> list[Expr]:
+    """Return the sums of those terms that have something in common, sizes and indices aside."""
+    groups: list[tuple[set[Expr], Expr]] = []
+    for term in terms:
+        own = {symbol for symbol in term.free_symbols if not symbol.is_integer}
+        meeting = [group for group in groups if group[0] & own]
+        groups = [group for group in groups if not group[0] & own]
+        groups.append(
+            (own.union(*[names for names, _ in meeting]), Add(term, *[total for _, total in meeting]))
+        )
+    return [total for _, total in groups]
 
 
 def _is_size(expression: Expr) -> bool:
     return isinstance(expression, Symbol) and bool(expression.is_integer and expression.is_positive)
 
 
-_FORMS: tuple[Callable[[Expr], Expr], ...] = (factor, cancel, together, expand, _factor_expanded, _grouped)
+_FORMS: tuple[Callable[[Expr], Expr], ...] = (
+    factor,
+    cancel,
+    together,
+    expand,
+    _factor_expanded,
+    _grouped,
+)
 _MANY_SYMBOLS = 30
 """Symbols beyond which a polynomial is not factored: the time for that grows with their square and more."""
 _LINEAR_FORMS: tuple[Callable[[Expr], Expr], ...] = (expand, _factor_expanded)

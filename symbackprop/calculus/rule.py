@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sympy import Add, Derivative, Expr, Symbol
+from sympy import Add, Derivative, Expr, Sum, Symbol
 
 from symbackprop.calculus.algebra import (
     cheapest,
@@ -256,11 +256,14 @@ def _written_in(goal: Goal, consumer: Consumer, step: Worked) -> Worked | None:
     """Write the consumer's adjoint into the result, where nothing is computed twice or gets longer."""
     if consumer.adjoint is None or consumer.definition is None:
         return None
+    often = occurrences(step.rhs, consumer.adjoint) > 1
+    if often and consumer.definition.rhs.has(Sum):
+        return None
     whole = substitute(step.rhs, consumer.adjoint, consumer.definition)
     whole = tidy(tidy_sums(whole, goal.facts))
     before = operations(step.rhs) + operations(consumer.definition.rhs)
     cancels = operations(whole) < before
-    if not cancels and occurrences(step.rhs, consumer.adjoint) > 1:
+    if often and not cancels:
         return None
     if cancels and goal.facts:  # show what algebra alone gives before a fact is used
         plain = tidy(tidy_sums(substitute(step.rhs, consumer.adjoint, consumer.definition)))
