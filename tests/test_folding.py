@@ -52,6 +52,11 @@ FOLDED = {
     "powers of a root": (c[n, i] / (v[n] + a) ** (THREE / 2), ROOT, c[n, i] / sigma[n] ** 3),
     "a function": (x[n, i] * exp(-x[n, j]), Equation(z[n, i], exp(-x[n, i])), x[n, i] * z[n, j]),
     "a product": (2 * x[n, j] * gamma[j] + 1, Equation(z[n, i], x[n, i] * gamma[i]), 2 * z[n, j] + 1),
+    "one of two alike": (
+        sum_over(x[n, i], (i, S)) * sum_over(x[n, j], (j, S)) * v[n],
+        Equation(sigma[n], v[n] * sum_over(x[n, k], (k, S))),
+        sigma[n] * sum_over(x[n, k], (k, S)),
+    ),
     "a name for it": ((x[n, i] - c[n, i]) * y[n, i], Equation(z[n, i], x[n, i] - c[n, i]), y[n, i] * z[n, i]),
 }  # fmt: skip
 

@@ -8,7 +8,6 @@ Nothing is solved for that would bring in a new denominator: that could be 0 whe
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -25,6 +24,7 @@ from sympy import (
     Pow,
     Sum,
     Symbol,
+    default_sort_key,
     exp,
     expand,
     fraction,
@@ -81,10 +81,14 @@ class _Rule:
     def _in_product(self, node: Mul) -> Expr | None:
         """A product fits where all its factors stand in another one."""
         for mapping in self._mappings(self.pattern, node):
-            own = Counter(map(canonical, Mul.make_args(rename(self.pattern, mapping))))
-            there = {canonical(f): f for f in node.args}
-            if all(factor in there for factor in own):
-                rest = [f for factor, f in there.items() if factor not in own]
+            left = list(map(canonical, Mul.make_args(rename(self.pattern, mapping))))
+            rest = []
+            for factor in node.args:
+                if canonical(factor) in left:
+                    left.remove(canonical(factor))
+                else:
+                    rest.append(factor)
+            if not left:
                 return rename(self.value, mapping) * Mul(*rest)
         return None
 
@@ -99,7 +103,7 @@ class _Rule:
     def _mappings(self, pattern: Expr, node: Expr) -> Iterator[dict[Expr, Expr]]:
         """Yield the assignments of the indices that the reads of ``node`` suggest."""
         indices = [i for i in self.definition.indices if i in pattern.free_symbols]
-        choices = [sorted(_suggested(pattern, node, i), key=str) for i in indices]
+        choices = [sorted(_suggested(pattern, node, i), key=default_sort_key) for i in indices]
         for values in product(*choices):
             yield dict(zip(indices, values, strict=True))
 
