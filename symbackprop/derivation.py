@@ -26,11 +26,11 @@ from symbackprop.equations import (
     EquationSystem,
     Fact,
     Quantity,
-    check_system,
     indices_of,
     name_of,
 )
 from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.well_formed import check_system
 
 if TYPE_CHECKING:
     from symbackprop.model import Model
@@ -423,8 +423,8 @@ _WRITTEN_OUT_LIMIT = 40
 
 
 def _components(expression: Expr) -> Iterator[Expr]:
-    """Yield the indexed components and the symbols that stand for themselves."""
-    if isinstance(expression, (Indexed, Symbol)):
+    """Yield the indexed components and the symbols that stand for themselves, which are no integers."""
+    if isinstance(expression, Indexed) or (isinstance(expression, Symbol) and not expression.is_integer):
         yield expression
     else:
         for argument in expression.args:

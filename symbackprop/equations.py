@@ -13,37 +13,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from sympy import (
-    Abs,
-    Add,
-    And,
-    Dummy,
     Expr,
-    Function,
     Indexed,
     IndexedBase,
     Integer,
-    KroneckerDelta,
-    Max,
-    Min,
-    Mul,
-    Not,
-    Number,
-    NumberSymbol,
-    Or,
-    Piecewise,
-    Pow,
     Sum,
     Symbol,
     Tuple,
-    expand,
-    sign,
     sympify,
 )
-from sympy.core.relational import Relational
-from sympy.functions.elementary.piecewise import ExprCondPair
-from sympy.logic.boolalg import BooleanAtom
-
-from symbackprop.errors import SpecificationError, UnsupportedExpression
 
 Ranges = dict[Symbol, Expr]
 """Index symbol -> the size it runs over."""
@@ -217,8 +195,10 @@ class EquationSystem:
         object.__setattr__(self, "definitions", {e.name: e for e in self.equations})
 
     def is_read(self, node: Expr) -> bool:
-        """Whether ``node`` is a component of a quantity of the system."""
-        return isinstance(node, Indexed) or (isinstance(node, Symbol) and node.name in self.quantities)
+        """Whether ``node`` is a component of a quantity of the system, and no index or size of that name."""
+        if not isinstance(node, Symbol):
+            return isinstance(node, Indexed)
+        return node.name in self.quantities and node == self.quantities[node.name].symbol
 
     def reads(self, expression: Expr) -> Iterator[Expr]:
         """Yield each component that ``expression`` reads, in the order of the expression's tree."""
@@ -231,119 +211,6 @@ class EquationSystem:
         else:
             for argument in expression.args:
                 yield from self.reads(argument)
-
-
-_ARITHMETIC = (Add, Mul, Pow, Sum, Symbol, Number, NumberSymbol, Function, Max, Min, Abs, sign)
-_CONDITIONS = (Piecewise, ExprCondPair, KroneckerDelta, Relational, And, Or, Not, BooleanAtom)
-_ALLOWED = _ARITHMETIC + _CONDITIONS
-
-
-def check_system(system: EquationSystem) -> None:
-    """Check once, on the way in, that every equation is well formed.
-
-    Raises:
-        SpecificationError: a quantity read before it is defined or defined twice, an index that is
-            free, bound twice or runs over another size than its axis, a loss that is no scalar.
-        UnsupportedExpression: a node that the calculus does not know.
-    """
-    known = set(system.quantities) - {e.name for e in system.equations}
-    for equation in system.equations:
-        where = f"equation of {equation.name}"
-        if equation.name in known:
-            raise SpecificationError(f"{where}: {equation.name} is defined twice")
-        _check_left_side(system, equation, where)
-        _check_integers(system, equation, where)
-        _check_expression(system, equation.rhs, equation.ranges, known, where)
-        known.add(equation.name)
-    if system.loss not in system.definitions or system.loss not in system.quantities:
-        raise SpecificationError(f"the loss {system.loss} is not defined")
-    if system.quantities[system.loss].shape:
-        raise SpecificationError(f"the loss {system.loss} must be a scalar, without indices")
-
-
-def _check_left_side(system: EquationSystem, equation: Equation, where: str) -> None:
-    quantity = system.quantities.get(equation.name)
-    if quantity is None:
-        raise SpecificationError(f"{where}: {equation.name} is not a quantity of the network")
-    if not all(isinstance(i, Symbol) for i in equation.indices):
-        raise SpecificationError(f"{where}: the left side {equation.lhs} must have a letter for each axis")
-    if len(set(equation.indices)) != len(equation.indices):
-        raise SpecificationError(f"{where}: an index stands twice on the left")
-    if equation.lhs != quantity.at(equation.indices[: len(quantity.shape)]):
-        raise SpecificationError(f"{where}: {equation.lhs} does not have the axes of {equation.name}")
-
-
-def _check_integers(system: EquationSystem, equation: Equation, where: str) -> None:
-    """An integer quantity has integer values, and an argmax is the whole right side of one."""
-    whole = system.quantities[equation.name].integer
-    if whole and not equation.rhs.is_integer:
-        raise SpecificationError(
-            f"{where}: {equation.name} is an integer quantity, {equation.rhs} may be none"
-        )
-    inside = equation.rhs.function if whole and isinstance(equation.rhs, ArgMax) else equation.rhs
-    if inside.has(ArgMax):
-        raise SpecificationError(f"{where}: an argmax must be the whole right side of an integer quantity")
-
-
-def _check_expression(
-    system: EquationSystem, expression: Expr, ranges: Ranges, known: set[str], where: str
-) -> None:
-    if isinstance(expression, Indexed):
-        _check_read(system, expression, ranges, known, where)
-    elif isinstance(expression, BINDERS):
-        inner = dict(ranges)
-        for i, low, high in expression.limits:
-            if i in inner:
-                raise SpecificationError(f"{where}: the index {i} is bound twice")
-            if low != 0:
-                kind = "sum" if isinstance(expression, Sum) else "argmax"
-                raise SpecificationError(f"{where}: the {kind} over {i} must begin at 0, not at {low}")
-            inner[i] = high + 1
-        _check_expression(system, expression.function, inner, known, where)
-    elif isinstance(expression, Symbol) and expression.name in system.quantities:
-        if expression.name not in known:
-            raise SpecificationError(f"{where}: {expression.name} is read before it is defined")
-        if system.quantities[expression.name].shape:
-            raise SpecificationError(f"{where}: {expression.name} has axes and is read without indices")
-    elif not isinstance(expression, _ALLOWED) or isinstance(expression, Dummy):
-        kind = type(expression).__name__
-        raise UnsupportedExpression(f"{where}: the calculus does not know {kind} ({expression})")
-    else:
-        for argument in expression.args:
-            _check_expression(system, argument, ranges, known, where)
-
-
-def _check_read(system: EquationSystem, read: Indexed, ranges: Ranges, known: set[str], where: str) -> None:
-    name = name_of(read)
-    if name not in system.quantities:
-        raise SpecificationError(f"{where}: {name} is not a quantity of the network")
-    if name not in known:
-        raise SpecificationError(f"{where}: {name} is read before it is defined")
-    shape = system.quantities[name].shape
-    if len(shape) != len(read.indices):
-        raise SpecificationError(f"{where}: {name} has {len(shape)} axes, {read} gives {len(read.indices)}")
-    sizes = {s for n in (*shape, *ranges.values()) for s in n.free_symbols}
-    for position, (i, n) in enumerate(zip(read.indices, shape, strict=True)):
-        if i in ranges and expand(ranges[i] - n) != 0:
-            axis = f"axis {position} of {name} has size {n}"
-            raise SpecificationError(f"{where}: index {i} runs over {ranges[i]}, but {axis}")
-        for part in system.reads(i):
-            if not system.quantities[name_of(part)].integer:
-                raise SpecificationError(f"{where}: {part} is not an integer and can't be an index")
-            if isinstance(part, Indexed):
-                _check_read(system, part, ranges, known, where)
-        free = {s for s in _plain_symbols(i) if s not in ranges and s not in sizes}
-        for s in sorted(free, key=str):
-            raise SpecificationError(f"{where}: the index {s} of {read} is free")
-
-
-def _plain_symbols(expression: Expr) -> Iterator[Symbol]:
-    """Yield the symbols of an index expression outside of the quantities that it reads."""
-    if isinstance(expression, Symbol):
-        yield expression
-    elif not isinstance(expression, Indexed):
-        for argument in expression.args:
-            yield from _plain_symbols(argument)
 
 
 ONE = Integer(1)

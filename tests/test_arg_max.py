@@ -17,7 +17,6 @@ from symbackprop.equations import (
     Equation,
     EquationSystem,
     arg_max,
-    check_system,
     index,
     quantity,
     size,
@@ -27,6 +26,7 @@ from symbackprop.errors import SpecificationError
 from symbackprop.printing import latex, text
 from symbackprop.printing.notation import notation_of_system
 from symbackprop.proof import prove, prove_step
+from symbackprop.well_formed import check_system
 from tests.plain_loops import run
 from tests.zoo import E, system
 

@@ -130,7 +130,10 @@ def test_building_a_sum_takes_out_what_does_not_depend_on_it() -> None:
     assert make_sum(y[i], [(j, n)]) == n * y[i]
     assert make_sum(x[j] + y[i], [(j, n)]) == sum_over(x[j], (j, n)) + n * y[i]
     assert make_sum(x[j], []) == x[j]
-    assert make_sum(x[j] * y[k], [(j, n), (k, m)]) == sum_over(x[j] * y[k], (j, n), (k, m))
+    apart = sum_over(x[j], (j, n)) * sum_over(y[k], (k, m))
+    assert make_sum(x[j] * y[k], [(j, n), (k, m)]) == apart
+    joined = x[j] * y[k] * exp(x[j] * y[k])
+    assert make_sum(joined, [(j, n), (k, m)]) == sum_over(joined, (j, n), (k, m))
 
 
 def test_canonical_forms_differ_where_sums_do() -> None:

@@ -3,18 +3,34 @@
 from __future__ import annotations
 
 import pytest
-from sympy import Derivative, Dummy, Expr, IndexedBase, Integral, Product, Sum, Symbol, tanh
+from sympy import (
+    Derivative,
+    Dummy,
+    Eq,
+    Expr,
+    Indexed,
+    IndexedBase,
+    Integral,
+    Piecewise,
+    Product,
+    Sum,
+    Symbol,
+    tanh,
+)
 
+from symbackprop.derivation import derive_system
 from symbackprop.equations import (
     Equation,
     EquationSystem,
-    check_system,
+    Quantity,
+    arg_max,
     index,
     quantity,
     size,
     sum_over,
 )
 from symbackprop.errors import SpecificationError, UnsupportedExpression
+from symbackprop.well_formed import check_system
 from tests.zoo import ZOO, output_of, with_cotangent
 
 i, j, k = index("i"), index("j"), index("k")
@@ -168,3 +184,104 @@ def test_an_unknown_node_within_a_sum_is_found() -> None:
     hidden = sum_over(x[j] * Product(w[j, k], (k, 0, m - 1)), (j, n))
     with pytest.raises(UnsupportedExpression, match="does not know Product"):
         check_system(with_pre_activation(hidden))
+
+
+# ------------------------------------------------------------------------------- reads inside of an array
+
+
+K, P, Q = size("K"), size("P"), size("Q")
+h, u, p = index("h"), index("u"), index("p")
+image, kernel, table = quantity("image", P), quantity("kernel", K), quantity("table", n, Q)
+word, place = quantity("word", m, integer=True), quantity("place", m, integer=True)
+
+
+def reading(rhs: Expr, extent: Expr | int, *before: Equation) -> EquationSystem:
+    """Return a system in which an array of that length is defined as ``rhs``, which is written with h."""
+    out = quantity("out", extent)
+    loss = Equation(E.symbol, sum_over(out[h], (h, extent)))
+    images = [
+        Quantity(str(r.base.name), tuple(r.base.shape)) for r in rhs.atoms(Indexed) if r.base.name == "image"
+    ]
+    quantities = {q.name: q for q in (x, image, kernel, table, word, place, out, E, *images)}
+    return EquationSystem((*before, Equation(out[h], rhs), loss), quantities, (), ("x",))
+
+
+def where(condition: Expr, value: Expr, other: Expr | int = 0) -> Expr:
+    return Piecewise((value, condition), (other, True))
+
+
+def convolved(read: Expr) -> Expr:
+    return sum_over(read * kernel[u], (u, K))
+
+
+PADDED = (h + u - 1 >= 0) & (h + u - 1 < P)
+PLACE = Equation(place[i], arg_max(table[j, 0] * x[j], (j, n)))
+INSIDE = {
+    "a shifted window": reading(convolved(image[h + u]), P - K + 1),
+    "backwards": reading(image[P - 1 - h], P),
+    "a literal index": reading(image[0] * table[h, 0], n),
+    "a literal index that only a size may exclude": reading(image[3], P),
+    "both ends guarded": reading(convolved(where(PADDED, image[h + u - 1])), P),
+    "guarded by the other branch": reading(where(h < 1, 0, image[h - 1]), P),
+    "guarded by the branches before": reading(
+        Piecewise((0, h + u < 1), (0, h + u > P), (image[h + u - 1], True)).xreplace({u: h}), P
+    ),
+    "guarded by a condition on data, too": reading(where((h >= 1) & (x[0] > 0), image[h - 1]), P),
+    "guarded by not": reading(where(~((h < 1) | (h > P - 1)), image[h - 1]), P),
+    "guarded by an equation": reading(where(Eq(h, 1), image[h - 1]), P),
+    "a pair of letters over one axis": reading(sum_over(where(p <= h, image[h - p]), (p, P)), P),
+    "blocks": reading(sum_over(quantity("image", K * Q)[K * h + u], (u, K)), Q),
+    "data as an index": reading(table[word[h], 0], m),
+    "an affine index of data": reading(image[2 * h + word[h]], m),
+    "the place of a maximum": reading(x[place[h]], m, PLACE),
+    "every other": reading(quantity("image", 2 * K)[2 * h + 1], K),
+}
+
+OUTSIDE = {
+    "before the first": (reading(image[h - 1], P), "the index h - 1 of image[h - 1] can be -1"),
+    "behind the last": (reading(image[h + 1], P), "can be P, but axis 0 of image has size P: guard it"),
+    "a window that leaves": (reading(convolved(image[h + u]), P), "can be K + P - 2"),
+    "one end": (reading(convolved(where(h + u >= 1, image[h + u - 1])), P), "can be K + P - 3"),
+    "guarded by the wrong side": (reading(where(h < 1, image[h - 1]), P), "can be -1"),
+    "guarded one too far": (reading(where(h >= 0, image[h - 1]), P), "can be -1"),
+    "guarded by data alone": (reading(where(x[0] > 0, image[h - 1]), P), "can be -1"),
+    "a negative literal": (reading(image[-1], P), "the index -1 of image[-1] can be -1"),
+    "backwards by one too many": (reading(image[P - h], P), "can be P"),
+    "a place beyond": (reading(image[place[h] + 1 - n], m, PLACE), "can be 1 - n"),
+    "half": (reading(image[h / 2], P), "the index h/2 of image[h/2] is not always an integer"),
+    "a product of letters": (reading(sum_over(image[h * u], (u, K)), P), "image[h*u] is not affine"),
+    "a value as an index": (reading(image[x[0]], P), "x[0] is not an integer"),
+    "an index in an index": (reading(table[word[k], 0], m), "the index k of word[k] is free"),
+    "a free letter in a condition": (reading(where(k <= h, image[h]), P), "the index k is free"),
+    "a free letter as a number": (reading(k * image[h], P), "the index k is free"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", INSIDE)
+def test_a_read_that_stays_inside_passes(name: str) -> None:
+    check_system(INSIDE[name])
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_a_read_that_leaves_its_array_is_refused(name: str) -> None:
+    system, message = OUTSIDE[name]
+    refuse(system, "equation of out", message)
+
+
+def test_a_sum_over_the_samples_passes() -> None:
+    batch = quantity("batch", n, m)
+    mean = Equation(s[i], sum_over(batch[j, i], (j, n)) / n)
+    centred = Equation(quantity("out", n, m)[j, i], batch[j, i] - s[i])
+    loss = Equation(E.symbol, sum_over(quantity("out", n, m)[j, i] ** 2, (j, n), (i, m)))
+    quantities = {q.name: q for q in (batch, s, quantity("out", n, m), E)}
+    check_system(EquationSystem((mean, centred, loss), quantities, (), ("batch",)))
+
+
+def test_a_quantity_an_index_and_a_size_may_share_a_name() -> None:
+    k_of_k, own = quantity("k", K), quantity("h", K)
+    loss = Equation(E.symbol, sum_over(own[h], (h, K)))
+    system = EquationSystem(
+        (Equation(own[k], k_of_k[k] ** 2), loss), {q.name: q for q in (k_of_k, own, E)}, ("k",)
+    )
+    check_system(system)
+    assert derive_system(system).adjoint("k") == 2 * k_of_k[k]

@@ -299,7 +299,7 @@ EXACT = {
     ),
     "guard": (
         Piecewise((x0[h + u - 1], And(h + u - 1 >= 0, h + u - 1 <= n0 - 1)), (0, True)),
-        "{ x0[h+u-1] if 1 ≤ h + u ≤ n0; 0 otherwise }",
+        "{ x0[h+u-1] if 0 ≤ h + u - 1 < n0; 0 otherwise }",
         None,
     ),
     "or": (

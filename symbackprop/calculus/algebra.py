@@ -29,13 +29,14 @@ from sympy import (
     expand,
     factor,
     factor_terms,
+    fraction,
     sign,
     sinh,
     tanh,
     together,
 )
 
-from symbackprop.calculus.indices import make_sum, open_sum, rebound, rename
+from symbackprop.calculus.indices import canonical, make_sum, open_sum, rebound, rename
 from symbackprop.calculus.paths import holds, reads
 from symbackprop.equations import BINDERS, Equation, Fact, Quantity, indices_of
 
@@ -44,12 +45,14 @@ Cost = tuple[int, int, bool, int, int]
 
 def cost(expression: Expr) -> Cost:
     """Return the cost order: fewer operations, no nested negative powers, a product before a sum."""
-    nested = sum(
-        any(f.is_Pow and f.exp.could_extract_minus_sign() for t in a.args for f in Mul.make_args(t))
-        for a in expression.atoms(Add)
-    )
+    nested = sum(any(_divides(f) for t in a.args for f in Mul.make_args(t)) for a in expression.atoms(Add))
     squares = sum(bool(p.exp.is_Integer and p.exp > 1) for p in expression.atoms(Pow))
     return operations(expression), nested, not expression.is_Mul, squares, len(str(expression))
+
+
+def _divides(factor: Expr) -> bool:
+    """Whether a factor is a denominator; a size is none, as a mean may stand in a numerator."""
+    return factor.is_Pow and factor.exp.could_extract_minus_sign() and not _is_size(factor.base)
 
 
 @lru_cache(maxsize=4096)
@@ -72,7 +75,7 @@ def tidy(expression: Expr) -> Expr:
         return expression
     flat, names = _opaque(expression)
     candidates = [flat]
-    for form in _FORMS if is_short(flat) else ():
+    for form in _forms_of(flat):
         try:
             candidates.append(textbook_signs(form(flat)))
         except PolynomialError:  # an expression that is not rational in its parts keeps its form
@@ -141,6 +144,32 @@ def contract_products(expression: Expr) -> Expr:
     return factored.xreplace({symbol: node for node, symbol in opaque.items()})
 
 
+def _grouped(expression: Expr) -> Expr:
+    """Return one fraction for each denominator, with sizes left where they divide: a + (b - c/n)/r."""
+    groups: dict[Expr, list[Expr]] = {}
+    for term in Add.make_args(expand(expression)):
+        below = Mul(*[f for f in Mul.make_args(fraction(term)[1]) if not f.is_number and not _is_size(f)])
+        groups.setdefault(below, []).append(term * below)
+    return Add(*[Mul(Add(*map(factor, _related(terms))), 1 / below) for below, terms in groups.items()])
+
+
+def _related(terms: Sequence[Expr]) -> list[Expr]:
+    """Return the sums of those terms that have something in common, sizes and indices aside."""
+    groups: list[tuple[set[Expr], Expr]] = []
+    for term in terms:
+        own = {symbol for symbol in term.free_symbols if not symbol.is_integer}
+        meeting = [group for group in groups if group[0] & own]
+        groups = [group for group in groups if not group[0] & own]
+        groups.append(
+            (own.union(*[names for names, _ in meeting]), Add(term, *[total for _, total in meeting]))
+        )
+    return [total for _, total in groups]
+
+
+def _is_size(expression: Expr) -> bool:
+    return isinstance(expression, Symbol) and bool(expression.is_integer and expression.is_positive)
+
+
 _FORMS: tuple[Callable[[Expr], Expr], ...] = (
     factor,
     cancel,
@@ -149,7 +178,17 @@ _FORMS: tuple[Callable[[Expr], Expr], ...] = (
     _factor_expanded,
     _contracted,
     contract_products,
+    _grouped,
 )
+_LINEAR_FORMS: tuple[Callable[[Expr], Expr], ...] = (expand, _factor_expanded)
+_MOST_TERMS = 400
+
+
+def _forms_of(expression: Expr) -> tuple[Callable[[Expr], Expr], ...]:
+    """Return the ways to other forms that end in reasonable time."""
+    if is_short(expression):
+        return _FORMS
+    return _LINEAR_FORMS if expanded_terms(expression) <= _MOST_TERMS else ()
 
 
 def _opaque(expression: Expr) -> tuple[Expr, list[dict[Expr, Expr]]]:
@@ -157,9 +196,12 @@ def _opaque(expression: Expr) -> tuple[Expr, list[dict[Expr, Expr]]]:
     ways_back = []
     for kind in (Sum, Piecewise):
         nodes = sorted(_outermost(expression, kind), key=default_sort_key)
-        symbols = {node: Dummy(f"opaque{n}", real=True) for n, node in enumerate(nodes)}
-        expression = expression.xreplace(symbols)
-        ways_back.append({symbol: node for node, symbol in symbols.items()})
+        alike = {node: canonical(node) for node in nodes}  # sums that differ in letters alone are one
+        symbols = {
+            form: Dummy(f"opaque{n}", real=True) for n, form in enumerate(dict.fromkeys(alike.values()))
+        }
+        expression = expression.xreplace({node: symbols[form] for node, form in alike.items()})
+        ways_back.append({symbols[alike[node]]: node for node in reversed(nodes)})
     return expression, ways_back
 
 

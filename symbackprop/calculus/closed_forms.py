@@ -69,16 +69,24 @@ def through_output(slope: Expr, equation: Equation) -> Expr:
     """
     if slope.is_number:
         return slope
-    slope, rhs = canonical(slope), canonical(equation.rhs)
+    slope, rhs = (canonical(_branches_outside(side)) for side in (slope, equation.rhs))
     names: dict[Expr, Symbol] = {}
     instances = _instances(slope, Equation(equation.lhs, rhs))
-    if len(instances) > 1:
+    if len(instances) > 1 or _has_several_kernels(rhs):
         coupled = _through_instances(slope, instances)
         if coupled is not None:
             return coupled
     function, flat_slope = _flatten(rhs, names), _flatten(slope, names)
     back = {symbol: node for node, symbol in names.items()}
     return _through_one_output(function, flat_slope).xreplace({**back, _OUTPUT: equation.lhs})
+
+
+def _branches_outside(expression: Expr) -> Expr:
+    """Return ``expression`` with the exponential of a choice as a choice of exponentials."""
+    return expression.replace(
+        lambda node: isinstance(node, exp) and isinstance(node.args[0], Piecewise),
+        lambda node: Piecewise(*[(exp(value), condition) for value, condition in node.args[0].args]),
+    )
 
 
 _OUTPUT = Symbol("_output", real=True)
@@ -249,6 +257,11 @@ def _instances(slope: Expr, equation: Equation) -> list[Equation]:
     return list(found.values())
 
 
+def _has_several_kernels(function: Expr) -> bool:
+    """Whether ``function`` is an exponential of a difference, which is a product of two."""
+    return any(isinstance(node.args[0], Add) for node in function.atoms(exp))
+
+
 def _through_instances(slope: Expr, instances: list[Equation]) -> Expr | None:
     """Solve each instance for its kernel and insert: exp(s_k) = x_k Z, so exp(s_i) exp(s_k)/Z² = x_i x_k."""
     names: dict[Expr, Symbol] = {}
@@ -260,10 +273,10 @@ def _through_instances(slope: Expr, instances: list[Equation]) -> Expr | None:
             (relation,), generators = _polynomials(output - function)
         except _NOT_RATIONAL:
             continue
-        for g in generators:
-            if not g.is_Symbol and Poly(relation, g).degree() == 1:
-                solutions[g] = cancel(solve(relation, g)[0])
-                break
+        own = {names[part] for part in names if set(equation.indices) <= set(indices_of(part))}
+        kernels = [g for g in generators if not g.is_Symbol and Poly(relation, g).degree() == 1]
+        for g in sorted(kernels, key=lambda g: not g.free_symbols & own)[:1]:  # its own before a common one
+            solutions[g] = cancel(solve(relation, g)[0])
     if not solutions:
         return None
     result = cancel(flat.xreplace(solutions))

@@ -8,10 +8,9 @@ Nothing is solved for that would bring in a new denominator: that could be 0 whe
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import product
 
 from sympy import (
@@ -25,14 +24,17 @@ from sympy import (
     Pow,
     Sum,
     Symbol,
+    default_sort_key,
+    exp,
     expand,
     fraction,
+    log,
     together,
 )
 from sympy.core.relational import Relational
 
 from symbackprop.calculus.algebra import cheapest, operations, tidy, tidy_sums
-from symbackprop.calculus.indices import canonical, open_sum, rebound, rename
+from symbackprop.calculus.indices import canonical, make_sum, open_sum, rebound, rename
 from symbackprop.equations import BINDERS, ZERO, Equation
 
 
@@ -44,15 +46,20 @@ class _Rule:
     pattern: Expr
     value: Expr
 
-    def may_shorten(self, expression: Expr) -> bool:
-        """Whether what the pattern reads is read; a component also needs what its longer value cancels."""
-        there = expression.free_symbols
-        read = {symbol for symbol in self.pattern.free_symbols if _is_named(symbol)}
-        if not read <= there:
+    @cached_property
+    def _read(self) -> set[Expr]:
+        return _names(self.pattern)
+
+    @cached_property
+    def _cancelled(self) -> set[Expr]:
+        """What the value reads besides: of this something has to cancel where the value is longer."""
+        return _names(self.value) - self._read - _names(self.definition.lhs)
+
+    def may_shorten(self, names: set[Expr]) -> bool:
+        """Whether an expression that reads ``names`` may hold the pattern, and get shorter without it."""
+        if not self._read <= names:
             return False
-        own = {symbol for symbol in self.definition.lhs.free_symbols if _is_named(symbol)}
-        others = {symbol for symbol in self.value.free_symbols if _is_named(symbol)} - read - own
-        return not isinstance(self.pattern, Indexed) or not others.isdisjoint(there)
+        return not isinstance(self.pattern, Indexed) or not self._cancelled.isdisjoint(names)
 
     def applied(self, node: Expr) -> Expr | None:
         """Return what ``node`` becomes, or None where the pattern does not fit it."""
@@ -74,10 +81,14 @@ class _Rule:
     def _in_product(self, node: Mul) -> Expr | None:
         """A product fits where all its factors stand in another one."""
         for mapping in self._mappings(self.pattern, node):
-            own = Counter(map(canonical, Mul.make_args(rename(self.pattern, mapping))))
-            there = {canonical(f): f for f in node.args}
-            if all(factor in there for factor in own):
-                rest = [f for factor, f in there.items() if factor not in own]
+            left = list(map(canonical, Mul.make_args(rename(self.pattern, mapping))))
+            rest = []
+            for factor in node.args:
+                if canonical(factor) in left:
+                    left.remove(canonical(factor))
+                else:
+                    rest.append(factor)
+            if not left:
                 return rename(self.value, mapping) * Mul(*rest)
         return None
 
@@ -91,15 +102,15 @@ class _Rule:
 
     def _mappings(self, pattern: Expr, node: Expr) -> Iterator[dict[Expr, Expr]]:
         """Yield the assignments of the indices that the reads of ``node`` suggest."""
-        indices = self.definition.indices
-        choices = [sorted(_suggested(pattern, node, i), key=str) for i in indices]
+        indices = [i for i in self.definition.indices if i in pattern.free_symbols]
+        choices = [sorted(_suggested(pattern, node, i), key=default_sort_key) for i in indices]
         for values in product(*choices):
             yield dict(zip(indices, values, strict=True))
 
 
-def _is_named(symbol: Expr) -> bool:
-    """Whether a free symbol is the name of a quantity or a constant, and no index or size."""
-    return isinstance(symbol, Symbol) and not symbol.is_integer
+def _names(expression: Expr) -> set[Expr]:
+    """Return the names of quantities and constants in an expression, without indices and sizes."""
+    return {s for s in expression.atoms(Symbol) if not s.is_integer}
 
 
 def _suggested(pattern: Expr, node: Expr, i: Symbol) -> set[Expr]:
@@ -121,12 +132,24 @@ def _rules(definition: Equation) -> tuple[_Rule, ...]:
     found = []
     for part in _parts(rhs):
         value = _solved(rhs, part, lhs)
-        if value is not None and free <= part.free_symbols and not _is_plain(value):
+        renames = isinstance(part, (Indexed, Symbol)) and isinstance(value, (Indexed, Symbol))
+        if value is not None and free <= part.free_symbols and not renames:
             found.append(_Rule(definition, part, value))
+            if isinstance(part, log) and free <= part.args[0].free_symbols:
+                found.append(_Rule(definition, part.args[0], exp(value)))
     coefficient, rest = rhs.as_coeff_Mul()
     if isinstance(rest, Mul) and free <= rest.free_symbols:
         found.append(_Rule(definition, rest, lhs / coefficient))
-    return tuple(found)
+    return (*found, *_rules_of_sums(definition))
+
+
+def _rules_of_sums(definition: Equation) -> Iterator[_Rule]:
+    """Yield the values of sums of the quantity that are shorter than these: Σ_j y[j] of a softmax is 1."""
+    for i, n in definition.ranges.items():
+        total = make_sum(definition.lhs, [(i, n)])
+        value = tidy(make_sum(definition.rhs, [(i, n)]))
+        if operations(value) < operations(total):
+            yield _Rule(definition, total, value)
 
 
 def _parts(expression: Expr) -> list[Expr]:
@@ -152,11 +175,6 @@ def _solved(rhs: Expr, part: Expr, lhs: Expr) -> Expr | None:
     return (lhs - rest) / slope
 
 
-def _is_plain(value: Expr) -> bool:
-    """Whether a rule would only give a component another name."""
-    return isinstance(value, (Indexed, Symbol))
-
-
 @cache
 def fold(expression: Expr, definitions: tuple[Equation, ...]) -> tuple[tuple[Expr, Expr], ...]:
     """Return ever shorter forms of ``expression``, each with the component whose definition gives it."""
@@ -169,7 +187,8 @@ def fold(expression: Expr, definitions: tuple[Equation, ...]) -> tuple[tuple[Exp
 
 def _shorter(expression: Expr, rules: Sequence[_Rule]) -> tuple[Expr, Expr] | None:
     """Return the shortest form that one rule gives, and by what; None if none is shorter."""
-    rules = [rule for rule in rules if rule.may_shorten(expression)]
+    names = _names(expression)
+    rules = [rule for rule in rules if rule.may_shorten(names)]
     if not rules:
         return None
     forms = dict.fromkeys((expression, _expanded(expression)))

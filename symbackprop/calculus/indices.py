@@ -50,10 +50,23 @@ def make_sum(body: Expr, ranges: Iterable[tuple[Symbol, Expr]]) -> Expr:
     bound = {i for i, _ in ranges}
     inside = [f for f in Mul.make_args(body) if f.free_symbols & bound]
     outside = [f for f in Mul.make_args(body) if not f.free_symbols & bound]
-    inner = Mul(*inside)
-    unread = [n for i, n in ranges if i not in inner.free_symbols]
-    read = [(i, n) for i, n in ranges if i in inner.free_symbols]
-    return Mul(*outside, *unread) * close_sum(inner, read)
+    unread = [n for i, n in ranges if not any(i in f.free_symbols for f in inside)]
+    sums = []
+    for factors in _sharing(inside, bound):
+        inner = Mul(*factors)
+        sums.append(close_sum(inner, [(i, n) for i, n in ranges if i in inner.free_symbols]))
+    return Mul(*outside, *unread, *sums)
+
+
+def _sharing(factors: Iterable[Expr], bound: set[Symbol]) -> list[list[Expr]]:
+    """Return the factors in groups that share no index: of such, Σ_ij a_i b_j is Σ_i a_i times Σ_j b_j."""
+    groups: list[tuple[set[Symbol], list[Expr]]] = []
+    for factor in factors:
+        own = factor.free_symbols & bound
+        meeting = [group for group in groups if group[0] & own]
+        groups = [group for group in groups if not group[0] & own]
+        groups.append((own.union(*[g[0] for g in meeting]), [*(f for g in meeting for f in g[1]), factor]))
+    return [group for _, group in groups]
 
 
 def rename(expression: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
@@ -70,6 +83,10 @@ def rename(expression: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
     return expression.func(*[rename(argument, mapping) for argument in expression.args])
 
 
+_CANONICAL = "_b"
+"""How the names of canonical bound indices begin; these are no letters to be shown."""
+
+
 def canonical(expression: Expr) -> Expr:
     """Return ``expression`` with canonical bound indices: equal up to their letters means equal."""
     if not expression.has(*BINDERS):
@@ -77,7 +94,7 @@ def canonical(expression: Expr) -> Expr:
     if isinstance(expression, BINDERS):
         body, ranges = open_sum(expression)
         level = _sum_depth(body)
-        letters = {i: Symbol(f"_b{level}_{n}", integer=True) for n, (i, _) in enumerate(ranges)}
+        letters = {i: Symbol(f"{_CANONICAL}{level}_{n}", integer=True) for n, (i, _) in enumerate(ranges)}
         ranges = tuple((letters[i], n) for i, n in ranges)
         return rebound(expression, canonical(body.xreplace(letters)), ranges)
     return expression.func(*[canonical(argument) for argument in expression.args])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sympy import Add, Derivative, Expr, Symbol
+from sympy import Add, Derivative, Expr, Sum, Symbol
 
 from symbackprop.calculus.algebra import (
     cheapest,
@@ -104,8 +104,8 @@ def work_out(goal: Goal) -> Outcome:
             steps += branch.local_steps(goal)
         steps.append(_insertion(goal, branches))
     written = list(_all_written_in(goal, steps[-1]))
-    if goal.is_leaf and not _folds_shorter(goal, steps[-1], written):
-        written = []
+    if goal.is_leaf and not _is_shorter_written_in(goal, steps[-1], written):
+        written = []  # the derivative for a parameter reads named adjoints
     steps += [step for step, _ in written]
     inlined = [adjoint for _, adjoint in written]
     steps += _by_facts(goal, steps[-1])
@@ -256,11 +256,14 @@ def _written_in(goal: Goal, consumer: Consumer, step: Worked) -> Worked | None:
     """Write the consumer's adjoint into the result, where nothing is computed twice or gets longer."""
     if consumer.adjoint is None or consumer.definition is None:
         return None
+    often = occurrences(step.rhs, consumer.adjoint) > 1
+    if often and consumer.definition.rhs.has(Sum):
+        return None
     whole = substitute(step.rhs, consumer.adjoint, consumer.definition)
     whole = tidy(tidy_sums(whole, goal.facts))
     before = operations(step.rhs) + operations(consumer.definition.rhs)
     cancels = operations(whole) < before
-    if not cancels and occurrences(step.rhs, consumer.adjoint) > 1:
+    if often and not cancels:
         return None
     if cancels and goal.facts:  # show what algebra alone gives before a fact is used
         plain = tidy(tidy_sums(substitute(step.rhs, consumer.adjoint, consumer.definition)))
@@ -277,15 +280,15 @@ def _all_written_in(goal: Goal, step: Worked) -> Iterator[tuple[Worked, Quantity
             yield step, consumer.adjoint
 
 
-def _folds_shorter(goal: Goal, step: Worked, written: Sequence[tuple[Worked, Quantity]]) -> bool:
-    """Whether writing adjoints into the derivative for a leaf lets their parts fold to something shorter."""
-    folded = list(_folded(goal, written[-1][0])) if written else []
-    if not folded:
+def _is_shorter_written_in(goal: Goal, step: Worked, written: Sequence[tuple[Worked, Quantity]]) -> bool:
+    """Whether a result with adjoints written into it is shorter than with them apart."""
+    if not written:
         return False
+    whole = [written[-1][0], *_folded(goal, written[-1][0])][-1]
     inlined = {adjoint for _, adjoint in written}
     definitions = [c.definition.rhs for c in goal.consumers if c.definition and c.adjoint in inlined]
     alone = [step, *_folded(goal, step)][-1]
-    return operations(folded[-1].rhs) < sum(operations(each) for each in (alone.rhs, *definitions))
+    return operations(whole.rhs) < sum(operations(each) for each in (alone.rhs, *definitions))
 
 
 def _folded(goal: Goal, step: Worked) -> Iterator[Worked]:

@@ -39,6 +39,8 @@ from sympy import (
     S,
     Sum,
     Symbol,
+    expand,
+    sift,
 )
 from sympy import Function as AnyFunction
 from sympy.core.relational import Relational
@@ -354,11 +356,28 @@ class Printer(ABC):
     def _relation(self, left: Expr, operator: str, right: Expr) -> str:
         return f"{self.show(left)} {self.relation(operator)} {self.show(right)}"
 
+    def _range(self, one: Basic, other: Basic) -> str | None:
+        """Return two bounds of one index as a range, 0 <= h + u - 1 < P; None if they are no such bounds."""
+        rooms = [room for room in (_room(one), _room(other)) if room is not None]
+        if len(rooms) < 2 or expand(rooms[0][0] + rooms[1][0]) != 0:
+            return None
+        (index, low), (_, high) = sorted(rooms, key=_as_lower)
+        if low.is_number:  # 0 <= h + u - 1 rather than 1 <= h + u
+            index, low, high = index + low, S.Zero, high + low
+        below = high.as_coeff_Add()[0] == -1
+        upper = f"{self.relation('<' if below else '<=')} {self.show(high + 1 if below else high)}"
+        return f"{self._relation(-low, '<=', index)} {upper}"
+
     def _bounds(self, condition: And) -> list[str]:
         """Return the parts of ``condition``; two bounds of one expression become a chain."""
         parts, left = [], sorted(condition.args, key=self.tie)
         while left:
             first = left.pop(0)
+            ranges = [(c, text) for c in left if (text := self._range(first, c)) is not None]
+            if ranges:
+                left.remove(ranges[0][0])
+                parts.append(ranges[0][1])
+                continue
             pairs = [(c, pair) for c in left for pair in ((first, c), (c, first)) if _meet(*pair)]
             if pairs:
                 partner, (lower, upper) = pairs[0]
@@ -368,6 +387,21 @@ class Printer(ABC):
             else:
                 parts.append(self.condition(first, inside=True))
         return parts
+
+
+def _room(bound: Basic) -> tuple[Expr, Expr] | None:
+    """Return a bound between integers as ``letters + rest >= 0``; the rest is sizes and numbers."""
+    if not isinstance(bound, (Lt, Le, Gt, Ge)) or not (bound.lhs.is_integer and bound.rhs.is_integer):
+        return None
+    terms = flat(expand(bound.gts - bound.lts - (1 if isinstance(bound, (Lt, Gt)) else 0)), Add)
+    letters, rest = sift(terms, lambda t: not all(s.is_positive for s in t.free_symbols), binary=True)
+    return Add(*letters), Add(*rest)
+
+
+def _as_lower(room: tuple[Expr, Expr]) -> tuple[bool, int, bool]:
+    """Return the order in which bounds are taken for the lower one: 0 <= i - 2*h, and no minus in front."""
+    index, rest = room
+    return not rest.is_number, abs(int(rest)) if rest.is_number else 0, bool(index.could_extract_minus_sign())
 
 
 def _upwards(bound: Relational) -> tuple[Expr, str, Expr]:

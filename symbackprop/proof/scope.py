@@ -17,25 +17,31 @@ from symbackprop.proof.structure import Structure, parts_of
 
 @dataclass(frozen=True)
 class Setting:
-    """What a step may use: facts (by number), the definition of its own target, and, with ``opened``,
-    the definitions of the adjoints that it does not mention, in place of free cotangents."""
+    """What a step may use: facts (by number), the definition of its own target, with ``opened`` the
+    definitions of the adjoints that it does not mention, in place of free cotangents, and with ``valued``
+    the definitions of what it reads: a folded step holds for their values alone."""
 
     facts: tuple[int, ...] = ()
     own: bool = False
     opened: bool = False
+    valued: bool = False
 
 
 def settings_of(statement: Statement, structure: Structure) -> Iterator[Setting]:
     """Yield settings from the strictest to the most lenient; each is true of the network."""
     opened = statement.is_batch or statement.step.rule in ("substitution", "stable form")
-    read = Scope.of(statement, Setting((), False, opened), structure).names_read(statement, structure)
+    scope = Scope.of(statement, Setting((), False, opened), structure)
+    read = scope.names_read(statement, structure)
+    valued = statement.kind == "total" and bool(scope.tied(statement, structure))
     own = statement.kind == "definition" or _own_definition_matters(statement, read, structure)
     facts = [n for n, fact in enumerate(structure.system.facts) if str(fact.component.base.name) in read]
     for count in range(len(facts) + 1):
         for chosen in combinations(facts, count):
             for with_opened in (False, True)[: 1 + opened]:
                 for with_own in (False, True)[: 1 + own]:
-                    yield Setting(chosen, with_own, with_opened)
+                    yield from (
+                        Setting(chosen, with_own, with_opened, v) for v in (False, True)[: 1 + valued]
+                    )
 
 
 def _own_definition_matters(statement: Statement, read: set[str], structure: Structure) -> bool:
@@ -76,6 +82,9 @@ class Scope:
             scope = _scope_of_definition(statement, setting, structure)
         else:
             scope = _ScopeBuilder(statement, setting, structure).build()
+        if setting.valued:
+            computed = {*scope.computed, *scope.tied(statement, structure)}
+            scope = replace(scope, computed=tuple(sorted(computed, key=structure.position.__getitem__)))
         return replace(scope, places=scope._places(statement, structure)) if structure.places else scope
 
     def _places(self, statement: Statement, structure: Structure) -> tuple[str, ...]:
@@ -91,6 +100,15 @@ class Scope:
     def is_free(self, name: str, structure: Structure) -> bool:
         """Whether the adjoint of ``name`` is a free cotangent."""
         return name in structure.named and name not in self.inner
+
+    def tied(self, statement: Statement, structure: Structure) -> set[str]:
+        """Return what the step reads whose definition ties it to what else is read."""
+        read = self.names_read(statement, structure)
+        claimed = set(structure.names_read(statement.step.rhs)) & structure.definitions.keys()
+        free = claimed - set(self.computed) - structure.places.keys()
+        return {
+            name for name in free if read.issuperset(structure.names_read(structure.definitions[name].rhs))
+        }
 
     def names_read(self, statement: Statement, structure: Structure) -> set[str]:
         """Return the names of all quantities that the step or its equations read."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from sympy import Expr, Indexed, Sum, Symbol
 
@@ -21,13 +22,14 @@ class Spelling:
     """A statement with its equations, names replaced by the order in which they appear.
 
     Equal texts mean equal mathematics.  For choosing numbers: ``sizes`` are the size symbols, ``extents``
-    the ranges that occur, ``ranges`` those that each index runs over.
+    the ranges that occur, ``ranges`` those that each index runs over, ``shapes`` those of the quantities.
     """
 
     text: str
     sizes: list[Symbol]
     extents: list[Expr]
     ranges: dict[Symbol, set[Expr]]
+    shapes: list[tuple[Expr, ...]]
 
 
 def spell(statement: Statement, scope: Scope, structure: Structure) -> Spelling:
@@ -54,7 +56,10 @@ def spell(statement: Statement, scope: Scope, structure: Structure) -> Spelling:
     speller.parts.append("; claim ")
     speller.spell(step.rhs)
     speller.spell_quantities(scope)
-    return Spelling("".join(speller.parts), list(speller.sizes), list(speller.extents), speller.ranges)
+    shapes = list(dict.fromkeys(structure.quantities[name].shape for name in speller.quantities))
+    return Spelling(
+        "".join(speller.parts), list(speller.sizes), list(speller.extents), speller.ranges, shapes
+    )
 
 
 class _Speller:
@@ -103,6 +108,8 @@ class _Speller:
     def _note_ranges(self, ranges: Iterable[tuple[Expr, Expr]]) -> None:
         for index, extent in ranges:
             self.extents[extent] = None
+            if index.is_Integer:  # x[3] needs a size of more than 3
+                self.extents[extent - index] = None
             self.ranges.setdefault(index, set()).add(extent)
 
     def _symbol(self, symbol: Symbol) -> str:
@@ -123,7 +130,8 @@ class _Speller:
                 self.spell(extent)
                 self.extents[extent] = None
             if quantity.integer:
-                self.spell(structure.tables[name])
+                for end in chain.from_iterable(structure.tables[name]):
+                    self.spell(end)
             marks = (
                 quantity.integer,
                 name in scope.computed,

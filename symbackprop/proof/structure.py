@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cached_property
 
-from sympy import Add, Expr, Indexed, Integer, Symbol
+from sympy import Add, Expr, Indexed, Integer, Piecewise, Sum, Symbol, expand
 
 from symbackprop.derivation import Derivation
-from symbackprop.equations import Equation, EquationSystem, Quantity
+from symbackprop.equations import ArgMax, Equation, EquationSystem, Quantity
 from symbackprop.proof.errors import Unproved
 
 
@@ -42,14 +42,18 @@ class Structure:
         return {n: e for n, e in self.definitions.items() if self.quantities[n].integer}
 
     @cached_property
-    def tables(self) -> dict[str, Expr]:
-        """Integer quantity -> the size of the axis that it indexes (2 where it indexes none)."""
-        found: dict[str, Expr] = {n: Integer(2) for n, q in self.quantities.items() if q.integer}
+    def tables(self) -> dict[str, list[tuple[Expr, Expr]]]:
+        """Integer quantity -> the first and the last value it may have, for each read that it is an index of.
+
+        In x[2*h + token[h]] the largest 2*h has to leave room.
+        """
+        found: dict[str, list[tuple[Expr, Expr]]] = {n: [] for n, q in self.quantities.items() if q.integer}
         for equation in self.system.equations if found else ():
-            for read in sorted(equation.rhs.atoms(Indexed), key=str):
-                for index, extent in zip(read.indices, read.base.shape or (), strict=False):
-                    for inner in index.atoms(Indexed):
-                        found[str(inner.base.name)] = extent
+            for index, extent, ranges in _indices(equation.rhs, equation.ranges):
+                scalars = [symbol for symbol in index.atoms(Symbol) if self.is_scalar(symbol)]
+                for read in sorted([*index.atoms(Indexed), *scalars], key=str):
+                    low, high = _ends(expand(index - read), ranges)
+                    found[parts_of(read)[0]].append((-low, extent - 1 - high))
         return found
 
     @cached_property
@@ -81,7 +85,7 @@ class Structure:
     def is_scalar(self, symbol: Symbol) -> bool:
         """Whether ``symbol`` is a quantity without axes, and no index, size or constant of that name."""
         found = self.quantities.get(symbol.name)
-        return found is not None and not found.shape and not is_size(symbol)
+        return found is not None and not found.shape and symbol == found.symbol
 
     def _leading_to_loss(self) -> list[str]:
         """Return the definitions that the loss depends on, in their order."""
@@ -106,6 +110,35 @@ class Structure:
         """Return the quantity whose adjoint ``component`` is, if it is one."""
         name = component.base.name if isinstance(component, Indexed) else component.name
         return self.adjoints.get(str(name))
+
+
+def _indices(node: Expr, ranges: dict[Symbol, Expr]) -> Iterator[tuple[Expr, Expr, dict[Symbol, Expr]]]:
+    """Yield each index of a read, the size of its axis, and the ranges of the letters there."""
+    if isinstance(node, Indexed):
+        for index, extent in zip(node.indices, node.base.shape or (), strict=False):
+            yield index, extent, ranges
+            yield from _indices(index, ranges)
+    elif isinstance(node, (Sum, ArgMax)):
+        bound = {i: high + 1 for i, _, high in node.limits}
+        yield from _indices(node.function, {**ranges, **bound})
+    elif isinstance(node, Piecewise):  # what a condition guards stays inside by itself
+        for argument in node.args:
+            yield from _indices(argument, {})
+    else:
+        for argument in node.args:
+            yield from _indices(argument, ranges)
+
+
+def _ends(index: Expr, ranges: dict[Symbol, Expr]) -> tuple[Expr, Expr]:
+    """Return the least and the greatest value of an affine index; 0 for both if they are not known."""
+    low = high = index
+    for i, extent in ranges.items():
+        slope = index.coeff(i)
+        first, last = (extent - 1, Integer(0)) if slope.is_negative else (Integer(0), extent - 1)
+        low, high = low.xreplace({i: first}), high.xreplace({i: last})
+    low, high = expand(low), expand(high)
+    known = all(isinstance(s, Symbol) and is_size(s) for s in low.free_symbols | high.free_symbols)
+    return (low, high) if known else (Integer(0), Integer(0))
 
 
 def is_size(symbol: Symbol) -> bool:
