@@ -307,12 +307,13 @@ class BufferWriter:
             value, *indices = update.inputs
             assert isinstance(update.value, Place)
             texts = [self._operand(i) for i in indices]
-            text = self._operand(value)
+            negative = value.kind == "negative" and value not in self.names
+            text = self._operand(value.inputs[0] if negative else value)
             if update.value.loops and not text.isidentifier():
                 view = self.workspace.fresh("part")
                 self.lines.append(f"{view} = {text}")
                 text = view
-            self.lines += update_lines(out, update.value, Text(text), texts)
+            self.lines += update_lines(out, update.value, Text(text), texts, negative)
 
     def _where(self, operation: Operation, out: str) -> None:
         condition, value, other = operation.inputs

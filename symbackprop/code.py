@@ -313,26 +313,30 @@ def _scattered(name: str, operation: Operation, names: dict[Operation, str]) -> 
         value, *indices = update.inputs
         place = update.value
         assert isinstance(place, Place)
+        negative = value.kind == "negative" and value not in names
+        value = value.inputs[0] if negative else value
         if place.loops and not value.is_leaf and value not in names:
             part = _new_name(names)
             lines += assignment(part, value, names)
             names[value] = part
         texts = [write(i, names, top=False).code for i in indices]
-        if max(map(len, update_lines(name, place, Text("value"), texts))) > LINE:
+        if max(map(len, update_lines(name, place, Text("value"), texts, negative))) > LINE:
             for i in indices:
                 if not i.is_leaf and i not in names:
                     names[i] = _new_name(names)
                     lines += [f"{names[i]} = {write(i, names).code}"]
             texts = [write(i, names, top=False).code for i in indices]
-        before = update_lines(name, place, Text(""), texts)[-1]
+        before = update_lines(name, place, Text(""), texts, negative)[-1]
         if value not in names:
             lines += fitting(before, value, names)[0]
-        lines += update_lines(name, place, write(value, names, top=False), texts)
+        lines += update_lines(name, place, write(value, names, top=False), texts, negative)
     return lines
 
 
-def update_lines(name: str, place: Place, value: Text, indices: Sequence[str]) -> list[str]:
-    """Return the lines that add ``value`` at ``place`` of the array ``name``."""
+def update_lines(
+    name: str, place: Place, value: Text, indices: Sequence[str], negative: bool = False
+) -> list[str]:
+    """Return the lines that add ``value`` at ``place`` of the array ``name``, or take it away."""
     offsets = ["offset"] if len(place.loops) == 1 else [f"offset{n}" for n in range(1, len(place.loops) + 1)]
     entries = [_moved(entry, offsets, indices) for entry in place.entries]
     text = value.code
@@ -344,9 +348,9 @@ def update_lines(name: str, place: Place, value: Text, indices: Sequence[str]) -
         while at[-1] == "slice(None)":
             at.pop()
         name = f"{name}.reshape(-1)" if place.flat else name
-        line = f"np.add.at({name}, {at[0] if len(at) == 1 else '(' + ', '.join(at) + ')'}, {text})"
+        line = f"np.{'subtract' if negative else 'add'}.at({name}, {at[0] if len(at) == 1 else '(' + ', '.join(at) + ')'}, {text})"
     else:
-        line = f"{target} += {text}"
+        line = f"{target} {'-' if negative else '+'}= {text}"
     if not place.loops:
         return [line]
     turns = f"range({place.loops[0]})" if len(offsets) == 1 else f"np.ndindex{place.loops}"
