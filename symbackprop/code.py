@@ -348,7 +348,8 @@ def update_lines(
         while at[-1] == "slice(None)":
             at.pop()
         name = f"{name}.reshape(-1)" if place.flat else name
-        line = f"np.{'subtract' if negative else 'add'}.at({name}, {at[0] if len(at) == 1 else '(' + ', '.join(at) + ')'}, {text})"
+        at_text = at[0] if len(at) == 1 else f"({', '.join(at)})"
+        line = f"np.{'subtract' if negative else 'add'}.at({name}, {at_text}, {text})"
     else:
         line = f"{target} {'-' if negative else '+'}= {text}"
     if not place.loops:
