@@ -270,7 +270,6 @@ class _Module:
             **step.context(),
         }
 
-
     def _scaling(self) -> list[str]:
         """Return the lines that make what a step multiplies all derivatives by."""
         rate = ["rate = self._rate()"] if self.update.folds_rate else []

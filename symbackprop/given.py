@@ -110,7 +110,7 @@ class GivenCode:
         (x,), (t,) = self.model.inputs, self.model.targets
         inputs, outputs = self.model.size(x.shape[0]), self.model.size(t.shape[0])
         labels = outputs > 1 and self.model.has_classes
-        bits = None if labels or None in (t.low, t.high) else (t.low, t.high)
+        bits = None if labels or t.low is None or t.high is None else (t.low, t.high)
         return {
             "inputs": inputs,
             "outputs": outputs,
@@ -119,7 +119,7 @@ class GivenCode:
             "target_total": t.total if uses_totals else None,
             "labels": labels,
             "bits": bits,
-            "threshold": bits and float(sum(bits)) / 2,
+            "threshold": bits and float(bits[0] + bits[1]) / 2,
             "columns": _columns(inputs, outputs, labels),
             "renamed": self._renamed(),
         }
@@ -213,7 +213,8 @@ class GivenCode:
 
     def _draws_shares(self, given: Given) -> bool:
         if self.is_table:
-            return given in self.model.targets and self.model.has_classes and self.model.size(given.shape[0]) > 1
+            labels = self.model.has_classes and self.model.size(given.shape[0]) > 1
+            return labels and given in self.model.targets
         return given.total == 1 and given.total_axis == len(given.shape) - 1 + given.has_samples
 
 
@@ -252,8 +253,8 @@ def _loaded(argument: str, arrays: Sequence[Given]) -> str:
     if len(arrays) > 1:
         names = _tuple(given.name for given in arrays)
         return f"{{name: _array(arrays, name) for name in {names}}}"
-    names = dict.fromkeys((arrays[0].name, argument))
-    return f"_array(arrays, {', '.join(f'{chr(34)}{name}{chr(34)}' for name in names)})"
+    names = [f'"{name}"' for name in dict.fromkeys((arrays[0].name, argument))]
+    return f"_array(arrays, {', '.join(names)})"
 
 
 def _access(argument: str, arrays: Sequence[Given], given: Given) -> str:

@@ -118,8 +118,8 @@ class Programs:
         loss = system.definitions[system.loss]
         plain = Step(self.derivation.numbers[loss.name], loss.name, "definition", loss.lhs, loss.rhs)
         stable = {step.target: step for step in self.derivation.stable}
-        ends = {name: self._result(name) for name in system.parameters}
-        return {loss.name: stable.get(loss.name, plain), **{n: stable.get(n, step) for n, step in ends.items()}}
+        ends = {loss.name: plain, **{name: self._result(name) for name in system.parameters}}
+        return {name: stable.get(name, step) for name, step in ends.items()}
 
     def _statement(self, name: str, lhs: Expr, rhs: Expr, number: int) -> Statement:
         if (lhs, rhs) not in self._lowered:

@@ -89,7 +89,8 @@ class TrainingStep:
             yield from self.writer.scalar(f"{name}[...]", operation, weighted=False)
         elif not operation.shape:
             yield from self.writer.scalar(name, operation, weighted=self.weighted and name == self.loss)
-        elif operation.kind == "array" and name not in self.derivatives:  # the identity: the same numbers under another name
+        elif operation.kind == "array" and name not in self.derivatives:
+            # The identity: the same numbers under another name.
             yield f"{name} = {operation.value}"
         else:
             if name not in self.derivatives:

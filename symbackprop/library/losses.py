@@ -70,9 +70,7 @@ _TABLE = (
         total=1,
     ),
     Loss("hinge", "where(t*x < 1, 1 - t*x, 0)", "Cortes, Vapnik 1995, targets -1 and 1", low=-1, high=1),
-    Loss(
-        "squared_hinge", "where(t*x < 1, (1 - t*x)**2, 0)", "L2 support vector machine", low=-1, high=1
-    ),
+    Loss("squared_hinge", "where(t*x < 1, (1 - t*x)**2, 0)", "L2 support vector machine", low=-1, high=1),
     Loss(
         "focal",
         "-(x*(1 - t) + (1 - x)*t)**gamma*(t*log(x) + (1 - t)*log(1 - x))",
