@@ -340,7 +340,8 @@ def _check_read(system: EquationSystem, read: Indexed, ranges: Ranges, known: se
                 raise SpecificationError(f"{where}: {part} is not an integer and can't be an index")
             if isinstance(part, Indexed):
                 _check_read(system, part, ranges, known, where)
-        free = {s for s in _plain_symbols(i) if s not in ranges and s not in sizes}
+        scalars = {q.symbol for q in system.quantities.values() if not q.shape}
+        free = {s for s in _plain_symbols(i) if s not in ranges and s not in sizes and s not in scalars}
         for s in sorted(free, key=str):
             raise SpecificationError(f"{where}: the index {s} of {read} is free")
 

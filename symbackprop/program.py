@@ -63,7 +63,7 @@ class Programs:
             if name in self.derivation.system.parameters:
                 step = self._batch_step(name)
                 component = _target(step)
-                found.append(Statement(f"d{name}", self._lower(component, step.rhs), step.number))
+                found.append(self._derivative(name, component, step.rhs, step.number))
             else:
                 step = self._result(name)
                 found.append(self._statement(name_of(step.lhs), step.lhs, step.rhs, step.number))
@@ -82,10 +82,13 @@ class Programs:
             if name in self.derivation.system.parameters:
                 component, rhs = _target(step), self._scaled_total(step.rhs)
                 number = self._batch_step(name).number
-                found.append(Statement(f"d{name}", self._lower(component, rhs), number))
+                found.append(self._derivative(name, component, rhs, number))
             else:
                 found.append(self._scaled_statement(step))
         return found
+
+    def _derivative(self, parameter: str, component: Expr, rhs: Expr, number: int) -> Statement:
+        return Statement(self.derivation.derivative_name(parameter), self._lower(component, rhs), number)
 
     def _scaled_statement(self, step: Step) -> Statement:
         """Return the statement of an adjoint; where it reads none, its whole array is scaled.
