@@ -10,7 +10,7 @@ Each adjoint gets a name, so nothing swells with depth.  The rule is worked out 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -129,6 +129,10 @@ class Derivation:
     def __repr__(self) -> str:
         return f"<Derivation of {self.description or 'equations'}: {len(self.by_number)} steps>"
 
+    def derivative_name(self, parameter: str) -> str:
+        """Return what the derivative for a parameter is called in code: dw2 for w2."""
+        return adjoint_name(parameter, self.system.quantities.keys())
+
     def equation(self, name: str) -> Eq:
         """Return the forward equation that defines ``name``."""
         found = self.system.definitions[self._known(name, self.system.definitions)]
@@ -221,7 +225,7 @@ def _is_about_loss(step: Step) -> bool:
     return not isinstance(step.lhs, Derivative) or isinstance(step.lhs.expr, Symbol)
 
 
-def adjoint_name(name: str, taken: Sequence[str] | set[str]) -> str:
+def adjoint_name(name: str, taken: Collection[str]) -> str:
     """Return the name of the adjoint of ``name``: ds2 for s2, with more d's where that is taken."""
     candidate = "d" + name
     while candidate in taken:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from symbackprop.batch import SAMPLES
 from symbackprop.code import assignment, imports
@@ -66,7 +67,7 @@ class _Module:
         self.printer = TextPrinter(notation_for(derivation, "layered"))
         self.defined_by = {number: name for name, number in derivation.numbers.items()}
         self._comments: dict[int, list[str]] = {}
-        self.positions = {name: n for n, name in enumerate(derivation.system.parameters)}
+        self.parameters = {self.given.code(name): name for name in derivation.system.parameters}
 
     def render(self) -> str:
         """Return the module's text."""
@@ -157,7 +158,7 @@ class _Module:
 
     def forward(self) -> _Function:
         """Return the outputs."""
-        output = self.model.output
+        output = self.given.code(self.model.output)
         shape = f"shape {self.given.output_shape}"
         return self._function("forward", "parameters, x", f"Return the outputs, {shape}.", [output], output)
 
@@ -172,23 +173,29 @@ class _Module:
 
     def gradients(self) -> _Function:
         """Return the error and its derivatives."""
-        names = [f"d{p}" for p in self.derivation.system.parameters]
-        result = ", ".join(f'"{name[1:]}": {name}' for name in names)
+        names = dict(zip(self.derivation.system.parameters, self.derivatives, strict=True))
+        result = ", ".join(f'"{parameter}": {name}' for parameter, name in names.items())
         lines = f"float(E), {{{result}}}"
         if len(lines) > LINE - 11:
-            entries = "\n".join(f'        "{name[1:]}": {name},' for name in names)
+            entries = "\n".join(f'        "{parameter}": {name},' for parameter, name in names.items())
             lines = f"(\n    float(E),\n    {{\n{entries}\n    }},\n)"
         return self._function(
             "gradients",
             f"parameters, x, {self.given.t_argument}",
             "Return E and a dict of its derivatives.",
-            ["E", *names],
+            ["E", *names.values()],
             lines,
         )
 
+    @cached_property
+    def derivatives(self) -> list[str]:
+        """The names of the parameters' derivatives in the code."""
+        return [self.derivation.derivative_name(p) for p in self.derivation.system.parameters]
+
     def statements(self) -> list[Statement]:
         """Return the statements of everything that the pure functions compute."""
-        return [*self.programs.forward, self.programs.error, *self.programs.backward]
+        statements = [*self.programs.forward, self.programs.error, *self.programs.backward]
+        return self.given.named(statements)
 
     def _function(
         self, name: str, arguments: str, docstring: str, results: Sequence[str], returned: str
@@ -204,7 +211,7 @@ class _Module:
         yield from self.given.given_lines(read, "dtype")
         yield from self.given.constant_lines(read, "dtype")
         if any(_reads_sample_count(s.operation) for s in statements):
-            yield f"samples = len({self.model.inputs[0].name})"
+            yield f"samples = len({self.given.code(self.model.inputs[0].name)})"
         bound: set[str] = set()
         shared, names = share(statements)
         for entry in shared:
@@ -216,10 +223,10 @@ class _Module:
     def _bindings(self, statement: Statement, bound: set[str]) -> Iterable[str]:
         """Yield the line that binds the parameters which a statement is the first to read."""
         read = arrays_read(statement.operation) - bound
-        new = sorted(read & self.positions.keys(), key=self.positions.__getitem__)
+        new = [name for name in self.parameters if name in read]
         bound.update(new)
         if new:
-            values = ", ".join(f'parameters["{p}"]' for p in new)
+            values = ", ".join(f'parameters["{self.parameters[p]}"]' for p in new)
             yield f"{', '.join(new)} = {values}"
 
     def comment(self, number: int) -> list[str]:
@@ -248,10 +255,12 @@ class _Module:
         programs = self.programs
         folds = self.update.folds_rate
         backward = programs.scaled_backward if folds or self.model.per_sample else programs.backward
-        statements = [*programs.forward, programs.error, *backward]
+        statements = self.given.named([*programs.forward, programs.error, *backward])
         weighted = self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements)
         parameters = self.derivation.system.parameters
-        step = TrainingStep(statements, parameters, self.comment, self.model, self.given, weighted)
+        step = TrainingStep(
+            statements, parameters, self.derivatives, self.comment, self.model, self.given, weighted
+        )
         return {
             "docstring": f"Trains by {self.optimizer.name} on buffers that are allocated once.",
             "description": [
@@ -270,7 +279,6 @@ class _Module:
             "guard": overflow_guard(statements),
             **step.context(),
         }
-
 
     def _scaling(self) -> list[str]:
         """Return the lines that make what a step multiplies all derivatives by."""

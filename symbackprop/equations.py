@@ -108,6 +108,14 @@ def arg_max(body: Expr, over: tuple[Symbol, Expr | int]) -> Expr:
     return ArgMax(body, (i, 0, sympify(n) - 1))
 
 
+def constant_outside(total: Expr) -> Expr:
+    """Return a sum with the constant factor of its body, or its minus sign, in front."""
+    constant, body = total.function.as_coeff_Mul()
+    if body.could_extract_minus_sign():
+        constant, body = -constant, -body
+    return constant * total.func(body, *total.limits)
+
+
 @dataclass(frozen=True)
 class Quantity:
     """A named array of real numbers (or of integers, which carry no derivative).
@@ -332,7 +340,8 @@ def _check_read(system: EquationSystem, read: Indexed, ranges: Ranges, known: se
                 raise SpecificationError(f"{where}: {part} is not an integer and can't be an index")
             if isinstance(part, Indexed):
                 _check_read(system, part, ranges, known, where)
-        free = {s for s in _plain_symbols(i) if s not in ranges and s not in sizes}
+        scalars = {q.symbol for q in system.quantities.values() if not q.shape}
+        free = {s for s in _plain_symbols(i) if s not in ranges and s not in sizes and s not in scalars}
         for s in sorted(free, key=str):
             raise SpecificationError(f"{where}: the index {s} of {read} is free")
 

@@ -5,12 +5,24 @@ In goes a ``Model``, out come lines and words for the templates.
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 from sympy import Expr
 
+from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Given, Model
+
+_TAKEN = (
+    *("parameters", "samples", "dtype", "rate", "scale", "weights", "ones", "self", "np"),
+    *("len", "float", "tuple", "buffer", "gradient", "steps"),
+)
+"""Names that the generated functions use themselves."""
+_SHARED = re.compile(r"(work|mask|change|part|exponentials|largest|total|difference)\d*(_\d+)?")
+"""Names of parts that statements share."""
 
 
 @dataclass(frozen=True)
@@ -19,21 +31,54 @@ class GivenCode:
 
     model: Model
 
+    # ------------------------------------------------------------ names
+
+    @cached_property
+    def code_names(self) -> dict[str, str]:
+        """The name in the code of each quantity that can't have its own there."""
+        alone = {
+            a: g[0].name for a, g in (("x", self.model.inputs), ("t", self.model.targets)) if len(g) == 1
+        }
+        found = {}
+        for name in self.model.system.quantities:
+            argument = name in ("x", "t") and alone.get(name) != name
+            if argument or name in _TAKEN or _SHARED.fullmatch(name) or keyword.iskeyword(name):
+                found[name] = f"{name}_"
+        return found
+
+    def code(self, name: str) -> str:
+        """Return the name of a quantity, or of a derivative, in the code."""
+        return self.code_names.get(name, name)
+
+    def named(self, statements: Sequence[Statement]) -> list[Statement]:
+        """Return statements with the names that the code has."""
+        if not self.code_names:
+            return list(statements)
+        return [
+            replace(s, name=self.code(s.name), operation=self._operation(s.operation)) for s in statements
+        ]
+
+    def _operation(self, operation: Operation) -> Operation:
+        inputs = tuple(map(self._operation, operation.inputs))
+        value = self.code(str(operation.value)) if operation.kind == "array" else operation.value
+        return replace(operation, inputs=inputs, value=value)
+
     # ------------------------------------------------------------ in functions
 
     def given_lines(self, read: Iterable[str], dtype: str) -> Iterator[str]:
         """Yield the lines that bind the inputs, and those targets that are ``read``."""
         for argument, arrays in (("x", self.model.inputs), ("t", self.model.targets)):
             for given in arrays:
-                if given.name in read or given is self.model.inputs[0]:
+                if self.code(given.name) in read or given is self.model.inputs[0]:
                     kind = "np.int64" if given.integer else dtype
-                    yield f"{given.name} = np.asarray({_access(argument, arrays, given)}, {kind})"
+                    name = self.code(given.name)
+                    yield f"{name} = np.asarray({_access(argument, arrays, given)}, {kind})"
 
     def constant_lines(self, read: Iterable[str], dtype: str) -> Iterator[str]:
         """Yield the lines that make arrays of the constants that are ``read``."""
         for constant in self.model.constants:
-            if constant.name in read:
-                yield f"{constant.name} = np.array({constant.code}, {dtype})"
+            if self.code(constant.name) in read:
+                yield f"{self.code(constant.name)} = np.array({constant.code}, {dtype})"
 
     @property
     def output_shape(self) -> str:
@@ -110,7 +155,7 @@ class GivenCode:
         (x,), (t,) = self.model.inputs, self.model.targets
         inputs, outputs = self.model.size(x.shape[0]), self.model.size(t.shape[0])
         labels = outputs > 1 and self.model.has_classes
-        bits = None if labels or None in (t.low, t.high) else (t.low, t.high)
+        bits = None if labels or t.low is None or t.high is None else (t.low, t.high)
         return {
             "inputs": inputs,
             "outputs": outputs,
@@ -119,7 +164,7 @@ class GivenCode:
             "target_total": t.total if uses_totals else None,
             "labels": labels,
             "bits": bits,
-            "threshold": bits and float(sum(bits)) / 2,
+            "threshold": bits and float(bits[0] + bits[1]) / 2,
             "columns": _columns(inputs, outputs, labels),
             "renamed": self._renamed(),
         }
@@ -213,7 +258,8 @@ class GivenCode:
 
     def _draws_shares(self, given: Given) -> bool:
         if self.is_table:
-            return given in self.model.targets and self.model.has_classes and self.model.size(given.shape[0]) > 1
+            labels = self.model.has_classes and self.model.size(given.shape[0]) > 1
+            return labels and given in self.model.targets
         return given.total == 1 and given.total_axis == len(given.shape) - 1 + given.has_samples
 
 
@@ -252,8 +298,8 @@ def _loaded(argument: str, arrays: Sequence[Given]) -> str:
     if len(arrays) > 1:
         names = _tuple(given.name for given in arrays)
         return f"{{name: _array(arrays, name) for name in {names}}}"
-    names = dict.fromkeys((arrays[0].name, argument))
-    return f"_array(arrays, {', '.join(f'{chr(34)}{name}{chr(34)}' for name in names)})"
+    quoted = [f'"{name}"' for name in dict.fromkeys((arrays[0].name, argument))]
+    return f"_array(arrays, {', '.join(quoted)})"
 
 
 def _access(argument: str, arrays: Sequence[Given], given: Given) -> str:

@@ -99,14 +99,16 @@ def _drawn(given: Given, model: Model, generator: np.random.Generator) -> Array:
     """Return random numbers such as ``given`` must hold."""
     shape = (*(_SAMPLES,) * given.has_samples, *model.shape(given.shape))
     if given.integer:
-        return generator.integers(min(map(model.size, given.places), default=2), size=shape)
+        places = min(map(model.size, given.places), default=2)
+        return generator.integers(places, size=shape)  # type: ignore[return-value]
     if given.low is None and given.high is None:
         return generator.normal(size=shape)
     low, high = drawn_between(given)
     values = generator.uniform(low + 0.05, high - 0.05, size=shape)
     if given.total is None:
         return values
-    return float(given.total) * values / values.sum(axis=given.total_axis, keepdims=True)
+    shares: Array = values / values.sum(axis=given.total_axis, keepdims=True)
+    return float(given.total) * shares
 
 
 def _components(value: Array) -> Iterator[Array]:

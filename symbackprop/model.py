@@ -118,7 +118,7 @@ class Model:
 
     @cached_property
     def has_classes(self) -> bool:
-        """Whether outputs or targets are shares of one total, as those of softmax are: labels can name one."""
+        """Whether outputs or targets are shares of a total, as those of softmax are: labels name one."""
         definition = self.system.definitions[self.output]
         shares = bool(definition.indices) and any(
             _is_share(form, definition.indices[-1]) for form in (definition.rhs, expand(exp(definition.rhs)))

@@ -22,6 +22,7 @@ class TrainingStep:
     Args:
         statements: forward, error and scaled derivatives, in order.
         parameters: the names of the parameters.
+        derivatives: the names of their derivatives in the code.
         comment: gives the comment lines of an equation's number.
         model: gives the number of a size.
         given: writes the lines that bind inputs, targets and constants.
@@ -32,6 +33,7 @@ class TrainingStep:
         self,
         statements: Sequence[Statement],
         parameters: Sequence[str],
+        derivatives: Sequence[str],
         comment: Callable[[int], Iterable[str]],
         model: Model,
         given: GivenCode,
@@ -39,8 +41,8 @@ class TrainingStep:
     ) -> None:
         self.weighted = weighted
         self.loss = model.system.loss
-        self.parameters = list(parameters)
-        self.derivatives = [f"d{name}" for name in parameters]
+        self.parameters = [given.code(name) for name in parameters]
+        self.derivatives = list(derivatives)
         self.comment = comment
         self.size = model.size
         self.given = given

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sympy import Expr, Rational
+from sympy import Add, Expr, Indexed, Rational, expand
 
-from symbackprop.equations import Equation, Quantity, name_of
+from symbackprop.equations import ZERO, Equation, Quantity, name_of
 from symbackprop.errors import SpecificationError, suggestion
 from symbackprop.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library import INITIALIZERS, Initializer
 from symbackprop.library.initializers import FAMILIES
 from symbackprop.net.lines import Part, Statement, sides, split_outside, statements
-from symbackprop.net.ranges import provisional_index
+from symbackprop.net.ranges import provisional_index, provisional_size
 from symbackprop.net.reader import MAX_AXES, Names, NetReader
 from symbackprop.specification import MAX_UNITS
 
@@ -332,7 +332,7 @@ def _fact(found: Text, reader: NetReader, operator: ast.cmpop, left: ast.expr, r
         return
     if not isinstance(operator, ast.LtE | ast.GtE):
         reader.fail(about, "a fact about single numbers is a <= or >=", "write 0 <= t[n, i] <= 1")
-    name, _ = _data_read(found, reader, about)
+    name, _ = _data_read(found, reader, about, (*found.inputs, *found.targets))
     is_low = isinstance(operator, ast.LtE) == number_first
     found.bounds.append(Bound(name, value if is_low else None, None if is_low else value))
 
@@ -342,17 +342,40 @@ def _total(found: Text, reader: NetReader, call: ast.Call, value: Expr) -> Total
     index = call.args[1] if is_sum else None
     if not isinstance(index, ast.Name):
         reader.fail(call, "this kind of fact is not known", "write sum(t[n, i], i) == 1")
-    name, letters = _data_read(found, reader, call.args[0])
+    name, letters = _data_read(found, reader, call.args[0], (*found.inputs, *found.targets, *found.lines))
     if index.id not in letters:
-        reader.fail(index, f"nothing here depends on the index '{index.id}'", f"use one of {', '.join(letters)}")
-    return Total(name, letters, letters.index(index.id), value)
+        reader.fail(index, f"nothing here depends on the index '{index.id}'", f"use one of {letters}")
+    total = Total(name, letters, letters.index(index.id), value)
+    if name in found.lines and not _follows(found, total):
+        reader.fail(call, f"this does not follow from what is assumed of the data, as '{name}' is computed")
+    return total
 
 
-def _data_read(found: Text, reader: NetReader, node: ast.expr) -> tuple[str, tuple[str, ...]]:
-    """Return the name of an input or target, and the letters at which a fact reads it."""
+def _follows(found: Text, total: Total) -> bool:
+    """Whether a sum over a computed quantity follows from one over the data: it is a·t + b of that."""
+    (equation,) = [e for e in found.equations if e.name == total.name]
+    i = equation.indices[total.axis]
+    terms = expand(equation.rhs)
+    result = ZERO
+    for term in Add.make_args(terms):
+        if i not in term.free_symbols:
+            result += term * provisional_size(i.name[1:])
+            continue
+        reads = [read for read in term.atoms(Indexed) if i in read.free_symbols]
+        known = [t for t in found.totals if reads and t.name == name_of(reads[0])]
+        rest = term / reads[0] if reads else term
+        if len(reads) != 1 or not known or rest.free_symbols & {i} or reads[0].indices[known[0].axis] != i:
+            return False
+        result += rest * known[0].value
+    return bool(expand(result - total.value) == 0)
+
+
+def _data_read(
+    found: Text, reader: NetReader, node: ast.expr, known: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """Return which of the ``known`` quantities a fact is about, and the letters at which it reads it."""
     name = node.value if isinstance(node, ast.Subscript) else node
-    if not isinstance(name, ast.Name) or name.id not in (*found.inputs, *found.targets):
-        known = (*found.inputs, *found.targets)
+    if not isinstance(name, ast.Name) or name.id not in known:
         hint = suggestion(name.id, known) if isinstance(name, ast.Name) and known else "declare it first"
         reader.fail(node, "a fact is about an input or a target", hint)
     places = []
@@ -406,4 +429,3 @@ def _check_whole(found: Text) -> None:
     for letter, part in found.sizes.items():
         if letter not in letters:
             part.fail(f"there is no index '{letter[:40]}'", suggestion(letter, letters))
-

@@ -15,11 +15,11 @@ from sympy import Expr, Integer, Piecewise, Symbol, expand
 from sympy.logic.boolalg import Boolean, Not
 
 from symbackprop.calculus.indices import rename
-from symbackprop.equations import Equation, Quantity, arg_max, indices_of, name_of, sum_over
+from symbackprop.equations import Equation, Quantity, arg_max, constant_outside, indices_of, name_of, sum_over
 from symbackprop.errors import SpecificationError, suggestion
 from symbackprop.formula import FUNCTIONS, FormulaReader, parse
 from symbackprop.library import ACTIVATIONS
-from symbackprop.net.lines import Part
+from symbackprop.net.lines import MAX_LINE, Part
 from symbackprop.net.ranges import Ranges, SizeConflict, provisional_index, provisional_size
 from symbackprop.networks import activation_constants, activation_functions
 
@@ -27,6 +27,7 @@ MAX_AXES = 8
 """Axes of one quantity."""
 MAX_INDICES = 16
 """Index letters of one equation."""
+
 
 @dataclass(frozen=True)
 class Read:
@@ -82,6 +83,9 @@ class Names:
 class NetReader(FormulaReader):
     """Reads one formula; ``letters`` are the indices that it may use from the start."""
 
+    max_text = MAX_LINE
+    max_nodes = 50_000
+
     def __init__(self, part: Part, names: Names, letters: Sequence[str] = (), equation: str = "") -> None:
         super().__init__(part.text, names.scalars, names.functions, part.line.source)
         self.part = part
@@ -134,7 +138,8 @@ class NetReader(FormulaReader):
             shown = f"{name}[{', '.join(self.known.axes[name])}]"
             self.fail(node, f"'{name}' has axes", f"write {shown}")
         if name in self.scope:
-            self.fail(node, f"the index '{name}' is no number here", "an index stands in brackets or conditions")
+            problem = f"the index '{name}' is no number here"
+            self.fail(node, problem, "an index stands in brackets or in conditions")
         self._fail_later(node, name)
         return super().resolve_name(node)
 
@@ -163,8 +168,8 @@ class NetReader(FormulaReader):
         letters = self.known.axes[name]
         if len(places) != len(letters):
             written = f"{name}[{', '.join(letters)}]" if letters else name
-            counts = f"'{name}' has {len(letters)} {'axis' if len(letters) == 1 else 'axes'}, not {len(places)}"
-            self.fail(node, counts, f"write {written}")
+            axes = "1 axis" if len(letters) == 1 else f"{len(letters)} axes"
+            self.fail(node, f"'{name}' has {axes}, not {len(places)}", f"write {written}")
         self.known.used.add(name)
         indices = [self.index(place) for place in places]
         component = quantity.at(indices)
@@ -215,7 +220,7 @@ class NetReader(FormulaReader):
             case ast.Name(id=name) if name in self.known.quantities and self.known.quantities[name].integer:
                 return self.resolve_name(node)
             case ast.Name(id=name):
-                problem = f"the index '{name}' is free: it stands neither on the left nor in a sum around this"
+                problem = f"the index '{name}' is free: neither the left side nor a sum around this has it"
                 self.fail(node, problem, self._letter_hint(name))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -self.index(operand)
@@ -232,7 +237,8 @@ class NetReader(FormulaReader):
                 component = self.expression(node)
                 if self.known.quantities[name].integer:
                     return component
-                self.fail(node, f"'{name}' is no integer and can't be an index", "declare it as integer input")
+                problem = f"'{name}' is no integer and can't be an index"
+                self.fail(node, problem, "declare it as integer input")
         self._fail_index(node)
 
     def _fail_index(self, node: ast.AST) -> NoReturn:
@@ -293,8 +299,7 @@ class NetReader(FormulaReader):
             body = self._argument(argument)
         for letter in letters:
             i, n = provisional_index(letter), self.known.size(letter)
-            number, rest = body.as_coeff_Mul()
-            body = number * sum_over(rest, (i, n)) if i in body.free_symbols else n * body
+            body = constant_outside(sum_over(body, (i, n))) if i in body.free_symbols else n * body
         return body
 
     def mean(self, node: ast.Call) -> Expr:
