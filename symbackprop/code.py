@@ -196,11 +196,11 @@ def _subscript(operation: Operation, inner: Text) -> Text:
 def subscripts(entries: Iterable[str]) -> str:
     """Return the text between the brackets; whole axes go without saying at the end, as dots before it."""
     texts = list(entries)
+    whole = next((n for n, text in enumerate(texts) if text != ":"), 0)
+    if whole > 2 and ":" not in texts[whole:]:
+        return ", ".join(["...", *texts[whole:]])
     while texts and texts[-1] == ":":
         texts.pop()
-    whole = next((n for n, text in enumerate(texts) if text != ":"), 0)
-    if whole > 2 and len(texts) > whole:
-        texts = ["...", *texts[whole:]] if ":" not in texts[whole:] else texts
     return ", ".join(texts) or "..."
 
 
@@ -306,7 +306,8 @@ def _new_name(names: Mapping[Operation, str]) -> str:
 def _scattered(name: str, operation: Operation, names: dict[Operation, str]) -> list[str]:
     """Return the lines that make an array and add to places of it."""
     start, *updates = operation.inputs
-    lines = assignment(name, start, names)
+    lines = [line for update in updates for line in _scattered_parts(update, names)]
+    lines += assignment(name, start, names)
     if _is_name(start, names):
         lines[-1] += ".copy()"
     for update in updates:

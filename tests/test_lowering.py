@@ -156,6 +156,9 @@ class Sizes:
     def size(self, n: Expr) -> int:
         return int(n.xreplace(NUMBERS))
 
+    def code(self, name: str) -> str:
+        return name
+
     def constant_lines(self, read: object, dtype: str) -> list[str]:
         return []
 
@@ -201,9 +204,9 @@ def stepped(derivation: Derivation, dtype: str, values: Mapping[str, Array], bat
     statements = [Statement(e.name, lowered(e), n) for n, e in enumerate(equations)]
     sizes = Sizes(derivation.system)
     parameters = leaves(derivation.system)
-    return Step(
-        TrainingStep(statements, parameters, lambda n: [], sizes, sizes, True), values, dtype, batch_size
-    )  # type: ignore[arg-type]
+    derivatives = [f"d{name}" for name in parameters]
+    step = TrainingStep(statements, parameters, derivatives, lambda n: [], sizes, sizes, True)  # type: ignore[arg-type]
+    return Step(step, values, dtype, batch_size)
 
 
 @pytest.mark.parametrize("rows", [0, 2])

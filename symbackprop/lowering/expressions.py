@@ -441,7 +441,7 @@ class Lowering(Axes):
         if not conditions and not any(isinstance(f, KroneckerDelta) for f in factors):
             return self.contraction(factors, (), summed)
         found = scattered(self, (factors, conditions), summed)
-        with self.guarding():
+        with self.guarding(bool(conditions)):
             if found is None:
                 return self.contraction(factors, conditions, summed)
             placed = {i for place in found.places.values() for i in place.free_symbols}
