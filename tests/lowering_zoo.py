@@ -468,3 +468,16 @@ def means_of_images() -> EquationSystem:
         inputs=(x, t),
         parameters=(),
     )
+
+
+@register
+def one_word() -> EquationSystem:
+    # A scalar that is an index; it is no letter for one.
+    word, w, x = quantity("word", integer=True), quantity("w", V, D), quantity("x", B, V)
+    y, t = quantity("y", B, D), quantity("t", B, D)
+    return system(
+        Equation(y[b, d], w[word.symbol, d] * x[b, word.symbol] + word.symbol),
+        squared_error(y, t, b, d),
+        inputs=(word, x, t),
+        parameters=(w,),
+    )

@@ -13,7 +13,15 @@ from symbackprop.batch import SAMPLES
 from symbackprop.derivation import derive_system
 from symbackprop.equations import Equation, EquationSystem, Quantity, index, quantity, sum_over
 from tests.plain_loops import random_values, run
-from tests.test_lowering import NUMBERS, as_expression, assert_equal, equations_of, lowered, namespace, stepped
+from tests.test_lowering import (
+    NUMBERS,
+    as_expression,
+    assert_equal,
+    equations_of,
+    lowered,
+    namespace,
+    stepped,
+)
 from tests.zoo import defined_quantity
 
 LETTERS = "bijkl"
@@ -97,7 +105,7 @@ class Writer:
         if kind < 0.7:
             return tanh(self.read())
         if kind < 0.75:
-            return exp(-self.read() ** 2)
+            return exp(-(self.read() ** 2))
         if kind < 0.82:
             return self.read() - self.read()
         if kind < 0.87:
@@ -133,12 +141,16 @@ def random_system(seed: int) -> EquationSystem:
     equation = writer.equation()
     output = defined_quantity(equation)
     cotangent = Quantity("C", output.shape)
-    loss = sum_over(cotangent[equation.indices] * equation.lhs, *zip(equation.indices, output.shape, strict=True))
+    loss = sum_over(
+        cotangent[equation.indices] * equation.lhs, *zip(equation.indices, output.shape, strict=True)
+    )
     quantities = (*writer.leaves, cotangent, output, quantity("E"))
     return EquationSystem(
         equations=(equation, Equation(quantity("E").symbol, loss)),
         quantities={each.name: each for each in quantities},
-        parameters=tuple(each.name for each in writer.leaves if not each.integer and equation.rhs.has(each.base)),
+        parameters=tuple(
+            each.name for each in writer.leaves if not each.integer and equation.rhs.has(each.base)
+        ),
         inputs=("C",),
     )
 
