@@ -136,8 +136,8 @@ def main() -> None:
     """Measure, print and write the table."""
     lines = [
         "# Generated gradients against einsum\n\n"
-        f"Python {platform.python_version()}, NumPy {np.__version__}, float32. How many times longer the other "
-        f"code takes: median of {ROUNDS} rounds, and quartiles.\n",
+        f"Python {platform.python_version()}, NumPy {np.__version__}, float32. How many times longer "
+        f"the other code takes: median of {ROUNDS} rounds, and quartiles.\n",
         "| network | against | median | quartiles |",
         "| --- | --- | ---: | ---: |",
     ]

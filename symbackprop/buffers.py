@@ -252,7 +252,7 @@ class BufferWriter:
             self._matmul(product, _reshape(out, _product_shape(product)))
         elif operation.is_leaf or _is_text(operation):
             self._copy(self._text(operation) if operation.shape else self._operand(operation), out)
-        elif kind == "full" or (kind == "cast" and not operation.is_constant):
+        elif kind in ("full", "broadcast") or (kind == "cast" and not operation.is_constant):
             self._copy(self._operand(operation.inputs[0]), out)
         elif kind == "matmul":
             self._matmul(operation, out)

@@ -17,7 +17,7 @@ from symbackprop.calculus.indices import fresh, rename
 from symbackprop.equations import ONE, ZERO
 from symbackprop.lowering.axes import Affine, Axes, excess, surely
 from symbackprop.lowering.guards import Product, inequality, normal, simplified
-from symbackprop.lowering.operations import EVERYTHING, Entry, Operation, Place, Stride, number
+from symbackprop.lowering.operations import EVERYTHING, Axis, Entry, Operation, Place, Stride, number
 from symbackprop.lowering.reads import gathered_axes, subscript
 
 
@@ -207,7 +207,7 @@ def scatter(axes: Axes, value: Operation, found: Scattered, index: Callable[[Exp
             reached.append(_strided(axes, i, places[i], loops))
     moved = {j for i in gathered for j in places[i].free_symbols & set(axes.ranges)}
     flat = None if moved <= set(target) else _flat(axes, value, places, gathered, index)
-    update = flat or _update(axes, value, reached, indices, loops)
+    update = flat or _update(axes, value, reached, indices, loops, full=not moved <= set(target))
     place = Place(
         entries=("0",) if flat else tuple(axis.entry for axis in reached),
         loops=() if flat else tuple(int(axes.extent(u)) for u in loops),
@@ -304,7 +304,7 @@ def _flat(
 ) -> tuple[Operation, ...] | None:
     """Return values and places in the flat result: NumPy adds much faster at those than at several indices.
 
-    None where slices reach a part of the result, or a value stands for many places.
+    None where slices reach a part of the result.
     """
     if any(i not in gathered and place != i for i, place in places.items()):
         return None
@@ -318,9 +318,7 @@ def _flat(
     terms = list(zip(places_of, reversed(steps), strict=True))
     scaled = [axes.elementwise("multiply", number(int(n)), i) if n != 1 else i for i, n in terms]
     total = reduce(partial(axes.elementwise, "add"), scaled)
-    if set(total.axes) != set(value.axes):
-        return None
-    value = axes.layout(value, total.axes)
+    value = _spread(axes, value, total.axes)
     if len(total.axes) < 2:
         return value, total
     size = (Mul(*axes.shape(total.axes)),)
@@ -333,13 +331,25 @@ def _update(
     reached: Sequence[_Axis],
     indices: Sequence[Operation],
     loops: Sequence[Symbol],
+    full: bool,
 ) -> tuple[Operation, ...]:
-    """Return ``value`` laid out for the places, and the integers of the places."""
+    """Return ``value`` laid out for the places, with all their axes if ``full``, and their integers."""
     turned = [u for u in loops if u in value.axes]
     if not indices:
-        order = [axis.along for axis in reached if axis.along is not None]
-        return (axes.layout(value, (*turned, *order)),)
+        along = [axis.along for axis in reached if axis.along is not None]
+        return (axes.layout(value, (*turned, *along)),)
     laid_out, common = axes.together(indices)
     marks = [None if axis.along is not None else axis.entry for axis in reached]
-    order = list(gathered_axes(marks, [axis.along for axis in reached], common))
+    order = gathered_axes(marks, [axis.along for axis in reached], common)
+    if full:
+        return (_spread(axes, value, (*turned, *order)), *laid_out)
     return (axes.layout(value, (*turned, *order)), *laid_out)
+
+
+def _spread(axes: Axes, value: Operation, names: Sequence[Axis]) -> Operation:
+    """Return ``value`` with all of the axes: NumPy's ``add.at`` misreads a value that it has to broadcast."""
+    if set(names) <= set(value.axes):
+        return axes.layout(value, names)
+    shape = axes.shape(names)
+    inputs = (axes.layout(value, names), *axes.dimensions(shape))
+    return Operation("broadcast", inputs, None, tuple(names), shape)
