@@ -51,6 +51,10 @@ class Axes:
         """Return the number of values of an index."""
         return self.number(self.ranges[i])
 
+    def runs_over(self, i: Symbol, n: Expr) -> bool:
+        """Whether an index takes every place of an axis of that size."""
+        return bool(self.ranges[i] == n or self.extent(i) == self.number(n))
+
     def affine(self, expression: Expr) -> Affine | None:
         """Return an index expression as an affine one; None where it reads integers or is not affine."""
         if expression.has(Indexed):

@@ -30,7 +30,7 @@ from symbackprop.equations import BINDERS, ONE, ArgMax, Equation, Ranges, name_o
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering.axes import Axes
 from symbackprop.lowering.contraction import contract
-from symbackprop.lowering.guards import always, is_on_indices, split, whole, without_padding
+from symbackprop.lowering.guards import always, condition_order, is_on_indices, split, whole, without_padding
 from symbackprop.lowering.operations import Axis, Operation
 from symbackprop.lowering.reads import read
 from symbackprop.lowering.scatter import loops_first, scatter, scattered
@@ -384,7 +384,8 @@ class Lowering(Axes):
 
     def all_of(self, kind: str, expression: Expr) -> Operation:
         """Lower a condition made of several."""
-        return reduce(partial(self.elementwise, kind), [self.condition(c) for c in _in_order(expression)])
+        parts = sorted(expression.args, key=lambda c: condition_order(self, c))
+        return reduce(partial(self.elementwise, kind), [self.condition(c) for c in parts])
 
     def relation(self, expression: Relational) -> Operation:
         kind = _RELATIONS[expression.rel_op]
@@ -496,7 +497,7 @@ def _deltas_apart(expression: Mul, factor: Add) -> Expr:
 
 
 def _in_order(expression: Expr) -> list[Expr]:
-    return sorted(expression.args, key=_term_order)
+    return sorted(expression.args, key=lambda term: (*_term_order(term), str(term)))
 
 
 def _is_integer(expression: Expr) -> bool:
@@ -506,7 +507,13 @@ def _is_integer(expression: Expr) -> bool:
 
 def _axis_order(body: Expr, ranges: Ranges) -> Ranges:
     """Return summed indices in the order of the axes of what is read, so that nothing is transposed."""
-    reads = sorted(body.atoms(Indexed), key=lambda r: (-len(set(r.indices) & set(ranges)), str(r)))
+    known = list(ranges)
+
+    def rank(read: Indexed) -> tuple[object, ...]:
+        bound = [known.index(i) for i in read.indices if i in ranges]
+        return (-len(set(bound)), str(read), bound)
+
+    reads = sorted(body.atoms(Indexed), key=rank)
     first = list(reads[0].indices) if reads else []
     order = sorted(ranges, key=lambda i: first.index(i) if i in first else len(first))
     return {i: ranges[i] for i in order}
