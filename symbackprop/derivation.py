@@ -422,8 +422,8 @@ _WRITTEN_OUT_LIMIT = 40
 
 
 def _components(expression: Expr) -> Iterator[Expr]:
-    """Yield the indexed components and the symbols that stand for themselves."""
-    if isinstance(expression, (Indexed, Symbol)):
+    """Yield the indexed components and the symbols that stand for themselves, which are no integers."""
+    if isinstance(expression, Indexed) or (isinstance(expression, Symbol) and not expression.is_integer):
         yield expression
     else:
         for argument in expression.args:
