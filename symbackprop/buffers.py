@@ -8,12 +8,16 @@ from dataclasses import dataclass, field
 from sympy import Expr
 
 from symbackprop.batch import SAMPLES
-from symbackprop.code import OWN_FUNCTIONS, assignment, write
+from symbackprop.code import OWN_FUNCTIONS, Text, assignment, update_lines, write
 from symbackprop.lowering import Operation
+from symbackprop.lowering.operations import Place
 
 _IN_PLACE = {"add": "+=", "subtract": "-=", "multiply": "*=", "divide": "/="}
 _COMMUTES = ("add", "multiply")
-_MASKS = ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "logical_and", "logical_or")
+_MASKS = (
+    "greater", "greater_equal", "less", "less_equal", "equal", "not_equal",
+    "logical_and", "logical_or", "logical_not",
+)  # fmt: skip
 
 
 def is_mask(operation: Operation) -> bool:
@@ -25,11 +29,14 @@ def is_mask(operation: Operation) -> bool:
 class Workspace:
     """The buffers of a program: name -> shape, masks apart; temporaries are used again.
 
-    ``stem`` begins the names of temporaries.
+    ``padded`` are buffers whose borders stay zero.  ``constants`` are arrays that are made once: they
+    hold no data.  ``stem`` begins the names of temporaries.
     """
 
     arrays: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
     masks: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
+    padded: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
+    constants: dict[Operation, str] = field(default_factory=dict)
     idle: list[str] = field(default_factory=list)
     count: int = 0
     stem: str = "work"
@@ -41,10 +48,26 @@ class Workspace:
             if table.get(name) == shape:
                 self.idle.remove(name)
                 return name
-        self.count += 1
-        name = f"{'mask' if mask else self.stem}{self.count}"
+        name = self.fresh("mask" if mask else self.stem)
         table[name] = shape
         return name
+
+    def padding(self, shape: tuple[Expr, ...]) -> str:
+        """Return a new buffer of zeros; what is inside of the padding alone may be written."""
+        name = self.fresh("padded")
+        self.padded[name] = shape
+        return name
+
+    def constant(self, operation: Operation) -> str:
+        """Return the name of an array that is the same in every step."""
+        if operation not in self.constants:
+            self.constants[operation] = self.fresh("where" if is_mask(operation) else "constant")
+        return self.constants[operation]
+
+    def fresh(self, stem: str) -> str:
+        """Return a new name."""
+        self.count += 1
+        return f"{stem}{self.count}"
 
 
 class BufferWriter:
@@ -64,6 +87,23 @@ class BufferWriter:
         self._store(operation, name)
         self._release()
         return self.lines
+
+    def part(self, name: str, operation: Operation) -> list[str]:
+        """Return the lines after which ``name`` holds a part that several statements read.
+
+        What is a view or holds integers needs no buffer of its own.
+        """
+        if operation.is_constant:
+            self.workspace.constants.setdefault(operation, name)
+            return []
+        if not (operation.is_leaf or _is_text(operation)):
+            table = self.workspace.masks if is_mask(operation) else self.workspace.arrays
+            table[name] = operation.shape
+            return self.assign(name, operation)
+        self.lines = []
+        text = self._text(operation)
+        self.busy = []  # what is viewed stays in use
+        return [*self.lines, f"{name} = {text}"]
 
     def scalar(self, name: str, operation: Operation, *, weighted: bool) -> list[str]:
         """Return the lines after which the local variable ``name`` holds a number.
@@ -87,8 +127,12 @@ class BufferWriter:
             return self._total(operation)
         if not operation.inputs or (operation in self.names and not top):
             return operation
-        inputs = tuple(self._scalar(i) for i in operation.inputs)
+        inputs = tuple(self._array(i) if i.shape else self._scalar(i) for i in operation.inputs)
         return Operation(operation.kind, inputs, operation.value, operation.axes, operation.shape)
+
+    def _array(self, operation: Operation) -> Operation:
+        """Return the array that holds ``operation``."""
+        return Operation("array", (), self._operand(operation), operation.axes, operation.shape)
 
     def _total(self, operation: Operation) -> Operation:
         """Return the sum over all components; a sum of products of two arrays is one vdot."""
@@ -116,40 +160,138 @@ class BufferWriter:
         """Return the text that reads ``operation``, computed into ``spare`` or a temporary if needed."""
         if operation in self.names:
             return self.names[operation]
-        if operation.is_leaf or (operation.kind == "layout" and operation.inputs[0] in self.names):
-            return write(operation, self.names).code
         if not operation.shape:
             return write(self._scalar(operation), self.names).code
+        if operation.is_constant:
+            return self.workspace.constant(operation)
+        if spare is not None and operation.kind == "reshape" and operation.inputs[0].kind == "matmul":
+            self._store(operation, spare)
+            return spare
+        if operation.kind == "array" or _is_text(operation):
+            return self._text(operation)
         if spare is None or is_mask(operation):
-            spare = self.workspace.temporary(operation.shape, is_mask(operation))
-            self.busy.append(spare)
+            spare = self._temporary(operation)
         self._store(operation, spare)
         return spare
 
+    def _temporary(self, operation: Operation) -> str:
+        buffer = self.workspace.temporary(operation.shape, is_mask(operation))
+        self.busy.append(buffer)
+        return buffer
+
+    def _text(self, operation: Operation) -> str:
+        """Return the text of what needs no buffer but for its inputs."""
+        if operation.kind == "pad":
+            return self._padded(operation)
+        if operation.kind == "reshape":
+            return self._reshaped(operation)
+        inputs = tuple(self._array(i) if i.shape else i for i in operation.inputs)
+        rebuilt = Operation(operation.kind, inputs, operation.value, operation.axes, operation.shape)
+        return write(rebuilt, {}).code
+
+    def _padded(self, operation: Operation) -> str:
+        """Return a buffer with zeros around the input."""
+        buffer = self.workspace.padding(operation.shape)
+        assert isinstance(operation.value, tuple)
+        cut = tuple((left or None, -right or None, None) for left, right in operation.value)
+        inside = Operation("subscript", (Operation("array", (), buffer),), cut)
+        self._store(operation.inputs[0], write(inside, {}).code)
+        return buffer
+
+    def _reshaped(self, operation: Operation) -> str:
+        """Return a reshaped view; of a temporary with the axes apart where something is computed."""
+        (inner,) = operation.inputs
+        if inner in self.names or (inner.is_leaf and inner.is_contiguous):
+            source = self._operand(inner)
+        elif inner.kind == "matmul":  # its axes are together: the temporary has them apart
+            buffer = self._temporary(operation)
+            self._store(operation, buffer)
+            return buffer
+        else:
+            source = self._temporary(inner)
+            self._store(inner, source)
+        return _reshape(source, operation.value)
+
     def _store(self, operation: Operation, out: str) -> None:
         kind = operation.kind
-        if operation.is_leaf or (operation in self.names and self.names[operation] != out):
-            self.lines.append(f"np.copyto({out}, {self._operand(operation)})")
-        elif kind == "full":
-            self.lines.append(f"np.copyto({out}, {self._operand(operation.inputs[0])})")
-        elif kind == "layout":
-            inner = self._operand(operation.inputs[0])
-            view = Operation(kind, (Operation("array", (), inner),), operation.value)
-            self.lines.append(f"np.copyto({out}, {write(view, {}).code})")
+        if operation in self.names and self.names[operation] != out:
+            self._copy(self.names[operation], out)
+        elif kind == "reshape" and operation.inputs[0].kind == "matmul":
+            (product,) = operation.inputs
+            self._matmul(product, _reshape(out, _product_shape(product)))
+        elif operation.is_leaf or _is_text(operation):
+            self._copy(self._text(operation) if operation.shape else self._operand(operation), out)
+        elif kind == "full" or (kind == "cast" and not operation.is_constant):
+            self._copy(self._operand(operation.inputs[0]), out)
         elif kind == "matmul":
-            first, second = (self._operand(i) for i in operation.inputs)
-            self.lines.append(f"np.dot({first}, {second}, out={out})")
+            self._matmul(operation, out)
         elif kind == "einsum":
             operands = ", ".join(self._operand(i) for i in operation.inputs)
-            self.lines.append(f'np.einsum("{operation.value}", {operands}, out={out}, optimize=True)')
+            self.lines.append(f'np.einsum("{operation.value}", {operands}, out={out})')
+        elif kind == "gather":
+            self._gather(operation, out)
+        elif kind == "zeros":
+            self.lines.append(f"{out}.fill(0)")
+        elif kind == "scatter":
+            self._scatter(operation, out)
         elif kind in ("sum", "max"):
             self._reduce(operation, out)
+        elif operation.is_constant:
+            self._copy(self.workspace.constant(operation), out)
         elif kind == "where":
-            condition, value, other = operation.inputs
-            self._store(other, out)
-            self.lines.append(f"np.copyto({out}, {self._operand(value)}, where={self._operand(condition)})")
+            self._where(operation, out)
         else:
             self._elementwise(operation, out)
+
+    def _copy(self, source: str, out: str) -> None:
+        self.lines.append(f"np.copyto({out}, {source})")
+
+    def _matmul(self, operation: Operation, out: str) -> None:
+        """Write a matrix product; one of many rows of rows is one of all rows."""
+        first, second = operation.inputs
+        texts = [self._operand(i) for i in operation.inputs]
+        ranks = (len(first.shape), len(second.shape))
+        if ranks[0] > 2 and ranks[1] == 2 and first.is_contiguous and out.isidentifier():
+            assert isinstance(operation.value, tuple)
+            texts[0] = _reshape(texts[0], (-1, operation.value[0]))
+            out = _reshape(out, (-1, operation.value[-1]))
+            ranks = (2, 2)
+        function = "dot" if max(ranks) <= 2 else "matmul"
+        self.lines.append(f"np.{function}({texts[0]}, {texts[1]}, out={out})")
+
+    def _gather(self, operation: Operation, out: str) -> None:
+        array, *indices = operation.inputs
+        assert isinstance(operation.value, tuple)
+        texts = [self._operand(i) for i in indices]
+        if len(indices) == 1:
+            axis = operation.value.index(0)
+            self.lines.append(f"np.take({self._operand(array)}, {texts[0]}, axis={axis}, out={out})")
+            return
+        self._copy(self._text(operation), out)
+
+    def _scatter(self, operation: Operation, out: str) -> None:
+        start, *updates = operation.inputs
+        self._store(start, out)
+        for update in updates:
+            value, *indices = update.inputs
+            assert isinstance(update.value, Place)
+            texts = [self._operand(i) for i in indices]
+            text = self._operand(value)
+            if update.value.loops and not text.isidentifier():
+                view = self.workspace.fresh("part")
+                self.lines.append(f"{view} = {text}")
+                text = view
+            self.lines += update_lines(out, update.value, Text(text), texts)
+
+    def _where(self, operation: Operation, out: str) -> None:
+        condition, value, other = operation.inputs
+        if self._reads(condition, out) or self._reads(value, out) or other.shape != operation.shape:
+            texts = [self._operand(condition), self._operand(value)]
+            self._copy(self._operand(other), out)
+        else:
+            self._store(other, out)
+            texts = [self._operand(value), self._operand(condition)][::-1]
+        self.lines.append(f"np.copyto({out}, {texts[1]}, where={texts[0]})")
 
     def _reduce(self, operation: Operation, out: str) -> None:
         assert isinstance(operation.value, tuple)
@@ -202,3 +344,19 @@ class BufferWriter:
             return f"np.reciprocal({texts[1]}, out={out})"
         function = OWN_FUNCTIONS.get(kind, f"np.{kind}")
         return f"{function}({', '.join(texts)}, out={out})"
+
+
+def _is_text(operation: Operation) -> bool:
+    """Whether ``operation`` needs no buffer but for its inputs: a view, or integers."""
+    return operation.is_view or operation.is_whole or operation.kind in ("reshape", "pad", "arange")
+
+
+def _product_shape(operation: Operation) -> object:
+    """Return the shape of a matrix product, as numbers."""
+    assert isinstance(operation.value, tuple)
+    return operation.value[1:]
+
+
+def _reshape(text: str, shape: object) -> str:
+    assert isinstance(shape, tuple)
+    return f"{text}.reshape({', '.join(map(str, shape))})"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 
 from sympy import Expr, Rational
 
 from symbackprop.lowering import Operation, is_decimal
+from symbackprop.lowering.operations import EVERYTHING, Place, Stride
 
 ATOM, POWER, UNARY, PRODUCT, TERM, RELATION = range(6, 0, -1)
 
@@ -61,8 +62,10 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
         return Text(str(operation.value))
     if kind == "number":
         return number(operation.value)
-    if kind == "layout":
-        return _layout(operation, below(0))
+    if kind in _ARRANGED:
+        return _ARRANGED[kind](operation, below(0))
+    if kind in ("gather", "pad", "arange", "zeros", "cast", "argmax"):
+        return _made(operation, [below(p) for p in range(len(operation.inputs))])
     if kind in ("sum", "max"):
         return Text(f"{below(0).inside(ATOM)}.{kind}({_reduction(operation.value)})")
     if kind == "terms":
@@ -73,13 +76,13 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
         return Text("".join([first, *rest]), TERM)
     if kind == "full":
         value, *shape = (below(p).code for p in range(len(operation.inputs)))
-        axes = f"({shape[0]},)" if len(shape) == 1 else f"({', '.join(shape)})"
-        return Text(f"np.full({axes}, {value}, dtype)")
+        dtype = "" if operation.value else ", dtype"
+        return Text(f"np.full({_sizes(shape)}, {value}{dtype})")
     if kind == "matmul":
         return Text(f"{below(0).inside(POWER)} @ {below(1).inside(POWER)}", PRODUCT)
     if kind == "einsum":
         operands = ", ".join(below(p).code for p in range(len(operation.inputs)))
-        return Text(f'np.einsum("{operation.value}", {operands}, optimize=True)')
+        return Text(f'np.einsum("{operation.value}", {operands})')
     if kind == "negative":
         return Text(f"-{below(0).inside(ATOM)}", UNARY)
     if kind == "square":
@@ -92,9 +95,55 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
     arguments = ", ".join(below(p).code for p in range(len(operation.inputs)))
     if kind in OWN_FUNCTIONS:
         return Text(f"{OWN_FUNCTIONS[kind]}({arguments})")
-    if kind == "where" and not any(i.shape for i in operation.inputs[1:]):
+    if kind == "where" and not any(i.shape for i in operation.inputs[1:]) and not operation.value:
         return Text(f"np.where({arguments}).astype(dtype)")  # of two numbers NumPy makes float64
+    if not operation.shape and kind in _OF_NUMBERS and not any(p.kind == "array" for p in operation.parts()):
+        return Text(f"{_OF_NUMBERS[kind]}({arguments})")
     return Text(f"np.{kind}({arguments})")
+
+
+_OF_NUMBERS = {
+    **{f"arc{name}": f"math.a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{name: f"math.{name}" for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    "abs": "abs",
+    "maximum": "max",
+    "minimum": "min",
+}
+"""NumPy function -> Python function: of numbers NumPy makes float64, which float32 arrays would become."""
+
+
+def _sizes(shape: Sequence[str]) -> str:
+    """Return a shape as the text of a tuple, one size as it is."""
+    return shape[0] if len(shape) == 1 else f"({', '.join(shape)})"
+
+
+def _made(operation: Operation, inputs: Sequence[Text]) -> Text:
+    """Return the text of an operation that gathers, pads or makes an array."""
+    kind, value = operation.kind, operation.value
+    texts = [text.code for text in inputs]
+    if kind == "gather":
+        assert isinstance(value, tuple)
+        entries = [":" if n is None else texts[n + 1] for n in value]
+        while entries[-1] == ":":
+            entries.pop()
+        return Text(f"{inputs[0].inside(ATOM)}[{', '.join(entries)}]")
+    if kind == "pad":
+        assert isinstance(value, tuple)
+        return Text(f"np.pad({texts[0]}, {_tuple(value[0] if len(value) == 1 else value)})")
+    if kind == "arange":
+        return Text(f"np.arange({texts[0]}{'' if value else ', dtype=dtype'})")
+    if kind == "zeros":
+        return Text(f"np.zeros({_sizes(texts)}, dtype)")
+    if kind == "cast":
+        return Text(f"{inputs[0].inside(ATOM)}.astype(dtype)")
+    return Text(f"{inputs[0].inside(ATOM)}.argmax(axis={value})")
+
+
+def _tuple(value: object) -> str:
+    """Return the text of nested tuples of numbers."""
+    if not isinstance(value, tuple):
+        return str(value)
+    return f"({', '.join(map(_tuple, value))}{',' if len(value) == 1 else ''})"
 
 
 def _power(base: str, exponent: str) -> str:
@@ -133,6 +182,59 @@ def _layout(operation: Operation, inner: Text) -> Text:
     return Text(f"{inner.inside(ATOM)}[{subscripts}]")
 
 
+def _reshape(operation: Operation, inner: Text) -> Text:
+    assert isinstance(operation.value, tuple)
+    return Text(f"{inner.inside(ATOM)}.reshape({', '.join(map(str, operation.value))})")
+
+
+def _subscript(operation: Operation, inner: Text) -> Text:
+    assert isinstance(operation.value, tuple)
+    entries = list(operation.value)
+    return Text(f"{inner.inside(ATOM)}[{subscripts(map(_entry, entries))}]")
+
+
+def subscripts(entries: Iterable[str]) -> str:
+    """Return the text between the brackets; whole axes go without saying at the end, as dots before it."""
+    texts = list(entries)
+    while texts and texts[-1] == ":":
+        texts.pop()
+    whole = next((n for n, text in enumerate(texts) if text != ":"), 0)
+    if whole > 2 and len(texts) > whole:
+        texts = ["...", *texts[whole:]] if ":" not in texts[whole:] else texts
+    return ", ".join(texts) or "..."
+
+
+def _entry(entry: object) -> str:
+    """Return the text of a place or a slice."""
+    if not isinstance(entry, tuple):
+        return str(entry)
+    start, stop, step = ("" if part is None else str(part) for part in entry)
+    return f"{start}:{stop}" + (f":{step}" if step else "")
+
+
+def _windows(operation: Operation, inner: Text) -> Text:
+    assert isinstance(operation.value, tuple)
+    lengths, axes = (v if len(v) > 1 else v[0] for v in operation.value)
+    return Text(f"sliding_window_view({inner.code}, {lengths}, axis={axes})")
+
+
+def _diagonal(operation: Operation, inner: Text) -> Text:
+    assert isinstance(operation.value, tuple)
+    first, second = operation.value
+    axes = "" if (first, second) == (0, 1) else f"axis1={first}, axis2={second}"
+    return Text(f"{inner.inside(ATOM)}.diagonal({axes})")
+
+
+_ARRANGED = {
+    "layout": _layout,
+    "reshape": _reshape,
+    "subscript": _subscript,
+    "windows": _windows,
+    "diagonal": _diagonal,
+}
+"""Operations that arrange the numbers of their one input anew."""
+
+
 def _reduction(value: object) -> str:
     assert isinstance(value, tuple)
     axis, kept = value
@@ -150,20 +252,108 @@ def assignment(name: str, operation: Operation, names: dict[Operation, str]) -> 
 
     Parts that get a name of their own on the way are entered in ``names``.
     """
+    if operation.kind == "scatter":
+        return _scattered(name, operation, names)
     if operation.kind == "terms" and len(operation.inputs) > _TERMS_OF_A_LINE:
         return _term_by_term(name, operation, names)
+    before = _scattered_parts(operation, names)
     line = f"{name} = {write(operation, names).code}"
     if len(line) <= LINE:
-        return [line]
+        return [*before, line]
     if operation.kind == "terms":
-        return _term_by_term(name, operation, names)
+        return [*before, *_term_by_term(name, operation, names)]
     if operation.kind in ("add", "subtract"):
         sign = "+" if operation.kind == "add" else "-"
         first, second = operation.inputs
-        lines, term = _fitting(f"{name} {sign}= ", second, names)
-        return [*assignment(name, first, names), *lines, f"{name} {sign}= {term}"]
+        if first.shape == operation.shape and not _is_name(first, names):
+            lines, term = _fitting(f"{name} {sign}= ", second, names)
+            return [*before, *assignment(name, first, names), *lines, f"{name} {sign}= {term}"]
     lines, term = _fitting(f"{name} = ", operation, names)
-    return [*lines, f"{name} = {term}"]
+    return [*before, *lines, f"{name} = {term}"]
+
+
+def _is_name(operation: Operation, names: Mapping[Operation, str]) -> bool:
+    """Whether the text of ``operation`` gives numbers that something else holds, too."""
+    seen = operation.is_view and _is_name(operation.inputs[0], names)
+    return seen or operation in names or operation.is_leaf
+
+
+def _scattered_parts(operation: Operation, names: dict[Operation, str]) -> list[str]:
+    """Return the lines that compute what takes statements of its own, under new names."""
+    lines: list[str] = []
+    for part in operation.inputs:
+        if part in names:
+            continue
+        if part.kind == "scatter":
+            names[part] = _new_name(names)
+            lines += assignment(names[part], part, names)
+        else:
+            lines += _scattered_parts(part, names)
+    return lines
+
+
+def _new_name(names: Mapping[Operation, str]) -> str:
+    taken = set(names.values())
+    return next(name for n in count(1) if (name := f"part{n}") not in taken)
+
+
+def _scattered(name: str, operation: Operation, names: dict[Operation, str]) -> list[str]:
+    """Return the lines that make an array and add to places of it."""
+    start, *updates = operation.inputs
+    lines = assignment(name, start, names)
+    if _is_name(start, names):
+        lines[-1] += ".copy()"
+    for update in updates:
+        value, *indices = update.inputs
+        place = update.value
+        assert isinstance(place, Place)
+        if place.loops and not value.is_leaf and value not in names:
+            part = _new_name(names)
+            lines += assignment(part, value, names)
+            names[value] = part
+        texts = [write(i, names, top=False).code for i in indices]
+        before = update_lines(name, place, Text(""), texts)[-1]
+        if value not in names:
+            lines += _fitting(before, value, names)[0]
+        lines += update_lines(name, place, write(value, names, top=False), texts)
+    return lines
+
+
+def update_lines(name: str, place: Place, value: Text, indices: Sequence[str]) -> list[str]:
+    """Return the lines that add ``value`` at ``place`` of the array ``name``."""
+    offsets = ["offset"] if len(place.loops) == 1 else [f"offset{n}" for n in range(1, len(place.loops) + 1)]
+    entries = [_moved(entry, offsets, indices) for entry in place.entries]
+    text = value.code
+    if place.looped:
+        text = f"{value.inside(ATOM)}[{', '.join(offsets[n] for n in place.looped)}]"
+    target = f"{name}[{subscripts(entries)}]" if entries else name
+    if indices and not place.unique:
+        at = [entry if entry != ":" else "slice(None)" for entry in entries]
+        while at[-1] == "slice(None)":
+            at.pop()
+        line = f"np.add.at({name}, {at[0] if len(at) == 1 else '(' + ', '.join(at) + ')'}, {text})"
+    else:
+        line = f"{target} += {text}"
+    if not place.loops:
+        return [line]
+    turns = f"range({place.loops[0]})" if len(offsets) == 1 else f"np.ndindex{place.loops}"
+    return [f"for {', '.join(offsets)} in {turns}:", f"    {line}"]
+
+
+def _moved(entry: object, offsets: Sequence[str], indices: Sequence[str]) -> str:
+    """Return the text of one axis of a place, moved by the turn of the loops."""
+    if isinstance(entry, str):
+        return indices[int(entry)]
+    if not isinstance(entry, Stride):
+        return _entry(entry)
+    turned = zip(entry.slopes, offsets, strict=True)
+    moved = " + ".join(o if slope == 1 else f"{slope} * {o}" for slope, o in turned if slope)
+    if not moved:
+        whole = (entry.start or None, entry.stop, None if entry.step == 1 else entry.step)
+        return ":" if whole == EVERYTHING else _entry(whole)
+    start = f"{moved} + {entry.start}" if entry.start else moved
+    step = f" : {entry.step}" if entry.step != 1 else ""
+    return f"{start} : {moved} + {entry.stop}{step}"
 
 
 _TERMS_OF_A_LINE = 8  # more never fit: a thousand are not even tried
@@ -190,8 +380,7 @@ def _fitting(before: str, operation: Operation, names: dict[Operation, str]) -> 
         part = _longest_part(operation, names)
         if len(before) + len(term) <= LINE or part is None:
             return lines, term
-        taken = set(names.values())
-        name = next(name for n in count(1) if (name := f"part{n}") not in taken)
+        name = _new_name(names)
         lines.append(f"{name} = {write(part, names).code}")
         names[part] = name
 

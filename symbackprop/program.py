@@ -213,7 +213,17 @@ class Named:
     parts: tuple[tuple[str, Operation], ...]
 
 
-_WORDS = {"exp": "exponentials", "max": "largest", "sum": "total", "subtract": "difference"}
+_WORDS = {
+    "exp": "exponentials",
+    "max": "largest",
+    "sum": "total",
+    "subtract": "difference",
+    "windows": "windows",
+    "reshape": "columns",
+    "pad": "padded",
+    "gather": "rows",
+    "cast": "mask",
+}
 
 
 def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation, str]]:
@@ -229,9 +239,9 @@ def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation,
         parts: list[tuple[str, Operation]] = []
         for operation in _inside_out(statement.operation, set()):
             costly = operation.shape and not operation.is_leaf and operation.kind not in _CHEAP
-            if not costly or operation in names or operation is statement.operation:
+            if operation in names or operation is statement.operation:
                 continue
-            if uses[operation] > 1:
+            if (costly and uses[operation] > 1) or _deserves_name(operation):
                 names[operation] = _name(operation, statement.name, taken)
                 parts.append((names[operation], operation))
         if not statement.operation.is_leaf:  # t or 0 keeps its own name: it is read before, too
@@ -240,8 +250,14 @@ def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation,
     return result, names
 
 
-_CHEAP = ("negative", "layout")
-"""Operations that are no dearer than reading what they give."""
+def _deserves_name(operation: Operation) -> bool:
+    """Whether a part is named even where it is used once: windows, and their columns for a product."""
+    columns = operation.kind == "reshape" and not operation.is_view
+    return operation.kind == "windows" or (columns and any(p.kind == "windows" for p in operation.parts()))
+
+
+_CHEAP = ("negative", "layout", "subscript", "diagonal", "update", "zeros", "arange")
+"""Operations that are no dearer than reading what they give, or no arrays by themselves."""
 
 
 def _count_uses(roots: Sequence[Operation]) -> Counter[Operation]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
-from sympy import Expr
+from sympy import Expr, expand
 
 from symbackprop.batch import SAMPLES
-from symbackprop.buffers import BufferWriter, Workspace, is_mask
+from symbackprop.buffers import BufferWriter, Workspace
+from symbackprop.code import write
 from symbackprop.given import GivenCode
-from symbackprop.lowering import Statement
+from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Model
 from symbackprop.program import arrays_read, share
 
@@ -58,8 +59,11 @@ class TrainingStep:
             *unpacked(self.derivatives, "self._derivatives"),
             *unpacked(names, "self._buffers_for(samples)"),
             *unpacked(list(self._scratch()), "self._scratch"),
+            *unpacked(list(self.workspace.constants.values()), "self._constants"),
             *self.given.constant_lines(self._read, "self.dtype"),
         ]
+        if any("dtype" in line for line in body):
+            binding.append("dtype = self.dtype")
         return {
             "step": [*binding, *body],
             "given": list(self.given.given_lines(self._read, "self.dtype")),
@@ -67,7 +71,8 @@ class TrainingStep:
             "buffer_names": [name for name in names if name != "ones"],
             "buffers": [self._allocation(name) for name in names],
             "cuts": self._can_be_cut,
-            "scratch": [self._scratch_allocation(name) for name in self._scratch()],
+            "scratch": [self._allocation(name) for name in self._scratch()],
+            "constants": [self._constant(*item) for item in self.workspace.constants.items()],
         }
 
     @cached_property
@@ -80,9 +85,7 @@ class TrainingStep:
             statement = entry.statement
             yield from self.comment(statement.number)
             for name, operation in entry.parts:
-                table = self.workspace.masks if is_mask(operation) else self.workspace.arrays
-                table[name] = operation.shape
-                yield from self.writer.assign(name, operation)
+                yield from self.writer.part(name, operation)
             yield from self._statement(statement)
 
     def _statement(self, statement: Statement) -> Iterable[str]:
@@ -91,9 +94,8 @@ class TrainingStep:
             yield from self.writer.scalar(f"{name}[...]", operation, weighted=False)
         elif not operation.shape:
             yield from self.writer.scalar(name, operation, weighted=self.weighted and name == self.loss)
-        elif operation.kind == "array" and name not in self.derivatives:
-            # The identity: the same numbers under another name.
-            yield f"{name} = {operation.value}"
+        elif name not in self.derivatives and (operation.is_leaf or operation.is_whole):
+            yield from self.writer.part(name, operation)  # the same numbers under another name
         else:
             if name not in self.derivatives:
                 self.workspace.arrays[name] = operation.shape
@@ -102,7 +104,7 @@ class TrainingStep:
     @cached_property
     def _all(self) -> dict[str, tuple[Expr, ...]]:
         """The buffers that the finished body needs."""
-        return {**self.workspace.arrays, **self.workspace.masks}
+        return {**self.workspace.arrays, **self.workspace.masks, **self.workspace.padded}
 
     def _sample_buffers(self) -> list[str]:
         """Return the buffers whose size depends on the number of samples."""
@@ -112,25 +114,32 @@ class TrainingStep:
         """Return the other buffers."""
         return [name for name, shape in self._all.items() if not any(n.has(SAMPLES) for n in shape)]
 
-    @property
+    @cached_property
     def _can_be_cut(self) -> bool:
         """Whether the first rows of each buffer are a buffer for fewer samples."""
         shapes = [self._all[name] for name in self._sample_buffers()]
         return all(shape[0] == SAMPLES and not any(n.has(SAMPLES) for n in shape[1:]) for shape in shapes)
 
-    def _dtype(self, name: str) -> str:
-        return "bool" if name in self.workspace.masks else "self.dtype"
-
     def _allocation(self, name: str) -> str:
+        """Return the line that allocates a buffer."""
         samples = "self.batch_size" if self._can_be_cut else "samples"
         if name == "ones":
             return f"np.ones({samples}, self.dtype),  # ones"
-        axes = [samples if n == SAMPLES else str(self.size(n)) for n in self._all[name]]
-        return f"np.empty(({', '.join(axes)}{',' if len(axes) == 1 else ''}), {self._dtype(name)}),  # {name}"
+        sizes = [self._size_text(n, samples) for n in self._all[name]]
+        shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+        make = "zeros" if name in self.workspace.padded else "empty"
+        dtype = "bool" if name in self.workspace.masks else "self.dtype"
+        return f"np.{make}({shape}, {dtype}),  # {name}"
 
-    def _scratch_allocation(self, name: str) -> str:
-        shape = tuple(self.size(n) for n in self._all[name])
-        return f"np.empty({shape}, {self._dtype(name)}),  # {name}"
+    def _size_text(self, n: Expr, samples: str) -> str:
+        if not n.has(SAMPLES):
+            return str(self.size(n))
+        others = {s: self.size(s) for s in n.free_symbols if s != SAMPLES}
+        return str(expand(n.xreplace(others))).replace(SAMPLES.name, samples)
+
+    def _constant(self, operation: Operation, name: str) -> str:
+        """Return the line that makes an array without data."""
+        return f"{write(operation, {}).code},  # {name}"
 
 
 def unpacked(names: Sequence[str], value: str, columns: int = 80) -> list[str]:

@@ -1,15 +1,10 @@
-"""From an indexed equation to array operations.
-
-An index of the equation becomes an axis of an array.  The result is a tree of `Operation`s, each one
-operation of NumPy; equal subtrees are equal objects, whatever the letters of their indices.
-"""
+"""The expressions of one equation, node by node, as array operations."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial, reduce
-from typing import TypeAlias
 
 import sympy
 from sympy import (
@@ -17,6 +12,7 @@ from sympy import (
     Expr,
     Indexed,
     Integer,
+    KroneckerDelta,
     Mul,
     Piecewise,
     Pow,
@@ -30,123 +26,14 @@ from sympy import (
 from sympy.core.relational import Relational
 
 from symbackprop.calculus.indices import open_sum
-from symbackprop.equations import ONE, Equation, Ranges, name_of
+from symbackprop.equations import ONE, ArgMax, Equation, Ranges, name_of
 from symbackprop.errors import UnsupportedExpression
-
-Axis: TypeAlias = Symbol | None
-"""The index that runs along an axis; None for an axis of length 1."""
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One array operation.
-
-    ``kind`` is "array" (a named array), "number", "name" (a named scalar), "layout", "matmul", "sum",
-    "max", "einsum", "full", "terms" (a sum of numbers, ``value`` says which are taken away), or the NumPy
-    function of an elementwise operation.  ``value`` is what distinguishes operations of one kind: a name,
-    a number, an axis.  ``axes`` and ``shape`` describe the result.
-    """
-
-    kind: str
-    inputs: tuple[Operation, ...] = ()
-    value: object = None
-    axes: tuple[Axis, ...] = field(default=(), compare=False)
-    shape: tuple[Expr, ...] = field(default=(), compare=False)
-
-    @property
-    def is_leaf(self) -> bool:
-        """Whether nothing is computed."""
-        return self.kind in ("array", "number", "name") or (self.kind == "layout" and self.inputs[0].is_leaf)
-
-    @property
-    def is_elementwise(self) -> bool:
-        """Whether each component of the result needs one component of each input."""
-        return self.kind not in ("array", "number", "name", "layout", "matmul", "sum", "max", "einsum")
-
-
-@dataclass(frozen=True)
-class Statement:
-    """``name = operation``, which carries out the equation ``number``."""
-
-    name: str
-    operation: Operation
-    number: int
-
-
-Lowered = dict[object, tuple["Operation", tuple[str, ...], tuple[Symbol, ...]]]
-"""What was lowered before in one program, by its signature: equal layers are lowered once."""
-
-
-def lower(equation: Equation, scalars: Mapping[str, str], known: Lowered | None = None) -> Operation:
-    """Return the operation that computes the left-hand side of ``equation``.
-
-    Args:
-        equation: a well-formed equation.
-        scalars: the name in the code of each symbol that stands for a number.
-        known: what the same program has lowered already; new kinds of equations are entered.
-
-    Raises:
-        UnsupportedExpression: there is no array operation for a part of it yet.
-    """
-    known = {} if known is None else known
-    signature = _Signature(scalars)
-    key = (signature.of(equation.lhs), signature.of(equation.rhs))
-    if signature.reads_size:
-        return _Lowering(equation, scalars).run()
-    if key not in known:
-        operation = _Lowering(equation, scalars).run()
-        if operation.kind == "full":  # holds numbers of this network's own
-            return operation
-        known[key] = (operation, tuple(signature.names), tuple(signature.sizes))
-    operation, names, sizes = known[key]
-    arrays = dict(zip(names, signature.names, strict=True))
-    return _renamed(operation, arrays, dict(zip(sizes, signature.sizes, strict=True)))
-
-
-class _Signature:
-    """Describes expressions up to the names of quantities, sizes and indices."""
-
-    def __init__(self, scalars: Mapping[str, str]) -> None:
-        self.scalars = scalars
-        self.names: dict[str, int] = {}
-        self.sizes: dict[Symbol, int] = {}
-        self.indices: dict[Symbol, int] = {}
-        self.reads_size = False
-
-    def of(self, node: Expr) -> object:
-        """Return what ``node`` has in common with every expression that differs in names only."""
-        if isinstance(node, Indexed):
-            shape = tuple(self.size(n) for n in node.base.shape)
-            at = tuple(self.of(i) for i in node.indices)
-            return ("read", self.names.setdefault(name_of(node), len(self.names)), shape, at)
-        if isinstance(node, Sum):
-            limits = tuple((self.of(i), self.size(high + 1)) for i, _, high in node.limits)
-            return ("sum", self.of(node.function), limits)
-        if isinstance(node, Symbol):
-            return self.symbol(node)
-        return (type(node).__name__, *map(self.of, node.args)) if node.args else node
-
-    def size(self, n: Expr) -> object:
-        """Return the place of a size among the sizes; a compound one as it is."""
-        return self.sizes.setdefault(n, len(self.sizes)) if isinstance(n, Symbol) else n
-
-    def symbol(self, symbol: Symbol) -> object:
-        """Return the place of an index or of a quantity, or the name of a constant in the code."""
-        if symbol.is_integer and not symbol.is_positive:
-            return ("index", self.indices.setdefault(symbol, len(self.indices)))
-        self.reads_size |= self.scalars.get(symbol.name, "").isdigit()
-        if symbol.name in self.scalars:
-            return ("scalar", self.scalars[symbol.name])
-        return ("quantity", self.names.setdefault(symbol.name, len(self.names)))
-
-
-def _renamed(operation: Operation, arrays: Mapping[str, str], sizes: Mapping[Expr, Expr]) -> Operation:
-    """Return ``operation`` for other quantities of other sizes."""
-    inputs = tuple(_renamed(i, arrays, sizes) for i in operation.inputs)
-    value = arrays.get(str(operation.value)) if operation.kind == "array" else operation.value
-    shape = tuple(sizes.get(n, n) for n in operation.shape)
-    return Operation(operation.kind, inputs, value, operation.axes, shape)
-
+from symbackprop.lowering.axes import Axes
+from symbackprop.lowering.contraction import contract
+from symbackprop.lowering.guards import always, is_on_indices, split, whole, without_padding
+from symbackprop.lowering.operations import Axis, Operation
+from symbackprop.lowering.reads import read
+from symbackprop.lowering.scatter import loops_first, scatter, scattered
 
 _ELEMENTWISE: dict[str, str] = {
     "exp": "exp",
@@ -179,15 +66,16 @@ _RELATIONS = {
 }
 
 
-class _Lowering:
-    """Lowers one equation; remembers the range of each index and the order of the axes."""
+class Lowering(Axes):
+    """Lowers one equation."""
 
     def __init__(self, equation: Equation, scalars: Mapping[str, str]) -> None:
+        super().__init__(equation.ranges, scalars)
         self.equation = equation
-        self.scalars = scalars
-        self.ranges: Ranges = dict(equation.ranges)
+        self.integers = _is_integer(equation.lhs)
 
     def run(self) -> Operation:
+        """Return the operation that computes the left-hand side."""
         wanted = tuple(self.equation.ranges)
         result = self.lower(self.equation.rhs)
         laid_out = self.layout(result, wanted)
@@ -196,36 +84,57 @@ class _Lowering:
     def full(self, value: Operation, axes: tuple[Symbol, ...]) -> Operation:
         """Return the array in which ``value`` stands again along each axis that it does not have."""
         shape = tuple(self.ranges[axis] for axis in axes)
-        return Operation("full", (value, *(self.lower(n) for n in shape)), None, axes, shape)
+        return Operation("full", (value, *self.dimensions(shape)), self.integers, axes, shape)
+
+    def dimension(self, n: Expr) -> Operation:
+        """Return a size as an operation."""
+        with self.as_integers(True):
+            return self.lower(self.number(n))
+
+    def index(self, expression: Expr) -> Operation:
+        """Return the integers that an index expression gives."""
+        with self.as_integers(True):
+            return self.lower(expression)
+
+    @contextmanager
+    def as_integers(self, integers: bool) -> Iterator[None]:
+        """Lower what stands for integers as such, or as numbers of the parameters' dtype."""
+        before, self.integers = self.integers, integers
+        try:
+            yield
+        finally:
+            self.integers = before
+
+    @contextmanager
+    def guarding(self, guarded: bool = True) -> Iterator[None]:
+        """Lower what counts only where a condition holds."""
+        before, self.guarded = self.guarded, self.guarded or guarded
+        try:
+            yield
+        finally:
+            self.guarded = before
 
     def unsupported(self, part: Expr) -> UnsupportedExpression:
         name = name_of(self.equation.lhs)
         return UnsupportedExpression(f"equation of {name}: there is no array operation for {part} yet")
 
-    # ------------------------------------------------------------ layout
-
-    def layout(self, operation: Operation, axes: Sequence[Axis]) -> Operation:
-        """Return ``operation`` with its axes in the order of ``axes``, new ones of length 1."""
-        order = tuple(axis for axis in axes if axis in operation.axes)
-        if operation.axes == tuple(axes) or not operation.axes:
-            return operation
-        if order != tuple(a for a in operation.axes if a is not None):
-            positions = tuple(operation.axes.index(a) for a in order)
-            shape = tuple(operation.shape[p] for p in positions)
-            operation = Operation("layout", (operation,), positions, order, shape)
-        first = next(p for p, axis in enumerate(axes) if axis in operation.axes)
-        return _with_new_axes(operation, tuple(a if a in operation.axes else None for a in axes[first:]))
-
-    def together(self, operations: Sequence[Operation]) -> tuple[tuple[Operation, ...], tuple[Axis, ...]]:
-        """Return ``operations`` laid out so that they broadcast, and the axes of the result."""
-        present = {axis for operation in operations for axis in operation.axes}
-        axes = tuple(axis for axis in self.ranges if axis in present)
-        return tuple(self.layout(operation, axes) for operation in operations), axes
-
     def elementwise(self, kind: str, *operations: Operation) -> Operation:
-        """Return the elementwise operation of that kind."""
-        inputs, axes = self.together(operations)
-        return Operation(kind, inputs, None, axes, tuple(self.ranges[a] for a in axes if a is not None))
+        """Return the elementwise operation; what scales a scattered array scales the scattered values."""
+        scaling = kind in ("multiply", "divide", "negative")
+        if scaling and sum(bool(o.axes) for o in operations) == 1:
+            (whole,) = (o for o in operations if o.axes)
+            if whole.kind == "scatter":
+                scaled = [self._scaled(u, kind, operations, whole) for u in whole.inputs[1:]]
+                return Operation("scatter", (whole.inputs[0], *scaled), None, whole.axes, whole.shape)
+        return super().elementwise(kind, *operations)
+
+    def _scaled(
+        self, update: Operation, kind: str, operations: Sequence[Operation], whole: Operation
+    ) -> Operation:
+        value, *indices = update.inputs
+        inputs = tuple(value if o is whole else o for o in operations)
+        scaled = Operation(kind, inputs, None, value.axes, value.shape)
+        return Operation("update", (scaled, *indices), update.value)
 
     # ------------------------------------------------------------ expressions
 
@@ -236,7 +145,7 @@ class _Lowering:
         if isinstance(expression, Symbol):
             return self.symbol(expression)
         if expression.is_number:
-            return self.number(expression)
+            return self.literal(expression)
         for kind, method in self._methods():
             if isinstance(expression, kind):
                 return method(expression)
@@ -257,22 +166,31 @@ class _Lowering:
             (sympy.Max, lambda e: self.fold("maximum", e)),
             (sympy.Min, lambda e: self.fold("minimum", e)),
             (sympy.Heaviside, self.heaviside),
-            (sympy.And, lambda e: self.fold("logical_and", e)),
-            (sympy.Or, lambda e: self.fold("logical_or", e)),
+            (sympy.And, lambda e: self.all_of("logical_and", e)),
+            (sympy.Or, lambda e: self.all_of("logical_or", e)),
+            (sympy.Not, lambda e: self.elementwise("logical_not", self.condition(e.args[0]))),
+            (KroneckerDelta, self.delta),
+            (ArgMax, self.place_of_largest),
         )
 
     def read(self, component: Indexed) -> Operation:
-        indices = tuple(component.indices)
-        if len(set(indices)) != len(indices) or any(i not in self.ranges for i in indices):
-            raise self.unsupported(component)
-        return Operation("array", (), name_of(component), indices, tuple(component.base.shape))
+        return self.as_numbers(component, read(self, component, self.index))
 
     def symbol(self, symbol: Symbol) -> Operation:
+        if symbol in self.ranges:
+            n = self.ranges[symbol]
+            return Operation("arange", self.dimensions([n]), self.integers, (symbol,), (n,))
         if symbol.name in self.scalars:
             return Operation("name", (), self.scalars[symbol.name])
-        return Operation("array", (), symbol.name)
+        return self.as_numbers(symbol, Operation("array", (), symbol.name, whole=_is_integer(symbol)))
 
-    def number(self, value: Expr) -> Operation:
+    def as_numbers(self, component: Expr, array: Operation) -> Operation:
+        """Return an array of integers as numbers, unless integers are wanted."""
+        if self.integers or not _is_integer(component):
+            return array
+        return Operation("cast", (array,), None, array.axes, array.shape)
+
+    def literal(self, value: Expr) -> Operation:
         return Operation("number", (), value)
 
     def add(self, expression: Add) -> Operation:
@@ -287,6 +205,8 @@ class _Lowering:
         values = [self.lower(-t if negative else t) for t, negative in zip(terms, signs, strict=True)]
         if len(values) > 2 and not any(value.axes for value in values):
             return Operation("terms", tuple(values), signs)  # flat: regularised nets have many
+        if any(value.kind == "scatter" for value in values) and len(values) > 1:
+            return self.gathered_updates(values, signs)
         total: Operation | None = None
         for value, negative in zip(values, signs, strict=True):
             if total is None:
@@ -295,6 +215,23 @@ class _Lowering:
                 total = self.elementwise("subtract" if negative else "add", total, value)
         assert total is not None
         return total
+
+    def gathered_updates(self, values: Sequence[Operation], signs: Sequence[bool]) -> Operation:
+        """Return a sum of terms some of which are scattered: their updates go to one array."""
+        updates: list[Operation] = []
+        total: Operation | None = None
+        axes = next(value.axes for value in values if value.kind == "scatter")
+        for value, negative in zip(values, signs, strict=True):
+            signed = self.elementwise("negative", value) if negative else value
+            if value.kind == "scatter" and value.axes == axes:
+                start, *own = signed.inputs
+                updates += own
+            else:
+                total = signed if total is None else self.elementwise("add", total, signed)
+        first = start if total is None or total.axes != axes else total
+        shape = tuple(self.ranges[a] for a in axes if a is not None)
+        whole = Operation("scatter", (first, *updates), None, axes, shape)
+        return whole if total is None or first is total else self.elementwise("add", total, whole)
 
     def beside_logarithm(self, logarithm: log, rest: Expr) -> Operation:
         """Lower log Σ exp(v) + rest: large numbers meet first, so that no digit of the logarithm is lost."""
@@ -310,6 +247,8 @@ class _Lowering:
         """Lower a product: numerator from left to right, then one division by each denominator."""
         if expression.could_extract_minus_sign():
             return self.elementwise("negative", self.lower(-expression))
+        if any(isinstance(factor, KroneckerDelta) for factor in expression.args):
+            return self.product(expression, ())
         above, below = _fraction(expression)
         parts = _shared_out(above, below)
         if parts:
@@ -317,7 +256,7 @@ class _Lowering:
         above = sorted(above, key=_factor_order)
         shifted = self.shifted_exponentials(above, below)
         factors = [shifted[f] if f in shifted else self.factor(f) for f in above]
-        total = factors[0] if factors else self.number(ONE)
+        total = factors[0] if factors else self.literal(ONE)
         for factor in factors[1:]:
             total = self.elementwise("multiply", total, factor)
         for divisor in below:
@@ -351,7 +290,7 @@ class _Lowering:
         if isinstance(factor, Piecewise) and len(factor.args) == 2:
             (one, condition), (zero, otherwise) = factor.args
             if (one, zero, otherwise) == (1, 0, S.true):
-                return self.lower(condition)
+                return self.condition(condition)
         return self.lower(factor)
 
     def power(self, expression: Pow) -> Operation:
@@ -360,7 +299,7 @@ class _Lowering:
         if base == sympy.E:
             return self.elementwise("exp", self.lower(exponent))
         if exponent.could_extract_minus_sign():
-            return self.elementwise("divide", self.number(ONE), self.lower(base**-exponent))
+            return self.elementwise("divide", self.literal(ONE), self.lower(base**-exponent))
         if exponent == S.Half:
             return self.elementwise("sqrt", self.lower(base))
         value = self.lower(base)
@@ -393,26 +332,87 @@ class _Lowering:
 
     def piecewise(self, expression: Piecewise) -> Operation:
         """Lower a choice; the larger of a quantity and a number is recognised."""
+        if any(always(self, c) for _, c in expression.args[:-1]):
+            return self.lower(self.decided(expression))
         (value, condition), (other, otherwise) = expression.args[0], expression.args[-1]
         two = len(expression.args) == 2 and isinstance(condition, sympy.StrictGreaterThan)
         if two and (condition.gts, condition.lts) == (value, other):
             return self.elementwise("maximum", self.lower(value), self.lower(other))
         if otherwise is not S.true:
             raise self.unsupported(expression)
-        result = self.lower(other)
-        for value, condition in reversed(expression.args[:-1]):
-            result = self.elementwise("where", self.lower(condition), self.lower(value), result)
+        padded = self.padded(expression)
+        if padded is not None:
+            return padded
+        with self.guarding():
+            result = self.lower(other)
+            for value, condition in reversed(expression.args[:-1]):
+                result = self.where(self.condition(condition), self.lower(value), result)
         return result
+
+    def decided(self, expression: Piecewise) -> Expr:
+        """Return a choice without what comes after a condition that holds for all indices."""
+        kept = []
+        for value, condition in expression.args:
+            if always(self, condition):
+                kept.append((value, S.true))
+                break
+            kept.append((value, condition))
+        return kept[0][0] if len(kept) == 1 else Piecewise(*kept)
+
+    def where(self, condition: Operation, value: Operation, other: Operation) -> Operation:
+        chosen = self.elementwise("where", condition, value, other)
+        return Operation("where", chosen.inputs, self.integers, chosen.axes, chosen.shape)
+
+    def padded(self, expression: Piecewise) -> Operation | None:
+        """Return a guarded value whose reads are zero wherever the guard excludes them."""
+        factors, conditions = split(self, expression)
+        if factors == [expression] or without_padding(self, (factors, conditions)):
+            return None
+        with self.guarding():
+            return self.lower(Mul(*factors))
+
+    def condition(self, condition: Expr) -> Operation:
+        """Return the truth values of a condition; of integers it compares integers."""
+        if isinstance(condition, Relational) and is_on_indices(self, condition):
+            condition = whole(self, condition)
+        integers = all(_is_integer(side) for r in condition.atoms(Relational) for side in r.args)
+        with self.as_integers(integers):
+            return self.lower(condition)
+
+    def all_of(self, kind: str, expression: Expr) -> Operation:
+        """Lower a condition made of several."""
+        return reduce(partial(self.elementwise, kind), [self.condition(c) for c in _in_order(expression)])
 
     def relation(self, expression: Relational) -> Operation:
         kind = _RELATIONS[expression.rel_op]
         return self.elementwise(kind, self.lower(expression.lhs), self.lower(expression.rhs))
 
+    def delta(self, expression: KroneckerDelta) -> Operation:
+        """Lower a delta beside no product: 1 where two indices are equal."""
+        return self.mask(sympy.Eq(*expression.args[:2], evaluate=False))
+
+    def mask(self, condition: Expr) -> Operation:
+        """Return 1 where a condition holds and 0 elsewhere."""
+        truth = self.condition(condition)
+        return truth if self.integers else Operation("cast", (truth,), None, truth.axes, truth.shape)
+
+    def place_of_largest(self, expression: ArgMax) -> Operation:
+        body, ranges = open_sum(expression)
+        self.ranges |= dict(ranges)
+        ((i, _),) = ranges
+        with self.as_integers(False):
+            operand = self.lower(body)
+        if i not in operand.axes:
+            return self.literal(Integer(0))
+        axis = operand.axes.index(i)
+        axes = tuple(a for a in operand.axes if a != i)
+        return Operation("argmax", (operand,), axis, axes, self.shape(axes))
+
     def heaviside(self, expression: Expr) -> Operation:
-        return self.elementwise("heaviside", self.lower(expression.args[0]), self.number(expression.args[1]))
+        return self.elementwise("heaviside", self.lower(expression.args[0]), self.literal(expression.args[1]))
 
     def fold(self, kind: str, expression: Expr) -> Operation:
-        first, *rest = sorted(expression.args, key=_term_order)
+        first, *rest = _in_order(expression)
         total = self.lower(first)
         for other in rest:
             total = self.elementwise(kind, total, self.lower(other))
@@ -425,24 +425,52 @@ class _Lowering:
         body, ranges = open_sum(expression)
         if any(n.has(Indexed) for _, n in ranges):
             raise self.unsupported(expression)
-        self.ranges |= _axis_order(body, dict(ranges))
+        self.bind(_axis_order(body, dict(ranges)), list(body.atoms(Indexed)))
         coefficient, body = body.as_coeff_Mul()
-        summed = [i for i, _ in ranges]
-        groups = self._groups(body)
-        outside = groups.pop(frozenset(), None)
-        result = self._contract([self._product(g) for g in groups.values()], summed)
-        if outside:
-            result = self.elementwise("multiply", self._product(outside), result)
+        result = self.product(body, [i for i, _ in ranges])
         if coefficient == -1:
             return self.elementwise("negative", result)
-        return result if coefficient == 1 else self.elementwise("multiply", self.number(coefficient), result)
+        return result if coefficient == 1 else self.elementwise("multiply", self.literal(coefficient), result)
 
-    def _groups(self, body: Expr) -> dict[frozenset[Axis], list[Expr]]:
+    def product(self, body: Expr, summed: Sequence[Symbol]) -> Operation:
+        """Lower the sum of a product; what has a place of its own in the result is scattered to it."""
+        factors, conditions = split(self, body)
+        if not conditions and not any(isinstance(f, KroneckerDelta) for f in factors):
+            return self.contraction(factors, (), summed)
+        found = scattered(self, (factors, conditions), summed)
+        with self.guarding():
+            if found is None:
+                return self.contraction(factors, conditions, summed)
+            placed = {i for place in found.places.values() for i in place.free_symbols}
+            loops_first(self, found)
+            summed = [
+                i for i in self.ranges if i in found.inner and i not in placed and i not in found.solved
+            ]
+            value = self.contraction(found.factors, found.conditions, summed)
+            return scatter(self, value, found, self.index) if found.places else value
+
+    def contraction(
+        self, factors: Sequence[Expr], conditions: Sequence[Expr], summed: Sequence[Symbol]
+    ) -> Operation:
+        """Lower the sum of the product of ``factors`` where ``conditions`` hold."""
+        masks = [self.mask(c) for c in without_padding(self, (list(factors), list(conditions)))]
+        groups = self._groups(factors)
+        outside = groups.pop(frozenset(), [])
+        operands = [*(self._product(g) for g in groups.values()), *masks]
+        present = {axis for operand in operands for axis in operand.axes}
+        repeated = [self.ranges[i] for i in summed if i not in present]
+        summed = [i for i in summed if i in present]
+        outside = [*repeated, *(f for f in outside if f != 1)]
+        if not operands:
+            return self._product(outside)
+        result = contract(self, operands, summed)
+        return self.elementwise("multiply", self._product(outside), result) if outside else result
+
+    def _groups(self, factors: Sequence[Expr]) -> dict[frozenset[Axis], list[Expr]]:
         """Group the factors of a product by the axes that they carry."""
-        factors = Mul.make_args(body)
         groups: dict[frozenset[Axis], list[Expr]] = {}
-        if any(_is_sum_of_exponentials(f) for f in _fraction(body)[1]):
-            return {frozenset(self.lower(body).axes): list(factors)}  # its parts are lowered together
+        if any(_is_sum_of_exponentials(f) for f in _fraction(Mul(*factors))[1]):
+            return {frozenset(self.lower(Mul(*factors)).axes): list(factors)}  # its parts go together
         for factor in sorted(factors, key=_factor_order):
             axes = frozenset(self.lower(factor).axes) - {None}
             groups.setdefault(axes, []).append(factor)
@@ -451,73 +479,14 @@ class _Lowering:
     def _product(self, factors: Sequence[Expr]) -> Operation:
         return self.lower(Mul(*factors))
 
-    def _contract(self, operands: Sequence[Operation], summed: Sequence[Symbol]) -> Operation:
-        if len(operands) > 1 and all(axis in summed for o in operands for axis in o.axes):
-            operands = [reduce(partial(self.elementwise, "multiply"), operands)]
-        if len(operands) == 1:
-            return self.reduce("sum", operands[0], summed)
-        if len(operands) == 2:
-            product = self._matrix_product(operands[0], operands[1], summed)
-            if product is not None:
-                return product
-        return self._einsum(operands, summed)
 
-    def reduce(self, kind: str, operand: Operation, summed: Sequence[Symbol]) -> Operation:
-        """Return the sum or the maximum of ``operand`` over the axes ``summed``."""
-        positions = tuple(sorted(operand.axes.index(i) for i in summed))
-        kept = [p for p in range(len(operand.axes)) if p not in positions]
-        axes, shape = tuple(operand.axes[p] for p in kept), tuple(operand.shape[p] for p in kept)
-        axis: object = None if not kept else positions[0] if len(positions) == 1 else positions
-        return Operation(kind, (operand,), (axis, False), axes, shape)
-
-    def _matrix_product(
-        self, first: Operation, second: Operation, summed: Sequence[Symbol]
-    ) -> Operation | None:
-        """Return ``first @ second`` with the axes in the order of the result, if it is one."""
-        shared = set(first.axes) & set(second.axes)
-        if shared != set(summed) or len(summed) != 1 or max(len(first.axes), len(second.axes)) > 2:
-            return None
-        (i,) = summed
-        left = [a for a in first.axes if a != i]
-        right = [a for a in second.axes if a != i]
-        order = list(self.ranges)
-        if right and (not left or order.index(right[0]) < order.index(left[0])):
-            first, second, left, right = second, first, right, left
-        first, second = self.layout(first, (*left, i)), self.layout(second, (i, *right))
-        axes = (*left, *right)
-        return Operation("matmul", (first, second), None, axes, tuple(self.ranges[a] for a in axes if a))
-
-    def _einsum(self, operands: Sequence[Operation], summed: Sequence[Symbol]) -> Operation:
-        present = [a for a in self.ranges if any(a in o.axes for o in operands)]
-        letters = dict(zip(present, "abcdefghijklmnopqrstuvwxyz", strict=False))
-        kept = tuple(a for a in present if a not in summed)
-        spec = ",".join("".join(letters[a] for a in o.axes if a) for o in operands)
-        spec += "->" + "".join(letters[a] for a in kept)
-        return Operation("einsum", tuple(operands), spec, kept, tuple(self.ranges[a] for a in kept))
+def _in_order(expression: Expr) -> list[Expr]:
+    return sorted(expression.args, key=_term_order)
 
 
-def _with_new_axes(operation: Operation, axes: tuple[Axis, ...]) -> Operation:
-    """Insert axes of length 1; where possible in the inputs, so that code says keepdims."""
-    if operation.axes == axes or not operation.axes:
-        return operation
-    shape = iter(operation.shape)
-    full = tuple(next(shape) if axis is not None else ONE for axis in axes)
-    if operation.kind in ("sum", "max") and isinstance(operation.value, tuple):
-        axis, kept = operation.value
-        if not kept and isinstance(axis, int) and axes[axis] is None and len(axes) == len(operation.axes) + 1:
-            return Operation(operation.kind, operation.inputs, (axis, True), axes, full)
-    if operation.is_elementwise:
-        inputs = tuple(_with_new_axes(i, _axes_inside(i, axes)) for i in operation.inputs)
-        return Operation(operation.kind, inputs, operation.value, axes, full)
-    positions = tuple(None if axis is None else operation.axes.index(axis) for axis in axes)
-    return Operation("layout", (operation,), positions, axes, full)
-
-
-def _axes_inside(operation: Operation, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
-    """Return the axes of one input of an elementwise operation that is to have ``axes``."""
-    if not operation.axes:
-        return ()
-    return tuple(axis if axis in operation.axes else None for axis in axes)
+def _is_integer(expression: Expr) -> bool:
+    """Whether an expression has integer values alone."""
+    return bool(expression.is_integer)
 
 
 def _axis_order(body: Expr, ranges: Ranges) -> Ranges:
