@@ -141,7 +141,11 @@ class NetReader(FormulaReader):
             problem = f"the index '{name}' is no number here"
             self.fail(node, problem, "an index stands in brackets or in conditions")
         self._fail_later(node, name)
-        return super().resolve_name(node)
+        if name in self.functions or name in self.forms:
+            return super().resolve_name(node)
+        known = {*self.names, *self.known.axes} - {"pi"}
+        hint = suggestion(name, known) if known else "declare it first"
+        self.fail(node, f"unknown name '{name[:40]}'", hint)
 
     def _fail_later(self, node: ast.AST, name: str) -> None:
         """Refuse what is defined by this line or by a later one."""
