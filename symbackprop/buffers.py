@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sympy import Expr
 
 from symbackprop.batch import SAMPLES
-from symbackprop.code import OWN_FUNCTIONS, Text, assignment, update_lines, write
+from symbackprop.code import OWN_FUNCTIONS, Text, assignment, fitting, update_lines, write
 from symbackprop.lowering import Operation
 from symbackprop.lowering.operations import Place
 
@@ -29,17 +29,20 @@ def is_mask(operation: Operation) -> bool:
 class Workspace:
     """The buffers of a program: name -> shape, masks apart; temporaries are used again.
 
-    ``padded`` are buffers whose borders stay zero.  ``constants`` are arrays that are made once: they
-    hold no data.  ``stem`` begins the names of temporaries.
+    ``padded`` are buffers whose borders stay zero, ``counts`` holds the numbers of the samples.
+    ``constants`` are arrays that are made once: they hold no data.  ``stem`` begins the names of temporaries,
+    which are none of ``taken``.
     """
 
     arrays: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
     masks: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
     padded: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
+    counts: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
     constants: dict[Operation, str] = field(default_factory=dict)
     idle: list[str] = field(default_factory=list)
     count: int = 0
     stem: str = "work"
+    taken: set[str] = field(default_factory=set)
 
     def temporary(self, shape: tuple[Expr, ...], mask: bool) -> str:
         """Return an idle temporary of that shape, or a new one."""
@@ -61,13 +64,22 @@ class Workspace:
     def constant(self, operation: Operation) -> str:
         """Return the name of an array that is the same in every step."""
         if operation not in self.constants:
-            self.constants[operation] = self.fresh("where" if is_mask(operation) else "constant")
+            self.constants[operation] = self.fresh("mask" if is_mask(operation) else "constant")
         return self.constants[operation]
+
+    def numbers_of_samples(self) -> str:
+        """Return the name of the array 0, 1, 2 … with a number for each sample."""
+        if not self.counts:
+            self.counts["rows" if "rows" not in self.taken else self.fresh("rows")] = (SAMPLES,)
+        return next(iter(self.counts))
 
     def fresh(self, stem: str) -> str:
         """Return a new name."""
-        self.count += 1
-        return f"{stem}{self.count}"
+        while True:
+            self.count += 1
+            name = f"{stem}{self.count}"
+            if name not in self.taken:
+                return name
 
 
 class BufferWriter:
@@ -96,14 +108,14 @@ class BufferWriter:
         if operation.is_constant:
             self.workspace.constants.setdefault(operation, name)
             return []
-        if not (operation.is_leaf or _is_text(operation)):
+        if not (operation.is_leaf or _is_text(operation)) or _is_product(operation):
             table = self.workspace.masks if is_mask(operation) else self.workspace.arrays
             table[name] = operation.shape
             return self.assign(name, operation)
         self.lines = []
-        text = self._text(operation)
+        ready = self._ready(operation)
         self.busy = []  # what is viewed stays in use
-        return [*self.lines, f"{name} = {text}"]
+        return [*self.lines, *assignment(name, ready, dict(self.names))]
 
     def scalar(self, name: str, operation: Operation, *, weighted: bool) -> list[str]:
         """Return the lines after which the local variable ``name`` holds a number.
@@ -164,7 +176,7 @@ class BufferWriter:
             return write(self._scalar(operation), self.names).code
         if operation.is_constant:
             return self.workspace.constant(operation)
-        if spare is not None and operation.kind == "reshape" and operation.inputs[0].kind == "matmul":
+        if spare is not None and _is_product(operation):
             self._store(operation, spare)
             return spare
         if operation.kind == "array" or _is_text(operation):
@@ -181,13 +193,30 @@ class BufferWriter:
 
     def _text(self, operation: Operation) -> str:
         """Return the text of what needs no buffer but for its inputs."""
+        return write(self._ready(operation), {}).code
+
+    def _ready(self, operation: Operation) -> Operation:
+        """Return what needs no buffer, with its inputs computed."""
+        text = ""
         if operation.kind == "pad":
-            return self._padded(operation)
-        if operation.kind == "reshape":
-            return self._reshaped(operation)
-        inputs = tuple(self._array(i) if i.shape else i for i in operation.inputs)
-        rebuilt = Operation(operation.kind, inputs, operation.value, operation.axes, operation.shape)
-        return write(rebuilt, {}).code
+            text = self._padded(operation)
+        elif operation.kind == "reshape" and not operation.is_whole:
+            text = self._reshaped(operation)
+        elif operation.kind == "arange" and operation.value and operation.shape == (SAMPLES,):
+            text = self.workspace.numbers_of_samples()
+        if text:
+            return Operation("array", (), text, operation.axes, operation.shape)
+        inputs = tuple(self._input(i) for i in operation.inputs)
+        whole = operation.whole
+        return Operation(operation.kind, inputs, operation.value, operation.axes, operation.shape, whole)
+
+    def _input(self, operation: Operation) -> Operation:
+        """Return an input of what needs no buffer: integers as they are, anything else computed."""
+        if not operation.shape:
+            return operation
+        if operation in self.names or operation.is_constant or not _is_text(operation):
+            return self._array(operation)
+        return self._ready(operation)
 
     def _padded(self, operation: Operation) -> str:
         """Return a buffer with zeros around the input."""
@@ -205,7 +234,7 @@ class BufferWriter:
             source = self._operand(inner)
         elif inner.kind == "matmul":  # its axes are together: the temporary has them apart
             buffer = self._temporary(operation)
-            self._store(operation, buffer)
+            self._matmul(inner, _reshape(buffer, _product_shape(inner)))
             return buffer
         else:
             source = self._temporary(inner)
@@ -216,7 +245,7 @@ class BufferWriter:
         kind = operation.kind
         if operation in self.names and self.names[operation] != out:
             self._copy(self.names[operation], out)
-        elif kind == "reshape" and operation.inputs[0].kind == "matmul":
+        elif _is_product(operation):
             (product,) = operation.inputs
             self._matmul(product, _reshape(out, _product_shape(product)))
         elif operation.is_leaf or _is_text(operation):
@@ -267,7 +296,9 @@ class BufferWriter:
             axis = operation.value.index(0)
             self.lines.append(f"np.take({self._operand(array)}, {texts[0]}, axis={axis}, out={out})")
             return
-        self._copy(self._text(operation), out)
+        lines, text = fitting(f"np.copyto({out}, )", self._ready(operation), dict(self.names))
+        self.lines += lines
+        self._copy(text, out)
 
     def _scatter(self, operation: Operation, out: str) -> None:
         start, *updates = operation.inputs
@@ -276,16 +307,18 @@ class BufferWriter:
             value, *indices = update.inputs
             assert isinstance(update.value, Place)
             texts = [self._operand(i) for i in indices]
-            text = self._operand(value)
+            negative = value.kind == "negative" and value not in self.names
+            text = self._operand(value.inputs[0] if negative else value)
             if update.value.loops and not text.isidentifier():
                 view = self.workspace.fresh("part")
                 self.lines.append(f"{view} = {text}")
                 text = view
-            self.lines += update_lines(out, update.value, Text(text), texts)
+            self.lines += update_lines(out, update.value, Text(text), texts, negative)
 
     def _where(self, operation: Operation, out: str) -> None:
         condition, value, other = operation.inputs
-        if self._reads(condition, out) or self._reads(value, out) or other.shape != operation.shape:
+        smaller = other.shape not in ((), operation.shape)
+        if self._reads(condition, out) or self._reads(value, out) or smaller:
             texts = [self._operand(condition), self._operand(value)]
             self._copy(self._operand(other), out)
         else:
@@ -349,6 +382,11 @@ class BufferWriter:
 def _is_text(operation: Operation) -> bool:
     """Whether ``operation`` needs no buffer but for its inputs: a view, or integers."""
     return operation.is_view or operation.is_whole or operation.kind in ("reshape", "pad", "arange")
+
+
+def _is_product(operation: Operation) -> bool:
+    """Whether ``operation`` is a matrix product with its axes taken apart."""
+    return operation.kind == "reshape" and operation.inputs[0].kind == "matmul"
 
 
 def _product_shape(operation: Operation) -> object:

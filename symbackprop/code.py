@@ -247,6 +247,12 @@ LINE = 80
 """Columns of a statement without the indentation of a function's or a method's body."""
 
 
+def imports(operations: Iterable[Operation]) -> list[str]:
+    """Return the lines that import what the text of ``operations`` calls beside NumPy itself."""
+    windows = any(part.kind == "windows" for operation in operations for part in operation.parts())
+    return ["from numpy.lib.stride_tricks import sliding_window_view"] if windows else []
+
+
 def assignment(name: str, operation: Operation, names: dict[Operation, str]) -> list[str]:
     """Return the lines that assign ``operation`` to ``name``; a long one in several statements.
 
@@ -266,9 +272,9 @@ def assignment(name: str, operation: Operation, names: dict[Operation, str]) -> 
         sign = "+" if operation.kind == "add" else "-"
         first, second = operation.inputs
         if first.shape == operation.shape and not _is_name(first, names):
-            lines, term = _fitting(f"{name} {sign}= ", second, names)
+            lines, term = fitting(f"{name} {sign}= ", second, names)
             return [*before, *assignment(name, first, names), *lines, f"{name} {sign}= {term}"]
-    lines, term = _fitting(f"{name} = ", operation, names)
+    lines, term = fitting(f"{name} = ", operation, names)
     return [*before, *lines, f"{name} = {term}"]
 
 
@@ -307,20 +313,30 @@ def _scattered(name: str, operation: Operation, names: dict[Operation, str]) -> 
         value, *indices = update.inputs
         place = update.value
         assert isinstance(place, Place)
+        negative = value.kind == "negative" and value not in names
+        value = value.inputs[0] if negative else value
         if place.loops and not value.is_leaf and value not in names:
             part = _new_name(names)
             lines += assignment(part, value, names)
             names[value] = part
         texts = [write(i, names, top=False).code for i in indices]
-        before = update_lines(name, place, Text(""), texts)[-1]
+        if max(map(len, update_lines(name, place, Text("value"), texts, negative))) > LINE:
+            for i in indices:
+                if not i.is_leaf and i not in names:
+                    names[i] = _new_name(names)
+                    lines += [f"{names[i]} = {write(i, names).code}"]
+            texts = [write(i, names, top=False).code for i in indices]
+        before = update_lines(name, place, Text(""), texts, negative)[-1]
         if value not in names:
-            lines += _fitting(before, value, names)[0]
-        lines += update_lines(name, place, write(value, names, top=False), texts)
+            lines += fitting(before, value, names)[0]
+        lines += update_lines(name, place, write(value, names, top=False), texts, negative)
     return lines
 
 
-def update_lines(name: str, place: Place, value: Text, indices: Sequence[str]) -> list[str]:
-    """Return the lines that add ``value`` at ``place`` of the array ``name``."""
+def update_lines(
+    name: str, place: Place, value: Text, indices: Sequence[str], negative: bool = False
+) -> list[str]:
+    """Return the lines that add ``value`` at ``place`` of the array ``name``, or take it away."""
     offsets = ["offset"] if len(place.loops) == 1 else [f"offset{n}" for n in range(1, len(place.loops) + 1)]
     entries = [_moved(entry, offsets, indices) for entry in place.entries]
     text = value.code
@@ -331,9 +347,11 @@ def update_lines(name: str, place: Place, value: Text, indices: Sequence[str]) -
         at = [entry if entry != ":" else "slice(None)" for entry in entries]
         while at[-1] == "slice(None)":
             at.pop()
-        line = f"np.add.at({name}, {at[0] if len(at) == 1 else '(' + ', '.join(at) + ')'}, {text})"
+        name = f"{name}.reshape(-1)" if place.flat else name
+        at_text = at[0] if len(at) == 1 else f"({', '.join(at)})"
+        line = f"np.{'subtract' if negative else 'add'}.at({name}, {at_text}, {text})"
     else:
-        line = f"{target} += {text}"
+        line = f"{target} {'-' if negative else '+'}= {text}"
     if not place.loops:
         return [line]
     turns = f"range({place.loops[0]})" if len(offsets) == 1 else f"np.ndindex{place.loops}"
@@ -367,12 +385,12 @@ def _term_by_term(name: str, operation: Operation, names: dict[Operation, str]) 
     found = assignment(name, Operation("negative", (first,)) if signs[0] else first, names)
     for term, negative in zip(rest, signs[1:], strict=True):
         sign = "-=" if negative else "+="
-        lines, text = _fitting(f"{name} {sign} ", term, names)
+        lines, text = fitting(f"{name} {sign} ", term, names)
         found += [*lines, f"{name} {sign} {text}"]
     return found
 
 
-def _fitting(before: str, operation: Operation, names: dict[Operation, str]) -> tuple[list[str], str]:
+def fitting(before: str, operation: Operation, names: dict[Operation, str]) -> tuple[list[str], str]:
     """Return the text of ``operation``, and the lines that name parts of it until it fits."""
     lines: list[str] = []
     while True:
@@ -391,7 +409,7 @@ def _longest_part(operation: Operation, names: Mapping[Operation, str]) -> Opera
 
     def visit(part: Operation) -> None:
         for inner in part.inputs:
-            if not inner.is_leaf and inner not in names:
+            if inner.kind not in ("array", "number", "name") and inner not in names:
                 parts[inner] = len(write(inner, names).code)
                 visit(inner)
 

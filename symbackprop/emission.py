@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from symbackprop.batch import SAMPLES
-from symbackprop.code import assignment
+from symbackprop.code import assignment, imports
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import ONE, Equation
 from symbackprop.given import GivenCode
@@ -80,6 +80,7 @@ class _Module:
             constants=self.constant_lines(),
             initial=list(self.initial()),
             distributions=self.distributions(),
+            imports=imports(s.operation for s in self.statements()),
             reads_erf=any(_holds(s.operation, "erf") for s in self.statements()),
             functions=[self.forward(), self.loss(), self.gradients()],
             trainer=self.trainer(),

@@ -232,8 +232,9 @@ def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation,
     Returns the statements with their new parts, and the name of each operation that has one.
     """
     uses = _count_uses([s.operation for s in statements])
-    names: dict[Operation, str] = {}
-    taken = {s.name for s in statements}
+    read = sorted({name for s in statements for name in arrays_read(s.operation)})
+    names: dict[Operation, str] = {Operation("array", (), name): name for name in read}
+    taken = {s.name for s in statements} | set(read)
     result = []
     for statement in statements:
         parts: list[tuple[str, Operation]] = []
@@ -251,7 +252,9 @@ def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation,
 
 
 def _deserves_name(operation: Operation) -> bool:
-    """Whether a part is named even where it is used once: windows, and their columns for a product."""
+    """Whether a part is named even where it is used once: windows, their columns for a product, places."""
+    if operation.kind == "reshape" and operation.is_whole:
+        return True  # places
     columns = operation.kind == "reshape" and not operation.is_view
     return operation.kind == "windows" or (columns and any(p.kind == "windows" for p in operation.parts()))
 
@@ -288,7 +291,10 @@ def _inside_out(operation: Operation, seen: set[Operation]) -> Iterator[Operatio
 def _name(operation: Operation, beside: str, taken: set[str]) -> str:
     """Return a name such as ``exponentials2`` for a part of the statement of ``x2``."""
     digits = beside[len(beside.rstrip("0123456789")) :]
-    stem = _WORDS.get(operation.kind, "part") + digits
+    word = "places" if operation.is_whole else _WORDS.get(operation.kind, "part")
+    if word == "columns" and not any(part.kind == "windows" for part in operation.parts()):
+        word = "part" if operation.inputs[0].kind == "matmul" else "matrix"
+    stem = word + digits
     name, count = stem, 1
     while name in taken:
         count += 1

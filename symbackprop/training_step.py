@@ -9,9 +9,9 @@ from sympy import Expr, expand
 
 from symbackprop.batch import SAMPLES
 from symbackprop.buffers import BufferWriter, Workspace
-from symbackprop.code import write
+from symbackprop.code import assignment
 from symbackprop.given import GivenCode
-from symbackprop.lowering import Operation, Statement
+from symbackprop.lowering import Statement
 from symbackprop.model import Model
 from symbackprop.program import arrays_read, share
 
@@ -46,8 +46,9 @@ class TrainingStep:
         self.comment = comment
         self.size = model.size
         self.given = given
-        self.workspace = Workspace()
         self.shared, self.names = share(statements)
+        own = {*self.names.values(), *self.parameters, *self.derivatives, *(s.name for s in statements)}
+        self.workspace = Workspace(taken=own)
         self.writer = BufferWriter(self.names, self.workspace)
 
     def context(self) -> dict[str, object]:
@@ -72,7 +73,7 @@ class TrainingStep:
             "buffers": [self._allocation(name) for name in names],
             "cuts": self._can_be_cut,
             "scratch": [self._allocation(name) for name in self._scratch()],
-            "constants": [self._constant(*item) for item in self.workspace.constants.items()],
+            "constants": list(self._constants()),
         }
 
     @cached_property
@@ -104,7 +105,8 @@ class TrainingStep:
     @cached_property
     def _all(self) -> dict[str, tuple[Expr, ...]]:
         """The buffers that the finished body needs."""
-        return {**self.workspace.arrays, **self.workspace.masks, **self.workspace.padded}
+        own = self.workspace
+        return {**own.arrays, **own.masks, **own.padded, **own.counts}
 
     def _sample_buffers(self) -> list[str]:
         """Return the buffers whose size depends on the number of samples."""
@@ -125,6 +127,8 @@ class TrainingStep:
         samples = "self.batch_size" if self._can_be_cut else "samples"
         if name == "ones":
             return f"np.ones({samples}, self.dtype),  # ones"
+        if name in self.workspace.counts:
+            return f"np.arange({samples}),  # {name}"
         sizes = [self._size_text(n, samples) for n in self._all[name]]
         shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
         make = "zeros" if name in self.workspace.padded else "empty"
@@ -137,9 +141,15 @@ class TrainingStep:
         others = {s: self.size(s) for s in n.free_symbols if s != SAMPLES}
         return str(expand(n.xreplace(others))).replace(SAMPLES.name, samples)
 
-    def _constant(self, operation: Operation, name: str) -> str:
-        """Return the line that makes an array without data."""
-        return f"{write(operation, {}).code},  # {name}"
+    def _constants(self) -> Iterable[str]:
+        """Yield the lines that make the arrays without data."""
+        names = self.workspace.constants
+        lines = [line for o, name in names.items() for line in assignment(name, o, {})]
+        if any("dtype" in line for line in lines):
+            yield "dtype = self.dtype"
+        yield from lines
+        if names:
+            yield f"self._constants = {', '.join(names.values())}{',' if len(names) == 1 else ''}"
 
 
 def unpacked(names: Sequence[str], value: str, columns: int = 80) -> list[str]:

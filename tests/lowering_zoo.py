@@ -47,7 +47,7 @@ def register(function: Callable[[], EquationSystem]) -> Callable[[], EquationSys
     return function
 
 
-def where(condition: Expr, value: Expr, other: Expr = Integer(0)) -> Expr:
+def where(condition: Expr, value: Expr, other: Expr | int = 0) -> Expr:
     return Piecewise((value, condition), (other, True))
 
 

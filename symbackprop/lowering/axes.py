@@ -101,16 +101,18 @@ class Axes:
         return tuple(axis for axis in self.ranges if axis in present)
 
     def bind(self, ranges: Ranges, reads: Sequence[Indexed]) -> None:
-        """Enter summed indices: before the others where all that is read has them first, else after them."""
+        """Enter summed indices: where all that is read has them among the others, or else after these."""
         for i, n in ranges.items():
-            known = [[e for e in r.indices if e in (i, *self.ranges)] for r in reads if i in r.indices]
-            mixed = [indices for indices in known if set(indices) != {i}]
-            if mixed and all(indices[0] == i for indices in mixed) and i not in self.ranges:
-                first = min(list(self.ranges).index(e) for indices in mixed for e in indices if e != i)
-                items = list(self.ranges.items())
-                self.ranges = dict([*items[:first], (i, n), *items[first:]])
-            else:
-                self.ranges[i] = n
+            order = list(self.ranges)
+            before, after = [-1], [len(order)]
+            for indices in (read.indices for read in reads if i in read.indices):
+                at = indices.index(i)
+                before += [order.index(e) for e in indices[:at] if e in self.ranges]
+                after += [order.index(e) for e in indices[at + 1 :] if e in self.ranges]
+            place = min(after) if max(before) < min(after) else len(order)
+            if i not in self.ranges:
+                order.insert(place, i)
+            self.ranges = {j: self.ranges.get(j, n) for j in order}
 
     def elementwise(self, kind: str, *operations: Operation) -> Operation:
         """Return the elementwise operation of that kind."""

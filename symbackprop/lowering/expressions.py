@@ -249,6 +249,9 @@ class Lowering(Axes):
             return self.elementwise("negative", self.lower(-expression))
         if any(isinstance(factor, KroneckerDelta) for factor in expression.args):
             return self.product(expression, ())
+        for factor in expression.args:
+            if isinstance(factor, Add) and any(map(_is_delta, factor.args)):
+                return self.lower(_deltas_apart(expression, factor))
         above, below = _fraction(expression)
         parts = _shared_out(above, below)
         if parts:
@@ -388,8 +391,8 @@ class Lowering(Axes):
         return self.elementwise(kind, self.lower(expression.lhs), self.lower(expression.rhs))
 
     def delta(self, expression: KroneckerDelta) -> Operation:
-        """Lower a delta beside no product: 1 where two indices are equal."""
-        return self.mask(sympy.Eq(*expression.args[:2], evaluate=False))
+        """Lower a delta beside no product."""
+        return self.product(expression, ())
 
     def mask(self, condition: Expr) -> Operation:
         """Return 1 where a condition holds and 0 elsewhere."""
@@ -478,6 +481,18 @@ class Lowering(Axes):
 
     def _product(self, factors: Sequence[Expr]) -> Operation:
         return self.lower(Mul(*factors))
+
+
+def _is_delta(term: Expr) -> bool:
+    """Whether a term is a delta, or a product with one."""
+    return any(isinstance(factor, KroneckerDelta) for factor in Mul.make_args(term))
+
+
+def _deltas_apart(expression: Mul, factor: Add) -> Expr:
+    """Return a product with the deltas of one factor in terms of their own, to be scattered."""
+    others = Mul(*[f for f in expression.args if f is not factor])
+    deltas = [term for term in factor.args if _is_delta(term)]
+    return Add(others * (factor - Add(*deltas)), *[others * delta for delta in deltas])
 
 
 def _in_order(expression: Expr) -> list[Expr]:

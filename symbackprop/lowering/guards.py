@@ -6,6 +6,7 @@ read gives zeros outside: then the product is zero there, too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from sympy import (
@@ -29,8 +30,6 @@ from sympy import (
     Symbol,
     cos,
     expand,
-    igcd,
-    ilcm,
     sign,
     sin,
     tanh,
@@ -126,11 +125,11 @@ def inequality(axes: Axes, condition: Expr) -> Expr | None:
 def normal(axes: Axes, difference: Expr) -> Expr | None:
     """Return an affine expression, of which the sign counts, in the normal form of `inequality`."""
     scaled = axes.number(difference)
-    denominators = [c.q for c in scaled.as_coefficients_dict().values() if c.is_Rational]
-    affine = axes.affine(expand(scaled * ilcm(1, *denominators)))
+    denominators = [int(c.q) for c in scaled.as_coefficients_dict().values() if c.is_Rational]
+    affine = axes.affine(expand(scaled * math.lcm(*denominators)))
     if affine is None:
         return None
-    common = igcd(0, *affine.slopes.values())
+    common = math.gcd(*affine.slopes.values())
     if common < 2 or not affine.offset.is_Integer:
         return Add(*[slope * i for i, slope in affine.slopes.items()], affine.offset)
     return Add(*[slope // common * i for i, slope in affine.slopes.items()], affine.offset // common)
@@ -147,7 +146,7 @@ def whole(axes: Axes, condition: Expr) -> Expr:
     """Return a relation between indices with numbers for the sizes and without fractions."""
     left, right = axes.number(condition.lhs), axes.number(condition.rhs)
     coefficients = [*left.as_coefficients_dict().values(), *right.as_coefficients_dict().values()]
-    factor = ilcm(1, *[c.q for c in coefficients if c.is_Rational])
+    factor = math.lcm(*[int(c.q) for c in coefficients if c.is_Rational])
     return condition.func(expand(left * factor), expand(right * factor), evaluate=False)
 
 

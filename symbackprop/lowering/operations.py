@@ -25,7 +25,7 @@ _STRUCTURAL = (
     "arange", "zeros", "full", "scatter", "update",
 )  # fmt: skip
 
-_VARYING = ("array", "name", "scatter", "zeros")
+_VARYING = ("array", "scatter", "zeros")
 _OF_INTEGERS = ("add", "subtract", "multiply", "negative", "clip", "maximum", "minimum", "abs", "square")
 
 
@@ -95,7 +95,10 @@ class Operation:
     @property
     def is_constant(self) -> bool:
         """Whether the result is an array that is the same in every step."""
-        return bool(self.shape) and not any(part.kind in _VARYING for part in self.parts())
+        return bool(self.shape) and not any(
+            part.kind in _VARYING or (part.kind == "name" and not str(part.value).isdigit())
+            for part in self.parts()
+        )
 
     @property
     def is_whole(self) -> bool:
@@ -143,13 +146,15 @@ class Place:
 
     ``entries`` holds for each axis an `Entry`, a `Stride`, or the number of an index in a list of one.
     ``loops`` are the numbers of turns; ``looped`` the loops along whose turn the value has an axis, which
-    come first; ``unique`` says that no place is reached twice.
+    come first; ``unique`` says that no place is reached twice, ``flat`` that places are those of the flat
+    array.
     """
 
     entries: tuple[Entry | Stride | str, ...]
     loops: tuple[int, ...]
     looped: tuple[int, ...]
     unique: bool
+    flat: bool = False
 
 
 @dataclass(frozen=True)

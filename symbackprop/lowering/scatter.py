@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial, reduce
 from itertools import permutations
 
-from sympy import Eq, Expr, Ge, Indexed, Integer, KroneckerDelta, Le, Symbol, expand
+from sympy import Eq, Expr, Ge, Indexed, Integer, KroneckerDelta, Le, Mul, Symbol, expand
 
 from symbackprop.calculus.indices import fresh, rename
-from symbackprop.equations import ZERO
+from symbackprop.equations import ONE, ZERO
 from symbackprop.lowering.axes import Affine, Axes, excess
-from symbackprop.lowering.guards import Product, inequality, simplified
-from symbackprop.lowering.operations import EVERYTHING, Entry, Operation, Place, Stride
+from symbackprop.lowering.guards import Product, inequality, normal, simplified
+from symbackprop.lowering.operations import EVERYTHING, Entry, Operation, Place, Stride, number
 from symbackprop.lowering.reads import gathered_axes, subscript
 
 
@@ -55,7 +56,19 @@ def scattered(axes: Axes, product: Product, summed: Sequence[Symbol]) -> Scatter
     _solve_deltas(axes, found)
     while (solved := _by_guard(axes, found)) is not None:
         found = solved
+    found.conditions = _without_places(axes, found)
     return found if found.places or len(found.inner) > len(summed) else None
+
+
+def _without_places(axes: Axes, found: Scattered) -> list[Expr]:
+    """Return the conditions that are not said by the ends of the result: what goes beyond them is cut off."""
+    said = set()
+    reads = [place.free_symbols for place in found.places.values()]
+    for i, place in found.places.items():
+        alone = sum(bool(symbols & place.free_symbols) for symbols in reads) == 1
+        if alone and place.free_symbols & set(axes.ranges) <= found.inner and _can_stride(axes, i, place):
+            said |= {normal(axes, place), normal(axes, axes.ranges[i] - 1 - place)}
+    return [c for c in found.conditions if (d := inequality(axes, c)) is None or d not in said]
 
 
 def _solve_deltas(axes: Axes, found: Scattered) -> None:
@@ -138,13 +151,14 @@ def _expanded(expression: Expr) -> Expr:
 
 
 def loops_first(axes: Axes, found: Scattered) -> None:
-    """Order the axes so that the long ones, along which slices run, come last in what is computed."""
-    turned = []
+    """Order the axes so that the long ones, along which slices run, come after those of the loops."""
     for place in found.places.values():
         affine = axes.affine(place)
-        turned += _by_size(axes, affine)[:-1] if affine else []
-    order = [*(i for i in axes.ranges if i not in found.inner), *turned]
-    axes.ranges = {i: axes.ranges[i] for i in dict.fromkeys([*order, *axes.ranges])}
+        *turns, along = _by_size(axes, affine) if affine and affine.slopes else [None]
+        rest = [i for i in axes.ranges if i not in turns]
+        if turns:
+            at = rest.index(along)
+            axes.ranges = {i: axes.ranges[i] for i in [*rest[:at], *turns, *rest[at:]]}
 
 
 # ---------------------------------------------------------------- the operation
@@ -176,13 +190,15 @@ def scatter(axes: Axes, value: Operation, found: Scattered, index: Callable[[Exp
             indices.append(index(places[i]))
         else:
             reached.append(_strided(axes, i, places[i], loops))
-    update = _update(axes, value, reached, indices, loops)
     moved = {j for i in gathered for j in places[i].free_symbols & set(axes.ranges)}
+    flat = None if moved <= set(target) else _flat(axes, value, places, gathered, index)
+    update = flat or _update(axes, value, reached, indices, loops)
     place = Place(
-        entries=tuple(axis.entry for axis in reached),
-        loops=tuple(int(axes.extent(u)) for u in loops),
+        entries=("0",) if flat else tuple(axis.entry for axis in reached),
+        loops=() if flat else tuple(int(axes.extent(u)) for u in loops),
         looped=tuple(n for n, u in enumerate(loops) if u in value.axes),
         unique=moved <= set(target),
+        flat=flat is not None and len(target) > 1,
     )
     widths = [axis.left + axis.right for axis in reached]
     shape = tuple(axes.ranges[i] + w for i, w in zip(target, widths, strict=True))
@@ -250,6 +266,37 @@ def _strided(axes: Axes, i: Symbol, place: Expr, loops: Sequence[Symbol]) -> _Ax
         end = int(stop) if isinstance(stop, Integer) else -int(behind)
     slopes = tuple(affine.slopes[u] if u in turns else 0 for u in loops)
     return _Axis(Stride(start, end, step, slopes), along, left, right)
+
+
+def _flat(
+    axes: Axes,
+    value: Operation,
+    places: dict[Symbol, Expr],
+    gathered: set[Symbol],
+    index: Callable[[Expr], Operation],
+) -> tuple[Operation, ...] | None:
+    """Return values and places in the flat result: NumPy adds much faster at those than at several indices.
+
+    None where slices reach a part of the result, or a value stands for many places.
+    """
+    if any(i not in gathered and place != i for i, place in places.items()):
+        return None
+    rest, steps = ONE, []
+    for i in reversed(places):
+        steps.append(rest)
+        rest = axes.number(rest * axes.ranges[i])
+    if not all(isinstance(step, Integer) for step in steps):
+        return None
+    terms = [(index(place), step) for place, step in zip(places.values(), reversed(steps), strict=True)]
+    scaled = [axes.elementwise("multiply", number(int(n)), i) if n != 1 else i for i, n in terms]
+    total = reduce(partial(axes.elementwise, "add"), scaled)
+    if set(total.axes) != set(value.axes):
+        return None
+    value = axes.layout(value, total.axes)
+    if len(total.axes) < 2:
+        return value, total
+    size = (Mul(*axes.shape(total.axes)),)
+    return tuple(Operation("reshape", (o,), (-1,), (total.axes[0],), size) for o in (value, total))
 
 
 def _update(
