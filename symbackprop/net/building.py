@@ -255,7 +255,7 @@ class _Letters:
     def __init__(self, building: _Building, per_sample: bool) -> None:
         self.letters = building.letters
         self.order = {symbol: n for n, symbol in enumerate(building.letters)}
-        self.taken = {*building.names.quantities, *building.found.constants}
+        self.taken = {*building.names.quantities, *building.found.constants, *building.letter_of}
         if per_sample:  # of a batch this numbers the samples
             self.taken.add(SAMPLE.name)
 
