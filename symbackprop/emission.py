@@ -56,6 +56,8 @@ class _Module:
         self.model = model
         scalars = {c.name: c.code for c in model.constants if not isinstance(c.value, tuple)}
         scalars |= {name: str(units) for name, units in model.sizes.items()}
+        self.given = GivenCode(model)
+        scalars |= {name: self.given.size_name(name) for name in model.open}
         scalars |= {SAMPLES.name: _SAMPLE_COUNT, SCALE.name: "scale", RATE.name: "rate"}
         if not model.per_sample:  # nothing but the learning rate is left to multiply by
             scalars[SCALE.name] = "rate"
@@ -63,7 +65,6 @@ class _Module:
         self.update = UpdateProgram(derivation.update, self.optimizer)
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
-        self.given = GivenCode(model)
         self.printer = TextPrinter(notation_for(derivation, "layered"))
         self.defined_by = {number: name for name, number in derivation.numbers.items()}
         self._comments: dict[int, list[str]] = {}
@@ -210,8 +211,10 @@ class _Module:
         yield f'dtype = parameters["{self.derivation.system.parameters[0]}"].dtype'
         yield from self.given.given_lines(read, "dtype")
         yield from self.given.constant_lines(read, "dtype")
-        if any(_reads_sample_count(s.operation) for s in statements):
+        named = set().union(*[_names_read(s.operation) for s in statements])
+        if _SAMPLE_COUNT in named:
             yield f"samples = len({self.given.code(self.model.inputs[0].name)})"
+        yield from (line for name, line in self.given.size_lines().items() if name in named)
         bound: set[str] = set()
         shared, names = share(statements)
         for entry in shared:
@@ -301,9 +304,10 @@ def _holds(operation: Operation, kind: str) -> bool:
     return operation.kind == kind or any(_holds(i, kind) for i in operation.inputs)
 
 
-def _reads_sample_count(operation: Operation) -> bool:
-    own = operation.kind == "name" and operation.value == _SAMPLE_COUNT
-    return own or any(_reads_sample_count(i) for i in operation.inputs)
+def _names_read(operation: Operation) -> set[str]:
+    """Return the names of the numbers that ``operation`` reads."""
+    own = {str(operation.value)} if operation.kind == "name" else set()
+    return own.union(*map(_names_read, operation.inputs))
 
 
 def assigned_string(name: str, value: str) -> str:

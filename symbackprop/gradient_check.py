@@ -100,7 +100,7 @@ def _arguments(arrays: tuple[Given, ...], model: Model, generator: np.random.Gen
 
 def _drawn(given: Given, model: Model, generator: np.random.Generator) -> Array:
     """Return random numbers such as ``given`` must hold."""
-    shape = (*(_SAMPLES,) * given.has_samples, *model.shape(given.shape))
+    shape = (*(_SAMPLES,) * given.has_samples, *model.sample_shape(given))
     if given.integer:
         places = min(map(model.size, given.places), default=2)
         return generator.integers(places, size=shape)  # type: ignore[return-value]

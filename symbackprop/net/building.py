@@ -163,6 +163,7 @@ class _Building:
         symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if s.is_positive}
         symbols -= {SAMPLES.name}
         sizes = {name: self.numbers[name] for name in sorted(symbols) if name in self.numbers}
+        found = self._open(symbols - self.numbers.keys(), system)
         constants = tuple(Constant(name, value) for name, value in self.found.constants.items())
         model = Model(
             title=_title(self.text),
@@ -178,11 +179,23 @@ class _Building:
             targets=tuple(self._given(name, system) for name in self.found.targets),
             per_sample=per_sample,
             origin="the equations in ARCHITECTURE",
-            missing={name: self.letter_of[name] for name in sorted(symbols) if name not in self.numbers},
+            missing={n: self.letter_of[n] for n in sorted(symbols - found.keys() - self.numbers.keys())},
+            open=found,
         )
         if not model.missing:
             self._check_count(model)
         return model
+
+    def _open(self, unknown: set[str], system: EquationSystem) -> dict[str, tuple[str, int]]:
+        """Return where sizes without numbers can be found in the inputs: those that no parameter has."""
+        kept = [*system.parameters, *(name for name in self.found.constants if name in system.quantities)]
+        fixed = {s for name in kept for s in _sizes(system, name)}
+        found: dict[str, tuple[str, int]] = {}
+        for name in self.found.inputs:
+            for axis, n in enumerate(self.quantities[name].shape):
+                if n.is_Symbol and n.name in unknown and n not in fixed:
+                    found.setdefault(n.name, (name, axis))
+        return found
 
     def _check_count(self, model: Model) -> None:
         count = 0
@@ -292,6 +305,10 @@ class _Letters:
         taken = {*self.taken, *used}
         known = (wanted, *(str(letter.name) for letter in LETTERS), *(f"i_{n}" for n in range(1000)))
         return next(letter for letter in known if letter not in taken)
+
+
+def _sizes(system: EquationSystem, name: str) -> set[Symbol]:
+    return {s for n in system.quantities[name].shape for s in n.free_symbols}
 
 
 def _title(text: str) -> str:
