@@ -257,6 +257,36 @@ output y
     assert y.tolist() == [200, 301, 402, 503, 4]
 
 
+def test_what_an_activation_reads_twice_gets_a_name() -> None:
+    text = """\
+input x[n, k]
+target t[n, i]
+parameter w[k, i], b[i]
+size k = 3, i = 2
+p[n, i] = softmax(relu(sum(where(k > 0, x[n, k], 0)*w[k, i], k) + b[i]), i)
+E = mean(sum(-t[n, i]*log_softmax(sum(x[n, k]*w[k, i], k) + b[i], i), i) + sum(p[n, i]**2, i), n)
+output p
+"""
+    net = sb.Network.from_equations(text)
+    assert [e.name for e in net.model.system.equations] == ["p_in", "p", "E_in", "E"]
+    assert net.model.per_sample
+    assert all(row.holds for row in check_module(sb.load(net), net))
+
+
+def test_sums_inside_sums_are_renamed_without_capture() -> None:
+    text = """\
+input x[n, k]
+target t[n, i]
+parameter w[k, i], b[i]
+size k = 3, i = 2
+y[n, i] = exp(sum(x[n, k]*w[k, i], k) + b[i])
+E = mean(log(sum(exp(sum(x[n, k]*w[k, i], k) + b[i])*t[n, i]**2, i)) + sum(y[n, i], i), n)
+output y
+"""
+    net = sb.Network.from_equations(text)
+    assert all(row.holds for row in check_module(sb.load(net), net))
+
+
 def test_every_activation_is_known_by_name() -> None:
     for name, activation in ACTIVATIONS.items():
         along = ", i" if "total(" in activation.formula else ""
