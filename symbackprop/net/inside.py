@@ -122,7 +122,7 @@ class SizeRelations:
         left = 0 if unknown else int(room.xreplace(known))
         if left < 0:
             end.fail(self)
-        free = [s for s in sizes if abs(room.coeff(s)) == 1 and s != SAMPLES]
+        free = [s for s in unknown or sizes if abs(room.coeff(s)) == 1 and s != SAMPLES]
         if not free or self._symbolic_sign(room) is not None:
             return
         chosen = min(free, key=lambda s: self._preference(s, room.coeff(s)))
