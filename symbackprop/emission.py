@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from symbackprop.batch import SAMPLES
 from symbackprop.code import assignment, imports
@@ -174,7 +173,7 @@ class _Module:
 
     def gradients(self) -> _Function:
         """Return the error and its derivatives."""
-        names = dict(zip(self.derivation.system.parameters, self.derivatives, strict=True))
+        names = {p: self.given.derivative(p) for p in self.derivation.system.parameters}
         result = ", ".join(f'"{parameter}": {name}' for parameter, name in names.items())
         lines = f"float(E), {{{result}}}"
         if len(lines) > LINE - 11:
@@ -187,11 +186,6 @@ class _Module:
             ["E", *names.values()],
             lines,
         )
-
-    @cached_property
-    def derivatives(self) -> list[str]:
-        """The names of the parameters' derivatives in the code."""
-        return [self.derivation.derivative_name(p) for p in self.derivation.system.parameters]
 
     def statements(self) -> list[Statement]:
         """Return the statements of everything that the pure functions compute."""
@@ -261,9 +255,7 @@ class _Module:
         statements = self.given.named([*programs.forward, programs.error, *backward])
         weighted = self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements)
         parameters = self.derivation.system.parameters
-        step = TrainingStep(
-            statements, parameters, self.derivatives, self.comment, self.model, self.given, weighted
-        )
+        step = TrainingStep(statements, parameters, self.comment, self.model, self.given, weighted)
         return {
             "docstring": f"Trains by {self.optimizer.name} on buffers that are allocated once.",
             "description": [

@@ -14,6 +14,7 @@ from functools import cached_property
 from sympy import Expr, Integer, Symbol, expand
 
 from symbackprop.batch import SAMPLES
+from symbackprop.derivation import adjoint_name
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Given, Model
 
@@ -51,6 +52,10 @@ class GivenCode:
     def code(self, name: str) -> str:
         """Return the name of a quantity, or of a derivative, in the code."""
         return self.code_names.get(name, name)
+
+    def derivative(self, parameter: str) -> str:
+        """Return what the derivative for a parameter is called in the code: dw2 for w2."""
+        return adjoint_name(parameter, self.model.system.quantities.keys())
 
     def named(self, statements: Sequence[Statement]) -> list[Statement]:
         """Return statements with the names that the code has."""

@@ -22,7 +22,6 @@ class TrainingStep:
     Args:
         statements: forward, error and scaled derivatives, in order.
         parameters: the names of the parameters.
-        derivatives: the names of their derivatives in the code.
         comment: gives the comment lines of an equation's number.
         model: gives the number of a size.
         given: writes the lines that bind inputs, targets and constants.
@@ -33,7 +32,6 @@ class TrainingStep:
         self,
         statements: Sequence[Statement],
         parameters: Sequence[str],
-        derivatives: Sequence[str],
         comment: Callable[[int], Iterable[str]],
         model: Model,
         given: GivenCode,
@@ -42,7 +40,7 @@ class TrainingStep:
         self.weighted = weighted
         self.loss = model.system.loss
         self.parameters = [given.code(name) for name in parameters]
-        self.derivatives = list(derivatives)
+        self.derivatives = [given.derivative(name) for name in parameters]
         self.comment = comment
         self.model = model
         self.size = model.size
