@@ -198,9 +198,11 @@ class BufferWriter:
     def _ready(self, operation: Operation) -> Operation:
         """Return what needs no buffer, with its inputs computed."""
         text = ""
-        if operation.kind == "pad":
+        if operation.is_whole and operation.shape != (SAMPLES,):
+            text = ""
+        elif operation.kind == "pad":
             text = self._padded(operation)
-        elif operation.kind == "reshape" and not operation.is_whole:
+        elif operation.kind == "reshape":
             text = self._reshaped(operation)
         elif operation.kind == "arange" and operation.value and operation.shape == (SAMPLES,):
             text = self.workspace.numbers_of_samples()
@@ -250,7 +252,7 @@ class BufferWriter:
             self._matmul(product, _reshape(out, _product_shape(product)))
         elif operation.is_leaf or _is_text(operation):
             self._copy(self._text(operation) if operation.shape else self._operand(operation), out)
-        elif kind == "full" or (kind == "cast" and not operation.is_constant):
+        elif kind in ("full", "broadcast") or (kind == "cast" and not operation.is_constant):
             self._copy(self._operand(operation.inputs[0]), out)
         elif kind == "matmul":
             self._matmul(operation, out)

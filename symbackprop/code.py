@@ -74,6 +74,9 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
         first = f"-{below(0).inside(ATOM)}" if signs[0] else below(0).inside(TERM)
         rest = (f" {'-' if n else '+'} {below(p).inside(PRODUCT)}" for p, n in enumerate(signs) if p)
         return Text("".join([first, *rest]), TERM)
+    if kind == "broadcast":
+        value, *shape = (below(p).code for p in range(len(operation.inputs)))
+        return Text(f"np.broadcast_to({value}, {_sizes(shape)})")
     if kind == "full":
         value, *shape = (below(p).code for p in range(len(operation.inputs)))
         dtype = "" if operation.value else ", dtype"
@@ -196,11 +199,11 @@ def _subscript(operation: Operation, inner: Text) -> Text:
 def subscripts(entries: Iterable[str]) -> str:
     """Return the text between the brackets; whole axes go without saying at the end, as dots before it."""
     texts = list(entries)
+    whole = next((n for n, text in enumerate(texts) if text != ":"), 0)
+    if whole > 2 and ":" not in texts[whole:]:
+        return ", ".join(["...", *texts[whole:]])
     while texts and texts[-1] == ":":
         texts.pop()
-    whole = next((n for n, text in enumerate(texts) if text != ":"), 0)
-    if whole > 2 and len(texts) > whole:
-        texts = ["...", *texts[whole:]] if ":" not in texts[whole:] else texts
     return ", ".join(texts) or "..."
 
 
@@ -306,7 +309,8 @@ def _new_name(names: Mapping[Operation, str]) -> str:
 def _scattered(name: str, operation: Operation, names: dict[Operation, str]) -> list[str]:
     """Return the lines that make an array and add to places of it."""
     start, *updates = operation.inputs
-    lines = assignment(name, start, names)
+    lines = [line for update in updates for line in _scattered_parts(update, names)]
+    lines += assignment(name, start, names)
     if _is_name(start, names):
         lines[-1] += ".copy()"
     for update in updates:
@@ -344,7 +348,7 @@ def update_lines(
         text = f"{value.inside(ATOM)}[{', '.join(offsets[n] for n in place.looped)}]"
     target = f"{name}[{subscripts(entries)}]" if entries else name
     if indices and not place.unique:
-        at = [entry if entry != ":" else "slice(None)" for entry in entries]
+        at = [_as_slice(entry) for entry in entries]
         while at[-1] == "slice(None)":
             at.pop()
         name = f"{name}.reshape(-1)" if place.flat else name
@@ -356,6 +360,15 @@ def update_lines(
         return [line]
     turns = f"range({place.loops[0]})" if len(offsets) == 1 else f"np.ndindex{place.loops}"
     return [f"for {', '.join(offsets)} in {turns}:", f"    {line}"]
+
+
+def _as_slice(entry: str) -> str:
+    """Return the text of a slice as a call, as it has to be outside of brackets."""
+    if ":" not in entry or "[" in entry:
+        return entry
+    start, stop, *step = (part.strip() or "None" for part in entry.split(":"))
+    parts = ["None"] if (start, stop, step) == ("None", "None", []) else [start, stop, *step]
+    return f"slice({', '.join(parts)})"
 
 
 def _moved(entry: object, offsets: Sequence[str], indices: Sequence[str]) -> str:

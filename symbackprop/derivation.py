@@ -369,8 +369,8 @@ class _Pass:
         for equation in (*equations, *self.consumers.get(quantity.name, ())):
             for component in self.system.reads(equation.rhs):
                 at = indices_of(component)
-                letters = [i for i in at if isinstance(i, Symbol) and not self.system.is_read(i)]
-                plain = len(set(letters)) == len(at)
+                letters = all(isinstance(i, Symbol) and not self.system.is_read(i) for i in at)
+                plain = letters and len(set(at)) == len(at)
                 if name_of(component) == quantity.name and plain:
                     return at
         return LETTERS[: len(quantity.shape)]

@@ -21,9 +21,10 @@ from symbackprop.model import Given, Model
 _TAKEN = (
     *("parameters", "samples", "dtype", "rate", "scale", "weights", "ones", "self", "np"),
     *("len", "float", "tuple", "buffer", "gradient", "steps"),
+    *("math", "range", "max", "min", "abs", "slice", "sliding_window_view"),
 )
 """Names that the generated functions use themselves."""
-_SHARED = re.compile(r"(work|mask|change|part|exponentials|largest|total|difference)\d*(_\d+)?")
+_SHARED = re.compile(r"(work|mask|change|part|exponentials|largest|total|difference|offset)\d*(_\d+)?")
 """Names of parts that statements share."""
 
 

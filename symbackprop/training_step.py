@@ -11,7 +11,7 @@ from symbackprop.batch import SAMPLES
 from symbackprop.buffers import BufferWriter, Workspace
 from symbackprop.code import assignment
 from symbackprop.given import GivenCode
-from symbackprop.lowering import Statement
+from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Model
 from symbackprop.program import arrays_read, share
 
@@ -141,7 +141,8 @@ class TrainingStep:
     def _constants(self) -> Iterable[str]:
         """Yield the lines that make the arrays without data."""
         names = self.workspace.constants
-        lines = [line for o, name in names.items() for line in assignment(name, o, {})]
+        taken = {Operation("array", (), name): name for name in names.values()}
+        lines = [line for o, name in names.items() for line in assignment(name, o, dict(taken))]
         if any("dtype" in line for line in lines):
             yield "dtype = self.dtype"
         yield from lines

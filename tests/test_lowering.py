@@ -222,12 +222,8 @@ def stepped(derivation: Derivation, dtype: str, values: Mapping[str, Array], bat
     statements = [Statement(e.name, lowered(e), n) for n, e in enumerate(equations)]
     sizes, given_code = Sizes(derivation.system), Given(derivation.system)
     parameters = leaves(derivation.system)
-    return Step(
-        TrainingStep(statements, parameters, lambda n: [], sizes, given_code, True),
-        values,
-        dtype,
-        batch_size,
-    )  # type: ignore[arg-type]
+    step = TrainingStep(statements, parameters, lambda n: [], sizes, given_code, True)  # type: ignore[arg-type]
+    return Step(step, values, dtype, batch_size)
 
 
 @pytest.mark.parametrize("rows", [0, 2])

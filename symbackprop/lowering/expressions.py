@@ -26,7 +26,7 @@ from sympy import (
 from sympy.core.relational import Relational
 
 from symbackprop.calculus.indices import open_sum
-from symbackprop.equations import ONE, ArgMax, Equation, Ranges, name_of
+from symbackprop.equations import BINDERS, ONE, ArgMax, Equation, Ranges, name_of
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering.axes import Axes
 from symbackprop.lowering.contraction import contract
@@ -144,7 +144,7 @@ class Lowering(Axes):
             return self.read(expression)
         if isinstance(expression, Symbol):
             return self.symbol(expression)
-        if expression.is_number:
+        if expression.is_number and not expression.has(*BINDERS):
             return self.literal(expression)
         for kind, method in self._methods():
             if isinstance(expression, kind):
@@ -441,7 +441,7 @@ class Lowering(Axes):
         if not conditions and not any(isinstance(f, KroneckerDelta) for f in factors):
             return self.contraction(factors, (), summed)
         found = scattered(self, (factors, conditions), summed)
-        with self.guarding():
+        with self.guarding(bool(conditions)):
             if found is None:
                 return self.contraction(factors, conditions, summed)
             placed = {i for place in found.places.values() for i in place.free_symbols}
