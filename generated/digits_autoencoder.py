@@ -947,7 +947,7 @@ def _evaluate(options):
     x = _standardised(x, scaling)
     print(f"E {loss(parameters, x, t):.8g}")
     if np.isin(t, (0, 1)).all():
-        right = (forward(parameters, x) > 0.5) == t
+        right = (forward(parameters, x) > 0.5) == (t > 0.5)
         print(f"accuracy {right.mean():.4%}")
 
 

@@ -129,10 +129,6 @@ class Derivation:
     def __repr__(self) -> str:
         return f"<Derivation of {self.description or 'equations'}: {len(self.by_number)} steps>"
 
-    def derivative_name(self, parameter: str) -> str:
-        """Return what the derivative for a parameter is called in code: dw2 for w2."""
-        return adjoint_name(parameter, self.system.quantities.keys())
-
     def equation(self, name: str) -> Eq:
         """Return the forward equation that defines ``name``."""
         found = self.system.definitions[self._known(name, self.system.definitions)]
@@ -423,8 +419,8 @@ _WRITTEN_OUT_LIMIT = 40
 
 
 def _components(expression: Expr) -> Iterator[Expr]:
-    """Yield the indexed components and the symbols that stand for themselves."""
-    if isinstance(expression, (Indexed, Symbol)):
+    """Yield the indexed components and the symbols that stand for themselves, which are no integers."""
+    if isinstance(expression, Indexed) or (isinstance(expression, Symbol) and not expression.is_integer):
         yield expression
     else:
         for argument in expression.args:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 
 from symbackprop.batch import SAMPLES
 from symbackprop.code import assignment, imports
@@ -56,6 +55,8 @@ class _Module:
         self.model = model
         scalars = {c.name: c.code for c in model.constants if not isinstance(c.value, tuple)}
         scalars |= {name: str(units) for name, units in model.sizes.items()}
+        self.given = GivenCode(model)
+        scalars |= {name: self.given.size_name(name) for name in model.open}
         scalars |= {SAMPLES.name: _SAMPLE_COUNT, SCALE.name: "scale", RATE.name: "rate"}
         if not model.per_sample:  # nothing but the learning rate is left to multiply by
             scalars[SCALE.name] = "rate"
@@ -63,7 +64,6 @@ class _Module:
         self.update = UpdateProgram(derivation.update, self.optimizer)
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
-        self.given = GivenCode(model)
         self.printer = TextPrinter(notation_for(derivation, "layered"))
         self.defined_by = {number: name for name, number in derivation.numbers.items()}
         self._comments: dict[int, list[str]] = {}
@@ -173,7 +173,7 @@ class _Module:
 
     def gradients(self) -> _Function:
         """Return the error and its derivatives."""
-        names = dict(zip(self.derivation.system.parameters, self.derivatives, strict=True))
+        names = {p: self.given.derivative(p) for p in self.derivation.system.parameters}
         result = ", ".join(f'"{parameter}": {name}' for parameter, name in names.items())
         lines = f"float(E), {{{result}}}"
         if len(lines) > LINE - 11:
@@ -186,11 +186,6 @@ class _Module:
             ["E", *names.values()],
             lines,
         )
-
-    @cached_property
-    def derivatives(self) -> list[str]:
-        """The names of the parameters' derivatives in the code."""
-        return [self.derivation.derivative_name(p) for p in self.derivation.system.parameters]
 
     def statements(self) -> list[Statement]:
         """Return the statements of everything that the pure functions compute."""
@@ -210,8 +205,10 @@ class _Module:
         yield f'dtype = parameters["{self.derivation.system.parameters[0]}"].dtype'
         yield from self.given.given_lines(read, "dtype")
         yield from self.given.constant_lines(read, "dtype")
-        if any(_reads_sample_count(s.operation) for s in statements):
+        named = set().union(*[_names_read(s.operation) for s in statements])
+        if _SAMPLE_COUNT in named:
             yield f"samples = len({self.given.code(self.model.inputs[0].name)})"
+        yield from (line for name, line in self.given.size_lines().items() if name in named)
         bound: set[str] = set()
         shared, names = share(statements)
         for entry in shared:
@@ -258,9 +255,7 @@ class _Module:
         statements = self.given.named([*programs.forward, programs.error, *backward])
         weighted = self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements)
         parameters = self.derivation.system.parameters
-        step = TrainingStep(
-            statements, parameters, self.derivatives, self.comment, self.model, self.given, weighted
-        )
+        step = TrainingStep(statements, parameters, self.comment, self.model, self.given, weighted)
         return {
             "docstring": f"Trains by {self.optimizer.name} on buffers that are allocated once.",
             "description": [
@@ -301,9 +296,10 @@ def _holds(operation: Operation, kind: str) -> bool:
     return operation.kind == kind or any(_holds(i, kind) for i in operation.inputs)
 
 
-def _reads_sample_count(operation: Operation) -> bool:
-    own = operation.kind == "name" and operation.value == _SAMPLE_COUNT
-    return own or any(_reads_sample_count(i) for i in operation.inputs)
+def _names_read(operation: Operation) -> set[str]:
+    """Return the names of the numbers that ``operation`` reads."""
+    own = {str(operation.value)} if operation.kind == "name" else set()
+    return own.union(*map(_names_read, operation.inputs))
 
 
 def assigned_string(name: str, value: str) -> str:

@@ -225,8 +225,10 @@ class EquationSystem:
         object.__setattr__(self, "definitions", {e.name: e for e in self.equations})
 
     def is_read(self, node: Expr) -> bool:
-        """Whether ``node`` is a component of a quantity of the system."""
-        return isinstance(node, Indexed) or (isinstance(node, Symbol) and node.name in self.quantities)
+        """Whether ``node`` is a component of a quantity of the system, and no index or size of that name."""
+        if not isinstance(node, Symbol):
+            return isinstance(node, Indexed)
+        return node.name in self.quantities and node == self.quantities[node.name].symbol
 
     def reads(self, expression: Expr) -> Iterator[Expr]:
         """Yield each component that ``expression`` reads, in the order of the expression's tree."""
@@ -308,7 +310,7 @@ def _check_expression(
                 raise SpecificationError(f"{where}: the {kind} over {i} must begin at 0, not at {low}")
             inner[i] = high + 1
         _check_expression(system, expression.function, inner, known, where)
-    elif isinstance(expression, Symbol) and expression.name in system.quantities:
+    elif isinstance(expression, Symbol) and system.is_read(expression):
         if expression.name not in known:
             raise SpecificationError(f"{where}: {expression.name} is read before it is defined")
         if system.quantities[expression.name].shape:

@@ -582,13 +582,13 @@ class TooMuchWork(BaseException):
 
 
 @contextmanager
-def limited_work(limit: int = MAX_WORK) -> Iterator[None]:
+def limited_work(limit: int | None = None) -> Iterator[None]:
     """Stop what calls more functions than any formula of good will needs; raises `TooMuchWork`.
 
     SymPy simplifies while it builds, and for some expressions takes exponential time to.  Counting
     calls is the one bound that holds for all of them, on any platform and in any thread.
     """
-    left = limit
+    left = MAX_WORK if limit is None else limit
 
     def count(frame: FrameType, event: str, argument: object) -> None:
         nonlocal left

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sympy import Expr
+from sympy import Expr, Integer, Symbol, expand
 
+from symbackprop.batch import SAMPLES
+from symbackprop.derivation import adjoint_name
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Given, Model
 
@@ -43,13 +45,18 @@ class GivenCode:
         found = {}
         for name in self.model.system.quantities:
             argument = name in ("x", "t") and alone.get(name) != name
-            if argument or name in _TAKEN or _SHARED.fullmatch(name) or keyword.iskeyword(name):
+            sizes = map(self.size_name, self.model.open)
+            if argument or name in (*_TAKEN, *sizes) or _SHARED.fullmatch(name) or keyword.iskeyword(name):
                 found[name] = f"{name}_"
         return found
 
     def code(self, name: str) -> str:
         """Return the name of a quantity, or of a derivative, in the code."""
         return self.code_names.get(name, name)
+
+    def derivative(self, parameter: str) -> str:
+        """Return what the derivative for a parameter is called in the code: dw2 for w2."""
+        return adjoint_name(parameter, self.model.system.quantities.keys())
 
     def named(self, statements: Sequence[Statement]) -> list[Statement]:
         """Return statements with the names that the code has."""
@@ -87,10 +94,26 @@ class GivenCode:
         sizes = self.model.output_shape
         if len(sizes) == 1:
             return "(samples, outputs)"
-        return f"(samples{''.join(f', {n}' for n in map(self._number, sizes))})"
+        return f"(samples{''.join(f', {n}' for n in map(self.size, sizes))})"
 
-    def _number(self, n: Expr) -> str:
-        return str(self.model.size(n))
+    def size(self, n: Expr, samples: str = "samples") -> str:
+        """Return a size in the code: a number, unless it is found with the data."""
+        names = {s: Symbol(self.size_name(s.name)) for s in n.free_symbols if s.name in self.model.open}
+        names[SAMPLES] = Symbol(samples)
+        known = {s: Integer(self.model.sizes[s.name]) for s in n.free_symbols if s not in names}
+        return str(expand(n.xreplace({**names, **known})))
+
+    def size_name(self, name: str) -> str:
+        """Return the name in the code of a size that is found with the data."""
+        return f"size_{name.lower()}"
+
+    def size_lines(self) -> dict[str, str]:
+        """Return the line that finds each open size in the data, by its name in the code."""
+        found = {}
+        for name, (given, axis) in self.model.open.items():
+            own = self.size_name(name)
+            found[own] = f"{own} = {self.code(given)}.shape[{axis}]"
+        return found
 
     # ------------------------------------------------------------ in templates
 
@@ -98,13 +121,15 @@ class GivenCode:
     def is_table(self) -> bool:
         """Whether the data are rows of numbers: one array of inputs and one of targets, a row a sample."""
         x, t = self.model.inputs, self.model.targets
-        return len(x) == len(t) == 1 and x[0].is_table and t[0].is_table and self.model.per_sample
+        one = len(x) == len(t) == 1 and not self.model.open
+        return one and x[0].is_table and t[0].is_table and self.model.per_sample
 
     @property
     def standardizes(self) -> bool:
         """Whether inputs can be standardised: there is one array, of real numbers."""
         x = self.model.inputs
-        return len(x) == 1 and x[0].has_samples and not x[0].integer
+        fixed = self.model.is_fixed(x[0].shape)
+        return len(x) == 1 and x[0].has_samples and not x[0].integer and fixed
 
     @property
     def t_argument(self) -> str:
@@ -117,7 +142,7 @@ class GivenCode:
         return {
             "table": self.is_table,
             "standardizes": self.standardizes,
-            "input_shape": str(self.model.shape(x[0].shape)),
+            "input_shape": str(self.model.shape(x[0].shape)) if self.standardizes else "",
             "count": f"len({self._samples_of()})",
             "t_argument": self.t_argument,
             "x_rows": _rows_of("x", x),
@@ -199,7 +224,7 @@ class GivenCode:
         }
 
     def _described(self, given: Given) -> str:
-        shape = [str(self.model.size(n)) for n in given.shape]
+        shape = list(map(self.size, given.shape))
         axes = ", ".join(["samples"] * given.has_samples + shape)
         return f"{given.name} ({axes}{',' if axes.count(',') == 0 else ''})"
 
@@ -221,12 +246,13 @@ class GivenCode:
                 yield f'_check_totals("{label}", {place}, {given.total}, {given.total_axis})'
 
     def _check(self, given: Given, label: str, place: str) -> Iterator[str]:
-        shape = ['"samples"'] * given.has_samples + [str(self.model.size(n)) for n in given.shape]
+        sizes = [s if (s := self.size(n)).isdigit() else f'"{s}"' for n in given.shape]
+        shape = ['"samples"'] * given.has_samples + sizes
         axes = f"({', '.join(shape)}{',' if len(shape) == 1 else ''})"
         if not given.integer:
             yield f'{place} = _checked_array("{label}", {place}, {axes}, dtype, sizes)'
             return
-        counts = [self.model.size(n) for n in given.places]
+        counts = [self.model.size(n) for n in given.places if self.model.is_fixed((n,))]
         count = str(min(counts)) if counts else "None"
         yield f'{place} = _checked_integers("{label}", {place}, {axes}, {count}, sizes)'
 
@@ -245,9 +271,9 @@ class GivenCode:
 
     def _draw(self, given: Given) -> str:
         """Return the expression that draws numbers which a given array may hold."""
-        shape = (*(5,) * given.has_samples, *self.model.shape(given.shape))
+        shape = (*(5,) * given.has_samples, *self.model.sample_shape(given))
         if given.integer:
-            counts = [self.model.size(n) for n in given.places]
+            counts = [self.model.size(n) for n in given.places if self.model.is_fixed((n,))]
             return f"generator.integers({min(counts, default=2)}, size={shape})"
         if self._draws_shares(given):
             *others, last = shape

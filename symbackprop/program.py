@@ -11,7 +11,7 @@ from sympy import Add, Derivative, Expr, Mul, Piecewise, Sum, Symbol
 
 from symbackprop.batch import SAMPLE, SAMPLES, Batch, WholeBatch
 from symbackprop.calculus.indices import close_sum
-from symbackprop.derivation import Derivation, Step
+from symbackprop.derivation import Derivation, Step, adjoint_name
 from symbackprop.equations import ONE, Equation, indices_of, name_of
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering import Lowered, Operation, Statement, lower
@@ -88,7 +88,11 @@ class Programs:
         return found
 
     def _derivative(self, parameter: str, component: Expr, rhs: Expr, number: int) -> Statement:
-        return Statement(self.derivation.derivative_name(parameter), self._lower(component, rhs), number)
+        return Statement(
+            adjoint_name(parameter, self.derivation.system.quantities.keys()),
+            self._lower(component, rhs),
+            number,
+        )
 
     def _scaled_statement(self, step: Step) -> Statement:
         """Return the statement of an adjoint; where it reads none, its whole array is scaled.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -156,14 +156,32 @@ class Sizes:
     def size(self, n: Expr) -> int:
         return int(n.xreplace(NUMBERS))
 
-    def code(self, name: str) -> str:
-        return name
+    def is_fixed(self, sizes: Sequence[Expr]) -> bool:
+        return not any(n.has(SAMPLES) for n in sizes)
 
     def constant_lines(self, read: object, dtype: str) -> list[str]:
         return []
 
     def given_lines(self, read: object, dtype: str) -> list[str]:
         return []
+
+
+class Given(Sizes):
+    """Stands in for the code of what is given: names as they are, sizes as text."""
+
+    def size(self, n: Expr, samples: str = "samples") -> str:  # type: ignore[override]
+        return str(
+            n.xreplace({k: v for k, v in NUMBERS.items() if k != SAMPLES} | {SAMPLES: Symbol(samples)})
+        )
+
+    def size_lines(self) -> dict[str, str]:
+        return {}
+
+    def code(self, name: str) -> str:
+        return name
+
+    def derivative(self, name: str) -> str:
+        return f"d{name}"
 
 
 class Step:
@@ -202,10 +220,9 @@ class Step:
 def stepped(derivation: Derivation, dtype: str, values: Mapping[str, Array], batch_size: int) -> Step:
     equations = equations_of(derivation)
     statements = [Statement(e.name, lowered(e), n) for n, e in enumerate(equations)]
-    sizes = Sizes(derivation.system)
+    sizes, given_code = Sizes(derivation.system), Given(derivation.system)
     parameters = leaves(derivation.system)
-    derivatives = [f"d{name}" for name in parameters]
-    step = TrainingStep(statements, parameters, derivatives, lambda n: [], sizes, sizes, True)  # type: ignore[arg-type]
+    step = TrainingStep(statements, parameters, lambda n: [], sizes, given_code, True)  # type: ignore[arg-type]
     return Step(step, values, dtype, batch_size)
 
 

@@ -132,7 +132,8 @@ def with_cotangent(system: EquationSystem, output_name: str) -> EquationSystem:
 def names_read(system: EquationSystem, expression: Expr) -> set[str]:
     """Return the names of the quantities that ``expression`` reads."""
     labels = {str(each.base.name) for each in expression.atoms(Indexed)}
-    return labels | {each.name for each in expression.free_symbols if each.name in system.quantities}
+    scalars = {each for each in expression.free_symbols if isinstance(each, Symbol) and system.is_read(each)}
+    return labels | {each.name for each in scalars}
 
 
 @register

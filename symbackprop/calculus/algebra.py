@@ -18,12 +18,14 @@ from sympy import (
     PolynomialError,
     Pow,
     Sum,
+    Symbol,
     cancel,
     count_ops,
     default_sort_key,
     expand,
     factor,
     factor_terms,
+    fraction,
     together,
 )
 
@@ -78,7 +80,20 @@ def _factor_expanded(expression: Expr) -> Expr:
     return factor_terms(expand(expression))
 
 
-_FORMS: tuple[Callable[[Expr], Expr], ...] = (factor, cancel, together, expand, _factor_expanded)
+def _grouped(expression: Expr) -> Expr:
+    """Return one fraction for each denominator, sizes and numbers in it aside: a + (n b - c)/(n r)."""
+    groups: dict[Expr, list[Expr]] = {}
+    for term in Add.make_args(expand(expression)):
+        below = [f for f in Mul.make_args(fraction(term)[1]) if not f.is_number and not _is_size(f)]
+        groups.setdefault(Mul(*below), []).append(term)
+    return Add(*[factor(Add(*terms)) for terms in groups.values()])
+
+
+def _is_size(expression: Expr) -> bool:
+    return isinstance(expression, Symbol) and bool(expression.is_integer and expression.is_positive)
+
+
+_FORMS: tuple[Callable[[Expr], Expr], ...] = (factor, cancel, together, expand, _factor_expanded, _grouped)
 
 
 def _opaque(expression: Expr) -> tuple[Expr, list[dict[Expr, Expr]]]:

@@ -70,6 +70,10 @@ def rename(expression: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
     return expression.func(*[rename(argument, mapping) for argument in expression.args])
 
 
+_CANONICAL = "_b"
+"""How the names of canonical bound indices begin; these are no letters to be shown."""
+
+
 def canonical(expression: Expr) -> Expr:
     """Return ``expression`` with canonical bound indices: equal up to their letters means equal."""
     if not expression.has(*BINDERS):
@@ -77,7 +81,7 @@ def canonical(expression: Expr) -> Expr:
     if isinstance(expression, BINDERS):
         body, ranges = open_sum(expression)
         level = _sum_depth(body)
-        letters = {i: Symbol(f"_b{level}_{n}", integer=True) for n, (i, _) in enumerate(ranges)}
+        letters = {i: Symbol(f"{_CANONICAL}{level}_{n}", integer=True) for n, (i, _) in enumerate(ranges)}
         ranges = tuple((letters[i], n) for i, n in ranges)
         return rebound(expression, canonical(body.xreplace(letters)), ranges)
     return expression.func(*[canonical(argument) for argument in expression.args])
@@ -110,11 +114,11 @@ def _settle(expression: Expr, letters: Sequence[Symbol], taken: set[Symbol]) -> 
     chosen: dict[Expr, Expr] = {}
     used = set(taken)
     for i, _ in ranges:
-        own = [] if i.name.startswith("_") else [Symbol(i.name, integer=True)]
+        own = [] if i.name.startswith(_CANONICAL) else [Symbol(i.name, integer=True)]
         candidates = chain(own, letters, _spare_letters())
         chosen[i] = next(c for c in candidates if c not in used)
         used.add(chosen[i])
-    body = _settle(body.xreplace(chosen), letters, used)
+    body = _settle(rename(body, chosen), letters, used)
     return rebound(expression, body, [(chosen[i], n.xreplace(chosen)) for i, n in ranges])
 
 

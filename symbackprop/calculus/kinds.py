@@ -37,7 +37,7 @@ class Naming:
                 self.walk(argument)
 
     def _symbol(self, symbol: Symbol) -> None:
-        if symbol.name in self.known and not symbol.is_positive:
+        if symbol.name in self.known and symbol == self.known[symbol.name].symbol:
             self._quantity(self.known[symbol.name])
         elif symbol.is_integer and symbol.is_positive:
             self.names[symbol] = size(f"_n{len(self.names)}")

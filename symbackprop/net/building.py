@@ -49,7 +49,9 @@ class _Building:
         if self.samples_root.number is not None:
             letter = self.names.axes[found.inputs[0]][0]
             problem = f"'{letter}' numbers the samples, and their number comes with the data"
-            raise SpecificationError(f"{found.source}: {problem}; give it no size")
+            for given in set(self.samples_root.letters) & found.sizes.keys():
+                found.sizes[given].fail(problem, "give it no size")
+            raise SpecificationError(f"size {letter}: {problem}; give it no size")
         self._resolve_sizes()
 
     def _fix_sizes(self) -> None:
@@ -161,6 +163,7 @@ class _Building:
         symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if s.is_positive}
         symbols -= {SAMPLES.name}
         sizes = {name: self.numbers[name] for name in sorted(symbols) if name in self.numbers}
+        found = self._open(symbols - self.numbers.keys(), system)
         constants = tuple(Constant(name, value) for name, value in self.found.constants.items())
         model = Model(
             title=_title(self.text),
@@ -176,11 +179,23 @@ class _Building:
             targets=tuple(self._given(name, system) for name in self.found.targets),
             per_sample=per_sample,
             origin="the equations in ARCHITECTURE",
-            missing={name: self.letter_of[name] for name in sorted(symbols) if name not in self.numbers},
+            missing={n: self.letter_of[n] for n in sorted(symbols - found.keys() - self.numbers.keys())},
+            open=found,
         )
         if not model.missing:
             self._check_count(model)
         return model
+
+    def _open(self, unknown: set[str], system: EquationSystem) -> dict[str, tuple[str, int]]:
+        """Return where sizes without numbers can be found in the inputs: those that no parameter has."""
+        kept = [*system.parameters, *(name for name in self.found.constants if name in system.quantities)]
+        fixed = {s for name in kept for s in _sizes(system, name)}
+        found: dict[str, tuple[str, int]] = {}
+        for name in self.found.inputs:
+            for axis, n in enumerate(self.quantities[name].shape):
+                if n.is_Symbol and n.name in unknown and n not in fixed:
+                    found.setdefault(n.name, (name, axis))
+        return found
 
     def _check_count(self, model: Model) -> None:
         count = 0
@@ -253,7 +268,7 @@ class _Letters:
     def __init__(self, building: _Building, per_sample: bool) -> None:
         self.letters = building.letters
         self.order = {symbol: n for n, symbol in enumerate(building.letters)}
-        self.taken = {*building.names.quantities, *building.found.constants}
+        self.taken = {*building.names.quantities, *building.found.constants, *building.letter_of}
         if per_sample:  # of a batch this numbers the samples
             self.taken.add(SAMPLE.name)
 
@@ -290,6 +305,10 @@ class _Letters:
         taken = {*self.taken, *used}
         known = (wanted, *(str(letter.name) for letter in LETTERS), *(f"i_{n}" for n in range(1000)))
         return next(letter for letter in known if letter not in taken)
+
+
+def _sizes(system: EquationSystem, name: str) -> set[Symbol]:
+    return {s for n in system.quantities[name].shape for s in n.free_symbols}
 
 
 def _title(text: str) -> str:

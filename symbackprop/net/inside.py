@@ -122,14 +122,19 @@ class SizeRelations:
         left = 0 if unknown else int(room.xreplace(known))
         if left < 0:
             end.fail(self)
-        free = [s for s in sizes if abs(room.coeff(s)) == 1 and s != SAMPLES]
+        free = [s for s in unknown or sizes if abs(room.coeff(s)) == 1 and s != SAMPLES]
         if not free or self._symbolic_sign(room) is not None:
             return
-        chosen = min(free, key=lambda s: (s in self.declared, room.coeff(s) != -1, str(s)))
+        chosen = min(free, key=lambda s: self._preference(s, room.coeff(s)))
         slope = room.coeff(chosen)
         value = expand((left - room.xreplace({chosen: ZERO})) / slope)
         self.written = {s: expand(e.xreplace({chosen: value})) for s, e in self.written.items()}
         self.written[chosen] = value
+
+    def _preference(self, size: Expr, slope: Expr) -> tuple[bool, bool, str]:
+        """Rank a size: H = P - U + 1 for what is computed, P = 2 H + U - 2 where only the data are left."""
+        declared = size in self.declared
+        return declared, (slope == -1) == declared, str(size)
 
     def _symbolic_sign(self, expression: Expr) -> bool | None:
         """Return the sign that holds whatever the sizes are."""

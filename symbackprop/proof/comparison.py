@@ -26,11 +26,15 @@ _EXACT_LIMIT = 100  # operations up to which a difference is also simplified exa
 
 
 class Comparison:
-    """Both sides of a step, as scalar expressions, at one point after the other."""
+    """Both sides of a step, as scalar expressions, at one point after the other.
+
+    It is telling if the truth is not always 0: any multiple of 0 agrees with 0.
+    """
 
     def __init__(self, statement: Statement) -> None:
         self.statement = statement
         self.kinks: set[str] = set()
+        self.is_telling = False
         self._claims: dict[tuple[object, int], Expr] = {}
         self._decided: dict[Relational, set[bool]] = {}
 
@@ -51,6 +55,7 @@ class Comparison:
         self, point: Point, number: int, environment: Environment, evaluator: Evaluator
     ) -> str | None:
         truth = evaluator.value(point.grid.truth(self.statement, environment))
+        self.is_telling |= bool(abs(truth) > _TOLERANCE)
         try:
             given = evaluator.value(self._claim(point.grid, number, environment))
         except (Unproved, OutsideDomain) as reason:

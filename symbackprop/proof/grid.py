@@ -82,6 +82,7 @@ class Grid:
         self._shapes: dict[str, Place] = {}
         self._partials: dict[object, dict[Place, dict[Place, Expr]]] = {}
         self._read: dict[object, Expr] = {}
+        self._indices: dict[Expr, tuple[int, tuple[tuple[Expr, int], ...]]] = {}
         self._slopes: dict[object, Expr] = {}
         self._truths: dict[object, Expr] = {}
         self.seed = seed
@@ -177,10 +178,11 @@ class Grid:
 
     def index(self, node: Expr, environment: Environment) -> int:
         """Return the value of an index."""
-        constant, coefficients = _affine(node)
+        total, coefficients = self._affine(node)
         try:
-            known = (c * (environment[s] if s in environment else self.sizes[s]) for s, c in coefficients)
-            return constant + sum(known)
+            for symbol, coefficient in coefficients:
+                total += coefficient * environment[symbol]
+            return total
         except KeyError:
             pass
         values = {**self.sizes, **environment}
@@ -188,6 +190,15 @@ class Grid:
         if value.denominator != 1:
             raise Unproved(f"the index {node} is no integer")
         return int(value)
+
+    def _affine(self, node: Expr) -> tuple[int, tuple[tuple[Expr, int], ...]]:
+        """Return an index as a constant and coefficients, with the sizes put in."""
+        if node not in self._indices:
+            constant, coefficients = _affine(node)
+            known = sum(c * self.sizes[s] for s, c in coefficients if s in self.sizes)
+            free = tuple((s, c) for s, c in coefficients if s not in self.sizes)
+            self._indices[node] = constant + known, free
+        return self._indices[node]
 
     def _table_at(self, read: Expr, environment: Environment) -> int:
         if parts_of(read)[0] not in self.structure.tables:
@@ -255,10 +266,13 @@ class Grid:
         kept = []
         for value, condition in node.args:
             holds = self._condition(condition, environment)
-            if holds is not false:
-                kept.append((self.scalar(value, environment), holds))
+            if holds is false:
+                continue
+            kept.append((self.scalar(value, environment), holds))
             if holds is true:
                 break
+        if len(kept) == 1 and kept[0][1] is true:
+            return kept[0][0]
         if not kept:
             raise Unproved(f"{node} has no branch that holds")
         return Piecewise(*kept)
@@ -271,8 +285,9 @@ class Grid:
             for argument in _indices_first(node):  # they may guard a read in the other conditions
                 parts.append(self._condition(argument, environment))
                 if parts[-1] is absorbing:
-                    break
-            return node.func(*parts)
+                    return absorbing
+            open_parts = [part for part in parts if part not in (true, false)]
+            return node.func(*open_parts)
         if isinstance(node, Not):
             return Not(self._condition(node.args[0], environment))
         if isinstance(node, Relational):

@@ -108,6 +108,8 @@ class Prover:
             comparison = Comparison(statement)
             outcomes.append(self._outcome_with(comparison, scope, sizes))
             larger = larger_sizes(comparison.one_sided_guards(), spelling, sizes)
+            if not comparison.is_telling:  # two numbers, normalised, are ±1: constant
+                larger = {size: number + 1 for size, number in larger.items()}
             if outcomes[-1].counterexample is None and larger != sizes:
                 outcomes.append(self._outcome_with(Comparison(statement), scope, larger))
             if outcomes[-1].counterexample is not None:

@@ -5,7 +5,9 @@ In goes a ``Spelling``, out come ``Environment``s that give each of its sizes a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import combinations
 
 from sympy import Expr, Integer, Symbol
 from sympy.core.relational import Relational
@@ -28,9 +30,38 @@ def assignments_of_sizes(spelling: Spelling, sample_size: Expr | None) -> Iterat
         symbols.sort(key=lambda symbol: symbol != sample_size)
     few = len(symbols) <= len(_SIZES)
     count = len(_SIZES) if few else len(_SIZES) - 1
+    alike = [pair for shape in spelling.shapes for pair in combinations(dict.fromkeys(shape), 2)]
     for turn in (0,) if few else (0, 1):
         numbers = [_SIZES[(n + turn * (n // count)) % count] for n in range(len(symbols))]
-        yield _enlarged(dict(zip(symbols, numbers, strict=True)), spelling.extents)
+        sizes = _enlarged(dict(zip(symbols, numbers, strict=True)), spelling.extents)
+        if few or turn:
+            sizes = _told_apart(sizes, alike)
+        alike = [pair for pair in alike if _are_alike(*pair, sizes)]
+        yield sizes
+
+
+def _are_alike(one: Expr, other: Expr, sizes: Environment) -> bool:
+    return whole(one, sizes) == whole(other, sizes)
+
+
+def _told_apart(sizes: Environment, pairs: Sequence[tuple[Expr, Expr]]) -> Environment:
+    """Return the sizes, enlarged such that P - K + 1 differs from the other axes of a quantity."""
+    growing = {pair: list(filter(partial(_grows, *pair), sizes)) for pair in pairs}
+    for _ in range(2 * len(pairs)):
+        alike = [pair for pair in pairs if growing[pair] and _are_alike(*pair, sizes)]
+        if not alike:
+            break
+        grown = growing[alike[0]][-1]
+        sizes = {**sizes, grown: sizes[grown] + 1}
+    return sizes
+
+
+def _grows(one: Expr, other: Expr, size: Symbol) -> bool:
+    """Whether one extent of two grows with a size that the other does not have, and is no plain size."""
+    return any(
+        not mine.is_Symbol and mine.diff(size).is_positive and not theirs.has(size)
+        for mine, theirs in ((one, other), (other, one))
+    )
 
 
 def _enlarged(sizes: Environment, extents: Iterable[Expr]) -> Environment:

@@ -21,13 +21,14 @@ class Spelling:
     """A statement with its equations, names replaced by the order in which they appear.
 
     Equal texts mean equal mathematics.  For choosing numbers: ``sizes`` are the size symbols, ``extents``
-    the ranges that occur, ``ranges`` those that each index runs over.
+    the ranges that occur, ``ranges`` those that each index runs over, ``shapes`` those of the quantities.
     """
 
     text: str
     sizes: list[Symbol]
     extents: list[Expr]
     ranges: dict[Symbol, set[Expr]]
+    shapes: list[tuple[Expr, ...]]
 
 
 def spell(statement: Statement, scope: Scope, structure: Structure) -> Spelling:
@@ -54,7 +55,10 @@ def spell(statement: Statement, scope: Scope, structure: Structure) -> Spelling:
     speller.parts.append("; claim ")
     speller.spell(step.rhs)
     speller.spell_quantities(scope)
-    return Spelling("".join(speller.parts), list(speller.sizes), list(speller.extents), speller.ranges)
+    shapes = list(dict.fromkeys(structure.quantities[name].shape for name in speller.quantities))
+    return Spelling(
+        "".join(speller.parts), list(speller.sizes), list(speller.extents), speller.ranges, shapes
+    )
 
 
 class _Speller:

@@ -81,7 +81,7 @@ class Structure:
     def is_scalar(self, symbol: Symbol) -> bool:
         """Whether ``symbol`` is a quantity without axes, and no index, size or constant of that name."""
         found = self.quantities.get(symbol.name)
-        return found is not None and not found.shape and not is_size(symbol)
+        return found is not None and not found.shape and symbol == found.symbol
 
     def _leading_to_loss(self) -> list[str]:
         """Return the definitions that the loss depends on, in their order."""
