@@ -63,8 +63,8 @@ def split(axes: Axes, body: Expr) -> Product:
             conditions += more
     factors = [f for f in factors if f != 1]
     ordered = sorted(conditions, key=lambda c: (*condition_order(axes, c), str(c)))
-    once = {condition_order(axes, c): c for c in ordered[::-1]}  # equal ones count once
-    return factors, [c for c in list(once.values())[::-1] if not always(axes, c)]
+    once = {inequality(axes, c) or c: c for c in ordered}  # equal ones count once
+    return factors, [c for c in once.values() if not always(axes, c)]
 
 
 def condition_order(axes: Axes, condition: Expr) -> tuple[object, ...]:
