@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ class Affine:
     offset: Expr
 
 
-class Axes:
+class Axes(ABC):
     """The range of each index of one equation; their order is that of the axes.
 
     ``concrete`` says that numbers of this network's own were used, ``guarded`` that what is lowered counts
@@ -139,9 +140,9 @@ class Axes:
         """Return the sizes of an array that is made anew, as operations."""
         return tuple(self.dimension(n) for n in sizes)
 
+    @abstractmethod
     def dimension(self, n: Expr) -> Operation:
         """Return a size as an operation."""
-        raise NotImplementedError
 
 
 def transposed(operation: Operation, axes: Sequence[Axis]) -> Operation:

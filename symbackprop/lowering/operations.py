@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sympy import Expr, Symbol
+from sympy import Expr, Integer, Symbol
 
 Axis: TypeAlias = Symbol | None
 """The index that runs along an axis; None for an axis of length 1."""
@@ -169,6 +169,4 @@ class Statement:
 
 def number(value: int) -> Operation:
     """Return a whole number as an operation."""
-    from sympy import Integer
-
     return Operation("number", (), Integer(value))

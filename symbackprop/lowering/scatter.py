@@ -108,9 +108,8 @@ def _by_guard(axes: Axes, found: Scattered) -> Scattered | None:
                 n = axes.ranges[i]
                 rest += [Ge(i, 0, evaluate=False), Le(i, n - 1, evaluate=False)]
             axes.ranges[u] = count
-            solved = Scattered(
-                list(found.factors), rest, found.inner | {u}, dict(found.places), set(found.solved)
-            )
+            solved = found.copy(rest)
+            solved.inner.add(u)
             solved.put(i, u + low - sum(a * j for j, a in others.items()))
             if i in found.inner:
                 del solved.places[i]
