@@ -234,7 +234,7 @@ class BufferWriter:
         (inner,) = operation.inputs
         if inner in self.names or (inner.is_leaf and inner.is_contiguous):
             source = self._operand(inner)
-        elif inner.kind == "matmul":  # its axes are together: the temporary has them apart
+        elif _is_product(operation):  # its axes are together: the temporary has them apart
             buffer = self._temporary(operation)
             self._matmul(inner, _reshape(buffer, _product_shape(inner)))
             return buffer
@@ -282,7 +282,8 @@ class BufferWriter:
         first, second = operation.inputs
         texts = [self._operand(i) for i in operation.inputs]
         ranks = (len(first.shape), len(second.shape))
-        if ranks[0] > 2 and ranks[1] == 2 and first.is_contiguous and out.isidentifier():
+        known = isinstance(operation.value, tuple) and -1 not in (operation.value[0], operation.value[-1])
+        if ranks[0] > 2 and ranks[1] == 2 and first.is_contiguous and out.isidentifier() and known:
             assert isinstance(operation.value, tuple)
             texts[0] = _reshape(texts[0], (-1, operation.value[0]))
             out = _reshape(out, (-1, operation.value[-1]))
@@ -387,8 +388,9 @@ def _is_text(operation: Operation) -> bool:
 
 
 def _is_product(operation: Operation) -> bool:
-    """Whether ``operation`` is a matrix product with its axes taken apart."""
-    return operation.kind == "reshape" and operation.inputs[0].kind == "matmul"
+    """Whether ``operation`` is a matrix product of several axes at once, taken apart again."""
+    product = operation.inputs[0] if operation.kind == "reshape" else operation
+    return product is not operation and product.kind == "matmul" and isinstance(product.value, tuple)
 
 
 def _product_shape(operation: Operation) -> object:
