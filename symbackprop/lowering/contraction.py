@@ -181,7 +181,7 @@ def _size(axes: Axes, group: Sequence[Axis]) -> Expr:
 
 
 def _texts(axes: Axes, shape: Sequence[Expr]) -> tuple[int | str, ...]:
-    """Return a shape as numbers; -1 for the one that is known at run time, or its name where there are more."""
+    """Return a shape as numbers; -1 for one that is known at run time, names for several such ones."""
     numbers = [axes.number(n) for n in shape]
     varying = [n for n in numbers if not isinstance(n, Integer)]
     names = {s: Symbol(axes.scalars.get(s.name, s.name)) for n in varying for s in n.free_symbols}
