@@ -15,7 +15,7 @@ from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Symbol, expand_mu
 
 from symbackprop.calculus.indices import close_sum
 from symbackprop.derivation import Derivation, Step
-from symbackprop.equations import BINDERS, index, name_of, size
+from symbackprop.equations import BINDERS, Quantity, index, name_of, size
 
 SAMPLE = index("n")
 """The index of a sample."""
@@ -41,11 +41,18 @@ class Batch:
         adjoints = {name for name, quantity in self.derivation.adjoints.items() if quantity in found}
         return frozenset(found | adjoints)
 
+    @cached_property
+    def _scalars(self) -> frozenset[Symbol]:
+        """The symbols of varying quantities without axes; an index may have the name of another quantity."""
+        system, adjoints = self.derivation.system, self.derivation.adjoints
+        plain = [q for q in system.quantities.values() if not q.shape]
+        plain += [Quantity(a) for a, name in adjoints.items() if not system.quantities[name].shape]
+        return frozenset(q.symbol for q in plain if q.name in self.varying)
+
     def varies(self, expression: Expr) -> bool:
         """Whether ``expression`` reads anything that varies with the sample."""
         names = {str(b.name) for b in expression.atoms(IndexedBase)}
-        names |= {s.name for s in expression.atoms(Symbol)}
-        return bool(names & self.varying)
+        return bool(names & self.varying or expression.atoms(Symbol) & self._scalars)
 
     def lift(self, expression: Expr) -> Expr:
         """Return ``expression`` for the sample `SAMPLE`."""
@@ -55,7 +62,7 @@ class Batch:
                 return expression.base[indices]
             return self._lifted_base(expression.base)[(SAMPLE, *indices)]
         if isinstance(expression, Symbol):
-            scalar = expression.name in self.varying
+            scalar = expression in self._scalars
             return IndexedBase(expression, shape=(SAMPLES,))[SAMPLE] if scalar else expression
         if isinstance(expression, BINDERS):  # its limits are sizes
             return expression.func(self.lift(expression.function), *expression.limits)

@@ -198,9 +198,11 @@ class BufferWriter:
     def _ready(self, operation: Operation) -> Operation:
         """Return what needs no buffer, with its inputs computed."""
         text = ""
-        if operation.kind == "pad":
+        if operation.is_whole and operation.shape != (SAMPLES,):
+            text = ""
+        elif operation.kind == "pad":
             text = self._padded(operation)
-        elif operation.kind == "reshape" and not operation.is_whole:
+        elif operation.kind == "reshape":
             text = self._reshaped(operation)
         elif operation.kind == "arange" and operation.value and operation.shape == (SAMPLES,):
             text = self.workspace.numbers_of_samples()
@@ -232,7 +234,7 @@ class BufferWriter:
         (inner,) = operation.inputs
         if inner in self.names or (inner.is_leaf and inner.is_contiguous):
             source = self._operand(inner)
-        elif inner.kind == "matmul":  # its axes are together: the temporary has them apart
+        elif _is_product(operation):  # its axes are together: the temporary has them apart
             buffer = self._temporary(operation)
             self._matmul(inner, _reshape(buffer, _product_shape(inner)))
             return buffer
@@ -250,7 +252,7 @@ class BufferWriter:
             self._matmul(product, _reshape(out, _product_shape(product)))
         elif operation.is_leaf or _is_text(operation):
             self._copy(self._text(operation) if operation.shape else self._operand(operation), out)
-        elif kind == "full" or (kind == "cast" and not operation.is_constant):
+        elif kind in ("full", "broadcast") or (kind == "cast" and not operation.is_constant):
             self._copy(self._operand(operation.inputs[0]), out)
         elif kind == "matmul":
             self._matmul(operation, out)
@@ -280,7 +282,8 @@ class BufferWriter:
         first, second = operation.inputs
         texts = [self._operand(i) for i in operation.inputs]
         ranks = (len(first.shape), len(second.shape))
-        if ranks[0] > 2 and ranks[1] == 2 and first.is_contiguous and out.isidentifier():
+        known = isinstance(operation.value, tuple) and -1 not in (operation.value[0], operation.value[-1])
+        if ranks[0] > 2 and ranks[1] == 2 and first.is_contiguous and out.isidentifier() and known:
             assert isinstance(operation.value, tuple)
             texts[0] = _reshape(texts[0], (-1, operation.value[0]))
             out = _reshape(out, (-1, operation.value[-1]))
@@ -307,12 +310,13 @@ class BufferWriter:
             value, *indices = update.inputs
             assert isinstance(update.value, Place)
             texts = [self._operand(i) for i in indices]
-            text = self._operand(value)
+            negative = value.kind == "negative" and value not in self.names
+            text = self._operand(value.inputs[0] if negative else value)
             if update.value.loops and not text.isidentifier():
                 view = self.workspace.fresh("part")
                 self.lines.append(f"{view} = {text}")
                 text = view
-            self.lines += update_lines(out, update.value, Text(text), texts)
+            self.lines += update_lines(out, update.value, Text(text), texts, negative)
 
     def _where(self, operation: Operation, out: str) -> None:
         condition, value, other = operation.inputs
@@ -384,8 +388,9 @@ def _is_text(operation: Operation) -> bool:
 
 
 def _is_product(operation: Operation) -> bool:
-    """Whether ``operation`` is a matrix product with its axes taken apart."""
-    return operation.kind == "reshape" and operation.inputs[0].kind == "matmul"
+    """Whether ``operation`` is a matrix product of several axes at once, taken apart again."""
+    product = operation.inputs[0] if operation.kind == "reshape" else operation
+    return product is not operation and product.kind == "matmul" and isinstance(product.value, tuple)
 
 
 def _product_shape(operation: Operation) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
 
@@ -27,7 +28,8 @@ app = typer.Typer(
 Architecture = Annotated[
     str,
     typer.Argument(
-        metavar="ARCH", help="Sizes such as 2-3-1 or 784-128:relu-10:softmax; formulas in parentheses."
+        metavar="ARCH",
+        help="Sizes such as 2-3-1 or 784-128:relu-10:softmax, formulas in parentheses; or a FILE.net.",
     ),
 ]
 Hidden = Annotated[str, typer.Option(help="Activation of the hidden layers: a name or a formula in s.")]
@@ -51,6 +53,10 @@ ClassWeights = Annotated[
     Optional[str],  # noqa: UP045 - as above
     typer.Option(help="What the error of each output is multiplied by, such as 1,2.5,1."),
 ]
+Size = Annotated[
+    Optional[list[str]],  # noqa: UP045 - as above
+    typer.Option("--size", metavar="LETTER=NUMBER", help="Of a .net: how far an index runs. Repeatable."),
+]
 Optimizer = Annotated[str, typer.Option(help="The optimiser of the trainer; see `list optimizers`.")]
 Destination = Annotated[
     Optional[Path],  # noqa: UP045 - as above
@@ -73,6 +79,7 @@ def main() -> NoReturn:
 
 @app.command()
 def generate(
+    context: typer.Context,
     architecture: Architecture,
     hidden: Hidden = "sigmoid",
     output: Output = "sigmoid",
@@ -84,6 +91,7 @@ def generate(
     no_facts: NoFacts = False,
     label_smoothing: LabelSmoothing = 0.0,
     class_weights: ClassWeights = None,
+    size: Size = None,
     optimizer: Optimizer = "sgd",
     name: Annotated[
         Optional[str],  # noqa: UP045 - as above
@@ -95,22 +103,22 @@ def generate(
     """Write a standalone NumPy trainer."""
     from symbackprop import pipeline
 
-    network = _network(
-        architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts, label_smoothing, class_weights
-    )
+    network = _network(context)
     if target != "numpy":
         raise SpecificationError(f"--target: {excerpt(target)} is not known; known are: numpy")
     module = network.model.name if name is None else _module_name(name)
     text = pipeline.generate(network, optimizer=optimizer)
-    if file is not None and file.stem in {"numpy", *sys.stdlib_module_names}:
+    path = Path(f"{module}.py") if file is None else file
+    if path.stem in {"numpy", *sys.stdlib_module_names}:
         raise SpecificationError(
-            f"{file}: would hide the module {file.stem} from Python; choose another name"
+            f"{path}: would hide the module {path.stem} from Python; choose another name"
         )
-    _write(text, Path(f"{module}.py") if file is None else file)
+    _write(text, path)
 
 
 @app.command()
 def derive(
+    context: typer.Context,
     architecture: Architecture,
     hidden: Hidden = "sigmoid",
     output: Output = "sigmoid",
@@ -122,6 +130,7 @@ def derive(
     no_facts: NoFacts = False,
     label_smoothing: LabelSmoothing = 0.0,
     class_weights: ClassWeights = None,
+    size: Size = None,
     optimizer: Optimizer = "sgd",
     format: Annotated[
         Optional[str],  # noqa: UP045 - as above
@@ -146,9 +155,7 @@ def derive(
         _require(notation, NOTATIONS, "--notation")
     if fragment and chosen != "latex":
         raise SpecificationError("--fragment: only LaTeX has fragments; add --format latex")
-    network = _network(
-        architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts, label_smoothing, class_weights
-    )
+    network = _network(context)
     derivation = pipeline.derive(network, optimizer=optimizer)
     if chosen == "latex":
         text = derivation.latex(notation, fragment)
@@ -159,8 +166,12 @@ def derive(
 
 @app.command()
 def check(
+    context: typer.Context,
     architecture: Annotated[
-        str, typer.Argument(metavar="ARCH|FILE.py", help="An architecture, or a generated module (is run).")
+        str,
+        typer.Argument(
+            metavar="ARCH|FILE.py", help="An architecture, a FILE.net, or a generated module (is run)."
+        ),
     ],
     hidden: Hidden = "sigmoid",
     output: Output = "sigmoid",
@@ -172,34 +183,41 @@ def check(
     no_facts: NoFacts = False,
     label_smoothing: LabelSmoothing = 0.0,
     class_weights: ClassWeights = None,
+    size: Size = None,
 ) -> None:
     """Prove every step of the derivation, and check the generated code against numbers."""
     from symbackprop.checking import check_file, check_network
 
     if architecture.endswith(".py"):
-        if (hidden, output, loss, init, class_weights) != ("sigmoid", "sigmoid", None, None, None) or any(
-            (no_bias, no_facts, l2, l1, label_smoothing)
-        ):
-            raise SpecificationError(f"{architecture}: a file says all this itself; leave the options out")
+        _refuse_options(context, (*_OPTIONS, "size"))
         report = check_file(Path(architecture))
     else:
-        report = check_network(
-            _network(
-                architecture,
-                hidden,
-                output,
-                loss,
-                no_bias,
-                l2,
-                l1,
-                init,
-                no_facts,
-                label_smoothing,
-                class_weights,
-            )
-        )
+        report = check_network(_network(context))
     _say(report.table())
     raise typer.Exit(0 if report.holds else 1)
+
+
+@app.command()
+def equations(
+    context: typer.Context,
+    architecture: Architecture,
+    hidden: Hidden = "sigmoid",
+    output: Output = "sigmoid",
+    loss: Loss = None,
+    no_bias: NoBias = False,
+    l2: L2 = 0.0,
+    l1: L1 = 0.0,
+    init: Init = None,
+    no_facts: NoFacts = False,
+    label_smoothing: LabelSmoothing = 0.0,
+    class_weights: ClassWeights = None,
+    size: Size = None,
+    file: Destination = None,
+) -> None:
+    """Print the forward equations as a .net file, from which the same trainer can be generated."""
+    from symbackprop.net.writing import text_of
+
+    _write(text_of(_network(context)), Path("-") if file is None else file)
 
 
 @app.command(name="list")
@@ -226,34 +244,65 @@ def demo() -> None:
     raise typer.Exit(0 if run(_say) else 1)
 
 
-def _network(
-    architecture: str,
-    hidden: str,
-    output: str,
-    loss: str | None,
-    no_bias: bool,
-    l2: float,
-    l1: float,
-    init: str | None,
-    no_facts: bool,
-    label_smoothing: float,
-    class_weights: str | None,
-) -> Network:
+_OPTIONS = (
+    "hidden",
+    "output",
+    "loss",
+    "no_bias",
+    "l2",
+    "l1",
+    "init",
+    "no_facts",
+    "label_smoothing",
+    "class_weights",
+)
+"""The options that say, beside layer sizes, what a network is."""
+_SAME_NAME = ("hidden", "output", "loss", "l2", "l1", "init", "label_smoothing")  # as arguments of Network
+
+
+def _network(context: typer.Context) -> Network:
+    """Return the network that the argument ARCH and the options beside it describe."""
     from symbackprop.specification import Network, numbers
 
+    values = context.params
+    architecture = values["architecture"]
+    if architecture.endswith(".net"):
+        _refuse_options(context, _OPTIONS)
+        return _network_of_file(Path(architecture), values["size"] or ())
+    _refuse_options(context, ("size",), "belongs to a .net file; layer sizes have all their numbers")
+    weights = values["class_weights"]
     return Network(
         architecture,
-        hidden=hidden,
-        output=output,
-        loss=loss,
-        bias=not no_bias,
-        l2=l2,
-        l1=l1,
-        init=init,
-        facts=not no_facts,
-        label_smoothing=label_smoothing,
-        class_weights=None if class_weights is None else numbers(class_weights, "--class-weights"),
+        **{name: values[name] for name in _SAME_NAME},
+        bias=not values["no_bias"],
+        facts=not values["no_facts"],
+        class_weights=None if weights is None else numbers(weights, "--class-weights"),
     )
+
+
+def _network_of_file(path: Path, sizes: Iterable[str]) -> Network:
+    """Return the network in a .net file."""
+    from symbackprop.net.network import EquationNetwork, read_file
+    from symbackprop.specification import size_of
+
+    given: dict[str, int] = {}
+    for text in sizes:
+        for letter, number in size_of(text).items():
+            if given.setdefault(letter, number) != number:
+                raise SpecificationError(f"--size: {letter} is given as {given[letter]} and as {number}")
+    return EquationNetwork(read_file(path), given, str(path), path.stem)
+
+
+def _refuse_options(
+    context: typer.Context,
+    names: Iterable[str],
+    reason: str = "is not for a file, which says all this itself; leave it out",
+) -> None:
+    """Raise SpecificationError where one of the options was given."""
+    for name in names:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name != "DEFAULT":
+            raise SpecificationError(f"--{name.replace('_', '-')}: {reason}")
 
 
 def _require(name: str, known: object, subject: str) -> None:

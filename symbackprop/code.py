@@ -74,6 +74,9 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
         first = f"-{below(0).inside(ATOM)}" if signs[0] else below(0).inside(TERM)
         rest = (f" {'-' if n else '+'} {below(p).inside(PRODUCT)}" for p, n in enumerate(signs) if p)
         return Text("".join([first, *rest]), TERM)
+    if kind == "broadcast":
+        value, *shape = (below(p).code for p in range(len(operation.inputs)))
+        return Text(f"np.broadcast_to({value}, {_sizes(shape)})")
     if kind == "full":
         value, *shape = (below(p).code for p in range(len(operation.inputs)))
         dtype = "" if operation.value else ", dtype"
@@ -196,11 +199,11 @@ def _subscript(operation: Operation, inner: Text) -> Text:
 def subscripts(entries: Iterable[str]) -> str:
     """Return the text between the brackets; whole axes go without saying at the end, as dots before it."""
     texts = list(entries)
+    whole = next((n for n, text in enumerate(texts) if text != ":"), 0)
+    if whole > 2 and ":" not in texts[whole:]:
+        return ", ".join(["...", *texts[whole:]])
     while texts and texts[-1] == ":":
         texts.pop()
-    whole = next((n for n, text in enumerate(texts) if text != ":"), 0)
-    if whole > 2 and len(texts) > whole:
-        texts = ["...", *texts[whole:]] if ":" not in texts[whole:] else texts
     return ", ".join(texts) or "..."
 
 
@@ -306,33 +309,38 @@ def _new_name(names: Mapping[Operation, str]) -> str:
 def _scattered(name: str, operation: Operation, names: dict[Operation, str]) -> list[str]:
     """Return the lines that make an array and add to places of it."""
     start, *updates = operation.inputs
-    lines = assignment(name, start, names)
+    lines = [line for update in updates for line in _scattered_parts(update, names)]
+    lines += assignment(name, start, names)
     if _is_name(start, names):
         lines[-1] += ".copy()"
     for update in updates:
         value, *indices = update.inputs
         place = update.value
         assert isinstance(place, Place)
+        negative = value.kind == "negative" and value not in names
+        value = value.inputs[0] if negative else value
         if place.loops and not value.is_leaf and value not in names:
             part = _new_name(names)
             lines += assignment(part, value, names)
             names[value] = part
         texts = [write(i, names, top=False).code for i in indices]
-        if max(map(len, update_lines(name, place, Text("value"), texts))) > LINE:
+        if max(map(len, update_lines(name, place, Text("value"), texts, negative))) > LINE:
             for i in indices:
                 if not i.is_leaf and i not in names:
                     names[i] = _new_name(names)
                     lines += [f"{names[i]} = {write(i, names).code}"]
             texts = [write(i, names, top=False).code for i in indices]
-        before = update_lines(name, place, Text(""), texts)[-1]
+        before = update_lines(name, place, Text(""), texts, negative)[-1]
         if value not in names:
             lines += fitting(before, value, names)[0]
-        lines += update_lines(name, place, write(value, names, top=False), texts)
+        lines += update_lines(name, place, write(value, names, top=False), texts, negative)
     return lines
 
 
-def update_lines(name: str, place: Place, value: Text, indices: Sequence[str]) -> list[str]:
-    """Return the lines that add ``value`` at ``place`` of the array ``name``."""
+def update_lines(
+    name: str, place: Place, value: Text, indices: Sequence[str], negative: bool = False
+) -> list[str]:
+    """Return the lines that add ``value`` at ``place`` of the array ``name``, or take it away."""
     offsets = ["offset"] if len(place.loops) == 1 else [f"offset{n}" for n in range(1, len(place.loops) + 1)]
     entries = [_moved(entry, offsets, indices) for entry in place.entries]
     text = value.code
@@ -340,17 +348,27 @@ def update_lines(name: str, place: Place, value: Text, indices: Sequence[str]) -
         text = f"{value.inside(ATOM)}[{', '.join(offsets[n] for n in place.looped)}]"
     target = f"{name}[{subscripts(entries)}]" if entries else name
     if indices and not place.unique:
-        at = [entry if entry != ":" else "slice(None)" for entry in entries]
+        at = [_as_slice(entry) for entry in entries]
         while at[-1] == "slice(None)":
             at.pop()
         name = f"{name}.reshape(-1)" if place.flat else name
-        line = f"np.add.at({name}, {at[0] if len(at) == 1 else '(' + ', '.join(at) + ')'}, {text})"
+        at_text = at[0] if len(at) == 1 else f"({', '.join(at)})"
+        line = f"np.{'subtract' if negative else 'add'}.at({name}, {at_text}, {text})"
     else:
-        line = f"{target} += {text}"
+        line = f"{target} {'-' if negative else '+'}= {text}"
     if not place.loops:
         return [line]
     turns = f"range({place.loops[0]})" if len(offsets) == 1 else f"np.ndindex{place.loops}"
     return [f"for {', '.join(offsets)} in {turns}:", f"    {line}"]
+
+
+def _as_slice(entry: str) -> str:
+    """Return the text of a slice as a call, as it has to be outside of brackets."""
+    if ":" not in entry or "[" in entry:
+        return entry
+    start, stop, *step = (part.strip() or "None" for part in entry.split(":"))
+    parts = ["None"] if (start, stop, step) == ("None", "None", []) else [start, stop, *step]
+    return f"slice({', '.join(parts)})"
 
 
 def _moved(entry: object, offsets: Sequence[str], indices: Sequence[str]) -> str:

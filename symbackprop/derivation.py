@@ -10,7 +10,7 @@ Each adjoint gets a name, so nothing swells with depth.  The rule is worked out 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -230,7 +230,7 @@ def _is_about_loss(step: Step) -> bool:
     return not isinstance(step.lhs, Derivative) or isinstance(step.lhs.expr, Symbol)
 
 
-def adjoint_name(name: str, taken: Sequence[str] | set[str]) -> str:
+def adjoint_name(name: str, taken: Collection[str]) -> str:
     """Return the name of the adjoint of ``name``: ds2 for s2, with more d's where that is taken."""
     candidate = "d" + name
     while candidate in taken:
@@ -380,7 +380,8 @@ class _Pass:
         for equation in (*equations, *self.consumers.get(quantity.name, ())):
             for component in self.system.reads(equation.rhs):
                 at = indices_of(component)
-                plain = all(isinstance(i, Symbol) for i in at) and len(set(at)) == len(at)
+                letters = all(isinstance(i, Symbol) and not self.system.is_read(i) for i in at)
+                plain = letters and len(set(at)) == len(at)
                 if name_of(component) == quantity.name and plain:
                     return at
         return LETTERS[: len(quantity.shape)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ class _Module:
         self.model = model
         scalars = {c.name: c.code for c in model.constants if not isinstance(c.value, tuple)}
         scalars |= {name: str(units) for name, units in model.sizes.items()}
+        self.given = GivenCode(model)
+        scalars |= {name: self.given.size_name(name) for name in model.open}
         scalars |= {SAMPLES.name: _SAMPLE_COUNT, SCALE.name: "scale", RATE.name: "rate"}
         if not model.per_sample:  # nothing but the learning rate is left to multiply by
             scalars[SCALE.name] = "rate"
@@ -61,11 +64,10 @@ class _Module:
         self.update = UpdateProgram(derivation.update, self.optimizer)
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
-        self.given = GivenCode(model)
         self.printer = TextPrinter(notation_for(derivation, "layered"))
         self.defined_by = {number: name for name, number in derivation.numbers.items()}
         self._comments: dict[int, list[str]] = {}
-        self.positions = {name: n for n, name in enumerate(derivation.system.parameters)}
+        self.parameters = {self.given.code(name): name for name in derivation.system.parameters}
 
     def render(self) -> str:
         """Return the module's text."""
@@ -156,7 +158,7 @@ class _Module:
 
     def forward(self) -> _Function:
         """Return the outputs."""
-        output = self.model.output
+        output = self.given.code(self.model.output)
         shape = f"shape {self.given.output_shape}"
         return self._function("forward", "parameters, x", f"Return the outputs, {shape}.", [output], output)
 
@@ -171,23 +173,24 @@ class _Module:
 
     def gradients(self) -> _Function:
         """Return the error and its derivatives."""
-        names = [f"d{p}" for p in self.derivation.system.parameters]
-        result = ", ".join(f'"{name[1:]}": {name}' for name in names)
+        names = {p: self.given.derivative(p) for p in self.derivation.system.parameters}
+        result = ", ".join(f'"{parameter}": {name}' for parameter, name in names.items())
         lines = f"float(E), {{{result}}}"
         if len(lines) > LINE - 11:
-            entries = "\n".join(f'        "{name[1:]}": {name},' for name in names)
+            entries = "\n".join(f'        "{parameter}": {name},' for parameter, name in names.items())
             lines = f"(\n    float(E),\n    {{\n{entries}\n    }},\n)"
         return self._function(
             "gradients",
             f"parameters, x, {self.given.t_argument}",
             "Return E and a dict of its derivatives.",
-            ["E", *names],
+            ["E", *names.values()],
             lines,
         )
 
     def statements(self) -> list[Statement]:
         """Return the statements of everything that the pure functions compute."""
-        return [*self.programs.forward, self.programs.error, *self.programs.backward]
+        statements = [*self.programs.forward, self.programs.error, *self.programs.backward]
+        return self.given.named(statements)
 
     def _function(
         self, name: str, arguments: str, docstring: str, results: Sequence[str], returned: str
@@ -202,8 +205,10 @@ class _Module:
         yield f'dtype = parameters["{self.derivation.system.parameters[0]}"].dtype'
         yield from self.given.given_lines(read, "dtype")
         yield from self.given.constant_lines(read, "dtype")
-        if any(_reads_sample_count(s.operation) for s in statements):
-            yield f"samples = len({self.model.inputs[0].name})"
+        named = set().union(*[_names_read(s.operation) for s in statements])
+        if _SAMPLE_COUNT in named:
+            yield f"samples = len({self.given.code(self.model.inputs[0].name)})"
+        yield from (line for name, line in self.given.size_lines().items() if name in named)
         bound: set[str] = set()
         shared, names = share(statements)
         for entry in shared:
@@ -215,10 +220,10 @@ class _Module:
     def _bindings(self, statement: Statement, bound: set[str]) -> Iterable[str]:
         """Yield the line that binds the parameters which a statement is the first to read."""
         read = arrays_read(statement.operation) - bound
-        new = sorted(read & self.positions.keys(), key=self.positions.__getitem__)
+        new = [name for name in self.parameters if name in read]
         bound.update(new)
         if new:
-            values = ", ".join(f'parameters["{p}"]' for p in new)
+            values = ", ".join(f'parameters["{self.parameters[p]}"]' for p in new)
             yield f"{', '.join(new)} = {values}"
 
     def comment(self, number: int) -> list[str]:
@@ -247,7 +252,7 @@ class _Module:
         programs = self.programs
         folds = self.update.folds_rate
         backward = programs.scaled_backward if folds or self.model.per_sample else programs.backward
-        statements = [*programs.forward, programs.error, *backward]
+        statements = self.given.named([*programs.forward, programs.error, *backward])
         weighted = self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements)
         parameters = self.derivation.system.parameters
         step = TrainingStep(statements, parameters, self.comment, self.model, self.given, weighted)
@@ -290,9 +295,12 @@ def _holds(operation: Operation, kind: str) -> bool:
     return operation.kind == kind or any(_holds(i, kind) for i in operation.inputs)
 
 
-def _reads_sample_count(operation: Operation) -> bool:
-    own = operation.kind == "name" and operation.value == _SAMPLE_COUNT
-    return own or any(_reads_sample_count(i) for i in operation.inputs)
+def _names_read(operation: Operation) -> set[str]:
+    """Return the names of the numbers that ``operation`` reads."""
+    own = {str(operation.value)} if operation.kind == "name" else set()
+    if operation.kind == "reshape" and isinstance(operation.value, tuple):
+        own = {name for n in operation.value if isinstance(n, str) for name in re.findall(r"[^\W\d]\w*", n)}
+    return own.union(*map(_names_read, operation.inputs))
 
 
 def assigned_string(name: str, value: str) -> str:

@@ -86,6 +86,14 @@ def arg_max(body: Expr, over: tuple[Symbol, Expr | int]) -> Expr:
     return ArgMax(body, (i, 0, sympify(n) - 1))
 
 
+def constant_outside(total: Expr) -> Expr:
+    """Return a sum with the constant factor of its body, or its minus sign, in front."""
+    constant, body = total.function.as_coeff_Mul()
+    if body.could_extract_minus_sign():
+        constant, body = -constant, -body
+    return constant * total.func(body, *total.limits)
+
+
 @dataclass(frozen=True)
 class Quantity:
     """A named array of real numbers (or of integers, which carry no derivative).

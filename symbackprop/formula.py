@@ -203,6 +203,9 @@ class FormulaReader:
     adds to ``forms`` a call whose arguments are not plain expressions.
     """
 
+    max_text = MAX_TEXT
+    max_nodes = MAX_NODES
+
     def __init__(
         self, text: str, names: Mapping[str, Expr], functions: Mapping[str, Function], subject: str
     ) -> None:
@@ -267,8 +270,8 @@ class FormulaReader:
         """Refuse what must not reach the parser; in plain ASCII, bytes and columns are the same."""
         if not self.text:
             self.fail(0, "the formula is empty")
-        if len(self.text) > MAX_TEXT:
-            self.fail(0, f"the formula is longer than {MAX_TEXT} characters")
+        if len(self.text) > self.max_text:
+            self.fail(0, f"the formula is longer than {self.max_text} characters")
         odd = re.search(r"[^ -~]", self.text)
         if odd:
             name = _printable(odd[0])
@@ -290,8 +293,8 @@ class FormulaReader:
         self._nodes += 1
         if self._depth > MAX_DEPTH:
             self.fail(node, f"the formula is nested deeper than {MAX_DEPTH} levels")
-        if self._nodes > MAX_NODES:
-            self.fail(node, f"the formula has more than {MAX_NODES} parts")
+        if self._nodes > self.max_nodes:
+            self.fail(node, f"the formula has more than {self.max_nodes} parts")
         try:
             built = build(node)
             self._measure(built, node)
@@ -522,8 +525,8 @@ class FormulaReader:
         if shape is None:
             parts = [self._measure(part, node) for part in built.args]
             shape = self._shapes[built] = self._shape(built, parts, node)
-            if shape.size > MAX_NODES:
-                self.fail(node, f"the formula stands for more than {MAX_NODES} parts")
+            if shape.size > self.max_nodes:
+                self.fail(node, f"the formula stands for more than {self.max_nodes} parts")
             if shape.degree > MAX_DEGREE:
                 self.fail(node, f"powers of powers go beyond degree {MAX_DEGREE}")
         return shape

@@ -5,12 +5,27 @@ In goes a ``Model``, out come lines and words for the templates.
 
 from __future__ import annotations
 
+import keyword
+import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-from sympy import Expr
+from sympy import Expr, Integer, Symbol, expand
 
+from symbackprop.batch import SAMPLES
+from symbackprop.derivation import adjoint_name
+from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Given, Model
+
+_TAKEN = (
+    *("parameters", "samples", "dtype", "rate", "scale", "weights", "ones", "self", "np"),
+    *("len", "float", "tuple", "buffer", "gradient", "steps"),
+    *("math", "range", "max", "min", "abs", "slice", "sliding_window_view"),
+)
+"""Names that the generated functions use themselves."""
+_SHARED = re.compile(r"(work|mask|change|part|exponentials|largest|total|difference|offset)\d*(_\d+)?")
+"""Names of parts that statements share."""
 
 
 @dataclass(frozen=True)
@@ -19,21 +34,59 @@ class GivenCode:
 
     model: Model
 
+    # ------------------------------------------------------------ names
+
+    @cached_property
+    def code_names(self) -> dict[str, str]:
+        """The name in the code of each quantity that can't have its own there."""
+        alone = {
+            a: g[0].name for a, g in (("x", self.model.inputs), ("t", self.model.targets)) if len(g) == 1
+        }
+        found = {}
+        for name in self.model.system.quantities:
+            argument = name in ("x", "t") and alone.get(name) != name
+            sizes = map(self.size_name, self.model.open)
+            if argument or name in (*_TAKEN, *sizes) or _SHARED.fullmatch(name) or keyword.iskeyword(name):
+                found[name] = f"{name}_"
+        return found
+
+    def code(self, name: str) -> str:
+        """Return the name of a quantity, or of a derivative, in the code."""
+        return self.code_names.get(name, name)
+
+    def derivative(self, parameter: str) -> str:
+        """Return what the derivative for a parameter is called in the code: dw2 for w2."""
+        return adjoint_name(parameter, self.model.system.quantities.keys())
+
+    def named(self, statements: Sequence[Statement]) -> list[Statement]:
+        """Return statements with the names that the code has."""
+        if not self.code_names:
+            return list(statements)
+        return [
+            replace(s, name=self.code(s.name), operation=self._operation(s.operation)) for s in statements
+        ]
+
+    def _operation(self, operation: Operation) -> Operation:
+        inputs = tuple(map(self._operation, operation.inputs))
+        value = self.code(str(operation.value)) if operation.kind == "array" else operation.value
+        return replace(operation, inputs=inputs, value=value)
+
     # ------------------------------------------------------------ in functions
 
     def given_lines(self, read: Iterable[str], dtype: str) -> Iterator[str]:
         """Yield the lines that bind the inputs, and those targets that are ``read``."""
         for argument, arrays in (("x", self.model.inputs), ("t", self.model.targets)):
             for given in arrays:
-                if given.name in read or given is self.model.inputs[0]:
+                if self.code(given.name) in read or given is self.model.inputs[0]:
                     kind = "np.int64" if given.integer else dtype
-                    yield f"{given.name} = np.asarray({_access(argument, arrays, given)}, {kind})"
+                    name = self.code(given.name)
+                    yield f"{name} = np.asarray({_access(argument, arrays, given)}, {kind})"
 
     def constant_lines(self, read: Iterable[str], dtype: str) -> Iterator[str]:
         """Yield the lines that make arrays of the constants that are ``read``."""
         for constant in self.model.constants:
-            if constant.name in read:
-                yield f"{constant.name} = np.array({constant.code}, {dtype})"
+            if self.code(constant.name) in read:
+                yield f"{self.code(constant.name)} = np.array({constant.code}, {dtype})"
 
     @property
     def output_shape(self) -> str:
@@ -41,10 +94,26 @@ class GivenCode:
         sizes = self.model.output_shape
         if len(sizes) == 1:
             return "(samples, outputs)"
-        return f"(samples{''.join(f', {n}' for n in map(self._number, sizes))})"
+        return f"(samples{''.join(f', {n}' for n in map(self.size, sizes))})"
 
-    def _number(self, n: Expr) -> str:
-        return str(self.model.size(n))
+    def size(self, n: Expr, samples: str = "samples") -> str:
+        """Return a size in the code: a number, unless it is found with the data."""
+        names = {s: Symbol(self.size_name(s.name)) for s in n.free_symbols if s.name in self.model.open}
+        names[SAMPLES] = Symbol(samples)
+        known = {s: Integer(self.model.sizes[s.name]) for s in n.free_symbols if s not in names}
+        return str(expand(n.xreplace({**names, **known})))
+
+    def size_name(self, name: str) -> str:
+        """Return the name in the code of a size that is found with the data."""
+        return f"size_{name.lower()}"
+
+    def size_lines(self) -> dict[str, str]:
+        """Return the line that finds each open size in the data, by its name in the code."""
+        found = {}
+        for name, (given, axis) in self.model.open.items():
+            own = self.size_name(name)
+            found[own] = f"{own} = {self.code(given)}.shape[{axis}]"
+        return found
 
     # ------------------------------------------------------------ in templates
 
@@ -52,13 +121,15 @@ class GivenCode:
     def is_table(self) -> bool:
         """Whether the data are rows of numbers: one array of inputs and one of targets, a row a sample."""
         x, t = self.model.inputs, self.model.targets
-        return len(x) == len(t) == 1 and x[0].is_table and t[0].is_table and self.model.per_sample
+        one = len(x) == len(t) == 1 and not self.model.open
+        return one and x[0].is_table and t[0].is_table and self.model.per_sample
 
     @property
     def standardizes(self) -> bool:
         """Whether inputs can be standardised: there is one array, of real numbers."""
         x = self.model.inputs
-        return len(x) == 1 and x[0].has_samples and not x[0].integer
+        fixed = self.model.is_fixed(x[0].shape)
+        return len(x) == 1 and x[0].has_samples and not x[0].integer and fixed
 
     @property
     def t_argument(self) -> str:
@@ -71,7 +142,7 @@ class GivenCode:
         return {
             "table": self.is_table,
             "standardizes": self.standardizes,
-            "input_shape": str(self.model.shape(x[0].shape)),
+            "input_shape": str(self.model.shape(x[0].shape)) if self.standardizes else "",
             "count": f"len({self._samples_of()})",
             "t_argument": self.t_argument,
             "x_rows": _rows_of("x", x),
@@ -110,7 +181,7 @@ class GivenCode:
         (x,), (t,) = self.model.inputs, self.model.targets
         inputs, outputs = self.model.size(x.shape[0]), self.model.size(t.shape[0])
         labels = outputs > 1 and self.model.has_classes
-        bits = None if labels or None in (t.low, t.high) else (t.low, t.high)
+        bits = None if labels or t.low is None or t.high is None else (t.low, t.high)
         return {
             "inputs": inputs,
             "outputs": outputs,
@@ -119,7 +190,7 @@ class GivenCode:
             "target_total": t.total if uses_totals else None,
             "labels": labels,
             "bits": bits,
-            "threshold": bits and float(sum(bits)) / 2,
+            "threshold": bits and float(bits[0] + bits[1]) / 2,
             "columns": _columns(inputs, outputs, labels),
             "renamed": self._renamed(),
         }
@@ -153,7 +224,7 @@ class GivenCode:
         }
 
     def _described(self, given: Given) -> str:
-        shape = [str(self.model.size(n)) for n in given.shape]
+        shape = list(map(self.size, given.shape))
         axes = ", ".join(["samples"] * given.has_samples + shape)
         return f"{given.name} ({axes}{',' if axes.count(',') == 0 else ''})"
 
@@ -175,12 +246,13 @@ class GivenCode:
                 yield f'_check_totals("{label}", {place}, {given.total}, {given.total_axis})'
 
     def _check(self, given: Given, label: str, place: str) -> Iterator[str]:
-        shape = ['"samples"'] * given.has_samples + [str(self.model.size(n)) for n in given.shape]
+        sizes = [s if (s := self.size(n)).isdigit() else f'"{s}"' for n in given.shape]
+        shape = ['"samples"'] * given.has_samples + sizes
         axes = f"({', '.join(shape)}{',' if len(shape) == 1 else ''})"
         if not given.integer:
             yield f'{place} = _checked_array("{label}", {place}, {axes}, dtype, sizes)'
             return
-        counts = [self.model.size(n) for n in given.places]
+        counts = [self.model.size(n) for n in given.places if self.model.is_fixed((n,))]
         count = str(min(counts)) if counts else "None"
         yield f'{place} = _checked_integers("{label}", {place}, {axes}, {count}, sizes)'
 
@@ -199,9 +271,9 @@ class GivenCode:
 
     def _draw(self, given: Given) -> str:
         """Return the expression that draws numbers which a given array may hold."""
-        shape = (*(5,) * given.has_samples, *self.model.shape(given.shape))
+        shape = (*(5,) * given.has_samples, *self.model.sample_shape(given))
         if given.integer:
-            counts = [self.model.size(n) for n in given.places]
+            counts = [self.model.size(n) for n in given.places if self.model.is_fixed((n,))]
             return f"generator.integers({min(counts, default=2)}, size={shape})"
         if self._draws_shares(given):
             *others, last = shape
@@ -213,9 +285,8 @@ class GivenCode:
 
     def _draws_shares(self, given: Given) -> bool:
         if self.is_table:
-            return (
-                given in self.model.targets and self.model.has_classes and self.model.size(given.shape[0]) > 1
-            )
+            labels = self.model.has_classes and self.model.size(given.shape[0]) > 1
+            return labels and given in self.model.targets
         return given.total == 1 and given.total_axis == len(given.shape) - 1 + given.has_samples
 
 
@@ -254,8 +325,8 @@ def _loaded(argument: str, arrays: Sequence[Given]) -> str:
     if len(arrays) > 1:
         names = _tuple(given.name for given in arrays)
         return f"{{name: _array(arrays, name) for name in {names}}}"
-    names = dict.fromkeys((arrays[0].name, argument))
-    return f"_array(arrays, {', '.join(f'{chr(34)}{name}{chr(34)}' for name in names)})"
+    quoted = [f'"{name}"' for name in dict.fromkeys((arrays[0].name, argument))]
+    return f"_array(arrays, {', '.join(quoted)})"
 
 
 def _access(argument: str, arrays: Sequence[Given], given: Given) -> str:

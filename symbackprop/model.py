@@ -6,14 +6,14 @@ symbols, the first values of the parameters, and what is known of the data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from sympy import Expr, Mul, Pow, Sum, Symbol, exp, expand
+from sympy import Expr, Integer, Mul, Pow, Sum, Symbol, exp, expand
 
 from symbackprop.batch import SAMPLES
-from symbackprop.equations import ONE, EquationSystem
+from symbackprop.equations import ONE, EquationSystem, size
 from symbackprop.errors import SpecificationError
 from symbackprop.library import Initializer
 
@@ -78,7 +78,8 @@ class Model:
     module, ``description`` the text from which the same network can be made, and ``origin`` what a sentence
     calls that text where it is long.  ``sizes`` holds the number of each size symbol.  The equations are
     those of one sample where ``per_sample``.  ``missing`` holds the index letter of each size that has no
-    number.
+    number and needs one; ``open`` holds where the others without one are found when data come: the name of
+    an input, and the axis of the whole array.
     """
 
     title: str
@@ -95,6 +96,7 @@ class Model:
     per_sample: bool = True
     origin: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
+    open: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
     def require_sizes(self) -> None:
         """Raise SpecificationError where the number of a size is missing."""
@@ -110,6 +112,15 @@ class Model:
         """Return the numbers of some sizes."""
         return tuple(map(self.size, sizes))
 
+    def is_fixed(self, sizes: Iterable[Expr]) -> bool:
+        """Whether all sizes have numbers."""
+        return all(s.name in self.sizes for n in sizes for s in n.free_symbols)
+
+    def sample_shape(self, given: Given) -> tuple[int, ...]:
+        """Return the shape of an array of random data, without the samples; open sizes are small numbers."""
+        small = {size(name): Integer(number) for number, name in enumerate(self.open, start=4)}
+        return tuple(self.size(n.xreplace(small)) for n in given.shape)
+
     @property
     def output_shape(self) -> tuple[Expr, ...]:
         """The sizes of the output's axes beside that of the samples."""
@@ -118,7 +129,7 @@ class Model:
 
     @cached_property
     def has_classes(self) -> bool:
-        """Whether outputs or targets are shares of one total, as those of softmax are: labels can name one."""
+        """Whether outputs or targets are shares of a total, as those of softmax are: labels name one."""
         definition = self.system.definitions[self.output]
         shares = bool(definition.indices) and any(
             _is_share(form, definition.indices[-1]) for form in (definition.rhs, expand(exp(definition.rhs)))

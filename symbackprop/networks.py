@@ -15,6 +15,7 @@ from symbackprop.equations import (
     EquationSystem,
     Fact,
     Quantity,
+    constant_outside,
     index,
     quantity,
     size,
@@ -155,7 +156,7 @@ class _Builder:
         per_output = parse(formula, {**names, **scope}, activation_functions())
         if self.network.class_weights is not None:
             per_output *= self._declare("c", *target.shape)[i]
-        total = _constant_outside(sum_over(per_output, (i, target.shape[0])))
+        total = constant_outside(sum_over(per_output, (i, target.shape[0])))
         self.equations.append(Equation(error.symbol, Add(total, *self._regularisation())))
         return EquationSystem(
             tuple(self.equations),
@@ -172,7 +173,7 @@ class _Builder:
             return target
         (outputs,) = target.shape
         smoothed = self._declare("u", outputs)
-        middle = _middle_target(self.network.loss, outputs)
+        middle = middle_target(self.network.loss, outputs)
         self.equations.append(Equation(smoothed[i], (1 - SMOOTHING) * target[i] + SMOOTHING * middle))
         return smoothed
 
@@ -188,7 +189,7 @@ class _Builder:
                 weight = self.quantities[f"w{number}"]
                 i, j = self.letter(number - 1), self.letter(number)
                 total = sum_over(power(weight[i, j]), (i, weight.shape[0]), (j, weight.shape[1]))
-                terms.append(symbol * _constant_outside(total))
+                terms.append(symbol * constant_outside(total))
         return terms
 
     def _facts(self, target: Quantity, i: Symbol) -> tuple[Fact, ...]:
@@ -198,7 +199,7 @@ class _Builder:
         return (Fact(target[i], i, sympify(loss.total)),)
 
 
-def _middle_target(loss: str, outputs: Expr) -> Expr:
+def middle_target(loss: str, outputs: Expr) -> Expr:
     """Return the target that says nothing: equal shares of a total, or the middle of the range."""
     entry = loss_of(loss)
     if entry is None or entry.low is None or entry.high is None:
@@ -214,14 +215,6 @@ def initializer_of(network: Network, layer: Layer) -> Initializer:
     """Return the initialiser of a layer's weights: the one asked for, or what fits the activation."""
     activation = activation_of(layer.activation)
     return INITIALIZERS[network.init or (activation.initializer if activation else "xavier_uniform")]
-
-
-def _constant_outside(total: Expr) -> Expr:
-    """Return a sum with the constant factor of its body, or its minus sign, in front."""
-    constant, body = total.function.as_coeff_Mul()
-    if body.could_extract_minus_sign():
-        constant, body = -constant, -body
-    return constant * total.func(body, *total.limits)
 
 
 def activation_expression(

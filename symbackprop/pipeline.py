@@ -79,7 +79,7 @@ def load(source: Network | Derivation, *, optimizer: str | None = None) -> types
     text = generate(source, optimizer=optimizer)
     model = source.model
     module = types.ModuleType("generated" if model is None else model.name)
-    module.__file__ = f"<generated from {model.description if model else 'equations'}>"
+    module.__file__ = f"<generated from {model.title if model else 'equations'}>"
     exec(compile(text, module.__file__, "exec"), module.__dict__)
     return module
 

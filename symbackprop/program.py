@@ -11,7 +11,7 @@ from sympy import Add, Derivative, Expr, Mul, Piecewise, Sum, Symbol
 
 from symbackprop.batch import SAMPLE, SAMPLES, Batch, WholeBatch
 from symbackprop.calculus.indices import close_sum
-from symbackprop.derivation import Derivation, Step
+from symbackprop.derivation import Derivation, Step, adjoint_name
 from symbackprop.equations import ONE, Equation, indices_of, name_of
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering import Lowered, Operation, Statement, lower
@@ -65,7 +65,7 @@ class Programs:
             if name in self.derivation.system.parameters:
                 step = self._batch_step(name)
                 component = _target(step)
-                found.append(Statement(f"d{name}", self._lower(component, step.rhs), step.number))
+                found.append(self._derivative(name, component, step.rhs, step.number))
             else:
                 step = self._result(name)
                 found.append(self._statement(name_of(step.lhs), step.lhs, step.rhs, step.number))
@@ -84,10 +84,17 @@ class Programs:
             if name in self.derivation.system.parameters:
                 component, rhs = _target(step), self._scaled_total(step.rhs)
                 number = self._batch_step(name).number
-                found.append(Statement(f"d{name}", self._lower(component, rhs), number))
+                found.append(self._derivative(name, component, rhs, number))
             else:
                 found.append(self._scaled_statement(step))
         return found
+
+    def _derivative(self, parameter: str, component: Expr, rhs: Expr, number: int) -> Statement:
+        return Statement(
+            adjoint_name(parameter, self.derivation.system.quantities.keys()),
+            self._lower(component, rhs),
+            number,
+        )
 
     def _scaled_statement(self, step: Step) -> Statement:
         """Return the statement of an adjoint; where it reads none, its whole array is scaled.
@@ -121,11 +128,8 @@ class Programs:
         loss = system.definitions[system.loss]
         plain = Step(self.derivation.numbers[loss.name], loss.name, "definition", loss.lhs, loss.rhs)
         stable = {step.target: step for step in self.derivation.stable}
-        ends = {name: self._result(name) for name in system.parameters}
-        return {
-            loss.name: stable.get(loss.name, plain),
-            **{n: stable.get(n, step) for n, step in ends.items()},
-        }
+        ends = {loss.name: plain, **{name: self._result(name) for name in system.parameters}}
+        return {name: stable.get(name, step) for name, step in ends.items()}
 
     def _statement(self, name: str, lhs: Expr, rhs: Expr, number: int) -> Statement:
         if (lhs, rhs) not in self._lowered:

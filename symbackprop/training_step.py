@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
-from sympy import Expr, expand
+from sympy import Expr
 
 from symbackprop.batch import SAMPLES
 from symbackprop.buffers import BufferWriter, Workspace
 from symbackprop.code import assignment
 from symbackprop.given import GivenCode
-from symbackprop.lowering import Statement
+from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Model
 from symbackprop.program import arrays_read, share
 
@@ -39,9 +39,10 @@ class TrainingStep:
     ) -> None:
         self.weighted = weighted
         self.loss = model.system.loss
-        self.parameters = list(parameters)
-        self.derivatives = [f"d{name}" for name in parameters]
+        self.parameters = [given.code(name) for name in parameters]
+        self.derivatives = [given.derivative(name) for name in parameters]
         self.comment = comment
+        self.model = model
         self.size = model.size
         self.given = given
         self.shared, self.names = share(statements)
@@ -53,10 +54,13 @@ class TrainingStep:
         """Return the lines of the step and the buffers, for the template."""
         body = list(self._body())
         names = [*self._sample_buffers(), *(["ones"] if self.writer.uses_ones else [])]
+        found = self.given.size_lines()
+        arguments = () if self._can_be_cut else tuple(found)
         binding = [
             *unpacked(self.parameters, "self.parameters.values()"),
             *unpacked(self.derivatives, "self._derivatives"),
-            *unpacked(names, "self._buffers_for(samples)"),
+            *found.values(),
+            *unpacked(names, f"self._buffers_for({', '.join(('samples', *arguments))})"),
             *unpacked(list(self._scratch()), "self._scratch"),
             *unpacked(list(self.workspace.constants.values()), "self._constants"),
             *self.given.constant_lines(self._read, "self.dtype"),
@@ -70,6 +74,7 @@ class TrainingStep:
             "buffer_names": [name for name in names if name != "ones"],
             "buffers": [self._allocation(name) for name in names],
             "cuts": self._can_be_cut,
+            "data_sizes": ["samples", *arguments],
             "scratch": [self._allocation(name) for name in self._scratch()],
             "constants": list(self._constants()),
         }
@@ -107,18 +112,18 @@ class TrainingStep:
         return {**own.arrays, **own.masks, **own.padded, **own.counts}
 
     def _sample_buffers(self) -> list[str]:
-        """Return the buffers whose size depends on the number of samples."""
-        return [name for name, shape in self._all.items() if any(n.has(SAMPLES) for n in shape)]
+        """Return the buffers whose size depends on the data: on the number of samples, or on an open size."""
+        return [name for name, shape in self._all.items() if not self.model.is_fixed(shape)]
 
     def _scratch(self) -> list[str]:
         """Return the other buffers."""
-        return [name for name, shape in self._all.items() if not any(n.has(SAMPLES) for n in shape)]
+        return [name for name, shape in self._all.items() if self.model.is_fixed(shape)]
 
     @cached_property
     def _can_be_cut(self) -> bool:
         """Whether the first rows of each buffer are a buffer for fewer samples."""
         shapes = [self._all[name] for name in self._sample_buffers()]
-        return all(shape[0] == SAMPLES and not any(n.has(SAMPLES) for n in shape[1:]) for shape in shapes)
+        return all(shape[0] == SAMPLES and self.model.is_fixed(shape[1:]) for shape in shapes)
 
     def _allocation(self, name: str) -> str:
         """Return the line that allocates a buffer."""
@@ -127,22 +132,17 @@ class TrainingStep:
             return f"np.ones({samples}, self.dtype),  # ones"
         if name in self.workspace.counts:
             return f"np.arange({samples}),  # {name}"
-        sizes = [self._size_text(n, samples) for n in self._all[name]]
+        sizes = [self.given.size(n, samples) for n in self._all[name]]
         shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
         make = "zeros" if name in self.workspace.padded else "empty"
         dtype = "bool" if name in self.workspace.masks else "self.dtype"
         return f"np.{make}({shape}, {dtype}),  # {name}"
 
-    def _size_text(self, n: Expr, samples: str) -> str:
-        if not n.has(SAMPLES):
-            return str(self.size(n))
-        others = {s: self.size(s) for s in n.free_symbols if s != SAMPLES}
-        return str(expand(n.xreplace(others))).replace(SAMPLES.name, samples)
-
     def _constants(self) -> Iterable[str]:
         """Yield the lines that make the arrays without data."""
         names = self.workspace.constants
-        lines = [line for o, name in names.items() for line in assignment(name, o, {})]
+        taken = {Operation("array", (), name): name for name in names.values()}
+        lines = [line for o, name in names.items() for line in assignment(name, o, dict(taken))]
         if any("dtype" in line for line in lines):
             yield "dtype = self.dtype"
         yield from lines

@@ -439,3 +439,45 @@ def channels_mixed_at_each_pixel() -> EquationSystem:
         inputs=(x, t),
         parameters=(w,),
     )
+
+
+@register
+def largest_of_images() -> EquationSystem:
+    # One axis after the other.
+    x, across = quantity("x", B, F, 2 * H, 2 * K), quantity("across", B, F, 2 * H, K, integer=True)
+    best, down = quantity("best", B, F, 2 * H, K), quantity("down", B, F, H, K, integer=True)
+    y, t = quantity("y", B, F, H, K), quantity("t", B, F, H, K)
+    return system(
+        Equation(across[b, c, p, v], arg_max(x[b, c, p, 2 * v + q], (q, 2))),
+        Equation(best[b, c, p, v], x[b, c, p, 2 * v + across[b, c, p, v]]),
+        Equation(down[b, c, h, v], arg_max(best[b, c, 2 * h + p, v], (p, 2))),
+        Equation(y[b, c, h, v], best[b, c, 2 * h + down[b, c, h, v], v]),
+        squared_error(y, t, b, c, h, v),
+        inputs=(x, t),
+        parameters=(),
+    )
+
+
+@register
+def means_of_images() -> EquationSystem:
+    x, y, t = quantity("x", B, F, 2 * H, 2 * K), quantity("y", B, F, H, K), quantity("t", B, F, H, K)
+    window = sum_over(x[b, c, 2 * h + u, 2 * v + q], (u, 2), (q, 2))
+    return system(
+        Equation(y[b, c, h, v], window / 4),
+        squared_error(y, t, b, c, h, v),
+        inputs=(x, t),
+        parameters=(),
+    )
+
+
+@register
+def one_word() -> EquationSystem:
+    # A scalar that is an index; it is no letter for one.
+    word, w, x = quantity("word", integer=True), quantity("w", V, D), quantity("x", B, V)
+    y, t = quantity("y", B, D), quantity("t", B, D)
+    return system(
+        Equation(y[b, d], w[word.symbol, d] * x[b, word.symbol] + word.symbol),
+        squared_error(y, t, b, d),
+        inputs=(word, x, t),
+        parameters=(w,),
+    )

@@ -293,7 +293,7 @@ BAD: list[tuple[tuple[str, ...], tuple[str, ...]]] = [
     (("2",), ("'2'", "at least one layer")),
     (("2-0-1",), ("layer 1", "size is 0")),
     (("2-3.5-1",), ("layer 1", "'3.5'")),
-    (("attention.net",), ("'attention.net'",)),
+    (("attention.net",), ("attention.net: can't be read", "No such file")),
     (("2-3:rleu-1",), ("layer 1", "'rleu'", "did you mean 'relu'?")),
     (("2-3:(s-1",), ("never closed",)),
     (("2-3-1", "--hidden", "sigmod"), ("'sigmod'", "did you mean 'sigmoid'?")),

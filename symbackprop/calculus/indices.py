@@ -131,7 +131,7 @@ def _settle(expression: Expr, letters: Sequence[Symbol], taken: set[Symbol]) -> 
         candidates = chain(own, letters, _spare_letters())
         chosen[i] = next(c for c in candidates if c not in used)
         used.add(chosen[i])
-    body = _settle(body.xreplace(chosen), letters, used)
+    body = _settle(rename(body, chosen), letters, used)
     return rebound(expression, body, [(chosen[i], n.xreplace(chosen)) for i, n in ranges])
 
 

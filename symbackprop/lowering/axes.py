@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ class Affine:
     offset: Expr
 
 
-class Axes:
+class Axes(ABC):
     """The range of each index of one equation; their order is that of the axes.
 
     ``concrete`` says that numbers of this network's own were used, ``guarded`` that what is lowered counts
@@ -50,6 +51,10 @@ class Axes:
     def extent(self, i: Symbol) -> Expr:
         """Return the number of values of an index."""
         return self.number(self.ranges[i])
+
+    def runs_over(self, i: Symbol, n: Expr) -> bool:
+        """Whether an index takes every place of an axis of that size."""
+        return bool(self.ranges[i] == n or self.extent(i) == self.number(n))
 
     def affine(self, expression: Expr) -> Affine | None:
         """Return an index expression as an affine one; None where it reads integers or is not affine."""
@@ -135,9 +140,9 @@ class Axes:
         """Return the sizes of an array that is made anew, as operations."""
         return tuple(self.dimension(n) for n in sizes)
 
+    @abstractmethod
     def dimension(self, n: Expr) -> Operation:
         """Return a size as an operation."""
-        raise NotImplementedError
 
 
 def transposed(operation: Operation, axes: Sequence[Axis]) -> Operation:

@@ -26,11 +26,11 @@ from sympy import (
 from sympy.core.relational import Relational
 
 from symbackprop.calculus.indices import open_sum
-from symbackprop.equations import ONE, ArgMax, Equation, Ranges, name_of
+from symbackprop.equations import BINDERS, ONE, ArgMax, Equation, Ranges, name_of
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering.axes import Axes
 from symbackprop.lowering.contraction import contract
-from symbackprop.lowering.guards import always, is_on_indices, split, whole, without_padding
+from symbackprop.lowering.guards import always, condition_order, is_on_indices, split, whole, without_padding
 from symbackprop.lowering.operations import Axis, Operation
 from symbackprop.lowering.reads import read
 from symbackprop.lowering.scatter import loops_first, scatter, scattered
@@ -144,7 +144,7 @@ class Lowering(Axes):
             return self.read(expression)
         if isinstance(expression, Symbol):
             return self.symbol(expression)
-        if expression.is_number:
+        if expression.is_number and not expression.has(*BINDERS):
             return self.literal(expression)
         for kind, method in self._methods():
             if isinstance(expression, kind):
@@ -249,6 +249,9 @@ class Lowering(Axes):
             return self.elementwise("negative", self.lower(-expression))
         if any(isinstance(factor, KroneckerDelta) for factor in expression.args):
             return self.product(expression, ())
+        for factor in expression.args:
+            if isinstance(factor, Add) and any(map(_is_delta, factor.args)):
+                return self.lower(_deltas_apart(expression, factor))
         above, below = _fraction(expression)
         parts = _shared_out(above, below)
         if parts:
@@ -392,15 +395,16 @@ class Lowering(Axes):
 
     def all_of(self, kind: str, expression: Expr) -> Operation:
         """Lower a condition made of several."""
-        return reduce(partial(self.elementwise, kind), [self.condition(c) for c in _in_order(expression)])
+        parts = sorted(expression.args, key=lambda c: condition_order(self, c))
+        return reduce(partial(self.elementwise, kind), [self.condition(c) for c in parts])
 
     def relation(self, expression: Relational) -> Operation:
         kind = _RELATIONS[expression.rel_op]
         return self.elementwise(kind, self.lower(expression.lhs), self.lower(expression.rhs))
 
     def delta(self, expression: KroneckerDelta) -> Operation:
-        """Lower a delta beside no product: 1 where two indices are equal."""
-        return self.mask(sympy.Eq(*expression.args[:2], evaluate=False))
+        """Lower a delta beside no product."""
+        return self.product(expression, ())
 
     def mask(self, condition: Expr) -> Operation:
         """Return 1 where a condition holds and 0 elsewhere."""
@@ -449,7 +453,7 @@ class Lowering(Axes):
         if not conditions and not any(isinstance(f, KroneckerDelta) for f in factors):
             return self.contraction(factors, (), summed)
         found = scattered(self, (factors, conditions), summed)
-        with self.guarding():
+        with self.guarding(bool(conditions)):
             if found is None:
                 return self.contraction(factors, conditions, summed)
             placed = {i for place in found.places.values() for i in place.free_symbols}
@@ -491,8 +495,20 @@ class Lowering(Axes):
         return self.lower(Mul(*factors))
 
 
+def _is_delta(term: Expr) -> bool:
+    """Whether a term is a delta, or a product with one."""
+    return any(isinstance(factor, KroneckerDelta) for factor in Mul.make_args(term))
+
+
+def _deltas_apart(expression: Mul, factor: Add) -> Expr:
+    """Return a product with the deltas of one factor in terms of their own, to be scattered."""
+    others = Mul(*[f for f in expression.args if f is not factor])
+    deltas = [term for term in factor.args if _is_delta(term)]
+    return Add(others * (factor - Add(*deltas)), *[others * delta for delta in deltas])
+
+
 def _in_order(expression: Expr) -> list[Expr]:
-    return sorted(expression.args, key=_term_order)
+    return sorted(expression.args, key=lambda term: (*_term_order(term), str(term)))
 
 
 def _is_integer(expression: Expr) -> bool:
@@ -502,7 +518,13 @@ def _is_integer(expression: Expr) -> bool:
 
 def _axis_order(body: Expr, ranges: Ranges) -> Ranges:
     """Return summed indices in the order of the axes of what is read, so that nothing is transposed."""
-    reads = sorted(body.atoms(Indexed), key=lambda r: (-len(set(r.indices) & set(ranges)), str(r)))
+    known = list(ranges)
+
+    def rank(read: Indexed) -> tuple[object, ...]:
+        bound = [known.index(i) for i in read.indices if i in ranges]
+        return (-len(set(bound)), str(read), bound)
+
+    reads = sorted(body.atoms(Indexed), key=rank)
     first = list(reads[0].indices) if reads else []
     order = sorted(ranges, key=lambda i: first.index(i) if i in first else len(first))
     return {i: ranges[i] for i in order}

@@ -34,6 +34,7 @@ from sympy import (
     sin,
     tanh,
 )
+from sympy.core.relational import Relational
 
 from symbackprop.equations import ZERO
 from symbackprop.lowering.axes import Axes, surely
@@ -61,7 +62,18 @@ def split(axes: Axes, body: Expr) -> Product:
             factors += inner
             conditions += more
     factors = [f for f in factors if f != 1]
-    return factors, [c for c in dict.fromkeys(conditions) if not always(axes, c)]
+    ordered = sorted(conditions, key=lambda c: (*condition_order(axes, c), str(c)))
+    once = {inequality(axes, c) or c: c for c in ordered}  # equal ones count once
+    return factors, [c for c in once.values() if not always(axes, c)]
+
+
+def condition_order(axes: Axes, condition: Expr) -> tuple[object, ...]:
+    """Return a key that depends on the order of the axes alone: SymPy's order of fresh indices may differ."""
+    difference = inequality(axes, condition) if isinstance(condition, Relational) else None
+    affine = None if difference is None else axes.affine(difference)
+    if affine is None:
+        return (1, (), str(condition))
+    return (0, tuple(affine.slopes.get(i, 0) for i in axes.ranges), str(affine.offset))
 
 
 def _guard(axes: Axes, factor: Expr) -> tuple[Expr, list[Expr], list[Expr]] | None:

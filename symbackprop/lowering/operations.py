@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from sympy import Expr, Symbol
+from sympy import Expr, Integer, Symbol
 
 Axis: TypeAlias = Symbol | None
 """The index that runs along an axis; None for an axis of length 1."""
@@ -22,7 +22,7 @@ VIEWS = ("layout", "subscript", "windows", "diagonal")
 
 _STRUCTURAL = (
     *VIEWS, "array", "number", "name", "reshape", "matmul", "einsum", "sum", "max", "argmax", "pad", "gather",
-    "arange", "zeros", "full", "scatter", "update",
+    "arange", "zeros", "full", "broadcast", "scatter", "update",
 )  # fmt: skip
 
 _VARYING = ("array", "scatter", "zeros")
@@ -53,7 +53,8 @@ class Operation:
     gather        the array, then integer indices; ``value``: for each axis the number of its
                   index, None for the whole axis
     arange        the values of an index; ``value``: whether they are integers
-    zeros, full   of the shape that the last inputs give
+    zeros, full,  of the shape that the last inputs give
+    broadcast
     cast          integers or truth values as numbers
     scatter       a first value, then updates of parts of it
     update        a value that is added, then integer indices; ``value``: a `Place`
@@ -168,6 +169,4 @@ class Statement:
 
 def number(value: int) -> Operation:
     """Return a whole number as an operation."""
-    from sympy import Integer
-
     return Operation("number", (), Integer(value))

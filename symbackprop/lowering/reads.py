@@ -39,7 +39,8 @@ def read(axes: Axes, component: Indexed, index: Callable[[Expr], Operation]) -> 
     """
     indices, shape = tuple(component.indices), tuple(component.base.shape)
     whole = bool(component.is_integer)
-    if len(set(indices)) == len(indices) and all(i in axes.ranges for i in indices):
+    runs = all(i in axes.ranges and axes.runs_over(i, n) for i, n in zip(indices, shape, strict=True))
+    if runs and len(set(indices)) == len(indices):
         return Operation("array", (), name_of(component), indices, shape, whole)
     slots = _slots(axes, component)
     repeated = _repeated(axes, indices)

@@ -15,9 +15,9 @@ from sympy import Eq, Expr, Ge, Indexed, Integer, KroneckerDelta, Le, Mul, Symbo
 
 from symbackprop.calculus.indices import fresh, rename
 from symbackprop.equations import ONE, ZERO
-from symbackprop.lowering.axes import Affine, Axes, excess
+from symbackprop.lowering.axes import Affine, Axes, excess, surely
 from symbackprop.lowering.guards import Product, inequality, normal, simplified
-from symbackprop.lowering.operations import EVERYTHING, Entry, Operation, Place, Stride, number
+from symbackprop.lowering.operations import EVERYTHING, Axis, Entry, Operation, Place, Stride, number
 from symbackprop.lowering.reads import gathered_axes, subscript
 
 
@@ -56,17 +56,25 @@ def scattered(axes: Axes, product: Product, summed: Sequence[Symbol]) -> Scatter
     _solve_deltas(axes, found)
     while (solved := _by_guard(axes, found)) is not None:
         found = solved
-    found.conditions = _without_places(axes, found)
+    found.conditions = [*_without_places(axes, found), *_inside(axes, found)]
     return found if found.places or len(found.inner) > len(summed) else None
+
+
+def _inside(axes: Axes, found: Scattered) -> list[Expr]:
+    """Return the conditions that places, reached by integers, are in the result: a delta is zero outside."""
+    said = {inequality(axes, c) for c in found.conditions}
+    ends = []
+    for i, place in found.places.items():
+        if axes.affine(place) is not None and not _cuts_off(axes, found, i):
+            ends += [Ge(place, 0, evaluate=False), Le(place, axes.ranges[i] - 1, evaluate=False)]
+    return [c for c in simplified(axes, ends) if inequality(axes, c) not in said]
 
 
 def _without_places(axes: Axes, found: Scattered) -> list[Expr]:
     """Return the conditions that are not said by the ends of the result: what goes beyond them is cut off."""
     said = set()
-    reads = [place.free_symbols for place in found.places.values()]
     for i, place in found.places.items():
-        alone = sum(bool(symbols & place.free_symbols) for symbols in reads) == 1
-        if alone and place.free_symbols & set(axes.ranges) <= found.inner and _can_stride(axes, i, place):
+        if _cuts_off(axes, found, i):
             said |= {normal(axes, place), normal(axes, axes.ranges[i] - 1 - place)}
     return [c for c in found.conditions if (d := inequality(axes, c)) is None or d not in said]
 
@@ -100,9 +108,8 @@ def _by_guard(axes: Axes, found: Scattered) -> Scattered | None:
                 n = axes.ranges[i]
                 rest += [Ge(i, 0, evaluate=False), Le(i, n - 1, evaluate=False)]
             axes.ranges[u] = count
-            solved = Scattered(
-                list(found.factors), rest, found.inner | {u}, dict(found.places), set(found.solved)
-            )
+            solved = found.copy(rest)
+            solved.inner.add(u)
             solved.put(i, u + low - sum(a * j for j, a in others.items()))
             if i in found.inner:
                 del solved.places[i]
@@ -164,6 +171,13 @@ def loops_first(axes: Axes, found: Scattered) -> None:
 # ---------------------------------------------------------------- the operation
 
 
+def _cuts_off(axes: Axes, found: Scattered, i: Symbol) -> bool:
+    """Whether slices reach the places of an index: what goes beyond the ends of the result is cut off."""
+    own = found.places[i].free_symbols & set(axes.ranges)
+    alone = not any(own & place.free_symbols for j, place in found.places.items() if j != i)
+    return alone and own <= found.inner and _can_stride(axes, i, found.places[i])
+
+
 @dataclass(frozen=True)
 class _Axis:
     """One axis of the result: how it is reached, the index along it, and the zeros beyond its ends."""
@@ -187,12 +201,12 @@ def scatter(axes: Axes, value: Operation, found: Scattered, index: Callable[[Exp
     for i in target:
         if i in gathered:
             reached.append(_Axis(str(len(indices))))
-            indices.append(index(places[i]))
+            indices.append(_within(axes, i, places[i], index))
         else:
             reached.append(_strided(axes, i, places[i], loops))
     moved = {j for i in gathered for j in places[i].free_symbols & set(axes.ranges)}
     flat = None if moved <= set(target) else _flat(axes, value, places, gathered, index)
-    update = flat or _update(axes, value, reached, indices, loops)
+    update = flat or _update(axes, value, reached, indices, loops, full=not moved <= set(target))
     place = Place(
         entries=("0",) if flat else tuple(axis.entry for axis in reached),
         loops=() if flat else tuple(int(axes.extent(u)) for u in loops),
@@ -207,6 +221,18 @@ def scatter(axes: Axes, value: Operation, found: Scattered, index: Callable[[Exp
     whole = Operation("scatter", (start, operation), None, target, shape)
     cropped: list[Entry] = [(int(a.left) or None, -int(a.right) or None, None) for a in reached]
     return subscript(axes, whole, cropped, target)
+
+
+def _within(axes: Axes, i: Symbol, place: Expr, index: Callable[[Expr], Operation]) -> Operation:
+    """Return the integers of a place; kept inside of the result where a condition alone excludes others."""
+    affine = axes.affine(place)
+    n = axes.extent(i)
+    if affine is None:
+        plain = not axes.guarded or isinstance(place, (Indexed, Symbol))
+    else:
+        low, high = axes.bounds(affine)
+        plain = surely(low) and surely(n - 1 - high)
+    return index(place) if plain else axes.elementwise("clip", index(place), number(0), axes.dimension(n - 1))
 
 
 def _gathered(axes: Axes, places: dict[Symbol, Expr]) -> set[Symbol]:
@@ -232,7 +258,7 @@ def _can_stride(axes: Axes, i: Symbol, place: Expr) -> bool:
 
 def _by_size(axes: Axes, affine: Affine) -> list[Symbol]:
     """Return the indices of a place, the one with the largest range last: a slice runs along it."""
-    return sorted(affine.slopes, key=axes.nominal)
+    return sorted(affine.slopes, key=lambda i: (axes.nominal(i), affine.slopes[i]))
 
 
 def _loops(axes: Axes, places: Sequence[Expr]) -> list[Symbol]:
@@ -277,7 +303,7 @@ def _flat(
 ) -> tuple[Operation, ...] | None:
     """Return values and places in the flat result: NumPy adds much faster at those than at several indices.
 
-    None where slices reach a part of the result, or a value stands for many places.
+    None where slices reach a part of the result.
     """
     if any(i not in gathered and place != i for i, place in places.items()):
         return None
@@ -287,12 +313,11 @@ def _flat(
         rest = axes.number(rest * axes.ranges[i])
     if not all(isinstance(step, Integer) for step in steps):
         return None
-    terms = [(index(place), step) for place, step in zip(places.values(), reversed(steps), strict=True)]
+    places_of = [_within(axes, i, place, index) for i, place in places.items()]
+    terms = list(zip(places_of, reversed(steps), strict=True))
     scaled = [axes.elementwise("multiply", number(int(n)), i) if n != 1 else i for i, n in terms]
     total = reduce(partial(axes.elementwise, "add"), scaled)
-    if set(total.axes) != set(value.axes):
-        return None
-    value = axes.layout(value, total.axes)
+    value = _spread(axes, value, total.axes)
     if len(total.axes) < 2:
         return value, total
     size = (Mul(*axes.shape(total.axes)),)
@@ -305,13 +330,25 @@ def _update(
     reached: Sequence[_Axis],
     indices: Sequence[Operation],
     loops: Sequence[Symbol],
+    full: bool,
 ) -> tuple[Operation, ...]:
-    """Return ``value`` laid out for the places, and the integers of the places."""
+    """Return ``value`` laid out for the places, with all their axes if ``full``, and their integers."""
     turned = [u for u in loops if u in value.axes]
     if not indices:
-        order = [axis.along for axis in reached if axis.along is not None]
-        return (axes.layout(value, (*turned, *order)),)
+        along = [axis.along for axis in reached if axis.along is not None]
+        return (axes.layout(value, (*turned, *along)),)
     laid_out, common = axes.together(indices)
     marks = [None if axis.along is not None else axis.entry for axis in reached]
-    order = list(gathered_axes(marks, [axis.along for axis in reached], common))
+    order = gathered_axes(marks, [axis.along for axis in reached], common)
+    if full:
+        return (_spread(axes, value, (*turned, *order)), *laid_out)
     return (axes.layout(value, (*turned, *order)), *laid_out)
+
+
+def _spread(axes: Axes, value: Operation, names: Sequence[Axis]) -> Operation:
+    """Return ``value`` with all of the axes: NumPy's ``add.at`` misreads a value that it has to broadcast."""
+    if set(names) <= set(value.axes):
+        return axes.layout(value, names)
+    shape = axes.shape(names)
+    inputs = (axes.layout(value, names), *axes.dimensions(shape))
+    return Operation("broadcast", inputs, None, tuple(names), shape)

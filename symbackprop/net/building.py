@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
-from sympy import Expr, Indexed, Mul, Symbol
+from sympy import Add, Expr, Indexed, Mul, Symbol
 
 from symbackprop.batch import SAMPLE, SAMPLES
 from symbackprop.calculus.kinds import LETTERS
@@ -49,7 +49,9 @@ class _Building:
         if self.samples_root.number is not None:
             letter = self.names.axes[found.inputs[0]][0]
             problem = f"'{letter}' numbers the samples, and their number comes with the data"
-            raise SpecificationError(f"{found.source}: {problem}; give it no size")
+            for given in set(self.samples_root.letters) & found.sizes.keys():
+                found.sizes[given].fail(problem, "give it no size")
+            raise SpecificationError(f"size {letter}: {problem}; give it no size")
         self._resolve_sizes()
 
     def _fix_sizes(self) -> None:
@@ -126,6 +128,8 @@ class _Building:
         self.shown = _Letters(self, per_sample=stripped is not None)
         equations = [self.shown.equation(e) for e in (resolved if stripped is None else stripped)]
         given = (*self.found.inputs, *self.found.targets)
+        if stripped is not None:  # what is the same for every sample is a constant of each
+            given = tuple(name for name in given if samples.varies(name))
         system = EquationSystem(
             tuple(equations),
             quantities,
@@ -159,6 +163,7 @@ class _Building:
         symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if s.is_positive}
         symbols -= {SAMPLES.name}
         sizes = {name: self.numbers[name] for name in sorted(symbols) if name in self.numbers}
+        found = self._open(symbols - self.numbers.keys(), system)
         constants = tuple(Constant(name, value) for name, value in self.found.constants.items())
         model = Model(
             title=_title(self.text),
@@ -174,25 +179,35 @@ class _Building:
             targets=tuple(self._given(name, system) for name in self.found.targets),
             per_sample=per_sample,
             origin="the equations in ARCHITECTURE",
-            missing={name: self.letter_of[name] for name in sorted(symbols) if name not in self.numbers},
+            missing={n: self.letter_of[n] for n in sorted(symbols - found.keys() - self.numbers.keys())},
+            open=found,
         )
         if not model.missing:
             self._check_count(model)
         return model
+
+    def _open(self, unknown: set[str], system: EquationSystem) -> dict[str, tuple[str, int]]:
+        """Return where sizes without numbers can be found in the inputs: those that no parameter has."""
+        kept = [*system.parameters, *(name for name in self.found.constants if name in system.quantities)]
+        fixed = {s for name in kept for s in _sizes(system, name)}
+        found: dict[str, tuple[str, int]] = {}
+        for name in self.found.inputs:
+            for axis, n in enumerate(self.quantities[name].shape):
+                if n.is_Symbol and n.name in unknown and n not in fixed:
+                    found.setdefault(n.name, (name, axis))
+        return found
 
     def _check_count(self, model: Model) -> None:
         count = 0
         for name in model.system.parameters:
             shape = model.shape(model.system.quantities[name].shape)
             if shape and min(shape) < 1:
-                raise SpecificationError(
-                    f"{self.found.source}: the sizes leave no room: {name} has shape {shape}"
-                )
+                problem = f"the sizes leave no room: {name} has shape {shape}"
+                raise SpecificationError(f"{self.found.source}: {problem}")
             count += int(Mul(*shape))
         if count > MAX_PARAMETERS:
-            raise SpecificationError(
-                f"{self.found.source}: {count} parameters are more than {MAX_PARAMETERS}"
-            )
+            problem = f"{count} parameters are more than {MAX_PARAMETERS}"
+            raise SpecificationError(f"{self.found.source}: {problem}")
 
     def _check_reached(self, system: EquationSystem) -> None:
         """Refuse a parameter that the loss does not depend on."""
@@ -253,39 +268,47 @@ class _Letters:
     def __init__(self, building: _Building, per_sample: bool) -> None:
         self.letters = building.letters
         self.order = {symbol: n for n, symbol in enumerate(building.letters)}
-        self.taken = {*building.names.quantities, *building.found.constants}
+        self.taken = {*building.names.quantities, *building.found.constants, *building.letter_of}
         if per_sample:  # of a batch this numbers the samples
             self.taken.add(SAMPLE.name)
 
     def equation(self, equation: Equation) -> Equation:
-        """Return an equation with the letters that are shown."""
-        found = {s for side in (equation.lhs, equation.rhs) for s in side.atoms(Symbol)} & self.letters.keys()
-        shown = self.of(sorted(found, key=self.order.__getitem__))
-        return Equation(equation.lhs.xreplace(shown), equation.rhs.xreplace(shown))
+        """Return an equation with the letters that are shown; the terms of a scalar share none."""
+        if equation.indices:
+            shown = self._together(equation.lhs, equation.rhs)
+            return Equation(equation.lhs.xreplace(shown), equation.rhs.xreplace(shown))
+        terms = [term.xreplace(self._together(term)) for term in Add.make_args(equation.rhs)]
+        return Equation(equation.lhs, Add(*terms))
+
+    def _together(self, *expressions: Expr) -> dict[Symbol, Symbol]:
+        found = {s for each in expressions for s in each.atoms(Symbol)} & self.letters.keys()
+        return self.of(sorted(found, key=self.order.__getitem__))
 
     def of(self, symbols: Iterable[Symbol]) -> dict[Symbol, Symbol]:
         """Return the shown letter of each provisional index that stand together."""
         symbols = list(symbols)
-        plain = {
-            s: re.sub(r"(?<=\D)\d+$", "", self.letters[s]) for s in symbols if "~" not in self.letters[s]
-        }
+        own = [s for s in symbols if "~" not in self.letters[s]]
+        plain = {s: re.sub(r"(?<=\D)\d+$", "", self.letters[s]) for s in own}
         shown: dict[Symbol, str] = {}
         for symbol, letter in plain.items():
             alone = list(plain.values()).count(letter) == 1
-            wanted = (letter,) if alone else (self.letters[symbol],)
-            shown[symbol] = self._free(wanted, shown.values())
+            shown[symbol] = self._free(letter if alone else self.letters[symbol], shown.values())
         for symbol in symbols:
             if symbol not in plain:
                 beside = shown.get(provisional_index(self.letters[symbol].split("~")[0]), "")
-                wanted = ("ijk"[("ijk".index(beside) + 2) % 3],) if beside in tuple("ijk") else ()
+                wanted = "ijk"[("ijk".index(beside) + 2) % 3] if beside in tuple("ijk") else "j"
                 shown[symbol] = self._free(wanted, shown.values())
         return {symbol: index(letter) for symbol, letter in shown.items()}
 
-    def _free(self, wanted: Iterable[str], used: Iterable[str]) -> str:
-        """Return the first letter that stands for nothing else."""
-        used = set(used)
-        known = (*wanted, *(letter.name for letter in LETTERS), *(f"i_{n}" for n in range(1000)))
-        return next(letter for letter in known if letter not in self.taken and letter not in used)
+    def _free(self, wanted: str, used: Iterable[str]) -> str:
+        """Return the letter that is wanted, or the first one that stands for nothing else."""
+        taken = {*self.taken, *used}
+        known = (wanted, *(str(letter.name) for letter in LETTERS), *(f"i_{n}" for n in range(1000)))
+        return next(letter for letter in known if letter not in taken)
+
+
+def _sizes(system: EquationSystem, name: str) -> set[Symbol]:
+    return {s for n in system.quantities[name].shape for s in n.free_symbols}
 
 
 def _title(text: str) -> str:

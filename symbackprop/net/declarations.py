@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sympy import Expr, Rational
+from sympy import Add, Expr, Indexed, Rational, expand
 
-from symbackprop.equations import Equation, Quantity, name_of
-from symbackprop.errors import SpecificationError, suggestion
+from symbackprop.equations import ZERO, Equation, Quantity, name_of
+from symbackprop.errors import suggestion
 from symbackprop.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library import INITIALIZERS, Initializer
 from symbackprop.library.initializers import FAMILIES
-from symbackprop.net.lines import Part, Statement, sides, split_outside, statements
-from symbackprop.net.ranges import provisional_index
+from symbackprop.net.lines import Line, Part, Statement, sides, split_outside, statements
+from symbackprop.net.ranges import provisional_index, provisional_size
 from symbackprop.net.reader import MAX_AXES, Names, NetReader
 from symbackprop.specification import MAX_UNITS
 
@@ -82,7 +82,7 @@ def read_text(text: str, source: str) -> Text:
     except TooMuchWork:
         assert statement is not None
         statement.body.fail("working this out takes too long", "write it in a simpler way")
-    _check_whole(found)
+    _check_whole(found, Part(Line(source, text.count("\n") + 1, ""), "", 0))
     return found
 
 
@@ -173,7 +173,7 @@ def _first_value(part: Part, names: Names) -> Initializer | float:
     call = tree if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) else None
     node = call.func if call is not None else tree
     if not isinstance(node, ast.Name) or node.id in names.scalars:
-        return _number(part, Names())
+        return _number(part)
     plain = node.id.lower()
     plain = FAMILIES.get(plain, plain)
     if plain not in INITIALIZERS:
@@ -212,7 +212,7 @@ def _constant(found: Text, statement: Statement) -> None:
         name = _declare(found, left, "a constant")
         letters = found.names.axes[name]
         if not letters:
-            found.constants[name] = _number(right, found.names)
+            found.constants[name] = _number(right)
             continue
         if len(letters) > 1:
             left.fail("a constant has one axis or none")
@@ -220,12 +220,23 @@ def _constant(found: Text, statement: Statement) -> None:
         _fix_size(found, letters[0], len(_numbers(right)), left)
 
 
-def _number(part: Part, names: Names) -> float:
+def _number(part: Part) -> float:
     """Return the number that a formula of numbers stands for."""
-    value = NetReader(part, Names()).read()
+    value = _constant_value(part)
     if not value.is_number or not value.is_real:
         part.fail("a number is needed here")
     return float(value)
+
+
+def _constant_value(part: Part) -> Expr:
+    """Return the exact value of a formula of numbers."""
+    reader = NetReader(part, Names())
+    tree = reader.tree()
+    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and id(node) not in functions and node.id != "pi":
+            reader.fail(node, "a number is needed here")
+    return reader.expression(tree)
 
 
 def _numbers(part: Part) -> tuple[float, ...]:
@@ -235,7 +246,7 @@ def _numbers(part: Part) -> tuple[float, ...]:
     inside = part.slice(1, len(part.text) - 1)
     items = split_outside(inside, ",")
     items = items[:-1] if items[-1].text == "" and len(items) > 1 else items
-    return tuple(_number(item, Names()) for item in items)
+    return tuple(_number(item) for item in items)
 
 
 def _size(found: Text, statement: Statement) -> None:
@@ -250,7 +261,7 @@ def _size(found: Text, statement: Statement) -> None:
             line = found.sizes[letter].line.number
             left.fail(f"the size of '{letter}' is given twice, first in line {line}")
         found.sizes[letter] = left
-        value = NetReader(right, Names()).read()
+        value = _constant_value(right)
         if not (value.is_Integer and 0 < value <= MAX_UNITS):
             right.fail(f"a size is a whole number from 1 to {MAX_UNITS}")
         _fix_size(found, letter, int(value), left)
@@ -332,7 +343,7 @@ def _fact(found: Text, reader: NetReader, operator: ast.cmpop, left: ast.expr, r
         return
     if not isinstance(operator, ast.LtE | ast.GtE):
         reader.fail(about, "a fact about single numbers is a <= or >=", "write 0 <= t[n, i] <= 1")
-    name, _ = _data_read(found, reader, about)
+    name, _ = _data_read(found, reader, about, (*found.inputs, *found.targets))
     is_low = isinstance(operator, ast.LtE) == number_first
     found.bounds.append(Bound(name, value if is_low else None, None if is_low else value))
 
@@ -342,19 +353,45 @@ def _total(found: Text, reader: NetReader, call: ast.Call, value: Expr) -> Total
     index = call.args[1] if is_sum else None
     if not isinstance(index, ast.Name):
         reader.fail(call, "this kind of fact is not known", "write sum(t[n, i], i) == 1")
-    name, letters = _data_read(found, reader, call.args[0])
+    name, letters = _data_read(found, reader, call.args[0], _with_axes(found))
     if index.id not in letters:
-        reader.fail(
-            index, f"nothing here depends on the index '{index.id}'", f"use one of {', '.join(letters)}"
-        )
-    return Total(name, letters, letters.index(index.id), value)
+        reader.fail(index, f"nothing here depends on the index '{index.id}'", f"use one of {letters}")
+    total = Total(name, letters, letters.index(index.id), value)
+    if name in found.lines and not _follows(found, total):
+        reader.fail(call, f"this does not follow from what is assumed of the data, as '{name}' is computed")
+    return total
 
 
-def _data_read(found: Text, reader: NetReader, node: ast.expr) -> tuple[str, tuple[str, ...]]:
-    """Return the name of an input or target, and the letters at which a fact reads it."""
+def _with_axes(found: Text) -> list[str]:
+    """Return the quantities that a fact about sums may be about."""
+    return [name for name in (*found.inputs, *found.targets, *found.lines) if found.names.axes.get(name)]
+
+
+def _follows(found: Text, total: Total) -> bool:
+    """Whether a sum over a computed quantity follows from one over the data: it is a·t + b of that."""
+    (equation,) = [e for e in found.equations if e.name == total.name]
+    i = equation.indices[total.axis]
+    terms = expand(equation.rhs)
+    result = ZERO
+    for term in Add.make_args(terms):
+        if i not in term.free_symbols:
+            result += term * provisional_size(i.name[1:])
+            continue
+        reads = [read for read in term.atoms(Indexed) if i in read.free_symbols]
+        known = [t for t in found.totals if reads and t.name == name_of(reads[0])]
+        rest = term / reads[0] if reads else term
+        if len(reads) != 1 or not known or rest.free_symbols & {i} or reads[0].indices[known[0].axis] != i:
+            return False
+        result += rest * known[0].value
+    return bool(expand(result - total.value) == 0)
+
+
+def _data_read(
+    found: Text, reader: NetReader, node: ast.expr, known: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """Return which of the ``known`` quantities a fact is about, and the letters at which it reads it."""
     name = node.value if isinstance(node, ast.Subscript) else node
-    if not isinstance(name, ast.Name) or name.id not in (*found.inputs, *found.targets):
-        known = (*found.inputs, *found.targets)
+    if not isinstance(name, ast.Name) or name.id not in known:
         hint = suggestion(name.id, known) if isinstance(name, ast.Name) and known else "declare it first"
         reader.fail(node, "a fact is about an input or a target", hint)
     places = []
@@ -383,24 +420,24 @@ _READERS: Mapping[str, Callable[[Text, Statement], None]] = {
 # ----------------------------------------------------------------------------------------- the whole
 
 
-def _check_whole(found: Text) -> None:
+def _check_whole(found: Text, end: Part) -> None:
     """Check what can be known at the end only: the loss, the output, and that everything is used."""
     names = found.names
     if LOSS not in found.lines:
-        raise SpecificationError(f"{found.source}: there is no loss; define E, as in E = mean(..., n)")
+        end.fail("there is no loss", "define E, as in E = mean(..., n)")
     if not found.output:
-        raise SpecificationError(f"{found.source}: there is no output; name one, as in: output y")
+        end.fail("there is no output", "name one, as in: output y")
     if found.output not in found.lines or found.output == LOSS:
         place = found.places[""]
         known = [name for name in found.lines if name != LOSS]
         hint = suggestion(found.output, known) if known else ""
         place.fail(f"'{found.output[:40]}' is no quantity that an equation defines", hint)
     if not found.inputs:
-        raise SpecificationError(f"{found.source}: there is no input; declare one, as in: input x[n, k]")
+        end.fail("there is no input", "declare one, as in: input x[n, k]")
     if not names.axes[found.inputs[0]]:
         found.places[found.inputs[0]].fail("the first input needs an index for the samples", "write x[n, k]")
     if not found.parameters:
-        raise SpecificationError(f"{found.source}: there is no parameter, so nothing can be learned")
+        end.fail("there is no parameter, so nothing can be learned", "declare one, as in: parameter w[k, i]")
     for name, part in found.places.items():
         if name and name not in names.used and name not in (LOSS, found.output):
             part.fail(f"'{name}' is never used", "leave it out")

@@ -80,16 +80,19 @@ class SizeRelations:
                 continue
             axes = self.names.positions.get(name)
             if axes is None:
-                read.part.fail(
-                    f"nothing tells how large '{name}' can be here",
-                    "use it as a place of its own",
-                    read.column,
-                )
+                problem = f"nothing tells how large '{name}' can be here"
+                read.part.fail(problem, "use it as a place of its own", read.column)
             places[part] = Dummy(name, integer=True)
             ranges[places[part]] = self.final[self.names.size(axes[0])]
         return index.xreplace(places)
 
     # ------------------------------------------------------------ relations between sizes
+
+    def number(self, expression: Expr) -> Expr:
+        """Return ``expression`` with the numbers that are known."""
+        now = self._now(expression)
+        known = {s: self.numbers[s.name] for s in now.free_symbols if s.name in self.numbers}
+        return now.xreplace({s: Integer(n) for s, n in known.items()})
 
     def _now(self, expression: Expr) -> Expr:
         """Return ``expression`` through those sizes that are not written through others."""
@@ -119,14 +122,19 @@ class SizeRelations:
         left = 0 if unknown else int(room.xreplace(known))
         if left < 0:
             end.fail(self)
-        free = [s for s in sizes if abs(room.coeff(s)) == 1 and s != SAMPLES]
+        free = [s for s in unknown or sizes if abs(room.coeff(s)) == 1 and s != SAMPLES]
         if not free or self._symbolic_sign(room) is not None:
             return
-        chosen = min(free, key=lambda s: (s in self.declared, room.coeff(s) != -1, str(s)))
+        chosen = min(free, key=lambda s: self._preference(s, room.coeff(s)))
         slope = room.coeff(chosen)
         value = expand((left - room.xreplace({chosen: ZERO})) / slope)
         self.written = {s: expand(e.xreplace({chosen: value})) for s, e in self.written.items()}
         self.written[chosen] = value
+
+    def _preference(self, size: Expr, slope: Expr) -> tuple[bool, bool, str]:
+        """Rank a size: H = P - U + 1 for what is computed, P = 2 H + U - 2 where only the data are left."""
+        declared = size in self.declared
+        return declared, (slope == -1) == declared, str(size)
 
     def _symbolic_sign(self, expression: Expr) -> bool | None:
         """Return the sign that holds whatever the sizes are."""
@@ -149,20 +157,14 @@ class _End:
         letters = relations.names.axes[name]
         end = "before the beginning" if self.below else "beyond the end"
         problem = f"this reads {end} of axis {axis + 1} of '{name}'"
-        room = relations._now(self.room).xreplace(
-            {
-                s: Integer(relations.numbers[s.name])
-                for s in self.room.free_symbols
-                if s.name in relations.numbers
-            }
-        )
+        room = relations.number(self.room)
         problem += f", by {-room}" if room.is_Integer else ""
         hint = f"guard it: where(0 <= index < size({letters[axis]}), {name}[...], 0)"
         self.read.part.fail(problem, hint, self.read.column)
 
 
 def _inequalities(condition: Boolean) -> Iterator[Expr]:
-    """Yield expressions that a condition makes not negative, as far as it is a conjunction of inequalities."""
+    """Yield expressions that a condition makes not negative, if it joins inequalities by and."""
     parts = condition.args if isinstance(condition, And) else (condition,)
     for part in parts:
         if isinstance(part, (GreaterThan, LessThan)):

@@ -10,7 +10,7 @@ from typing import NoReturn
 from symbackprop.errors import SpecificationError, nearest
 
 MAX_LINES = 20_000
-MAX_LINE = 10_000  # characters
+MAX_LINE = 200_000  # characters
 
 KEYWORDS = ("input", "target", "parameter", "constant", "size", "assume", "output")
 """What a line that is no equation begins with; ``integer`` may stand before the first two."""

@@ -6,20 +6,20 @@ Sizes and letters are provisional symbols here; what they become is known when t
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from sympy import Expr, Integer, Piecewise, Symbol, expand
+from sympy import Expr, Integer, Piecewise, Sum, Symbol, expand
 from sympy.logic.boolalg import Boolean, Not
 
-from symbackprop.calculus.indices import rename
-from symbackprop.equations import Equation, Quantity, arg_max, indices_of, name_of, sum_over
+from symbackprop.equations import Equation, Quantity, arg_max, constant_outside, indices_of, name_of, sum_over
 from symbackprop.errors import SpecificationError, suggestion
 from symbackprop.formula import FUNCTIONS, FormulaReader, parse
 from symbackprop.library import ACTIVATIONS
-from symbackprop.net.lines import Part
+from symbackprop.net.lines import MAX_LINE, Part
 from symbackprop.net.ranges import Ranges, SizeConflict, provisional_index, provisional_size
 from symbackprop.networks import activation_constants, activation_functions
 
@@ -74,6 +74,11 @@ class Names:
         if not letters:
             self.scalars[quantity.name] = quantity.symbol
 
+    def numbers_samples(self, letter: str) -> bool:
+        """Whether a letter runs over the samples: over the first axis of what was declared first."""
+        first = next((letters[0] for letters in self.axes.values() if letters), letter)
+        return self.ranges.of(letter) is self.ranges.of(first)
+
     def size(self, letter: str) -> Expr:
         """Return the provisional size of the range of a letter."""
         self.ranges.of(letter)
@@ -82,6 +87,9 @@ class Names:
 
 class NetReader(FormulaReader):
     """Reads one formula; ``letters`` are the indices that it may use from the start."""
+
+    max_text = MAX_LINE
+    max_nodes = 50_000
 
     def __init__(self, part: Part, names: Names, letters: Sequence[str] = (), equation: str = "") -> None:
         super().__init__(part.text, names.scalars, names.functions, part.line.source)
@@ -135,11 +143,14 @@ class NetReader(FormulaReader):
             shown = f"{name}[{', '.join(self.known.axes[name])}]"
             self.fail(node, f"'{name}' has axes", f"write {shown}")
         if name in self.scope:
-            self.fail(
-                node, f"the index '{name}' is no number here", "an index stands in brackets or conditions"
-            )
+            problem = f"the index '{name}' is no number here"
+            self.fail(node, problem, "an index stands in brackets or in conditions")
         self._fail_later(node, name)
-        return super().resolve_name(node)
+        if name in self.functions or name in self.forms:
+            return super().resolve_name(node)
+        known = {*self.names, *self.known.axes} - {"pi"}
+        hint = suggestion(name, known) if known else "declare it first"
+        self.fail(node, f"unknown name '{name[:40]}'", hint)
 
     def _fail_later(self, node: ast.AST, name: str) -> None:
         """Refuse what is defined by this line or by a later one."""
@@ -166,10 +177,8 @@ class NetReader(FormulaReader):
         letters = self.known.axes[name]
         if len(places) != len(letters):
             written = f"{name}[{', '.join(letters)}]" if letters else name
-            counts = (
-                f"'{name}' has {len(letters)} {'axis' if len(letters) == 1 else 'axes'}, not {len(places)}"
-            )
-            self.fail(node, counts, f"write {written}")
+            axes = "1 axis" if len(letters) == 1 else f"{len(letters)} axes"
+            self.fail(node, f"'{name}' has {axes}, not {len(places)}", f"write {written}")
         self.known.used.add(name)
         indices = [self.index(place) for place in places]
         component = quantity.at(indices)
@@ -220,9 +229,7 @@ class NetReader(FormulaReader):
             case ast.Name(id=name) if name in self.known.quantities and self.known.quantities[name].integer:
                 return self.resolve_name(node)
             case ast.Name(id=name):
-                problem = (
-                    f"the index '{name}' is free: it stands neither on the left nor in a sum around this"
-                )
+                problem = f"the index '{name}' is free: neither the left side nor a sum around this has it"
                 self.fail(node, problem, self._letter_hint(name))
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -self.index(operand)
@@ -239,9 +246,8 @@ class NetReader(FormulaReader):
                 component = self.expression(node)
                 if self.known.quantities[name].integer:
                     return component
-                self.fail(
-                    node, f"'{name}' is no integer and can't be an index", "declare it as integer input"
-                )
+                problem = f"'{name}' is no integer and can't be an index"
+                self.fail(node, problem, "declare it as integer input")
         self._fail_index(node)
 
     def _fail_index(self, node: ast.AST) -> NoReturn:
@@ -302,8 +308,7 @@ class NetReader(FormulaReader):
             body = self._argument(argument)
         for letter in letters:
             i, n = provisional_index(letter), self.known.size(letter)
-            number, rest = body.as_coeff_Mul()
-            body = number * sum_over(rest, (i, n)) if i in body.free_symbols else n * body
+            body = constant_outside(sum_over(body, (i, n))) if i in body.free_symbols else n * body
         return body
 
     def mean(self, node: ast.Call) -> Expr:
@@ -320,8 +325,12 @@ class NetReader(FormulaReader):
         if not isinstance(last, ast.Name) or last.id in self.names:
             return self.extreme(node)
         argument, indices = self._body_and_letters(node)
+        if self.guards:
+            self.fail(
+                node, "a maximum over an index is not allowed inside where", "give it an equation before"
+            )
         with self._bound(indices, summed=False) as letters:
-            body = self._argument(argument)
+            body = self._named(self._argument(argument), Sum)
             first = sorted(self.letters_read - set(letters), key=self.scope.index)
         for letter in reversed(letters):
             others = [other for other in letters[: letters.index(letter)] if _reads(body, other)]
@@ -333,18 +342,19 @@ class NetReader(FormulaReader):
         indices = [provisional_index(i) for i in free if _reads(body, i)]
         letters = tuple(i.name[1:] for i in indices)
         shape = tuple(self.known.size(i) for i in letters)
-        place = Quantity(self._place_name(), shape, integer=True)
+        place = Quantity(self._own_name("at"), shape, integer=True)
         self.known.add(place, letters)
         self.known.used.add(place.name)
         self.known.positions[place.name] = [letter]
         i, n = provisional_index(letter), self.known.size(letter)
         self.known.hidden.append(Equation(place.at(indices), arg_max(body, (i, n))))
-        return rename(body, {i: place.at(indices)})
+        return body.xreplace({i: place.at(indices)})  # what it reads is bound nowhere in the body
 
-    def _place_name(self) -> str:
-        name, number = f"{self.equation}_at", 2
+    def _own_name(self, ending: str) -> str:
+        """Return a new name for a quantity that is defined for this equation."""
+        name, number = f"{self.equation}_{ending}", 2
         while name in self.known.quantities or name in self.known.later or name in self.known.scalars:
-            name, number = f"{self.equation}_at{number}", number + 1
+            name, number = f"{self.equation}_{ending}{number}", number + 1
         return name
 
     def _argument(self, node: ast.expr) -> Expr:
@@ -395,7 +405,26 @@ class NetReader(FormulaReader):
         if _formula_of_axis(name):
             return self.normalised(node, constants)
         self.check_arguments(node, 1, 1)
-        return self._applied(ACTIVATIONS[name].formula, self._argument(node.args[0]), constants, node)
+        formula, argument = ACTIVATIONS[name].formula, self._argument(node.args[0])
+        if len(re.findall(r"\bs\b", formula)) > 1:
+            argument = self._named(argument, Sum)
+        return self._applied(formula, argument, constants, node)
+
+    def _named(self, body: Expr, *kinds: type[Expr]) -> Expr:
+        """Return a quantity of its own for what is read more than once, if it holds such ``kinds``.
+
+        Not inside of where, as outside of it the reads that it guards could leave their arrays.
+        """
+        if self.guards or not body.has(*kinds):
+            return body
+        letters = [letter for letter in self.scope if _reads(body, letter)]
+        letters.sort(key=lambda letter: not self.known.numbers_samples(letter))
+        indices = [provisional_index(letter) for letter in letters]
+        named = Quantity(self._own_name("in"), tuple(map(self.known.size, letters)))
+        self.known.add(named, tuple(letters))
+        self.known.used.add(named.name)
+        self.known.hidden.append(Equation(named.at(indices), body))
+        return named.at(indices)
 
     def normalised(self, node: ast.Call, constants: Mapping[str, Expr]) -> Expr:
         """Return an activation of a whole axis, such as softmax(a[n, i], i)."""
@@ -403,7 +432,7 @@ class NetReader(FormulaReader):
         name = node.func.id
         self.check_arguments(node, 2, 1 + MAX_AXES)
         argument, indices = node.args[0], node.args[1:]
-        body = self._argument(argument)
+        body = self._named(self._argument(argument), Sum)
         letters = []
         for index in indices:
             if not isinstance(index, ast.Name) or index.id not in self.scope:
@@ -416,7 +445,7 @@ class NetReader(FormulaReader):
 
         def total(term: Expr) -> Expr:
             ranges = [(new[provisional_index(i)], self.known.size(i)) for i in letters]
-            return sum_over(rename(term, new), *ranges)
+            return sum_over(term.xreplace(new), *ranges)  # the new letters are bound nowhere in the term
 
         return self._applied(ACTIVATIONS[name].formula, body, constants, node, {"total": total})
 
@@ -429,10 +458,11 @@ class NetReader(FormulaReader):
         functions: Mapping[str, Callable[[Expr], Expr]] | None = None,
     ) -> Expr:
         """Return a formula of the library in s at an argument."""
-        try:
-            return parse(formula, {"s": argument, **constants}, functions)
-        except SpecificationError:
-            self._fail_cases(node)
+        for named in (False, True):
+            value = self._named(argument, Piecewise) if named else argument
+            with suppress(SpecificationError):
+                return parse(formula, {"s": value, **constants}, functions)
+        self._fail_cases(node)
 
     def _other(self, letter: str, body: Expr, used: Sequence[str]) -> str:
         """Return a letter for the sum over an axis that ``letter`` runs along already."""

@@ -1,0 +1,91 @@
+"""The networks under examples/: each is read, derived and run, and is the network of the zoo of that name."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symbackprop as sb
+from symbackprop.equations import EquationSystem
+from symbackprop.gradient_check import check_module
+from symbackprop.net.network import EquationNetwork
+from tests.plain_loops import Array, concrete_shape, random_values, run
+from tests.zoo import CONSTANTS, SIZES, ZOO
+
+FOLDER = Path(__file__).parents[1] / "examples"
+FILES = sorted(path.stem for path in FOLDER.glob("*.net"))
+OTHER_NAMES = {"dense": "dense_bias_l2_batch", "convolution_2d": "convolution_2d_batch"}
+NUMBERS = {**SIZES, **CONSTANTS}
+
+
+def of_zoo(name: str) -> EquationSystem:
+    return ZOO[OTHER_NAMES.get(name, name)]()
+
+
+@cache
+def network(name: str) -> EquationNetwork:
+    """Return the example with the sizes of the zoo's network."""
+    text = (FOLDER / f"{name}.net").read_text(encoding="utf-8")
+    net = EquationNetwork(text, {}, f"{name}.net", name)
+    own, zoo = net.model, of_zoo(name)
+    sizes: dict[str, int] = {}
+    for parameter in own.system.parameters:
+        if parameter not in zoo.quantities:
+            continue  # the zoo's pooling has nothing to learn
+        numbers = concrete_shape(zoo.quantities[parameter].shape, NUMBERS)
+        symbols = own.system.quantities[parameter].shape
+        sizes |= {
+            own.missing[n.name]: k for n, k in zip(symbols, numbers, strict=True) if n.name in own.missing
+        }
+    missing = set(own.missing.values()) - set(sizes)
+    sizes |= {letter: {"h": 4, "v": 2}[letter] for letter in missing}
+    if name == "convolution_stride_2":
+        sizes |= {"p": 11}  # the end of the input is never read
+    return EquationNetwork(text, sizes, f"{name}.net", name)
+
+
+def test_every_network_of_the_zoo_is_there() -> None:
+    assert {OTHER_NAMES.get(name, name) for name in FILES} >= set(ZOO) - {"max_over_an_index"}
+
+
+@cache
+def module_of(name: str) -> Any:
+    return sb.load(network(name))
+
+
+@pytest.mark.parametrize("name", [n for n in FILES if OTHER_NAMES.get(n, n) in ZOO])
+def test_outputs_are_those_of_plain_loops(name: str) -> None:
+    zoo, net = of_zoo(name), network(name)
+    values = random_values(zoo, NUMBERS, np.random.default_rng(0))
+    output = run(zoo.equations, values, NUMBERS)["y"]
+    module = module_of(name)
+    parameters = {
+        n: values[n] if n in values else np.ones(shape) for n, shape in module.PARAMETER_SHAPES.items()
+    }
+    batched = {given.name: _batched(values[given.name], given.shape) for given in net.model.inputs}
+    x = batched if len(batched) > 1 else next(iter(batched.values()))
+    found = module.forward(parameters, x)
+    np.testing.assert_allclose(found.reshape(output.shape), output, rtol=1e-10)
+
+
+def _batched(value: Array, shape: tuple[Any, ...]) -> Array:
+    """Return an array with an axis for the samples: some networks of the zoo have none."""
+    return value if value.ndim == len(shape) + 1 else value[None]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_derivatives_agree_with_numbers(name: str) -> None:
+    net = network(name)
+    assert all(row.holds for row in check_module(module_of(name), net))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_files_are_made_to_be_read(name: str) -> None:
+    text = (FOLDER / f"{name}.net").read_text(encoding="utf-8")
+    assert text.startswith("# ")
+    assert text.endswith("\n")
+    assert all(len(line) <= 100 and line == line.rstrip() for line in text.splitlines())
