@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -299,6 +300,8 @@ def _holds(operation: Operation, kind: str) -> bool:
 def _names_read(operation: Operation) -> set[str]:
     """Return the names of the numbers that ``operation`` reads."""
     own = {str(operation.value)} if operation.kind == "name" else set()
+    if operation.kind in ("reshape", "matmul") and isinstance(operation.value, tuple):
+        own |= set(re.findall(r"[a-z_]\w*", " ".join(map(str, operation.value))))
     return own.union(*map(_names_read, operation.inputs))
 
 

@@ -180,10 +180,11 @@ def _size(axes: Axes, group: Sequence[Axis]) -> Expr:
     return Mul(*axes.shape(group))
 
 
-def _texts(axes: Axes, shape: Sequence[Expr]) -> tuple[int, ...]:
-    """Return a shape as numbers, -1 for the one that is known at run time."""
+def _texts(axes: Axes, shape: Sequence[Expr]) -> tuple[int | str, ...]:
+    """Return a shape as numbers; what is known at run time is -1, or by name where there are several."""
     numbers = [axes.number(n) for n in shape]
-    return tuple(int(n) if isinstance(n, Integer) else -1 for n in numbers)
+    several = sum(not isinstance(n, Integer) for n in numbers) > 1
+    return tuple(int(n) if isinstance(n, Integer) else axes.text(n) if several else -1 for n in numbers)
 
 
 def reshaped(axes: Axes, operand: Operation, names: tuple[Axis, ...]) -> Operation:
