@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from sympy import Expr, Symbol
+from sympy import Symbol
 
 from symbackprop.equations import size
 
@@ -110,8 +110,3 @@ def provisional_index(letter: str) -> Symbol:
 def provisional_size(letter: str) -> Symbol:
     """Return the size symbol of a letter while a text is read."""
     return size(f"@{letter}")
-
-
-def letters_of(expression: Expr, known: Mapping[Symbol, str]) -> set[str]:
-    """Return the letters whose symbols ``expression`` holds."""
-    return {known[s] for s in expression.atoms(Symbol) if s in known}
