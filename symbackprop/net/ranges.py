@@ -31,10 +31,6 @@ class Range:
 class SizeConflict(Exception):
     """Two ranges that must be one have different numbers."""
 
-    def __init__(self, first: Range, second: Range) -> None:
-        self.first = first
-        self.second = second
-
 
 @dataclass
 class Ranges:
@@ -62,7 +58,7 @@ class Ranges:
         if a is b:
             return
         if a.number is not None and b.number is not None and a.number != b.number:
-            raise SizeConflict(a, b)
+            raise SizeConflict
         a.letters += b.letters
         a.number = b.number if a.number is None else a.number
         b.leader = a
