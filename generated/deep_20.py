@@ -119,6 +119,7 @@ def _uniform(generator, name, variance):
     return generator.uniform(-limit, limit, PARAMETER_SHAPES[name])
 
 
+@np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
 def forward(parameters, x):
     """Return the outputs, shape (samples, outputs)."""
     dtype = parameters["w1"].dtype
@@ -227,6 +228,7 @@ def forward(parameters, x):
     return x20
 
 
+@np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
 def loss(parameters, x, t):
     """Return E, the mean over the samples."""
     dtype = parameters["w1"].dtype
@@ -338,6 +340,7 @@ def loss(parameters, x, t):
     return float(E)
 
 
+@np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
 def gradients(parameters, x, t):
     """Return E and a dict of its derivatives."""
     dtype = parameters["w1"].dtype
@@ -763,6 +766,7 @@ class Trainer:
             "clip_norm": self.clip_norm,
         }
 
+    @np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
     def step(self, x, t, weights=None):
         """Update the parameters on up to batch_size rows; return E before the update.
 

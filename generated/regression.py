@@ -55,6 +55,7 @@ def _normal(generator, name, variance):
     return generator.normal(0, np.sqrt(variance), PARAMETER_SHAPES[name])
 
 
+@np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
 def forward(parameters, x):
     """Return the outputs, shape (samples, outputs)."""
     dtype = parameters["w1"].dtype
@@ -77,6 +78,7 @@ def forward(parameters, x):
     return x3
 
 
+@np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
 def loss(parameters, x, t):
     """Return E, the mean over the samples."""
     dtype = parameters["w1"].dtype
@@ -107,6 +109,7 @@ def loss(parameters, x, t):
     return float(E)
 
 
+@np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
 def gradients(parameters, x, t):
     """Return E and a dict of its derivatives."""
     dtype = parameters["w1"].dtype
@@ -247,6 +250,7 @@ class Trainer:
             "clip_norm": self.clip_norm,
         }
 
+    @np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
     def step(self, x, t, weights=None):
         """Update the parameters on up to batch_size rows; return E before the update.
 

@@ -106,11 +106,12 @@ def _batch_steps(derivation: Derivation) -> Iterable[Step]:
     system = derivation.system
     number = max(derivation.by_number, default=len(system.equations))
     loss = system.definitions[system.loss]
-    form = next((s.rhs for s in derivation.stable if s.target == system.loss), loss.rhs)
+    form = derivation.computed.get(derivation.numbers[system.loss], loss)
     number += 1
-    yield Step(number, system.loss, "batch mean", loss.lhs, batch.mean(form))
+    yield Step(number, system.loss, "batch mean", loss.lhs, batch.mean(form.rhs))
     for parameter in system.parameters:
         result = derivation.by_number[derivation.results[parameter]]
+        result = derivation.computed.get(result.number, result)
         number += 1
         assert isinstance(result.lhs, Derivative)
         yield Step(number, parameter, "batch mean", result.lhs, batch.mean(result.rhs))

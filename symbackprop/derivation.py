@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 from sympy import Add, Basic, Derivative, Eq, Expr, Indexed, Sum, Symbol
@@ -21,7 +21,6 @@ from symbackprop.calculus.algebra import substitute
 from symbackprop.calculus.indices import settle
 from symbackprop.calculus.kinds import LETTERS, outcome_of
 from symbackprop.calculus.rule import Consumer, Goal, Worked
-from symbackprop.calculus.stable import stable_form
 from symbackprop.equations import (
     Equation,
     EquationSystem,
@@ -113,6 +112,16 @@ class Derivation:
         """The architecture and options from which the same derivation can be made."""
         text, option = self.model.description if self.model else "", _option(self.optimizer)
         return text + (option.lstrip() if text.endswith("\n") else option)
+
+    @cached_property
+    def computed(self) -> dict[int, Step]:
+        """The number of an equation or a result -> the stable form that is computed in its place."""
+        found = {}
+        for step in self.stable:
+            definition = self.system.definitions.get(step.target)
+            is_value = definition is not None and definition.lhs == step.lhs
+            found[self.numbers[step.target] if is_value else self.results[step.target]] = step
+        return found
 
     @property
     def used_facts(self) -> tuple[Fact, ...]:
@@ -236,8 +245,10 @@ def derive_system(system: EquationSystem, wrt: Sequence[str] | None = None) -> D
         SpecificationError: the equations are not well formed.
         UnsupportedExpression: an expression that the calculus does not know.
     """
+    from symbackprop.stabilization import with_stable
+
     check_system(system)
-    return _Pass(system, tuple(system.parameters if wrt is None else wrt)).run()
+    return with_stable(_Pass(system, tuple(system.parameters if wrt is None else wrt)).run())
 
 
 @dataclass
@@ -391,13 +402,7 @@ class _Pass:
                         break  # written into its only reader: nobody asks for another form of it
             if name in self.system.definitions and name not in self.unnamed:
                 adjoints[self.adjoint_of[name].name] = name
-        stable = []
-        for equation in self.system.equations:
-            form = stable_form(equation, self.system)
-            if form is not None:
-                form = settle(form, LETTERS)
-                stable.append(Step(next(count), equation.name, "stable form", equation.lhs, form))
-        return Derivation(self.system, tuple(steps), results, adjoints, numbers, tuple(stable))
+        return Derivation(self.system, tuple(steps), results, adjoints, numbers)
 
     def _named(self, expression: Expr) -> Expr:
         """Write ∂E/∂q as a derivative where q is a leaf or its adjoint was written into its reader."""

@@ -368,15 +368,16 @@ class Narrator:
         return self.say("fact", fact=self.listed(self.style.inline(self.fact(f)) for f in used))
 
     def _stable_form(self, step: Step, before: Step | None) -> str:
-        number = self.derivation.numbers.get(step.target)
-        return "" if number is None else self.say("stable", number=f"({number})")
+        replaced = (number for number, stable in self.derivation.computed.items() if stable == step)
+        return self.say("stable", number=f"({next(replaced)})")
 
     def _batch_mean(self, step: Step, before: Step | None) -> str:
         if step.target == self.system.loss:
-            stable = [s.number for s in self.derivation.stable if s.target == step.target]
-            number = stable[0] if stable else self._number_of_loss
+            number = self._number_of_loss
         else:
             number = self.derivation.results[step.target]
+        stable = self.derivation.computed.get(number)
+        number = number if stable is None else stable.number
         return self.say("batch", number=f"({number})")
 
     def _update(self, step: Step, before: Step | None) -> str:

@@ -44,7 +44,6 @@ class _Function:
     arguments: str
     docstring: str
     lines: tuple[str, ...]
-    guard: str | None
 
 
 class _Module:
@@ -198,7 +197,7 @@ class _Module:
     ) -> _Function:
         statements = needed(self.statements(), results)
         lines = [*self._body(statements), *f"return {returned}".split("\n")]
-        return _Function(name, arguments, docstring, tuple(lines), overflow_guard(statements))
+        return _Function(name, arguments, docstring, tuple(lines))
 
     def _body(self, statements: Sequence[Statement]) -> Iterable[str]:
         """Yield the lines of a pure function, each statement under its equation."""
@@ -272,7 +271,6 @@ class _Module:
             "weighted": weighted,
             "update_lines": list(self.update.lines(self.comment)),
             "update_scratch": self.update.scratch,
-            "guard": overflow_guard(statements),
             **step.context(),
         }
 
@@ -315,18 +313,3 @@ def assigned_string(name: str, value: str) -> str:
     if len(line) <= LINE or len(literal) + 4 > LINE:
         return line
     return f"{name} = (\n    {literal}\n)"
-
-
-def overflow_guard(statements: Sequence[Statement]) -> str | None:
-    """Return the decorator for functions in which exp may overflow on the way to a right result."""
-    if any(_may_overflow(s.operation) for s in statements):
-        return 'np.errstate(over="ignore")  # exp may reach inf, as in 1 / (1 + inf) = 0'
-    return None
-
-
-def _may_overflow(operation: Operation) -> bool:
-    if operation.kind == "exp":
-        inner = operation.inputs[0]
-        shifted = inner.kind == "subtract" and inner.inputs[1].kind == "max"
-        return not shifted
-    return any(_may_overflow(i) for i in operation.inputs)

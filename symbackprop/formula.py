@@ -57,11 +57,16 @@ class ParametricFunction:
         return self.function(argument, **values)
 
 
-_SAME_NAME = "exp log sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf sign Abs"
+def _absolute(argument: Expr) -> Expr:
+    """Return |argument|; SymPy writes |exp(u)| as exp(re(u)) where it does not know that u is real."""
+    return sympy.Abs(argument).replace(sympy.re, lambda part: part).replace(sympy.im, lambda part: S.Zero)
+
+
+_SAME_NAME = "exp log sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf sign"
 FUNCTIONS: Mapping[str, Function] = {
     **{name: getattr(sympy, name) for name in _SAME_NAME.split()},
     **{f"arc{name}": getattr(sympy, f"a{name}") for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
-    "abs": sympy.Abs,
+    **dict.fromkeys(("abs", "Abs"), _absolute),
 }
 """The functions of one argument that every formula may call."""
 CONSTANTS: Mapping[str, Expr] = {"pi": sympy.pi}

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
 
-from sympy import Derivative, KroneckerDelta
+from sympy import Derivative, Integer, KroneckerDelta, Symbol
 
+from symbackprop.bounds import Bounds, bounds_of, shown
 from symbackprop.checking import aligned
 from symbackprop.derivation import derive_system
 from symbackprop.equations import Equation, EquationSystem, index, quantity, size, sum_over
-from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS
+from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES, OPTIMIZERS, Loss
 from symbackprop.networks import activation_expression, read_loss
 from symbackprop.printing import NOTATIONS, notation_for, text
 
@@ -18,13 +20,48 @@ def _table(title: str, header: tuple[str, ...], rows: Sequence[tuple[str, ...]])
     return f"{title}\n\n{aligned([header, *rows])}"
 
 
+def _entries(title: str, entries: Mapping[str, Sequence[str]]) -> str:
+    """Return entries of several lines each, under their names in a column of their own."""
+    width = max(map(len, entries)) + 2
+    lines = []
+    for name, (first, *others) in entries.items():
+        lines += [name.ljust(width) + first, *(" " * width + line for line in others if line)]
+    return "\n".join([title, "", *lines])
+
+
 def activations() -> str:
-    """Return the activations with their derived derivatives."""
-    rows = []
+    """Return the activations: formula, derived slope, and between what both lie."""
+    entries = {}
     for name, activation in ACTIVATIONS.items():
-        partner = activation.partner or ""
-        rows.append((name, activation.formula, activation_slope(name), partner, activation.source))
-    return _table("Activations", ("name", "x =", "∂x/∂s =", "loss", "source"), rows)
+        values, slopes = activation_bounds(name)
+        largest = shown(max(abs(slopes.low), abs(slopes.high)))
+        entries[name] = [
+            f"x = {activation.formula}",
+            f"∂x/∂s = {activation_slope(name)}",
+            f"range {values}, slopes {slopes}, largest {largest}",
+            _parameters(activation.parameters, activation.trainable),
+            f"as output with {activation.partner} unless told otherwise" if activation.partner else "",
+            activation.source,
+        ]
+    return _entries("Activations", entries)
+
+
+def _parameters(parameters: Mapping[str, Fraction], trainable: bool = False) -> str:
+    values = ", ".join(f"{name}={float(value)!r}" for name, value in parameters.items())
+    if not values:
+        return ""
+    return f"trained, one for each layer, starting at {values}" if trainable else f"parameters {values}"
+
+
+def activation_bounds(name: str) -> tuple[Bounds, Bounds]:
+    """Return between what the values and the slopes lie; the other unit of a layer is at 0."""
+    pre_activation, other, i, k = Symbol("s", real=True), Symbol("other", real=True), index("i"), index("k")
+    layer = quantity("s", 2)
+    value = activation_expression(name, layer, i, k).doit()
+    value = value.xreplace({layer[i]: pre_activation, layer[0]: pre_activation, layer[1]: other})
+    slope = value.diff(pre_activation)
+    alone = {other: Integer(0)}
+    return bounds_of(value.xreplace(alone), pre_activation), bounds_of(slope.xreplace(alone), pre_activation)
 
 
 def activation_slope(name: str) -> str:
@@ -46,17 +83,29 @@ def activation_slope(name: str) -> str:
 def losses() -> str:
     """Return the losses with their derived derivatives."""
     x, t, error = quantity("x"), quantity("t"), quantity("E")
-    rows = []
+    entries = {}
     for name, loss in LOSSES.items():
         equation = Equation(error.symbol, read_loss(name))
-        quantities = {"x": x, "t": t, "E": error}
-        system = EquationSystem((equation,), quantities, ("x",))
+        system = EquationSystem((equation,), {"x": x, "t": t, "E": error}, ("x",))
         derivation = derive_system(system)
         slope = text(derivation.adjoint("x"), notation_for(derivation))
-        targets = "any" if loss.low is None else f"in [{loss.low}, {loss.high}]"
-        targets += "" if loss.total is None else f", Σ t = {loss.total}"
-        rows.append((name, loss.formula, slope, targets, loss.source))
-    return _table("Losses", ("name", "E = Σ", "∂E/∂x =", "targets", "source"), rows)
+        targets = f"targets {_targets(loss)}"
+        lines = [
+            f"E = Σ {loss.formula}",
+            f"∂E/∂x = {slope}",
+            targets,
+            _parameters(loss.parameters),
+            loss.source,
+        ]
+        entries[name] = lines
+    return _entries("Losses", entries)
+
+
+def _targets(loss: Loss) -> str:
+    if loss.low is None:
+        return "any"
+    allowed = f"from {loss.low}" if loss.high is None else f"in [{loss.low}, {loss.high}]"
+    return allowed if loss.total is None else f"{allowed}, Σ t = {loss.total}"
 
 
 def optimizers() -> str:

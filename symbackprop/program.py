@@ -42,12 +42,14 @@ class Programs:
     @cached_property
     def forward(self) -> list[Statement]:
         """The statements that compute every quantity but the error."""
-        system = self.derivation.system
-        return [
-            self._statement(e.name, e.lhs, e.rhs, self.derivation.numbers[e.name])
-            for e in system.equations
-            if e.name != system.loss
-        ]
+        system, numbers = self.derivation.system, self.derivation.numbers
+        found = []
+        for equation in system.equations:
+            if equation.name != system.loss:
+                stable = self.derivation.computed.get(numbers[equation.name])
+                rhs, number = (stable or equation).rhs, stable.number if stable else numbers[equation.name]
+                found.append(self._statement(equation.name, equation.lhs, rhs, number))
+        return found
 
     @cached_property
     def error(self) -> Statement:
@@ -111,7 +113,8 @@ class Programs:
         return (name for name in self.derivation.results if name in named)
 
     def _result(self, name: str) -> Step:
-        return self.derivation.by_number[self.derivation.results[name]]
+        number = self.derivation.results[name]
+        return self.derivation.computed.get(number, self.derivation.by_number[number])
 
     def _batch_step(self, name: str) -> Step:
         return self._batch_steps[name]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import math
+import random
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -788,6 +790,68 @@ def test_token_soup_ends_cleanly(text: str) -> None:
 @given(st.text(st.characters(codec=None), max_size=40))
 def test_any_text_ends_cleanly(text: str) -> None:
     ends_cleanly(text)
+
+
+VALID = ["s*sigmoid(s)", "where(s > 0, s, 0.1*s)", "Piecewise((s, s > 0), (exp(s) - 1, True))",
+         "log(1 + exp(-abs(s))) + Max(s, 0)", "elu(s, alpha=0.5)", "(s - t)**4/(1 + s**2)"]  # fmt: skip
+FORBIDDEN = ("exec", "open", "import", "os.", "subprocess.", "socket.", "ctypes.")
+_events: list[str] = []
+_watching = False
+
+
+def _note(event: str, arguments: object) -> None:
+    if _watching and event.startswith(FORBIDDEN):
+        _events.append(event)
+
+
+sys.addaudithook(_note)
+
+
+def _hostile_text(generator: random.Random) -> str:
+    """Return token soup, a mutilated formula, or characters at random."""
+    kind = generator.random()
+    words = [*WORDS.split(), *ODD]
+    if kind < 0.4:
+        return generator.choice(["", " "]).join(generator.choices(words, k=generator.randrange(1, 25)))
+    if kind < 0.9:
+        text = list(generator.choice([*VALID, *HOSTILE])[:200])
+        for _ in range(generator.randrange(1, 6)):
+            place = generator.randrange(len(text) + 1)
+            text[place : place + generator.randrange(3)] = generator.choice(words)
+        return "".join(text)
+    return "".join(chr(generator.choice([generator.randrange(32, 127), generator.randrange(0x11000)]))
+                   for _ in range(generator.randrange(30)))  # fmt: skip
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_texts_end_quickly_and_run_nothing() -> None:
+    global _watching
+    generator = random.Random(0)
+    parsed = refused = 0
+    outcome("s + 1")  # whatever is imported on first use is imported now
+    for number in range(100_000):
+        text = _hostile_text(generator)
+        began = time.monotonic()
+        _watching = True
+        try:
+            result = outcome(text, read if number % 2 else parse_call)
+        finally:
+            _watching = False
+        assert time.monotonic() - began < 10, text
+        assert _events == [], text
+        parsed += not isinstance(result, SpecificationError)
+        refused += isinstance(result, SpecificationError)
+    assert min(parsed, refused) > 1000
+    print(f"{parsed} read, {refused} refused")
+
+
+def test_the_watch_notices_what_runs() -> None:
+    global _watching
+    _watching = True
+    exec("1")
+    _watching = False
+    assert _events.pop().startswith("exec")
+    _events.clear()
 
 
 @pytest.mark.parametrize("text", ["1if s else 2", "2s", "1or s", "'\\d'", "1()", "s is 1", "0x1for s in t"])

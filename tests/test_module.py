@@ -767,8 +767,11 @@ def expected_numbers(derivation: sb.Derivation) -> dict[str, int]:
     """Return the number of the equation of each quantity, adjoint and derivative in the code."""
     batch = {("E" if s.target == "E" else f"d{s.target}"): s.number for s in derivation.batch}
     adjoints = {name: derivation.results[target] for name, target in derivation.adjoints.items()}
+    computed = {number: step.number for number, step in derivation.computed.items()}
+    adjoints = {name: computed.get(number, number) for name, number in adjoints.items()}
+    values = {name: computed.get(number, number) for name, number in derivation.numbers.items()}
     update = {{"w": "parameters"}.get(s.target, s.target): s.number for s in derivation.update}
-    return {**derivation.numbers, **adjoints, **batch, **update}
+    return {**values, **adjoints, **batch, **update}
 
 
 _RULE = re.compile(r"[A-Z][a-z]+( [a-z]+)?\.( |$)")

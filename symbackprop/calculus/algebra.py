@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from math import comb, prod
 
 from sympy import (
+    Abs,
     Add,
     Dummy,
     Expr,
+    Function,
     Indexed,
     Mul,
     Piecewise,
@@ -20,12 +23,16 @@ from sympy import (
     Sum,
     Symbol,
     cancel,
+    cosh,
     count_ops,
     default_sort_key,
     expand,
     factor,
     factor_terms,
     fraction,
+    sign,
+    sinh,
+    tanh,
     together,
 )
 
@@ -66,7 +73,7 @@ def tidy(expression: Expr) -> Expr:
         return expression
     flat, names = _opaque(expression)
     candidates = [flat]
-    for form in _FORMS:
+    for form in _FORMS if is_short(flat) else ():
         try:
             candidates.append(textbook_signs(form(flat)))
         except PolynomialError:  # an expression that is not rational in its parts keeps its form
@@ -74,6 +81,44 @@ def tidy(expression: Expr) -> Expr:
     for name in reversed(names):
         candidates = [c.xreplace(name) for c in candidates]
     return cheapest(candidates)
+
+
+_MOST_WORK = 800
+
+
+def is_short(expression: Expr) -> bool:
+    """Whether other forms of ``expression`` are found in reasonable time.
+
+    SymPy takes minutes to factor a fraction of hundreds of terms, or a few dozen terms in many kernels.
+    """
+    kernels = expression.atoms(Symbol, Function, Indexed)
+    return len(kernels) * expanded_terms(expression) <= _MOST_WORK
+
+
+def expanded_terms(expression: Expr) -> int:
+    """Return about how many terms ``expression`` has over one denominator, when multiplied out."""
+    above, below = _fraction_terms(expression)
+    return above + below
+
+
+def _fraction_terms(expression: Expr) -> tuple[int, int]:
+    """Return the number of terms above and below the fraction bar, at most a large number."""
+    if expression.is_Add:
+        below = prod(under for _, under in map(_fraction_terms, expression.args))
+        above = sum(over * max(1, below // under) for over, under in map(_fraction_terms, expression.args))
+    elif expression.is_Mul:
+        above, below = (prod(part) for part in zip(*map(_fraction_terms, expression.args), strict=True))
+    elif expression.is_Pow and expression.exp.is_Integer:
+        base, times = _fraction_terms(expression.base), abs(int(expression.exp))
+        above, below = (min(_MANY, comb(min(part + times - 1, 99), min(times, 99))) for part in base)
+        above, below = (above, below) if expression.exp.is_positive else (below, above)
+    else:
+        inner = max((sum(_fraction_terms(a)) for a in expression.args if isinstance(a, Expr)), default=0)
+        above, below = max(1, inner // 2), 1
+    return min(above, _MANY), min(below, _MANY)
+
+
+_MANY = 10**6
 
 
 def _factor_expanded(expression: Expr) -> Expr:
@@ -93,7 +138,33 @@ def _is_size(expression: Expr) -> bool:
     return isinstance(expression, Symbol) and bool(expression.is_integer and expression.is_positive)
 
 
-_FORMS: tuple[Callable[[Expr], Expr], ...] = (factor, cancel, together, expand, _factor_expanded, _grouped)
+def _contracted(expression: Expr) -> Expr:
+    def contracted(product: Expr) -> Expr:
+        for u in sorted({node.args[0] for node in product.atoms(sinh, sign)}, key=default_sort_key):
+            product = product.subs({sinh(u) / cosh(u): tanh(u), u * sign(u): Abs(u)})
+        return product
+
+    return expression.replace(lambda node: isinstance(node, Mul), contracted)
+
+
+def contract_products(expression: Expr) -> Expr:
+    """Return ``expression`` factored, with tanh(u) for sinh(u)/cosh(u) and |u| for u·sign(u)."""
+    shorter = _contracted(expression)
+    opaque = {node: Dummy(nonnegative=True) for node in sorted(shorter.atoms(Abs), key=default_sort_key)}
+    factored = factor(shorter.xreplace(opaque))  # SymPy would write |s|² as s² on the way
+    return factored.xreplace({symbol: node for node, symbol in opaque.items()})
+
+
+_FORMS: tuple[Callable[[Expr], Expr], ...] = (
+    factor,
+    cancel,
+    together,
+    expand,
+    _factor_expanded,
+    _grouped,
+    _contracted,
+    contract_products,
+)
 
 
 def _opaque(expression: Expr) -> tuple[Expr, list[dict[Expr, Expr]]]:

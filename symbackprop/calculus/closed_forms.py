@@ -12,16 +12,19 @@ from collections.abc import Iterator
 from functools import cache
 
 from sympy import (
+    Add,
     Dummy,
     Expr,
     Function,
     Indexed,
+    Mul,
     Piecewise,
     Poly,
     PolynomialError,
     Sum,
     Symbol,
     cancel,
+    collect,
     cosh,
     coth,
     csch,
@@ -42,11 +45,19 @@ from sympy import (
 from sympy.polys.polyerrors import CoercionFailed
 from sympy.polys.polyutils import parallel_dict_from_expr
 
-from symbackprop.calculus.algebra import cheapest, operations, textbook_signs
+from symbackprop.calculus.algebra import (
+    cheapest,
+    contract_products,
+    is_short,
+    operations,
+    textbook_signs,
+)
+from symbackprop.calculus.exponentials import absorbed
 from symbackprop.calculus.indices import canonical, rename
 from symbackprop.equations import Equation, indices_of
 
 _HYPERBOLIC = (tanh, sinh, cosh, coth, sech, csch)
+_HIGHEST_DEGREE = 16  # a resultant of higher degrees can take minutes, and is no shorter form
 _MANY_SYMBOLS = 4  # a Groebner basis in more symbols than that can take minutes
 _NOT_RATIONAL = (PolynomialError, CoercionFailed, NotImplementedError)
 
@@ -74,8 +85,8 @@ _OUTPUT = Symbol("_output", real=True)
 
 
 def _flatten(expression: Expr, names: dict[Expr, Symbol]) -> Expr:
-    """Return ``expression`` with outermost sums and components as symbols, named in ``names``."""
-    if isinstance(expression, (Sum, Indexed)):
+    """Return ``expression`` with sums, components and irrational numbers as symbols, in ``names``."""
+    if isinstance(expression, (Sum, Indexed)) or (expression.is_number and not expression.is_Rational):
         if expression not in names:
             names[expression] = Symbol(f"_part{len(names)}", real=True)
         return names[expression]
@@ -116,6 +127,9 @@ def _through_one_output(function: Expr, slope: Expr) -> Expr:
         shorter = operations(candidate) <= operations(best)
         if candidate.has(_OUTPUT) and shorter and _equals(candidate, function, slope):
             best = candidate
+    for candidate in _by_factors(function):
+        if operations(candidate) < operations(best) and _equals(candidate, function, slope):
+            best = candidate
     return best
 
 
@@ -130,17 +144,21 @@ def _shortest(expression: Expr) -> Expr:
     """Return the shortest rational form that brings in no new function."""
     kinds = {type(a) for a in expression.atoms(Function)}
     forms = [expression]
-    for form in (factor, cancel, together):
+    for form in (factor, cancel, together, contract_products) if is_short(expression) else ():
         try:
             forms.append(textbook_signs(form(expression)))
         except _NOT_RATIONAL:  # keeps its form
             continue
-    return cheapest(f for f in forms if {type(a) for a in f.atoms(Function)} <= kinds)
+    best = cheapest(f for f in forms if {type(a) for a in f.atoms(Function)} <= kinds)
+    without_overflow = absorbed(best)
+    return without_overflow if operations(without_overflow) <= operations(best) else best
 
 
 def _eliminations(function: Expr, slope: Expr) -> Iterator[Expr]:
     """Yield candidates for ``slope`` as a function of the output; none where there is no way."""
     unknown = Dummy("slope")
+    if not (is_short(function) and is_short(slope)):
+        return
     try:
         (relation, goal), generators = _polynomials(_OUTPUT - function, unknown - slope)
     except _NOT_RATIONAL:
@@ -157,9 +175,12 @@ def _by_resultant(relation: Expr, goal: Expr, variables: list[Expr], unknown: Du
     """Eliminate one variable after the other; a factor linear in the unknown slope gives it."""
     for variable in variables:
         try:
-            if Poly(goal, variable).degree() <= 0:
+            first, second = Poly(relation, variable), Poly(goal, variable)
+            if second.degree() <= 0:
                 continue
-            goal = resultant(Poly(relation, variable), Poly(goal, variable))
+            if first.degree() * second.degree() > _HIGHEST_DEGREE:
+                return
+            goal = resultant(first, second)
             goal = goal.as_expr() if hasattr(goal, "as_expr") else goal
             if goal == 0:
                 return
@@ -180,6 +201,26 @@ def _by_normal_form(relation: Expr, slope: Expr, variables: list[Expr]) -> Itera
             yield expand(basis.reduce(numerator)[1]) / denominator
     except _NOT_RATIONAL:
         return
+
+
+def _by_factors(function: Expr) -> Iterator[Expr]:
+    """Yield derivatives by the rule of products, each factor's own through that factor.
+
+    For y = s·z with z = 1/(1 + exp(-s)) it is z + s·z·(1 - z) = z + y·(1 - z); nothing is divided by.
+    """
+    coefficient, product = function.as_coeff_Mul()
+    factors = product.args if product.is_Mul else ()
+    for variable in sorted(function.free_symbols, key=str) if len(factors) > 1 else ():
+        names = [f if f.is_Symbol else Dummy(f"factor{n}", real=True) for n, f in enumerate(factors)]
+        slopes = [
+            _through_one_output(f, f.diff(variable)).xreplace({_OUTPUT: name})
+            for f, name in zip(factors, names, strict=True)
+        ]
+        terms = [slope * Mul(*names[:n], *names[n + 1 :]) for n, slope in enumerate(slopes)]
+        total = coefficient * expand(Add(*terms)).subs(Mul(*names), _OUTPUT / coefficient)
+        back = dict(zip(names, factors, strict=True))
+        for name in names:
+            yield collect(total, name).xreplace(back)
 
 
 def _equals(candidate: Expr, function: Expr, slope: Expr) -> bool:

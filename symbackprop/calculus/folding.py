@@ -142,8 +142,10 @@ def _solved(rhs: Expr, part: Expr, lhs: Expr) -> Expr | None:
     unknown = Dummy("part", real=True)
     flat = rhs.xreplace({part: unknown})
     slope = flat.diff(unknown)
+    if slope == 0 or slope.has(unknown, part):
+        return None
     rest = flat.xreplace({unknown: ZERO})
-    if slope == 0 or any(side.has(unknown, part) for side in (slope, rest)):
+    if rest.has(part):
         return None
     if any(not s.is_positive or not s.is_integer for s in fraction(together(slope))[0].free_symbols):
         return None  # a size is never 0

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sympy import (
+    Abs,
     And,
     DiracDelta,
     Dummy,
@@ -74,7 +75,7 @@ def paths(expression: Expr, quantity: Quantity) -> list[Path]:
     scalar = expression.xreplace(symbols)
     found = []
     for node in nodes:
-        slope = _without_impulses(scalar.diff(symbols[node])).xreplace(nodes_of)
+        slope = _without_impulses(_slope(scalar, symbols[node])).xreplace(nodes_of)
         if slope != 0:
             inner = paths(node, quantity)
             found += [replace(p, coefficient=slope * p.coefficient) for p in inner]
@@ -90,6 +91,21 @@ def _outermost(expression: Expr, quantity: Quantity) -> set[Expr]:
     if isinstance(expression, (Indexed, ArgMax)):
         return set()  # an integer inside an index, or the place of a maximum, carries no derivative
     return set().union(*[_outermost(argument, quantity) for argument in expression.args])
+
+
+def _slope(expression: Expr, symbol: Symbol) -> Expr:
+    """Return the derivative of a scalar expression, all of whose parts are real where it has a value.
+
+    SymPy takes |log(s)| for a function of a complex number, as log(s) is one for a negative s.
+    """
+    unsure = [node for node in expression.atoms(Abs) if not node.args[0].is_extended_real]
+    outer = [a for a in unsure if a.has(symbol) and not any(a != b and b.has(a) for b in unsure)]
+    inner = {node: Dummy(real=True) for node in sorted(outer, key=default_sort_key)}
+    flat = expression.xreplace({node: Abs(argument) for node, argument in inner.items()})
+    total = flat.diff(symbol)
+    for node, argument in inner.items():
+        total += flat.diff(argument) * _slope(node.args[0], symbol)
+    return total.xreplace({argument: node.args[0] for node, argument in inner.items()})
 
 
 def _without_impulses(expression: Expr) -> Expr:

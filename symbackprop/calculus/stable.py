@@ -17,7 +17,7 @@ from symbackprop.equations import ONE, ZERO, Equation, EquationSystem, name_of
 
 def stable_form(equation: Equation, system: EquationSystem) -> Expr | None:
     """Return the right-hand side of ``equation`` in a stable form, or None where the plain one stays."""
-    if not equation.rhs.has(log):
+    if all(has_stable_operation(node) for node in equation.rhs.atoms(log)):
         return None
     result = _stable(equation.rhs, system)
     if _logarithms_read(result) == _logarithms_read(equation.rhs):
@@ -81,15 +81,17 @@ def _opened(argument: Expr, system: EquationSystem) -> Expr:
         if name in system.definitions:
             inlined = substitute(inlined, system.quantities[name], system.definitions[name])
     for candidate in (argument, inlined):
-        result = _normal(open_logarithm(candidate))
+        result = normal_logarithms(open_logarithm(candidate))
         if all(has_stable_operation(node) for node in result.atoms(log)):
             return result
     return log(argument)
 
 
 def has_stable_operation(logarithm: log) -> bool:
-    """Whether the code has a stable operation for it: log(1 + exp(z)), the log of a sum of exp."""
+    """Whether the code has a stable operation for it: log(1 + exp(z)), the log of a sum of exp, a number."""
     argument = logarithm.args[0]
+    if argument.is_number:
+        return True
     if isinstance(argument, Sum):
         return isinstance(argument.function, exp)
     two_terms = argument.is_Add and len(argument.args) == 2
@@ -100,7 +102,7 @@ def open_logarithm(argument: Expr) -> Expr:
     """Return log(argument) as a sum over the factors of its argument, where all are positive."""
     whole = together(argument) if argument.has(Sum) else factor(together(argument))
     total = ZERO
-    for base, exponent in (f.as_base_exp() for f in Mul.make_args(whole)):
+    for base, exponent in (_merged(f).as_base_exp() for f in Mul.make_args(whole)):
         if base == exp(1):
             total += exponent
         elif is_positive(base):
@@ -108,6 +110,20 @@ def open_logarithm(argument: Expr) -> Expr:
         else:
             return log(argument)
     return total
+
+
+def _merged(expression: Expr) -> Expr:
+    """Return ``expression`` with exp(a)·exp(b), which factoring takes apart, as exp(a + b)."""
+
+    def is_apart(node: Expr) -> bool:
+        return isinstance(node, Mul) and sum(isinstance(f, exp) for f in node.args) > 1
+
+    def together_again(product: Expr) -> Expr:
+        exponentials = [f for f in product.args if isinstance(f, exp)]
+        others = [f for f in product.args if f not in exponentials]
+        return Mul(*others) * exp(Add(*[f.args[0] for f in exponentials]))
+
+    return expression.replace(is_apart, together_again)
 
 
 def is_positive(expression: Expr) -> bool:
@@ -119,7 +135,7 @@ def is_positive(expression: Expr) -> bool:
     return isinstance(expression, Sum) and is_positive(expression.function)
 
 
-def _normal(expression: Expr) -> Expr:
+def normal_logarithms(expression: Expr) -> Expr:
     """Return ``expression`` with log(1 + exp(-z)) as log(1 + exp(z)) - z."""
 
     def turned(node: Expr) -> Expr:

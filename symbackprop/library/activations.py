@@ -32,7 +32,7 @@ def _constants(**values: str) -> dict[str, Fraction]:
     return {name: Fraction(value) for name, value in values.items()}
 
 
-_SELU = _constants(alpha="1.6732632423543772848170429916717", scale="1.0507009873554804934193349852946")
+_SELU = _constants(alpha="1.6732632423543772", scale="1.0507009873554805")
 
 _TABLE = (
     Activation(
@@ -64,7 +64,7 @@ _TABLE = (
     ),
     Activation(
         "selu",
-        "scale*where(s > 0, s, alpha*(exp(s) - 1))",
+        "where(s > 0, scale*s, scale*alpha*(exp(s) - 1))",
         "Klambauer, Unterthiner, Mayr, Hochreiter 2017",
         initializer="lecun_normal",
         parameters=_SELU,

@@ -258,12 +258,15 @@ class Lowering(Axes):
             return reduce(partial(self.elementwise, "multiply"), [self.lower(part) for part in parts])
         above = sorted(above, key=_factor_order)
         shifted = self.shifted_exponentials(above, below)
-        factors = [shifted[f] if f in shifted else self.factor(f) for f in above]
-        total = factors[0] if factors else self.literal(ONE)
+        last = [f for f in above if f not in shifted and _may_overflow(f)] if below else []
+        factors = [shifted[f] if f in shifted else self.factor(f) for f in above if f not in last]
+        total = factors[0] if factors else self.factor(last.pop(0)) if last else self.literal(ONE)
         for factor in factors[1:]:
             total = self.elementwise("multiply", total, factor)
         for divisor in below:
             total = self.elementwise("divide", total, shifted.get(divisor) or self.lower(divisor))
+        for factor in last:
+            total = self.elementwise("multiply", total, self.factor(factor))
         return total
 
     def shifted_exponentials(self, above: Sequence[Expr], below: Sequence[Expr]) -> dict[Expr, Operation]:
@@ -304,7 +307,7 @@ class Lowering(Axes):
         if exponent.could_extract_minus_sign():
             return self.elementwise("divide", self.literal(ONE), self.lower(base**-exponent))
         if exponent == S.Half:
-            return self.elementwise("sqrt", self.lower(base))
+            return self.root(base)
         value = self.lower(base)
         if isinstance(exponent, Integer):
             return self.integer_power(value, int(exponent))
@@ -312,6 +315,14 @@ class Lowering(Axes):
             root = self.elementwise("sqrt", value)
             return self.elementwise("multiply", self.integer_power(value, int(exponent.p) // 2), root)
         return self.elementwise("power", value, self.lower(exponent))
+
+    def root(self, square: Expr) -> Operation:
+        """Lower a square root; that of 1 + u² does not square what is large."""
+        if square.is_Add and len(square.args) == 2:
+            number, other = square.args
+            if number.is_positive and number.is_number and other.is_Pow and other.exp == 2:
+                return self.elementwise("hypot", self.literal(sympy.sqrt(number)), self.lower(other.base))
+        return self.elementwise("sqrt", self.lower(square))
 
     def integer_power(self, value: Operation, exponent: int) -> Operation:
         if exponent == 1:
@@ -540,23 +551,37 @@ def _fraction(expression: Expr) -> tuple[list[Expr], list[Expr]]:
     return above, below
 
 
-def _shared_out(above: Sequence[Expr], below: Sequence[Expr]) -> list[Expr]:
-    """Return factors of a fraction that divide by each sum once, where it divides by a power of one.
+def _may_overflow(factor: Expr) -> bool:
+    """Whether a factor is an exponential that grows, as far as its sign tells."""
+    grows = isinstance(factor, exp) and not factor.args[0].could_extract_minus_sign()
+    return grows or isinstance(factor, (sympy.cosh, sympy.sinh))
 
-    The square of a sum, or the whole numerator, may overflow where the value does not: s⁴/(1 + s⁴)² is
+
+def _shared_out(above: Sequence[Expr], below: Sequence[Expr]) -> list[Expr]:
+    """Return factors of a fraction that divide once each, where it divides by a power of what is computed.
+
+    The square below, or the whole numerator, may overflow where the value does not: s⁴/(1 + s⁴)² is
     computed as the square of s²/(1 + s⁴).
     """
-    powers = [(d.base, int(d.exp)) for d in below if d.is_Pow and d.base.is_Add and d.exp.is_Integer]
+    powers = [(d.base, int(d.exp)) for d in below if d.is_Pow and not d.base.is_Atom and d.exp.is_Integer]
     varying = [f for f in above if f.free_symbols]
     if len(powers) != 1 or not varying:
         return []
     (base, count) = powers[0]
     constant = Mul(*[f for f in above if not f.free_symbols])
     others = [d for d in below if not (d.is_Pow and d.base == base)]
+    shares: list[list[Expr]] = [[] for _ in range(count)]
     units = [u for f in varying for u in _unit_factors(f)]
-    shares = [Mul(*units[n::count]) / base for n in range(count)]
-    shares[0] *= constant * Mul(*[1 / d for d in others])
-    return shares
+    for unit in sorted(units, key=_grows, reverse=True):
+        min(shares, key=lambda share: sum(map(_grows, share))).append(unit)
+    factors = [Mul(*share) / base for share in shares]
+    factors[0] *= constant * Mul(*[1 / d for d in others])
+    return factors if all(f.count_ops() < Mul(*factors).count_ops() for f in factors) else []
+
+
+def _grows(factor: Expr) -> int:
+    """Return how fast a factor may grow: a function faster than what it is a function of."""
+    return 1 if factor.is_Symbol or isinstance(factor, Indexed) else 10
 
 
 def _unit_factors(factor: Expr) -> list[Expr]:
@@ -567,12 +592,12 @@ def _unit_factors(factor: Expr) -> list[Expr]:
 
 
 def is_decimal(number: Expr) -> bool:
-    """Whether a rational number is written exactly as a short decimal, such as 0.1 or 7."""
+    """Whether a rational number is written as a decimal, such as 0.1 or 7; 1/2 and 1/4 divide."""
     denominator = int(number.q)
     for prime in (2, 5):
         while denominator % prime == 0:
             denominator //= prime
-    return denominator == 1 and len(str(number.q)) <= 8 and number.q not in (2, 4)
+    return denominator == 1 and number.q not in (2, 4)
 
 
 def _term_order(term: Expr) -> tuple[object, ...]:
@@ -582,9 +607,13 @@ def _term_order(term: Expr) -> tuple[object, ...]:
 
 
 def _factor_order(factor: Expr) -> tuple[object, ...]:
-    """Numbers, named constants, sums, then quantities; x before the sum 1 - x."""
+    """Numbers, named constants, sums, then quantities; x before the sum 1 - x.
+
+    What decays comes before what may overflow: nothing times a large number is nothing.
+    """
     return (
         not factor.is_number,
+        not (isinstance(factor, exp) and not _may_overflow(factor)),
         factor.has(Indexed),
         not factor.has(Sum),
         factor.has(Piecewise),

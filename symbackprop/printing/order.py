@@ -6,6 +6,7 @@ In go a ``Notation`` and an expression, out come its ``Product``s, each with its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal, localcontext
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -73,7 +74,16 @@ def decimal(value: Rational) -> str | None:
     if value.q == 1 or (value.q % 5 and value.q <= 16):
         return None
     shortest = repr(float(value))
-    return shortest if Rational(shortest) == value else None
+    if Rational(shortest) == value:
+        return shortest
+    with localcontext() as context:
+        context.prec = _MOST_DIGITS
+        exact = Decimal(int(value.p)) / Decimal(int(value.q))
+    return format(exact, "f") if Rational(str(exact)) == value else None
+
+
+_MOST_DIGITS = 40
+"""Digits up to which a fraction that ends is written out."""
 
 
 def fraction(coefficient: Expr) -> tuple[Expr, Expr]:

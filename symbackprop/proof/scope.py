@@ -27,7 +27,7 @@ class Setting:
 
 def settings_of(statement: Statement, structure: Structure) -> Iterator[Setting]:
     """Yield settings from the strictest to the most lenient; each is true of the network."""
-    opened = statement.is_batch or statement.step.rule == "substitution"
+    opened = statement.is_batch or statement.step.rule in ("substitution", "stable form")
     read = Scope.of(statement, Setting((), False, opened), structure).names_read(statement, structure)
     own = statement.kind == "definition" or _own_definition_matters(statement, read, structure)
     facts = [n for n, fact in enumerate(structure.system.facts) if str(fact.component.base.name) in read]

@@ -1,0 +1,118 @@
+"""Other forms of an expression, equal to it, that may be computed without overflow or loss of digits.
+
+Which of them is best is measured elsewhere (``symbackprop.precision``); here they are made, by algebra
+alone.  Expressions are scalar: plain symbols stand for what they read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sympy import (
+    Expr,
+    PolynomialError,
+    Symbol,
+    count_ops,
+    exp,
+    expand,
+    log,
+)
+
+from symbackprop.calculus.algebra import is_short, tidy
+from symbackprop.calculus.exponentials import HYPERBOLIC, absorbed, decided_by_sign
+from symbackprop.calculus.stable import has_stable_operation, normal_logarithms, open_logarithm
+
+_LONGEST = 150
+"""Operations beyond which only forms that cost little are tried."""
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """An expression of scalars, some of which are computed from the others by ``definitions``.
+
+    ``definitions`` are pairs of a symbol and its expression, in the order of computation.
+    """
+
+    expression: Expr
+    definitions: tuple[tuple[Symbol, Expr], ...] = ()
+
+    def written_out(self, expression: Expr) -> Expr:
+        """Return ``expression`` in the scalars that are not computed."""
+        for symbol, definition in reversed(self.definitions):
+            expression = expression.xreplace({symbol: definition})
+        return expression
+
+    def folded(self, expression: Expr) -> Expr:
+        """Return ``expression`` with the definitions that stand in it as factors or terms by name."""
+        for symbol, definition in self.definitions:
+            if not definition.is_Symbol:
+                expression = expression.subs(definition, symbol)
+        return expression
+
+    @property
+    def free(self) -> tuple[Symbol, ...]:
+        """The scalars that are not computed, sorted by name."""
+        computed = {symbol for symbol, _ in self.definitions}
+        read = {s for e in (self.expression, *(d for _, d in self.definitions)) for s in e.free_symbols}
+        return tuple(sorted(read - computed, key=str))
+
+
+def equal_forms(problem: Pointwise, others: Sequence[Expr] = ()) -> Iterator[list[Expr]]:
+    """Yield forms of the expression in groups, those that cost least to find first.
+
+    ``others`` are further forms to start from, such as a derivative before it was simplified.
+    """
+    seen: set[Expr] = set()
+    for start in (*others, problem.expression, problem.written_out(problem.expression)):
+        group = [each for form in _forms(start, problem) for each in (form, problem.folded(form))]
+        longest = max(_LONGEST, 2 * count_ops(problem.expression))
+        new = [f for f in dict.fromkeys(group) if f not in seen and count_ops(f) <= longest]
+        seen.update(new)
+        yield new
+
+
+def _forms(start: Expr, problem: Pointwise) -> Iterator[Expr]:
+    opened = open_logarithms(start, problem)
+    for form in dict.fromkeys((start, opened)):
+        yield form
+        yield absorbed(form)
+        if count_ops(form) > _LONGEST or not is_short(form):
+            continue
+        yield absorbed(expand(form, deep=False))
+        yield absorbed(_tidied(form))
+        if form.has(*HYPERBOLIC):
+            yield absorbed(_expanded(form.rewrite(HYPERBOLIC, exp)))
+        by_sign = decided_by_sign(form)
+        if by_sign is not None:
+            yield by_sign
+
+
+def _expanded(expression: Expr) -> Expr:
+    return expand(expression) if is_short(expression) else expression
+
+
+def _tidied(expression: Expr) -> Expr:
+    try:
+        return tidy(expression)
+    except (PolynomialError, NotImplementedError):
+        return expression
+
+
+# ---------------------------------------------------------------- logarithms
+
+
+def open_logarithms(expression: Expr, problem: Pointwise) -> Expr:
+    """Return ``expression`` with each logarithm opened, through definitions where that helps."""
+    if not expression.has(log):
+        return expression
+
+    def opened(node: Expr) -> Expr:
+        whole = problem.written_out(node.args[0])
+        for candidate in (node.args[0], whole, whole.rewrite(HYPERBOLIC, exp)):
+            result = normal_logarithms(open_logarithm(candidate))
+            if all(has_stable_operation(each) for each in result.atoms(log)):
+                return result
+        return node
+
+    return expression.replace(lambda node: isinstance(node, log), opened)

@@ -1,0 +1,225 @@
+"""What the code computes in place of an equation or a result that would overflow or lose its digits.
+
+In goes a derivation, out comes one with its stable forms: numbered steps, equal to what they stand for,
+proved and printed like the rest.  A sum of errors is opened by the rules of logarithms; everything else
+that is computed component by component is measured, and replaced only where another form is right at
+more numbers (``symbackprop.precision``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from sympy import Add, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol
+
+from symbackprop.calculus.forms import Pointwise
+from symbackprop.calculus.indices import canonical, close_sum, open_sum, rename, settle
+from symbackprop.calculus.kinds import LETTERS
+from symbackprop.calculus.stable import stable_form
+from symbackprop.derivation import Derivation, Step
+from symbackprop.equations import Equation, indices_of, name_of
+from symbackprop.precision import best_form
+
+_LONGEST = 200
+"""Operations up to which an expression, or the definition of what it reads, is looked at."""
+
+
+def with_stable(derivation: Derivation) -> Derivation:
+    """Return ``derivation`` with its stable forms, numbered after its steps."""
+    return replace(derivation, stable=tuple(_stable_steps(derivation)))
+
+
+def _stable_steps(derivation: Derivation) -> Iterator[Step]:
+    system, stabilizer = derivation.system, _Stabilizer(derivation)
+    number = max(derivation.by_number, default=len(system.equations))
+    for equation in system.equations:
+        opened = stable_form(equation, system)
+        form = stabilizer.improved(equation.rhs if opened is None else opened)
+        stabilizer.define(equation.name, equation.lhs, form)
+        if canonical(form) != canonical(equation.rhs):
+            number += 1
+            yield Step(number, equation.name, "stable form", equation.lhs, settle(form, LETTERS))
+    computed = {*derivation.adjoints.values(), *system.parameters}
+    for target, steps in _groups(derivation).items():
+        *others, result = steps
+        stabilizer.all_free = target not in system.definitions
+        outputs = [step.lhs.expr for step in others if isinstance(step.lhs, Derivative)]
+        stabilizer.beside = [o for o in outputs if isinstance(o, Indexed)]
+        form = stabilizer.improved(result.rhs, [step.rhs for step in others])
+        stabilizer.define(("adjoint", target), result.lhs, form)
+        if target in computed and canonical(form) != canonical(result.rhs):
+            number += 1
+            yield Step(
+                number, target, "stable form", result.lhs, settle(form, LETTERS, result.lhs.free_symbols)
+            )
+
+
+def _groups(derivation: Derivation) -> dict[str, list[Step]]:
+    """Return, for each target, the steps that say what its derivative is made of; its result is the last."""
+    groups: dict[str, list[Step]] = {}
+    for step in derivation.steps:
+        own = groups.setdefault(step.target, [])
+        if step.rule != "chain rule" and step.number <= derivation.results[step.target]:
+            own.append(step)
+    return groups
+
+
+class _Stabilizer:
+    """Finds the best form of expressions, and remembers what is computed component by component."""
+
+    def __init__(self, derivation: Derivation) -> None:
+        self.system = derivation.system
+        self.adjoints = derivation.adjoints
+        self.loss = self.system.quantities[self.system.loss].symbol
+        self.definitions: dict[object, Equation] = {}
+        self.beside: list[Expr] = []
+        """What is computed beside the expression, so that its forms may read it."""
+        self.all_free = False
+        """Whether every adjoint is taken as it is: what is left are products with it."""
+
+    def define(self, key: object, lhs: Expr, form: Expr) -> None:
+        """Remember that what ``key`` stands for is computed as ``form``, if by component."""
+        component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
+        plain = self._is_pointwise(form) and not form.is_Atom and form.count_ops() <= _LONGEST
+        if plain and not any(self._is_cotangent(read) for read in self.reads(form)):
+            self.definitions[key] = Equation(component, form)
+
+    # ------------------------------------------------------------ taking an expression apart
+
+    def improved(self, expression: Expr, others: Sequence[Expr] = ()) -> Expr:
+        """Return ``expression`` with its parts in their best form.
+
+        ``others`` hold other forms of the derivatives in it, which may be better to compute.
+        """
+        if isinstance(expression, Sum):
+            body, ranges = open_sum(expression)
+            improved = self.improved(body, others)
+            return expression if improved == body else close_sum(improved, ranges)
+        if self._is_pointwise(expression) and not self._carriers(expression):
+            return self._best(expression, others)
+        if isinstance(expression, Piecewise):
+            branches = [(self.improved(value, others), condition) for value, condition in expression.args]
+            return expression.func(*branches)
+        if isinstance(expression, Add):
+            return self._improved_terms(expression, others)
+        if isinstance(expression, Mul):
+            return self._improved_factors(expression, others)
+        return expression
+
+    def _improved_terms(self, expression: Add, others: Sequence[Expr]) -> Expr:
+        """Improve what each derivative and each sum is multiplied by."""
+        groups: dict[Expr, list[Expr]] = {}
+        for term in expression.args:
+            carrier = Mul(*[f for f in Mul.make_args(term) if not self._is_plain(f)])
+            groups.setdefault(carrier, []).append(term)
+        wholes = [(c, Add(*terms)) for c, terms in groups.items()]
+        forms = [self._improved_group(carrier, whole, others) for carrier, whole in wholes]
+        unchanged = all(form == whole for form, (_, whole) in zip(forms, wholes, strict=True))
+        return expression if unchanged else Add(*forms)
+
+    def _improved_group(self, carrier: Expr, whole: Expr, others: Sequence[Expr]) -> Expr:
+        if carrier == 1 or not whole.is_Add:
+            return self.improved(whole, others)
+        coefficient = Add(*[term / carrier for term in whole.args])
+        best = self._best(coefficient, others)
+        return whole if best == coefficient else self.improved(carrier, others) * best
+
+    def _improved_factors(self, expression: Mul, others: Sequence[Expr]) -> Expr:
+        plain = [f for f in expression.args if self._is_plain(f)]
+        carriers = [f for f in expression.args if f not in plain]
+        improved = [self._best(Mul(*plain), others), *[self.improved(f, others) for f in carriers]]
+        return expression if improved == [Mul(*plain), *carriers] else Mul(*improved)
+
+    def _is_plain(self, factor: Expr) -> bool:
+        return self._is_pointwise(factor) and not self._carriers(factor)
+
+    def _carriers(self, expression: Expr) -> list[Expr]:
+        return [read for read in self.reads(expression) if self._is_cotangent(read)]
+
+    def _is_cotangent(self, read: Expr) -> bool:
+        """Whether ``read`` is a derivative that is not computed from values alone."""
+        target = self._differentiated(read)
+        return target is not None and (self.all_free or ("adjoint", target) not in self.definitions)
+
+    def _differentiated(self, read: Expr) -> str | None:
+        """Return the quantity whose adjoint ``read`` is, if it is one."""
+        if isinstance(read, Derivative):
+            return name_of(read.variables[0])
+        return self.adjoints.get(name_of(read))
+
+    def definition_of(self, read: Expr) -> Expr | None:
+        """Return how the component ``read`` is computed from other components, if by component."""
+        target = self._differentiated(read)
+        key: object = name_of(read) if target is None else ("adjoint", target)
+        definition = self.definitions.get(key)
+        if definition is None:
+            return None
+        component = read.variables[0] if isinstance(read, Derivative) else read
+        mapping = dict(zip(definition.indices, indices_of(component), strict=True))
+        return rename(definition.rhs, {i: new for i, new in mapping.items() if i != new})
+
+    def _is_pointwise(self, expression: Expr) -> bool:
+        """Whether each component is computed from one component of everything that is read."""
+        if isinstance(expression, (Sum, KroneckerDelta)):
+            return False
+        if isinstance(expression, Indexed):
+            return all(i.is_Symbol or i.is_Integer for i in expression.indices)
+        if isinstance(expression, Symbol):
+            return not expression.is_integer
+        if isinstance(expression, Derivative):
+            return expression.expr == self.loss and self._is_pointwise(expression.variables[0])
+        return all(self._is_pointwise(argument) for argument in expression.args)
+
+    def reads(self, expression: Expr) -> Iterator[Expr]:
+        """Yield the components, derivatives of the loss and constants that are read."""
+        if isinstance(expression, (Indexed, Symbol, Derivative)):
+            yield expression
+        elif isinstance(expression, Sum):
+            yield from self.reads(expression.function)
+        else:
+            for argument in expression.args:
+                yield from self.reads(argument)
+
+    # ------------------------------------------------------------ measuring a part
+
+    def _best(self, expression: Expr, others: Sequence[Expr]) -> Expr:
+        if expression.is_Atom or isinstance(expression, Indexed) or expression.count_ops() > _LONGEST:
+            return expression
+        scalars = _Scalars(self)
+        flat = scalars.flat(expression)
+        scalars.flat(Add(*self.beside))
+        problem = Pointwise(flat, tuple(scalars.definitions.items()))
+        known = {*problem.free, *scalars.definitions}
+        further = [scalars.flat(other) for other in others if self._is_plain(other)]
+        best = best_form(problem, [other for other in further if other.free_symbols <= known])
+        return expression if best == problem.expression else best.xreplace(scalars.back)
+
+
+@dataclass
+class _Scalars:
+    """Gives each component that is read a plain symbol, in the order of appearance."""
+
+    stabilizer: _Stabilizer
+    symbols: dict[Expr, Symbol] = field(default_factory=dict)
+    definitions: dict[Symbol, Expr] = field(default_factory=dict)
+
+    @property
+    def back(self) -> dict[Expr, Expr]:
+        """Symbol -> component."""
+        return {symbol: read for read, symbol in self.symbols.items()}
+
+    def flat(self, expression: Expr) -> Expr:
+        """Return ``expression`` in scalars."""
+        reads = list(dict.fromkeys(self.stabilizer.reads(expression)))
+        return expression.xreplace({read: self._symbol(read) for read in reads})
+
+    def _symbol(self, read: Expr) -> Symbol:
+        """Return the symbol of ``read``; what it reads itself comes before it in ``definitions``."""
+        if read not in self.symbols:
+            symbol = Symbol(f"_{len(self.symbols)}", real=True)
+            self.symbols[read] = symbol
+            definition = self.stabilizer.definition_of(read)
+            if definition is not None and definition.count_ops() <= _LONGEST:
+                self.definitions[symbol] = self.flat(definition)
+        return self.symbols[read]
