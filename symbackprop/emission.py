@@ -298,8 +298,8 @@ def _holds(operation: Operation, kind: str) -> bool:
 def _names_read(operation: Operation) -> set[str]:
     """Return the names of the numbers that ``operation`` reads."""
     own = {str(operation.value)} if operation.kind == "name" else set()
-    if operation.kind == "reshape" and isinstance(operation.value, tuple):
-        own = {name for n in operation.value if isinstance(n, str) for name in re.findall(r"[^\W\d]\w*", n)}
+    if operation.kind in ("reshape", "matmul") and isinstance(operation.value, tuple):
+        own |= set(re.findall(r"[a-z_]\w*", " ".join(map(str, operation.value))))
     return own.union(*map(_names_read, operation.inputs))
 
 

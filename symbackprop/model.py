@@ -14,7 +14,7 @@ from sympy import Expr, Integer, Mul, Pow, Sum, Symbol, exp, expand
 
 from symbackprop.batch import SAMPLES
 from symbackprop.equations import ONE, EquationSystem, size
-from symbackprop.errors import SpecificationError
+from symbackprop.errors import SpecificationError, UnsupportedExpression
 from symbackprop.library import Initializer
 
 
@@ -99,7 +99,16 @@ class Model:
     open: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
     def require_sizes(self) -> None:
-        """Raise SpecificationError where the number of a size is missing."""
+        """See that a trainer can be generated.
+
+        Raises:
+            SpecificationError: the number of a size is missing.
+            UnsupportedExpression: the samples run along a later axis of the data.
+        """
+        for given in (*self.inputs, *self.targets):
+            if any(n.has(SAMPLES) for n in given.shape):
+                problem = f"{given.name}: a trainer takes the samples along the first axis of its data alone"
+                raise UnsupportedExpression(f"{problem}; nothing cuts a later one into batches yet")
         for letter in self.missing.values():
             problem = f"the size of the index '{letter}' is not given"
             raise SpecificationError(f"{problem}; add --size {letter}=8, or a line: size {letter} = 8")

@@ -14,7 +14,7 @@ from sympy import Symbol
 import symbackprop as sb
 from symbackprop.checking import check_file, check_network
 from symbackprop.equations import Equation, EquationSystem, Fact
-from symbackprop.errors import SpecificationError
+from symbackprop.errors import SpecificationError, UnsupportedExpression
 from symbackprop.gradient_check import check_module, sample_data
 from symbackprop.library import ACTIVATIONS, LOSSES
 from symbackprop.net.writing import text_of
@@ -496,6 +496,48 @@ def test_a_text_is_printed_as_it_stands_with_its_sizes() -> None:
     text = text_of(network("radial"))
     assert text == RADIAL + "size k = 3\nsize i = 2\n"
     assert sb.Network.from_equations(text).model.sizes == network("radial").model.sizes
+
+
+def test_samples_along_a_later_axis_are_derived_but_have_no_trainer_yet() -> None:
+    text = """\
+input x[n, k], a[m, n]
+parameter w[k]
+size k = 2
+y[n] = sum(w[k]*x[n, k], k)
+z[m] = sum(a[m, n]*y[n], n)
+E = mean(z[m]**2, m)
+output z
+"""
+    net = sb.Network.from_equations(text)
+    assert "w" in sb.derive(net).results
+    with pytest.raises(UnsupportedExpression, match="a: a trainer takes the samples along the first axis"):
+        sb.generate(net)
+
+
+ODD = {
+    "shifted-samples": (
+        "input x[n, k]\nparameter w[k]\nsize k = 2\n"
+        "y[n] = sum(w[k]*where(n >= 1, x[n - 1, k], 0), k)\nE = mean((y[n] - x[n, 0])**2, n)\noutput y"
+    ),
+    "scalars": (
+        "input x[n]\ntarget t[n]\nparameter a = 1, b\n"
+        "y[n] = a*x[n] + b\nE = mean((y[n] - t[n])**2, n)\noutput y"
+    ),
+    "two-targets": (
+        "input x[n, k]\ntarget a[n, k], b[n]\nparameter w[k]\nsize k = 3\n"
+        "y[n, k] = w[k]*x[n, k]\nE = mean(sum((y[n, k] - a[n, k]*b[n])**2, k), n)\noutput y"
+    ),
+    "scalar-output": (
+        "input x[n, k]\nparameter w[k]\nsize k = 3\ny[n, k] = w[k]*x[n, k]\n"
+        "m = mean(y[n, k], n, k)\nE = mean(sum((y[n, k] - m)**2, k), n)\noutput m"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_shapes_agree_with_numbers(name: str) -> None:
+    net = sb.Network.from_equations(ODD[name])
+    assert all(row.holds for row in check_module(sb.load(net), net))
 
 
 def test_from_equations_wants_a_text() -> None:

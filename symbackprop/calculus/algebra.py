@@ -93,8 +93,15 @@ def is_short(expression: Expr) -> bool:
 
     SymPy takes minutes to factor a fraction of hundreds of terms, or a few dozen terms in many kernels.
     """
-    kernels = expression.atoms(Symbol, Function, Indexed)
-    return len(kernels) * expanded_terms(expression) <= _MOST_WORK
+    return len(_kernels(expression)) * expanded_terms(expression) <= _MOST_WORK
+
+
+def _kernels(expression: Expr) -> set[Expr]:
+    """Return the components, symbols and functions of which ``expression`` is made."""
+    if isinstance(expression, (Indexed, Symbol)):
+        return {expression}
+    own: set[Expr] = {expression} if isinstance(expression, Function) else set()
+    return own.union(*map(_kernels, expression.args))
 
 
 def expanded_terms(expression: Expr) -> int:
@@ -176,9 +183,9 @@ _FORMS: tuple[Callable[[Expr], Expr], ...] = (
     together,
     expand,
     _factor_expanded,
+    _grouped,
     _contracted,
     contract_products,
-    _grouped,
 )
 _LINEAR_FORMS: tuple[Callable[[Expr], Expr], ...] = (expand, _factor_expanded)
 _MOST_TERMS = 400

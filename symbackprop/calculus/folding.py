@@ -202,10 +202,15 @@ def _expanded(expression: Expr) -> Expr:
     """Return ``expression`` multiplied out, also inside of sums."""
     if isinstance(expression, Sum):
         body, ranges = open_sum(expression)
-        return rebound(expression, expand(_expanded(body)), ranges)
+        return rebound(expression, _multiplied_out(_expanded(body)), ranges)
     if not expression.has(Sum):
         return expand(expression)
-    return expand(expression.func(*[_expanded(argument) for argument in expression.args]))
+    whole = expression.func(*[_expanded(argument) for argument in expression.args])
+    return _multiplied_out(whole) if isinstance(whole, Expr) else whole
+
+
+def _multiplied_out(expression: Expr) -> Expr:
+    return expand(expression, power_exp=False)  # SymPy would make a Product of exp(Σ)
 
 
 def _replaced(expression: Expr, rule: _Rule) -> Expr:

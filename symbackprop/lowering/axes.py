@@ -48,6 +48,11 @@ class Axes(ABC):
         }
         return expand(n.xreplace(known)) if known else expand(n)
 
+    def text(self, n: Expr) -> str:
+        """Return a size in the code."""
+        named = n.xreplace({s: Symbol(self.scalars.get(s.name, s.name)) for s in n.free_symbols})
+        return str(named).replace("*", " * ")
+
     def extent(self, i: Symbol) -> Expr:
         """Return the number of values of an index."""
         return self.number(self.ranges[i])

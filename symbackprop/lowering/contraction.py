@@ -181,12 +181,10 @@ def _size(axes: Axes, group: Sequence[Axis]) -> Expr:
 
 
 def _texts(axes: Axes, shape: Sequence[Expr]) -> tuple[int | str, ...]:
-    """Return a shape as numbers; -1 for one that is known at run time, names for several such ones."""
+    """Return a shape as numbers; what is known at run time is -1, or by name where there are several."""
     numbers = [axes.number(n) for n in shape]
-    varying = [n for n in numbers if not isinstance(n, Integer)]
-    names = {s: Symbol(axes.scalars.get(s.name, s.name)) for n in varying for s in n.free_symbols}
-    one = len(varying) == 1
-    return tuple(int(n) if isinstance(n, Integer) else -1 if one else str(n.xreplace(names)) for n in numbers)
+    several = sum(not isinstance(n, Integer) for n in numbers) > 1
+    return tuple(int(n) if isinstance(n, Integer) else axes.text(n) if several else -1 for n in numbers)
 
 
 def reshaped(axes: Axes, operand: Operation, names: tuple[Axis, ...]) -> Operation:

@@ -49,8 +49,9 @@ class _Building:
         if self.samples_root.number is not None:
             letter = self.names.axes[found.inputs[0]][0]
             problem = f"'{letter}' numbers the samples, and their number comes with the data"
-            for given in set(self.samples_root.letters) & found.sizes.keys():
-                found.sizes[given].fail(problem, "give it no size")
+            for given in self.samples_root.letters:
+                if given in found.sizes:
+                    found.sizes[given].fail(problem, "give it no size")
             raise SpecificationError(f"size {letter}: {problem}; give it no size")
         self._resolve_sizes()
 

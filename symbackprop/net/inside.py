@@ -58,7 +58,8 @@ class SizeRelations:
         for below, room in ((True, index), (False, size - ONE - index)):
             room = self._resolved(room)
             worst = interval(room, ranges)[0]
-            if self._sign(worst) is True or any(
+            # What numbers alone decide is related below, so that it holds for other numbers, too.
+            if self._symbolic_sign(worst) is True or any(
                 self._sign(interval(room - guard, ranges)[0]) is True for guard in guards
             ):
                 continue

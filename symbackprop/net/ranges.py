@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from sympy import Expr, Symbol
+from sympy import Symbol
 
 from symbackprop.equations import size
 
@@ -30,10 +30,6 @@ class Range:
 
 class SizeConflict(Exception):
     """Two ranges that must be one have different numbers."""
-
-    def __init__(self, first: Range, second: Range) -> None:
-        self.first = first
-        self.second = second
 
 
 @dataclass
@@ -62,7 +58,7 @@ class Ranges:
         if a is b:
             return
         if a.number is not None and b.number is not None and a.number != b.number:
-            raise SizeConflict(a, b)
+            raise SizeConflict
         a.letters += b.letters
         a.number = b.number if a.number is None else a.number
         b.leader = a
@@ -110,8 +106,3 @@ def provisional_index(letter: str) -> Symbol:
 def provisional_size(letter: str) -> Symbol:
     """Return the size symbol of a letter while a text is read."""
     return size(f"@{letter}")
-
-
-def letters_of(expression: Expr, known: Mapping[Symbol, str]) -> set[str]:
-    """Return the letters whose symbols ``expression`` holds."""
-    return {known[s] for s in expression.atoms(Symbol) if s in known}

@@ -191,19 +191,17 @@ class NetReader(FormulaReader):
         """Give an index the range of the axis that it reads, or remember that it must stay inside."""
         name = name_of(component)
         own = self.known.axes[name][axis]
+        integer = name_of_integer(index, self.known)
         if isinstance(index, Symbol) and index.name.startswith("@"):
             try:
                 self.known.ranges.unite(own, index.name[1:])
-            except SizeConflict as conflict:
+            except SizeConflict:
                 letter = index.name[1:]
                 number, other = self.known.ranges.of(letter).number, self.known.ranges.of(own).number
-                del conflict
                 axis_text = f"axis {axis + 1} of '{name}' has size {other}"
                 self.fail(node, f"the index '{letter}' runs over {number}, but {axis_text}")
-        elif name_of_integer(index, self.known) is not None:
-            read = name_of_integer(index, self.known)
-            assert read is not None
-            self.known.positions.setdefault(read, []).append(own)
+        elif integer is not None:
+            self.known.positions.setdefault(integer, []).append(own)
         else:
             guards = tuple(self.guards)
             read_at = Read(self.part, self.column(node), component, axis, tuple(self.scope), guards)
