@@ -204,7 +204,7 @@ def _expanded(expression: Expr) -> Expr:
         body, ranges = open_sum(expression)
         return rebound(expression, _multiplied_out(_expanded(body)), ranges)
     if not expression.has(Sum):
-        return expand(expression)
+        return _multiplied_out(expression) if isinstance(expression, Expr) else expression
     whole = expression.func(*[_expanded(argument) for argument in expression.args])
     return _multiplied_out(whole) if isinstance(whole, Expr) else whole
 
