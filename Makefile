@@ -25,10 +25,10 @@ demo: $(READY)
 	$(BIN)/symbackprop demo
 
 test: $(READY)
-	$(BIN)/python -B -m pytest -q -m "not slow"
+	$(BIN)/python -B -m pytest -q -n auto --dist worksteal -m "not slow"
 
 test-slow: $(READY)
-	$(BIN)/python -B -m pytest -q -m slow
+	$(BIN)/python -B -m pytest -q -n auto --dist worksteal -m slow
 
 lint: $(READY)
 	$(BIN)/ruff check --no-cache .

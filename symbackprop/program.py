@@ -10,6 +10,7 @@ from functools import cached_property
 from sympy import Add, Derivative, Expr, Mul, Piecewise, Sum, Symbol
 
 from symbackprop.batch import SAMPLE, SAMPLES, Batch, WholeBatch
+from symbackprop.buffers import is_mask
 from symbackprop.calculus.indices import close_sum
 from symbackprop.derivation import Derivation, Step, adjoint_name
 from symbackprop.equations import ONE, Equation, indices_of, name_of
@@ -299,6 +300,7 @@ def _name(operation: Operation, beside: str, taken: set[str]) -> str:
     """Return a name such as ``exponentials2`` for a part of the statement of ``x2``."""
     digits = beside[len(beside.rstrip("0123456789")) :]
     word = "places" if operation.is_whole else _WORDS.get(operation.kind, "part")
+    word = "condition" if is_mask(operation) else word
     if word == "columns" and not any(part.kind == "windows" for part in operation.parts()):
         word = "part" if operation.inputs[0].kind == "matmul" else "matrix"
     stem = word + digits

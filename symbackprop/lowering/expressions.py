@@ -10,6 +10,7 @@ import sympy
 from sympy import (
     Add,
     Expr,
+    Float,
     Indexed,
     Integer,
     KroneckerDelta,
@@ -543,10 +544,18 @@ def _exponent(expression: Expr) -> Expr:
 
 
 def _fraction(expression: Expr) -> tuple[list[Expr], list[Expr]]:
-    """Return the factors above and below the line; a rational number is split, 0.5 stays."""
+    """Return the factors above and below the line; a rational number is split, 0.5 stays.
+
+    Numbers beside an irrational one, as in sqrt(2)/(2 sqrt(π)), are one number.
+    """
     above: list[Expr] = []
     below: list[Expr] = []
-    for factor in Mul.make_args(expression):
+    factors = list(Mul.make_args(expression))
+    numbers = [factor for factor in factors if factor.is_number]
+    if any(not number.is_Rational for number in numbers) and len(numbers) < len(factors):
+        above.append(Float(Mul(*numbers).evalf(20), 17))
+        factors = [factor for factor in factors if not factor.is_number]
+    for factor in factors:
         base, exponent = factor.as_base_exp()
         if factor.is_Rational and not is_decimal(factor):
             above += [Integer(factor.p)] if factor.p != 1 else []
