@@ -130,6 +130,25 @@ def _fraction_terms(expression: Expr) -> tuple[int, int]:
 _MANY = 10**6
 
 
+def distributed(expression: Expr) -> Expr:
+    """Return ``expression`` with factors multiplied into the sums that divide by them, and nothing else.
+
+    x (1 - x) (a + b (t/x - (1 - t)/(1 - x))) becomes x (1 - x) a + b (t (1 - x) - (1 - t) x), whatever a and
+    b are: where multiplying out would take too long, fractions still cancel.
+    """
+    if isinstance(expression, Add):
+        return Add(*[distributed(term) for term in expression.args])
+    if not isinstance(expression, Mul):
+        return expression
+    for total in (f for f in expression.args if isinstance(f, Add)):
+        others = [f for f in expression.args if f != total]
+        moved = [f for f in others if total.has(1 / f) and not f.is_number]
+        if moved:
+            rest = Mul(*[f for f in others if f not in moved])
+            return distributed(Mul(rest, Add(*[distributed(Mul(*moved, term)) for term in total.args])))
+    return expression
+
+
 def _factor_expanded(expression: Expr) -> Expr:
     return factor_terms(expand(expression))
 
@@ -187,7 +206,7 @@ _FORMS: tuple[Callable[[Expr], Expr], ...] = (
     _contracted,
     contract_products,
 )
-_LINEAR_FORMS: tuple[Callable[[Expr], Expr], ...] = (expand, _factor_expanded)
+_LINEAR_FORMS: tuple[Callable[[Expr], Expr], ...] = (expand, _factor_expanded, distributed)
 _MOST_TERMS = 400
 
 
@@ -195,7 +214,7 @@ def _forms_of(expression: Expr) -> tuple[Callable[[Expr], Expr], ...]:
     """Return the ways to other forms that end in reasonable time."""
     if is_short(expression):
         return _FORMS
-    return _LINEAR_FORMS if expanded_terms(expression) <= _MOST_TERMS else ()
+    return _LINEAR_FORMS if expanded_terms(expression) <= _MOST_TERMS else (distributed,)
 
 
 def _opaque(expression: Expr) -> tuple[Expr, list[dict[Expr, Expr]]]:

@@ -19,7 +19,7 @@ from sympy import (
     log,
 )
 
-from symbackprop.calculus.algebra import is_short, tidy
+from symbackprop.calculus.algebra import distributed, is_short, tidy
 from symbackprop.calculus.exponentials import HYPERBOLIC, absorbed, decided_by_sign
 from symbackprop.calculus.stable import has_stable_operation, normal_logarithms, open_logarithm
 
@@ -74,7 +74,7 @@ def equal_forms(problem: Pointwise, others: Sequence[Expr] = ()) -> Iterator[lis
 
 def _forms(start: Expr, problem: Pointwise) -> Iterator[Expr]:
     opened = open_logarithms(start, problem)
-    for form in dict.fromkeys((start, opened)):
+    for form in dict.fromkeys((start, opened, distributed(start), distributed(opened))):
         yield form
         yield absorbed(form)
         if count_ops(form) > _LONGEST or not is_short(form):
