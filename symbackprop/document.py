@@ -71,9 +71,8 @@ def document_context(
     title: str,
     header: Sequence[str],
     fragment: bool,
-    drawing: str | None = None,
 ) -> dict[str, object]:
-    """Return what the templates read: the same keys for every format; ``drawing`` is the network drawn."""
+    """Return what the templates read: the same keys for every format."""
     narrator = Narrator(derivation, style, catalogue)
     commentary = Commentary(narrator)
     headings = {f"{name}_heading": narrator.say(f"heading.{name}") for name in SECTIONS}
@@ -86,7 +85,7 @@ def document_context(
         "fragment": fragment,
         **style.extra(catalogue),
         "given": narrator.given(),
-        "drawing": drawing,
+        "drawing": style.drawing(),
         "forward": narrator.forwards(),
         "error": commentary.error(),
         "backward_introduction": narrator.backward_introduction(),

@@ -27,6 +27,10 @@ class Format(ABC):
     def __init__(self, notation: Notation, derivation: Derivation) -> None:
         self.derivation = derivation
 
+    def drawing(self) -> str | None:
+        """Return the network drawn, as it stands behind the forward equations; None where there is none."""
+        return None
+
     def extra(self, catalogue: Mapping[str, str]) -> dict[str, object]:
         """Return what the template of this format alone reads."""
         return {}
