@@ -32,6 +32,10 @@ Architecture = Annotated[
         help="Sizes such as 2-3-1 or 784-128:relu-10:softmax, formulas in parentheses; or a FILE.net.",
     ),
 ]
+OptionalArchitecture = Annotated[
+    Optional[str],  # noqa: UP045 - Typer reads the annotation when it runs
+    typer.Argument(metavar="ARCH", help="As for generate; only its activations matter with --depth."),
+]
 Hidden = Annotated[str, typer.Option(help="Activation of the hidden layers: a name or a formula in s.")]
 Output = Annotated[str, typer.Option(help="Activation of the output layer.")]
 Loss = Annotated[
@@ -119,7 +123,7 @@ def generate(
 @app.command()
 def derive(
     context: typer.Context,
-    architecture: Architecture,
+    architecture: OptionalArchitecture = None,
     hidden: Hidden = "sigmoid",
     output: Output = "sigmoid",
     loss: Loss = None,
@@ -138,7 +142,12 @@ def derive(
     ] = None,
     notation: Annotated[
         Optional[str],  # noqa: UP045 - as above
-        typer.Option(help="textbook or layered. Default: what suits the depth."),
+        typer.Option(help="textbook, layered, zad or matrix. Default: what suits the depth."),
+    ] = None,
+    lang: Annotated[str, typer.Option(help="en or ko: the language of the sentences.")] = "en",
+    depth: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Option(metavar="L", help="L: the theorem for any number of layers, proved; ARCH is left out."),
     ] = None,
     fragment: Annotated[
         bool, typer.Option("--fragment", help="LaTeX for inclusion in a document of your own.")
@@ -146,22 +155,49 @@ def derive(
     file: Destination = None,
 ) -> None:
     """Print the derivation, step by step."""
-    from symbackprop import pipeline
+    from symbackprop.document import render
+    from symbackprop.language import CATALOGUES
 
     chosen = _format(format, file)
     if notation is not None:
         from symbackprop.printing import NOTATIONS
 
         _require(notation, NOTATIONS, "--notation")
+    _require(lang, CATALOGUES, "--lang")
     if fragment and chosen != "latex":
         raise SpecificationError("--fragment: only LaTeX has fragments; add --format latex")
+    if architecture is None and depth is None:
+        raise SpecificationError("derive: ARCH is missing; write an architecture such as 2-3-1")
     network = _network(context)
+    destination = Path("-") if file is None else file
+    if depth is not None:
+        _derive_theorem(network, depth, chosen, notation, fragment, lang, destination)
+        return
+    from symbackprop import pipeline
+
     derivation = pipeline.derive(network, optimizer=optimizer)
-    if chosen == "latex":
-        text = derivation.latex(notation, fragment)
-    else:
-        text = derivation.markdown(notation) if chosen == "markdown" else derivation.text(notation)
-    _write(text, Path("-") if file is None else file)
+    title = derivation.title
+    text = render(derivation, chosen, title=title, notation=notation, fragment=fragment, language=lang)
+    _write(text, destination)
+
+
+def _derive_theorem(
+    network: Network, depth: str, format: str, notation: str | None, fragment: bool, language: str, file: Path
+) -> None:
+    """Print the theorem for any number of layers; a theorem that does not hold is exit status 1."""
+    from symbackprop.theorem import derive_theorem
+    from symbackprop.theorem_document import render_theorem
+
+    if depth != "L":
+        hint = "write --depth L, or the sizes of a network of that depth"
+        raise SpecificationError(f"--depth: {excerpt(depth)} is no symbolic depth; {hint}")
+    theorem = derive_theorem(network)
+    found = theorem.check()
+    if not found.holds:
+        _say(f"{theorem.title}: {found}")
+        raise typer.Exit(1)
+    text = render_theorem(theorem, found, format, notation=notation, fragment=fragment, language=language)
+    _write(text, file)
 
 
 @app.command()
@@ -265,7 +301,7 @@ def _network(context: typer.Context) -> Network:
     from symbackprop.specification import Network, numbers
 
     values = context.params
-    architecture = values["architecture"]
+    architecture = values["architecture"] or "2-2-2"  # where a theorem says nothing of sizes
     if architecture.endswith(".net"):
         _refuse_options(context, _OPTIONS)
         return _network_of_file(Path(architecture), values["size"] or ())

@@ -33,6 +33,7 @@ from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.well_formed import check_system
 
 if TYPE_CHECKING:
+    from symbackprop.kinks import Kink
     from symbackprop.model import Model
 
 
@@ -123,6 +124,29 @@ class Derivation:
             found[self.numbers[step.target] if is_value else self.results[step.target]] = step
         return found
 
+    @cached_property
+    def kinks(self) -> dict[int, tuple[Kink, ...]]:
+        """The number of a local derivative -> the places at which it jumps, where there are any."""
+        found = {}
+        for step in self.steps:
+            if step.rule == "local derivative":
+                kinks = self._kinks(step)
+                if kinks:
+                    found[step.number] = kinks
+        return found
+
+    def _kinks(self, step: Step) -> tuple[Kink, ...]:
+        from symbackprop.kinks import kinks_of
+
+        of = (
+            step.lhs.expr
+            if isinstance(step.lhs, Derivative)
+            else self.system.quantities[self.system.loss].symbol
+        )
+        is_read = isinstance(of, (Indexed, Symbol))
+        function = self.system.definitions[name_of(of)].rhs if is_read else of
+        return kinks_of(step.rhs, function, differentiated(step.lhs, self))
+
     @property
     def used_facts(self) -> tuple[Fact, ...]:
         """The facts about the data that a step rests on."""
@@ -180,17 +204,17 @@ class Derivation:
             update=exchanged(self.update),
         )
 
-    def text(self, notation: str | None = None) -> str:
+    def text(self, notation: str | None = None, language: str = "en") -> str:
         """Return the derivation as plain text."""
-        return self._document("text", notation)
+        return self._document("text", notation, language)
 
-    def markdown(self, notation: str | None = None) -> str:
+    def markdown(self, notation: str | None = None, language: str = "en") -> str:
         """Return the derivation as markdown, with formulas as GitHub and Jupyter show them."""
-        return self._document("markdown", notation)
+        return self._document("markdown", notation, language)
 
-    def latex(self, notation: str | None = None, fragment: bool = False) -> str:
-        """Return the derivation as a LaTeX document, or as a part for inclusion in one."""
-        return self._document("latex", notation, fragment)
+    def latex(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
+        """Return the derivation as LaTeX; a ``fragment`` is for inclusion in a document of your own."""
+        return self._document("latex", notation, language, fragment)
 
     def _repr_markdown_(self) -> str:
         return self.markdown()
@@ -198,11 +222,20 @@ class Derivation:
     def _repr_latex_(self) -> str:
         return self.latex(fragment=True)
 
-    def _document(self, form: str, notation: str | None, fragment: bool = False) -> str:
+    def _document(self, form: str, notation: str | None, language: str, fragment: bool = False) -> str:
         from symbackprop.document import render
+        from symbackprop.language import CATALOGUES
+        from symbackprop.printing import NOTATIONS
 
+        if notation is not None and notation not in NOTATIONS:
+            problem = f"{excerpt(str(notation))} is not known; {suggestion(str(notation), NOTATIONS)}"
+            raise SpecificationError(f"notation: {problem}")
+        if language not in CATALOGUES:
+            raise SpecificationError(
+                f"language: {excerpt(str(language))} is not known; known are {', '.join(CATALOGUES)}"
+            )
         title = self.title
-        return render(self, form, title=title, notation=notation, fragment=fragment)
+        return render(self, form, title=title, notation=notation, fragment=fragment, language=language)
 
     def _known(self, name: str, table: Iterable[str]) -> str:
         if name not in table:
@@ -228,6 +261,14 @@ def _option(optimizer: str) -> str:
 def _is_about_loss(step: Step) -> bool:
     """Whether a step states the derivative of the loss, and not a local one."""
     return not isinstance(step.lhs, Derivative) or isinstance(step.lhs.expr, Symbol)
+
+
+def differentiated(derivative: Expr, derivation: Derivation) -> Expr:
+    """Return the component with respect to which ``derivative``, or a named adjoint, is taken."""
+    if isinstance(derivative, Derivative):
+        return derivative.variables[0]
+    quantity = derivation.system.quantities[derivation.adjoints[name_of(derivative)]]
+    return quantity.at(indices_of(derivative))
 
 
 def adjoint_name(name: str, taken: Collection[str]) -> str:

@@ -11,6 +11,7 @@
     statements     program        Derivation                  Statements of array operations
     code           emission       Derivation                  source of the generated module
     document       document       Derivation                  text, markdown or LaTeX
+    theorem        theorem        Network                     the recursion for L layers, and its proof
 
 The derivation that is proved, the one that is printed and the one that is emitted are one object.
 """

@@ -871,7 +871,7 @@ def test_text_document(derivation: Derivation) -> None:
 
 def test_sections_come_in_the_order_of_the_derivation(derivation: Derivation) -> None:
     printed = document(derivation, "text")
-    sections = ("forward", "backward", "stable", "results")
+    sections = ("forward", "error", "backward", "slopes", "stable", "results")
     positions = [printed.index(ENGLISH[f"heading.{section}"]) for section in sections]
     assert positions == sorted(positions)
     for absent in ("assumed", "batch"):
@@ -884,9 +884,10 @@ def test_contraction_names_what_is_summed() -> None:
     assert "what is left is a sum over i, over all that x1[j] feeds." in printed
 
 
-def test_a_fact_is_stated_before_and_where_it_is_used() -> None:
+def test_a_fact_is_stated_where_it_is_used_and_at_the_end() -> None:
     printed = document(derive_system(ZOO["softmax_cross_entropy"]()), "text")
-    assert "Assumed of the data\n-------------------\n\n   Σ_i target[b,i] = 1\n" in printed
+    heading = "What was assumed\n----------------\n\n"
+    assert f"{heading}   Σ_i target[b,i] = 1 for the targets of every sample, in (10)." in printed
     assert "Assumption. Since Σ_i target[b,i] = 1 is assumed of the data." in printed
 
 
@@ -1033,7 +1034,7 @@ def template_names(format: str) -> tuple[set[str], set[str]]:
     templates = environment(latex=style.latex_template)
     source = (template_directory() / style.template).read_text(encoding="utf-8")
     tree = templates.parse(source)
-    attributes = {node.attr for node in tree.find_all(jinja2.nodes.Getattr)} - {"last", "first"}
+    attributes = {node.attr for node in tree.find_all(jinja2.nodes.Getattr)} - {"last", "first", "previtem"}
     return meta.find_undeclared_variables(tree), attributes
 
 
@@ -1054,7 +1055,7 @@ def test_a_missing_name_is_an_error() -> None:
 
 
 def test_every_sentence_can_be_said(derivation: Derivation) -> None:
-    source = (ROOT / "symbackprop" / "document.py").read_text(encoding="utf-8")
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "symbackprop").glob("*.py"))
     for catalogue in CATALOGUES.values():
         assert catalogue.keys() == ENGLISH.keys()
     reasons = {f"initial.{initializer.reason}" for initializer in INITIALIZERS.values()}

@@ -1,0 +1,209 @@
+"""The sentences in English."""
+
+from __future__ import annotations
+
+ENGLISH: dict[str, str] = {
+    # headings
+    "heading.forward": "Forward equations",
+    "heading.error": "The error",
+    "heading.backward": "The derivative, from the error inwards",
+    "heading.slopes": "How an error shrinks on its way back",
+    "heading.stable": "Computing it without overflow",
+    "heading.batch": "The mean over a batch",
+    "heading.update": "The update",
+    "heading.initial": "The first weights",
+    "heading.results": "All results",
+    "heading.assumed": "What was assumed",
+    "heading.derivative": "Derivative",
+    "heading.formula": "Result",
+    "heading.number": "Step",
+    # introductions
+    "given.inputs": "Given are {quantities}.",
+    "given.parameters": "The parameters are {quantities}.",
+    "given.constants": "Constant is {quantities}.",
+    "given.shape": "{quantity} of shape {shape}",
+    "given.scalar": "the number {quantity}",
+    "given.values": "Here {values}.",
+    "note.shape": "shape {shape}",
+    "note.scalar": "a number",
+    "run.note": (
+        "The layers {layers} are alike and said once, for any {layer}; the numbers are those of {layer} = "
+        "{first}, the others follow below."
+    ),
+    "run.line": "{layer} = {number}: {numbered}",
+    "run.steps": "{layer} = {number}: steps {first} to {last}, with {results}",
+    "run.row": "{number}, …",
+    "run.given": "{quantities} for {layers}",
+    "error.introduction": (
+        "{loss} says in one number how far the outputs are from their targets; to learn is to make it small."
+    ),
+    "error.term": "One output adds {term} to {loss}.",
+    "error.right": "Where {target}, the right answer costs {error}: that is the limit as {output}.",
+    "error.wrong": "The wrong one, {output}, costs {error}.",
+    "error.infinite": (
+        "The wrong one costs {error} as {output}: to be sure and wrong is punished without bound."
+    ),
+    "error.constant": "Where {target}, it is {error} whatever {name} is.",
+    "backward.errors": "The error of a pre-activation has a letter of its own: {error} is {derivative}.",
+    "backward.matrix": (
+        "Results are in vectors and matrices. The steps to them are in components, since the derivative of "
+        "a vector for a matrix has three indices; functions and fractions are taken component by component."
+    ),
+    "theorem.given": (
+        "A net has {depth} layers of any widths. The number {layer} of a layer is one more index."
+    ),
+    "theorem.hidden": "For the hidden layers, {layers}:",
+    "theorem.last": "For the last layer, and the error:",
+    "theorem.base": "Base case: the last layer, where the error is known.",
+    "theorem.step": (
+        "Induction step: let {known} be known. Nothing else is needed of the error, since {loss} depends "
+        "on layer {layer} only through {through}."
+    ),
+    "theorem.conclusion": (
+        "By induction, from the last layer back to the first, this holds for all {layers}."
+    ),
+    "theorem.checked": (
+        "{proved} of {steps} steps are proved; instantiated, the theorem is what is derived for the nets "
+        "of {first} to {last} layers alone."
+    ),
+    "slopes.introduction": (
+        "Each activation on the way back multiplies the error by its slope, so the bounds of the slopes "
+        "tell how far an error reaches."
+    ),
+    "slopes.bounds": "{slopes} lies in {interval}: it multiplies an error by at most {largest}.",
+    "slopes.cancels": (
+        "{slopes} lies in {interval}, but it cancels against the derivative of the error and weakens nothing."
+    ),
+    "slopes.product": (
+        "From the last layer back to the first, the product of the slopes is at most {product}."
+    ),
+    "slopes.vanish": (
+        "Unless the weights make up for it, the derivatives of the first layers are that much smaller and "
+        "learn that much more slowly: the vanishing gradient."
+    ),
+    "slopes.keep": (
+        "The slopes alone never make an error grow; where they are smaller than their bound it still fades "
+        "from layer to layer, unless the weights make up for it."
+    ),
+    "slopes.explode": (
+        "So the slopes alone can make an error grow from layer to layer: the exploding gradient."
+    ),
+    "matrices.introduction": (
+        "The same as products of matrices. Row n of a capital letter holds sample n, of {samples}; "
+        "{errors} holds the derivatives for the pre-activations, and {product} multiplies component by "
+        "component. The sum over the samples is the inner dimension of the product."
+    ),
+    "matrices.plain": (
+        "The same as products of matrices, where they have such a form; {product} multiplies component by "
+        "component."
+    ),
+    "descent.gradient": (
+        "All derivatives of {loss} together are the gradient: in the space of the parameters it points "
+        "where {loss} grows fastest, and its length says how fast."
+    ),
+    "descent.step": (
+        "Gradient descent goes a little way against it. For a small step {loss} falls by the sum of {fall} "
+        "over all parameters, to first order, and no other direction of that length makes it fall faster."
+    ),
+    "descent.stochastic": (
+        "The exact gradient is a mean over all data. Stochastic gradient descent takes the mean over a "
+        "small batch drawn at random: right on average, far cheaper, and its noise can shake the search "
+        "out of poor places."
+    ),
+    "descent.rate": (
+        "The learning rate sets the length of a step. Too small, and learning takes for ever; too large, "
+        "and a step goes past the minimum and {loss} grows."
+    ),
+    "backward.introduction": (
+        "Each group of steps leads to one derivative, which is marked, and may use those found before it. "
+        "A step behind the mark writes the same out."
+    ),
+    "stable.introduction": (
+        "These forms are equal to the equations above. The code has operations for log(1 + exp(z)) and for "
+        "the logarithm of a sum of exponentials that neither overflow nor lose digits."
+    ),
+    "batch.introduction": (
+        "So far {loss} is the error of one sample. Of a batch of {samples} samples, numbered by {sample}, "
+        "{loss} is the mean of the errors {own}."
+    ),
+    "update.introduction": (
+        "Write {parameter} for any component of any parameter and {derivative} for the derivative of "
+        "{loss} for it; a prime marks the value after the step. This is {optimizer}; unless told otherwise "
+        "{settings}."
+    ),
+    "update.count": " The steps are counted by {step}, from 1.",
+    "initial.introduction": (
+        "Weights start at random, or all units of a layer would learn the same; their variance decides "
+        "whether a signal keeps its strength from layer to layer. Biases, if there are any, start at 0."
+    ),
+    "initial.line": "{initializer}, for {activations}: {variances}. {reason}",
+    "initial.plain": "{initializer}: {variances}. {reason}",
+    "initial.variance": "{weight} has variance {formula}",
+    "initial.both": (
+        "A unit adds up as many terms as it has inputs, so the variance 1/inputs keeps the strength of the "
+        "signal; on the way back an error adds up as many terms as there are outputs. This is a compromise "
+        "between the two."
+    ),
+    "initial.half": (
+        "A unit adds up as many terms as it has inputs; the activation passes one half of their power on, "
+        "which the factor 2 makes up for."
+    ),
+    "initial.forward": (
+        "A unit adds up as many terms as it has inputs, so this variance keeps the strength of the signal."
+    ),
+    "initial.length": "Directions at right angles keep the length of every signal.",
+    "initial.small": "A small number that does not look at the layer: strength is not kept.",
+    "initial.none": "All units of a layer start alike and stay alike: for comparison only.",
+    # the names of the rules
+    "rule.chain rule": "Chain rule",
+    "rule.local derivative": "Local derivative",
+    "rule.closed form": "Closed form",
+    "rule.simplification": "Simplification",
+    "rule.folding": "Folding",
+    "rule.product": "Insertion",
+    "rule.contraction": "Contraction",
+    "rule.cancellation": "Cancellation",
+    "rule.fact": "Assumption",
+    "rule.substitution": "Substitution",
+    "rule.stable form": "Stable form",
+    "rule.batch mean": "Batch mean",
+    "rule.update": "Update",
+    # what was done, and why it may be done
+    "chain.one": "{loss} depends on {quantity} only through {through}.",
+    "chain.feeds": "{quantity} feeds every {through}, so the changes add up over {indices}.",
+    "chain.ways": "{loss} depends on {quantity} in several ways, through {through}: their changes add up.",
+    "chain.direct": "{loss} depends on {quantity} through {through} and directly: both changes add up.",
+    "local.plain": "Differentiate {number} with respect to {quantity}.",
+    "local.sum": (
+        "Differentiate {number} with respect to {quantity}; only the term that contains it remains."
+    ),
+    "local.term": "The term of {number} that contains {quantity} itself.",
+    "kink.kink": "At {place}, where there is a kink, it is taken as {value}.",
+    "kink.jump": "At {place}, where there is a jump, it is taken as {value}.",
+    "kink.first": "Of several that are equally large it goes to the first.",
+    "kink.assumed": "{derivative} is taken as {value} where {place}, in {numbers}.",
+    "assumed.fact": "{fact} for the targets of every sample, in {numbers}.",
+    "local.delta": "Here {delta} is 1 where its two indices are equal, and 0 elsewhere.",
+    "closed": "By {number} this can be written through {output}, which is known already.",
+    "folding": "By {number} this contains the value of {quantity}, which is known already.",
+    "folding.cancel": "By {number} terms cancel.",
+    "simplification": "The same, in a shorter form.",
+    "insert": "Insert {numbers}.",
+    "insert.sum": "Insert {numbers}: what is left is a sum over {indices}, over all that {quantity} feeds.",
+    "insert.delta": "Insert {numbers}; {delta} picks one term out of the sum.",
+    "insert.cancel": "Insert {numbers}; equal factors above and below the fraction bar cancel.",
+    "cancel": "Equal factors above and below the fraction bar cancel.",
+    "fact": "Since {fact} is assumed of the data.",
+    "stable": "In place of {number}.",
+    "batch": "The mean of {number} over the samples.",
+    "update.state": "There is one {quantity} for each component; it starts at 0.",
+    "update.parameter": "The new value of {quantity}.",
+    # parts of sentences, and words inside formulas
+    "list.between": ", ",
+    "list.last": " and ",
+    "word.if": "if",
+    "word.otherwise": "otherwise",
+    "word.and": "and",
+    "word.or": "or",
+    "word.not": "not",
+}
