@@ -179,6 +179,10 @@ class Numbers:
             value = self.value(expression, dict(zip(ranges, grid, strict=True)))
         return np.array(np.broadcast_to(value, extents))
 
+    def over_samples(self, expression: Expr, ranges: Mapping[Symbol, int]) -> Array:
+        """Return an expression about one sample for all of them, their axis first."""
+        return self.over(expression, {_IMPLICIT: self.sizes[SAMPLES.name], **ranges})
+
     def at(self, expression: Expr, sample: int = 0) -> float:
         """Return an expression whose indices are numbers, of one sample."""
         with np.errstate(all="ignore"):

@@ -127,9 +127,9 @@ ENGLISH: Catalogue = {
     "trace.after": "{forward} once more, with the new values. Before the step {loss} was {before}.",
     "trace.order": (
         "The derivatives belong to the old values, so all parameters move at once, after the last of them "
-        "is known. If {moved} moved first, {result} would read the new values, and another figure, a wrong one, "
-        "would come out of {number}: {wrong} instead of {right}. After such a step {loss} would be {after}; "
-        "if the equations were evaluated anew after {moved} has moved, {repeated}."
+        "is known. If {moved} moved first, {result} would read the new values, and another figure, a wrong "
+        "one, would come out of {number}: {wrong} instead of {right}. After such a step {loss} would be "
+        "{after}; if the equations were evaluated anew after {moved} has moved, {repeated}."
     ),
     "rule.after step": "After the step",
     "rule.order": "The order of the updates",

@@ -295,6 +295,7 @@ class _NumbersPrinter(Printer):
 
     numbers: Numbers
     scalars: Mapping[str, float]
+    sample = 0
 
     def tie(self, expression: Basic) -> str:
         return TextPrinter(self.notation).show(expression)
@@ -317,7 +318,7 @@ class _NumbersPrinter(Printer):
         if isinstance(expression, Symbol) and expression.name in self.scalars:
             return self._piece_of(self.scalars[expression.name])
         if isinstance(expression, Derivative | KroneckerDelta | ArgMax) or self.order.is_read(expression):
-            return self._piece_of(self.numbers.at(expression))
+            return self._piece_of(self.numbers.at(expression, self.sample))
         if isinstance(expression, Symbol) and expression.name in self.numbers.scalars:
             return self._piece_of(self.numbers.scalars[expression.name])
         if isinstance(expression, Piecewise):

@@ -18,16 +18,19 @@ from symbackprop.proof.structure import Structure, parts_of
 @dataclass(frozen=True)
 class Setting:
     """What a step may use: facts (by number), the definition of its own target, and, with ``opened``,
-    the definitions of the adjoints that it does not mention, in place of free cotangents."""
+    the definitions of the adjoints that it does not mention, in place of free cotangents.  With ``whole``
+    nothing but what the network is given is free."""
 
     facts: tuple[int, ...] = ()
     own: bool = False
     opened: bool = False
+    whole: bool = False
 
 
 def settings_of(statement: Statement, structure: Structure) -> Iterator[Setting]:
     """Yield settings from the strictest to the most lenient; each is true of the network."""
-    opened = statement.is_batch or statement.step.rule in ("substitution", "stable form")
+    claimed = statement.step.rule == "claim"  # by a person, who may write anything in any form
+    opened = claimed or statement.is_batch or statement.step.rule in ("substitution", "stable form")
     read = Scope.of(statement, Setting((), False, opened), structure).names_read(statement, structure)
     own = statement.kind == "definition" or _own_definition_matters(statement, read, structure)
     facts = [n for n, fact in enumerate(structure.system.facts) if str(fact.component.base.name) in read]
@@ -36,6 +39,8 @@ def settings_of(statement: Statement, structure: Structure) -> Iterator[Setting]
             for with_opened in (False, True)[: 1 + opened]:
                 for with_own in (False, True)[: 1 + own]:
                     yield Setting(chosen, with_own, with_opened)
+        if claimed and statement.kind != "definition":
+            yield from (Setting(chosen, True, True, True) for chosen in combinations(facts, count))
 
 
 def _own_definition_matters(statement: Statement, read: set[str], structure: Structure) -> bool:
@@ -115,6 +120,11 @@ class _ScopeBuilder:
         self.mentioned = set(structure.named)
         if setting.opened:
             self.mentioned &= _adjoints_mentioned(statement.step.rhs, structure)
+        if setting.whole:
+            self.mentioned = set()
+            self.computed = {
+                n for n in structure.definitions if n in structure.position and n != structure.loss
+            }
 
     def build(self) -> Scope:
         """Return the scope."""
