@@ -183,8 +183,8 @@ class Numbers:
         """Return an expression about one sample for all of them, their axis first."""
         return self.over(expression, {_IMPLICIT: self.sizes[SAMPLES.name], **ranges})
 
-    def at(self, expression: Expr, sample: int = 0) -> float:
-        """Return an expression whose indices are numbers, of one sample."""
+    def at(self, expression: Basic, sample: int = 0) -> float:
+        """Return an expression whose indices are numbers, of one sample; of a condition 1 where it holds."""
         with np.errstate(all="ignore"):
             return float(self.value(expression, {_IMPLICIT: np.array(sample)}).reshape(()))
 

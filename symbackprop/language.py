@@ -133,6 +133,15 @@ ENGLISH: Catalogue = {
     ),
     "rule.after step": "After the step",
     "rule.order": "The order of the updates",
+    # an exercise
+    "exercise.title": "An exercise: {title}",
+    "exercise.introduction": (
+        "{count} right sides are left out and marked by a question mark and the number of the blank. Work "
+        "them out; below each blank stand its rule and a hint. The solution is at the end."
+    ),
+    "exercise.mark": "blank {number}",
+    "exercise.blank": "Blank (equation)",
+    "exercise.solution": "Solution",
     # parts of sentences, and words inside formulas
     "list.between": ", ",
     "list.last": " and ",

@@ -144,21 +144,50 @@ def trace(
     if x is None:
         network = network.with_small_sizes()
     derivation = derive(network)
-    leaves = Leaves(network, derivation)
-    leaves.take_data(x, t, seed)  # first, as it may bring sizes that nothing else fixes
-    leaves.take_parameters(parameters, seed)
     frozen = _frozen(freeze, derivation.system.parameters)
-    numbers = Numbers(derivation, leaves.arrays, leaves.sizes).run()
+    numbers = _numbers(network, derivation, parameters, x, t, seed)
+    leaves = {name: array for name, array in numbers.values.items() if _is_leaf(name, derivation)}
     names = derivation.system.parameters
     gradients = {name: numbers.gradient(name) for name in names}
     updated = {
-        name: leaves.arrays[name] if name in frozen else moved(derivation, value, gradients[name], rate)
-        for name, value in ((name, leaves.arrays[name]) for name in names)
+        name: leaves[name] if name in frozen else moved(derivation, leaves[name], gradients[name], rate)
+        for name in names
     }
-    after = Numbers(derivation, {**leaves.arrays, **updated}, leaves.sizes)
+    after = Numbers(derivation, {**leaves, **updated}, numbers.sizes)
     after.run_forward()
     premature = _premature(numbers, leaves, frozen, rate)
     return Trace(derivation, numbers, after, gradients, updated, rate, frozen, premature)
+
+
+def _numbers(
+    network: Network,
+    derivation: Derivation,
+    parameters: Mapping[str, ArrayLike] | None,
+    x: Data,
+    t: Data,
+    seed: int,
+) -> Numbers:
+    """Return the numbers for what is given; what is drawn is drawn anew where no error reaches a parameter."""
+    draws = 1 if parameters is not None and x is not None else _DRAWS
+    tried: list[Numbers] = []
+    for draw in range(draws):
+        leaves = Leaves(network, derivation)
+        leaves.take_data(x, t, seed + draw * _STRIDE)  # first, as it may bring sizes that nothing else fixes
+        leaves.take_parameters(parameters, seed + draw * _STRIDE)
+        tried.append(Numbers(derivation, leaves.arrays, leaves.sizes).run())
+        if all(
+            np.isfinite(g).all() and g.any() for g in map(tried[-1].gradient, derivation.system.parameters)
+        ):
+            return tried[-1]
+    return tried[0]
+
+
+_DRAWS, _STRIDE = 10, 1000
+
+
+def _is_leaf(name: str, derivation: Derivation) -> bool:
+    system = derivation.system
+    return name in system.quantities and name not in system.definitions
 
 
 def moved(derivation: Derivation, value: Array, gradient: Array, rate: float) -> Array:
@@ -181,11 +210,13 @@ def update_values(
     return values
 
 
-def _premature(right: Numbers, leaves: Leaves, frozen: Collection[str], rate: float) -> Premature | None:
+def _premature(
+    right: Numbers, leaves: Mapping[str, Array], frozen: Collection[str], rate: float
+) -> Premature | None:
     """Return what comes out when the backward pass goes on with parameters that have moved."""
     derivation = right.derivation
     parameters = derivation.system.parameters
-    wrong = Numbers(derivation, leaves.arrays, leaves.sizes)
+    wrong = Numbers(derivation, leaves, right.sizes)
     wrong.run_forward()
     first: tuple[Step, tuple[str, ...]] | None = None
     gradients: dict[str, Array] = {}
@@ -199,14 +230,18 @@ def _premature(right: Numbers, leaves: Leaves, frozen: Collection[str], rate: fl
             gradients[name] = wrong.gradient(name)
             if name not in frozen:
                 wrong.values[name] = moved(derivation, wrong.values[name], gradients[name], rate)
-    if first is None:
+    if first is None or all(
+        np.array_equal(gradients[n], right.gradient(n), equal_nan=True) for n in parameters
+    ):
         return None
     wrong.run_forward()
-    repeated = _repeated(right, first[1], frozen, rate)
+    repeated = _repeated(right, leaves, first[1], frozen, rate)
     return Premature(*first, {name: gradients[name] for name in parameters}, wrong.loss, repeated)
 
 
-def _repeated(right: Numbers, first: Collection[str], frozen: Collection[str], rate: float) -> float:
+def _repeated(
+    right: Numbers, leaves: Mapping[str, Array], first: Collection[str], frozen: Collection[str], rate: float
+) -> float:
     """Return E after a step in which the others follow ``first`` by derivatives at its new values."""
     derivation = right.derivation
     system = derivation.system

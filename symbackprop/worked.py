@@ -171,7 +171,10 @@ class Worked:
         if worked and worked != result:
             first, *others = _parts(worked, self._width // 2)
             chunks += [f" = {first}", *others]
-        chunks.append(f" = {result}")
+        # a line may end between the rows of an array
+        first, *others = result.split(f"]{self._comma}[")
+        chunks.append(f" = {first}")
+        chunks += [f"]{self._comma}[{row}" for row in others]
         return self._filled(chunks)
 
     def _filled(self, chunks: Sequence[str]) -> str:
@@ -314,6 +317,14 @@ class _NumbersPrinter(Printer):
             self._known[expression] = self._found(expression)
         return self._known[expression]
 
+    def _fraction(self, numerator: Sequence[Expr], denominator: Sequence[Expr]) -> Piece:
+        """Return a fraction; below a bar on one line a sum of terms has brackets."""
+        if isinstance(self, TextPrinter) and len(denominator) == 1 and isinstance(denominator[0], Sum):
+            above = self.chain(numerator, closed=True).text
+            return Piece(f"{above}/{self.at_least(denominator[0], Level.POWER)}", Level.PRODUCT)
+        found: Piece = super()._fraction(numerator, denominator)  # type: ignore[misc]
+        return found
+
     def _found(self, expression: Basic) -> Piece:
         if isinstance(expression, Symbol) and expression.name in self.scalars:
             return self._piece_of(self.scalars[expression.name])
@@ -347,7 +358,7 @@ class _NumbersPrinter(Printer):
     def _taken(self, cases: Piecewise) -> Expr:
         """Return the value of the case that holds."""
         for value, condition in cases.args:
-            if self.numbers.value(condition, {}):
+            if self.numbers.at(condition, self.sample):
                 return value
         return sympify(float("nan"))
 

@@ -161,6 +161,8 @@ def _verdict(derivation: Derivation, numbers: Numbers, name: str, given: Array) 
 
 
 def _close(given: Array, right: Array) -> bool:
+    if not (np.isfinite(given).all() and np.isfinite(right).all()):
+        return False
     scale = float(np.abs(right).max(initial=0.0))
     return bool(np.allclose(given, right, rtol=_CLOSE, atol=_CLOSE * max(scale, 1e-12)))
 
@@ -186,7 +188,8 @@ def _wrong_results(derivation: Derivation, numbers: Numbers, name: str) -> Itera
         own = [s.rhs for s in derivation.steps if s.target == step.target]
         ranges = _ranges(step)
         outer = tuple(free_ranges(_component(step)))
-        candidates = [c for c in factors_of(own) if not c.has(Derivative)]
+        found = [c for c in factors_of(own) if not c.has(Derivative)]
+        candidates = sorted(found, key=lambda c: c.count_ops())
         for edit in edits(step.rhs, candidates, ranges, outer, printer.show):
             changed = Step(step.number, step.target, step.rule, step.lhs, edit.rhs, step.by)
             try:
