@@ -37,10 +37,13 @@ def read_arrays(path: str | Path) -> dict[str, Array]:
         SpecificationError: there is no such file, or it is none.
     """
     try:
-        with np.load(path, allow_pickle=False) as found:
-            if not isinstance(found, np.lib.npyio.NpzFile):
-                raise SpecificationError(f"{path}: holds one array without a name; save it by numpy.savez")
+        found = np.load(path, allow_pickle=False)
+        if isinstance(found, np.ndarray):
+            raise SpecificationError(f"{path}: holds one array without a name; save it by numpy.savez")
+        with found:
             return {name: found[name] for name in found.files}
+    except SpecificationError:
+        raise
     except FileNotFoundError:
         raise SpecificationError(f"{path}: there is no such file") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:

@@ -6,6 +6,7 @@ In go a ``Trace`` and the name of a format, out comes a text.
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -50,7 +51,8 @@ def render_trace(
     """Return a worked example as a document; the arguments are those of ``document.render``."""
     catalogue = CATALOGUES[language]
     derivation = trace.derivation
-    found = notation_for(derivation, notation, words_in_formulas(catalogue))
+    # with a number in the place of its letter an index no longer tells the layer
+    found = notation_for(derivation, notation or "layered", words_in_formulas(catalogue))
     style = FORMATS[format](found, derivation)
     narrator = Narrator(derivation, style, catalogue)
     worked = Worked(trace, style, narrator, found)
@@ -118,7 +120,8 @@ class Worked:
             array = self.numbers.values[name]
             if trace.samples == 1 and name in self.numbers.varying:
                 array = array[0]
-            yield self.style.inline(f"{self._component(name, ())} = {self.listed(array)}")
+            rows = self._rows(f"{self._component(name, ())} = {self.listed(array)}")
+            yield " ".join(self.style.inline(row.strip()) for row in rows)
 
     def _is_constant(self, name: str) -> bool:
         system = self.derivation.system
@@ -171,11 +174,12 @@ class Worked:
         if worked and worked != result:
             first, *others = _parts(worked, self._width // 2)
             chunks += [f" = {first}", *others]
-        # a line may end between the rows of an array
-        first, *others = result.split(f"]{self._comma}[")
-        chunks.append(f" = {first}")
-        chunks += [f"]{self._comma}[{row}" for row in others]
-        return self._filled(chunks)
+        return self._filled([*chunks, *self._rows(f" = {result}")])
+
+    def _rows(self, result: str) -> list[str]:
+        """Return a number or an array in parts between which a line may end: the rows."""
+        rows = re.split(r"(?<=\],) (?:\\; )?", result)
+        return [rows[0], *(f" {row}" for row in rows[1:])]
 
     def _filled(self, chunks: Sequence[str]) -> str:
         lines = [""]
@@ -238,7 +242,10 @@ class Worked:
                 result = self._number(float(values[str(step.lhs)]))
                 yield step, self._filled([left, worked, f" = {result}"])
         if not complete:
-            yield derivation.update[-1], self._filled([self._component(name, ()), arrow, self.listed(new)])
+            yield (
+                derivation.update[-1],
+                self._filled([self._component(name, ()), arrow, *self._rows(self.listed(new))]),
+            )
 
     def _afterwards(self) -> Iterator[Explained]:
         """Yield E after the step, and what another order of the updates would give."""
@@ -247,7 +254,7 @@ class Worked:
         output = self.derivation.model.output if self.derivation.model else ""
         values = trace.after.values[output]
         values = values[0] if trace.samples == 1 and output in trace.after.varying else values
-        outputs = f"{self._component(output, ())} = {self.listed(values)}"
+        outputs = self._filled(self._rows(f"{self._component(output, ())} = {self.listed(values)}"))
         number = next((s.number for s in self.derivation.batch), self.derivation.numbers[system.loss])
         sentence = say(
             "trace.after",

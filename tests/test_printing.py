@@ -1054,7 +1054,8 @@ def test_a_missing_name_is_an_error() -> None:
 
 
 def test_every_sentence_can_be_said(derivation: Derivation) -> None:
-    source = (ROOT / "symbackprop" / "document.py").read_text(encoding="utf-8")
+    speakers = ("document.py", "worked.py", "exercises.py")
+    source = "".join((ROOT / "symbackprop" / name).read_text(encoding="utf-8") for name in speakers)
     for catalogue in CATALOGUES.values():
         assert catalogue.keys() == ENGLISH.keys()
     reasons = {f"initial.{initializer.reason}" for initializer in INITIALIZERS.values()}

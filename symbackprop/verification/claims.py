@@ -62,6 +62,7 @@ class Claim:
 _SIDE = r"d(?P<{0}>[A-Za-z_]\w*)\s*(?P<{0}_at>\[[^\]=]*\])?"
 _QUOTIENT = re.compile(rf"\s*{_SIDE.format('above')}\s*/\s*{_SIDE.format('below')}\s*", re.ASCII)
 _ADJOINT = re.compile(rf"\s*{_SIDE.format('below')}\s*", re.ASCII)
+_EQUALS = re.compile(r"(?<![<>=!])=(?!=)")
 _SIGNS = str.maketrans({"∂": "d", "·": "*", "−": "-", "×": "*"})
 
 
@@ -72,9 +73,10 @@ def read_claim(text: str, derivation: Derivation) -> Claim:
         SpecificationError: it can't be read; the message says what would be right.
     """
     plain = text.translate(_SIGNS)
-    left, mark, right = plain.partition("=")
-    if not mark or "=" in right:
+    sides = _EQUALS.split(plain)
+    if len(sides) != 2:
         _fail(text, "a claim is one equation", "write dE/dw2[j,i] = (x2[i] - t[i])*x1[j]")
+    left, right = sides
     found = _QUOTIENT.fullmatch(left)
     above, below = (found["above"], found["below"]) if found else ("", "")
     if not found:

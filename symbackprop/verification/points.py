@@ -10,7 +10,7 @@ from symbackprop.batch import SAMPLES
 from symbackprop.derivation import Derivation
 from symbackprop.equations import indices_of, name_of
 from symbackprop.evaluation import Numbers
-from symbackprop.gradient_check import drawn_between
+from symbackprop.given import drawn_between
 
 _SMALL = (3, 4, 2, 5)
 _SQUARE = 3
