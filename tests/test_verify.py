@@ -75,7 +75,7 @@ batch norm: dE/dscale[i] = sum(dy[b,i]*u[b,i], b)
 batch norm: dE/dshift[i] = mean(y[b,i] - t[b,i], b)
 attention: dE/dwq[d,h] = sum(dq[p,h]*x[p,d], p)
 attention: dE/dq[p,h] = sum(da[p,r]*k[r,h], r)
-guarded: dE/dw[u] = sum(where(0 <= h + u - 1 < 5, dy[h]*x[h + u - 1], 0), h)
+guarded: dE/dw[u] = sum(where(0 <= h + u - 1 < P, dy[h]*x[h + u - 1], 0), h)
 """
 
 
@@ -187,6 +187,7 @@ def test_a_fact_is_used_where_it_is_stated_and_needed(derived: Callable[[str], D
         ("dE/dw2[j,i] = __import__('os').system('true')", "only a named function|string"),
         ("dE/dw2[j,i] = x1.T @ (x2 - t)", "not read|not allowed"),
         ("dE/dt[i] = x2[i]", "not derived"),
+        ("dE/dw2[j,i] = where(q > 1, x1[j], 0)", "unknown name 'q'"),
     ],
 )
 def test_what_cant_be_read(text: str, message: str, derived: Callable[[str], Derivation]) -> None:

@@ -248,6 +248,15 @@ class Reader(FormulaReader):
         self.adjoint_names = {adjoint_name(name, set(system.quantities)): name for name in derivation.results}
         self.forms |= {"sum": self.total, "mean": self.mean, "delta": self.delta}
         self.indexing = False
+        self.compared: dict[Symbol, ast.AST] = {}
+
+    def read(self) -> Expr:
+        """Return the expression that the whole text stands for."""
+        found = super().read()
+        for i, node in self.compared.items():
+            if i not in self.scope.ranges:
+                self.fail(node, f"unknown name '{i.name[:40]}'", self._suggest(i.name, self.names))
+        return found
 
     def build(self, node: ast.expr) -> Expr:
         """Return the expression for a node; a matrix product has no meaning without rows and columns."""
@@ -258,7 +267,9 @@ class Reader(FormulaReader):
     def resolve_name(self, node: ast.Name) -> Expr:
         """Return a scalar, a quantity without indices, or in a condition an index."""
         name = node.id
-        if self.indexing and index(name) in self.scope.ranges:
+        known = name in self.names or name in self.quantities or name in self.adjoint_names
+        if self.indexing and (index(name) in self.scope.ranges or not known):
+            self.compared.setdefault(index(name), node)  # the read that tells its range may come later
             return index(name)
         scalar = self.adjoint_names.get(name) if name not in self.names else None
         if scalar is not None and not self.quantities[scalar].shape:
