@@ -11,6 +11,10 @@
     statements     program        Derivation                  Statements of array operations
     code           emission       Derivation                  source of the generated module
     document       document       Derivation                  text, markdown or LaTeX
+    numbers        evaluation     Derivation, arrays          Numbers: every equation and step evaluated
+    trace          tracing        Network, arrays             Trace; worked makes a document of it
+    verification   verification   Derivation, claims          a Verification for each claim
+    exercise       exercises      Derivation                  Exercise: a document with blanks
 
 The derivation that is proved, the one that is printed and the one that is emitted are one object.
 """

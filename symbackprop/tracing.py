@@ -167,7 +167,7 @@ def _numbers(
     t: Data,
     seed: int,
 ) -> Numbers:
-    """Return the numbers for what is given; what is drawn is drawn anew where no error reaches a parameter."""
+    """Return the numbers for what is given; what is drawn is drawn anew where E ignores a parameter."""
     draws = 1 if parameters is not None and x is not None else _DRAWS
     tried: list[Numbers] = []
     for draw in range(draws):

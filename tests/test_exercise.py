@@ -16,7 +16,7 @@ def network(name: str) -> sb.Network:
     return sb.Network.from_equations(NETWORKS[name]) if name in NETWORKS else sb.Network(name)
 
 
-@pytest.mark.parametrize("name", ["2-3-1", "4-3:tanh-2:softmax", "3-2", *NETWORKS])
+@pytest.mark.parametrize("name", ["4-3:tanh-2:softmax", "3-2", *NETWORKS])
 def test_every_rule_is_practised_and_every_blank_is_solved(name: str) -> None:
     derivation = sb.derive(network(name))
     found = exercise(derivation)
@@ -43,9 +43,8 @@ def test_the_sheet_does_not_give_the_answers_away() -> None:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_every_format_and_the_same_bytes(form: str) -> None:
-    net = sb.Network("2-3-1")
-    document = exercise(net).document(form)
-    assert document == exercise(net).document(form)
+    document = exercise(sb.Network("2-2")).document(form)
+    assert document == exercise(sb.Network("2-2")).document(form)
     assert document.count("{") == document.count("}")
     assert "blank 1" in document
 

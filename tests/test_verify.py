@@ -311,6 +311,12 @@ def test_a_module_is_found_in_the_directory_of_work(tmp_path: Path, monkeypatch:
     assert result.output.startswith("wrong: ∂E/∂w1")
 
 
+def test_what_the_documentation_shows_is_what_is_printed(derived: Callable[[str], Derivation]) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "by-hand.md").read_text(encoding="utf-8")
+    claim, shown = re.findall(r'^\$ symbackprop verify 2-3-1 "([^"]*)"\n(.*?)^```', page, re.M | re.S)[0]
+    assert verify(derived("plain"), claim).report() + "\n" == shown
+
+
 def test_a_report_reads_well() -> None:
     wrong = Verification("dE/db2 = 1", False, (), "it is 2")
     assert wrong.report() == "wrong: dE/db2 = 1\n  it is 2\n  no single slip explains it"
