@@ -13,9 +13,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from symbackprop.derivation import Derivation, Step
     from symbackprop.errors import SpecificationError, UnsupportedExpression
+    from symbackprop.exercises import exercise
     from symbackprop.pipeline import derive, generate, load
     from symbackprop.proof import Verdict, prove
     from symbackprop.specification import Network
+    from symbackprop.tracing import trace
+    from symbackprop.verification import verify, verify_function
 
 __version__ = "0.1.0"
 
@@ -27,9 +30,13 @@ __all__ = [
     "UnsupportedExpression",
     "Verdict",
     "derive",
+    "exercise",
     "generate",
     "load",
     "prove",
+    "trace",
+    "verify",
+    "verify_function",
 ]
 
 _HOMES = {
@@ -40,9 +47,13 @@ _HOMES = {
     "UnsupportedExpression": "errors",
     "Verdict": "proof",
     "derive": "pipeline",
+    "exercise": "exercises",
     "generate": "pipeline",
     "load": "pipeline",
     "prove": "proof",
+    "trace": "tracing",
+    "verify": "verification",
+    "verify_function": "verification",
 }
 
 

@@ -67,6 +67,17 @@ Destination = Annotated[
     typer.Option("-o", "--output-file", help="The file to write; - for standard output."),
 ]
 
+FormatName = Annotated[
+    Optional[str],  # noqa: UP045 - as above
+    typer.Option(help="text, markdown or latex. Default: by the suffix of the file, else text."),
+]
+NotationName = Annotated[
+    Optional[str],  # noqa: UP045 - as above
+    typer.Option(help="textbook or layered. Default: what suits the depth."),
+]
+Fragment = Annotated[bool, typer.Option("--fragment", help="LaTeX for inclusion in a document of your own.")]
+Language = Annotated[str, typer.Option(help="The language of the sentences.")]
+
 FORMATS = {"text": (".txt",), "markdown": (".md", ".markdown"), "latex": (".tex",)}
 """Format of a derivation -> the suffixes that choose it."""
 
@@ -234,6 +245,129 @@ def check(
 
 
 @app.command()
+def trace(
+    context: typer.Context,
+    architecture: Architecture,
+    hidden: Hidden = "sigmoid",
+    output: Output = "sigmoid",
+    loss: Loss = None,
+    no_bias: NoBias = False,
+    l2: L2 = 0.0,
+    l1: L1 = 0.0,
+    init: Init = None,
+    no_facts: NoFacts = False,
+    label_smoothing: LabelSmoothing = 0.0,
+    class_weights: ClassWeights = None,
+    size: Size = None,
+    parameters: Annotated[
+        Optional[Path],  # noqa: UP045 - as above
+        typer.Option(help="An .npz with an array for each parameter. Default: drawn."),
+    ] = None,
+    data: Annotated[
+        Optional[Path],  # noqa: UP045 - as above
+        typer.Option(help="An .npz with inputs x and targets t, a row a sample. Default: one drawn sample."),
+    ] = None,
+    learning_rate: Annotated[float, typer.Option(help="The learning rate of the step.")] = 0.5,
+    freeze: Annotated[str, typer.Option(help="Parameters that stay as they are, such as b1,b2.")] = "",
+    seed: Annotated[int, typer.Option(help="The seed of what is drawn.")] = 0,
+    format: FormatName = None,
+    notation: NotationName = None,
+    fragment: Fragment = False,
+    lang: Language = "en",
+    file: Destination = None,
+) -> None:
+    """A worked example: every equation with its numbers, and one step of training."""
+    from symbackprop.arrays import data_in, read_arrays
+    from symbackprop.tracing import trace as traced
+
+    chosen = _document_options(format, file, notation, fragment, lang)
+    network = _network(context)
+    x, t = (None, None) if data is None else data_in(read_arrays(data), network.model, str(data))
+    found = traced(
+        network,
+        parameters=None if parameters is None else read_arrays(parameters),
+        x=x,
+        t=t,
+        learning_rate=learning_rate,
+        freeze=[name.strip() for name in freeze.split(",") if name.strip()],
+        seed=seed,
+    )
+    _write(found.document(chosen, notation, fragment, lang), Path("-") if file is None else file)
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    architecture: Architecture,
+    claim: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Argument(help='What you derived, such as "dE/dw2[j,i] = (x2[i] - t[i])*x1[j]".'),
+    ] = None,
+    hidden: Hidden = "sigmoid",
+    output: Output = "sigmoid",
+    loss: Loss = None,
+    no_bias: NoBias = False,
+    l2: L2 = 0.0,
+    l1: L1 = 0.0,
+    init: Init = None,
+    no_facts: NoFacts = False,
+    label_smoothing: LabelSmoothing = 0.0,
+    class_weights: ClassWeights = None,
+    size: Size = None,
+    claims: Annotated[
+        Optional[Path],  # noqa: UP045 - as above
+        typer.Option("--file", help="A file of claims, one a line; # begins a comment."),
+    ] = None,
+    function: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Option(help="MODULE:FUNCTION or FILE.py:FUNCTION: your gradient (parameters, x, t). Is run."),
+    ] = None,
+) -> None:
+    """Check a derivation made by hand, or a gradient written in NumPy; name the likely slip."""
+    from symbackprop.verification import verify_function, verify_lines
+    from symbackprop.verification.functions import import_function
+
+    if [claim, claims, function].count(None) != 2:
+        raise SpecificationError("verify: give one of a claim, --file FILE, and --function MODULE:FUNCTION")
+    network = _network(context)
+    if function is not None:
+        found = verify_function(network, import_function(function))
+    else:
+        found = verify_lines(network, [claim] if claim is not None else _lines(claims))
+    _say("\n".join(each.report() for each in found))
+    raise typer.Exit(0 if all(found) else 1)
+
+
+@app.command()
+def exercise(
+    context: typer.Context,
+    architecture: Architecture,
+    hidden: Hidden = "sigmoid",
+    output: Output = "sigmoid",
+    loss: Loss = None,
+    no_bias: NoBias = False,
+    l2: L2 = 0.0,
+    l1: L1 = 0.0,
+    init: Init = None,
+    no_facts: NoFacts = False,
+    label_smoothing: LabelSmoothing = 0.0,
+    class_weights: ClassWeights = None,
+    size: Size = None,
+    format: FormatName = None,
+    notation: NotationName = None,
+    fragment: Fragment = False,
+    lang: Language = "en",
+    file: Destination = None,
+) -> None:
+    """A sheet with blanks, and its solution."""
+    from symbackprop.exercises import exercise as sheet
+
+    chosen = _document_options(format, file, notation, fragment, lang)
+    text = sheet(_network(context)).document(chosen, notation, fragment, lang)
+    _write(text, Path("-") if file is None else file)
+
+
+@app.command()
 def equations(
     context: typer.Context,
     architecture: Architecture,
@@ -294,6 +428,32 @@ _OPTIONS = (
 )
 """The options that say, beside layer sizes, what a network is."""
 _SAME_NAME = ("hidden", "output", "loss", "l2", "l1", "init", "label_smoothing")  # as arguments of Network
+
+
+def _document_options(
+    format: str | None, file: Path | None, notation: str | None, fragment: bool, lang: str
+) -> str:
+    """Return the format of a document, after a look at the other options."""
+    from symbackprop.language import CATALOGUES
+    from symbackprop.printing import NOTATIONS
+
+    chosen = _format(format, file)
+    if notation is not None:
+        _require(notation, NOTATIONS, "--notation")
+    _require(lang, CATALOGUES, "--lang")
+    if fragment and chosen != "latex":
+        raise SpecificationError("--fragment: only LaTeX has fragments; add --format latex")
+    return chosen
+
+
+def _lines(path: Path | None) -> list[str]:
+    """Return the lines of a file of claims."""
+    try:
+        return Path(str(path)).read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise SpecificationError(f"{path}: is not text in UTF-8") from error
+    except OSError as error:
+        raise SpecificationError(f"{path}: can't be read: {error.strerror}") from error
 
 
 def _network(context: typer.Context) -> Network:

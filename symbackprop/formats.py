@@ -64,6 +64,10 @@ class Format(ABC):
         """Return a finished equation on a line of its own; it may be broken between the parts."""
 
     @abstractmethod
+    def stacked(self, formulas: Sequence[str], label: int) -> str:
+        """Return formulas below each other as one; the first is that of the equation ``label``."""
+
+    @abstractmethod
     def cell(self, expression: Expr) -> str:
         """Return a formula in the table of results."""
 
@@ -173,6 +177,10 @@ class TextFormat(Format):
         text = f"{left} = {below.join(lines)}"
         return f"{text}    {note}" if note else text
 
+    def stacked(self, formulas: Sequence[str], label: int) -> str:
+        indent = "\n" + " " * (3 + len(self.label(label)) + 2)
+        return indent.join(formulas)
+
     def cell(self, expression: Expr) -> str:
         return self.printer.show(expression)
 
@@ -235,6 +243,10 @@ class _MathFormat(Format):
         if len(lines) == 1:
             return f"{left} = {lines[0]}{behind}"
         return aligned(f"{left} &= ", lines, behind)
+
+    def stacked(self, formulas: Sequence[str], label: int) -> str:
+        inside = r" \\ ".join(f"& {formula}" for formula in formulas)
+        return rf"\begin{{aligned}} {inside} \end{{aligned}}"
 
     def cell(self, expression: Expr) -> str:
         lines = self.filled(expression, self._TABLE_WIDTH)

@@ -12,6 +12,10 @@
     code           emission       Derivation                  source of the generated module
     document       document       Derivation                  text, markdown or LaTeX
     theorem        theorem        Network                     the recursion for L layers, and its proof
+    numbers        evaluation     Derivation, arrays          Numbers: every equation and step evaluated
+    trace          tracing        Network, arrays             Trace; worked makes a document of it
+    verification   verification   Derivation, claims          a Verification for each claim
+    exercise       exercises      Derivation                  Exercise: a document with blanks
 
 The derivation that is proved, the one that is printed and the one that is emitted are one object.
 """

@@ -198,6 +198,38 @@ ENGLISH: dict[str, str] = {
     "batch": "The mean of {number} over the samples.",
     "update.state": "There is one {quantity} for each component; it starts at 0.",
     "update.parameter": "The new value of {quantity}.",
+    # a worked example
+    "trace.title": "A worked example: {title}",
+    "trace.introduction": (
+        "Below each equation stand its numbers: first with every letter replaced by its number, then the "
+        "result. They are shown with nine digits and computed with sixteen. Of a long array the first "
+        "components are worked out, and the array follows with its middle left out."
+    ),
+    "trace.samples": (
+        "There are {count} samples. What differs from sample to sample is worked out for the first of them "
+        "and then listed for all."
+    ),
+    "trace.rate": "The learning rate is {rate}.",
+    "trace.frozen": "In the step {parameters} stay as they are.",
+    "trace.all": "all samples: ",
+    "trace.after": "{forward} once more, with the new values. Before the step {loss} was {before}.",
+    "trace.order": (
+        "The derivatives belong to the old values, so all parameters move at once, after the last of them "
+        "is known. If {moved} moved first, {result} would read the new values, and another figure, a wrong "
+        "one, would come out of {number}: {wrong} instead of {right}. After such a step {loss} would be "
+        "{after}; if the equations were evaluated anew after {moved} has moved, {repeated}."
+    ),
+    "rule.after step": "After the step",
+    "rule.order": "The order of the updates",
+    # an exercise
+    "exercise.title": "An exercise: {title}",
+    "exercise.introduction": (
+        "{count} right sides are left out and marked by a question mark and the number of the blank. Work "
+        "them out; below each blank stand its rule and a hint. The solution is at the end."
+    ),
+    "exercise.mark": "blank {number}",
+    "exercise.blank": "Blank (equation)",
+    "exercise.solution": "Solution",
     # parts of sentences, and words inside formulas
     "list.between": ", ",
     "list.last": " and ",

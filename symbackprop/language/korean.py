@@ -187,6 +187,37 @@ KOREAN: dict[str, str] = {
     "batch": "식 {number:을/를} 표본에 대해 평균한 것이다.",
     "update.state": "{quantity:은/는} 성분마다 하나씩 있고 0에서 시작한다.",
     "update.parameter": "{quantity}의 새 값이다.",
+    # a worked example
+    "trace.title": "수로 따라가는 예: {title}",
+    "trace.introduction": (
+        "각 식 아래에 수를 적는다. 먼저 모든 문자를 그 수로 바꾸어 쓰고, 이어서 결과를 쓴다. 수는 유효 숫자 "
+        "아홉 자리로 보이지만 열여섯 자리로 계산한다. 긴 배열은 처음 몇 성분만 풀어 쓰고, "
+        "그 뒤에 가운데를 줄인 배열을 적는다."
+    ),
+    "trace.samples": (
+        "표본은 {count}개다. 표본마다 다른 값은 첫 표본에 대해 풀어 쓰고, 이어서 모든 표본의 값을 늘어놓는다."
+    ),
+    "trace.rate": "학습률은 {rate:이다/다}.",
+    "trace.frozen": "이 걸음에서 {parameters:은/는} 그대로 둔다.",
+    "trace.all": "모든 표본: ",
+    "trace.after": "새 값으로 {forward:을/를} 다시 계산한다. 걸음 전에 {loss:은/는} {before:이었다/였다}.",
+    "trace.order": (
+        "미분은 이전 값에서 구한 것이므로, 마지막 미분까지 구한 다음 모든 매개변수를 한꺼번에 바꾼다. "
+        "{moved:이/가} 먼저 바뀌면 {result:은/는} 새 값을 읽게 되어, 식 {number}에서 {right:이/가} 아니라 "
+        "{wrong:이라는/라는} 틀린 값이 나온다. 그런 걸음 뒤에 {loss:은/는} {after:이/가} 된다. {moved:이/가} "
+        "바뀐 뒤에 식들을 처음부터 다시 계산하면 {repeated}."
+    ),
+    "rule.after step": "걸음 뒤",
+    "rule.order": "바꾸는 순서",
+    # an exercise
+    "exercise.title": "연습 문제: {title}",
+    "exercise.introduction": (
+        "우변 {count}개를 비우고 물음표와 빈칸 번호로 표시했다. 스스로 구해 보라. 빈칸 아래에는 규칙과 "
+        "도움말이 있고, 풀이는 끝에 있다."
+    ),
+    "exercise.mark": "빈칸 {number}",
+    "exercise.blank": "빈칸 (식)",
+    "exercise.solution": "풀이",
     # parts of sentences, and words inside formulas
     "list.between": ", ",
     "list.last": ", ",

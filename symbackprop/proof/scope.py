@@ -19,17 +19,20 @@ from symbackprop.proof.structure import Structure, parts_of
 class Setting:
     """What a step may use: facts (by number), the definition of its own target, with ``opened`` the
     definitions of the adjoints that it does not mention, in place of free cotangents, and with ``valued``
-    the definitions of what it reads: a folded step holds for their values alone."""
+    the definitions of what it reads: a folded step holds for their values alone.  With ``whole`` nothing but
+    what the network is given is free."""
 
     facts: tuple[int, ...] = ()
     own: bool = False
     opened: bool = False
     valued: bool = False
+    whole: bool = False
 
 
 def settings_of(statement: Statement, structure: Structure) -> Iterator[Setting]:
     """Yield settings from the strictest to the most lenient; each is true of the network."""
-    opened = statement.is_batch or statement.step.rule in ("substitution", "stable form")
+    claimed = statement.step.rule == "claim"  # by a person, who may write anything in any form
+    opened = claimed or statement.is_batch or statement.step.rule in ("substitution", "stable form")
     scope = Scope.of(statement, Setting((), False, opened), structure)
     read = scope.names_read(statement, structure)
     valued = statement.kind == "total" and bool(scope.tied(statement, structure))
@@ -42,6 +45,8 @@ def settings_of(statement: Statement, structure: Structure) -> Iterator[Setting]
                     yield from (
                         Setting(chosen, with_own, with_opened, v) for v in (False, True)[: 1 + valued]
                     )
+        if claimed and statement.kind != "definition":
+            yield from (Setting(chosen, True, True, whole=True) for chosen in combinations(facts, count))
 
 
 def _own_definition_matters(statement: Statement, read: set[str], structure: Structure) -> bool:
@@ -133,6 +138,11 @@ class _ScopeBuilder:
         self.mentioned = set(structure.named)
         if setting.opened:
             self.mentioned &= _adjoints_mentioned(statement.step.rhs, structure)
+        if setting.whole:
+            self.mentioned = set()
+            self.computed = {
+                n for n in structure.definitions if n in structure.position and n != structure.loss
+            }
 
     def build(self) -> Scope:
         """Return the scope."""

@@ -1,0 +1,135 @@
+"""An exercise: the derivation with blanks, and its solution.
+
+In go a ``Derivation`` and the name of a format, out comes a text.  The blanks are the right sides of whole
+groups of steps, few groups in which every rule occurs (with a sum and without), and whatever repeats what
+they ask for; the sentences stay as hints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sympy import Sum, Symbol
+
+from symbackprop.derivation import Derivation, Step
+from symbackprop.document import FORMATS, Explained, Format, Narrator, Row, document_context
+from symbackprop.language import CATALOGUES, words_in_formulas
+from symbackprop.pipeline import derive
+from symbackprop.printing import notation_for
+from symbackprop.specification import Network
+from symbackprop.templating import environment
+
+_UNKNOWN = Symbol("?")
+"""What stands in place of a right side."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """A derivation with blanks: ``blanks`` holds the number of each step whose right side is left out."""
+
+    derivation: Derivation
+    blanks: tuple[int, ...]
+
+    def text(self, notation: str | None = None, language: str = "en") -> str:
+        """Return the sheet and its solution as plain text."""
+        return self.document("text", notation, language=language)
+
+    def markdown(self, notation: str | None = None, language: str = "en") -> str:
+        """Return the sheet and its solution as markdown."""
+        return self.document("markdown", notation, language=language)
+
+    def latex(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
+        """Return the sheet and its solution as LaTeX."""
+        return self.document("latex", notation, fragment, language)
+
+    def document(
+        self, form: str, notation: str | None = None, fragment: bool = False, language: str = "en"
+    ) -> str:
+        """Return the sheet and its solution in any of the formats of a derivation."""
+        catalogue, derivation = CATALOGUES[language], self.derivation
+        style = FORMATS[form](notation_for(derivation, notation, words_in_formulas(catalogue)), derivation)
+        narrator = Narrator(derivation, style, catalogue)
+        sheet = _Sheet(self, style, narrator)
+        title = catalogue["exercise.title"].format(title=derivation.title)
+        context = document_context(derivation, style, catalogue, title, (), fragment) | sheet.context()
+        return environment(latex=style.latex_template).get_template(style.template).render(context)
+
+
+def exercise(network: Network | Derivation) -> Exercise:
+    """Return an exercise on the derivation of a network; equal input gives the same blanks."""
+    derivation = network if isinstance(network, Derivation) else derive(network)
+    return Exercise(derivation, _blanks(derivation))
+
+
+def _blanks(derivation: Derivation) -> tuple[int, ...]:
+    """Return the steps to leave out: those of the chosen groups, and others that would give them away."""
+    groups: dict[str, list[Step]] = {}
+    for step in derivation.steps:
+        groups.setdefault(step.target, []).append(step)
+    chosen: list[str] = []
+    left = {_skill(step) for step in derivation.steps}
+    while left:  # the group that practises most of what is left; the first of equals
+        best = max(groups, key=lambda name: len(left & set(map(_skill, groups[name]))))
+        chosen.append(best)
+        left -= set(map(_skill, groups[best]))
+    found = {step.number for name in chosen for step in groups[name]}
+    # what writes the same out once more, or is the mean of it, would give it away
+    found |= {step.number for step in derivation.steps if step.rule == "substitution"}
+    found |= {step.number for step in derivation.batch if step.target in chosen}
+    found |= {step.number for step in derivation.batch[-1:]}
+    return tuple(sorted(found))
+
+
+def _skill(step: Step) -> tuple[str, bool]:
+    """Return what a step practises: its rule, and whether there is a sum in it."""
+    return step.rule, step.rhs.has(Sum)
+
+
+class _Sheet:
+    """The sheet and the solution, as the templates read them."""
+
+    def __init__(self, exercise: Exercise, style: Format, narrator: Narrator) -> None:
+        self.exercise = exercise
+        self.derivation = exercise.derivation
+        self.style = style
+        self.narrator = narrator
+        self.position = {number: n for n, number in enumerate(exercise.blanks, start=1)}
+
+    def context(self) -> dict[str, object]:
+        """Return what stands in place of the derivation's own lines."""
+        narrator, say, derivation = self.narrator, self.narrator.say, self.derivation
+        steps: dict[str, list[Step]] = {}
+        for step in derivation.steps:
+            steps.setdefault(step.target, []).append(step)
+        columns = Row(say("exercise.blank"), say("heading.derivative"), say("heading.formula"))
+        head, *rows = self.style.table([columns, *self._solution()])
+        return {
+            "given": [say("exercise.introduction", count=str(len(self.position))), *narrator.given()],
+            "groups": [
+                replace(group, steps=tuple(self._with_blanks(own)))
+                for group, own in zip(narrator.groups(), steps.values(), strict=True)
+            ],
+            "stable": [],
+            "batch": list(self._with_blanks(derivation.batch)),
+            "initial": [],
+            "update": [],
+            "results_heading": say("exercise.solution"),
+            "results_columns": head,
+            "results": rows,
+        }
+
+    def _with_blanks(self, steps: Sequence[Step]) -> Iterator[Explained]:
+        for step, explained in zip(steps, self.narrator.explained(steps), strict=True):
+            if step.number in self.position:
+                words = self.narrator.catalogue["exercise.mark"].format(number=self.position[step.number])
+                formula = self.style.formula(step.lhs, _UNKNOWN, self.style.words(words))
+                explained = replace(explained, formula=formula)
+            yield explained
+
+    def _solution(self) -> Iterator[Row]:
+        """Yield a row for each blank: its number, that of the equation, and both sides."""
+        for number, position in self.position.items():
+            step = self.derivation.by_number[number]
+            label = f"{position} ({number})"
+            yield Row(label, self.style.cell(step.lhs), self.style.cell(step.rhs))

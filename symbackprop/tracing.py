@@ -1,0 +1,286 @@
+"""A worked example: the equations of a derivation with their numbers, and one step of training.
+
+In go a ``Network`` and, if the user has them, parameters and data, out comes a ``Trace``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sympy import lambdify
+
+from symbackprop.arrays import Array, Data, Leaves
+from symbackprop.batch import SAMPLES
+from symbackprop.derivation import Derivation, Step
+from symbackprop.equations import name_of
+from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.evaluation import Numbers
+from symbackprop.library import OPTIMIZERS
+from symbackprop.pipeline import derive
+from symbackprop.specification import Network
+
+
+@dataclass(frozen=True)
+class Premature:
+    """What comes out when each parameter moves as soon as its derivative is known.
+
+    ``step`` is the first result that then reads new values, those of ``moved``; ``gradients`` are the
+    derivatives found in this way, ``loss_after`` is E after the step.  ``loss_repeated`` is what E would be
+    if, after ``moved``, the whole pass were repeated for the other parameters.
+    """
+
+    step: Step
+    moved: tuple[str, ...]
+    gradients: Mapping[str, Array]
+    loss_after: float
+    loss_repeated: float
+
+
+@dataclass(frozen=True, repr=False)
+class Trace:
+    """A derivation with its numbers.
+
+    ``numbers`` evaluates any step; ``gradients`` holds ∂E/∂parameter of the batch, ``updated`` the
+    parameters after one step, ``loss`` and ``loss_after`` E before and after it.  ``premature`` is None
+    where the order of the updates makes no difference.
+    """
+
+    derivation: Derivation
+    numbers: Numbers
+    after: Numbers
+    gradients: Mapping[str, Array]
+    updated: Mapping[str, Array]
+    learning_rate: float
+    frozen: tuple[str, ...]
+    premature: Premature | None = field(default=None)
+
+    @property
+    def loss(self) -> float:
+        """E of the batch before the step."""
+        return self.numbers.loss
+
+    @property
+    def loss_after(self) -> float:
+        """E of the batch after the step."""
+        return self.after.loss
+
+    @property
+    def samples(self) -> int:
+        """The number of samples."""
+        return self.numbers.sizes[SAMPLES.name]
+
+    def __getitem__(self, number: int) -> Array:
+        """Return the numbers of the step of that number, with an axis for each index on its left.
+
+        The samples come first where the step is about one of them.
+        """
+        if number not in self.derivation.by_number:
+            raise SpecificationError(f"there is no step {number}")
+        return self.numbers.of_step(self.derivation.by_number[number])
+
+    def text(self, notation: str | None = None, language: str = "en") -> str:
+        """Return the worked example as plain text."""
+        return self.document("text", notation, language=language)
+
+    def markdown(self, notation: str | None = None, language: str = "en") -> str:
+        """Return the worked example as markdown, with formulas as GitHub and Jupyter show them."""
+        return self.document("markdown", notation, language=language)
+
+    def latex(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
+        """Return the worked example as a LaTeX document, or as a part for inclusion in one."""
+        return self.document("latex", notation, fragment, language)
+
+    def document(
+        self, form: str, notation: str | None = None, fragment: bool = False, language: str = "en"
+    ) -> str:
+        """Return the worked example in any of the formats of a derivation."""
+        from symbackprop.worked import render_trace
+
+        return render_trace(self, form, notation=notation, fragment=fragment, language=language)
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+    def _repr_latex_(self) -> str:
+        return self.latex(fragment=True)
+
+    def __repr__(self) -> str:
+        return f"<Trace of {self.derivation.description}: E = {self.loss:.9g}, then {self.loss_after:.9g}>"
+
+
+def trace(
+    network: Network,
+    *,
+    parameters: Mapping[str, ArrayLike] | None = None,
+    x: Data = None,
+    t: Data = None,
+    learning_rate: float = 0.5,
+    freeze: Collection[str] = (),
+    seed: int = 0,
+) -> Trace:
+    """Put numbers into the derivation of ``network``, and carry out one step of gradient descent.
+
+    Args:
+        network: what is derived.
+        parameters: parameter name -> array; by default those that the trainer starts with, rounded.
+        x: the inputs, a row a sample (or one sample); a dict by declared name where there are several.
+            By default a seeded sample.
+        t: the targets, likewise.
+        learning_rate: of the step.
+        freeze: names of parameters that the step leaves as they are.
+        seed: of what is drawn.
+
+    Raises:
+        SpecificationError: an array that does not fit, or an unknown name.
+    """
+    if not isinstance(network, Network):
+        raise SpecificationError(f"trace: expected a Network, got {type(network).__name__}")
+    rate = _rate(learning_rate)
+    seed = _seed(seed)
+    if x is None:
+        network = network.with_small_sizes()
+    derivation = derive(network)
+    frozen = _frozen(freeze, derivation.system.parameters)
+    numbers = _numbers(network, derivation, parameters, x, t, seed)
+    leaves = {name: array for name, array in numbers.values.items() if _is_leaf(name, derivation)}
+    names = derivation.system.parameters
+    gradients = {name: numbers.gradient(name) for name in names}
+    updated = {
+        name: leaves[name] if name in frozen else moved(derivation, leaves[name], gradients[name], rate)
+        for name in names
+    }
+    after = Numbers(derivation, {**leaves, **updated}, numbers.sizes)
+    after.run_forward()
+    premature = _premature(numbers, leaves, frozen, rate)
+    return Trace(derivation, numbers, after, gradients, updated, rate, frozen, premature)
+
+
+def _numbers(
+    network: Network,
+    derivation: Derivation,
+    parameters: Mapping[str, ArrayLike] | None,
+    x: Data,
+    t: Data,
+    seed: int,
+) -> Numbers:
+    """Return the numbers for what is given; what is drawn is drawn anew where E ignores a parameter."""
+    draws = 1 if parameters is not None and x is not None else _DRAWS
+    tried: list[Numbers] = []
+    for draw in range(draws):
+        leaves = Leaves(network, derivation)
+        leaves.take_data(x, t, seed + draw * _STRIDE)  # first, as it may bring sizes that nothing else fixes
+        leaves.take_parameters(parameters, seed + draw * _STRIDE)
+        tried.append(Numbers(derivation, leaves.arrays, leaves.sizes).run())
+        if all(
+            np.isfinite(g).all() and g.any() for g in map(tried[-1].gradient, derivation.system.parameters)
+        ):
+            return tried[-1]
+    return tried[0]
+
+
+_DRAWS, _STRIDE = 10, 1000
+
+
+def _is_leaf(name: str, derivation: Derivation) -> bool:
+    system = derivation.system
+    return name in system.quantities and name not in system.definitions
+
+
+def moved(derivation: Derivation, value: Array, gradient: Array, rate: float) -> Array:
+    """Return a parameter after the first step of the derivation's optimiser."""
+    return np.asarray(update_values(derivation, value, gradient, rate)[name_of(derivation.update[-1].lhs)])
+
+
+def update_values(
+    derivation: Derivation, value: Array, gradient: Array, rate: float
+) -> dict[str, Array | float]:
+    """Return what the equations of the update read and give, by the names of their symbols, in order."""
+    optimizer = OPTIMIZERS[derivation.optimizer]
+    values: dict[str, Array | float] = {name: float(v) for name, v in optimizer.defaults.items()}
+    values |= {"learning_rate": rate, "step": 1.0, "w": value, "g": gradient}
+    values |= {name: np.zeros_like(value) for name in optimizer.state}
+    for step in derivation.update:
+        symbols = sorted(step.rhs.free_symbols, key=str)
+        new = lambdify(symbols, step.rhs, "numpy")(*[values[s.name] for s in symbols])
+        values[name_of(step.lhs)] = np.asarray(new)
+    return values
+
+
+def _premature(
+    right: Numbers, leaves: Mapping[str, Array], frozen: Collection[str], rate: float
+) -> Premature | None:
+    """Return what comes out when the backward pass goes on with parameters that have moved."""
+    derivation = right.derivation
+    parameters = derivation.system.parameters
+    wrong = Numbers(derivation, leaves, right.sizes)
+    wrong.run_forward()
+    first: tuple[Step, tuple[str, ...]] | None = None
+    gradients: dict[str, Array] = {}
+    for name in derivation.results:
+        wrong.run_result(name)
+        if first is None and not np.array_equal(wrong.slopes[name], right.slopes[name], equal_nan=True):
+            step = derivation.by_number[derivation.results[name]]
+            read = {name_of(c) for c in derivation.system.reads(step.rhs)}
+            first = step, tuple(p for p in gradients if p in read and p not in frozen)
+        if name in parameters:
+            gradients[name] = wrong.gradient(name)
+            if name not in frozen:
+                wrong.values[name] = moved(derivation, wrong.values[name], gradients[name], rate)
+    if first is None or all(
+        np.array_equal(gradients[n], right.gradient(n), equal_nan=True) for n in parameters
+    ):
+        return None
+    wrong.run_forward()
+    repeated = _repeated(right, leaves, first[1], frozen, rate)
+    return Premature(*first, {name: gradients[name] for name in parameters}, wrong.loss, repeated)
+
+
+def _repeated(
+    right: Numbers, leaves: Mapping[str, Array], first: Collection[str], frozen: Collection[str], rate: float
+) -> float:
+    """Return E after a step in which the others follow ``first`` by derivatives at its new values."""
+    derivation = right.derivation
+    system = derivation.system
+    again = Numbers(
+        derivation, {n: v for n, v in right.values.items() if n in system.quantities}, right.sizes
+    )
+    for name in first:
+        again.values[name] = moved(derivation, right.values[name], right.gradient(name), rate)
+    again.run()
+    others = [name for name in system.parameters if name not in (*first, *frozen)]
+    new = {name: moved(derivation, again.values[name], again.gradient(name), rate) for name in others}
+    again.values |= new
+    again.run_forward()
+    return again.loss
+
+
+def _rate(value: float) -> float:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not math.isfinite(value)
+        or value <= 0
+    ):
+        raise SpecificationError(f"learning rate: {value} must be a positive number")
+    return float(value)
+
+
+def _seed(value: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise SpecificationError(f"seed: {value} must be a whole number from 0")
+    return value
+
+
+def _frozen(names: Iterable[str], parameters: Collection[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        names = [name.strip() for name in names.split(",")]
+    for name in names:
+        if name not in parameters:
+            raise SpecificationError(
+                f"freeze: {excerpt(str(name))} is no parameter; {suggestion(str(name), parameters)}"
+            )
+    return tuple(name for name in parameters if name in names)
