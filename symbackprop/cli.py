@@ -461,7 +461,7 @@ def _network(context: typer.Context) -> Network:
     from symbackprop.specification import Network, numbers
 
     values = context.params
-    architecture = values["architecture"] or "2-2-2"  # where a theorem says nothing of sizes
+    architecture = "2-2-2" if values["architecture"] is None else values["architecture"]  # for a theorem
     if architecture.endswith(".net"):
         _refuse_options(context, _OPTIONS)
         return _network_of_file(Path(architecture), values["size"] or ())
