@@ -27,6 +27,10 @@ class Format(ABC):
     def __init__(self, notation: Notation, derivation: Derivation) -> None:
         self.derivation = derivation
 
+    def blank(self) -> str:
+        """Return what stands in place of the number of an equation that has none."""
+        return ""
+
     def drawing(self) -> str | None:
         """Return the network drawn, as it stands behind the forward equations; None where there is none."""
         return None
@@ -142,6 +146,9 @@ class TextFormat(Format):
 
     def label(self, number: int) -> str:
         return f"({number})".rjust(self._label_width)
+
+    def blank(self) -> str:
+        return " " * self._label_width
 
     def heading(self, derivative: Expr) -> str:
         return self.printer.show(derivative)

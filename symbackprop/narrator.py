@@ -163,19 +163,16 @@ class Narrator:
             raise SpecificationError(f"notation: {problem}; use 'layered'") from error
 
     def forwards(self) -> list[Numbered]:
-        """Return the forward equations, those of layers that are alike once."""
+        """Return the forward equations; those of layers that are alike first for any layer, then each."""
         found: list[Numbered] = []
-        numbers = self.derivation.numbers
         for item in with_runs(self.system.equations, lambda e: e.name, self._shift.alike):
-            if not isinstance(item, Run):
+            if isinstance(item, Run):
+                general = self.general(item.layers[0])
+                once = [replace(general.forward(e), label=self.style.blank()) for e in item.first]
+                once[0] = replace(once[0], note=self._said_once(item.layers))
+                found += [*once, *(self.forward(equation) for block in item.blocks for equation in block)]
+            else:
                 found.append(self.forward(item))
-                continue
-            general = self.general(item.layers[0])
-            once = [general.forward(equation) for equation in item.first]
-            once[0] = replace(once[0], note=self._said_once(item.layers))
-            lines = [[(self.inline(e.lhs), numbers[e.name]) for e in block] for block in item.blocks[1:]]
-            once[-1] = replace(once[-1], lines=self._lines_of(item.layers[1:], lines))
-            found += once
         return found
 
     # ---- layers that are alike
@@ -208,17 +205,7 @@ class Narrator:
         return self.inline(Symbol(LAYER))
 
     def _said_once(self, layers: Sequence[int]) -> str:
-        first = self.style.inline(str(layers[0]))
-        return self.say("run.note", layer=self._layer, first=first, layers=self.layers_said(layers))
-
-    def _lines_of(self, layers: Sequence[int], found: Sequence[Sequence[tuple[str, int]]]) -> tuple[str, ...]:
-        """Return a line for each layer with the numbers of what is said once for all."""
-        lines = []
-        for layer, named in zip(layers, found, strict=True):
-            numbered = self.say("list.between").join(f"{name} ({number})" for name, number in named)
-            number = self.style.inline(str(layer))
-            lines.append(self.say("run.line", layer=self._layer, number=number, numbered=numbered))
-        return tuple(lines)
+        return self.say("run.note", layer=self._layer, layers=self.layers_said(layers))
 
     def note(self, name: str) -> str:
         """Return the remark on the shape of a quantity that stands behind its equation."""
@@ -247,11 +234,8 @@ class Narrator:
             if not isinstance(item, Run):
                 found.append(self._group(item))
                 continue
-            general = self.general(item.layers[0])
-            once = [general._group(steps) for steps in item.first]
-            once[0] = replace(once[0], note=self._said_once(item.layers))
-            once[-1] = replace(once[-1], lines=self._lines_of_steps(item))
-            found += once
+            found += [self._group(steps) for steps in item.first]
+            found.append(self._further(item))
         return found
 
     def _groups_alike(self, a: Sequence[Step], b: Sequence[Step], shift: int) -> bool:
@@ -260,28 +244,27 @@ class Narrator:
     def _group(self, steps: Sequence[Step]) -> Group:
         return Group(self.style.heading(steps[0].lhs), tuple(self.explained(steps)))
 
-    def _lines_of_steps(self, run: Run[list[Step]]) -> tuple[str, ...]:
-        """Return a line for each layer but the first: from where to where its steps go, and the results."""
-        lines = []
+    def _further(self, run: Run[list[Step]]) -> Group:
+        """Return the layers behind the first one of a run: their results for any ℓ, then those of each."""
         results = set(self.derivation.results.values())
+        general = self.general(run.layers[0])
+        ends = [step for group in run.first for step in group if step.number in results]
+        shown = [replace(each, label=self.style.blank(), result=False) for each in general._plain(ends)]
+        lines = []
         for layer, block in zip(run.layers[1:], run.blocks[1:], strict=True):
             steps = [step for group in block for step in group]
             for step in steps:
                 self._latest[self._topic(step.lhs)] = step.number
-            ends = [step for step in steps if step.number in results]
-            lines.append(
-                self.say(
-                    "run.steps",
-                    layer=self._layer,
-                    number=self.style.inline(str(layer)),
-                    first=f"({steps[0].number})",
-                    last=f"({steps[-1].number})",
-                    results=self.say("list.between").join(
-                        f"{self.style.heading(step.lhs)} ({step.number})" for step in ends
-                    ),
-                )
-            )
-        return tuple(lines)
+            shown += self._plain([step for step in steps if step.number in results])
+            first, last = f"({steps[0].number})", f"({steps[-1].number})"
+            number = self.style.inline(str(layer))
+            lines.append(self.say("run.steps", layer=self._layer, number=number, first=first, last=last))
+        layers = run.layers[1:]
+        return Group(self.layers_said(layers), tuple(shown), self._said_once(layers), tuple(lines))
+
+    def _plain(self, steps: Sequence[Step]) -> list[Explained]:
+        """Return steps without the words that explain them."""
+        return [replace(each, rule="", sentence="") for each in self.explained(steps)]
 
     def backward_introduction(self) -> str:
         """Return what is said before the steps."""
@@ -333,11 +316,11 @@ class Narrator:
             if not isinstance(item, Run):
                 found += self.explained([item])
                 continue
-            once = self.general(item.layers[0]).explained(item.first)
+            once = self.general(item.layers[0])._plain(item.first)
+            once = [replace(each, label=self.style.blank(), result=False) for each in once]
             once[0] = replace(once[0], note=self._said_once(item.layers))
-            lines = [[(self.style.heading(s.lhs), s.number) for s in block] for block in item.blocks[1:]]
-            once[-1] = replace(once[-1], lines=self._lines_of(item.layers[1:], lines))
-            found += once
+            rest = [step for block in item.blocks[1:] for step in block]
+            found += [*once, *self.explained(item.first), *self._plain(rest)]
         return found
 
     def rows(self) -> list[Row]:

@@ -2,8 +2,8 @@
 
 In go items such as equations or steps, each about the quantity of a layer, out come single items and
 ``Run``s: neighbouring layers whose items are the same but for the number of the layer, the letters of
-the indices and the names of the sizes.  What is printed for a run is its first layer, so every formula is
-still that of a step.
+the indices and the names of the sizes.  What is printed for any ℓ is the first layer of a run under other
+names, so every formula is still that of a step.
 """
 
 from __future__ import annotations

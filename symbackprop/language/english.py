@@ -26,12 +26,8 @@ ENGLISH: dict[str, str] = {
     "given.values": "Here {values}.",
     "note.shape": "shape {shape}",
     "note.scalar": "a number",
-    "run.note": (
-        "The layers {layers} are alike and said once, for any {layer}; the numbers are those of {layer} = "
-        "{first}, the others follow below."
-    ),
-    "run.line": "{layer} = {number}: {numbered}",
-    "run.steps": "{layer} = {number}: steps {first} to {last}, with {results}",
+    "run.note": "The layers {layers} are alike: this holds for any such {layer}, and for each as listed.",
+    "run.steps": "{layer} = {number}: the same steps, {first} to {last}",
     "run.row": "{number}, …",
     "run.given": "{quantities} for {layers}",
     "error.introduction": (

@@ -26,12 +26,8 @@ KOREAN: dict[str, str] = {
     "given.values": "여기서 {values:이다/다}.",
     "note.shape": "모양 {shape}",
     "note.scalar": "수",
-    "run.note": (
-        "{layers} 층은 모두 같은 꼴이므로 임의의 {layer}에 대해 한 번만 적는다. 식 번호는 {layer} = "
-        "{first}일 때의 것이고, 나머지 층의 번호는 아래에 있다."
-    ),
-    "run.line": "{layer} = {number}: {numbered}",
-    "run.steps": "{layer} = {number}: {first}부터 {last}까지, 결과는 {results}",
+    "run.note": "{layers} 층은 모두 같은 꼴이다. 먼저 임의의 {layer}에 대해 적고, 이어서 층마다 적는다.",
+    "run.steps": "{layer} = {number}: 같은 단계, {first}부터 {last}까지",
     "run.row": "{number}, …",
     "run.given": "{quantities} ({layers})",
     "error.introduction": (
