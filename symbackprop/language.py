@@ -110,6 +110,25 @@ ENGLISH: Catalogue = {
     "batch": "The mean of {number} over the samples.",
     "update.state": "There is one {quantity} for each component; it starts at 0.",
     "update.parameter": "The new value of {quantity}.",
+    # what a picture shows, for those who do not see it
+    "drawing.title": "The network {network}",
+    "drawing.dense": (
+        "Columns of units from left to right: {columns}; at the right the error E. Every unit feeds each "
+        "unit of the next column."
+    ),
+    "drawing.inputs": "{units} inputs",
+    "drawing.layer": "{units} units with {activation}",
+    "drawing.graph": "Boxes from left to right, with an arrow from each quantity to what reads it: {arrows}.",
+    "drawing.reads": "{quantity} reads {reads}",
+    "drawing.unit": "Unit {quantity}",
+    "drawing.weight": "Weight {quantity}, from unit {source} to unit {target}",
+    "drawing.bias": "Bias {quantity} of unit {unit}",
+    "drawing.input": "Input {quantity}",
+    "drawing.target": "Target {quantity}",
+    "drawing.parameter": "Parameter {quantity}",
+    "drawing.quantity": "Quantity {quantity}",
+    "drawing.output": "Output {quantity}",
+    "drawing.loss": "Error {quantity}",
     # parts of sentences, and words inside formulas
     "list.between": ", ",
     "list.last": " and ",

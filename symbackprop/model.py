@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sympy import Expr, Mul, Pow, Sum, Symbol, exp, expand
 
@@ -16,6 +17,9 @@ from symbackprop.batch import SAMPLES
 from symbackprop.equations import ONE, EquationSystem
 from symbackprop.errors import SpecificationError
 from symbackprop.library import Initializer
+
+if TYPE_CHECKING:
+    from symbackprop.specification import Layer
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class Model:
     module, ``description`` the text from which the same network can be made, and ``origin`` what a sentence
     calls that text where it is long.  ``sizes`` holds the number of each size symbol.  The equations are
     those of one sample where ``per_sample``.  ``missing`` holds the index letter of each size that has no
-    number.
+    number.  ``layers`` are those of a dense network.
     """
 
     title: str
@@ -95,6 +99,7 @@ class Model:
     per_sample: bool = True
     origin: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
+    layers: tuple[Layer, ...] = ()
 
     def require_sizes(self) -> None:
         """Raise SpecificationError where the number of a size is missing."""
