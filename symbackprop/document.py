@@ -85,7 +85,7 @@ def render(
 
     Args:
         derivation: the equations and the steps.
-        format: "text", "markdown" or "latex".
+        format: "text", "markdown", "latex" or "html".
         title: the heading of the document, plain text.
         notation: "textbook" or "layered"; None chooses what suits the network.
         fragment: leave out the title and, in LaTeX, the preamble.
@@ -96,10 +96,10 @@ def render(
         KeyError: there is no such format, notation or language.
     """
     catalogue = CATALOGUES[language]
-    style = FORMATS[format](notation_for(derivation, notation, words_in_formulas(catalogue)), derivation)
+    style = format_named(format)(notation_for(derivation, notation, words_in_formulas(catalogue)), derivation)
     context = document_context(derivation, style, catalogue, title, header, fragment)
     template = environment(latex=style.latex_template).get_template(style.template)
-    return template.render(context)
+    return template.render(context | style.extras(language, fragment))
 
 
 def document_context(
@@ -577,6 +577,10 @@ class Format(ABC):
     def measure(self, formula: str) -> float:
         """Return the width of a formula, in letters."""
 
+    def extras(self, language: str, fragment: bool) -> dict[str, object]:
+        """Return what the template of this format alone reads."""
+        return {}
+
     def filled(self, expression: Expr, width: float) -> list[str]:
         """Return ``expression`` in lines of at most ``width`` letters where its parts allow."""
         lines: list[str] = []
@@ -706,12 +710,32 @@ class LatexFormat(_MathFormat):
     template = "derivation.tex.jinja"
     latex_template = True
 
+    def __init__(self, notation: Notation, derivation: Derivation) -> None:
+        super().__init__(notation, derivation)
+        self.notation = notation
+
     def escape(self, plain: str) -> str:
         return escape_latex(plain)
 
+    def extras(self, language: str, fragment: bool) -> dict[str, object]:
+        from symbackprop.drawing import picture_of
+        from symbackprop.drawing.tikz import tikz
+
+        return {"drawing": tikz(picture_of(self.derivation, notation=self.notation, language=language))}
+
 
 FORMATS: Mapping[str, type[Format]] = {"text": TextFormat, "markdown": MarkdownFormat, "latex": LatexFormat}
-"""The formats by name."""
+"""The formats by name, beside HTML."""
+
+
+def format_named(name: str) -> type[Format]:
+    """Return the format of that name; raises KeyError where there is none."""
+    if name == "html":
+        from symbackprop.html import HtmlFormat  # imported here: it builds on this module
+
+        return HtmlFormat
+    return FORMATS[name]
+
 
 _LATEX_SPECIAL = {
     "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",

@@ -129,6 +129,13 @@ ENGLISH: Catalogue = {
     "drawing.quantity": "Quantity {quantity}",
     "drawing.output": "Output {quantity}",
     "drawing.loss": "Error {quantity}",
+    # what a page says beside the derivation
+    "page.choose": (
+        "Choose a weight or a unit, with the mouse or with Tab and Enter: the paths light up along which the "
+        "error flows back to it, and its derivative stands here."
+    ),
+    "page.fold": "Fold all steps",
+    "page.unfold": "Unfold all steps",
     # parts of sentences, and words inside formulas
     "list.between": ", ",
     "list.last": " and ",

@@ -5,6 +5,7 @@ Templates hold text, Python holds logic: a template gets finished strings and li
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -49,9 +50,17 @@ def environment(latex: bool = False) -> Environment:
         comment_end_string="}" if latex else "#}",
     )
     result.filters["underlined"] = underlined
+    result.filters["linked"] = linked
     return result
 
 
 def underlined(heading: str, mark: str) -> str:
     """Return ``heading`` with a line of ``mark`` below it, as wide as it is."""
     return f"{heading}\n{mark * len(heading)}"
+
+
+def linked(sentence: str, prefix: str) -> str:
+    """Return a sentence of HTML in which each number of an equation, such as ``(7)``, leads to it."""
+    parts = re.split(r"(<[^>]*>)", sentence)
+    parts[::2] = [re.sub(r"\((\d+)\)", rf'<a href="#{prefix}step-\1">(\1)</a>', text) for text in parts[::2]]
+    return "".join(parts)

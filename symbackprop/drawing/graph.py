@@ -108,11 +108,11 @@ def _node(
 ) -> Node:
     """Return the node of a quantity, or the dots, without a place."""
     if key not in system.quantities:
-        return Node(key, "rest", 0, 0, 40, 24, Name("⋯" if key == "rest" else "⋮"))
+        return Node(key, "rest", 0, 0, 40, 24, name=Name("⋯" if key == "rest" else "⋮"))
     name, note = words.name(key, _letters(system, key)), sizes(key)
-    width = max(44.0, 11.0 * len(name.word) + 7.5 * len(name.above + name.below) + 20, 6.5 * len(note) + 18)
+    width = max(46.0, 11.0 * len(name.word) + 7.5 * len(name.above + name.below) + 20, 6.5 * len(note) + 18)
     said = words.say(f"drawing.{kinds[key]}", quantity=key)
-    return Node(key, kinds[key], 0, 0, width, _HEIGHT, name, note, (key,), said)
+    return Node(key, kinds[key], 0, 0, width, _HEIGHT, False, name, note, (key,), said)
 
 
 def _letters(system: EquationSystem, name: str) -> list[str]:

@@ -39,15 +39,11 @@ class Node:
     y: float
     width: float
     height: float
-    name: Name | None = None
+    round: bool = False
+    name: Name = Name("")
     note: str = ""
     quantities: tuple[str, ...] = ()
     description: str = ""
-
-    @property
-    def is_round(self) -> bool:
-        """Whether it is drawn as a circle."""
-        return self.width == self.height
 
 
 @dataclass(frozen=True)
@@ -113,7 +109,7 @@ def route(picture: Picture, edge: Edge) -> list[Point]:
 def rim(node: Node, towards: Point) -> Point:
     """Return where the line from the centre of ``node`` to a point leaves the node."""
     dx, dy = towards[0] - node.x, towards[1] - node.y
-    if node.is_round:
+    if node.round:
         share = node.width / 2 / max((dx * dx + dy * dy) ** 0.5, 1e-9)
     else:
         share = min(node.width / 2 / max(abs(dx), 1e-9), node.height / 2 / max(abs(dy), 1e-9))

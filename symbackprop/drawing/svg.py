@@ -104,15 +104,13 @@ class _Writer:
 
     def _node(self, node: Node) -> str:
         x, y = node.x, node.y
-        if node.is_round:
+        if node.round:
             shape = f'<circle class="shape" cx="{_number(x)}" cy="{_number(y)}" r="{_number(node.width / 2)}"/>'
         else:
             left, top = _number(x - node.width / 2), _number(y - node.height / 2)
             size = f'width="{_number(node.width)}" height="{_number(node.height)}"'
             shape = f'<rect class="shape" x="{left}" y="{top}" {size} rx="8"/>'
-        inside = shape
-        if node.name is not None:
-            inside += _named(x, y - (2 if node.note else -5), node.name)
+        inside = shape + _named(x, y - (2 if node.note else -5), node.name)
         if node.note:
             inside += f'<text class="note" x="{_number(x)}" y="{_number(y + 15)}">{escape(node.note)}</text>'
         data = f" data-node={quoteattr(node.key)}"

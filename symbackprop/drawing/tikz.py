@@ -30,15 +30,15 @@ def tikz(picture: Picture) -> str:
 
 def _node(node: Node, unit: float) -> str:
     if node.kind == "rest":
-        return rf"\node at {_point((node.x, node.y))} {{{_text(node.name or Name(''))}}};"
-    shape = "circle" if node.is_round else "rectangle, rounded corners=3pt"
+        return rf"\node at {_point((node.x, node.y))} {{{_text(node.name)}}};"
+    shape = "circle" if node.round else "rectangle, rounded corners=3pt"
     width, height = node.width * unit, node.height * unit
     weight = ", line width=0.9pt" if node.kind in ("loss", "output") else ""
     grey = {"input": "10", "target": "10", "parameter": "22", "bias": "22"}.get(node.kind, "0")
     style = (
         f"{shape}, draw, fill=black!{grey}!white, minimum width={width:.1f}pt, minimum height={height:.1f}pt{weight}"
     )
-    inside = _text(node.name) if node.name else ""
+    inside = _text(node.name)
     if node.note:
         inside = rf"\shortstack{{{inside} \\[1pt] {_plain(node.note)}}}"
     return rf"\node[{style}] at {_point((node.x, node.y))} {{{inside}}};"

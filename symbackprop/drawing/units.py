@@ -64,7 +64,7 @@ class _Layout:
         if len(kept) > _MOST_LAYERS:
             kept = [*kept[:_FIRST_LAYERS], *kept[-_LAST_LAYERS:]]
         self.columns = [Column(n, sizes[n], activations[n - 1] if n else "") for n in kept]
-        self.gap = _FIRST_LAYERS if len(kept) <= self.depth else len(kept)
+        self.gap = _FIRST_LAYERS if len(kept) <= self.depth else len(kept) + 1
         self.rows = max(column.rows for column in self.columns) + bias
         self.nodes: list[Node] = []
         self.edges: list[Edge] = []
@@ -117,6 +117,7 @@ class _Layout:
                     y=top + row * _ROW,
                     width=_DIAMETER,
                     height=_DIAMETER,
+                    round=True,
                     name=Name(str(unit)),
                     quantities=(f"s{layer}", f"x{layer}") if layer else (),
                     description=self.words.unit(f"x{layer}", unit),
@@ -144,7 +145,7 @@ class _Layout:
 
     def _add_biases(self, place: int, before: Column, column: Column) -> None:
         key, bias, layer = f"one-{before.layer}", f"b{column.layer}", column.layer
-        one = Node(key, "bias", self._x(place), self._bottom, 26, 26, Name("1"))
+        one = Node(key, "bias", self._x(place), self._bottom, 26, 26, True, Name("1"))
         self.nodes.append(one)
         for unit in column.shown:
             said = self.words.bias(bias, unit)
@@ -155,15 +156,16 @@ class _Layout:
     def _add_gap(self, before: Column, column: Column) -> None:
         """Stand dots for the layers between; an error on its way back passes through them."""
         x = self._x(self.gap) - _COLUMN
-        self.nodes.append(Node("rest", "rest", x, self._middle, 40, 24, Name("⋯")))
+        self.nodes.append(Node("rest", "rest", x, self._middle, 40, 24, name=Name("⋯")))
         self.edges += [Edge(before.key(unit), "rest") for unit in before.shown]
         self.edges += [Edge("rest", column.key(unit)) for unit in column.shown]
 
     def _add_error(self) -> None:
         x, outputs = self._x(len(self.columns)), self.columns[-1]
         lower = max(self._middle + 1.5 * _ROW, self._bottom if self.rows > 3 else 0)
-        self.nodes.append(Node("E", "loss", x, self._middle, 44, 44, Name("E")))
-        self.nodes.append(Node("t", "target", x, lower, 48, 30, self.words.name("t", [self._letter(self.depth)])))
+        self.nodes.append(Node("E", "loss", x, self._middle, 44, 44, True, Name("E")))
+        target = self.words.name("t", [self._letter(self.depth)])
+        self.nodes.append(Node("t", "target", x, lower, 48, 30, name=target))
         self.edges += [Edge(outputs.key(unit), "E") for unit in outputs.shown]
         self.edges.append(Edge("t", "E"))
 
