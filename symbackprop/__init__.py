@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from symbackprop.derivation import Derivation, Step
+    from symbackprop.drawing import draw
     from symbackprop.errors import SpecificationError, UnsupportedExpression
     from symbackprop.pipeline import derive, generate, load
     from symbackprop.proof import Verdict, prove
@@ -27,6 +28,7 @@ __all__ = [
     "UnsupportedExpression",
     "Verdict",
     "derive",
+    "draw",
     "generate",
     "load",
     "prove",
@@ -40,6 +42,7 @@ _HOMES = {
     "UnsupportedExpression": "errors",
     "Verdict": "proof",
     "derive": "pipeline",
+    "draw": "drawing",
     "generate": "pipeline",
     "load": "pipeline",
     "prove": "proof",

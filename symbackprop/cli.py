@@ -57,7 +57,13 @@ Destination = Annotated[
     typer.Option("-o", "--output-file", help="The file to write; - for standard output."),
 ]
 
-FORMATS = {"text": (".txt",), "markdown": (".md", ".markdown"), "latex": (".tex",)}
+FORMATS = {
+    "text": (".txt",),
+    "markdown": (".md", ".markdown"),
+    "latex": (".tex",),
+    "html": (".html", ".htm"),
+    "pdf": (".pdf",),
+}
 """Format of a derivation -> the suffixes that choose it."""
 
 
@@ -125,7 +131,7 @@ def derive(
     optimizer: Optimizer = "sgd",
     format: Annotated[
         Optional[str],  # noqa: UP045 - as above
-        typer.Option(help="text, markdown or latex. Default: by the suffix of the file, else text."),
+        typer.Option(help="text, markdown, latex, html or pdf. Default: by the suffix of the file, else text."),
     ] = None,
     notation: Annotated[
         Optional[str],  # noqa: UP045 - as above
@@ -150,11 +156,44 @@ def derive(
         architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts, label_smoothing, class_weights
     )
     derivation = pipeline.derive(network, optimizer=optimizer)
+    content: str | bytes
     if chosen == "latex":
-        text = derivation.latex(notation, fragment)
+        content = derivation.latex(notation, fragment)
     else:
-        text = derivation.markdown(notation) if chosen == "markdown" else derivation.text(notation)
-    _write(text, Path("-") if file is None else file)
+        content = getattr(derivation, chosen)(notation)
+    _write(content, Path("-") if file is None else file)
+
+
+@app.command()
+def draw(
+    architecture: Architecture,
+    hidden: Hidden = "sigmoid",
+    output: Output = "sigmoid",
+    loss: Loss = None,
+    no_bias: NoBias = False,
+    l2: L2 = 0.0,
+    l1: L1 = 0.0,
+    init: Init = None,
+    no_facts: NoFacts = False,
+    label_smoothing: LabelSmoothing = 0.0,
+    class_weights: ClassWeights = None,
+    format: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Option(help="svg or tikz. Default: by the suffix of the file, else svg."),
+    ] = None,
+    file: Destination = None,
+) -> None:
+    """Draw the network."""
+    from symbackprop import drawing
+
+    if format is not None:
+        _require(format, drawing.DRAWINGS, "--format")
+    else:
+        format = drawing.format_of(file)
+    network = _network(
+        architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts, label_smoothing, class_weights
+    )
+    _write(drawing.draw(network, format=format), Path("-") if file is None else file)
 
 
 @app.command()
@@ -286,24 +325,27 @@ def _format(format: str | None, file: Path | None) -> str:
     )
 
 
-def _write(text: str, file: Path) -> None:
+def _write(content: str | bytes, file: Path) -> None:
     if str(file) == "-":
-        _say(text, end="")
+        _say(content, end="")
         return
     from symbackprop.writing import write_file
 
-    write_file(file, text)
+    write_file(file, content)
     _say(f"wrote {file}")
 
 
-def _say(text: str, end: str = "\n") -> None:
+def _say(content: str | bytes, end: str = "\n") -> None:
     """Print to standard output; a reader that has seen enough of a pipe is no error."""
     if sys.stdout is None:
         raise SpecificationError("standard output is closed")
     try:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")
-        sys.stdout.write(text + end)
+        if isinstance(content, bytes):
+            sys.stdout.buffer.write(content)
+        else:
+            sys.stdout.write(content + end)
         sys.stdout.flush()
     except BrokenPipeError:
         _silence()

@@ -192,6 +192,23 @@ class Derivation:
         """Return the derivation as a LaTeX document, or as a part for inclusion in one."""
         return self._document("latex", notation, fragment)
 
+    def html(self, notation: str | None = None, fragment: bool = False) -> str:
+        """Return the derivation as a page that needs nothing else, or as a part for inclusion in one."""
+        return self._document("html", notation, fragment)
+
+    def pdf(self, notation: str | None = None) -> bytes:
+        """Return the derivation as a PDF, set by the TeX that is installed.
+
+        Raises:
+            SpecificationError: there is no TeX, or it fails.
+        """
+        from symbackprop.pdf import compiled
+
+        return compiled(self.latex(notation))
+
+    def _repr_html_(self) -> str:
+        return self.html(fragment=True)
+
     def _repr_markdown_(self) -> str:
         return self.markdown()
 

@@ -18,6 +18,7 @@ _SCRIPTED = ("msub", "msup", "msubsup", "munder")
 _NOT_IN_CORE = ("columnalign", "rowspacing", "columnspacing", "linebreak")
 _SIGNS = ("−", "-", "+")
 _OPENING = ("(", "[", "{", "|")
+_WITH_LIMITS = ("∑", "max", "min", "lim")
 _THIN = "0.167em"
 
 
@@ -33,6 +34,7 @@ def mathml(formula: str, display: bool = False) -> str:
 
     element = convert_to_element(formula, display="block" if display else "inline")
     _tidy(element)
+    _set_limits(element, display)
     for part in element.iter():
         if part.text and "\\" in part.text:
             raise UnsupportedExpression(f"MathML: {part.text!r} is not known, in {formula}")
@@ -90,6 +92,17 @@ def _set_functions_apart(element: Element) -> None:
                 children.append(Element("mspace", width=_THIN))
         children.append(child)
     element[:] = children
+
+
+def _set_limits(element: Element, display: bool) -> None:
+    """Set what runs below a sum below it, in brackets too, as LaTeX does in a formula on a line of its own."""
+    if display and element.tag == "msub" and element[0].text in _WITH_LIMITS:
+        element.tag = "munder"
+    if element.tag == "mtable":
+        display = element.get("displaystyle") == "true"
+    inside = display and element.tag not in (*_SCRIPTED, "mfrac", "msqrt")
+    for child in element:
+        _set_limits(child, inside)
 
 
 def _is_upright(element: Element) -> bool:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-__all__ = ["DRAWINGS", "Drawing", "Picture", "draw", "picture_of"]
+__all__ = ["DRAWINGS", "Drawing", "Picture", "draw", "format_of", "picture_of"]
 
 DRAWINGS = {"svg": (".svg",), "tikz": (".tex", ".tikz")}
 """Format of a picture -> the suffixes that choose it."""
@@ -64,7 +64,7 @@ def draw(
     from symbackprop.language import CATALOGUES
 
     file = None if path is None else Path(path)
-    chosen = _format(file) if format is None else format
+    chosen = format_of(file) if format is None else format
     for subject, name, known in (("format", chosen, DRAWINGS), ("language", language, CATALOGUES)):
         if name not in known:
             raise SpecificationError(f"{subject}: {excerpt(name)} is not known; {suggestion(name, known)}")
@@ -75,7 +75,12 @@ def draw(
     return text
 
 
-def _format(file: Path | None) -> str:
+def format_of(file: Path | None) -> str:
+    """Return the format that the suffix of a file chooses, "svg" where there is no file.
+
+    Raises:
+        SpecificationError: the suffix chooses none.
+    """
     if file is None or str(file) == "-":
         return "svg"
     for format, suffixes in DRAWINGS.items():
