@@ -131,7 +131,9 @@ def derive(
     optimizer: Optimizer = "sgd",
     format: Annotated[
         Optional[str],  # noqa: UP045 - as above
-        typer.Option(help="text, markdown, latex, html or pdf. Default: by the suffix of the file, else text."),
+        typer.Option(
+            help="text, markdown, latex, html or pdf. Default: by the suffix of the file, else text."
+        ),
     ] = None,
     notation: Annotated[
         Optional[str],  # noqa: UP045 - as above

@@ -721,7 +721,8 @@ class LatexFormat(_MathFormat):
         from symbackprop.drawing import picture_of
         from symbackprop.drawing.tikz import tikz
 
-        return {"drawing": tikz(picture_of(self.derivation, notation=self.notation, language=language))}
+        picture = picture_of(self.derivation, notation=self.notation, language=language)
+        return {"drawing": tikz(picture), "preamble": CATALOGUES[language]["latex.preamble"]}
 
 
 FORMATS: Mapping[str, type[Format]] = {"text": TextFormat, "markdown": MarkdownFormat, "latex": LatexFormat}

@@ -64,7 +64,9 @@ class HtmlFormat(LatexFormat):
         from symbackprop.drawing.svg import svg
 
         # Several derivations may stand on one page of a notebook; their ids must differ.
-        prefix = f"d{hashlib.sha256(self.derivation.description.encode()).hexdigest()[:8]}-" if fragment else ""
+        prefix = (
+            f"d{hashlib.sha256(self.derivation.description.encode()).hexdigest()[:8]}-" if fragment else ""
+        )
         picture = picture_of(self.derivation, notation=self.notation, language=language)
         catalogue = CATALOGUES[language]
         return {

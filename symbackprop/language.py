@@ -116,8 +116,8 @@ ENGLISH: Catalogue = {
         "Columns of units from left to right: {columns}; at the right the error E. Every unit feeds each "
         "unit of the next column."
     ),
-    "drawing.inputs": "{units} inputs",
-    "drawing.layer": "{units} units with {activation}",
+    "drawing.inputs": "the inputs ({units})",
+    "drawing.layer": "a layer of {units} with {activation}",
     "drawing.graph": "Boxes from left to right, with an arrow from each quantity to what reads it: {arrows}.",
     "drawing.reads": "{quantity} reads {reads}",
     "drawing.unit": "Unit {quantity}",
@@ -129,6 +129,8 @@ ENGLISH: Catalogue = {
     "drawing.quantity": "Quantity {quantity}",
     "drawing.output": "Output {quantity}",
     "drawing.loss": "Error {quantity}",
+    # lines of LaTeX that the language needs before the document begins
+    "latex.preamble": "",
     # what a page says beside the derivation
     "page.choose": (
         "Choose a weight or a unit, with the mouse or with Tab and Enter: the paths light up along which the "

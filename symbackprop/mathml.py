@@ -81,7 +81,7 @@ def _mark_signs(element: Element) -> None:
 
 
 def _set_functions_apart(element: Element) -> None:
-    """Put a thin space between a function such as log and a factor before it or an argument without brackets."""
+    """Put a thin space between a function and a factor before it, or an argument without brackets."""
     children: list[Element] = []
     for child in element:
         before = children[-1] if children else None
@@ -95,7 +95,7 @@ def _set_functions_apart(element: Element) -> None:
 
 
 def _set_limits(element: Element, display: bool) -> None:
-    """Set what runs below a sum below it, in brackets too, as LaTeX does in a formula on a line of its own."""
+    """Set the index of a sum below it, in brackets too, as LaTeX does in a formula on its own line."""
     if display and element.tag == "msub" and element[0].text in _WITH_LIMITS:
         element.tag = "munder"
     if element.tag == "mtable":
@@ -123,6 +123,5 @@ def _opens(element: Element) -> bool:
     return first.tag == "mo" and first.text in _OPENING
 
 
-_FUNCTIONS = frozenset(
-    "exp log sin cos tan sinh cosh tanh arctan arcsin arccos max min erf lim argmax sign".split()
-)
+_FUNCTIONS = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "arcsin", "arccos"}
+_FUNCTIONS |= {"max", "min", "erf", "lim", "argmax", "sign"}

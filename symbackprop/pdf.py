@@ -1,7 +1,7 @@
 """LaTeX set as PDF by whatever TeX is installed.
 
-In goes the source of a document, out come the bytes of the PDF.  TeX runs in a folder of its own, may start no
-other program and reads no file from outside of its own installation.
+In goes the source of a document, out come the bytes of the PDF.  TeX runs in a folder of its own, may start
+no other program and reads no file from outside of its own installation.
 """
 
 from __future__ import annotations

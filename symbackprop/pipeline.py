@@ -10,7 +10,8 @@
     proof          proof          Derivation                  a Verdict for each step
     statements     program        Derivation                  Statements of array operations
     code           emission       Derivation                  source of the generated module
-    document       document       Derivation                  text, markdown or LaTeX
+    document       document       Derivation                  text, markdown, LaTeX, HTML or PDF
+    picture        drawing        Network or Derivation       SVG or TikZ
 
 The derivation that is proved, the one that is printed and the one that is emitted are one object.
 """

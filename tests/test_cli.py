@@ -271,9 +271,9 @@ def test_notations_differ_in_names_alone(command: Runner) -> None:
     [
         (("-o", "file.foo"), ("'.foo'", ".txt, .md", "--format")),
         (("-o", "file"), ("file:", "''", "--format")),
-        (("-o", "file.pdf"), ("'.pdf'",)),
+        (("-o", "file.docx"), ("'.docx'",)),
         (("--format", "markdwon"), ("--format", "'markdwon'", "did you mean 'markdown'?")),
-        (("--format", "zzz"), ("--format", "'zzz'", "known are: latex, markdown, text")),
+        (("--format", "zzz"), ("--format", "'zzz'", "known are: html, latex, markdown, pdf, text")),
         (("--notation", "textbok"), ("--notation", "'textbok'", "did you mean 'textbook'?")),
         (("--fragment",), ("--fragment", "LaTeX")),
         (("--fragment", "--format", "text"), ("--fragment", "LaTeX")),
@@ -640,6 +640,7 @@ OPTIONS = {
     "generate": [*NETWORK_OPTIONS, "--optimizer", "--name", "--target", "-o"],
     "derive": [*NETWORK_OPTIONS, "--format", "--fragment", "--notation", "-o"],
     "check": NETWORK_OPTIONS,
+    "draw": [*NETWORK_OPTIONS, "--format", "-o"],
     "list": ["activations", "losses", "optimizers", "initializers", "notations"],
     "demo": [],
 }

@@ -1,11 +1,11 @@
 """Pictures of networks, as SVG and as TikZ.
 
-    stage    module    in                     out
-    -------  --------  ---------------------  -------------------------------------------------
-    layout   units     layers of a network    Picture: a circle for each unit
-    layout   graph     EquationSystem         Picture: a box for each quantity
-    writing  svg       Picture                SVG, in a file of its own or inside of a page
-    writing  tikz      Picture                TikZ for LaTeX
+stage    module    in                     out
+-------  --------  ---------------------  -------------------------------------------------
+layout   units     layers of a network    Picture: a circle for each unit
+layout   graph     EquationSystem         Picture: a box for each quantity
+writing  svg       Picture                SVG, in a file of its own or inside of a page
+writing  tikz      Picture                TikZ for LaTeX
 """
 
 from __future__ import annotations
@@ -44,7 +44,11 @@ class Drawing(str):
 
 
 def draw(
-    source: Network | Derivation, path: str | Path | None = None, *, format: str | None = None, language: str = "en"
+    source: Network | Derivation,
+    path: str | Path | None = None,
+    *,
+    format: str | None = None,
+    language: str = "en",
 ) -> Drawing:
     """Return a picture of a network, and write it to ``path`` if one is given.
 
@@ -142,7 +146,9 @@ def _graph_picture(system: EquationSystem, model: Model | None, words: Words) ->
     for equation in _some(system.equations):
         reads = dict.fromkeys(name_of(read) for read in system.reads(equation.rhs))
         if reads:
-            arrows.append(words.say("drawing.reads", quantity=equation.name, reads=words.listed(_some([*reads]))))
+            arrows.append(
+                words.say("drawing.reads", quantity=equation.name, reads=words.listed(_some([*reads])))
+            )
     title = words.say("drawing.title", network="" if model is None else model.title)
     return picture.told(title.strip(), words.say("drawing.graph", arrows=words.listed(arrows)))
 

@@ -40,7 +40,9 @@ def lay_out(
     reads = {e.name: list(dict.fromkeys(map(name_of, system.reads(e.rhs)))) for e in system.equations}
     places = _collapsed(_ranks(system, reads))
     kinds = _kinds(system, set(targets), output)
-    nodes = {key: _node(system, key, kinds, sizes, words) for key in dict.fromkeys(p.key for p in places.values())}
+    nodes = {
+        key: _node(system, key, kinds, sizes, words) for key in dict.fromkeys(p.key for p in places.values())
+    }
     links = {(places[r].key, places[e].key) for e, found in reads.items() for r in found}
     links = {(a, b) for a, b in links if a != b}
     ranks: list[list[str]] = [[] for _ in range(max(p.rank for p in places.values()) + 1)]
@@ -61,7 +63,7 @@ class _Place:
 
 
 def _ranks(system: EquationSystem, reads: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Return the rank of each quantity: the longest path to it, and for what is given, just before its use."""
+    """Return the rank of each quantity: the longest path to it; what is given stands just before its use."""
     ranks: dict[str, int] = {}
     for equation in system.equations:
         ranks[equation.name] = 1 + max((ranks.get(read, 0) for read in reads[equation.name]), default=0)
@@ -143,12 +145,12 @@ def _placed(nodes: Mapping[str, Node], ranks: Sequence[Sequence[str]], links: Li
         xs.append(x + width / 2)
         x += width + _RANK_GAP
     lowest = min(heights[key] - _HEIGHT / 2 for key in heights) - _SIDE
-    set_down = [
-        replace(nodes[key], x=xs[rank], y=heights[key] - lowest) for key, rank in order.items()
-    ]
+    set_down = [replace(nodes[key], x=xs[rank], y=heights[key] - lowest) for key, rank in order.items()]
     edges = []
     for a, b in sorted(links):
-        inner = tuple((xs[rank], heights[_bend(a, b, rank)] - lowest) for rank in range(order[a] + 1, order[b]))
+        inner = tuple(
+            (xs[rank], heights[_bend(a, b, rank)] - lowest) for rank in range(order[a] + 1, order[b])
+        )
         edges.append(Edge(a, b, through=inner, curved=True))
     height = max(heights[key] + _HEIGHT / 2 for key in heights) - lowest + _SIDE
     return Picture(x - _RANK_GAP + _SIDE, height, tuple(set_down), tuple(edges))
@@ -221,7 +223,7 @@ def _heights(columns: Sequence[Sequence[str]], steps: Links, bends: set[str]) ->
     spaces = {key: _BEND_ROW if key in bends else _ROW for keys in columns for key in keys}
     heights: dict[str, float] = {}
     for keys in columns:
-        heights |= _spaced(keys, {key: 0.0 for key in keys}, spaces)
+        heights |= _spaced(keys, dict.fromkeys(keys, 0.0), spaces)
     for sweep in range(2 * _SWEEPS):
         for keys in columns if sweep % 2 == 0 else reversed(columns):
             wish = {}
@@ -232,9 +234,7 @@ def _heights(columns: Sequence[Sequence[str]], steps: Links, bends: set[str]) ->
     return heights
 
 
-def _spaced(
-    keys: Sequence[str], wish: Mapping[str, float], spaces: Mapping[str, float]
-) -> dict[str, float]:
+def _spaced(keys: Sequence[str], wish: Mapping[str, float], spaces: Mapping[str, float]) -> dict[str, float]:
     """Return the heights nearest to those wished for that keep order and distance: isotonic regression."""
     offsets, total = [], 0.0
     for n, key in enumerate(keys):

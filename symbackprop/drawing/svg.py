@@ -1,11 +1,13 @@
 """SVG of a picture: well formed, self-contained, readable in light, in dark and in print.
 
-In go a ``Picture`` and, for a page, where the derivative of each quantity stands; out comes an ``svg`` element.
+In go a ``Picture`` and, for a page, where the derivative of each quantity stands; out comes an ``svg``
+element.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html.entities import name2codepoint
 from itertools import pairwise
 from xml.sax.saxutils import escape, quoteattr
 
@@ -14,8 +16,8 @@ from symbackprop.drawing.picture import Caption, Edge, Name, Node, Picture, Poin
 STYLE = """
 .nn { --ink: #1b1f24; --line: #9aa4b0; --fill: #fff; --given: #e8f1fb; --own: #fdf1dc; --end: #f3e8fb;
   font: 15px "Latin Modern Math", "STIX Two Text", "Times New Roman", Times, serif; }
-@media (prefers-color-scheme: dark) { .nn { --ink: #e8eaed; --line: #6f7a86; --fill: #20242a; --given: #1d3047;
-  --own: #45351a; --end: #3a2747; } }
+@media (prefers-color-scheme: dark) { .nn { --ink: #e8eaed; --line: #6f7a86; --fill: #20242a;
+  --given: #1d3047; --own: #45351a; --end: #3a2747; } }
 @media print { .nn { --ink: #000; --line: #777; --fill: #fff; --given: #fff; --own: #fff; --end: #fff; } }
 .nn text { fill: var(--ink); text-anchor: middle; }
 .nn .word { font-style: italic; }
@@ -32,16 +34,6 @@ STYLE = """
 .nn .point { fill: var(--line); }
 """.strip()
 """The style of every picture; it reaches nothing outside of the picture."""
-
-_GREEK = {
-    name: letter
-    for name, letter in zip(
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau upsilon phi "
-        "chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split(),
-        "αβγδεζηθικλμνξπρστυφχψωΓΔΘΛΞΠΣΥΦΨΩ",
-        strict=True,
-    )
-} | {"lam": "λ", "eps": "ε"}
 
 Links = Mapping[str, Sequence[str]]
 """Quantity -> the ids of the elements of a page that hold its derivative."""
@@ -85,7 +77,7 @@ class _Writer:
             return f'<g class="{kind}"{data}>{about}{inside}</g>'
         return (
             f'<a class="{kind} choice" href={quoteattr("#" + ids[0])} tabindex="0" '
-            f'data-results={quoteattr(" ".join(ids))} aria-label={quoteattr(said)}{data}>'
+            f"data-results={quoteattr(' '.join(ids))} aria-label={quoteattr(said)}{data}>"
             f"<title>{escape(said)}</title>{inside}</a>"
         )
 
@@ -105,7 +97,9 @@ class _Writer:
     def _node(self, node: Node) -> str:
         x, y = node.x, node.y
         if node.round:
-            shape = f'<circle class="shape" cx="{_number(x)}" cy="{_number(y)}" r="{_number(node.width / 2)}"/>'
+            shape = (
+                f'<circle class="shape" cx="{_number(x)}" cy="{_number(y)}" r="{_number(node.width / 2)}"/>'
+            )
         else:
             left, top = _number(x - node.width / 2), _number(y - node.height / 2)
             size = f'width="{_number(node.width)}" height="{_number(node.height)}"'
@@ -126,7 +120,7 @@ def _caption(caption: Caption) -> str:
 
 
 def _named(x: float, y: float, name: Name) -> str:
-    word = _GREEK.get(name.word, name.word)
+    word = _letter(name.word)
     slant = "word" if len(word) == 1 and not word.isdigit() else "upright"
     parts = [f'<tspan class="{slant}">{escape(word)}</tspan>']
     if name.above:
@@ -135,6 +129,12 @@ def _named(x: float, y: float, name: Name) -> str:
         drop = 10 if name.above else 4
         parts.append(f'<tspan class="script word" dy="{drop}">{escape(name.below)}</tspan>')
     return f'<text x="{_number(x)}" y="{_number(y)}">{"".join(parts)}</text>'
+
+
+def _letter(word: str) -> str:
+    """Return the Greek letter of that name, or the word as it is."""
+    code = name2codepoint.get({"lam": "lambda", "eps": "epsilon"}.get(word, word), 0)
+    return chr(code) if 0x370 <= code <= 0x3FF else word
 
 
 def _path(points: Sequence[Point], curved: bool) -> str:

@@ -15,9 +15,8 @@ def tikz(picture: Picture) -> str:
     """Return ``picture`` as a ``tikzpicture``, no wider than the text of the document."""
     unit = min(_UNIT, _WIDEST / picture.width)
     size = r"\small" if unit > 0.5 else r"\scriptsize" if unit > 0.36 else r"\tiny"
-    lines = [
-        rf"\begin{{tikzpicture}}[x={unit:.3f}pt, y=-{unit:.3f}pt, font={size}, inner sep=0pt, line width=0.4pt]"
-    ]
+    options = f"x={unit:.3f}pt, y=-{unit:.3f}pt, font={size}, inner sep=0pt, line width=0.4pt"
+    lines = [rf"\begin{{tikzpicture}}[{options}]"]
     for edge in picture.edges:
         dashed = picture.by_key[edge.source].kind == "bias"
         style = "[draw=gray, dashed]" if dashed else "[draw=gray]"
@@ -32,12 +31,10 @@ def _node(node: Node, unit: float) -> str:
     if node.kind == "rest":
         return rf"\node at {_point((node.x, node.y))} {{{_text(node.name)}}};"
     shape = "circle" if node.round else "rectangle, rounded corners=3pt"
-    width, height = node.width * unit, node.height * unit
+    size = f"minimum width={node.width * unit:.1f}pt, minimum height={node.height * unit:.1f}pt"
     weight = ", line width=0.9pt" if node.kind in ("loss", "output") else ""
     grey = {"input": "10", "target": "10", "parameter": "22", "bias": "22"}.get(node.kind, "0")
-    style = (
-        f"{shape}, draw, fill=black!{grey}!white, minimum width={width:.1f}pt, minimum height={height:.1f}pt{weight}"
-    )
+    style = f"{shape}, draw, fill=black!{grey}!white, {size}{weight}"
     inside = _text(node.name)
     if node.note:
         inside = rf"\shortstack{{{inside} \\[1pt] {_plain(node.note)}}}"

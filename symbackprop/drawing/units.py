@@ -80,7 +80,7 @@ class _Layout:
                 self._add_weights(place, before, column)
         self._add_error()
         width = self._x(len(self.columns)) + _SIDE
-        height = self._bottom + 58
+        height = max(self._bottom + 58, self.nodes[-1].y + 30)  # the target stands last and low
         return Picture(width, height, tuple(self.nodes), tuple(self.edges), tuple(self.captions))
 
     @property
@@ -135,9 +135,7 @@ class _Layout:
         for unit in column.shown:
             for source in before.shown:
                 said = self.words.weight(weight, source, unit)
-                self.edges.append(
-                    Edge(before.key(source), column.key(unit), (weight,), description=said)
-                )
+                self.edges.append(Edge(before.key(source), column.key(unit), (weight,), description=said))
         middle = (self._x(place) + self._x(place + 1)) / 2
         self.captions.append(Caption(middle, 34, self._name("w", layer, layer - 1, layer)))
         if self.bias:

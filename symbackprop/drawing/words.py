@@ -41,7 +41,10 @@ class Words:
     def weight(self, quantity: str, source: int, target: int) -> str:
         """Return what the arrow between two units is."""
         return self.say(
-            "drawing.weight", quantity=f"{quantity}[{source},{target}]", source=str(source), target=str(target)
+            "drawing.weight",
+            quantity=f"{quantity}[{source},{target}]",
+            source=str(source),
+            target=str(target),
         )
 
     def bias(self, quantity: str, unit: int) -> str:
