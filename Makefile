@@ -25,7 +25,7 @@ demo: $(READY)
 	$(BIN)/symbackprop demo
 
 test: $(READY)
-	$(BIN)/python -B -m pytest -q -m "not slow"
+	$(BIN)/python -B -m pytest -q -m "not slow and not documents"
 
 test-slow: $(READY)
 	$(BIN)/python -B -m pytest -q -m slow

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 import time
 import xml.etree.ElementTree as ET
 from itertools import combinations
@@ -21,7 +19,6 @@ from symbackprop.drawing.tikz import tikz
 from symbackprop.equations import name_of
 from tests.networks import EQUATIONS, equations
 
-ROOT = Path(__file__).resolve().parent.parent
 SVG = "{http://www.w3.org/2000/svg}"
 FORMULA = "4-8:(Piecewise((s, s < 0), (0.1*s, True)))-3"
 
@@ -165,13 +162,13 @@ def test_what_a_user_wrote_is_shortened_and_escaped() -> None:
     assert r"\texttt" not in sb.draw(sb.Network(FORMULA, loss="squared_error"), format="tikz")
 
 
-def test_drawing_a_thousand_layers_takes_no_time() -> None:
-    network = sb.Network("-".join(["4"] * 1001))
+def test_drawing_a_deep_network_takes_no_time() -> None:
+    network = sb.Network("-".join(["4"] * 301))
     network.model  # noqa: B018 - what is timed is the drawing
     started = time.perf_counter()
     text = sb.draw(network)
-    assert time.perf_counter() - started < 1
-    assert len(text) < 100_000
+    assert time.perf_counter() - started < 0.3
+    assert len(text) < 60_000
 
 
 # ---------------------------------------------------------------------------------------- equations
@@ -257,23 +254,3 @@ def test_wrong_input_is_refused(tmp_path: Path) -> None:
     with pytest.raises(sb.SpecificationError, match="expected a Network or a Derivation, got str"):
         sb.draw("2-3-1")  # type: ignore[arg-type]
     assert not list(tmp_path.iterdir())
-
-
-_DRAWINGS = """
-import hashlib, symbackprop as sb
-from tests.networks import EQUATIONS, equations
-for network in (sb.Network("784-512-10"), *map(equations, EQUATIONS)):
-    for format in ("svg", "tikz"):
-        print(hashlib.sha256(sb.draw(network, format=format).encode()).hexdigest())
-"""
-
-
-def test_pictures_do_not_depend_on_the_hash_seed() -> None:
-    def printed(seed: str) -> subprocess.Popen[str]:
-        environment = {"PYTHONHASHSEED": seed, "PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
-        command = [sys.executable, "-B", "-c", _DRAWINGS]
-        return subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-
-    first, second = printed("1"), printed("4242")
-    assert first.communicate()[0] == second.communicate()[0] != ""
-    assert first.returncode == second.returncode == 0

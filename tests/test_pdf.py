@@ -1,4 +1,4 @@
-"""PDF: which TeX is called, and what is said where there is none or where it fails; TeX itself is a stand-in."""
+"""PDF: which TeX is called, and what is said where there is none or it fails; TeX is a stand-in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import symbackprop as sb
 from symbackprop import pdf
 
 FAILING = """
-open("derivation.log", "w").write("This is TeX\\n./derivation.tex:3: Undefined control sequence.\\n! later\\n")
+open("derivation.log", "w").write("TeX\\n./derivation.tex:3: Undefined control sequence.\\n! later\\n")
 sys.exit(1)
 """
 WORKING = """
