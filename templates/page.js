@@ -6,7 +6,8 @@ for (const root of document.querySelectorAll(".symbackprop:not(.ready)")) {
   const invitation = panel.textContent;
   const edges = [...drawing.querySelectorAll(".edge")];
   const nodes = new Map([...drawing.querySelectorAll(".node")].map((node) => [node.dataset.node, node]));
-  const leaving = Map.groupBy(edges, (edge) => edge.dataset.from);
+  const leaving = new Map(edges.map((edge) => [edge.dataset.from, []]));
+  for (const edge of edges) leaving.get(edge.dataset.from).push(edge);
 
   // An arrow against the direction of the forward pass: the way the error takes.
   const marker = document.createElementNS(drawing.namespaceURI, "marker");
