@@ -33,6 +33,7 @@ from symbackprop.equations import (
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 
 if TYPE_CHECKING:
+    from symbackprop.kinks import Kink
     from symbackprop.model import Model
 
 
@@ -122,6 +123,29 @@ class Derivation:
             is_value = definition is not None and definition.lhs == step.lhs
             found[self.numbers[step.target] if is_value else self.results[step.target]] = step
         return found
+
+    @cached_property
+    def kinks(self) -> dict[int, tuple[Kink, ...]]:
+        """The number of a local derivative -> the places at which it jumps, where there are any."""
+        found = {}
+        for step in self.steps:
+            if step.rule == "local derivative":
+                kinks = self._kinks(step)
+                if kinks:
+                    found[step.number] = kinks
+        return found
+
+    def _kinks(self, step: Step) -> tuple[Kink, ...]:
+        from symbackprop.kinks import kinks_of
+
+        of = (
+            step.lhs.expr
+            if isinstance(step.lhs, Derivative)
+            else self.system.quantities[self.system.loss].symbol
+        )
+        is_read = isinstance(of, (Indexed, Symbol))
+        function = self.system.definitions[name_of(of)].rhs if is_read else of
+        return kinks_of(step.rhs, function, differentiated(step.lhs, self))
 
     @property
     def used_facts(self) -> tuple[Fact, ...]:
@@ -245,6 +269,14 @@ def _option(optimizer: str) -> str:
 def _is_about_loss(step: Step) -> bool:
     """Whether a step states the derivative of the loss, and not a local one."""
     return not isinstance(step.lhs, Derivative) or isinstance(step.lhs.expr, Symbol)
+
+
+def differentiated(derivative: Expr, derivation: Derivation) -> Expr:
+    """Return the component with respect to which ``derivative``, or a named adjoint, is taken."""
+    if isinstance(derivative, Derivative):
+        return derivative.variables[0]
+    quantity = derivation.system.quantities[derivation.adjoints[name_of(derivative)]]
+    return quantity.at(indices_of(derivative))
 
 
 def adjoint_name(name: str, taken: Sequence[str] | set[str]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -50,17 +51,42 @@ def environment(latex: bool = False) -> Environment:
         comment_end_string="}" if latex else "#}",
     )
     result.filters["underlined"] = underlined
-    result.filters["linked"] = linked
+    result.filters.update(filled=filled, linked=linked, placed=placed)
     return result
 
 
 def underlined(heading: str, mark: str) -> str:
     """Return ``heading`` with a line of ``mark`` below it, as wide as it is."""
-    return f"{heading}\n{mark * len(heading)}"
+    return f"{heading}\n{mark * columns(heading)}"
+
+
+def columns(text: str) -> int:
+    """Return how many columns of a terminal ``text`` takes; a Korean syllable takes two."""
+    return sum(2 if east_asian_width(character) in "WF" else 1 for character in text)
+
+
+def filled(text: str, width: int) -> str:
+    """Return ``text`` in lines of at most ``width`` columns, broken at blanks."""
+    lines = [""]
+    for word in text.split(" "):
+        if lines[-1] and columns(lines[-1]) + 1 + columns(word) > width:
+            lines.append(word)
+        else:
+            lines[-1] += f" {word}" if lines[-1] else word
+    return "\n".join(lines)
 
 
 def linked(sentence: str, prefix: str) -> str:
     """Return a sentence of HTML in which each number of an equation, such as ``(7)``, leads to it."""
+    return _with_numbers(sentence, rf'<a href="#{prefix}step-\1">(\1)</a>')
+
+
+def placed(sentence: str, prefix: str) -> str:
+    """Return a sentence of HTML in which each number is the place of that equation."""
+    return _with_numbers(sentence, rf'<span id="{prefix}step-\1">(\1)</span>')
+
+
+def _with_numbers(sentence: str, mark: str) -> str:
     parts = re.split(r"(<[^>]*>)", sentence)
-    parts[::2] = [re.sub(r"\((\d+)\)", rf'<a href="#{prefix}step-\1">(\1)</a>', text) for text in parts[::2]]
+    parts[::2] = [re.sub(r"\((\d+)\)", mark, text) for text in parts[::2]]
     return "".join(parts)

@@ -55,7 +55,8 @@ for (const root of document.querySelectorAll(".symbackprop:not(.ready)")) {
     name.textContent = choice.getAttribute("aria-label");
     panel.replaceChildren(name);
     for (const id of choice.dataset.results.split(" ")) {
-      const equation = document.getElementById(id).querySelector(".equation").cloneNode(true);
+      const shown = document.getElementById(id.replace(/step-(\d+)$/, "choice-$1"));
+      const equation = shown.querySelector(".equation").cloneNode(true);
       const link = document.createElement("a");
       link.href = `#${id}`;
       link.append(...equation.querySelector(".number").childNodes);

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from symbackprop.derivation import Derivation
     from symbackprop.drawing.words import Words
     from symbackprop.equations import EquationSystem
+    from symbackprop.language import Catalogue
     from symbackprop.model import Model
     from symbackprop.printing.notation import Notation
     from symbackprop.specification import Network
@@ -72,7 +73,7 @@ def draw(
     for subject, name, known in (("format", chosen, DRAWINGS), ("language", language, CATALOGUES)):
         if name not in known:
             raise SpecificationError(f"{subject}: {excerpt(name)} is not known; {suggestion(name, known)}")
-    picture = picture_of(source, language=language)
+    picture = picture_of(source, catalogue=CATALOGUES[language])
     text = Drawing(svg(picture) if chosen == "svg" else tikz(picture))
     if file is not None:
         write_file(file, text)
@@ -95,11 +96,12 @@ def format_of(file: Path | None) -> str:
 
 
 def picture_of(
-    source: Network | Derivation, *, notation: Notation | None = None, language: str = "en"
+    source: Network | Derivation, notation: Notation | None = None, catalogue: Catalogue | None = None
 ) -> Picture:
     """Return the picture of a network, laid out.
 
-    ``notation`` is how the quantities are written; default: what suits the network.
+    ``notation`` is how the quantities are written, default: what suits the network; ``catalogue`` has the
+    sentences, default: in English.
     """
     from symbackprop.derivation import Derivation
     from symbackprop.drawing.words import Words
@@ -110,7 +112,7 @@ def picture_of(
         raise SpecificationError(f"draw: expected a Network or a Derivation, got {type(source).__name__}")
     model = source.model
     system = source.system if isinstance(source, Derivation) else source.model.system
-    words = Words(_notation(system, model) if notation is None else notation, CATALOGUES[language])
+    words = Words(notation or _notation(system, model), catalogue or CATALOGUES["en"])
     if model is not None and model.layers:
         return _dense_picture(model, words)
     return _graph_picture(system, model, words)

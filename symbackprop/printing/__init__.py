@@ -15,6 +15,7 @@ from symbackprop.printing.notation import (
     notation_for,
     notation_of_system,
     split_name,
+    with_layers,
 )
 from symbackprop.printing.order import flat, summed_indices
 from symbackprop.printing.printer import Printer
@@ -33,4 +34,5 @@ __all__ = [
     "split_name",
     "summed_indices",
     "text",
+    "with_layers",
 ]

@@ -20,7 +20,13 @@ _GREEK = (
 )
 _LATEX_WORDS = {word: "\\" + word for word in _GREEK.split()}
 _LATEX_WORDS |= {"lam": r"\lambda", "eps": r"\varepsilon", "epsilon": r"\varepsilon"}
-_LATEX_WORDS |= {"learning_rate": r"\eta", "momentum": r"\mu", "weight_decay": r"\lambda", "step": "k"}
+_LATEX_WORDS |= {
+    "learning_rate": r"\eta",
+    "momentum": r"\mu",
+    "weight_decay": r"\lambda",
+    "step": "k",
+    "ℓ": r"\ell",
+}
 _OPERATORS = ("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "max", "min")
 _LATEX_FUNCTIONS = {name: "\\" + name for name in _OPERATORS}
 _LATEX_FUNCTIONS |= {"atan": r"\arctan", "asin": r"\arcsin", "acos": r"\arccos"}
@@ -32,7 +38,7 @@ _LONG_EXPONENT = 8  # nodes; a longer exponent is too small to read
 def latex_word(word: str) -> str:
     """Return a letter, a Greek letter by its name, or an upright word."""
     if len(word) == 1:
-        return word
+        return _LATEX_WORDS.get(word, word)
     upright = word.strip("_").replace("_", r"\_")
     return _LATEX_WORDS.get(word) or rf"\mathrm{{{upright}}}"
 
@@ -87,6 +93,8 @@ class LatexPrinter(Printer):
         return self.show(factors[0]) if len(factors) == 1 else self.chain(factors).text
 
     def symbol(self, name: str) -> Piece:
+        if name in self.notation.layers:
+            return Piece(f"{latex_word(split_name(name).word)}_{{{self._layer(name)}}}")
         plain = name.rstrip("'")
         primes = name[len(plain) :]
         glyph = Glyph("lambda", plain[1]) if plain in TEXT_SYMBOLS else split_name(plain)
@@ -96,10 +104,13 @@ class LatexPrinter(Printer):
     def component(self, name: str, indices: Sequence[Expr]) -> Piece:
         glyph = self.notation.glyph(name)
         word = latex_word(glyph.word)
-        layer = "" if glyph.layer is None else f"^{{({glyph.layer})}}"
+        layer = "" if glyph.layer is None else f"^{{({self._layer(name)})}}"
         below = f"_{{{self._indices(indices)}}}" if indices else ""
         # What carries a superscript already needs brackets before it can carry a power.
         return Piece(word + layer + below, Level.POWER if layer else Level.ATOM)
+
+    def _layer(self, name: str) -> str:
+        return (self.notation.glyph(name).layer or "").replace("ℓ", r"\ell")
 
     def _indices(self, indices: Sequence[Expr]) -> str:
         shown = [self.show(i) for i in indices]

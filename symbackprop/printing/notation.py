@@ -7,17 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from sympy import Expr, Indexed, Symbol
 
 from symbackprop.derivation import Derivation
 from symbackprop.equations import EquationSystem, indices_of, name_of
+from symbackprop.errors import SpecificationError
 
 NOTATIONS: Mapping[str, str] = {
     "textbook": "w_ji, x_j: the index letter alone tells the layer",
     "layered": "w^(2)_ji, x^(1)_j: every quantity carries the number of its layer",
+    "zad": "z^(2)_i, a^(1)_j, δ^(2)_i: pre-activations z, activations a, errors δ = ∂E/∂z",
+    "matrix": "bold vectors and matrices, products and ⊙, where nothing but them is needed",
 }
 """What there is to choose from: the name of a notation, and how it looks in LaTeX."""
 
@@ -45,7 +48,8 @@ class Notation:
     ``glyphs`` tells how LaTeX shows each quantity; a quantity that is not in it is shown with its
     layer.  ``adjoints`` maps the name of a named adjoint to its quantity.  ``positions`` holds the
     place of each quantity in the order of evaluation and ``axes`` how many axes it has; factors are
-    ordered by them.
+    ordered by them.  ``layers`` names the layers of quantities and sizes that stand for any layer, such as
+    ``ℓ+1``, and ``errors`` are the adjoints that have a letter of their own, such as δ.
     """
 
     name: str = "layered"
@@ -55,11 +59,20 @@ class Notation:
     positions: Mapping[str, int] = field(default_factory=dict)
     axes: Mapping[str, int] = field(default_factory=dict)
     parameters: frozenset[str] = frozenset()
+    layers: Mapping[str, str] = field(default_factory=dict)
+    errors: frozenset[str] = frozenset()
     words: Mapping[str, str] = field(default_factory=lambda: WORDS)
 
     def glyph(self, quantity: str) -> Glyph:
         """Return how ``quantity`` is printed."""
         return self.glyphs.get(quantity) or split_name(quantity)
+
+    def written(self, quantity: str) -> Glyph:
+        """Return how text writes ``quantity``: as the equations call it, unless it has another letter."""
+        own, shown = split_name(quantity), self.glyph(quantity)
+        if self.name != "zad" or own.word == shown.word:
+            return Glyph(quantity) if quantity not in self.layers else own
+        return shown
 
     def is_scalar(self, symbol: Symbol) -> bool:
         """Whether ``symbol`` is a scalar quantity, and not a constant, or an index or a size of that name."""
@@ -83,14 +96,47 @@ def notation_for(
         raise KeyError(name)
     system = derivation.system
     name = name or ("layered" if _depth(system) > 2 else None)
-    unclear = set() if name == "layered" else _unclear_names(derivation)
+    unclear = set() if name in ("layered", "matrix") else _unclear_names(derivation)
     if name is None:
         name = "layered" if unclear else "textbook"
     glyphs = {q: split_name(q) for q in system.quantities}
+    if name == "zad":
+        return _with_errors(_notation(system, name, glyphs, derivation.adjoints, words))
     if name == "textbook":
         # A layer that the letters do not tell stays visible, also where "textbook" was asked for.
         glyphs = {q: g if g.word in unclear else Glyph(g.word) for q, g in glyphs.items()}
     return _notation(system, name, glyphs, derivation.adjoints, words)
+
+
+_ZAD = {"s": "z", "x": "a"}
+
+
+def _with_errors(notation: Notation) -> Notation:
+    """Return ``notation`` with z for pre-activations, a for activations, and δ for ∂E/∂z.
+
+    Raises:
+        SpecificationError: the network has no layers s1, x1, … of which z, a and δ could tell.
+    """
+    glyphs = {
+        name: glyph._replace(word=_ZAD.get(glyph.word, glyph.word)) for name, glyph in notation.glyphs.items()
+    }
+    clash = {glyph.word for glyph in notation.glyphs.values()} & {"z", "a", "delta"}
+    if clash or not {"s1", "x1"} <= notation.glyphs.keys():
+        problem = "says z, a and δ of layers that are called s1, x1, s2, …"
+        raise SpecificationError(f"notation: 'zad' {problem}; this network has others; use 'layered'")
+    errors = {
+        a: Glyph("delta", split_name(q).layer)
+        for a, q in notation.adjoints.items()
+        if split_name(q).word == "s"
+    }
+    return replace(notation, glyphs={**glyphs, **errors}, errors=frozenset(errors))
+
+
+def with_layers(notation: Notation, layers: Mapping[str, str]) -> Notation:
+    """Return ``notation`` with some quantities and sizes standing for those of any layer."""
+    named = {a: layers[q] for a, q in notation.adjoints.items() if q in layers}
+    glyphs = {name: notation.glyph(name)._replace(layer=layer) for name, layer in {**layers, **named}.items()}
+    return replace(notation, layers={**layers, **named}, glyphs={**notation.glyphs, **glyphs})
 
 
 def _unclear_names(derivation: Derivation) -> set[str]:
@@ -118,7 +164,7 @@ def _notation(
     positions = {quantity: defined.get(quantity, -1) for quantity in system.quantities}
     axes = {quantity.name: len(quantity.shape) for quantity in system.quantities.values()}
     parameters = frozenset(system.parameters)
-    return Notation(name, system.loss, glyphs, adjoints, positions, axes, parameters, words)
+    return Notation(name, system.loss, glyphs, adjoints, positions, axes, parameters, words=words)
 
 
 def _depth(system: EquationSystem) -> int:

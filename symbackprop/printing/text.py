@@ -13,6 +13,7 @@ from symbackprop.printing.notation import Notation
 from symbackprop.printing.order import Product, decimal
 from symbackprop.printing.printer import Level, Piece, Printer
 
+_TEXT_WORDS = {"delta": "δ"}
 _SUPERSCRIPTS = {"1": "", "2": "²", "3": "³"}
 TEXT_SYMBOLS = {"l1": "λ₁", "l2": "λ₂"}
 """The constants that are shown under another name."""
@@ -54,11 +55,19 @@ class TextPrinter(Printer):
         return Piece(f"{above}/{self.at_least(denominator[0], Level.POWER)}", Level.PRODUCT)
 
     def symbol(self, name: str) -> Piece:
+        if name in self.notation.layers:
+            return self.component(name, ())
         return Piece(TEXT_SYMBOLS.get(name, name))
 
     def component(self, name: str, indices: Sequence[Expr]) -> Piece:
-        inside = ",".join(self.show(i).replace(" ", "") for i in indices)
-        return Piece(f"{name}[{inside}]" if indices else name)
+        glyph = self.notation.written(name)
+        word = _TEXT_WORDS.get(glyph.word, glyph.word)
+        inside = [self.show(i).replace(" ", "") for i in indices]
+        if name in self.notation.layers:
+            inside.insert(0, self.notation.layers[name])
+        else:
+            word += glyph.layer or ""
+        return Piece(f"{word}[{','.join(inside)}]" if inside else word)
 
     def number(self, value: Expr) -> Piece:
         if isinstance(value, Float):

@@ -1,25 +1,19 @@
-"""The sentences of a derivation, one catalogue per language.
-
-A language is one more dictionary with the same keys.  ``{name}`` stands for a formula or a list that
-the derivation supplies; formulas themselves are in no catalogue.
-"""
+"""The sentences in English."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-Catalogue = Mapping[str, str]
-
-ENGLISH: Catalogue = {
+ENGLISH: dict[str, str] = {
     # headings
     "heading.forward": "Forward equations",
-    "heading.assumed": "Assumed of the data",
+    "heading.error": "The error",
     "heading.backward": "The derivative, from the error inwards",
+    "heading.slopes": "How an error shrinks on its way back",
     "heading.stable": "Computing it without overflow",
     "heading.batch": "The mean over a batch",
     "heading.update": "The update",
     "heading.initial": "The first weights",
     "heading.results": "All results",
+    "heading.assumed": "What was assumed",
     "heading.derivative": "Derivative",
     "heading.formula": "Result",
     "heading.number": "Step",
@@ -32,6 +26,74 @@ ENGLISH: Catalogue = {
     "given.values": "Here {values}.",
     "note.shape": "shape {shape}",
     "note.scalar": "a number",
+    "run.note": (
+        "The layers {layers} are alike and said once, for any {layer}; the numbers are those of {layer} = "
+        "{first}, the others follow below."
+    ),
+    "run.line": "{layer} = {number}: {numbered}",
+    "run.steps": "{layer} = {number}: steps {first} to {last}, with {results}",
+    "run.row": "{number}, …",
+    "run.given": "{quantities} for {layers}",
+    "error.introduction": (
+        "{loss} says in one number how far the outputs are from their targets; to learn is to make it small."
+    ),
+    "error.term": "One output adds {term} to {loss}.",
+    "error.right": "Where {target}, the right answer costs {error}: that is the limit as {output}.",
+    "error.wrong": "The wrong one, {output}, costs {error}.",
+    "error.infinite": (
+        "The wrong one costs {error} as {output}: to be sure and wrong is punished without bound."
+    ),
+    "error.constant": "Where {target}, it is {error} whatever {name} is.",
+    "backward.errors": "The error of a pre-activation has a letter of its own: {error} is {derivative}.",
+    "backward.matrix": (
+        "Results are in vectors and matrices. The steps to them are in components, since the derivative of "
+        "a vector for a matrix has three indices; functions and fractions are taken component by component."
+    ),
+    "slopes.introduction": (
+        "Each activation on the way back multiplies the error by its slope, so the bounds of the slopes "
+        "tell how far an error reaches."
+    ),
+    "slopes.bounds": "{slopes} lies in {interval}: it multiplies an error by at most {largest}.",
+    "slopes.cancels": (
+        "{slopes} lies in {interval}, but it cancels against the derivative of the error and weakens nothing."
+    ),
+    "slopes.product": (
+        "From the last layer back to the first, the product of the slopes is at most {product}."
+    ),
+    "slopes.vanish": (
+        "Unless the weights make up for it, the derivatives of the first layers are that much smaller and "
+        "learn that much more slowly: the vanishing gradient."
+    ),
+    "slopes.keep": (
+        "The slopes alone never make an error grow; where they are smaller than their bound it still fades "
+        "from layer to layer, unless the weights make up for it."
+    ),
+    "slopes.explode": (
+        "So the slopes alone can make an error grow from layer to layer: the exploding gradient."
+    ),
+    "matrices.introduction": (
+        "The same as products of matrices. Row n of a capital letter holds sample n, of {samples}; Δ holds "
+        "the derivatives for the pre-activations, and ⊙ multiplies component by component. The sum over "
+        "the samples is the inner dimension of the product."
+    ),
+    "matrices.plain": "The same as products of matrices.",
+    "descent.gradient": (
+        "All derivatives of {loss} together are the gradient: in the space of the parameters it points "
+        "where {loss} grows fastest, and its length says how fast."
+    ),
+    "descent.step": (
+        "Gradient descent goes a little way against it. For a small step {loss} falls by the sum of {fall} "
+        "over all parameters, to first order, and no other direction of that length makes it fall faster."
+    ),
+    "descent.stochastic": (
+        "The exact gradient is a mean over all data. Stochastic gradient descent takes the mean over a "
+        "small batch drawn at random: right on average, far cheaper, and its noise can shake the search "
+        "out of poor places."
+    ),
+    "descent.rate": (
+        "The learning rate sets the length of a step. Too small, and learning takes for ever; too large, "
+        "and a step goes past the minimum and {loss} grows."
+    ),
     "backward.introduction": (
         "Each group of steps leads to one derivative, which is marked, and may use those found before it. "
         "A step behind the mark writes the same out."
@@ -45,10 +107,9 @@ ENGLISH: Catalogue = {
         "{loss} is the mean of the errors {own}."
     ),
     "update.introduction": (
-        "The derivative of {loss} says how {loss} changes with a parameter, so a step against it makes "
-        "{loss} smaller. Write {parameter} for any component of any parameter and {derivative} for the "
-        "derivative of {loss} for it; a prime marks the value after the step. This is {optimizer}; "
-        "unless told otherwise {settings}."
+        "Write {parameter} for any component of any parameter and {derivative} for the derivative of "
+        "{loss} for it; a prime marks the value after the step. This is {optimizer}; unless told otherwise "
+        "{settings}."
     ),
     "update.count": " The steps are counted by {step}, from 1.",
     "initial.introduction": (
@@ -93,8 +154,15 @@ ENGLISH: Catalogue = {
     "chain.ways": "{loss} depends on {quantity} in several ways, through {through}: their changes add up.",
     "chain.direct": "{loss} depends on {quantity} through {through} and directly: both changes add up.",
     "local.plain": "Differentiate {number} with respect to {quantity}.",
-    "local.sum": "Differentiate {number} with respect to {quantity}; only the term that contains it remains.",
+    "local.sum": (
+        "Differentiate {number} with respect to {quantity}; only the term that contains it remains."
+    ),
     "local.term": "The term of {number} that contains {quantity} itself.",
+    "kink.kink": "At {place}, where there is a kink, it is taken as {value}.",
+    "kink.jump": "At {place}, where there is a jump, it is taken as {value}.",
+    "kink.first": "Of several that are equally large it goes to the first.",
+    "kink.assumed": "{derivative} is taken as {value} where {place}, in {numbers}.",
+    "assumed.fact": "{fact} for the targets of every sample, in {numbers}.",
     "local.delta": "Here {delta} is 1 where its two indices are equal, and 0 elsewhere.",
     "closed": "By {number} this can be written through {output}, which is known already.",
     "folding": "By {number} this contains the value of {quantity}, which is known already.",
@@ -129,9 +197,8 @@ ENGLISH: Catalogue = {
     "drawing.quantity": "Quantity {quantity}",
     "drawing.output": "Output {quantity}",
     "drawing.loss": "Error {quantity}",
-    # lines of LaTeX that the language needs before the document begins
-    "latex.preamble": "",
     # what a page says beside the derivation
+    "page.language": "en",
     "page.choose": (
         "Choose a weight or a unit, with the mouse or with Tab and Enter: the paths light up along which the "
         "error flows back to it, and its derivative stands here."
@@ -147,11 +214,3 @@ ENGLISH: Catalogue = {
     "word.or": "or",
     "word.not": "not",
 }
-
-CATALOGUES: Mapping[str, Catalogue] = {"en": ENGLISH}
-"""Language code -> its sentences."""
-
-
-def words_in_formulas(catalogue: Catalogue) -> dict[str, str]:
-    """Return the words that the printers set inside formulas: if, otherwise, and, or, not."""
-    return {key.removeprefix("word."): word for key, word in catalogue.items() if key.startswith("word.")}

@@ -1,0 +1,355 @@
+"""What each format makes of formulas and of plain text: text, Markdown, LaTeX."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from sympy import Expr
+
+from symbackprop.derivation import Derivation, differentiated
+from symbackprop.printing import LatexPrinter, Notation, Printer, TextPrinter
+from symbackprop.records import Row
+
+_DEEPEST = 5
+"""Levels of brackets inside of which a line may end."""
+
+
+class Format(ABC):
+    """What a format makes of formulas and of plain text."""
+
+    template: ClassVar[str]
+    latex_template: ClassVar[bool] = False
+    printer: Printer
+
+    def __init__(self, notation: Notation, derivation: Derivation) -> None:
+        self.derivation = derivation
+
+    def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
+        """Return what the template of this format alone reads."""
+        return {}
+
+    def finished(self, document: str) -> str:
+        """Return the document as its template made it, with the last touch where a format needs one."""
+        return document
+
+    @abstractmethod
+    def escape(self, plain: str) -> str:
+        """Return plain text so that no character of it is markup."""
+
+    @abstractmethod
+    def inline(self, formula: str) -> str:
+        """Return a formula inside a sentence."""
+
+    @abstractmethod
+    def words(self, plain: str) -> str:
+        """Return plain text inside a formula."""
+
+    @abstractmethod
+    def label(self, number: int) -> str:
+        """Return the number of an equation as the template places it."""
+
+    @abstractmethod
+    def heading(self, derivative: Expr) -> str:
+        """Return the heading of the steps that lead to ``derivative``."""
+
+    @abstractmethod
+    def formula(self, lhs: Expr, rhs: Expr, note: str = "") -> str:
+        """Return an equation on a line of its own, broken where it is too long."""
+
+    @abstractmethod
+    def display(self, left: str, parts: Sequence[str], note: str = "") -> str:
+        """Return a finished equation on a line of its own; it may be broken between the parts."""
+
+    @abstractmethod
+    def cell(self, expression: Expr) -> str:
+        """Return a formula in the table of results."""
+
+    @abstractmethod
+    def table(self, rows: list[Row]) -> list[Row]:
+        """Return the rows of the table, headings first, as the template places them."""
+
+    about: ClassVar[str]
+    dots: ClassVar[str]
+    dot: ClassVar[str]
+    space: ClassVar[str]
+    """The marks for about equal, for what is left out, between factors, and a gap before a remark."""
+
+    @abstractmethod
+    def arrow(self, what: str, where: str) -> str:
+        """Return ``what`` tends to ``where``."""
+
+    @abstractmethod
+    def infinite(self, formula: str) -> str:
+        """Return a formula of numbers with the mark of infinity as the format writes it."""
+
+    @abstractmethod
+    def power(self, base: str, count: int) -> str:
+        """Return a number, written out, to a power."""
+
+    @abstractmethod
+    def measure(self, formula: str) -> float:
+        """Return the width of a formula, in letters."""
+
+    def filled(self, expression: Expr, width: float) -> list[str]:
+        """Return ``expression`` in lines of at most ``width`` letters where its parts allow."""
+        lines: list[str] = []
+        for depth in range(_DEEPEST):
+            lines = self._lines(self.printer.chunks(expression, depth), width)
+            if max(map(self.measure, lines)) <= width:
+                break
+        return lines
+
+    def _lines(self, chunks: Sequence[str], width: float) -> list[str]:
+        lines = [""]
+        for chunk in chunks:
+            if lines[-1] and self.measure(lines[-1] + chunk) > width:
+                lines.append(chunk.lstrip())
+            else:
+                lines[-1] += chunk
+        return lines
+
+
+class TextFormat(Format):
+    """Unicode text for a terminal; long equations go on below their equality sign."""
+
+    template = "derivation.txt.jinja"
+    _WIDTH = 96
+
+    def __init__(self, notation: Notation, derivation: Derivation) -> None:
+        super().__init__(notation, derivation)
+        self.printer = TextPrinter(notation)
+        numbers = (*derivation.numbers.values(), *derivation.by_number)
+        self._label_width = len(f"({max(numbers, default=0)})")
+
+    def escape(self, plain: str) -> str:
+        return plain
+
+    def inline(self, formula: str) -> str:
+        return formula
+
+    def words(self, plain: str) -> str:
+        return plain
+
+    def label(self, number: int) -> str:
+        return f"({number})".rjust(self._label_width)
+
+    def heading(self, derivative: Expr) -> str:
+        return self.printer.show(derivative)
+
+    about, dots, dot, space = " ≈ ", "…", "·", "  "
+
+    def arrow(self, what: str, where: str) -> str:
+        return f"{what} → {where}"
+
+    def infinite(self, formula: str) -> str:
+        return formula.replace("oo", "∞")
+
+    def power(self, base: str, count: int) -> str:
+        if count == 1 or base == "1":
+            return base
+        return f"({base})^{count}" if "/" in base else f"{base}^{count}"
+
+    def measure(self, formula: str) -> float:
+        return len(formula)
+
+    def formula(self, lhs: Expr, rhs: Expr, note: str = "") -> str:
+        left = self.printer.show(lhs)
+        return self._broken(left, self.filled(rhs, self._WIDTH - len(f"{left} = ")), note)
+
+    def display(self, left: str, parts: Sequence[str], note: str = "") -> str:
+        return self._broken(left, self._lines(parts, self._WIDTH - len(f"{left} = ")), note)
+
+    def _broken(self, left: str, lines: Sequence[str], note: str) -> str:
+        # Before a formula stand three columns for the mark of a result, the label, and two blanks.
+        below = "\n" + " " * (3 + self._label_width + 2 + len(f"{left} = "))
+        text = f"{left} = {below.join(lines)}"
+        return f"{text}    {note}" if note else text
+
+    def cell(self, expression: Expr) -> str:
+        return self.printer.show(expression)
+
+    def table(self, rows: list[Row]) -> list[Row]:
+        label = max(len(row.label) for row in rows)
+        derivative = max(len(row.derivative) for row in rows)
+        return [Row(r.label.rjust(label), r.derivative.ljust(derivative), r.formula) for r in rows]
+
+
+class _MathFormat(Format):
+    """What Markdown and LaTeX share: formulas between dollars, broken inside ``aligned``."""
+
+    _WIDTH = 80
+    _TABLE_WIDTH = 64
+
+    def __init__(self, notation: Notation, derivation: Derivation) -> None:
+        super().__init__(notation, derivation)
+        self.printer = LatexPrinter(notation)
+
+    def inline(self, formula: str) -> str:
+        return f"${formula}$"
+
+    def words(self, plain: str) -> str:
+        return rf"\text{{{self.escape(plain)}}}"
+
+    def label(self, number: int) -> str:
+        return str(number)
+
+    def heading(self, derivative: Expr) -> str:
+        loss = self.derivation.system.quantities[self.derivation.system.loss].symbol
+        below = self.printer.show(differentiated(derivative, self.derivation))
+        return self.inline(rf"\partial {self.printer.show(loss)} / \partial {below}")
+
+    about, dots, dot, space = r" \approx ", r"\dots", r" \cdot ", r"\quad "
+
+    def arrow(self, what: str, where: str) -> str:
+        return rf"{what} \to {where}"
+
+    def infinite(self, formula: str) -> str:
+        return formula.replace("oo", r"\infty").replace("∞", r"\infty")
+
+    def power(self, base: str, count: int) -> str:
+        if count == 1 or base == "1":
+            return base
+        return rf"\left({base}\right)^{{{count}}}" if "/" in base else f"{base}^{{{count}}}"
+
+    def measure(self, formula: str) -> float:
+        return latex_width(formula)
+
+    def formula(self, lhs: Expr, rhs: Expr, note: str = "") -> str:
+        left = self.printer.show(lhs)
+        return self._broken(left, self.filled(rhs, self._WIDTH - self.measure(left + "=" + note)), note)
+
+    def display(self, left: str, parts: Sequence[str], note: str = "") -> str:
+        return self._broken(left, self._lines(parts, self._WIDTH - self.measure(left + "=" + note)), note)
+
+    def _broken(self, left: str, lines: Sequence[str], note: str) -> str:
+        behind = rf" \qquad {note}" if note else ""
+        if len(lines) == 1:
+            return f"{left} = {lines[0]}{behind}"
+        return aligned(f"{left} &= ", lines, behind)
+
+    def cell(self, expression: Expr) -> str:
+        lines = self.filled(expression, self._TABLE_WIDTH)
+        return self.inline(rf"\displaystyle {lines[0]}" if len(lines) == 1 else aligned("& ", lines))
+
+    def table(self, rows: list[Row]) -> list[Row]:
+        return rows
+
+
+def aligned(left: str, lines: Sequence[str], behind: str = "") -> str:
+    """Return the lines of a long formula below each other; the later ones stand a little inwards."""
+    below = "".join(rf" \\ &\quad {line}" for line in lines[1:])
+    return rf"\begin{{aligned}} {left}{lines[0]}{below}{behind} \end{{aligned}}"
+
+
+class MarkdownFormat(_MathFormat):
+    """Markdown with formulas between dollars, as GitHub and notebooks show them."""
+
+    template = "derivation.md.jinja"
+
+    def escape(self, plain: str) -> str:
+        return re.sub(r"([\\`*_{}\[\]<>#|$~])", r"\\\1", plain)
+
+
+class LatexFormat(_MathFormat):
+    """LaTeX with amsmath."""
+
+    template = "derivation.tex.jinja"
+    latex_template = True
+
+    def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
+        from symbackprop.drawing import picture_of
+        from symbackprop.drawing.tikz import tikz
+
+        korean = any("가" <= letter <= "힣" for sentence in catalogue.values() for letter in sentence)
+        picture = picture_of(self.derivation, self.printer.notation, catalogue)
+        return {"drawing": tikz(picture), "packages": ["kotex"] if korean else []}
+
+    def escape(self, plain: str) -> str:
+        return escape_latex(plain)
+
+
+FORMATS: Mapping[str, type[Format]] = {"text": TextFormat, "markdown": MarkdownFormat, "latex": LatexFormat}
+"""The formats by name, beside HTML."""
+
+
+def format_named(name: str) -> type[Format]:
+    """Return the format of that name; raises KeyError where there is none."""
+    if name == "html":
+        from symbackprop.html import HtmlFormat  # imported here: it builds on this module
+
+        return HtmlFormat
+    return FORMATS[name]
+
+
+_LATEX_SPECIAL = {
+    "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r'\texttt{"}',
+    **{mark: "\\" + mark for mark in "{}$&#%_"},
+}  # fmt: skip
+
+
+def escape_latex(plain: str) -> str:
+    """Return plain text for LaTeX; two hyphens stay two hyphens."""
+    escaped = "".join(_LATEX_SPECIAL.get(character, character) for character in plain)
+    return escaped.replace("--", "-{}-")
+
+
+# ---- the width of LaTeX
+
+_TOKEN = re.compile(r"\\begin\{\w+\}|\\end\{\w+\}|\\[A-Za-z]+|\\.|\S")
+_WIDE = {"+": 2.6, "-": 2.6, "=": 2.8, "<": 2.8, ">": 2.8, r"\le": 2.8, r"\ge": 2.8, r"\ne": 2.8}
+_WIDE |= {r"\sum": 2.6, r"\cdot": 1.5, r"\quad": 2, r"\qquad": 4, r"\sqrt": 1.6, ",": 0.8, "&": 0}
+_WIDE |= {r"\left": 0.4, r"\right": 0.4, r"\lvert": 0.6, r"\rvert": 0.6, r"\mathrm": 0, r"\text": 0.5}
+_WIDE |= {r"\begin{cases}": 2, r"\end{cases}": 0, r"\begin{aligned}": 0, r"\end{aligned}": 0}
+_OPERATORS = re.compile(r"\\(log|exp|sin|cos|tanh?|sinh|cosh|max|min|arc\w+)$")
+
+
+def latex_width(formula: str) -> float:
+    """Return about how wide a formula is, in letters; it need only be good enough to break lines."""
+    return _width(_TOKEN.findall(formula))
+
+
+def _width(tokens: list[str]) -> float:
+    """Measure ``tokens`` up to the brace that closes the group, and remove them."""
+    rows = [0.0]
+    while tokens:
+        token = tokens.pop(0)
+        if token == "}":
+            break
+        if token == r"\\":
+            rows.append(0.0)
+        elif token == "{":
+            rows[-1] += _width(tokens)
+        elif token == r"\frac":
+            rows[-1] += 0.6 + max(_width(_argument(tokens)), _width(_argument(tokens)))
+        elif token in ("_", "^"):
+            scripts = [_width(_argument(tokens))]
+            if tokens[:1] in (["_"], ["^"]):  # set above each other
+                tokens.pop(0)
+                scripts.append(_width(_argument(tokens)))
+            rows[-1] += 0.8 * max(scripts)
+        elif _OPERATORS.match(token):
+            rows[-1] += len(token)
+        else:
+            rows[-1] += _WIDE.get(token, 1.0)
+    return max(rows)
+
+
+def _argument(tokens: list[str]) -> list[str]:
+    """Remove the next token or group, and return what it holds."""
+    if not tokens:
+        return []
+    first = tokens.pop(0)
+    if first != "{":
+        return [first]
+    depth, inside = 1, []
+    while tokens:
+        token = tokens.pop(0)
+        depth += (token == "{") - (token == "}")
+        if depth == 0:
+            break
+        inside.append(token)
+    return inside

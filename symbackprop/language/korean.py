@@ -1,0 +1,210 @@
+"""The sentences in Korean."""
+
+from __future__ import annotations
+
+KOREAN: dict[str, str] = {
+    # headings
+    "heading.forward": "순전파 식",
+    "heading.error": "오차",
+    "heading.backward": "미분: 오차에서 안쪽으로",
+    "heading.slopes": "오차가 거꾸로 전해지면서 얼마나 줄어드는가",
+    "heading.stable": "넘침 없이 계산하기",
+    "heading.batch": "배치에 대한 평균",
+    "heading.update": "갱신 규칙",
+    "heading.initial": "가중치의 초깃값",
+    "heading.results": "결과 모음",
+    "heading.assumed": "가정한 것",
+    "heading.derivative": "도함수",
+    "heading.formula": "결과",
+    "heading.number": "단계",
+    # introductions
+    "given.inputs": "주어지는 것: {quantities}.",
+    "given.parameters": "매개변수: {quantities}.",
+    "given.constants": "상수: {quantities}.",
+    "given.shape": "{quantity} (모양 {shape})",
+    "given.scalar": "{quantity} (수)",
+    "given.values": "여기서 {values:이다/다}.",
+    "note.shape": "모양 {shape}",
+    "note.scalar": "수",
+    "run.note": (
+        "{layers} 층은 모두 같은 꼴이므로 임의의 {layer}에 대해 한 번만 적는다. 식 번호는 {layer} = "
+        "{first}일 때의 것이고, 나머지 층의 번호는 아래에 있다."
+    ),
+    "run.line": "{layer} = {number}: {numbered}",
+    "run.steps": "{layer} = {number}: {first}부터 {last}까지, 결과는 {results}",
+    "run.row": "{number}, …",
+    "run.given": "{quantities} ({layers})",
+    "error.introduction": (
+        "{loss:은/는} 출력이 목표값에서 얼마나 벗어났는지를 하나의 수로 나타낸다. 학습이란 이 값을 줄이는 "
+        "일이다."
+    ),
+    "error.term": "출력 하나가 {loss}에 더하는 값은 {term:이다/다}.",
+    "error.right": "{target}일 때 정답에 가까워지면, 곧 {output}이면 오차의 극한은 {error:이다/다}.",
+    "error.wrong": "오답에 가까워지면, 곧 {output}이면 오차의 극한은 {error:이다/다}.",
+    "error.infinite": (
+        "오답에 가까워지면, 곧 {output}이면 오차의 극한은 {error:이다/다}. 확신하면서 틀리면 벌에 한계가 "
+        "없다."
+    ),
+    "error.constant": "{target}일 때는 {name}의 값이 무엇이든 오차가 {error:이다/다}.",
+    "backward.errors": (
+        "가중합에 대한 미분은 따로 기호를 정해 {error:으로/로} 쓴다. 그 뜻은 {derivative:이다/다}."
+    ),
+    "backward.matrix": (
+        "결과는 벡터와 행렬로 적는다. 벡터를 행렬로 미분하면 첨자가 셋이 되므로 중간 단계는 성분으로 "
+        "적는다. 함수와 분수는 성분마다 따로 계산한다."
+    ),
+    "backward.introduction": (
+        "각 묶음은 도함수 하나를 구하며, 그 결과에 표시를 해 둔다. 앞에서 구한 도함수는 그대로 쓴다. 표시 "
+        "뒤에 나오는 단계는 같은 결과를 풀어 쓴 것이다."
+    ),
+    "slopes.introduction": (
+        "오차가 거꾸로 전해질 때 활성화 함수를 지날 때마다 그 기울기가 곱해진다. 따라서 기울기의 범위를 "
+        "알면 오차가 얼마나 멀리까지 전해지는지 알 수 있다."
+    ),
+    "slopes.bounds": "{slopes}의 범위는 {interval}이다. 오차에 곱해지는 값은 커야 {largest:이다/다}.",
+    "slopes.cancels": "{slopes}의 범위는 {interval}이지만, 오차의 도함수와 약분되므로 오차를 줄이지 않는다.",
+    "slopes.product": "마지막 층에서 첫 층까지 곱해지는 기울기의 곱은 커야 {product:이다/다}.",
+    "slopes.vanish": (
+        "가중치가 이를 메워 주지 않으면 앞쪽 층의 도함수는 그만큼 작아지고 그만큼 느리게 배운다. 이것이 "
+        "기울기 소실이다."
+    ),
+    "slopes.keep": (
+        "기울기만으로는 오차가 커지지 않는다. 그러나 기울기가 최댓값보다 작은 곳에서는 가중치가 메워 주지 "
+        "않는 한 오차가 층마다 줄어든다."
+    ),
+    "slopes.explode": "따라서 기울기만으로도 오차가 층마다 커질 수 있다. 이것이 기울기 폭발이다.",
+    "stable.introduction": (
+        "아래 식은 위의 식과 값이 같다. 코드에는 log(1 + exp(z))와 지수의 합의 로그를 넘침도 자릿수 손실도 "
+        "없이 계산하는 연산이 있다."
+    ),
+    "batch.introduction": (
+        "지금까지 {loss:은/는} 표본 하나의 오차였다. 표본 {samples}개로 된 배치에서 표본의 번호를 "
+        "{sample:이라/라} 하면, {loss:은/는} 표본마다의 오차 {own}의 평균이다."
+    ),
+    "matrices.introduction": (
+        "같은 식을 행렬의 곱으로 적는다. 대문자의 n번째 행은 표본 {samples}개 가운데 n번째 표본이고, Δ는 "
+        "가중합에 대한 도함수를 모은 행렬이며, ⊙는 성분마다 곱한다는 뜻이다. 표본에 대한 합은 행렬 곱의 "
+        "안쪽 차원이 맡는다."
+    ),
+    "matrices.plain": "같은 식을 행렬의 곱으로 적는다.",
+    "descent.gradient": (
+        "{loss}의 도함수를 모두 모은 것이 기울기 벡터(그래디언트)이다. 매개변수 공간에서 {loss:이/가} 가장 "
+        "빨리 커지는 방향을 가리키고, 그 길이는 얼마나 빨리 커지는지를 나타낸다."
+    ),
+    "descent.step": (
+        "경사 하강법은 그 반대 방향으로 조금 움직인다. 걸음이 작으면 {loss:은/는} 일차 근사로 모든 "
+        "매개변수에 대한 {fall}의 합만큼 줄고, 같은 길이의 다른 어떤 방향도 이보다 빨리 줄이지 못한다."
+    ),
+    "descent.stochastic": (
+        "정확한 기울기 벡터는 모든 데이터에 대한 평균이다. 확률적 경사 하강법은 무작위로 뽑은 작은 배치에 "
+        "대한 평균을 쓴다. 평균적으로는 맞고 계산은 훨씬 싸며, 그 잡음 덕분에 나쁜 자리에서 벗어나기도 "
+        "한다."
+    ),
+    "descent.rate": (
+        "학습률은 한 걸음의 길이를 정한다. 너무 작으면 학습이 한없이 느리고, 너무 크면 최솟값을 지나쳐 "
+        "{loss:이/가} 오히려 커진다."
+    ),
+    "update.introduction": (
+        "임의의 매개변수의 임의의 성분을 {parameter}, 그 성분에 대한 {loss}의 도함수를 "
+        "{derivative:으로/로} 적고, 한 걸음 뒤의 값에는 프라임(′)을 붙인다. 최적화 방법은 {optimizer}이며, "
+        "따로 정하지 않으면 {settings:이다/다}."
+    ),
+    "update.count": " 걸음의 번호는 {step}이며 1부터 센다.",
+    "initial.introduction": (
+        "가중치는 무작위로 시작한다. 그렇지 않으면 한 층의 모든 뉴런이 똑같은 것을 배운다. 신호의 세기가 "
+        "층을 지나도 유지되는지는 가중치의 분산이 정한다. 편향이 있으면 0에서 시작한다."
+    ),
+    "initial.line": "{initializer} ({activations}): {variances}. {reason}",
+    "initial.plain": "{initializer}: {variances}. {reason}",
+    "initial.variance": "{weight}의 분산은 {formula}",
+    "initial.both": (
+        "뉴런은 입력의 수만큼 항을 더하므로 분산이 1/입력 수이면 신호의 세기가 유지된다. 거꾸로 갈 때 "
+        "오차는 출력의 수만큼 항을 더한다. 이 값은 둘 사이의 절충이다."
+    ),
+    "initial.half": (
+        "뉴런은 입력의 수만큼 항을 더한다. 활성화 함수는 그 세기의 제곱을 절반만 전하므로 2를 곱해 메운다."
+    ),
+    "initial.forward": "뉴런은 입력의 수만큼 항을 더하므로 이 분산이 신호의 세기를 유지한다.",
+    "initial.length": "서로 직교하는 방향은 모든 신호의 길이를 유지한다.",
+    "initial.small": "층의 크기를 보지 않는 작은 수이며, 신호의 세기는 유지되지 않는다.",
+    "initial.none": "한 층의 모든 뉴런이 똑같이 시작해 똑같이 남는다. 비교를 위한 것일 뿐이다.",
+    # the names of the rules
+    "rule.chain rule": "연쇄 법칙",
+    "rule.local derivative": "국소 미분",
+    "rule.closed form": "닫힌 꼴",
+    "rule.simplification": "정리",
+    "rule.folding": "되묶기",
+    "rule.product": "대입",
+    "rule.contraction": "축약",
+    "rule.cancellation": "약분",
+    "rule.fact": "가정",
+    "rule.substitution": "치환",
+    "rule.stable form": "안정된 꼴",
+    "rule.batch mean": "배치 평균",
+    "rule.update": "갱신",
+    # what was done, and why it may be done
+    "chain.one": "{loss:은/는} {through:을/를} 거쳐서만 {quantity}에 의존한다.",
+    "chain.feeds": "{quantity:은/는} 모든 {through}에 들어가므로 변화를 {indices}에 대해 더한다.",
+    "chain.ways": "{loss:은/는} {through:을/를} 거치는 여러 길로 {quantity}에 의존하므로 그 변화를 더한다.",
+    "chain.direct": "{loss:은/는} {through:을/를} 거쳐서, 또 직접 {quantity}에 의존하므로 두 변화를 더한다.",
+    "local.plain": "식 {number:을/를} {quantity}에 대해 미분한다.",
+    "local.sum": "식 {number:을/를} {quantity}에 대해 미분한다. {quantity:이/가} 든 항만 남는다.",
+    "local.term": "식 {number}에서 {quantity:이/가} 직접 든 항이다.",
+    "kink.kink": "{place}에서는 꺾이므로 {value:으로/로} 정한다.",
+    "kink.jump": "{place}에서는 끊어져 있으므로 {value:으로/로} 정한다.",
+    "kink.first": "가장 큰 값이 여럿이면 첫째 것에만 전한다.",
+    "kink.assumed": "{numbers}: {place}에서 {derivative}의 값은 {value:으로/로} 정한다.",
+    "assumed.fact": "{numbers}: 모든 표본의 목표값에 대해 {fact}.",
+    "local.delta": "여기서 {delta:은/는} 두 첨자가 같으면 1, 다르면 0이다.",
+    "closed": "식 {number}에 따라, 이미 아는 값인 {output:으로/로} 나타낼 수 있다.",
+    "folding": "식 {number}에 따르면 이 안에 이미 아는 {quantity}의 값이 들어 있다.",
+    "folding.cancel": "식 {number}에 따라 항들이 서로 지워진다.",
+    "simplification": "같은 식을 더 짧게 적은 것이다.",
+    "insert": "식 {numbers:을/를} 대입한다.",
+    "insert.sum": (
+        "식 {numbers:을/를} 대입한다. {quantity:이/가} 들어가는 모든 곳, 곧 {indices}에 대한 합이 남는다."
+    ),
+    "insert.delta": "식 {numbers:을/를} 대입한다. {delta:이/가} 합에서 항 하나를 골라낸다.",
+    "insert.cancel": "식 {numbers:을/를} 대입한다. 분모와 분자의 같은 인수가 약분된다.",
+    "cancel": "분모와 분자의 같은 인수가 약분된다.",
+    "fact": "데이터에 대해 {fact:이라고/라고} 가정했기 때문이다.",
+    "stable": "식 {number} 대신 쓴다.",
+    "batch": "식 {number:을/를} 표본에 대해 평균한 것이다.",
+    "update.state": "{quantity:은/는} 성분마다 하나씩 있고 0에서 시작한다.",
+    "update.parameter": "{quantity}의 새 값이다.",
+    # what a picture shows, for those who do not see it
+    "drawing.title": "신경망 {network}",
+    "drawing.dense": (
+        "왼쪽부터 차례로 늘어선 유닛의 열: {columns}. 맨 오른쪽은 오차 E이다. 각 유닛은 다음 열의 모든 "
+        "유닛에 값을 보낸다."
+    ),
+    "drawing.inputs": "입력 {units}개",
+    "drawing.layer": "{activation} 유닛 {units}개",
+    "drawing.graph": "왼쪽부터 늘어선 상자에서, 화살표는 각 양에서 그것을 쓰는 양으로 향한다: {arrows}.",
+    "drawing.reads": "{quantity} ← {reads}",
+    "drawing.unit": "유닛 {quantity}",
+    "drawing.weight": "가중치 {quantity}: 유닛 {source}에서 유닛 {target}(으)로",
+    "drawing.bias": "편향 {quantity}: 유닛 {unit}",
+    "drawing.input": "입력 {quantity}",
+    "drawing.target": "목표 {quantity}",
+    "drawing.parameter": "매개변수 {quantity}",
+    "drawing.quantity": "양 {quantity}",
+    "drawing.output": "출력 {quantity}",
+    "drawing.loss": "오차 {quantity}",
+    # what a page says beside the derivation
+    "page.language": "ko",
+    "page.choose": (
+        "가중치나 유닛을 마우스로, 또는 Tab과 Enter 키로 고르면, 오차가 그곳까지 거슬러 흐르는 경로가 "
+        "밝아지고 그 도함수가 여기에 나타난다."
+    ),
+    "page.fold": "모든 단계 접기",
+    "page.unfold": "모든 단계 펼치기",
+    # parts of sentences, and words inside formulas
+    "list.between": ", ",
+    "list.last": ", ",
+    "word.if": "단,",
+    "word.otherwise": "그 외",
+    "word.and": "이고",
+    "word.or": "또는",
+    "word.not": "아닌",
+}

@@ -1,0 +1,39 @@
+"""The Korean particle that fits what stands before it, a formula or a number too.
+
+A particle has two forms, one behind a final consonant and one behind a vowel: 값은, 오차는.  A formula
+ends in what is read last, so ``x1[j]`` (… 제이) takes 는 and ``n1`` (… 일) takes 은.
+"""
+
+from __future__ import annotations
+
+import re
+
+_NONE, _L = 0, 8
+"""Final consonants by their place in a syllable: none, and ㄹ, behind which 으로 becomes 로."""
+_OTHER = 4
+_DIGITS = {"1": _L, "7": _L, "8": _L, "0": _OTHER, "3": _OTHER, "6": _OTHER}
+_LETTERS = {"l": _L, "r": _L, "m": _OTHER, "n": _OTHER, "ℓ": _L, "²": _OTHER, "³": _OTHER, "∞": _NONE}
+_COMMANDS = {"ell": _L, "epsilon": _OTHER, "varepsilon": _OTHER, "infty": _NONE}
+_SPOKEN = re.compile(r"\\([A-Za-z]+)|([^\W_]|[²³∞])")
+
+
+def with_particle(before: str, forms: str) -> str:
+    """Return ``before`` with the form of a particle that fits, of ``forms`` such as 은/는."""
+    closed, opened = forms.split("/")
+    final = _final_consonant(before)
+    if final == _NONE or (final == _L and closed.startswith("으로")):
+        return before + opened
+    return before + closed
+
+
+def _final_consonant(text: str) -> int:
+    """Return the final consonant of what is read last in ``text``."""
+    spoken = list(_SPOKEN.finditer(text))
+    if not spoken:
+        return _NONE
+    command, letter = spoken[-1].groups()
+    if command is not None:
+        return _COMMANDS.get(command, _NONE)
+    if "가" <= letter <= "힣":
+        return (ord(letter) - ord("가")) % 28
+    return _DIGITS.get(letter) or _LETTERS.get(letter.lower(), _NONE)

@@ -1,0 +1,50 @@
+"""What the templates of a document read: finished strings, and nothing else.
+
+``note`` is a sentence before a formula, ``lines`` are sentences behind it; most have neither.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A numbered equation."""
+
+    label: str
+    formula: str
+    note: str = ""
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A numbered step: the rule, a sentence that explains it, and whether it ends in a result."""
+
+    label: str
+    rule: str
+    sentence: str
+    formula: str
+    result: bool
+    note: str = ""
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Group:
+    """The steps to one derivative."""
+
+    heading: str
+    steps: tuple[Explained, ...]
+    note: str = ""
+    lines: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A result in the table of all results."""
+
+    label: str
+    derivative: str
+    formula: str
