@@ -30,6 +30,10 @@ Architecture = Annotated[
         metavar="ARCH", help="Sizes such as 2-3-1 or 784-128:relu-10:softmax; formulas in parentheses."
     ),
 ]
+OptionalArchitecture = Annotated[
+    Optional[str],  # noqa: UP045 - Typer reads the annotation when it runs
+    typer.Argument(metavar="ARCH", help="As for generate; only its activations matter with --depth."),
+]
 Hidden = Annotated[str, typer.Option(help="Activation of the hidden layers: a name or a formula in s.")]
 Output = Annotated[str, typer.Option(help="Activation of the output layer.")]
 Loss = Annotated[
@@ -117,7 +121,7 @@ def generate(
 
 @app.command()
 def derive(
-    architecture: Architecture,
+    architecture: OptionalArchitecture = None,
     hidden: Hidden = "sigmoid",
     output: Output = "sigmoid",
     loss: Loss = None,
@@ -137,7 +141,12 @@ def derive(
     ] = None,
     notation: Annotated[
         Optional[str],  # noqa: UP045 - as above
-        typer.Option(help="textbook or layered. Default: what suits the depth."),
+        typer.Option(help="textbook, layered, zad or matrix. Default: what suits the depth."),
+    ] = None,
+    lang: Annotated[str, typer.Option(help="en or ko: the language of the sentences.")] = "en",
+    depth: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Option(metavar="L", help="L: the theorem for any number of layers, proved; ARCH is left out."),
     ] = None,
     fragment: Annotated[
         bool, typer.Option("--fragment", help="LaTeX for inclusion in a document of your own.")
@@ -145,25 +154,72 @@ def derive(
     file: Destination = None,
 ) -> None:
     """Print the derivation, step by step."""
-    from symbackprop import pipeline
+    from symbackprop.document import render
+    from symbackprop.language import CATALOGUES
 
     chosen = _format(format, file)
     if notation is not None:
         from symbackprop.printing import NOTATIONS
 
         _require(notation, NOTATIONS, "--notation")
+    _require(lang, CATALOGUES, "--lang")
     if fragment and chosen != "latex":
         raise SpecificationError("--fragment: only LaTeX has fragments; add --format latex")
+    if architecture is None and depth is None:
+        raise SpecificationError("derive: ARCH is missing; write one such as 2-3-1")
     network = _network(
-        architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts, label_smoothing, class_weights
+        "2-2-2" if architecture is None else architecture,
+        hidden,
+        output,
+        loss,
+        no_bias,
+        l2,
+        l1,
+        init,
+        no_facts,
+        label_smoothing,
+        class_weights,
     )
+    destination = Path("-") if file is None else file
+    if depth is not None:
+        _derive_theorem(network, depth, chosen, notation, fragment, lang, destination)
+        return
+    from symbackprop import pipeline
+
     derivation = pipeline.derive(network, optimizer=optimizer)
-    content: str | bytes
-    if chosen == "latex":
-        content = derivation.latex(notation, fragment)
+    title, source = derivation.title, "latex" if chosen == "pdf" else chosen
+    text = render(derivation, source, title=title, notation=notation, fragment=fragment, language=lang)
+    _write_document(text, chosen, destination)
+
+
+def _derive_theorem(
+    network: Network, depth: str, format: str, notation: str | None, fragment: bool, language: str, file: Path
+) -> None:
+    """Print the theorem for any number of layers; a theorem that does not hold is exit status 1."""
+    from symbackprop.theorem import derive_theorem
+    from symbackprop.theorem_document import render_theorem
+
+    if depth != "L":
+        hint = "write --depth L, or the sizes of a network of that depth"
+        raise SpecificationError(f"--depth: {excerpt(depth)} is no symbolic depth; {hint}")
+    theorem = derive_theorem(network)
+    found = theorem.check()
+    if not found.holds:
+        _say(f"{theorem.title}: {found}")
+        raise typer.Exit(1)
+    source = "latex" if format == "pdf" else format
+    text = render_theorem(theorem, found, source, notation=notation, fragment=fragment, language=language)
+    _write_document(text, format, file)
+
+
+def _write_document(text: str, format: str, file: Path) -> None:
+    """Write a document; for a PDF ``text`` is its LaTeX."""
+    if format == "pdf":
+        from symbackprop.pdf import compiled
+
+        _write(compiled(text), file)
     else:
-        content = getattr(derivation, chosen)(notation)
-    _write(content, Path("-") if file is None else file)
+        _write(text, file)
 
 
 @app.command()
@@ -183,11 +239,14 @@ def draw(
         Optional[str],  # noqa: UP045 - as above
         typer.Option(help="svg or tikz. Default: by the suffix of the file, else svg."),
     ] = None,
+    lang: Annotated[str, typer.Option(help="en or ko: the language of the description.")] = "en",
     file: Destination = None,
 ) -> None:
     """Draw the network."""
     from symbackprop import drawing
+    from symbackprop.language import CATALOGUES
 
+    _require(lang, CATALOGUES, "--lang")
     if format is not None:
         _require(format, drawing.DRAWINGS, "--format")
     else:
@@ -195,7 +254,7 @@ def draw(
     network = _network(
         architecture, hidden, output, loss, no_bias, l2, l1, init, no_facts, label_smoothing, class_weights
     )
-    _write(drawing.draw(network, format=format), Path("-") if file is None else file)
+    _write(drawing.draw(network, format=format, language=lang), Path("-") if file is None else file)
 
 
 @app.command()

@@ -59,8 +59,11 @@ class Commentary:
 
     # ---- slopes
 
-    def slopes(self) -> list[str]:
-        """Return the bounds of each slope, and what their product does to the error on its way back."""
+    def slopes(self, whole: bool = True) -> list[str]:
+        """Return the bounds of each slope, and what their product does to the error on its way back.
+
+        The product is left out where the derivation is not ``whole``.
+        """
         slopes = slopes_of(self.derivation)
         if not slopes:
             return []
@@ -70,7 +73,7 @@ class Commentary:
             alike.setdefault((slope.bounds, slope.cancels), []).append(slope)
         lines += [self._bounds(group) for group in alike.values()]
         factors, product = product_of_largest(slopes)
-        if factors and is_chain(self.derivation):
+        if whole and factors and is_chain(self.derivation):
             lines += self._product(factors, product)
         return lines
 
@@ -103,7 +106,12 @@ class Commentary:
         named = [a for a, q in self.derivation.adjoints.items() if q.startswith("s")]
         if not named or self.derivation.model is None or not self.derivation.model.per_sample:
             return self.say("matrices.plain")
-        return self.say("matrices.introduction", samples=self.narrator.inline(SAMPLES))
+        return self.say(
+            "matrices.introduction",
+            samples=self.narrator.inline(SAMPLES),
+            errors=self.style.inline(self.style.errors),
+            product=self.style.inline(self.style.product),
+        )
 
     def matrices(self) -> list[str]:
         """Return the derivatives for a batch as products of matrices, where they have such a form."""

@@ -204,23 +204,23 @@ class Derivation:
             update=exchanged(self.update),
         )
 
-    def text(self, notation: str | None = None) -> str:
+    def text(self, notation: str | None = None, language: str = "en") -> str:
         """Return the derivation as plain text."""
-        return self._document("text", notation)
+        return self._document("text", notation, language)
 
-    def markdown(self, notation: str | None = None) -> str:
+    def markdown(self, notation: str | None = None, language: str = "en") -> str:
         """Return the derivation as markdown, with formulas as GitHub and Jupyter show them."""
-        return self._document("markdown", notation)
+        return self._document("markdown", notation, language)
 
-    def latex(self, notation: str | None = None, fragment: bool = False) -> str:
-        """Return the derivation as a LaTeX document, or as a part for inclusion in one."""
-        return self._document("latex", notation, fragment)
+    def latex(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
+        """Return the derivation as LaTeX; a ``fragment`` is for inclusion in a document of your own."""
+        return self._document("latex", notation, language, fragment)
 
-    def html(self, notation: str | None = None, fragment: bool = False) -> str:
+    def html(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
         """Return the derivation as a page that needs nothing else, or as a part for inclusion in one."""
-        return self._document("html", notation, fragment)
+        return self._document("html", notation, language, fragment)
 
-    def pdf(self, notation: str | None = None) -> bytes:
+    def pdf(self, notation: str | None = None, language: str = "en") -> bytes:
         """Return the derivation as a PDF, set by the TeX that is installed.
 
         Raises:
@@ -228,7 +228,7 @@ class Derivation:
         """
         from symbackprop.pdf import compiled
 
-        return compiled(self.latex(notation))
+        return compiled(self.latex(notation, language=language))
 
     def _repr_html_(self) -> str:
         return self.html(fragment=True)
@@ -239,11 +239,20 @@ class Derivation:
     def _repr_latex_(self) -> str:
         return self.latex(fragment=True)
 
-    def _document(self, form: str, notation: str | None, fragment: bool = False) -> str:
+    def _document(self, form: str, notation: str | None, language: str, fragment: bool = False) -> str:
         from symbackprop.document import render
+        from symbackprop.language import CATALOGUES
+        from symbackprop.printing import NOTATIONS
 
+        if notation is not None and notation not in NOTATIONS:
+            problem = f"{excerpt(str(notation))} is not known; {suggestion(str(notation), NOTATIONS)}"
+            raise SpecificationError(f"notation: {problem}")
+        if language not in CATALOGUES:
+            raise SpecificationError(
+                f"language: {excerpt(str(language))} is not known; known are {', '.join(CATALOGUES)}"
+            )
         title = self.title
-        return render(self, form, title=title, notation=notation, fragment=fragment)
+        return render(self, form, title=title, notation=notation, fragment=fragment, language=language)
 
     def _known(self, name: str, table: Iterable[str]) -> str:
         if name not in table:

@@ -75,7 +75,10 @@ class Format(ABC):
     dots: ClassVar[str]
     dot: ClassVar[str]
     space: ClassVar[str]
-    """The marks for about equal, for what is left out, between factors, and a gap before a remark."""
+    errors: ClassVar[str]
+    product: ClassVar[str]
+    """The marks for about equal, for what is left out, between factors, a gap before a remark, the
+    matrix of derivatives, and the product by components."""
 
     @abstractmethod
     def arrow(self, what: str, where: str) -> str:
@@ -86,7 +89,7 @@ class Format(ABC):
         """Return a formula of numbers with the mark of infinity as the format writes it."""
 
     @abstractmethod
-    def power(self, base: str, count: int) -> str:
+    def power(self, base: str, count: int | str) -> str:
         """Return a number, written out, to a power."""
 
     @abstractmethod
@@ -140,6 +143,7 @@ class TextFormat(Format):
         return self.printer.show(derivative)
 
     about, dots, dot, space = " ≈ ", "…", "·", "  "
+    errors, product = "Δ", "⊙"
 
     def arrow(self, what: str, where: str) -> str:
         return f"{what} → {where}"
@@ -147,10 +151,11 @@ class TextFormat(Format):
     def infinite(self, formula: str) -> str:
         return formula.replace("oo", "∞")
 
-    def power(self, base: str, count: int) -> str:
+    def power(self, base: str, count: int | str) -> str:
         if count == 1 or base == "1":
             return base
-        return f"({base})^{count}" if "/" in base else f"{base}^{count}"
+        exponent = str(count) if str(count).isalnum() else f"({count})"
+        return f"({base})^{exponent}" if "/" in base else f"{base}^{exponent}"
 
     def measure(self, formula: str) -> float:
         return len(formula)
@@ -202,6 +207,7 @@ class _MathFormat(Format):
         return self.inline(rf"\partial {self.printer.show(loss)} / \partial {below}")
 
     about, dots, dot, space = r" \approx ", r"\dots", r" \cdot ", r"\quad "
+    errors, product = r"\boldsymbol{\Delta}", r"\odot"
 
     def arrow(self, what: str, where: str) -> str:
         return rf"{what} \to {where}"
@@ -209,7 +215,7 @@ class _MathFormat(Format):
     def infinite(self, formula: str) -> str:
         return formula.replace("oo", r"\infty").replace("∞", r"\infty")
 
-    def power(self, base: str, count: int) -> str:
+    def power(self, base: str, count: int | str) -> str:
         if count == 1 or base == "1":
             return base
         return rf"\left({base}\right)^{{{count}}}" if "/" in base else f"{base}^{{{count}}}"

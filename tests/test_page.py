@@ -18,6 +18,8 @@ from symbackprop.language import CATALOGUES
 from symbackprop.mathml import mathml
 from symbackprop.printing import notation_for
 from symbackprop.templating import linked
+from symbackprop.theorem import Check, derive_theorem
+from symbackprop.theorem_document import render_theorem
 from tests.networks import equations
 from tests.zoo import ZOO
 
@@ -216,6 +218,16 @@ def test_particles_fit_how_a_formula_is_read() -> None:
     for particle in ("은", "는", "을", "를", "으로"):
         in_html = re.findall(rf"</math>{particle}\b", words[0])
         assert len(in_html) == len(re.findall(rf"\${particle}\b", words[1])), particle
+
+
+def test_the_theorem_is_a_page_too() -> None:
+    theorem = derive_theorem(sb.Network("2-2-2"))
+    page = render_theorem(theorem, Check((), ()), "html")
+    root = parsed(page)
+    assert not list(root.iter("figure"))
+    assert len(printed_numbers(root)) > 20
+    targets = {(a.get("href") or "").removeprefix("#") for a in root.iter("a")}
+    assert targets <= {element.get("id") for element in root.iter()}
 
 
 def test_what_a_user_wrote_is_text() -> None:

@@ -49,6 +49,23 @@ ENGLISH: dict[str, str] = {
         "Results are in vectors and matrices. The steps to them are in components, since the derivative of "
         "a vector for a matrix has three indices; functions and fractions are taken component by component."
     ),
+    "theorem.given": (
+        "A net has {depth} layers of any widths. The number {layer} of a layer is one more index."
+    ),
+    "theorem.hidden": "For the hidden layers, {layers}:",
+    "theorem.last": "For the last layer, and the error:",
+    "theorem.base": "Base case: the last layer, where the error is known.",
+    "theorem.step": (
+        "Induction step: let {known} be known. Nothing else is needed of the error, since {loss} depends "
+        "on layer {layer} only through {through}."
+    ),
+    "theorem.conclusion": (
+        "By induction, from the last layer back to the first, this holds for all {layers}."
+    ),
+    "theorem.checked": (
+        "{proved} of {steps} steps are proved; instantiated, the theorem is what is derived for the nets "
+        "of {first} to {last} layers alone."
+    ),
     "slopes.introduction": (
         "Each activation on the way back multiplies the error by its slope, so the bounds of the slopes "
         "tell how far an error reaches."
@@ -72,9 +89,9 @@ ENGLISH: dict[str, str] = {
         "So the slopes alone can make an error grow from layer to layer: the exploding gradient."
     ),
     "matrices.introduction": (
-        "The same as products of matrices. Row n of a capital letter holds sample n, of {samples}; Δ holds "
-        "the derivatives for the pre-activations, and ⊙ multiplies component by component. The sum over "
-        "the samples is the inner dimension of the product."
+        "The same as products of matrices. Row n of a capital letter holds sample n, of {samples}; "
+        "{errors} holds the derivatives for the pre-activations, and {product} multiplies component by "
+        "component. The sum over the samples is the inner dimension of the product."
     ),
     "matrices.plain": "The same as products of matrices.",
     "descent.gradient": (

@@ -121,7 +121,8 @@ def _with_errors(notation: Notation) -> Notation:
         name: glyph._replace(word=_ZAD.get(glyph.word, glyph.word)) for name, glyph in notation.glyphs.items()
     }
     clash = {glyph.word for glyph in notation.glyphs.values()} & {"z", "a", "delta"}
-    if clash or not {"s1", "x1"} <= notation.glyphs.keys():
+    layered = {glyph.word for glyph in notation.glyphs.values() if glyph.layer is not None}
+    if clash or not _ZAD.keys() <= layered:
         problem = "says z, a and δ of layers that are called s1, x1, s2, …"
         raise SpecificationError(f"notation: 'zad' {problem}; this network has others; use 'layered'")
     errors = {

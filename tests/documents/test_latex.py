@@ -6,11 +6,13 @@ import re
 import subprocess
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import symbackprop as sb
+from symbackprop.derivation import Derivation
 from symbackprop.document import render
 from symbackprop.language import CATALOGUES
 from tests.documents.conftest import program
@@ -33,6 +35,11 @@ NETWORKS: dict[str, Callable[[], sb.Network]] = {
     "twenty layers": lambda: sb.Network("-".join(["16"] * 21), hidden="tanh", l2=0.01),
     **{name: lambda name=name: equations(name) for name in EQUATIONS},  # type: ignore[misc]
 }
+
+
+@cache
+def derived(name: str) -> Derivation:
+    return sb.derive(NETWORKS[name]())
 
 
 def compiled(source: str, folder: Path) -> list[str]:
@@ -66,7 +73,7 @@ def assert_clean(log: list[str]) -> None:
 @pytest.mark.parametrize("language", CATALOGUES)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_latex_compiles(name: str, language: str, tmp_path: Path, counts: Counter[str]) -> None:
-    derivation = sb.derive(NETWORKS[name]())
+    derivation = derived(name)
     source = render(derivation, "latex", title=derivation.title, language=language)
     log = compiled(source, tmp_path)
     assert_clean(log)
