@@ -56,11 +56,13 @@
       for (const id of choice.dataset.results.split(" ")) {
         const shown = document.getElementById(id.replace(/step-(\d+)$/, "choice-$1"));
         const equation = shown.querySelector(".equation").cloneNode(true);
+        panel.append(equation);
+        // Of layers that are alike only some steps stand on the page.
+        if (document.getElementById(id) === null) continue;
         const link = document.createElement("a");
         link.href = `#${id}`;
         link.append(...equation.querySelector(".number").childNodes);
         equation.querySelector(".number").append(link);
-        panel.append(equation);
       }
     };
 

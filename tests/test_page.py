@@ -30,6 +30,7 @@ DERIVED = {
     "2-3-1": lambda: sb.derive(sb.Network("2-3-1")),
     "classifier": lambda: sb.derive(sb.Network("784-128:relu-10:softmax", l2=0.01), optimizer="adam"),
     "four layers": lambda: sb.derive(sb.Network("5-4-3-2-2", hidden="tanh")),
+    "deep": lambda: sb.derive(sb.Network("-".join(["3"] * 10))),
     "no model": lambda: derive_system(ZOO["tied_weights"]()),
     "attention": lambda: sb.derive(equations("attention")),
     "convolution": lambda: sb.derive(equations("convolution")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import symbackprop as sb
+from symbackprop.derivation import Derivation
 from symbackprop.drawing import picture_of
+from symbackprop.html import HtmlFormat
+from symbackprop.printing import notation_for
 from tests.documents.conftest import program
 from tests.networks import equations
 
@@ -72,7 +76,7 @@ class Page:
     """An open page, and the network that it is about."""
 
     name: str
-    network: sb.Network
+    derivation: Derivation
     browser: Any
 
     def all(self, selector: str) -> list[Any]:
@@ -83,6 +87,11 @@ class Page:
 
     def run(self, script: str, *arguments: object) -> Any:
         return self.browser.execute_script(script, *arguments)
+
+    def as_shown(self, markup: str) -> Any:
+        """Return markup as the browser writes it."""
+        script = "const box = document.createElement('p'); box.innerHTML = arguments[0]; return box.innerHTML"
+        return self.run(script, markup)
 
     def press(self, key: str) -> None:
         ActionChains(self.browser).send_keys(key).perform()
@@ -115,11 +124,11 @@ def page(
     request: pytest.FixtureRequest, browser: Any, tmp_path: Path, counts: Counter[str]
 ) -> Iterator[Page]:
     """Open a page; at the end nothing may stand in the console or have been asked of a network."""
-    network = PAGES[request.param]()
+    derivation = sb.derive(PAGES[request.param]())
     path = tmp_path / "page.html"
-    path.write_text(sb.derive(network).html(), encoding="utf-8")
+    path.write_text(derivation.html(), encoding="utf-8")
     browser.get(path.as_uri())
-    yield Page(request.param, network, browser)
+    yield Page(request.param, derivation, browser)
     assert browser.get_log("browser") == []
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = [m["params"]["request"]["url"] for m in messages if m["method"] == "Network.requestWillBeSent"]
@@ -127,9 +136,9 @@ def page(
     counts["tests of pages in Chromium"] += 1
 
 
-def expected_paths(network: sb.Network, chosen: Mapping[str, str]) -> set[tuple[str, str]]:
+def expected_paths(derivation: Derivation, chosen: Mapping[str, str]) -> set[tuple[str, str]]:
     """Return the arrows on all ways from what is chosen to the error."""
-    edges = {(edge.source, edge.target) for edge in picture_of(network).edges}
+    edges = {(edge.source, edge.target) for edge in picture_of(derivation).edges}
     found = {(chosen["from"], chosen["to"])} if "from" in chosen else set()
     on_the_way = {chosen.get("to", chosen.get("node"))}
     while more := {(a, b) for a, b in edges if a in on_the_way} - found:
@@ -151,12 +160,14 @@ def test_choosing_lights_the_paths_and_shows_the_equation(
             page.run("arguments[0].focus()", choice)
             page.press(Keys.ENTER if manner == "enter" else Keys.SPACE)
         paths = page.lit
-        assert paths == expected_paths(page.network, chosen)
+        assert paths == expected_paths(page.derivation, chosen)
         assert any(target == "E" for _, target in paths)
         assert choice.get_attribute("aria-label") in page.one(".panel").text
         shown = [math.get_attribute("outerHTML") for math in page.all(".panel math")]
-        steps = [page.one(f"#{id} .formula math") for id in choice.get_attribute("data-results").split()]
-        assert shown == [math.get_attribute("outerHTML") for math in steps]
+        style = HtmlFormat(notation_for(page.derivation), page.derivation)
+        numbers = re.findall(r"step-(\d+)", choice.get_attribute("data-results"))
+        steps = [page.derivation.by_number[int(number)] for number in numbers]
+        assert shown == [page.as_shown(style.formula(step.lhs, step.rhs)) for step in steps]
         assert page.run("return location.hash") == ""
         if manner == "mouse":
             page.click(choice)  # chosen again is chosen no more
