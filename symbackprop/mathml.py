@@ -16,6 +16,7 @@ from symbackprop.errors import UnsupportedExpression
 _TEXTS = ("mi", "mo", "mn", "mtext")
 _SCRIPTED = ("msub", "msup", "msubsup", "munder")
 _NOT_IN_CORE = ("columnalign", "rowspacing", "columnspacing", "linebreak")
+_NO_OPERATORS = ("∞", "…", "⋯")
 _SIGNS = ("−", "-", "+")
 _OPENING = ("(", "[", "{", "|")
 _WITH_LIMITS = ("∑", "max", "min", "lim")
@@ -44,6 +45,8 @@ def mathml(formula: str, display: bool = False) -> str:
 def _tidy(element: Element) -> None:
     if element.tag in _TEXTS and element.text:
         element.text = html.unescape(element.text)
+    if element.tag == "mo" and element.text in _NO_OPERATORS:
+        element.tag = "mi"
     if element.tag == "mtd":
         element.set("class", element.get("columnalign", "center"))
     for name in _NOT_IN_CORE:

@@ -66,6 +66,11 @@ def test_words_are_one_identifier_and_letters_are_their_own() -> None:
     assert not [mi for mi in root.iter() if mi.get("mathvariant")]
 
 
+def test_what_is_no_operator_has_no_space_of_one() -> None:
+    root = ET.fromstring(mathml(r"\infty, \dots"))
+    assert [mo.text for mo in root.iter(f"{MATH}mo")] == [","]
+
+
 def test_functions_stand_apart_from_their_arguments() -> None:
     def spaces(formula: str) -> int:
         return len(ET.fromstring(mathml(formula)).findall(f".//{MATH}mspace"))
