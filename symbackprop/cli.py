@@ -166,7 +166,7 @@ def derive(
     if fragment and chosen != "latex":
         raise SpecificationError("--fragment: only LaTeX has fragments; add --format latex")
     if architecture is None and depth is None:
-        raise SpecificationError("derive: ARCH is missing; write one such as 2-3-1")
+        raise SpecificationError("derive: ARCH is missing; write an architecture such as 2-3-1")
     network = _network(
         "2-2-2" if architecture is None else architecture,
         hidden,

@@ -13,7 +13,8 @@ from symbackprop.equations import name_of
 from symbackprop.insight import Slope, Tendency, error_of_one, is_chain, product_of_largest, slopes_of
 from symbackprop.matrices import MatrixWriter, Unwritable
 from symbackprop.narrator import Narrator
-from symbackprop.repetition import Run, with_runs
+from symbackprop.printing import split_name
+from symbackprop.repetition import Run, layer_of, with_runs
 
 
 class Commentary:
@@ -103,14 +104,15 @@ class Commentary:
 
     def matrix_introduction(self) -> str:
         """Return how the letters of the matrix form are to be read."""
-        named = [a for a, q in self.derivation.adjoints.items() if q.startswith("s")]
-        if not named or self.derivation.model is None or not self.derivation.model.per_sample:
-            return self.say("matrices.plain")
+        product = self.style.inline(self.style.product)
+        named = [q for q in self.derivation.adjoints.values() if split_name(q).word == "s" and layer_of(q)]
+        if not named:
+            return self.say("matrices.plain", product=product)
         return self.say(
             "matrices.introduction",
             samples=self.narrator.inline(SAMPLES),
             errors=self.style.inline(self.style.errors),
-            product=self.style.inline(self.style.product),
+            product=product,
         )
 
     def matrices(self) -> list[str]:

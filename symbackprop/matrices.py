@@ -87,7 +87,7 @@ class MatrixWriter:
         word, layer = split_name(quantity or name)
         layer = self.printer.notation.layers.get(name, layer)
         capital = axes > 1
-        if quantity is not None and word == "s":
+        if quantity is not None and word == "s" and layer:
             return self._bold("Delta" if capital else "delta", layer)
         if quantity is not None:
             return self._partial(self._bold(word[:1].upper() + word[1:] if capital else word, layer))

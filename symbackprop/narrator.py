@@ -42,6 +42,7 @@ class Narrator:
         self.system = derivation.system
         self.style = style
         self.catalogue = catalogue
+        self._compared: dict[tuple[int, int], bool] = {}
         self._latest: dict[tuple[Expr, Expr | None], int] = {}
 
     def say(self, key: str, **values: str) -> str:
@@ -185,7 +186,9 @@ class Narrator:
 
     def alike(self, a: Step, b: Step, shift: int) -> bool:
         """Whether ``b`` is the same step as ``a``, ``shift`` layers further."""
-        return a.rule == b.rule and self._shift.alike(a, b, shift)
+        if (a.number, b.number) not in self._compared:
+            self._compared[a.number, b.number] = a.rule == b.rule and self._shift.alike(a, b, shift)
+        return self._compared[a.number, b.number]
 
     def general(self, layer: int) -> Narrator:
         """Return a narrator that calls ``layer`` ℓ, the layer before it ℓ-1, and so on."""
@@ -341,7 +344,7 @@ class Narrator:
         """Return the rows of the table of all results, those of layers that are alike once."""
         found: list[Row] = []
         results = [self.derivation.by_number[number] for number in self.derivation.results.values()]
-        for item in with_runs(results, lambda step: step.target, self._shift.alike):
+        for item in with_runs(results, lambda step: step.target, self.alike):
             if isinstance(item, Run):
                 general = self.general(item.layers[0])
                 rows = [general.row(step.number) for step in item.first]

@@ -12,6 +12,7 @@
     code           emission       Derivation                  source of the generated module
     document       document       Derivation                  text, markdown, LaTeX, HTML or PDF
     picture        drawing        Network or Derivation       SVG or TikZ
+    theorem        theorem        Network                     the recursion for L layers, and its proof
 
 The derivation that is proved, the one that is printed and the one that is emitted are one object.
 """

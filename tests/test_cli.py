@@ -818,3 +818,32 @@ def test_a_closed_stdout_gives_no_traceback(tmp_path: Path) -> None:
     )
     assert "Traceback" not in done.stderr
     assert done.returncode in (0, 2)
+
+
+def test_derivations_speak_korean(command: Runner) -> None:
+    result = command("derive", "2-3-1", "--lang", "ko", "--notation", "zad")
+    assert result.status == 0
+    assert "연쇄 법칙. E는 a2[i]를 거쳐서만 z2[i]에 의존한다." in result.stdout
+
+
+def test_the_theorem_for_any_depth(command: Runner) -> None:
+    result = command("derive", "--depth", "L", "--output", "softmax")
+    assert result.status == 0
+    assert "∂E/∂s[ℓ,j] = (Σ_i ∂E/∂s[ℓ+1,i]·w[ℓ+1,j,i])·x[ℓ,j]·(1 - x[ℓ,j])" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("derive",), "derive: ARCH is missing; write an architecture such as 2-3-1"),
+        (("derive", "--depth", "5"), "--depth: '5' is no symbolic depth; write --depth L"),
+        (("derive", "2-3-1", "--lang", "kr"), "--lang: 'kr' is not known; known are: en, ko"),
+        (("derive", "2-3-1", "--notation", "zed"), "did you mean 'zad'"),
+        (("derive", "--depth", "L", "--notation", "textbook"), "'textbook' shows no layers"),
+    ],
+    ids=str,
+)
+def test_what_derive_refuses(command: Runner, arguments: tuple[str, ...], message: str) -> None:
+    result = command(*arguments)
+    assert (result.status, result.stdout) == (2, "")
+    assert message in result.stderr

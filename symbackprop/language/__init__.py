@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from symbackprop.language.english import ENGLISH
 from symbackprop.language.korean import KOREAN
 
+__all__ = ["CATALOGUES", "ENGLISH", "KOREAN", "Catalogue", "words_in_formulas"]
+
 Catalogue = Mapping[str, str]
 
 CATALOGUES: Mapping[str, Catalogue] = {"en": ENGLISH, "ko": KOREAN}

@@ -93,7 +93,10 @@ ENGLISH: dict[str, str] = {
         "{errors} holds the derivatives for the pre-activations, and {product} multiplies component by "
         "component. The sum over the samples is the inner dimension of the product."
     ),
-    "matrices.plain": "The same as products of matrices.",
+    "matrices.plain": (
+        "The same as products of matrices, where they have such a form; {product} multiplies component by "
+        "component."
+    ),
     "descent.gradient": (
         "All derivatives of {loss} together are the gradient: in the space of the parameters it points "
         "where {loss} grows fastest, and its length says how fast."

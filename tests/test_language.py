@@ -1,0 +1,82 @@
+"""Every language says everything; Korean particles fit what they follow."""
+
+from __future__ import annotations
+
+import re
+from string import Formatter
+
+import pytest
+
+import symbackprop as sb
+from symbackprop.document import FORMATS, render
+from symbackprop.language import CATALOGUES, ENGLISH
+from symbackprop.language.particles import with_particle
+
+
+def places(sentence: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(sentence) if name is not None}
+
+
+@pytest.mark.parametrize("language", CATALOGUES)
+def test_every_catalogue_says_the_same(language: str) -> None:
+    catalogue = CATALOGUES[language]
+    assert list(dict.fromkeys(catalogue)) == list(catalogue)
+    assert catalogue.keys() == ENGLISH.keys()
+    for key, sentence in catalogue.items():
+        assert places(sentence) == places(ENGLISH[key]), key
+        assert sentence, key
+
+
+def test_particles_only_stand_where_there_are_two_forms() -> None:
+    forms = {"은/는", "이/가", "을/를", "으로/로", "이다/다", "이라/라", "이라고/라고"}
+    for sentence in CATALOGUES["ko"].values():
+        for _, _, particle, _ in Formatter().parse(sentence):
+            assert not particle or particle in forms
+    for sentence in ENGLISH.values():
+        assert not any(particle for _, _, particle, _ in Formatter().parse(sentence))
+
+
+@pytest.mark.parametrize(
+    ("before", "forms", "expected"),
+    [
+        ("값", "은/는", "값은"),
+        ("오차", "은/는", "오차는"),
+        ("(7)", "을/를", "(7)을"),
+        ("(5)", "을/를", "(5)를"),
+        ("(10)", "을/를", "(10)을"),
+        ("x1[j]", "은/는", "x1[j]는"),
+        ("$x^{(1)}_{n}$", "은/는", "$x^{(1)}_{n}$은"),
+        (r"$\ell$", "이/가", r"$\ell$이"),
+        (r"$\delta^{(\ell)}_{j}$", "으로/로", r"$\delta^{(\ell)}_{j}$로"),
+        ("n1", "으로/로", "n1로"),
+        ("0", "으로/로", "0으로"),
+        ("∞", "이다/다", "∞다"),
+        ("", "은/는", "는"),
+    ],
+)
+def test_the_particle_fits_how_a_formula_is_read(before: str, forms: str, expected: str) -> None:
+    assert with_particle(before, forms) == expected
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_a_korean_document_has_no_english_sentence(format: str) -> None:
+    printed = render(sb.derive(sb.Network("3-4:relu-2:softmax", l2=0.1)), format, title="x", language="ko")
+    for word in ("the", "and", "is", "otherwise", "shape", "Insert"):
+        assert not re.search(rf"(?<![\\\w]){word}(?!\w)", printed), word
+    assert ("kotex" in printed) == (format == "latex")
+
+
+def test_documents_in_both_languages_have_the_same_numbers() -> None:
+    derivation = sb.derive(sb.Network("2-3-3-3-3-1", hidden="tanh"))
+    numbers = [
+        re.findall(r"\((\d+)\)", render(derivation, "text", title="x", language=language))
+        for language in CATALOGUES
+    ]
+    assert sorted(numbers[0]) == sorted(numbers[1])
+
+
+def test_an_unknown_language_is_refused() -> None:
+    with pytest.raises(sb.SpecificationError, match="language: 'kr' is not known; known are en, ko"):
+        sb.derive(sb.Network("2-1")).text(language="kr")
+    with pytest.raises(sb.SpecificationError, match="did you mean 'matrix'"):
+        sb.derive(sb.Network("2-1")).text("matrx")
