@@ -4,15 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-slow lint format update-generated bench clean
+.PHONY: help demo test test-slow test-documents lint format update-generated bench clean
 
 help:
 	@echo "make demo              derive, prove and train on real data"
 	@echo "make test              run the tests"
 	@echo "make test-slow         run the tests that take minutes"
+	@echo "make test-documents    test LaTeX, PDF and pages with TeX and Chromium, installed by apt-get where it may"
 	@echo "make lint              check style and types"
 	@echo "make format            lay out the sources"
-	@echo "make update-generated  write the modules of generated/ anew"
+	@echo "make update-generated  write generated/ and the outputs of examples/ anew"
 	@echo "make bench             measure how derivation and generation grow with depth"
 
 $(READY): pyproject.toml
@@ -25,10 +26,15 @@ demo: $(READY)
 	$(BIN)/symbackprop demo
 
 test: $(READY)
-	$(BIN)/python -B -m pytest -q -n auto --dist worksteal -m "not slow"
+	$(BIN)/python -B -m pytest -q -n auto --dist worksteal -m "not slow and not documents"
 
 test-slow: $(READY)
 	$(BIN)/python -B -m pytest -q -n auto --dist worksteal -m slow
+
+test-documents: $(READY)
+	tests/documents/install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,documents]"
+	$(BIN)/python -B -m pytest -q -m documents
 
 lint: $(READY)
 	$(BIN)/ruff check --no-cache .
@@ -40,7 +46,7 @@ format: $(READY)
 	$(BIN)/ruff format --no-cache .
 
 update-generated: $(READY)
-	$(BIN)/python -B -m pytest -q tests/test_generated.py --update-generated
+	$(BIN)/python -B -m pytest -q tests/test_generated.py tests/test_examples.py --update-generated
 
 bench: $(READY)
 	$(BIN)/python -B -m benchmarks.depth

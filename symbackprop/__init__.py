@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from symbackprop.derivation import Derivation, Step
+    from symbackprop.drawing import draw
     from symbackprop.errors import SpecificationError, UnsupportedExpression
     from symbackprop.exercises import exercise
     from symbackprop.pipeline import derive, generate, load
@@ -30,6 +31,7 @@ __all__ = [
     "UnsupportedExpression",
     "Verdict",
     "derive",
+    "draw",
     "exercise",
     "generate",
     "load",
@@ -47,6 +49,7 @@ _HOMES = {
     "UnsupportedExpression": "errors",
     "Verdict": "proof",
     "derive": "pipeline",
+    "draw": "drawing",
     "exercise": "exercises",
     "generate": "pipeline",
     "load": "pipeline",

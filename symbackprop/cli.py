@@ -69,16 +69,22 @@ Destination = Annotated[
 
 FormatName = Annotated[
     Optional[str],  # noqa: UP045 - as above
-    typer.Option(help="text, markdown or latex. Default: by the suffix of the file, else text."),
+    typer.Option(help="text, markdown, latex, html or pdf. Default: by the suffix of the file, else text."),
 ]
 NotationName = Annotated[
     Optional[str],  # noqa: UP045 - as above
-    typer.Option(help="textbook or layered. Default: what suits the depth."),
+    typer.Option(help="textbook, layered, zad or matrix. Default: what suits the depth."),
 ]
 Fragment = Annotated[bool, typer.Option("--fragment", help="LaTeX for inclusion in a document of your own.")]
 Language = Annotated[str, typer.Option(help="The language of the sentences.")]
 
-FORMATS = {"text": (".txt",), "markdown": (".md", ".markdown"), "latex": (".tex",)}
+FORMATS = {
+    "text": (".txt",),
+    "markdown": (".md", ".markdown"),
+    "latex": (".tex",),
+    "html": (".html", ".htm"),
+    "pdf": (".pdf",),
+}
 """Format of a derivation -> the suffixes that choose it."""
 
 
@@ -149,7 +155,9 @@ def derive(
     optimizer: Optimizer = "sgd",
     format: Annotated[
         Optional[str],  # noqa: UP045 - as above
-        typer.Option(help="text, markdown or latex. Default: by the suffix of the file, else text."),
+        typer.Option(
+            help="text, markdown, latex, html or pdf. Default: by the suffix of the file, else text."
+        ),
     ] = None,
     notation: Annotated[
         Optional[str],  # noqa: UP045 - as above
@@ -187,9 +195,9 @@ def derive(
     from symbackprop import pipeline
 
     derivation = pipeline.derive(network, optimizer=optimizer)
-    title = derivation.title
-    text = render(derivation, chosen, title=title, notation=notation, fragment=fragment, language=lang)
-    _write(text, destination)
+    title, source = derivation.title, "latex" if chosen == "pdf" else chosen
+    text = render(derivation, source, title=title, notation=notation, fragment=fragment, language=lang)
+    _write_document(text, chosen, destination)
 
 
 def _derive_theorem(
@@ -207,8 +215,53 @@ def _derive_theorem(
     if not found.holds:
         _say(f"{theorem.title}: {found}")
         raise typer.Exit(1)
-    text = render_theorem(theorem, found, format, notation=notation, fragment=fragment, language=language)
-    _write(text, file)
+    source = "latex" if format == "pdf" else format
+    text = render_theorem(theorem, found, source, notation=notation, fragment=fragment, language=language)
+    _write_document(text, format, file)
+
+
+def _write_document(text: str, format: str, file: Path) -> None:
+    """Write a document; for a PDF ``text`` is its LaTeX."""
+    if format == "pdf":
+        from symbackprop.pdf import compiled
+
+        _write(compiled(text), file)
+    else:
+        _write(text, file)
+
+
+@app.command()
+def draw(
+    context: typer.Context,
+    architecture: Architecture,
+    hidden: Hidden = "sigmoid",
+    output: Output = "sigmoid",
+    loss: Loss = None,
+    no_bias: NoBias = False,
+    l2: L2 = 0.0,
+    l1: L1 = 0.0,
+    init: Init = None,
+    no_facts: NoFacts = False,
+    label_smoothing: LabelSmoothing = 0.0,
+    class_weights: ClassWeights = None,
+    size: Size = None,
+    format: Annotated[
+        Optional[str],  # noqa: UP045 - as above
+        typer.Option(help="svg or tikz. Default: by the suffix of the file, else svg."),
+    ] = None,
+    lang: Annotated[str, typer.Option(help="en or ko: the language of the description.")] = "en",
+    file: Destination = None,
+) -> None:
+    """Draw the network."""
+    from symbackprop import drawing
+    from symbackprop.language import CATALOGUES
+
+    _require(lang, CATALOGUES, "--lang")
+    if format is not None:
+        _require(format, drawing.DRAWINGS, "--format")
+    else:
+        format = drawing.format_of(file)
+    _write(drawing.draw(_network(context), format=format, language=lang), Path("-") if file is None else file)
 
 
 @app.command()
@@ -292,7 +345,9 @@ def trace(
         freeze=[name.strip() for name in freeze.split(",") if name.strip()],
         seed=seed,
     )
-    _write(found.document(chosen, notation, fragment, lang), Path("-") if file is None else file)
+    source = "latex" if chosen == "pdf" else chosen
+    text = found.document(source, notation, fragment, lang)
+    _write_document(text, chosen, Path("-") if file is None else file)
 
 
 @app.command()
@@ -363,8 +418,9 @@ def exercise(
     from symbackprop.exercises import exercise as sheet
 
     chosen = _document_options(format, file, notation, fragment, lang)
-    text = sheet(_network(context)).document(chosen, notation, fragment, lang)
-    _write(text, Path("-") if file is None else file)
+    source = "latex" if chosen == "pdf" else chosen
+    text = sheet(_network(context)).document(source, notation, fragment, lang)
+    _write_document(text, chosen, Path("-") if file is None else file)
 
 
 @app.command()
@@ -531,24 +587,27 @@ def _format(format: str | None, file: Path | None) -> str:
     )
 
 
-def _write(text: str, file: Path) -> None:
+def _write(content: str | bytes, file: Path) -> None:
     if str(file) == "-":
-        _say(text, end="")
+        _say(content, end="")
         return
     from symbackprop.writing import write_file
 
-    write_file(file, text)
+    write_file(file, content)
     _say(f"wrote {file}")
 
 
-def _say(text: str, end: str = "\n") -> None:
+def _say(content: str | bytes, end: str = "\n") -> None:
     """Print to standard output; a reader that has seen enough of a pipe is no error."""
     if sys.stdout is None:
         raise SpecificationError("standard output is closed")
     try:
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")
-        sys.stdout.write(text + end)
+        if isinstance(content, bytes):
+            sys.stdout.buffer.write(content)
+        else:
+            sys.stdout.write(content + end)
         sys.stdout.flush()
     except BrokenPipeError:
         _silence()

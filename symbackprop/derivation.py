@@ -216,6 +216,23 @@ class Derivation:
         """Return the derivation as LaTeX; a ``fragment`` is for inclusion in a document of your own."""
         return self._document("latex", notation, language, fragment)
 
+    def html(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
+        """Return the derivation as a page that needs nothing else, or as a part for inclusion in one."""
+        return self._document("html", notation, language, fragment)
+
+    def pdf(self, notation: str | None = None, language: str = "en") -> bytes:
+        """Return the derivation as a PDF, set by the TeX that is installed.
+
+        Raises:
+            SpecificationError: there is no TeX, or it fails.
+        """
+        from symbackprop.pdf import compiled
+
+        return compiled(self.latex(notation, language=language))
+
+    def _repr_html_(self) -> str:
+        return self.html(fragment=True)
+
     def _repr_markdown_(self) -> str:
         return self.markdown()
 

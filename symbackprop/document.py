@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from symbackprop.commentary import Commentary
 from symbackprop.derivation import Derivation
-from symbackprop.formats import FORMATS, Format, escape_latex, latex_width
+from symbackprop.formats import FORMATS, Format, escape_latex, format_named, latex_width
 from symbackprop.language import CATALOGUES, Catalogue, words_in_formulas
 from symbackprop.narrator import Narrator
 from symbackprop.printing import notation_for
@@ -27,6 +27,7 @@ __all__ = [
     "Row",
     "document_context",
     "escape_latex",
+    "format_named",
     "latex_width",
     "render",
 ]
@@ -46,7 +47,7 @@ def render(
 
     Args:
         derivation: the equations and the steps.
-        format: "text", "markdown" or "latex".
+        format: "text", "markdown", "latex" or "html".
         title: the heading of the document, plain text.
         notation: "textbook", "layered", "zad" or "matrix"; None chooses what suits the network.
         fragment: leave out the title and, in LaTeX, the preamble.
@@ -58,10 +59,10 @@ def render(
         SpecificationError: an equation that the notation can't say.
     """
     catalogue = CATALOGUES[language]
-    style = FORMATS[format](notation_for(derivation, notation, words_in_formulas(catalogue)), derivation)
+    style = format_named(format)(notation_for(derivation, notation, words_in_formulas(catalogue)), derivation)
     context = document_context(derivation, style, catalogue, title, header, fragment)
     template = environment(latex=style.latex_template).get_template(style.template)
-    return template.render(context)
+    return style.finished(template.render(context))
 
 
 def document_context(
@@ -72,7 +73,7 @@ def document_context(
     header: Sequence[str],
     fragment: bool,
 ) -> dict[str, object]:
-    """Return what the templates read: the same keys for every format."""
+    """Return what the templates read: the same keys for every format, and those of its own."""
     narrator = Narrator(derivation, style, catalogue)
     commentary = Commentary(narrator)
     headings = {f"{name}_heading": narrator.say(f"heading.{name}") for name in SECTIONS}
@@ -83,9 +84,8 @@ def document_context(
         "title": style.escape(title),
         "header": [style.escape(line) for line in header],
         "fragment": fragment,
-        **style.extra(catalogue),
+        **style.extra(catalogue, fragment),
         "given": narrator.given(),
-        "drawing": style.drawing(),
         "forward": narrator.forwards(),
         "error": commentary.error(),
         "backward_introduction": narrator.backward_introduction(),

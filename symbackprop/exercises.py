@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sympy import Sum, Symbol
 
 from symbackprop.derivation import Derivation, Step
-from symbackprop.document import FORMATS, Explained, Format, Narrator, Row, document_context
+from symbackprop.document import Explained, Format, Narrator, Row, document_context, format_named
 from symbackprop.language import CATALOGUES, words_in_formulas
 from symbackprop.pipeline import derive
 from symbackprop.printing import notation_for
@@ -48,12 +48,15 @@ class Exercise:
     ) -> str:
         """Return the sheet and its solution in any of the formats of a derivation."""
         catalogue, derivation = CATALOGUES[language], self.derivation
-        style = FORMATS[form](notation_for(derivation, notation, words_in_formulas(catalogue)), derivation)
+        style = format_named(form)(
+            notation_for(derivation, notation, words_in_formulas(catalogue)), derivation
+        )
         narrator = Narrator(derivation, style, catalogue)
         sheet = _Sheet(self, style, narrator)
         title = catalogue["exercise.title"].format(title=derivation.title)
         context = document_context(derivation, style, catalogue, title, (), fragment) | sheet.context()
-        return environment(latex=style.latex_template).get_template(style.template).render(context)
+        template = environment(latex=style.latex_template).get_template(style.template)
+        return style.finished(template.render(context))
 
 
 def exercise(network: Network | Derivation) -> Exercise:

@@ -31,13 +31,13 @@ class Format(ABC):
         """Return what stands in place of the number of an equation that has none."""
         return ""
 
-    def drawing(self) -> str | None:
-        """Return the network drawn, as it stands behind the forward equations; None where there is none."""
-        return None
-
-    def extra(self, catalogue: Mapping[str, str]) -> dict[str, object]:
+    def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
         """Return what the template of this format alone reads."""
         return {}
+
+    def finished(self, document: str) -> str:
+        """Return the document as its template made it, with the last touch where a format needs one."""
+        return document
 
     @abstractmethod
     def escape(self, plain: str) -> str:
@@ -284,16 +284,30 @@ class LatexFormat(_MathFormat):
     template = "derivation.tex.jinja"
     latex_template = True
 
-    def extra(self, catalogue: Mapping[str, str]) -> dict[str, object]:
+    def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
+        from symbackprop.drawing import picture_of
+        from symbackprop.drawing.tikz import tikz
+
         korean = any("가" <= letter <= "힣" for sentence in catalogue.values() for letter in sentence)
-        return {"packages": ["kotex"] if korean else []}
+        picture = picture_of(self.derivation, self.printer.notation, catalogue)
+        return {"drawing": tikz(picture), "packages": ["kotex"] if korean else []}
 
     def escape(self, plain: str) -> str:
         return escape_latex(plain)
 
 
 FORMATS: Mapping[str, type[Format]] = {"text": TextFormat, "markdown": MarkdownFormat, "latex": LatexFormat}
-"""The formats by name."""
+"""The formats by name, beside HTML."""
+
+
+def format_named(name: str) -> type[Format]:
+    """Return the format of that name; raises KeyError where there is none."""
+    if name == "html":
+        from symbackprop.html import HtmlFormat  # imported here: it builds on this module
+
+        return HtmlFormat
+    return FORMATS[name]
+
 
 _LATEX_SPECIAL = {
     "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sympy import Expr, Integer, Mul, Pow, Sum, Symbol, exp, expand
 
@@ -16,6 +17,9 @@ from symbackprop.batch import SAMPLES
 from symbackprop.equations import ONE, EquationSystem, size
 from symbackprop.errors import SpecificationError, UnsupportedExpression
 from symbackprop.library import Initializer
+
+if TYPE_CHECKING:
+    from symbackprop.specification import Layer
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ class Model:
     calls that text where it is long.  ``sizes`` holds the number of each size symbol.  The equations are
     those of one sample where ``per_sample``.  ``missing`` holds the index letter of each size that has no
     number and needs one; ``open`` holds where the others without one are found when data come: the name of
-    an input, and the axis of the whole array.
+    an input, and the axis of the whole array.  ``layers`` are those of a dense network.
     """
 
     title: str
@@ -97,6 +101,7 @@ class Model:
     origin: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
     open: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    layers: tuple[Layer, ...] = ()
 
     def require_sizes(self) -> None:
         """See that a trainer can be generated.

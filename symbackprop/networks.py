@@ -56,6 +56,7 @@ def dense_model(network: Network) -> Model:
         initial=_initial(network, system),
         inputs=(Given("x0", system.quantities["x0"].shape),),
         targets=(_target(network, system),),
+        layers=network.layers,
     )
 
 

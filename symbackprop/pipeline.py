@@ -10,7 +10,8 @@
     proof          proof          Derivation                  a Verdict for each step
     statements     program        Derivation                  Statements of array operations
     code           emission       Derivation                  source of the generated module
-    document       document       Derivation                  text, markdown or LaTeX
+    document       document       Derivation                  text, markdown, LaTeX, HTML or PDF
+    picture        drawing        Network or Derivation       SVG or TikZ
     theorem        theorem        Network                     the recursion for L layers, and its proof
     numbers        evaluation     Derivation, arrays          Numbers: every equation and step evaluated
     trace          tracing        Network, arrays             Trace; worked makes a document of it

@@ -5,6 +5,7 @@ Templates hold text, Python holds logic: a template gets finished strings and li
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
@@ -50,7 +51,7 @@ def environment(latex: bool = False) -> Environment:
         comment_end_string="}" if latex else "#}",
     )
     result.filters["underlined"] = underlined
-    result.filters["filled"] = filled
+    result.filters.update(filled=filled, linked=linked, placed=placed)
     return result
 
 
@@ -73,3 +74,19 @@ def filled(text: str, width: int) -> str:
         else:
             lines[-1] += f" {word}" if lines[-1] else word
     return "\n".join(lines)
+
+
+def linked(sentence: str, prefix: str) -> str:
+    """Return a sentence of HTML in which each number of an equation, such as ``(7)``, leads to it."""
+    return _with_numbers(sentence, rf'<a href="#{prefix}step-\1">(\1)</a>')
+
+
+def placed(sentence: str, prefix: str) -> str:
+    """Return a sentence of HTML in which each number is the place of that equation."""
+    return _with_numbers(sentence, rf'<span id="{prefix}step-\1">(\1)</span>')
+
+
+def _with_numbers(sentence: str, mark: str) -> str:
+    parts = re.split(r"(<[^>]*>)", sentence)
+    parts[::2] = [re.sub(r"\((\d+)\)", mark, text) for text in parts[::2]]
+    return "".join(parts)

@@ -16,7 +16,7 @@ from symbackprop.derivation import Derivation, Step
 from symbackprop.document import document_context
 from symbackprop.equations import Equation
 from symbackprop.errors import SpecificationError
-from symbackprop.formats import FORMATS
+from symbackprop.formats import format_named
 from symbackprop.insight import product_of_largest, slopes_of
 from symbackprop.language import CATALOGUES, words_in_formulas
 from symbackprop.narrator import LAYER, Narrator
@@ -51,7 +51,7 @@ def render_theorem(
         )
     printed = _Printed(theorem, format, notation or "layered", language)
     template = environment(latex=printed.style.latex_template).get_template(printed.style.template)
-    return template.render(printed.context(check, fragment))
+    return printed.style.finished(template.render(printed.context(check, fragment)))
 
 
 class _Printed:
@@ -72,7 +72,7 @@ class _Printed:
         }
         names = sorted({*derivation.system.quantities, *sizes})
         called = {name: layers[n] for name in names if (n := layer_of(name)) is not None}
-        style = FORMATS[self.format](with_layers(plain, called), derivation)
+        style = format_named(self.format)(with_layers(plain, called), derivation)
         return Narrator(derivation, style, self.catalogue)
 
     def context(self, check: Check, fragment: bool) -> dict[str, object]:
@@ -83,6 +83,7 @@ class _Printed:
         head, *rows = self.style.table([self._columns(), *self.base.rows(), *self.step.rows()])
         return {
             **known,
+            "drawing": "",  # there is no picture of any number of layers
             "given": self._given(),
             "forward": [*self._equations(self.step, 1, "theorem.hidden"), *self._last_layer()],
             "groups": [*self._base_case(), *self._induction_step()],

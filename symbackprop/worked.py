@@ -26,7 +26,7 @@ from sympy import (
 
 from symbackprop.arrays import Array
 from symbackprop.derivation import Step
-from symbackprop.document import FORMATS, Explained, Format, Narrator, Numbered, document_context
+from symbackprop.document import Explained, Format, Narrator, Numbered, document_context, format_named
 from symbackprop.equations import ArgMax, Equation
 from symbackprop.evaluation import Numbers
 from symbackprop.language import CATALOGUES, words_in_formulas
@@ -53,13 +53,13 @@ def render_trace(
     derivation = trace.derivation
     # with a number in the place of its letter an index no longer tells the layer
     found = notation_for(derivation, notation or "layered", words_in_formulas(catalogue))
-    style = FORMATS[format](found, derivation)
+    style = format_named(format)(found, derivation)
     narrator = Narrator(derivation, style, catalogue)
     worked = Worked(trace, style, narrator, found)
     title = catalogue["trace.title"].format(title=derivation.title)
     context = document_context(derivation, style, catalogue, title, (), fragment) | worked.context()
     template = environment(latex=style.latex_template).get_template(style.template)
-    return template.render(context)
+    return style.finished(template.render(context))
 
 
 def shown(value: float, digits: int = DIGITS) -> str:

@@ -9,12 +9,13 @@ from pathlib import Path
 from symbackprop.errors import SpecificationError, excerpt
 
 
-def write_file(path: Path, text: str) -> None:
-    """Write ``text`` to ``path`` through a temporary file beside it, so that no half file is left.
+def write_file(path: Path, content: str | bytes) -> None:
+    """Write text or bytes to ``path`` through a temporary file beside it, so that no half file is left.
 
     Raises:
         SpecificationError: the path is a directory, or its folder does not exist or can't be written.
     """
+    data = content.encode() if isinstance(content, str) else content
     try:
         target = path.resolve()  # a link stays a link
         if target.is_dir():
@@ -22,19 +23,19 @@ def write_file(path: Path, text: str) -> None:
         if not target.parent.is_dir():
             raise SpecificationError(f"{path}: the folder {path.parent} does not exist")
         if target.exists() and not target.is_file():
-            target.write_text(text, encoding="utf-8")  # a pipe or a device can't be replaced
+            target.write_bytes(data)  # a pipe or a device can't be replaced
         else:
-            _replace(target, text)
+            _replace(target, data)
     except (OSError, RuntimeError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SpecificationError(f"{excerpt(str(path))}: can't be written: {reason}") from error
 
 
-def _replace(path: Path, text: str) -> None:
+def _replace(path: Path, data: bytes) -> None:
     descriptor, temporary = tempfile.mkstemp(prefix=f".{path.name[:50]}.", dir=path.parent)
     try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, _mode(path))

@@ -271,9 +271,9 @@ def test_notations_differ_in_names_alone(command: Runner) -> None:
     [
         (("-o", "file.foo"), ("'.foo'", ".txt, .md", "--format")),
         (("-o", "file"), ("file:", "''", "--format")),
-        (("-o", "file.pdf"), ("'.pdf'",)),
+        (("-o", "file.docx"), ("'.docx'",)),
         (("--format", "markdwon"), ("--format", "'markdwon'", "did you mean 'markdown'?")),
-        (("--format", "zzz"), ("--format", "'zzz'", "known are: latex, markdown, text")),
+        (("--format", "zzz"), ("--format", "'zzz'", "known are: html, latex, markdown, pdf, text")),
         (("--notation", "textbok"), ("--notation", "'textbok'", "did you mean 'textbook'?")),
         (("--fragment",), ("--fragment", "LaTeX")),
         (("--fragment", "--format", "text"), ("--fragment", "LaTeX")),
@@ -593,6 +593,64 @@ def test_a_step_that_does_not_hold_gives_status_1(command: Runner, monkeypatch: 
     assert "WRONG" in result.stdout
 
 
+# ------------------------------------------------------------------------------- pages, PDF and pictures
+
+
+def test_a_page(command: Runner, tmp_path: Path) -> None:
+    page = sb.derive(sb.Network("2-3-1")).html()
+    assert command("derive", "2-3-1", "--format", "html").stdout == page
+    for name in ("page.html", "page.HTM"):
+        assert_done(command("derive", "2-3-1", "-o", name))
+        assert (tmp_path / name).read_text(encoding="utf-8") == page
+
+
+def test_pdf_without_tex_leaves_everything_as_it_was(
+    command: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    (tmp_path / "old.pdf").write_bytes(b"old")
+    before = snapshot(tmp_path)
+    for name in ("old.pdf", "new.pdf", "-"):
+        assert_refused(
+            command("derive", "2-1", "--format", "pdf", "-o", name), "no TeX is installed", "latexmk"
+        )
+    tool = tmp_path / "tectonic"
+    tool.write_text(f"#!{sys.executable}\nimport sys\nprint('error: it broke')\nsys.exit(1)\n")
+    tool.chmod(0o755)
+    assert_refused(command("derive", "2-1", "-o", "old.pdf"), "tectonic failed: error: it broke")
+    assert snapshot(tmp_path) == before | snapshot(tool.parent)
+    assert (tmp_path / "old.pdf").read_bytes() == b"old"
+    assert not (tmp_path / "new.pdf").exists()
+
+
+def test_pdf_is_written_as_tex_made_it(
+    command: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("symbackprop.pdf.compiled", lambda source: b"%PDF\xff" + source[:5].encode())
+    assert_done(command("derive", "2-1", "-o", "a.pdf"))
+    assert (tmp_path / "a.pdf").read_bytes() == b"%PDF\xff\\docu"
+    code = "import sys; from symbackprop import cli; cli._write(b'%PDF\\xff', cli.Path('-'))"
+    printed = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True).stdout
+    assert printed == b"%PDF\xff"
+
+
+def test_pictures(command: Runner, tmp_path: Path) -> None:
+    network = sb.Network("2-3:relu-1")
+    svg, tikz = sb.draw(network), sb.draw(network, format="tikz")
+    assert command("draw", "2-3:relu-1").stdout == svg
+    assert command("draw", "2-3-1", "--hidden", "relu", "--format", "tikz").stdout == tikz
+    for name, text in (("net.svg", svg), ("net.tex", tikz)):
+        assert_done(command("draw", "2-3:relu-1", "-o", name))
+        assert (tmp_path / name).read_text(encoding="utf-8") == text
+
+
+def test_wrong_options_of_draw(command: Runner, tmp_path: Path) -> None:
+    assert_refused(command("draw", "2-3-1", "-o", "net.png"), "'.png'", ".svg")
+    assert_refused(command("draw", "2-3-1", "--format", "swg"), "did you mean 'svg'?")
+    assert_refused(command("draw", "2-x"), "'2-x'")
+    assert not list(tmp_path.iterdir())
+
+
 # ----------------------------------------------------------------------------------------------- list
 
 TOPICS = {
@@ -640,6 +698,7 @@ OPTIONS = {
     "generate": [*NETWORK_OPTIONS, "--optimizer", "--name", "--target", "-o"],
     "derive": [*NETWORK_OPTIONS, "--format", "--fragment", "--notation", "-o"],
     "check": NETWORK_OPTIONS,
+    "draw": [*NETWORK_OPTIONS, "--format", "-o"],
     "list": ["activations", "losses", "optimizers", "initializers", "notations"],
     "demo": [],
 }

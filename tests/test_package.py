@@ -44,7 +44,7 @@ def run(*command: str | Path, cwd: Path, **environment: str) -> str:
 
 def test_runtime_dependencies() -> None:
     names = sorted(re.split(r"[<>=!~ ;\[]", text)[0] for text in PROJECT["project"]["dependencies"])
-    assert names == ["jinja2", "numpy", "sympy", "typer"]
+    assert names == ["jinja2", "latex2mathml", "numpy", "sympy", "typer"]
     assert all(">=" in text for text in PROJECT["project"]["dependencies"])
 
 
@@ -146,7 +146,13 @@ def test_the_wheel_states_what_it_needs(built: Path) -> None:
     (name,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
     lines = archive.read(name).decode().splitlines()
     needed = [line for line in lines if line.startswith("Requires-Dist") and "extra" not in line]
-    assert sorted(re.split(r"[ >]", line)[1] for line in needed) == ["jinja2", "numpy", "sympy", "typer"]
+    assert sorted(re.split(r"[ >]", line)[1] for line in needed) == [
+        "jinja2",
+        "latex2mathml",
+        "numpy",
+        "sympy",
+        "typer",
+    ]
     assert f"Version: {sb.__version__}" in lines
     assert "Requires-Python: >=3.11" in lines
 

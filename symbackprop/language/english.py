@@ -226,6 +226,33 @@ ENGLISH: dict[str, str] = {
     "exercise.mark": "blank {number}",
     "exercise.blank": "Blank (equation)",
     "exercise.solution": "Solution",
+    # what a picture shows, for those who do not see it
+    "drawing.title": "The network {network}",
+    "drawing.dense": (
+        "Columns of units from left to right: {columns}; at the right the error E. Every unit feeds each "
+        "unit of the next column."
+    ),
+    "drawing.inputs": "the inputs ({units})",
+    "drawing.layer": "a layer of {units} with {activation}",
+    "drawing.graph": "Boxes from left to right, with an arrow from each quantity to what reads it: {arrows}.",
+    "drawing.reads": "{quantity} reads {reads}",
+    "drawing.unit": "Unit {quantity}",
+    "drawing.weight": "Weight {quantity}, from unit {source} to unit {target}",
+    "drawing.bias": "Bias {quantity} of unit {unit}",
+    "drawing.input": "Input {quantity}",
+    "drawing.target": "Target {quantity}",
+    "drawing.parameter": "Parameter {quantity}",
+    "drawing.quantity": "Quantity {quantity}",
+    "drawing.output": "Output {quantity}",
+    "drawing.loss": "Error {quantity}",
+    # what a page says beside the derivation
+    "page.language": "en",
+    "page.choose": (
+        "Choose a weight or a unit, with the mouse or with Tab and Enter: the paths light up along which the "
+        "error flows back to it, and its derivative stands here."
+    ),
+    "page.fold": "Fold all steps",
+    "page.unfold": "Unfold all steps",
     # parts of sentences, and words inside formulas
     "list.between": ", ",
     "list.last": " and ",

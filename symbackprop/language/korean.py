@@ -214,6 +214,33 @@ KOREAN: dict[str, str] = {
     "exercise.mark": "빈칸 {number}",
     "exercise.blank": "빈칸 (식)",
     "exercise.solution": "풀이",
+    # what a picture shows, for those who do not see it
+    "drawing.title": "신경망 {network}",
+    "drawing.dense": (
+        "왼쪽부터 차례로 늘어선 유닛의 열: {columns}. 맨 오른쪽은 오차 E이다. 각 유닛은 다음 열의 모든 "
+        "유닛에 값을 보낸다."
+    ),
+    "drawing.inputs": "입력 {units}개",
+    "drawing.layer": "{activation} 유닛 {units}개",
+    "drawing.graph": "왼쪽부터 늘어선 상자에서, 화살표는 각 양에서 그것을 쓰는 양으로 향한다: {arrows}.",
+    "drawing.reads": "{quantity} ← {reads}",
+    "drawing.unit": "유닛 {quantity}",
+    "drawing.weight": "가중치 {quantity}: 유닛 {source}에서 유닛 {target}(으)로",
+    "drawing.bias": "편향 {quantity}: 유닛 {unit}",
+    "drawing.input": "입력 {quantity}",
+    "drawing.target": "목표 {quantity}",
+    "drawing.parameter": "매개변수 {quantity}",
+    "drawing.quantity": "양 {quantity}",
+    "drawing.output": "출력 {quantity}",
+    "drawing.loss": "오차 {quantity}",
+    # what a page says beside the derivation
+    "page.language": "ko",
+    "page.choose": (
+        "가중치나 유닛을 마우스로, 또는 Tab과 Enter 키로 고르면, 오차가 그곳까지 거슬러 흐르는 경로가 "
+        "밝아지고 그 도함수가 여기에 나타난다."
+    ),
+    "page.fold": "모든 단계 접기",
+    "page.unfold": "모든 단계 펼치기",
     # parts of sentences, and words inside formulas
     "list.between": ", ",
     "list.last": ", ",

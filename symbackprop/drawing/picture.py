@@ -1,0 +1,116 @@
+"""A picture of a network: what stands where, whoever draws it.
+
+Lengths are in units of about one pixel, x to the right and y downwards.  What an index says in a picture
+is counted from 1, as in a textbook's figure.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+Point = tuple[float, float]
+
+NodeKind = Literal["input", "unit", "output", "bias", "target", "parameter", "quantity", "loss", "rest"]
+"""What a node stands for; "rest" stands for all that does not fit."""
+
+
+@dataclass(frozen=True)
+class Name:
+    """How a quantity is written: its letter or word, its layer above and its indices below."""
+
+    word: str
+    above: str = ""
+    below: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A unit or a quantity, centred at (x, y).
+
+    ``quantities`` are those whose derivatives are the error of the node, ``note`` is set below its name, and
+    ``description`` says in plain text what it is.
+    """
+
+    key: str
+    kind: NodeKind
+    x: float
+    y: float
+    width: float
+    height: float
+    round: bool = False
+    name: Name = Name("")
+    note: str = ""
+    quantities: tuple[str, ...] = ()
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Edge:
+    """An arrow from one node to another; between units it is a weight, and ``quantities`` names it.
+
+    ``through`` are the points between its ends.  A ``curved`` one leaves to the right and arrives from the
+    left; any other is straight and bare, as between units.
+    """
+
+    source: str
+    target: str
+    quantities: tuple[str, ...] = ()
+    through: tuple[Point, ...] = ()
+    curved: bool = False
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A line of plain text or a name, centred at (x, y); ``full`` is the text where it was shortened."""
+
+    x: float
+    y: float
+    text: str | Name
+    full: str = ""
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Nodes, arrows and captions on an area of ``width`` and ``height``.
+
+    ``title`` and ``description`` tell the same to those who do not see it.
+    """
+
+    width: float
+    height: float
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    captions: tuple[Caption, ...] = ()
+    title: str = ""
+    description: str = ""
+
+    @cached_property
+    def by_key(self) -> dict[str, Node]:
+        """The nodes by their keys."""
+        return {node.key: node for node in self.nodes}
+
+    def told(self, title: str, description: str) -> Picture:
+        """Return the picture with its text for those who do not see it."""
+        return replace(self, title=title, description=description)
+
+
+def route(picture: Picture, edge: Edge) -> list[Point]:
+    """Return the points of an arrow, from the rim of its source to the rim of its target."""
+    source, target = picture.by_key[edge.source], picture.by_key[edge.target]
+    if edge.curved:
+        first = (source.x + source.width / 2, source.y)
+        return [first, *edge.through, (target.x - target.width / 2, target.y)]
+    return [rim(source, (target.x, target.y)), rim(target, (source.x, source.y))]
+
+
+def rim(node: Node, towards: Point) -> Point:
+    """Return where the line from the centre of ``node`` to a point leaves the node."""
+    dx, dy = towards[0] - node.x, towards[1] - node.y
+    if node.round:
+        share = node.width / 2 / max((dx * dx + dy * dy) ** 0.5, 1e-9)
+    else:
+        share = min(node.width / 2 / max(abs(dx), 1e-9), node.height / 2 / max(abs(dy), 1e-9))
+    return node.x + dx * share, node.y + dy * share

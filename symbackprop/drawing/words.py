@@ -1,0 +1,52 @@
+"""What a picture says: names as the formulas have them, descriptions in the language of the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from symbackprop.drawing.picture import Name
+from symbackprop.language import Catalogue
+from symbackprop.printing.notation import Notation
+
+
+class Words:
+    """Names and descriptions of what a picture shows."""
+
+    def __init__(self, notation: Notation, catalogue: Catalogue) -> None:
+        self.notation = notation
+        self.catalogue = catalogue
+
+    def name(self, quantity: str, indices: Sequence[str] = ()) -> Name:
+        """Return how a quantity is written, with the indices of its axes."""
+        glyph = self.notation.glyph(quantity)
+        plain = all(len(index) == 1 for index in indices)
+        layer = "" if glyph.layer is None else f"({glyph.layer})"
+        return Name(glyph.word, layer, ("" if plain else ",").join(indices))
+
+    def say(self, key: str, **values: str) -> str:
+        """Return a sentence of the catalogue with plain text in its places."""
+        return self.catalogue[key].format(**values)
+
+    def listed(self, items: Iterable[str]) -> str:
+        """Return the items as a sentence lists them: a, b and c."""
+        *first, last = items
+        if not first:
+            return last
+        return self.catalogue["list.between"].join(first) + self.catalogue["list.last"] + last
+
+    def unit(self, quantity: str, unit: int) -> str:
+        """Return what a unit is."""
+        return self.say("drawing.unit", quantity=f"{quantity}[{unit}]")
+
+    def weight(self, quantity: str, source: int, target: int) -> str:
+        """Return what the arrow between two units is."""
+        return self.say(
+            "drawing.weight",
+            quantity=f"{quantity}[{source},{target}]",
+            source=str(source),
+            target=str(target),
+        )
+
+    def bias(self, quantity: str, unit: int) -> str:
+        """Return what the arrow from the unit that is always 1 is."""
+        return self.say("drawing.bias", quantity=f"{quantity}[{unit}]", unit=str(unit))

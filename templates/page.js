@@ -1,0 +1,130 @@
+// Lights the paths of the error to what is chosen in the drawing, and folds all steps at once.
+{
+  const explore = (root, drawing) => {
+    const panel = root.querySelector(".panel");
+    const invitation = panel.textContent;
+    const edges = [...drawing.querySelectorAll(".edge")];
+    const nodes = new Map([...drawing.querySelectorAll(".node")].map((node) => [node.dataset.node, node]));
+    const leaving = new Map(edges.map((edge) => [edge.dataset.from, []]));
+    for (const edge of edges) leaving.get(edge.dataset.from).push(edge);
+
+    // An arrow against the direction of the forward pass: the way the error takes.
+    const marker = document.createElementNS(drawing.namespaceURI, "marker");
+    const head = document.createElementNS(drawing.namespaceURI, "path");
+    marker.id = drawing.querySelector("title").id + "-back";
+    const place = { viewBox: "0 0 8 8", refX: "7", refY: "4", markerWidth: "9", markerHeight: "9" };
+    const manner = { markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" };
+    for (const [name, value] of Object.entries({ ...place, ...manner })) marker.setAttribute(name, value);
+    head.setAttribute("d", "M0,0 L8,4 L0,8 Z");
+    head.setAttribute("class", "back");
+    marker.append(head);
+    drawing.prepend(marker);
+
+    const clear = () => {
+      for (const lit of drawing.querySelectorAll(".lit, .chosen")) {
+        lit.classList.remove("lit", "chosen");
+        lit.removeAttribute("aria-current");
+        lit.querySelector(".line")?.removeAttribute("marker-start");
+      }
+      drawing.classList.remove("choosing");
+      panel.classList.remove("told");
+      panel.textContent = invitation;
+    };
+
+    const light = (edge) => {
+      edge.classList.add("lit");
+      edge.querySelector(".line").setAttribute("marker-start", `url(#${marker.id})`);
+    };
+
+    // All edges on a way from the node to the error; the error comes back along them.
+    const lightFrom = (start) => {
+      const seen = new Set([start]);
+      for (const key of seen) {
+        nodes.get(key).classList.add("lit");
+        for (const edge of leaving.get(key) ?? []) {
+          light(edge);
+          seen.add(edge.dataset.to);
+        }
+      }
+    };
+
+    const tell = (choice) => {
+      panel.classList.add("told");
+      const name = document.createElement("strong");
+      name.textContent = choice.getAttribute("aria-label");
+      panel.replaceChildren(name);
+      for (const id of choice.dataset.results.split(" ")) {
+        const shown = document.getElementById(id.replace(/step-(\d+)$/, "choice-$1"));
+        const equation = shown.querySelector(".equation").cloneNode(true);
+        panel.append(equation);
+        // Of layers that are alike only some steps stand on the page.
+        if (document.getElementById(id) === null) continue;
+        const link = document.createElement("a");
+        link.href = `#${id}`;
+        link.append(...equation.querySelector(".number").childNodes);
+        equation.querySelector(".number").append(link);
+      }
+    };
+
+    const choose = (choice) => {
+      const again = choice.classList.contains("chosen");
+      clear();
+      if (again) return;
+      drawing.classList.add("choosing");
+      choice.classList.add("chosen");
+      choice.setAttribute("aria-current", "true");
+      if (choice.classList.contains("edge")) light(choice);
+      lightFrom(choice.dataset.to ?? choice.dataset.node);
+      tell(choice);
+    };
+
+    drawing.addEventListener("click", (event) => {
+      const choice = event.target.closest(".choice");
+      if (choice === null) return clear();
+      event.preventDefault();
+      choose(choice);
+    });
+    drawing.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") clear();
+      if (event.key !== " ") return;
+      event.preventDefault();
+      choose(event.target.closest(".choice"));
+    });
+  };
+
+  const foldable = (root) => {
+    const folds = [...root.querySelectorAll("details")];
+    const folding = root.querySelector(".folding");
+    const button = document.createElement("button");
+    const label = () => {
+      button.textContent = folds.some((fold) => fold.open) ? folding.dataset.fold : folding.dataset.unfold;
+    };
+    if (folding !== null) {
+      button.type = "button";
+      button.addEventListener("click", () => {
+        const open = folds.some((fold) => fold.open);
+        for (const fold of folds) fold.open = !open;
+      });
+      for (const fold of folds) fold.addEventListener("toggle", label);
+      label();
+      folding.append(button);
+    }
+
+    // Printed is all; what was folded is folded again afterwards.
+    let folded = [];
+    addEventListener("beforeprint", () => {
+      folded = folds.filter((fold) => !fold.open);
+      for (const fold of folded) fold.open = true;
+    });
+    addEventListener("afterprint", () => {
+      for (const fold of folded) fold.open = false;
+    });
+  };
+
+  for (const root of document.querySelectorAll(".symbackprop:not(.ready)")) {
+    root.classList.add("ready");
+    const drawing = root.querySelector("svg.nn");
+    if (drawing !== null) explore(root, drawing);
+    foldable(root);
+  }
+}
