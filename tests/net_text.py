@@ -63,8 +63,12 @@ def _parsed(text: str) -> Any:
     return ast.parse(text, mode="eval").body
 
 
+def _exp(s: float) -> float:
+    return np.exp(np.longdouble(s))  # type: ignore[no-any-return]  # what overflows is far beyond float64
+
+
 def _sigmoid(s: float) -> float:
-    return 1 / (1 + math.exp(-s))
+    return 1 / (1 + _exp(-s))
 
 
 FUNCTIONS: dict[str, Callable[..., float]] = {
@@ -72,8 +76,8 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "sum": sum,
     "max": max,
     "min": min,
-    "exp": math.exp,
-    "log": math.log,
+    "exp": _exp,
+    "log": np.log,
     "sqrt": math.sqrt,
     "tanh": math.tanh,
     "sin": math.sin,
@@ -81,13 +85,13 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "sigmoid": _sigmoid,
     "relu": lambda s: s if s > 0 else 0,
     "leaky_relu": lambda s: s if s > 0 else 0.01 * s,
-    "elu": lambda s: s if s > 0 else math.exp(s) - 1,
-    "softplus": lambda s: math.log(1 + math.exp(s)),
+    "elu": lambda s: s if s > 0 else _exp(s) - 1,
+    "softplus": lambda s: np.log(1 + _exp(s)),
     "softsign": lambda s: s / (1 + abs(s)),
     "silu": lambda s: s * _sigmoid(s),
     "gelu": lambda s: s * (1 + math.erf(s / math.sqrt(2))) / 2,
-    "mish": lambda s: s * math.tanh(math.log(1 + math.exp(s))),
-    "gaussian": lambda s: math.exp(-(s**2)),
+    "mish": lambda s: s * math.tanh(np.log(1 + _exp(s))),
+    "gaussian": lambda s: _exp(-(s**2)),
     "arctan": math.atan,
     "softshrink": lambda s: math.copysign(max(abs(s) - 0.5, 0), s),
 }

@@ -13,9 +13,22 @@ from itertools import product
 
 import numpy as np
 
-ELEMENTWISE = (
-    "tanh sigmoid relu leaky_relu elu softplus softsign silu gelu mish gaussian arctan softshrink sin"
-).split()
+ELEMENTWISE = [
+    "tanh",
+    "sigmoid",
+    "relu",
+    "leaky_relu",
+    "elu",
+    "softplus",
+    "softsign",
+    "silu",
+    "gelu",
+    "mish",
+    "gaussian",
+    "arctan",
+    "softshrink",
+    "sin",
+]
 FORMULAS = (
     "{0}*sigmoid(1.5*{0})",
     "sqrt({0}**2 + 1)",
@@ -174,7 +187,9 @@ class Layers:
         if q is None:
             return False
         x = self.read(q, self.left(self.axes[q]))
-        self.define(self.axes[q], self.pick([f"{self.pick(ELEMENTWISE)}({x})", self.pick(FORMULAS).format(x)]))
+        self.define(
+            self.axes[q], self.pick([f"{self.pick(ELEMENTWISE)}({x})", self.pick(FORMULAS).format(x)])
+        )
         return True
 
     def joined(self) -> bool:
@@ -437,7 +452,9 @@ class Layers:
         self.constructs.add(f"over samples: {kind}")
         if kind == "gram":
             m = self.letter(SAMPLES, n)
-            self.define([SAMPLES, SAMPLES], f"sum({self.read(q, [n, i])}*{self.read(q, [m, i])}, {i})", [n, m])
+            self.define(
+                [SAMPLES, SAMPLES], f"sum({self.read(q, [n, i])}*{self.read(q, [m, i])}, {i})", [n, m]
+            )
         elif kind == "neighbour":
             shifted = f"where({n} > 0, {self.read(q, [f'{n} - 1', i])}, 0)"
             self.define(self.axes[q], f"{self.read(q, [n, i])}*{shifted} + {self.read(q, [n, i])}")

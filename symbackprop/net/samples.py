@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from sympy import Add, Basic, Expr, Indexed, Mul, Pow, Sum, Symbol
 
 from symbackprop.batch import SAMPLES
-from symbackprop.equations import BINDERS, Equation, Quantity, name_of
+from symbackprop.equations import BINDERS, Equation, OuterSum, Quantity, name_of
 
 
 class _NotPerSample(Exception):
@@ -90,7 +90,7 @@ class Samples:
         letter = self._bound(mean)
         rest = [limit for limit in mean.limits if limit[0] != letter]
         body = self._inside(mean.function, letter)
-        inner = Sum(body, *rest) if rest else body
+        inner = OuterSum(body, *rest) if rest else body
         return Mul(*[self._inside(f, None) for f in others], inner)
 
     def _bound(self, total: Sum) -> Symbol | None:
