@@ -156,9 +156,7 @@ s[n, p, r] = softmax(a[n, p, r], r)
 y[n, p, m] = sum(s[n, p, r]*v[n, r, m], r)
 """,
     ),
-    "self_attention": LayerText(
-        "x[n, p, k]", ATTENTION, HEADS.format(column="4*g + e"), "size g = 1, e = 4"
-    ),
+    "self_attention": LayerText("x[n, p, k]", ATTENTION, HEADS.format(column="4*g + e"), "size g = 1, e = 4"),
     "multi_head_attention": LayerText(
         "x[n, p, k]", ATTENTION, HEADS.format(column="2*g + e"), "size g = 2, e = 2"
     ),

@@ -162,7 +162,14 @@ class Layers:
         ranges = [self.axes[q][letters.index(i)] for i in summed]
         unit = self.range_of(self.small())
         w = self.parameter(*ranges, unit)
-        x, v = self.read(q, letters), at(w, [*summed, unit])
+        if self.chance(0.15):
+            self.constructs.add("normalised weights")
+            size = self.define(
+                [unit], f"sqrt(sum({at(w, [*summed, unit])}**2, {', '.join(summed)}) + 0.1)", [unit]
+            )
+            scaled = f"{at(w, [*summed, unit])}/{self.read(size, [unit])}"
+            w = self.define([*ranges, unit], scaled, [*summed, unit])
+        x, v = self.read(q, letters), self.read(w, [*summed, unit])
         over = ", ".join(summed)
         body = self.pick(
             [
@@ -438,7 +445,7 @@ class Layers:
         elif self.chance(0.5):
             w = self.parameter(self.axes[q][1], self.axes[q][1])
             seen = f"where({i} <= {j}, {at(w, [i, j])}, 0)"
-            self.define(self.axes[q], f"sum({x}*{seen}, {i})", [n, j])
+            self.define(self.axes[q], f"sum({x}*{seen}, {i})*{z}", [n, j])
         else:
             self.define([*self.axes[q], self.axes[q][1]], f"{x}*{z}", [n, i, j])
         return True
