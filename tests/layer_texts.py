@@ -101,8 +101,8 @@ y[n, k] = x[n, k] + sum(h[n, j]*w2[j, k], j) + b2[k]
     "conv2d_same": LayerText(
         "x[n, c, p, q]",
         "w[o, c, u, v], b[o]",
-        "y[n, o, p, q] = b[o] + sum(w[o, c, u, v]*where(0 <= p + u - 1 < size(p) and 0 <= q + v - 1 < size(q), "
-        "x[n, c, p + u - 1, q + v - 1], 0), c, u, v)\n",
+        "y[n, o, p, q] = b[o] + sum(w[o, c, u, v]*where(0 <= p + u - 1 < size(p) and 0 <= q + v - 1 "
+        "< size(q), x[n, c, p + u - 1, q + v - 1], 0), c, u, v)\n",
     ),
     "max_pool2d": LayerText(
         "x[n, c, p, q]", "", "y[n, c, h, g] = max(x[n, c, 2*h + u, 2*g + v], u, v)\n", "size u = 2, v = 2"

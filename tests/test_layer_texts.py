@@ -12,7 +12,7 @@ from tests.layer_texts import LAYER_TEXTS, LayerText, components, text_of
 from tests.plain_loops import Array
 from tests.test_layers import CASES, assert_close, figures
 
-QUICK = ["layer_norm", "conv2d_same", "embedding", "swiglu", "quadratic_form", "attention_causal", "softmax"]
+QUICK = ["conv1d", "embedding", "swiglu", "quadratic_form", "attention_causal", "softmax"]
 """The layers that are tried in every run; the other ones take longer."""
 NAMES = [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in LAYER_TEXTS]
 TOLERANCE = 1e-11
