@@ -13,10 +13,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from sympy import (
+    Basic,
+    Dummy,
     Expr,
     Indexed,
     IndexedBase,
     Integer,
+    Piecewise,
     Sum,
     Symbol,
     Tuple,
@@ -39,7 +42,7 @@ def size(name: str) -> Symbol:
 
 def sum_over(body: Expr, *ranges: tuple[Symbol, Expr | int]) -> Expr:
     """Return the sum of ``body`` over indices that run from 0 to size - 1."""
-    return Sum(body, *[(i, 0, sympify(n) - 1) for i, n in ranges])
+    return OuterSum(sympify(body), *[(i, 0, sympify(n) - 1) for i, n in ranges])
 
 
 class ArgMax(Expr):  # type: ignore[misc]  # SymPy has no types
@@ -78,6 +81,34 @@ class ArgMax(Expr):  # type: ignore[misc]  # SymPy has no types
 
 BINDERS = (Sum, ArgMax)
 """The nodes that bind indices."""
+
+
+class OuterSum(Sum):  # type: ignore[misc]  # SymPy has no types
+    """A sum around sums of choices; any other sum is a plain ``Sum``, which this then returns.
+
+    SymPy moves the choices in a body to the outside, from within inner sums, too, whose indices nothing
+    binds in the conditions then.  Here it does not see the inner sums meanwhile.
+    """
+
+    def __new__(cls, function: Expr, *limits: Expr | tuple[Symbol, Expr, Expr]) -> Expr:
+        while isinstance(function, Sum):
+            function, limits = function.function, (*function.limits, *limits)
+        names = {inner: Dummy(real=True) for inner in _sums_of_choices(function)}
+        if not names:
+            return Sum(function, *limits)
+        folded = Sum.__new__(cls, function.xreplace(names), *limits)
+        body = folded.function.xreplace({name: inner for inner, name in names.items()})
+        found = Expr.__new__(cls, body, *folded.limits)
+        found.is_commutative = True
+        return found
+
+
+def _sums_of_choices(expression: Basic) -> list[Expr]:
+    if not expression.has(Piecewise):
+        return []
+    if isinstance(expression, BINDERS):
+        return [expression]
+    return [inner for argument in expression.args for inner in _sums_of_choices(argument)]
 
 
 def arg_max(body: Expr, over: tuple[Symbol, Expr | int]) -> Expr:

@@ -34,6 +34,7 @@ _DIRECTIONS = 3
 _SAMPLES = 5
 _DRAWS = 50  # of random numbers, until the error is finite and not large
 _LARGE = 100.0  # an error beyond which differences of it have too few digits left
+_SMALLEST = 0.1  # parameters that small make no error smaller, and lie on the kink of |w|
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def _compared(module: ModuleType, network: Network, optimizer: Optimizer, seed: 
             for name, value in module.initialize(seed, np.float64).items()
         }
         error, derivatives = module.gradients(parameters, x, t)
-        if np.isfinite(error) and abs(error) <= _LARGE:
+        if np.isfinite(error) and (abs(error) <= _LARGE or size <= _SMALLEST):
             break
         size *= 0.5 if np.isfinite(error) else 1.0
         seed += 1

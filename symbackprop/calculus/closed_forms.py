@@ -38,7 +38,6 @@ from sympy import (
     resultant,
     sech,
     sinh,
-    solve,
     tanh,
     together,
 )
@@ -276,7 +275,8 @@ def _through_instances(slope: Expr, instances: list[Equation]) -> Expr | None:
         own = {names[part] for part in names if set(equation.indices) <= set(indices_of(part))}
         kernels = [g for g in generators if not g.is_Symbol and Poly(relation, g).degree() == 1]
         for g in sorted(kernels, key=lambda g: not g.free_symbols & own)[:1]:  # its own before a common one
-            solutions[g] = cancel(solve(relation, g)[0])
+            factor_of_g, rest = Poly(relation, g).all_coeffs()
+            solutions[g] = cancel(-rest / factor_of_g)
     if not solutions:
         return None
     result = cancel(flat.xreplace(solutions))

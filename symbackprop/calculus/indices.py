@@ -11,7 +11,7 @@ from itertools import chain
 
 from sympy import Add, And, Dummy, Expr, Indexed, Mul, Piecewise, S, Sum, Symbol, expand
 
-from symbackprop.equations import BINDERS, ZERO, ArgMax, Ranges
+from symbackprop.equations import BINDERS, ZERO, ArgMax, OuterSum, Ranges
 
 RangeList = tuple[tuple[Symbol, Expr], ...]
 """Bound indices with the sizes they run over, from the innermost outwards."""
@@ -32,12 +32,13 @@ def open_sum(expression: Sum | ArgMax) -> tuple[Expr, RangeList]:
 def close_sum(body: Expr, ranges: Iterable[tuple[Symbol, Expr]]) -> Expr:
     """Return the sum of ``body`` over ``ranges`` as it stands."""
     limits = [(i, 0, n - 1) for i, n in ranges]
-    return Sum(body, *limits) if limits else body
+    return OuterSum(body, *limits) if limits else body
 
 
 def rebound(expression: Expr, body: Expr, ranges: Iterable[tuple[Symbol, Expr]]) -> Expr:
     """Return the sum or the argmax ``expression`` with another body and other bound indices."""
-    return expression.func(body, *[(i, 0, n - 1) for i, n in ranges])
+    kind = OuterSum if isinstance(expression, Sum) else expression.func
+    return kind(body, *[(i, 0, n - 1) for i, n in ranges])
 
 
 def make_sum(body: Expr, ranges: Iterable[tuple[Symbol, Expr]]) -> Expr:

@@ -125,8 +125,11 @@ class Lowering(Axes):
         if scaling and sum(bool(o.axes) for o in operations) == 1:
             (whole,) = (o for o in operations if o.axes)
             if whole.kind == "scatter":
-                scaled = [self._scaled(u, kind, operations, whole) for u in whole.inputs[1:]]
-                return Operation("scatter", (whole.inputs[0], *scaled), None, whole.axes, whole.shape)
+                start, *updates = whole.inputs
+                if start.kind != "zeros":  # the updates of several terms were gathered
+                    start = super().elementwise(kind, *(start if o is whole else o for o in operations))
+                scaled = [self._scaled(u, kind, operations, whole) for u in updates]
+                return Operation("scatter", (start, *scaled), None, whole.axes, whole.shape)
         return super().elementwise(kind, *operations)
 
     def _scaled(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 
 from sympy import Add, Expr, Indexed, Mul, Symbol
@@ -17,7 +18,7 @@ from symbackprop.model import Constant, Given, Initial, Model
 from symbackprop.net.declarations import LOSS, Text, read_text
 from symbackprop.net.inside import SizeRelations
 from symbackprop.net.ranges import provisional_index, provisional_size
-from symbackprop.net.samples import Samples
+from symbackprop.net.samples import Samples, shared_by_samples
 from symbackprop.specification import MAX_PARAMETERS, MAX_UNITS
 
 
@@ -122,6 +123,8 @@ class _Building:
             Equation(e.lhs.xreplace(self.final), e.rhs.xreplace(self.final)) for e in self.found.equations
         ]
         samples = Samples(self.quantities, self.sample_letters)
+        shared = shared_by_samples(resolved, self.found.parameters, samples.varies)
+        samples = replace(samples, shared=shared - {LOSS})
         stripped = samples.strip(resolved, LOSS)
         quantities = self.quantities
         if stripped is not None:

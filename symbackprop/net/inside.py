@@ -52,9 +52,10 @@ class SizeRelations:
         ranges: dict[Symbol, Expr] = {}
         for letter in read.ranges:
             ranges[provisional_index(letter)] = self.final[self.names.size(letter)]
-        index = self._with_places(index, ranges, read)
+        places = self._places(index, ranges, read)
+        index = index.xreplace(places)
         size = self.final[read.component.base.shape[read.axis]]
-        guards = [self._resolved(g) for guard in read.guards for g in _inequalities(guard)]
+        guards = [self._resolved(g.xreplace(places)) for guard in read.guards for g in _inequalities(guard)]
         for below, room in ((True, index), (False, size - ONE - index)):
             room = self._resolved(room)
             worst = interval(room, ranges)[0]
@@ -71,8 +72,8 @@ class SizeRelations:
     def _resolved(self, expression: Expr) -> Expr:
         return expand(expression.xreplace(self.final))
 
-    def _with_places(self, index: Expr, ranges: dict[Symbol, Expr], read: Read) -> Expr:
-        """Return an index with a symbol in place of each integer quantity that it reads."""
+    def _places(self, index: Expr, ranges: dict[Symbol, Expr], read: Read) -> dict[Expr, Expr]:
+        """Return a symbol in place of each integer quantity that an index reads, with its range."""
         places: dict[Expr, Expr] = {}
         found = {*index.atoms(Indexed), *index.atoms(Symbol)}
         for part in sorted(found, key=str):
@@ -85,7 +86,7 @@ class SizeRelations:
                 read.part.fail(problem, "use it as a place of its own", read.column)
             places[part] = Dummy(name, integer=True)
             ranges[places[part]] = self.final[self.names.size(axes[0])]
-        return index.xreplace(places)
+        return places
 
     # ------------------------------------------------------------ relations between sizes
 

@@ -3,17 +3,20 @@
 The samples' index is the first index of the first input.  Where each quantity has it first and is read at
 that plain index alone, or does not have it, and E is a mean over it, the equations say the same of every
 sample, and what holds for one holds for all.
+
+What is computed from parameters alone, such as normalised weights, and then meets the samples has no
+derivative of one sample: all samples add to it.  Such equations stay those of the whole batch.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from sympy import Add, Basic, Expr, Indexed, Mul, Pow, Sum, Symbol
 
 from symbackprop.batch import SAMPLES
-from symbackprop.equations import BINDERS, Equation, Quantity, name_of
+from symbackprop.equations import BINDERS, Equation, OuterSum, Quantity, name_of
 
 
 class _NotPerSample(Exception):
@@ -22,10 +25,14 @@ class _NotPerSample(Exception):
 
 @dataclass(frozen=True)
 class Samples:
-    """Strips the samples' axis; ``letters`` are the index symbols that run over the samples."""
+    """Strips the samples' axis; ``letters`` are the index symbols that run over the samples.
+
+    ``shared`` are the names of the quantities that are computed from parameters alone.
+    """
 
     quantities: Mapping[str, Quantity]
     letters: Collection[Symbol]
+    shared: Collection[str] = ()
 
     def strip(self, equations: Sequence[Equation], loss: str) -> list[Equation] | None:
         """Return the equations of one sample, None where there are none."""
@@ -53,6 +60,8 @@ class Samples:
 
     def _equation(self, equation: Equation) -> Equation:
         letter = equation.indices[0] if self.varies(equation.name) else None
+        if letter is not None and _names(equation.rhs) & set(self.shared):
+            raise _NotPerSample
         return Equation(self._inside(equation.lhs, letter), self._inside(equation.rhs, letter))
 
     def _inside(self, expression: Basic, letter: Expr | None) -> Basic:
@@ -84,16 +93,32 @@ class Samples:
         counts = [f for f in factors if f == Pow(SAMPLES, -1)]
         if not means and not counts:
             return self._inside(term, None)
-        if len(means) != 1 or len(counts) != 1:
+        if len(means) != 1 or len(counts) != 1 or _names(term) & set(self.shared):
             raise _NotPerSample
         (mean,), others = means, [f for f in factors if f not in (*means, *counts)]
         letter = self._bound(mean)
         rest = [limit for limit in mean.limits if limit[0] != letter]
         body = self._inside(mean.function, letter)
-        inner = Sum(body, *rest) if rest else body
+        inner = OuterSum(body, *rest) if rest else body
         return Mul(*[self._inside(f, None) for f in others], inner)
 
     def _bound(self, total: Sum) -> Symbol | None:
         """Return the index of a sum that runs over the samples."""
         found = [limit[0] for limit in total.limits if limit[0] in self.letters]
         return found[0] if len(found) == 1 else None
+
+
+def shared_by_samples(
+    equations: Sequence[Equation], parameters: Collection[str], varies: Callable[[str], bool]
+) -> set[str]:
+    """Return the names of what is computed from ``parameters`` and does not vary with the sample."""
+    known: set[str] = set()
+    for equation in equations:
+        if not varies(equation.name) and _names(equation.rhs) & {*parameters, *known}:
+            known.add(equation.name)
+    return known
+
+
+def _names(expression: Expr) -> set[str]:
+    """Return the names of the quantities that ``expression`` reads."""
+    return {name_of(read) for read in expression.atoms(Indexed, Symbol)}

@@ -151,7 +151,7 @@ class Order:
                 coefficient *= factor
             elif isinstance(factor, Sum) and self.is_negative_throughout(factor.function):
                 coefficient = -coefficient  # -Σ (a + b) rather than Σ (-a - b)
-                numerator.append(Sum(-factor.function, *factor.limits))
+                numerator.append(factor.func(-factor.function, *factor.limits))
             elif isinstance(factor, Pow) and factor.exp.could_extract_minus_sign():
                 denominator.append(Pow(factor.base, -factor.exp))
             else:
