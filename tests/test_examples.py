@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ import numpy as np
 import pytest
 
 import symbackprop as sb
+from symbackprop.data import load_digits, split
+from symbackprop.demo import SEED
 from symbackprop.equations import EquationSystem
 from symbackprop.gradient_check import check_module
 from symbackprop.net.network import EquationNetwork
+from symbackprop.proof import prove
 from tests.plain_loops import Array, concrete_shape, random_values, run
 from tests.zoo import CONSTANTS, SIZES, ZOO
 
@@ -83,6 +87,29 @@ def _batched(value: Array, shape: tuple[Any, ...]) -> Array:
 def test_derivatives_agree_with_numbers(name: str) -> None:
     net = network(name)
     assert all(row.holds for row in check_module(module_of(name), net))
+
+
+PROVED = ["gated", "radial_basis", "embedding", "layer_norm"]
+"""The examples whose steps are proved in every run; the other ones take longer."""
+
+
+@pytest.mark.parametrize(
+    "name", [each if each in PROVED else pytest.param(each, marks=pytest.mark.slow) for each in FILES]
+)
+def test_every_step_is_proved(name: str) -> None:
+    for verdict in prove(sb.derive(network(name))):
+        assert verdict.holds, f"{verdict.step.lhs}: {verdict.counterexample}"
+
+
+def test_the_convolutional_network_learns_the_digits() -> None:
+    begin = time.perf_counter()
+    training, held_out = split(load_digits(), SEED)
+    module: Any = sb.load(network("digits_convolution"), optimizer="adam")
+    trainer = module.Trainer(seed=SEED, batch_size=32, learning_rate=0.002)
+    trainer.fit(training.images.reshape(-1, 8, 8), training.labels, 30)
+    outputs = module.forward(trainer.parameters, held_out.images.reshape(-1, 8, 8))
+    assert np.mean(outputs.argmax(axis=1) == held_out.labels) >= 0.975
+    assert time.perf_counter() - begin < 60
 
 
 @pytest.mark.parametrize("name", FILES)
