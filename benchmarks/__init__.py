@@ -1,4 +1,4 @@
-"""The benchmarks: what is measured runs on one thread, pinned to one core, with the kernels that fit the machine.
+"""The benchmarks run on one thread, pinned to one core, with the BLAS kernels that fit the machine.
 
 This has to be settled before NumPy and the other libraries are loaded, so it happens when the package is
 imported.

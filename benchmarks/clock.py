@@ -1,4 +1,8 @@
-"""Fair timing: contestants take turns in short blocks, and ratios are taken within a round."""
+"""Fair timing: contestants take turns in short blocks, and ratios are taken within a round.
+
+What is counted is the processor time of all threads: on one core it is the time that passes where the machine
+has nothing else to do, and it stays so where it has.
+"""
 
 from __future__ import annotations
 
@@ -55,9 +59,9 @@ def times(
             for name in names[turn:] + names[:turn]:
                 run, count, unit = runs[name], steps[name], units[name]
                 run(max(unit, count // 2 // unit * unit))
-                begin = time.perf_counter()
+                begin = time.process_time()
                 run(count)
-                found[name].append((time.perf_counter() - begin) / count)
+                found[name].append((time.process_time() - begin) / count)
     finally:
         gc.enable()
     return found
@@ -67,9 +71,9 @@ def _steps(run: Run, unit: int, block: float) -> int:
     """Return how many steps fill a block."""
     count = unit
     while True:
-        begin = time.perf_counter()
+        begin = time.process_time()
         run(count)
-        taken = time.perf_counter() - begin
+        taken = time.process_time() - begin
         if taken > block / 4:
             return max(1, round(block / taken * count / unit)) * unit
         count *= 4

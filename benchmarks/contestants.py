@@ -340,7 +340,7 @@ def scikit_learn(configuration: Configuration) -> Contestant:
 
 CONTESTANTS: dict[str, Callable[[Configuration], Contestant]] = {
     "trainer": trainer,
-    # "trainer, without loss": trainer_without_loss,
+    "trainer, without loss": trainer_without_loss,
     "matrix products alone": products,
     "textbook NumPy": textbook,
     "textbook NumPy, float64": textbook_float64,
