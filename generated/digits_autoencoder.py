@@ -257,13 +257,12 @@ class Trainer:
         ones.dot(ds1, out=db1)
         self._clip(self.clip_norm and self.clip_norm * rate)
         if self._before is not None:
-            self._require_finite(E, samples)
             np.copyto(self._before, self._values)
         parameters, gradient = self._flat, self._gradient
         # (42) w' = w - g·learning_rate
         parameters -= gradient
         if self._before is not None:
-            self._require_finite_update()
+            self._require_finite(E, samples)
         self.steps += 1
         return float(E) if with_loss else None
 
@@ -370,20 +369,18 @@ class Trainer:
         self._best = min(self._best, value)
 
     def _require_finite(self, E, samples):
-        """Raise FloatingPointError where a step went beyond the numbers, before its update."""
-        if math.isfinite(E) and _surely_finite(self._gradient):
-            return
-        for name, value in zip(_BUFFERS, self._buffers_for(samples)):
-            self._require(name, value)
-        self._require("E", E)
-        for name, value in zip(PARAMETER_SHAPES, self._derivatives):
-            self._require(f"dE/d{name}", value)
+        """Undo a step that went beyond the numbers, and raise FloatingPointError.
 
-    def _require_finite_update(self):
-        """Undo an update that went beyond the numbers, and raise FloatingPointError."""
-        if _surely_finite(self._values):
+        What is not finite in the derivatives is not finite after the update, either.
+        """
+        if math.isfinite(E) and _surely_finite(self._values):
             return
         try:
+            for name, value in zip(_BUFFERS, self._buffers_for(samples)):
+                self._require(name, value)
+            self._require("E", E)
+            for name, value in zip(PARAMETER_SHAPES, self._derivatives):
+                self._require(f"dE/d{name}", value)
             for name, value in self.parameters.items():
                 self._require(name, value)
         except FloatingPointError:

@@ -344,7 +344,6 @@ class Trainer:
         ones.dot(ds1, out=db1)
         self._clip(self.clip_norm)
         if self._before is not None:
-            self._require_finite(E, samples)
             np.copyto(self._before, self._values)
         parameters, gradient = self._flat, self._gradient
         m, v = self._m, self._v
@@ -374,7 +373,7 @@ class Trainer:
         change1 /= change2
         parameters -= change1
         if self._before is not None:
-            self._require_finite_update()
+            self._require_finite(E, samples)
         self.steps += 1
         return float(E) if with_loss else None
 
@@ -481,20 +480,18 @@ class Trainer:
         self._best = min(self._best, value)
 
     def _require_finite(self, E, samples):
-        """Raise FloatingPointError where a step went beyond the numbers, before its update."""
-        if math.isfinite(E) and _surely_finite(self._gradient):
-            return
-        for name, value in zip(_BUFFERS, self._buffers_for(samples)):
-            self._require(name, value)
-        self._require("E", E)
-        for name, value in zip(PARAMETER_SHAPES, self._derivatives):
-            self._require(f"dE/d{name}", value)
+        """Undo a step that went beyond the numbers, and raise FloatingPointError.
 
-    def _require_finite_update(self):
-        """Undo an update that went beyond the numbers, and raise FloatingPointError."""
-        if _surely_finite(self._values):
+        What is not finite in the derivatives is not finite after the update, either.
+        """
+        if math.isfinite(E) and _surely_finite(self._values):
             return
         try:
+            for name, value in zip(_BUFFERS, self._buffers_for(samples)):
+                self._require(name, value)
+            self._require("E", E)
+            for name, value in zip(PARAMETER_SHAPES, self._derivatives):
+                self._require(f"dE/d{name}", value)
             self._require("m", self._m)
             self._require("v", self._v)
             for name, value in self.parameters.items():
