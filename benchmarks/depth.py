@@ -1,65 +1,138 @@
-"""How the time to derive and to generate grows with depth: linear, as every rule is worked out once.
+"""How the time to derive and to generate grows with depth, beside JAX, PyTensor and scalar SymPy.
 
-Run with `make bench`; the table goes to standard output and to benchmarks/results/depth.md.
+Run with `make bench`; the table goes to standard output and to benchmarks/results/depth.md.  JAX traces the
+same gradient (`make_jaxpr`), PyTensor builds the graph of it, and `sympy.diff` differentiates the error of a
+network of two units a layer, written out.
 """
 
 from __future__ import annotations
 
-import platform
+import argparse
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sympy
 
 import symbackprop as sb
+from benchmarks.training import versions
 
-DEPTHS = (4, 16, 64, 250, 1000)
+DEPTHS = (2, 4, 16, 64, 128, 256, 1000)
 RESULTS = Path(__file__).parent / "results"
-LIMIT = 20.0  # seconds that 1000 layers may take
+LIMIT = 2.0  # times JAX, at 128 layers
+DEEPEST = {"sympy.diff": 4, "PyTensor": 256}
+"""How deep those go that take minutes, or more calls than Python allows, beyond."""
 
 
-def layers(depth: int) -> sb.Network:
-    """Return a network of that depth in which neighbouring layers differ in width."""
-    return sb.Network("-".join(str(5 + layer % 7) for layer in range(depth + 1)))
+def widths(depth: int) -> list[int]:
+    """Return layer sizes that all differ from their neighbours'."""
+    return [5 + layer % 97 for layer in range(depth + 1)]
 
 
-def seconds(depth: int) -> tuple[float, float, int]:
-    """Return the time to derive, the time to generate, and the largest right-hand side's operations."""
-    network = layers(depth)
-    begin = time.perf_counter()
-    derivation = sb.derive(network)
-    derived = time.perf_counter()
-    sb.generate(derivation)
-    generated = time.perf_counter()
-    largest = max(int(sympy.count_ops(step.rhs)) for step in derivation.steps)
-    return derived - begin, generated - derived, largest
+def symbackprop(sizes: Sequence[int]) -> None:
+    sb.generate(sb.derive(sb.Network("-".join(map(str, sizes)))))
+
+
+def jax_trace(sizes: Sequence[int]) -> None:
+    import jax
+    from jax import numpy as jnp
+
+    def loss(parameters: list[Any], x: Any, t: Any) -> Any:
+        for number in range(0, len(parameters) - 2, 2):
+            x = jax.nn.sigmoid(x @ parameters[number] + parameters[number + 1])
+        s = x @ parameters[-2] + parameters[-1]
+        return (jnp.logaddexp(0, s) - s * t).sum() / len(x)
+
+    parameters = [
+        np.zeros(shape, "f") for n, m in zip(sizes, sizes[1:], strict=False) for shape in ((n, m), m)
+    ]
+    x, t = np.zeros((8, sizes[0]), "f"), np.zeros((8, sizes[-1]), "f")
+    jax.make_jaxpr(jax.value_and_grad(loss))(parameters, x, t)
+
+
+def pytensor_graph(sizes: Sequence[int]) -> None:
+    import pytensor
+    from pytensor import tensor
+
+    x, t = tensor.fmatrix(), tensor.fmatrix()
+    parameters: list[Any] = []
+    s = layer = x
+    for _ in sizes[1:]:
+        w, b = tensor.fmatrix(), tensor.fvector()
+        s = layer @ w + b
+        layer = tensor.sigmoid(s)
+        parameters += [w, b]
+    loss = (tensor.softplus(s) - s * t).sum() / x.shape[0]
+    pytensor.grad(loss, parameters)
+
+
+def sympy_diff(sizes: Sequence[int]) -> None:
+    """Differentiate a network of two units a layer for all its weights, each written as a scalar."""
+    layer = list(sympy.symbols("x0_:2"))
+    parameters: list[Any] = []
+    for number in range(1, len(sizes)):
+        w = [sympy.symbols(f"w{number}_{j}_:2") for j in range(2)]
+        parameters += [*w[0], *w[1]]
+        layer = [1 / (1 + sympy.exp(-sum(layer[j] * w[j][i] for j in range(2)))) for i in range(2)]
+    target = sympy.symbols("t:2")
+    loss = sum((x - t) ** 2 for x, t in zip(layer, target, strict=True)) / 2
+    for parameter in parameters:
+        loss.diff(parameter)
+
+
+CONTESTANTS: dict[str, Callable[[Sequence[int]], None]] = {
+    "symbackprop, derive and generate": symbackprop,
+    "JAX, make_jaxpr": jax_trace,
+    "PyTensor": pytensor_graph,
+    "sympy.diff": sympy_diff,
+}
+
+
+def seconds(function: Callable[[Sequence[int]], None], depth: int) -> float:
+    """Return the processor time that ``function`` takes, without what was worked out before."""
+    sympy.core.cache.clear_cache()
+    begin = time.process_time()
+    function(widths(depth))
+    return time.process_time() - begin
 
 
 def main() -> None:
     """Measure, print and write the table."""
-    seconds(2)  # imports and first use of SymPy are not what is measured
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="see that it works, without writing results")
+    short = parser.parse_args().short
+    depths = DEPTHS[:2] if short else DEPTHS
+    found: dict[str, dict[int, float]] = {}
+    for name, function in CONTESTANTS.items():
+        try:
+            seconds(function, 2)  # imports and first use are not what is measured
+        except ImportError as error:
+            print(f"{name} is left out: {error}")
+            continue
+        found[name] = {d: seconds(function, d) for d in depths if d <= DEEPEST.get(name, d)}
     lines = [
-        f"# Time against depth\n\nPython {platform.python_version()}, SymPy {sympy.__version__}, "
-        f"NumPy {np.__version__}. The last column is the time per layer relative to depth {DEPTHS[0]}.\n",
-        "| layers | derive (s) | generate (s) | most operations in a step | per layer, relative |",
-        "| ---: | ---: | ---: | ---: | ---: |",
+        "# Time against depth\n",
+        "Seconds of processor time to get the gradient of a network whose layers all differ in width from their "
+        "neighbours, in one run.\n",
+        versions() + "\n",
+        "| layers | " + " | ".join(map(str, depths)) + " |",
+        "| --- |" + " ---: |" * len(depths),
     ]
-    first = 0.0
-    for depth in DEPTHS:
-        derive, generate, largest = seconds(depth)
-        per_layer = (derive + generate) / depth
-        first = first or per_layer
-        lines.append(f"| {depth} | {derive:.2f} | {generate:.2f} | {largest} | {per_layer / first:.2f} |")
-        if depth == DEPTHS[-1]:
-            verdict = "within" if derive + generate < LIMIT else "beyond"
-            lines.append(
-                f"\n{depth} layers took {derive + generate:.1f} s, {verdict} the limit of {LIMIT:.0f} s."
-            )
+    for name, times in found.items():
+        cells = [f"{times[d]:.2f}" if d in times else "–" for d in depths]
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    own, jax = (found.get(name) for name in list(CONTESTANTS)[:2])
+    if own and jax:
+        ratios = [f"{own[d] / jax[d]:.2f}" for d in depths]
+        lines.append("| relative to JAX | " + " | ".join(ratios) + " |")
+        lines.append(f"\nThe limit is {LIMIT:.0f} times JAX at 128 layers.")
     text = "\n".join(lines) + "\n"
     print(text)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "depth.md").write_text(text, encoding="utf-8")
+    if not short:
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "depth.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -749,6 +749,9 @@ class Trainer:
             np.empty((self.batch_size, 16), self.dtype),  # work21
             np.ones(self.batch_size, self.dtype),  # ones
         )
+        dtype = self.dtype
+        one = np.array(1, dtype)
+        self._constants = (one,)
         self.steps = 0
         self.epochs = 0
         self._order, self._start, self._errors = None, 0, []
@@ -767,16 +770,17 @@ class Trainer:
         }
 
     @np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
-    def step(self, x, t, weights=None):
+    def step(self, x, t, weights=None, *, with_loss=True):
         """Update the parameters on up to batch_size rows; return E before the update.
 
-        weights, one number for each row, multiply the errors of the rows.
+        weights, one number for each row, multiply the errors of the rows. Without
+        with_loss, E is not computed and None is returned, which takes less time.
         """
         samples = len(x)
         if not 0 < samples <= self.batch_size:
             raise ValueError(f"a step takes 1 to {self.batch_size} rows, got {samples}")
         rate = self._rate()
-        scale = rate / samples
+        scale = np.array(rate / samples, self.dtype)
         if weights is not None:
             weights = _column(weights, samples, self.dtype)
             scale = scale * weights
@@ -953,103 +957,104 @@ class Trainer:
             work21,
             ones,
         ) = self._buffers_for(samples)
+        (one,) = self._constants
         # (1) s1[j] = Σ_k x0[k]·w1[k,j] + b1[j]
-        np.dot(x0, w1, out=s1)
+        x0.dot(w1, out=s1)
         s1 += b1
         # (2) x1[j] = tanh(s1[j])
         np.tanh(s1, out=x1)
         # (3) s2[i] = Σ_j x1[j]·w2[j,i] + b2[i]
-        np.dot(x1, w2, out=s2)
+        x1.dot(w2, out=s2)
         s2 += b2
         # (4) x2[i] = tanh(s2[i])
         np.tanh(s2, out=x2)
         # (5) s3[k] = Σ_i x2[i]·w3[i,k] + b3[k]
-        np.dot(x2, w3, out=s3)
+        x2.dot(w3, out=s3)
         s3 += b3
         # (6) x3[k] = tanh(s3[k])
         np.tanh(s3, out=x3)
         # (7) s4[j] = Σ_k x3[k]·w4[k,j] + b4[j]
-        np.dot(x3, w4, out=s4)
+        x3.dot(w4, out=s4)
         s4 += b4
         # (8) x4[j] = tanh(s4[j])
         np.tanh(s4, out=x4)
         # (9) s5[i] = Σ_j x4[j]·w5[j,i] + b5[i]
-        np.dot(x4, w5, out=s5)
+        x4.dot(w5, out=s5)
         s5 += b5
         # (10) x5[i] = tanh(s5[i])
         np.tanh(s5, out=x5)
         # (11) s6[k] = Σ_i x5[i]·w6[i,k] + b6[k]
-        np.dot(x5, w6, out=s6)
+        x5.dot(w6, out=s6)
         s6 += b6
         # (12) x6[k] = tanh(s6[k])
         np.tanh(s6, out=x6)
         # (13) s7[j] = Σ_k x6[k]·w7[k,j] + b7[j]
-        np.dot(x6, w7, out=s7)
+        x6.dot(w7, out=s7)
         s7 += b7
         # (14) x7[j] = tanh(s7[j])
         np.tanh(s7, out=x7)
         # (15) s8[i] = Σ_j x7[j]·w8[j,i] + b8[i]
-        np.dot(x7, w8, out=s8)
+        x7.dot(w8, out=s8)
         s8 += b8
         # (16) x8[i] = tanh(s8[i])
         np.tanh(s8, out=x8)
         # (17) s9[k] = Σ_i x8[i]·w9[i,k] + b9[k]
-        np.dot(x8, w9, out=s9)
+        x8.dot(w9, out=s9)
         s9 += b9
         # (18) x9[k] = tanh(s9[k])
         np.tanh(s9, out=x9)
         # (19) s10[j] = Σ_k x9[k]·w10[k,j] + b10[j]
-        np.dot(x9, w10, out=s10)
+        x9.dot(w10, out=s10)
         s10 += b10
         # (20) x10[j] = tanh(s10[j])
         np.tanh(s10, out=x10)
         # (21) s11[i] = Σ_j x10[j]·w11[j,i] + b11[i]
-        np.dot(x10, w11, out=s11)
+        x10.dot(w11, out=s11)
         s11 += b11
         # (22) x11[i] = tanh(s11[i])
         np.tanh(s11, out=x11)
         # (23) s12[k] = Σ_i x11[i]·w12[i,k] + b12[k]
-        np.dot(x11, w12, out=s12)
+        x11.dot(w12, out=s12)
         s12 += b12
         # (24) x12[k] = tanh(s12[k])
         np.tanh(s12, out=x12)
         # (25) s13[j] = Σ_k x12[k]·w13[k,j] + b13[j]
-        np.dot(x12, w13, out=s13)
+        x12.dot(w13, out=s13)
         s13 += b13
         # (26) x13[j] = tanh(s13[j])
         np.tanh(s13, out=x13)
         # (27) s14[i] = Σ_j x13[j]·w14[j,i] + b14[i]
-        np.dot(x13, w14, out=s14)
+        x13.dot(w14, out=s14)
         s14 += b14
         # (28) x14[i] = tanh(s14[i])
         np.tanh(s14, out=x14)
         # (29) s15[k] = Σ_i x14[i]·w15[i,k] + b15[k]
-        np.dot(x14, w15, out=s15)
+        x14.dot(w15, out=s15)
         s15 += b15
         # (30) x15[k] = tanh(s15[k])
         np.tanh(s15, out=x15)
         # (31) s16[j] = Σ_k x15[k]·w16[k,j] + b16[j]
-        np.dot(x15, w16, out=s16)
+        x15.dot(w16, out=s16)
         s16 += b16
         # (32) x16[j] = tanh(s16[j])
         np.tanh(s16, out=x16)
         # (33) s17[i] = Σ_j x16[j]·w17[j,i] + b17[i]
-        np.dot(x16, w17, out=s17)
+        x16.dot(w17, out=s17)
         s17 += b17
         # (34) x17[i] = tanh(s17[i])
         np.tanh(s17, out=x17)
         # (35) s18[k] = Σ_i x17[i]·w18[i,k] + b18[k]
-        np.dot(x17, w18, out=s18)
+        x17.dot(w18, out=s18)
         s18 += b18
         # (36) x18[k] = tanh(s18[k])
         np.tanh(s18, out=x18)
         # (37) s19[j] = Σ_k x18[k]·w19[k,j] + b19[j]
-        np.dot(x18, w19, out=s19)
+        x18.dot(w19, out=s19)
         s19 += b19
         # (38) x19[j] = tanh(s19[j])
         np.tanh(s19, out=x19)
         # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
-        np.dot(x19, w20, out=s20)
+        x19.dot(w20, out=s20)
         s20 += b20
         # (40) x20[i] = exp(s20[i])/Σ_k exp(s20[k])
         np.max(s20, axis=1, keepdims=True, out=work1)
@@ -1058,201 +1063,201 @@ class Trainer:
         np.sum(exponentials20, axis=1, keepdims=True, out=total20)
         np.divide(exponentials20, total20, out=x20)
         # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
-        np.log(total20, out=work1)
-        np.subtract(work1, difference20, out=work2)
-        work2 *= t
-        if weights is not None:
-            work2 *= weights
-        E = work2.sum() / samples
+        if with_loss or self._before is not None:
+            np.log(total20, out=work1)
+            np.subtract(work1, difference20, out=work2)
+            work2 *= t
+            if weights is not None:
+                work2 *= weights
+            E = work2.sum() / samples
         # (48) ∂E/∂s20[i] = x20[i] - t[i]
         np.subtract(x20, t, out=ds20)
         ds20 *= scale
         # (364) ∂E/∂w20[j,i] = (1/N)·Σ_n ∂E[n]/∂s20[n,i]·x19[n,j]
-        np.dot(x19.T, ds20, out=dw20)
+        x19.T.dot(ds20, out=dw20)
         # (365) ∂E/∂b20[i] = (1/N)·Σ_n ∂E[n]/∂s20[n,i]
-        np.dot(ones, ds20, out=db20)
+        ones.dot(ds20, out=db20)
         # (64) ∂E/∂s19[j] = (Σ_i ∂E/∂s20[i]·w20[j,i])·(1 - x19[j]²)
-        np.dot(ds20, w20.T, out=ds19)
+        ds20.dot(w20.T, out=ds19)
         np.square(x19, out=work3)
-        np.subtract(1, work3, out=work3)
+        np.subtract(one, work3, out=work3)
         ds19 *= work3
         # (362) ∂E/∂w19[k,j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]·x18[n,k]
-        np.dot(x18.T, ds19, out=dw19)
+        x18.T.dot(ds19, out=dw19)
         # (363) ∂E/∂b19[j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]
-        np.dot(ones, ds19, out=db19)
+        ones.dot(ds19, out=db19)
         # (79) ∂E/∂s18[k] = (Σ_j ∂E/∂s19[j]·w19[k,j])·(1 - x18[k]²)
-        np.dot(ds19, w19.T, out=ds18)
+        ds19.dot(w19.T, out=ds18)
         np.square(x18, out=work4)
-        np.subtract(1, work4, out=work4)
+        np.subtract(one, work4, out=work4)
         ds18 *= work4
         # (360) ∂E/∂w18[i,k] = (1/N)·Σ_n ∂E[n]/∂s18[n,k]·x17[n,i]
-        np.dot(x17.T, ds18, out=dw18)
+        x17.T.dot(ds18, out=dw18)
         # (361) ∂E/∂b18[k] = (1/N)·Σ_n ∂E[n]/∂s18[n,k]
-        np.dot(ones, ds18, out=db18)
+        ones.dot(ds18, out=db18)
         # (93) ∂E/∂s17[i] = (Σ_k ∂E/∂s18[k]·w18[i,k])·(1 - x17[i]²)
-        np.dot(ds18, w18.T, out=ds17)
+        ds18.dot(w18.T, out=ds17)
         np.square(x17, out=work5)
-        np.subtract(1, work5, out=work5)
+        np.subtract(one, work5, out=work5)
         ds17 *= work5
         # (358) ∂E/∂w17[j,i] = (1/N)·Σ_n ∂E[n]/∂s17[n,i]·x16[n,j]
-        np.dot(x16.T, ds17, out=dw17)
+        x16.T.dot(ds17, out=dw17)
         # (359) ∂E/∂b17[i] = (1/N)·Σ_n ∂E[n]/∂s17[n,i]
-        np.dot(ones, ds17, out=db17)
+        ones.dot(ds17, out=db17)
         # (107) ∂E/∂s16[j] = (Σ_i ∂E/∂s17[i]·w17[j,i])·(1 - x16[j]²)
-        np.dot(ds17, w17.T, out=ds16)
+        ds17.dot(w17.T, out=ds16)
         np.square(x16, out=work6)
-        np.subtract(1, work6, out=work6)
+        np.subtract(one, work6, out=work6)
         ds16 *= work6
         # (356) ∂E/∂w16[k,j] = (1/N)·Σ_n ∂E[n]/∂s16[n,j]·x15[n,k]
-        np.dot(x15.T, ds16, out=dw16)
+        x15.T.dot(ds16, out=dw16)
         # (357) ∂E/∂b16[j] = (1/N)·Σ_n ∂E[n]/∂s16[n,j]
-        np.dot(ones, ds16, out=db16)
+        ones.dot(ds16, out=db16)
         # (121) ∂E/∂s15[k] = (Σ_j ∂E/∂s16[j]·w16[k,j])·(1 - x15[k]²)
-        np.dot(ds16, w16.T, out=ds15)
+        ds16.dot(w16.T, out=ds15)
         np.square(x15, out=work7)
-        np.subtract(1, work7, out=work7)
+        np.subtract(one, work7, out=work7)
         ds15 *= work7
         # (354) ∂E/∂w15[i,k] = (1/N)·Σ_n ∂E[n]/∂s15[n,k]·x14[n,i]
-        np.dot(x14.T, ds15, out=dw15)
+        x14.T.dot(ds15, out=dw15)
         # (355) ∂E/∂b15[k] = (1/N)·Σ_n ∂E[n]/∂s15[n,k]
-        np.dot(ones, ds15, out=db15)
+        ones.dot(ds15, out=db15)
         # (135) ∂E/∂s14[i] = (Σ_k ∂E/∂s15[k]·w15[i,k])·(1 - x14[i]²)
-        np.dot(ds15, w15.T, out=ds14)
+        ds15.dot(w15.T, out=ds14)
         np.square(x14, out=work8)
-        np.subtract(1, work8, out=work8)
+        np.subtract(one, work8, out=work8)
         ds14 *= work8
         # (352) ∂E/∂w14[j,i] = (1/N)·Σ_n ∂E[n]/∂s14[n,i]·x13[n,j]
-        np.dot(x13.T, ds14, out=dw14)
+        x13.T.dot(ds14, out=dw14)
         # (353) ∂E/∂b14[i] = (1/N)·Σ_n ∂E[n]/∂s14[n,i]
-        np.dot(ones, ds14, out=db14)
+        ones.dot(ds14, out=db14)
         # (149) ∂E/∂s13[j] = (Σ_i ∂E/∂s14[i]·w14[j,i])·(1 - x13[j]²)
-        np.dot(ds14, w14.T, out=ds13)
+        ds14.dot(w14.T, out=ds13)
         np.square(x13, out=work9)
-        np.subtract(1, work9, out=work9)
+        np.subtract(one, work9, out=work9)
         ds13 *= work9
         # (350) ∂E/∂w13[k,j] = (1/N)·Σ_n ∂E[n]/∂s13[n,j]·x12[n,k]
-        np.dot(x12.T, ds13, out=dw13)
+        x12.T.dot(ds13, out=dw13)
         # (351) ∂E/∂b13[j] = (1/N)·Σ_n ∂E[n]/∂s13[n,j]
-        np.dot(ones, ds13, out=db13)
+        ones.dot(ds13, out=db13)
         # (163) ∂E/∂s12[k] = (Σ_j ∂E/∂s13[j]·w13[k,j])·(1 - x12[k]²)
-        np.dot(ds13, w13.T, out=ds12)
+        ds13.dot(w13.T, out=ds12)
         np.square(x12, out=work10)
-        np.subtract(1, work10, out=work10)
+        np.subtract(one, work10, out=work10)
         ds12 *= work10
         # (348) ∂E/∂w12[i,k] = (1/N)·Σ_n ∂E[n]/∂s12[n,k]·x11[n,i]
-        np.dot(x11.T, ds12, out=dw12)
+        x11.T.dot(ds12, out=dw12)
         # (349) ∂E/∂b12[k] = (1/N)·Σ_n ∂E[n]/∂s12[n,k]
-        np.dot(ones, ds12, out=db12)
+        ones.dot(ds12, out=db12)
         # (177) ∂E/∂s11[i] = (Σ_k ∂E/∂s12[k]·w12[i,k])·(1 - x11[i]²)
-        np.dot(ds12, w12.T, out=ds11)
+        ds12.dot(w12.T, out=ds11)
         np.square(x11, out=work11)
-        np.subtract(1, work11, out=work11)
+        np.subtract(one, work11, out=work11)
         ds11 *= work11
         # (346) ∂E/∂w11[j,i] = (1/N)·Σ_n ∂E[n]/∂s11[n,i]·x10[n,j]
-        np.dot(x10.T, ds11, out=dw11)
+        x10.T.dot(ds11, out=dw11)
         # (347) ∂E/∂b11[i] = (1/N)·Σ_n ∂E[n]/∂s11[n,i]
-        np.dot(ones, ds11, out=db11)
+        ones.dot(ds11, out=db11)
         # (191) ∂E/∂s10[j] = (Σ_i ∂E/∂s11[i]·w11[j,i])·(1 - x10[j]²)
-        np.dot(ds11, w11.T, out=ds10)
+        ds11.dot(w11.T, out=ds10)
         np.square(x10, out=work12)
-        np.subtract(1, work12, out=work12)
+        np.subtract(one, work12, out=work12)
         ds10 *= work12
         # (344) ∂E/∂w10[k,j] = (1/N)·Σ_n ∂E[n]/∂s10[n,j]·x9[n,k]
-        np.dot(x9.T, ds10, out=dw10)
+        x9.T.dot(ds10, out=dw10)
         # (345) ∂E/∂b10[j] = (1/N)·Σ_n ∂E[n]/∂s10[n,j]
-        np.dot(ones, ds10, out=db10)
+        ones.dot(ds10, out=db10)
         # (205) ∂E/∂s9[k] = (Σ_j ∂E/∂s10[j]·w10[k,j])·(1 - x9[k]²)
-        np.dot(ds10, w10.T, out=ds9)
+        ds10.dot(w10.T, out=ds9)
         np.square(x9, out=work13)
-        np.subtract(1, work13, out=work13)
+        np.subtract(one, work13, out=work13)
         ds9 *= work13
         # (342) ∂E/∂w9[i,k] = (1/N)·Σ_n ∂E[n]/∂s9[n,k]·x8[n,i]
-        np.dot(x8.T, ds9, out=dw9)
+        x8.T.dot(ds9, out=dw9)
         # (343) ∂E/∂b9[k] = (1/N)·Σ_n ∂E[n]/∂s9[n,k]
-        np.dot(ones, ds9, out=db9)
+        ones.dot(ds9, out=db9)
         # (219) ∂E/∂s8[i] = (Σ_k ∂E/∂s9[k]·w9[i,k])·(1 - x8[i]²)
-        np.dot(ds9, w9.T, out=ds8)
+        ds9.dot(w9.T, out=ds8)
         np.square(x8, out=work14)
-        np.subtract(1, work14, out=work14)
+        np.subtract(one, work14, out=work14)
         ds8 *= work14
         # (340) ∂E/∂w8[j,i] = (1/N)·Σ_n ∂E[n]/∂s8[n,i]·x7[n,j]
-        np.dot(x7.T, ds8, out=dw8)
+        x7.T.dot(ds8, out=dw8)
         # (341) ∂E/∂b8[i] = (1/N)·Σ_n ∂E[n]/∂s8[n,i]
-        np.dot(ones, ds8, out=db8)
+        ones.dot(ds8, out=db8)
         # (233) ∂E/∂s7[j] = (Σ_i ∂E/∂s8[i]·w8[j,i])·(1 - x7[j]²)
-        np.dot(ds8, w8.T, out=ds7)
+        ds8.dot(w8.T, out=ds7)
         np.square(x7, out=work15)
-        np.subtract(1, work15, out=work15)
+        np.subtract(one, work15, out=work15)
         ds7 *= work15
         # (338) ∂E/∂w7[k,j] = (1/N)·Σ_n ∂E[n]/∂s7[n,j]·x6[n,k]
-        np.dot(x6.T, ds7, out=dw7)
+        x6.T.dot(ds7, out=dw7)
         # (339) ∂E/∂b7[j] = (1/N)·Σ_n ∂E[n]/∂s7[n,j]
-        np.dot(ones, ds7, out=db7)
+        ones.dot(ds7, out=db7)
         # (247) ∂E/∂s6[k] = (Σ_j ∂E/∂s7[j]·w7[k,j])·(1 - x6[k]²)
-        np.dot(ds7, w7.T, out=ds6)
+        ds7.dot(w7.T, out=ds6)
         np.square(x6, out=work16)
-        np.subtract(1, work16, out=work16)
+        np.subtract(one, work16, out=work16)
         ds6 *= work16
         # (336) ∂E/∂w6[i,k] = (1/N)·Σ_n ∂E[n]/∂s6[n,k]·x5[n,i]
-        np.dot(x5.T, ds6, out=dw6)
+        x5.T.dot(ds6, out=dw6)
         # (337) ∂E/∂b6[k] = (1/N)·Σ_n ∂E[n]/∂s6[n,k]
-        np.dot(ones, ds6, out=db6)
+        ones.dot(ds6, out=db6)
         # (261) ∂E/∂s5[i] = (Σ_k ∂E/∂s6[k]·w6[i,k])·(1 - x5[i]²)
-        np.dot(ds6, w6.T, out=ds5)
+        ds6.dot(w6.T, out=ds5)
         np.square(x5, out=work17)
-        np.subtract(1, work17, out=work17)
+        np.subtract(one, work17, out=work17)
         ds5 *= work17
         # (334) ∂E/∂w5[j,i] = (1/N)·Σ_n ∂E[n]/∂s5[n,i]·x4[n,j]
-        np.dot(x4.T, ds5, out=dw5)
+        x4.T.dot(ds5, out=dw5)
         # (335) ∂E/∂b5[i] = (1/N)·Σ_n ∂E[n]/∂s5[n,i]
-        np.dot(ones, ds5, out=db5)
+        ones.dot(ds5, out=db5)
         # (275) ∂E/∂s4[j] = (Σ_i ∂E/∂s5[i]·w5[j,i])·(1 - x4[j]²)
-        np.dot(ds5, w5.T, out=ds4)
+        ds5.dot(w5.T, out=ds4)
         np.square(x4, out=work18)
-        np.subtract(1, work18, out=work18)
+        np.subtract(one, work18, out=work18)
         ds4 *= work18
         # (332) ∂E/∂w4[k,j] = (1/N)·Σ_n ∂E[n]/∂s4[n,j]·x3[n,k]
-        np.dot(x3.T, ds4, out=dw4)
+        x3.T.dot(ds4, out=dw4)
         # (333) ∂E/∂b4[j] = (1/N)·Σ_n ∂E[n]/∂s4[n,j]
-        np.dot(ones, ds4, out=db4)
+        ones.dot(ds4, out=db4)
         # (289) ∂E/∂s3[k] = (Σ_j ∂E/∂s4[j]·w4[k,j])·(1 - x3[k]²)
-        np.dot(ds4, w4.T, out=ds3)
+        ds4.dot(w4.T, out=ds3)
         np.square(x3, out=work19)
-        np.subtract(1, work19, out=work19)
+        np.subtract(one, work19, out=work19)
         ds3 *= work19
         # (330) ∂E/∂w3[i,k] = (1/N)·Σ_n ∂E[n]/∂s3[n,k]·x2[n,i]
-        np.dot(x2.T, ds3, out=dw3)
+        x2.T.dot(ds3, out=dw3)
         # (331) ∂E/∂b3[k] = (1/N)·Σ_n ∂E[n]/∂s3[n,k]
-        np.dot(ones, ds3, out=db3)
+        ones.dot(ds3, out=db3)
         # (303) ∂E/∂s2[i] = (Σ_k ∂E/∂s3[k]·w3[i,k])·(1 - x2[i]²)
-        np.dot(ds3, w3.T, out=ds2)
+        ds3.dot(w3.T, out=ds2)
         np.square(x2, out=work20)
-        np.subtract(1, work20, out=work20)
+        np.subtract(one, work20, out=work20)
         ds2 *= work20
         # (328) ∂E/∂w2[j,i] = (1/N)·Σ_n ∂E[n]/∂s2[n,i]·x1[n,j]
-        np.dot(x1.T, ds2, out=dw2)
+        x1.T.dot(ds2, out=dw2)
         # (329) ∂E/∂b2[i] = (1/N)·Σ_n ∂E[n]/∂s2[n,i]
-        np.dot(ones, ds2, out=db2)
+        ones.dot(ds2, out=db2)
         # (317) ∂E/∂s1[j] = (Σ_i ∂E/∂s2[i]·w2[j,i])·(1 - x1[j]²)
-        np.dot(ds2, w2.T, out=ds1)
+        ds2.dot(w2.T, out=ds1)
         np.square(x1, out=work21)
-        np.subtract(1, work21, out=work21)
+        np.subtract(one, work21, out=work21)
         ds1 *= work21
         # (326) ∂E/∂w1[k,j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]·x0[n,k]
-        np.dot(x0.T, ds1, out=dw1)
+        x0.T.dot(ds1, out=dw1)
         # (327) ∂E/∂b1[j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]
-        np.dot(ones, ds1, out=db1)
+        ones.dot(ds1, out=db1)
         self._clip(self.clip_norm and self.clip_norm * rate)
         if self._before is not None:
-            self._require_finite(E, samples)
             np.copyto(self._before, self._values)
         parameters, gradient = self._flat, self._gradient
         # (366) w' = w - g·learning_rate
         parameters -= gradient
         if self._before is not None:
-            self._require_finite_update()
+            self._require_finite(E, samples)
         self.steps += 1
-        return float(E)
+        return float(E) if with_loss else None
 
     def _clip(self, limit):
         """Shorten the derivatives to a norm of limit, if there is one and they are longer."""
@@ -1357,20 +1362,18 @@ class Trainer:
         self._best = min(self._best, value)
 
     def _require_finite(self, E, samples):
-        """Raise FloatingPointError where a step went beyond the numbers, before its update."""
-        if math.isfinite(E) and _surely_finite(self._gradient):
-            return
-        for name, value in zip(_BUFFERS, self._buffers_for(samples)):
-            self._require(name, value)
-        self._require("E", E)
-        for name, value in zip(PARAMETER_SHAPES, self._derivatives):
-            self._require(f"dE/d{name}", value)
+        """Undo a step that went beyond the numbers, and raise FloatingPointError.
 
-    def _require_finite_update(self):
-        """Undo an update that went beyond the numbers, and raise FloatingPointError."""
-        if _surely_finite(self._values):
+        What is not finite in the derivatives is not finite after the update, either.
+        """
+        if math.isfinite(E) and _surely_finite(self._values):
             return
         try:
+            for name, value in zip(_BUFFERS, self._buffers_for(samples)):
+                self._require(name, value)
+            self._require("E", E)
+            for name, value in zip(PARAMETER_SHAPES, self._derivatives):
+                self._require(f"dE/d{name}", value)
             for name, value in self.parameters.items():
                 self._require(name, value)
         except FloatingPointError:

@@ -182,6 +182,9 @@ class Trainer:
             np.empty((self.batch_size, 32), self.dtype),  # work3
             np.ones(self.batch_size, self.dtype),  # ones
         )
+        dtype = self.dtype
+        one = np.array(1, dtype)
+        self._constants = (one,)
         self.steps = 0
         self.epochs = 0
         self._order, self._start, self._errors = None, 0, []
@@ -200,16 +203,17 @@ class Trainer:
         }
 
     @np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
-    def step(self, x, t, weights=None):
+    def step(self, x, t, weights=None, *, with_loss=True):
         """Update the parameters on up to batch_size rows; return E before the update.
 
-        weights, one number for each row, multiply the errors of the rows.
+        weights, one number for each row, multiply the errors of the rows. Without
+        with_loss, E is not computed and None is returned, which takes less time.
         """
         samples = len(x)
         if not 0 < samples <= self.batch_size:
             raise ValueError(f"a step takes 1 to {self.batch_size} rows, got {samples}")
         rate = self._rate()
-        scale = rate / samples
+        scale = np.array(rate / samples, self.dtype)
         if weights is not None:
             weights = _column(weights, samples, self.dtype)
             scale = scale * weights
@@ -232,16 +236,17 @@ class Trainer:
             work3,
             ones,
         ) = self._buffers_for(samples)
+        (one,) = self._constants
         # (1) s1[j] = Σ_k x0[k]·w1[k,j] + b1[j]
-        np.dot(x0, w1, out=s1)
+        x0.dot(w1, out=s1)
         s1 += b1
         # (2) x1[j] = 1/(1 + exp(-s1[j]))
         np.negative(s1, out=x1)
         np.exp(x1, out=x1)
-        x1 += 1
+        x1 += one
         np.reciprocal(x1, out=x1)
         # (3) s2[i] = Σ_j x1[j]·w2[j,i] + b2[i]
-        np.dot(x1, w2, out=s2)
+        x1.dot(w2, out=s2)
         s2 += b2
         # (4) x2[i] = exp(s2[i])/Σ_k exp(s2[k])
         np.max(s2, axis=1, keepdims=True, out=work1)
@@ -250,39 +255,39 @@ class Trainer:
         np.sum(exponentials2, axis=1, keepdims=True, out=total2)
         np.divide(exponentials2, total2, out=x2)
         # (37) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s2[n,k])) - s2[n,i])
-        np.log(total2, out=work1)
-        np.subtract(work1, difference2, out=work2)
-        work2 *= t
-        if weights is not None:
-            work2 *= weights
-        E = work2.sum() / samples
+        if with_loss or self._before is not None:
+            np.log(total2, out=work1)
+            np.subtract(work1, difference2, out=work2)
+            work2 *= t
+            if weights is not None:
+                work2 *= weights
+            E = work2.sum() / samples
         # (12) ∂E/∂s2[i] = x2[i] - t[i]
         np.subtract(x2, t, out=ds2)
         ds2 *= scale
         # (40) ∂E/∂w2[j,i] = (1/N)·Σ_n ∂E[n]/∂s2[n,i]·x1[n,j]
-        np.dot(x1.T, ds2, out=dw2)
+        x1.T.dot(ds2, out=dw2)
         # (41) ∂E/∂b2[i] = (1/N)·Σ_n ∂E[n]/∂s2[n,i]
-        np.dot(ones, ds2, out=db2)
+        ones.dot(ds2, out=db2)
         # (28) ∂E/∂s1[j] = (Σ_i ∂E/∂s2[i]·w2[j,i])·x1[j]·(1 - x1[j])
-        np.dot(ds2, w2.T, out=ds1)
+        ds2.dot(w2.T, out=ds1)
         ds1 *= x1
-        np.subtract(1, x1, out=work3)
+        np.subtract(one, x1, out=work3)
         ds1 *= work3
         # (38) ∂E/∂w1[k,j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]·x0[n,k]
-        np.dot(x0.T, ds1, out=dw1)
+        x0.T.dot(ds1, out=dw1)
         # (39) ∂E/∂b1[j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]
-        np.dot(ones, ds1, out=db1)
+        ones.dot(ds1, out=db1)
         self._clip(self.clip_norm and self.clip_norm * rate)
         if self._before is not None:
-            self._require_finite(E, samples)
             np.copyto(self._before, self._values)
         parameters, gradient = self._flat, self._gradient
         # (42) w' = w - g·learning_rate
         parameters -= gradient
         if self._before is not None:
-            self._require_finite_update()
+            self._require_finite(E, samples)
         self.steps += 1
-        return float(E)
+        return float(E) if with_loss else None
 
     def _clip(self, limit):
         """Shorten the derivatives to a norm of limit, if there is one and they are longer."""
@@ -387,20 +392,18 @@ class Trainer:
         self._best = min(self._best, value)
 
     def _require_finite(self, E, samples):
-        """Raise FloatingPointError where a step went beyond the numbers, before its update."""
-        if math.isfinite(E) and _surely_finite(self._gradient):
-            return
-        for name, value in zip(_BUFFERS, self._buffers_for(samples)):
-            self._require(name, value)
-        self._require("E", E)
-        for name, value in zip(PARAMETER_SHAPES, self._derivatives):
-            self._require(f"dE/d{name}", value)
+        """Undo a step that went beyond the numbers, and raise FloatingPointError.
 
-    def _require_finite_update(self):
-        """Undo an update that went beyond the numbers, and raise FloatingPointError."""
-        if _surely_finite(self._values):
+        What is not finite in the derivatives is not finite after the update, either.
+        """
+        if math.isfinite(E) and _surely_finite(self._values):
             return
         try:
+            for name, value in zip(_BUFFERS, self._buffers_for(samples)):
+                self._require(name, value)
+            self._require("E", E)
+            for name, value in zip(PARAMETER_SHAPES, self._derivatives):
+                self._require(f"dE/d{name}", value)
             for name, value in self.parameters.items():
                 self._require(name, value)
         except FloatingPointError:

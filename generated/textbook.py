@@ -164,6 +164,10 @@ class Trainer:
             np.empty((self.batch_size, 3), self.dtype),  # ds1
             np.empty((self.batch_size, 3), self.dtype),  # work3
         )
+        dtype = self.dtype
+        one = np.array(1, dtype)
+        zero = np.array(0, dtype)
+        self._constants = one, zero
         self.steps = 0
         self.epochs = 0
         self._order, self._start, self._errors = None, 0, []
@@ -182,16 +186,17 @@ class Trainer:
         }
 
     @np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
-    def step(self, x, t, weights=None):
+    def step(self, x, t, weights=None, *, with_loss=True):
         """Update the parameters on up to batch_size rows; return E before the update.
 
-        weights, one number for each row, multiply the errors of the rows.
+        weights, one number for each row, multiply the errors of the rows. Without
+        with_loss, E is not computed and None is returned, which takes less time.
         """
         samples = len(x)
         if not 0 < samples <= self.batch_size:
             raise ValueError(f"a step takes 1 to {self.batch_size} rows, got {samples}")
         rate = self._rate()
-        scale = rate / samples
+        scale = np.array(rate / samples, self.dtype)
         if weights is not None:
             weights = _column(weights, samples, self.dtype)
             scale = scale * weights
@@ -200,50 +205,51 @@ class Trainer:
         w1, w2 = self.parameters.values()
         dw1, dw2 = self._derivatives
         s1, x1, s2, x2, work1, work2, ds2, ds1, work3 = self._buffers_for(samples)
+        one, zero = self._constants
         # (1) s1[j] = Σ_k x0[k]·w1[k,j]
-        np.dot(x0, w1, out=s1)
+        x0.dot(w1, out=s1)
         # (2) x1[j] = 1/(1 + exp(-s1[j]))
         np.negative(s1, out=x1)
         np.exp(x1, out=x1)
-        x1 += 1
+        x1 += one
         np.reciprocal(x1, out=x1)
         # (3) s2[i] = Σ_j x1[j]·w2[j,i]
-        np.dot(x1, w2, out=s2)
+        x1.dot(w2, out=s2)
         # (4) x2[i] = 1/(1 + exp(-s2[i]))
         np.negative(s2, out=x2)
         np.exp(x2, out=x2)
-        x2 += 1
+        x2 += one
         np.reciprocal(x2, out=x2)
         # (30) E = (1/N)·Σ_{n,i} (log(1 + exp(s2[n,i])) - t[n,i]·s2[n,i])
-        np.logaddexp(0, s2, out=work1)
-        np.multiply(s2, t, out=work2)
-        work1 -= work2
-        if weights is not None:
-            work1 *= weights
-        E = work1.sum() / samples
+        if with_loss or self._before is not None:
+            np.logaddexp(zero, s2, out=work1)
+            np.multiply(s2, t, out=work2)
+            work1 -= work2
+            if weights is not None:
+                work1 *= weights
+            E = work1.sum() / samples
         # (12) ∂E/∂s2[i] = x2[i] - t[i]
         np.subtract(x2, t, out=ds2)
         ds2 *= scale
         # (32) ∂E/∂w2[j,i] = (1/N)·Σ_n ∂E[n]/∂s2[n,i]·x1[n,j]
-        np.dot(x1.T, ds2, out=dw2)
+        x1.T.dot(ds2, out=dw2)
         # (24) ∂E/∂s1[j] = (Σ_i ∂E/∂s2[i]·w2[j,i])·x1[j]·(1 - x1[j])
-        np.dot(ds2, w2.T, out=ds1)
+        ds2.dot(w2.T, out=ds1)
         ds1 *= x1
-        np.subtract(1, x1, out=work3)
+        np.subtract(one, x1, out=work3)
         ds1 *= work3
         # (31) ∂E/∂w1[k,j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]·x0[n,k]
-        np.dot(x0.T, ds1, out=dw1)
+        x0.T.dot(ds1, out=dw1)
         self._clip(self.clip_norm and self.clip_norm * rate)
         if self._before is not None:
-            self._require_finite(E, samples)
             np.copyto(self._before, self._values)
         parameters, gradient = self._flat, self._gradient
         # (33) w' = w - g·learning_rate
         parameters -= gradient
         if self._before is not None:
-            self._require_finite_update()
+            self._require_finite(E, samples)
         self.steps += 1
-        return float(E)
+        return float(E) if with_loss else None
 
     def _clip(self, limit):
         """Shorten the derivatives to a norm of limit, if there is one and they are longer."""
@@ -348,20 +354,18 @@ class Trainer:
         self._best = min(self._best, value)
 
     def _require_finite(self, E, samples):
-        """Raise FloatingPointError where a step went beyond the numbers, before its update."""
-        if math.isfinite(E) and _surely_finite(self._gradient):
-            return
-        for name, value in zip(_BUFFERS, self._buffers_for(samples)):
-            self._require(name, value)
-        self._require("E", E)
-        for name, value in zip(PARAMETER_SHAPES, self._derivatives):
-            self._require(f"dE/d{name}", value)
+        """Undo a step that went beyond the numbers, and raise FloatingPointError.
 
-    def _require_finite_update(self):
-        """Undo an update that went beyond the numbers, and raise FloatingPointError."""
-        if _surely_finite(self._values):
+        What is not finite in the derivatives is not finite after the update, either.
+        """
+        if math.isfinite(E) and _surely_finite(self._values):
             return
         try:
+            for name, value in zip(_BUFFERS, self._buffers_for(samples)):
+                self._require(name, value)
+            self._require("E", E)
+            for name, value in zip(PARAMETER_SHAPES, self._derivatives):
+                self._require(f"dE/d{name}", value)
             for name, value in self.parameters.items():
                 self._require(name, value)
         except FloatingPointError:

@@ -279,7 +279,7 @@ class _Module:
         rate = ["rate = self._rate()"] if self.update.folds_rate else []
         if not self.model.per_sample:
             return rate
-        return [*rate, f"scale = {'rate' if rate else 1} / samples"]
+        return [*rate, f"scale = np.array({'rate' if rate else 1} / samples, self.dtype)"]
 
 
 def _can_be_weighted(operation: Operation) -> bool:

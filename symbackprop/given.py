@@ -19,7 +19,20 @@ from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Given, Model
 
 _TAKEN = (
-    *("parameters", "samples", "dtype", "rate", "scale", "weights", "ones", "self", "np"),
+    *(
+        "parameters",
+        "samples",
+        "dtype",
+        "rate",
+        "scale",
+        "weights",
+        "with_loss",
+        "one",
+        "zero",
+        "ones",
+        "self",
+        "np",
+    ),
     *("len", "float", "tuple", "buffer", "gradient", "steps"),
     *("math", "range", "max", "min", "abs", "slice", "sliding_window_view"),
 )

@@ -47,7 +47,7 @@ class TrainingStep:
         self.given = given
         self.shared, self.names = share(statements)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *(s.name for s in statements)}
-        self.workspace = Workspace(taken=own)
+        self.workspace = Workspace(taken=own, numbers={})
         self.writer = BufferWriter(self.names, self.workspace)
 
     def context(self) -> dict[str, object]:
@@ -62,7 +62,7 @@ class TrainingStep:
             *found.values(),
             *unpacked(names, f"self._buffers_for({', '.join(('samples', *arguments))})"),
             *unpacked(list(self._scratch()), "self._scratch"),
-            *unpacked(list(self.workspace.constants.values()), "self._constants"),
+            *unpacked(self._constant_names, "self._constants"),
             *self.given.constant_lines(self._read, "self.dtype"),
         ]
         if any("dtype" in line for line in body):
@@ -90,7 +90,11 @@ class TrainingStep:
             yield from self.comment(statement.number)
             for name, operation in entry.parts:
                 yield from self.writer.part(name, operation)
-            yield from self._statement(statement)
+            lines = self._statement(statement)
+            if statement.name == self.loss:
+                yield "if with_loss or self._before is not None:"
+                lines = (f"    {line}" for line in lines)
+            yield from lines
 
     def _statement(self, statement: Statement) -> Iterable[str]:
         name, operation = statement.name, statement.operation
@@ -138,16 +142,23 @@ class TrainingStep:
         dtype = "bool" if name in self.workspace.masks else "self.dtype"
         return f"np.{make}({shape}, {dtype}),  # {name}"
 
+    @property
+    def _constant_names(self) -> list[str]:
+        return [*(self.workspace.numbers or {}).values(), *self.workspace.constants.values()]
+
     def _constants(self) -> Iterable[str]:
         """Yield the lines that make the arrays without data."""
         names = self.workspace.constants
+        numbers = self.workspace.numbers or {}
         taken = {Operation("array", (), name): name for name in names.values()}
-        lines = [line for o, name in names.items() for line in assignment(name, o, dict(taken))]
+        lines = [f"{name} = np.array({text}, dtype)" for text, name in numbers.items()]
+        lines += [line for o, name in names.items() for line in assignment(name, o, dict(taken))]
         if any("dtype" in line for line in lines):
             yield "dtype = self.dtype"
         yield from lines
-        if names:
-            yield f"self._constants = {', '.join(names.values())}{',' if len(names) == 1 else ''}"
+        made = self._constant_names
+        if made:
+            yield f"self._constants = {f'({made[0]},)' if len(made) == 1 else ', '.join(made)}"
 
 
 def unpacked(names: Sequence[str], value: str, columns: int = 80) -> list[str]:

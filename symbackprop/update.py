@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from sympy import Expr, Symbol
+from sympy import Expr, Mul, Pow, Symbol
 
 from symbackprop.buffers import BufferWriter, Workspace
 from symbackprop.derivation import Derivation, Step
@@ -78,11 +78,16 @@ class UpdateProgram:
 
     def lines(self, comment: Callable[[int], Iterable[str]]) -> Iterator[str]:
         """Yield the lines of the update, each statement under its equation."""
-        statements = [(step, self._operation(step)) for step in self.steps]
         body: list[str] = []
-        for step, operation in statements:
+        for step in self.steps:
+            rhs, factors = self._with_factors(_folded(step.rhs) if self.folds_rate else step.rhs)
             body += comment(step.number)
-            body += BufferWriter({}, self.workspace).assign(_ARRAYS.get(step.target, step.target), operation)
+            for factor, value in factors.items():
+                body += BufferWriter({}, self.workspace).scalar(
+                    factor.name, self._number(value), weighted=False
+                )
+            writer = BufferWriter({}, self.workspace)
+            body += writer.assign(_ARRAYS.get(step.target, step.target), self._operation(rhs, factors))
         yield from self._bindings()
         yield from body
 
@@ -100,20 +105,48 @@ class UpdateProgram:
         if any(step.rhs.has(_STEP) for step in self.steps):
             yield "steps = self.steps + 1"
 
-    def _operation(self, step: Step) -> Operation:
-        """Return the array operation of an equation."""
-        rhs = _folded(step.rhs) if self.folds_rate else step.rhs
+    def _with_factors(self, rhs: Expr) -> tuple[Expr, dict[Symbol, Expr]]:
+        """Return ``rhs`` with the numbers of each product gathered in one factor, and the factors.
+
+        A pass over the parameters costs far more than arithmetic with numbers.
+        """
+        factors: dict[Symbol, Expr] = {}
+
+        def gathered(expression: Expr) -> Expr:
+            if not expression.args:
+                return expression
+            expression = expression.func(*map(gathered, expression.args))
+            if not isinstance(expression, Mul) or not self._arrays(expression):
+                return expression
+            numbers = [f for f in expression.args if f.free_symbols and not self._arrays(f)]
+            value = Mul(*numbers)
+            if not any(isinstance(f, Pow) for f in numbers) and len(numbers) < 2:
+                return expression
+            factor = Symbol(f"factor{len(factors) + 1}", real=True)
+            factors[factor] = value
+            return Mul(factor, *[f for f in expression.args if f not in numbers])
+
+        return gathered(rhs), factors
+
+    def _arrays(self, expression: Expr) -> dict[Symbol, str]:
+        """Return the symbols that stand for one number for each parameter, with their names in the code."""
         arrays = {**_ARRAYS, **{name: name for name in self.optimizer.state}}
-        values = {
-            s: quantity(arrays[plain], _COUNT)[_COMPONENT]
-            for s in sorted(rhs.free_symbols, key=str)
-            if (plain := s.name.rstrip("'")) in arrays
-        }
-        scalars = {
-            **{name: name for name in self.optimizer.defaults},
-            _RATE.name: "rate",
-            _STEP.name: "steps",
-        }
+        symbols = sorted(expression.free_symbols, key=str)
+        return {s: arrays[plain] for s in symbols if (plain := s.name.rstrip("'")) in arrays}
+
+    @property
+    def _scalars(self) -> dict[str, str]:
+        names = {name: name for name in self.optimizer.defaults}
+        return {**names, _RATE.name: "rate", _STEP.name: "steps"}
+
+    def _number(self, value: Expr) -> Operation:
+        """Return the operation of a factor."""
+        return lower(Equation(Symbol("_factor"), value), self._scalars)
+
+    def _operation(self, rhs: Expr, factors: Iterable[Symbol]) -> Operation:
+        """Return the array operation of an equation."""
+        values = {s: quantity(name, _COUNT)[_COMPONENT] for s, name in self._arrays(rhs).items()}
+        scalars = {**self._scalars, **{factor.name: factor.name for factor in factors}}
         result = quantity("_result", _COUNT)[_COMPONENT]
         return lower(Equation(result, rhs.xreplace(values)), scalars)
 
