@@ -46,7 +46,7 @@ format: $(READY)
 	$(BIN)/ruff format --no-cache .
 
 update-generated: $(READY)
-	$(BIN)/python -B -m pytest -q tests/test_generated.py tests/test_examples.py --update-generated
+	$(BIN)/python -B -m pytest -q tests/test_generated.py tests/test_notebook.py --update-generated
 
 bench: $(READY)
 	$(BIN)/python -B -m benchmarks.depth
