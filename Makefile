@@ -4,7 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help demo test test-slow test-documents lint format update-generated bench clean
+BENCH := .venv-bench
+
+.PHONY: help demo test test-slow test-documents lint format update-generated bench bench-short clean
 
 help:
 	@echo "make demo              derive, prove and train on real data"
@@ -14,7 +16,8 @@ help:
 	@echo "make lint              check style and types"
 	@echo "make format            lay out the sources"
 	@echo "make update-generated  write generated/ and the outputs of examples/ anew"
-	@echo "make bench             measure how derivation and generation grow with depth"
+	@echo "make bench             measure training and derivation against other libraries (takes minutes)"
+	@echo "make bench-short       see that the benchmarks work, with what is installed"
 
 $(READY): pyproject.toml
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'symbackprop needs Python 3.11 or newer')"
@@ -48,8 +51,18 @@ format: $(READY)
 update-generated: $(READY)
 	$(BIN)/python -B -m pytest -q tests/test_generated.py tests/test_notebook.py --update-generated
 
-bench: $(READY)
-	$(BIN)/python -B -m benchmarks.depth
+$(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --editable . -r benchmarks/requirements.txt
+	touch $@
+
+bench: $(BENCH)/.ready
+	$(BENCH)/bin/python -B -m benchmarks.training
+	$(BENCH)/bin/python -B -m benchmarks.depth
+
+bench-short: $(READY)
+	$(BIN)/python -B -m benchmarks.training --short
+	$(BIN)/python -B -m benchmarks.depth --short
 
 clean:
-	rm -rf $(VENV) build dist
+	rm -rf $(VENV) $(BENCH) build dist

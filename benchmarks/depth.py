@@ -23,7 +23,7 @@ from benchmarks.training import versions
 DEPTHS = (2, 4, 16, 64, 128, 256, 1000)
 RESULTS = Path(__file__).parent / "results"
 LIMIT = 2.0  # times JAX, at 128 layers
-DEEPEST = {"sympy.diff": 4, "PyTensor": 256}
+DEEPEST = {"sympy.diff": 4, "PyTensor": 128}
 """How deep those go that take minutes, or more calls than Python allows, beyond."""
 
 
@@ -110,6 +110,7 @@ def main() -> None:
         except ImportError as error:
             print(f"{name} is left out: {error}")
             continue
+        print(f"{name} …", flush=True)
         found[name] = {d: seconds(function, d) for d in depths if d <= DEEPEST.get(name, d)}
     lines = [
         "# Time against depth\n",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sympy import Expr
 
 from symbackprop.batch import SAMPLES
-from symbackprop.code import OWN_FUNCTIONS, Text, assignment, fitting, update_lines, write
+from symbackprop.code import LINE, OWN_FUNCTIONS, Text, assignment, fitting, update_lines, write
 from symbackprop.lowering import Operation
 from symbackprop.lowering.operations import Place
 
@@ -129,7 +129,7 @@ class BufferWriter:
         self.busy = []  # what is viewed stays in use
         return [*self.lines, *assignment(name, ready, dict(self.names))]
 
-    def scalar(self, name: str, operation: Operation, *, weighted: bool) -> list[str]:
+    def scalar(self, name: str, operation: Operation, *, weighted: bool, indent: int = 0) -> list[str]:
         """Return the lines after which the local variable ``name`` holds a number.
 
         With ``weighted`` a sum over the samples is one of errors, which the weights of samples multiply.
@@ -137,7 +137,7 @@ class BufferWriter:
         self.lines = []
         self.weighted = weighted
         value = self._scalar(operation, top=True)
-        self.lines += assignment(name, value, dict(self.names))
+        self.lines += assignment(name, value, dict(self.names), LINE - indent)
         self._release()
         return self.lines
 

@@ -256,7 +256,9 @@ def imports(operations: Iterable[Operation]) -> list[str]:
     return ["from numpy.lib.stride_tricks import sliding_window_view"] if windows else []
 
 
-def assignment(name: str, operation: Operation, names: dict[Operation, str]) -> list[str]:
+def assignment(
+    name: str, operation: Operation, names: dict[Operation, str], line_length: int = LINE
+) -> list[str]:
     """Return the lines that assign ``operation`` to ``name``; a long one in several statements.
 
     Parts that get a name of their own on the way are entered in ``names``.
@@ -267,7 +269,7 @@ def assignment(name: str, operation: Operation, names: dict[Operation, str]) -> 
         return _term_by_term(name, operation, names)
     before = _scattered_parts(operation, names)
     line = f"{name} = {write(operation, names).code}"
-    if len(line) <= LINE:
+    if len(line) <= line_length:
         return [*before, line]
     if operation.kind == "terms":
         return [*before, *_term_by_term(name, operation, names)]

@@ -101,7 +101,9 @@ class TrainingStep:
         if not operation.shape and name in self.derivatives:
             yield from self.writer.scalar(f"{name}[...]", operation, weighted=False)
         elif not operation.shape:
-            yield from self.writer.scalar(name, operation, weighted=self.weighted and name == self.loss)
+            yield from self.writer.scalar(
+                name, operation, weighted=self.weighted and name == self.loss, indent=4
+            )
         elif name not in self.derivatives and (operation.is_leaf or operation.is_whole):
             yield from self.writer.part(name, operation)  # the same numbers under another name
         else:

@@ -211,7 +211,7 @@ class Step:
         return self.allocated("buffers", samples)
 
     def run(self, given: Mapping[str, object]) -> dict[str, object]:
-        own = {**given, "self": self, "weights": None}
+        own = {**given, "self": self, "weights": None, "with_loss": True}
         with np.errstate(all="ignore"):
             exec("\n".join(self.lines("step")), own)
         return own

@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -818,7 +818,7 @@ def assert_each_under_its_own(
 ) -> None:
     """Compare each assignment to a quantity with the equation above it; no computing stands above all."""
     computed = set()
-    for node in function.body:
+    for node in _statements(function.body):
         for name in _assigned(node) & set(expected):
             above = [c.number for c in comments if c.line < node.lineno]
             assert above, f"{function.name}: {name} is computed under no equation"
@@ -828,6 +828,15 @@ def assert_each_under_its_own(
             assert not _computes(node), f"{function.name}: {ast.unparse(node)}"
     cited = {c.number for c in comments}
     assert cited == {expected[name] for name in computed}
+
+
+def _statements(body: Sequence[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements, those under an `if` one by one."""
+    for node in body:
+        if isinstance(node, ast.If):
+            yield from _statements(node.body)
+        else:
+            yield node
 
 
 def _assigned(node: ast.stmt) -> set[str]:

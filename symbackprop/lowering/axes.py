@@ -38,14 +38,11 @@ class Axes(ABC):
     def number(self, n: Expr) -> Expr:
         """Return a size or an index expression with the number of each size that has one.
 
-        What is made with it holds for this network alone, which `concrete` then says.
+        What is made with a size holds for this network alone, which `concrete` then says.
         """
-        self.concrete = True
-        known = {
-            s: Integer(text)
-            for s in n.free_symbols
-            if s not in self.ranges and (text := self.scalars.get(s.name, "")).isdigit()
-        }
+        sizes = [s for s in n.free_symbols if s not in self.ranges]
+        self.concrete |= bool(sizes)
+        known = {s: Integer(text) for s in sizes if (text := self.scalars.get(s.name, "")).isdigit()}
         return expand(n.xreplace(known)) if known else expand(n)
 
     def text(self, n: Expr) -> str:
