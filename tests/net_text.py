@@ -115,8 +115,9 @@ def evaluate(
         program = eval(f"lambda {', '.join(letters)}: {body}", {**FUNCTIONS, **scalars, "Q": tables})
         shape = tuple(sizes[i] for i in letters)
         arrays[name] = np.zeros(shape)
-        for position in itertools.product(*map(range, shape)):
-            arrays[name][position] = program(*position)
+        with np.errstate(over="ignore"):  # 1/(1 + exp(-s)) is 0 at the other end
+            for position in itertools.product(*map(range, shape)):
+                arrays[name][position] = program(*position)
         tables[name] = _table(arrays[name])
     return arrays
 
