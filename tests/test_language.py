@@ -28,7 +28,17 @@ def test_every_catalogue_says_the_same(language: str) -> None:
 
 
 def test_particles_only_stand_where_there_are_two_forms() -> None:
-    forms = {"은/는", "이/가", "을/를", "으로/로", "이다/다", "이라/라", "이라고/라고", "이라는/라는", "이었다/였다"}
+    forms = {
+        "은/는",
+        "이/가",
+        "을/를",
+        "으로/로",
+        "이다/다",
+        "이라/라",
+        "이라고/라고",
+        "이라는/라는",
+        "이었다/였다",
+    }
     for sentence in CATALOGUES["ko"].values():
         for _, _, particle, _ in Formatter().parse(sentence):
             assert not particle or particle in forms
