@@ -35,7 +35,12 @@ def _stable_steps(derivation: Derivation) -> Iterator[Step]:
     number = max(derivation.by_number, default=len(system.equations))
     for equation in system.equations:
         opened = stable_form(equation, system)
-        form = stabilizer.improved(equation.rhs if opened is None else opened)
+        if opened is None:
+            form = stabilizer.improved(equation.rhs)
+        elif stabilizer.is_measured(equation.rhs):
+            form = stabilizer.improved(equation.rhs, [opened])
+        else:
+            form = stabilizer.improved(opened)
         stabilizer.define(equation.name, equation.lhs, form)
         if canonical(form) != canonical(equation.rhs):
             number += 1
@@ -147,6 +152,10 @@ class _Stabilizer:
         if isinstance(read, Derivative):
             return name_of(read.variables[0])
         return self.adjoints.get(name_of(read))
+
+    def is_measured(self, expression: Expr) -> bool:
+        """Whether the form of the whole ``expression`` is chosen by measuring it."""
+        return self._is_pointwise(expression) and not self._carriers(expression)
 
     def definition_of(self, read: Expr) -> Expr | None:
         """Return how the component ``read`` is computed from other components, if by component."""

@@ -216,3 +216,7 @@ def test_no_warning_at_the_extremes(name: str) -> None:
             module.forward(parameters, data[0])
             module.gradients(parameters, *data)
             module.Trainer(parameters, batch_size=2).step(*data)
+
+
+def test_a_logarithm_is_opened_in_an_activation_only_where_that_is_better() -> None:
+    assert failures("log(sigmoid(s)*asinh(1)) - cos(sinh(1))") == []
