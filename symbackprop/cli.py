@@ -175,16 +175,8 @@ def derive(
 ) -> None:
     """Print the derivation, step by step."""
     from symbackprop.document import render
-    from symbackprop.language import CATALOGUES
 
-    chosen = _format(format, file)
-    if notation is not None:
-        from symbackprop.printing import NOTATIONS
-
-        _require(notation, NOTATIONS, "--notation")
-    _require(lang, CATALOGUES, "--lang")
-    if fragment and chosen != "latex":
-        raise SpecificationError("--fragment: only LaTeX has fragments; add --format latex")
+    chosen = _document_options(format, file, notation, fragment, lang)
     if architecture is None and depth is None:
         raise SpecificationError("derive: ARCH is missing; write an architecture such as 2-3-1")
     network = _network(context)
