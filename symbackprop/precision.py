@@ -34,7 +34,7 @@ from sympy import (
 )
 
 from symbackprop.calculus.algebra import cost
-from symbackprop.calculus.forms import Pointwise, equal_forms
+from symbackprop.calculus.forms import Pointwise, by_path, equal_forms
 from symbackprop.equations import Equation, index, quantity, size
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering import Operation, lower
@@ -73,7 +73,8 @@ def _best_form(problem: Pointwise, others: tuple[Expr, ...]) -> Expr:
     points = _points(problem)
     if _settled(_evaluated(plain, problem, points)):
         return plain
-    trial = _Trial(problem, points, (plain, *others))
+    unchanged = (plain, *others)
+    trial = _Trial(problem, points, (*unchanged, *(form for each in unchanged for form in by_path(each))))
     best, rank = plain, (*trial.failures(plain), (0, 0, False, 0, 0))
     for group in equal_forms(problem, others):
         for form in group:

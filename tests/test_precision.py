@@ -94,6 +94,11 @@ DELICATE = [
     "abs(log(s))*s",
     "where(s > 1, s*log(s), 1/(1 + exp(-3*s)))",
     "s*(1 + erf(s/sqrt(2)))/2",
+    "(tanh(s*sinh(s)))**3",
+    "Min(tanh(sqrt(sin(s))), sinh(where(s > 1, s, s))*(atan(s) - s*s))",
+    "s/where(s > 1, 2, s)",
+    "sinh(s)/tanh(s)",
+    "exp(s + sqrt(s)) - sqrt(Min(sinh(s), s - s))",
 ]
 
 

@@ -270,10 +270,10 @@ def _through_instances(slope: Expr, instances: list[Equation]) -> Expr | None:
         output, function = _flatten(equation.lhs, names), _flatten(canonical(equation.rhs), names)
         try:
             (relation,), generators = _polynomials(output - function)
+            kernels = [g for g in generators if not g.is_Symbol and Poly(relation, g).degree() == 1]
         except _NOT_RATIONAL:
             continue
         own = {names[part] for part in names if set(equation.indices) <= set(indices_of(part))}
-        kernels = [g for g in generators if not g.is_Symbol and Poly(relation, g).degree() == 1]
         for g in sorted(kernels, key=lambda g: not g.free_symbols & own)[:1]:  # its own before a common one
             factor_of_g, rest = Poly(relation, g).all_coeffs()
             solutions[g] = cancel(-rest / factor_of_g)

@@ -84,6 +84,28 @@ def _times_exponential(total: Expr, exponent: Expr) -> Expr:
     return Add(*terms)
 
 
+def growth_apart(expression: Expr) -> Expr:
+    """Return ``expression`` with factors multiplied into sums of what grows like an exponential.
+
+    0 (s cosh(s) + sinh(s)) has no value where the sum overflows, 0 s cosh(s) + 0 sinh(s) is still 0: so
+    automatic differentiation goes, along one path at a time.
+    """
+    if isinstance(expression, Add):
+        return Add(*[growth_apart(term) for term in expression.args])
+    if not isinstance(expression, Mul):
+        return expression
+    for total in (f for f in expression.args if isinstance(f, Add) and any(map(_grows, f.args))):
+        rest = Mul(*[f for f in expression.args if f is not total])
+        return Add(*[growth_apart(rest * term) for term in total.args])
+    return expression
+
+
+def _grows(term: Expr) -> bool:
+    """Whether an exponential is a factor of ``term``."""
+    bases = (f if isinstance(f, exp) else f.as_base_exp()[0] for f in Mul.make_args(term))
+    return any(isinstance(base, (exp, sinh, cosh)) for base in bases)
+
+
 def decided_by_sign(expression: Expr) -> Expr | None:
     """Return ``expression`` by cases, such that no exponential in it grows; None where that can't be.
 

@@ -11,17 +11,27 @@ from dataclasses import dataclass
 
 from sympy import (
     Expr,
+    Piecewise,
     PolynomialError,
     Symbol,
+    cosh,
     count_ops,
     exp,
     expand,
     log,
+    piecewise_fold,
+    sinh,
+    tanh,
 )
 
 from symbackprop.calculus.algebra import distributed, is_short, tidy
-from symbackprop.calculus.exponentials import HYPERBOLIC, absorbed, decided_by_sign
-from symbackprop.calculus.stable import has_stable_operation, normal_logarithms, open_logarithm
+from symbackprop.calculus.exponentials import HYPERBOLIC, absorbed, decided_by_sign, growth_apart
+from symbackprop.calculus.stable import (
+    has_stable_operation,
+    normal_logarithms,
+    open_logarithm,
+    turned_logarithms,
+)
 
 _LONGEST = 150
 """Operations beyond which only forms that cost little are tried."""
@@ -77,15 +87,29 @@ def _forms(start: Expr, problem: Pointwise) -> Iterator[Expr]:
     for form in dict.fromkeys((start, opened, distributed(start), distributed(opened))):
         yield form
         yield absorbed(form)
+        yield from by_path(form)
+        if form.has(log):
+            yield expand(turned_logarithms(form), deep=False)
         if count_ops(form) > _LONGEST or not is_short(form):
             continue
         yield absorbed(expand(form, deep=False))
         yield absorbed(_tidied(form))
+        if form.has(Piecewise):
+            yield _tidied(piecewise_fold(form))
         if form.has(*HYPERBOLIC):
+            yield _expanded(form.replace(tanh, lambda u: sinh(u) / cosh(u)))
             yield absorbed(_expanded(form.rewrite(HYPERBOLIC, exp)))
         by_sign = decided_by_sign(form)
         if by_sign is not None:
             yield by_sign
+
+
+def by_path(form: Expr) -> Iterator[Expr]:
+    """Yield ``form`` as automatic differentiation would add it up, if it is another one."""
+    apart = growth_apart(form) if is_short(form) else form
+    if apart != form:
+        yield apart
+        yield absorbed(apart)
 
 
 def _expanded(expression: Expr) -> Expr:

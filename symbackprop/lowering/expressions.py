@@ -262,14 +262,18 @@ class Lowering(Axes):
             return reduce(partial(self.elementwise, "multiply"), [self.lower(part) for part in parts])
         above = sorted(above, key=_factor_order)
         shifted = self.shifted_exponentials(above, below)
-        last = [f for f in above if f not in shifted and _may_overflow(f)] if below else []
+        last = [f for f in above if f not in shifted and _may_overflow(f)]
         factors = [shifted[f] if f in shifted else self.factor(f) for f in above if f not in last]
         total = factors[0] if factors else self.factor(last.pop(0)) if last else self.literal(ONE)
         for factor in factors[1:]:
             total = self.elementwise("multiply", total, factor)
+        if any(
+            f.free_symbols for f in above
+        ):  # the square of a divisor may be 0 or overflow, itself it doesn't
+            below = [unit for divisor in below for unit in _unit_factors(divisor)]
         for divisor in below:
             total = self.elementwise("divide", total, shifted.get(divisor) or self.lower(divisor))
-        for factor in last:
+        for factor in (unit for each in last for unit in _unit_factors(each)):
             total = self.elementwise("multiply", total, self.factor(factor))
         return total
 
@@ -572,8 +576,10 @@ def _fraction(expression: Expr) -> tuple[list[Expr], list[Expr]]:
 
 def _may_overflow(factor: Expr) -> bool:
     """Whether a factor is an exponential that grows, as far as its sign tells."""
-    grows = isinstance(factor, exp) and not factor.args[0].could_extract_minus_sign()
-    return grows or isinstance(factor, (sympy.cosh, sympy.sinh))
+    if isinstance(factor, exp):
+        return not factor.args[0].could_extract_minus_sign()
+    base, exponent = factor.as_base_exp()
+    return isinstance(base, (sympy.cosh, sympy.sinh)) and exponent.is_positive
 
 
 def _shared_out(above: Sequence[Expr], below: Sequence[Expr]) -> list[Expr]:
