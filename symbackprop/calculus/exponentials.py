@@ -11,7 +11,6 @@ from sympy import (
     Piecewise,
     PolynomialError,
     Pow,
-    cancel,
     cosh,
     exp,
     expand,
@@ -69,10 +68,18 @@ def _share(exponent: Expr, divisor: Expr) -> Expr:
     """Return the part of ``exponent`` that ``divisor`` takes: it keeps a term that does not vanish."""
     for own in (e for term in divisor.args for e in _exponents(term)):
         for part in dict.fromkeys((exponent, *Add.make_args(exponent))):
-            ratio = cancel(part / own)
-            if ratio.is_number and ratio.is_positive:
+            ratio = _ratio(part, own)
+            if ratio is not None and ratio.is_positive:
                 return part if ratio <= 1 else own
     return ZERO
+
+
+def _ratio(exponent: Expr, other: Expr) -> Expr | None:
+    """Return by which number ``exponent`` is a multiple of ``other``, None where it is none."""
+    (number, rest), (other_number, other_rest) = (expand(e).primitive() for e in (exponent, other))
+    if rest in (other_rest, -other_rest):
+        return number / other_number * (1 if rest == other_rest else -1)
+    return None
 
 
 def _times_exponential(total: Expr, exponent: Expr) -> Expr:
@@ -123,7 +130,7 @@ def decided_by_sign(expression: Expr) -> Expr | None:
     base = _common_exponent([e.args[0] for part in (over, under) for e in part.atoms(exp)])
     if base is None:
         return None
-    degrees = [sum((cancel(e / base) for e in _exponents(t)), ZERO) for t in Add.make_args(under)]
+    degrees = [sum((_ratio(e, base) for e in _exponents(t)), ZERO) for t in Add.make_args(under)]
     first, second = (
         _times_exponential(over, -d * base) / _times_exponential(under, -d * base)
         for d in (max(degrees), min(degrees))
@@ -137,4 +144,4 @@ def _common_exponent(exponents: Sequence[Expr]) -> Expr | None:
     if not found:
         return None
     base = -found[0] if found[0].could_extract_minus_sign() else found[0]
-    return base if all(cancel(e / base).is_number for e in found) else None
+    return base if all(_ratio(e, base) is not None for e in found) else None

@@ -24,7 +24,7 @@ from sympy import (
     tanh,
 )
 
-from symbackprop.calculus.algebra import distributed, is_short, tidy
+from symbackprop.calculus.algebra import distributed, expanded_terms, is_short, tidy
 from symbackprop.calculus.exponentials import HYPERBOLIC, absorbed, decided_by_sign, growth_apart
 from symbackprop.calculus.stable import (
     has_stable_operation,
@@ -75,8 +75,9 @@ def equal_forms(problem: Pointwise, others: Sequence[Expr] = ()) -> Iterator[lis
     """
     seen: set[Expr] = set()
     for start in (*others, problem.expression, problem.written_out(problem.expression)):
-        group = [each for form in _forms(start, problem) for each in (form, problem.folded(form))]
         longest = max(_LONGEST, 2 * count_ops(problem.expression))
+        found = [form for form in _forms(start, problem) if count_ops(form) <= 2 * longest]
+        group = [each for form in found for each in (form, problem.folded(form))]
         new = [f for f in dict.fromkeys(group) if f not in seen and count_ops(f) <= longest]
         seen.update(new)
         yield new
@@ -113,7 +114,8 @@ def by_path(form: Expr) -> Iterator[Expr]:
 
 
 def _expanded(expression: Expr) -> Expr:
-    return expand(expression) if is_short(expression) else expression
+    few = is_short(expression) and expanded_terms(expression) <= _LONGEST
+    return expand(expression) if few else expression
 
 
 def _tidied(expression: Expr) -> Expr:

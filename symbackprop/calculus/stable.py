@@ -138,8 +138,8 @@ def is_positive(expression: Expr) -> bool:
 
 
 def normal_logarithms(expression: Expr) -> Expr:
-    """Return ``expression`` with log(1 + exp(-z)) as log(1 + exp(z)) - z, so that all of them have one form."""
-    return _turned(expression, lambda exponent: exponent.could_extract_minus_sign())
+    """Return ``expression`` with log(1 + exp(-z)) as log(1 + exp(z)) - z, the form in which they cancel."""
+    return _turned(expression, Expr.could_extract_minus_sign)
 
 
 def turned_logarithms(expression: Expr) -> Expr:
