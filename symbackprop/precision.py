@@ -45,6 +45,7 @@ _WIDE = (0, 1e-30, 1e-8, 1e-3, 0.3, 0.75, 1, 3, 10, 17, 30, 45, 60, 85, 88.5, 95
          1e6, 1e8, 1e11, 1e13, 1e20, 1e30, 1e37)  # fmt: skip
 _FEW = (0, 1, 0.3, -1, 2.5)
 _MOST_POINTS = 400
+Masks: TypeAlias = dict["DType", NDArray[np.bool_]]
 DType: TypeAlias = type[np.float32] | type[np.float64]
 _TYPES: tuple[DType, ...] = (np.float32, np.float64)
 _TOLERANCE = 4096  # roundings of a number of magnitude 1, or of its own
@@ -81,7 +82,7 @@ def _best_form(problem: Pointwise, others: tuple[Expr, ...]) -> Expr:
             own = (*trial.failures(form), cost(form))
             if form != plain and own < rank:
                 best, rank = form, own
-        if not any(rank[:2]):
+        if not any(rank[:3]):
             break
     return best
 
@@ -270,28 +271,31 @@ class _Trial:
         self.truth = _many_digits(problem, points)
         self.required = {dtype: np.zeros(len(self.truth), bool) for dtype in _TYPES}
         for form in plain:
-            for dtype, failed in self._failed(form).items():
+            for dtype, failed in self._failed(form)[0].items():
                 self.required[dtype] |= ~failed
 
-    def failures(self, form: Expr) -> tuple[int, int]:
-        """Return at how many points ``form`` fails where it must not, and how often in all.
+    def failures(self, form: Expr) -> tuple[int, int, int]:
+        """Return at how many points ``form`` fails where it must not, has no value, and fails in all.
 
-        The latter is counted in steps of 10 %: at the very margin a shorter form is worth more.
+        The last is counted in steps of 10 %: at the very margin a shorter form is worth more.
         """
-        failed = self._failed(form)
+        failed, without = self._failed(form)
         needed = sum(int(np.count_nonzero(failed[d] & self.required[d])) for d in _TYPES)
+        absent = sum(int(np.count_nonzero(without[d])) for d in _TYPES)
         share = sum(np.count_nonzero(failed[d]) for d in _TYPES) / len(self.truth) / len(_TYPES)
-        return needed, math.ceil(10 * share)
+        return needed, absent, math.ceil(10 * share)
 
-    def _failed(self, form: Expr) -> dict[DType, NDArray[np.bool_]]:
-        """Return where ``form`` is not right although its value is a number of the type."""
+    def _failed(self, form: Expr) -> tuple[Masks, Masks]:
+        """Return where ``form`` is not right, and where not finite, although its value is a number."""
         values = _evaluated(form, self.problem, self.points)
         if values is None:
-            return {dtype: np.ones(len(self.truth), bool) for dtype in _TYPES}
-        found = {}
+            everywhere = {dtype: np.ones(len(self.truth), bool) for dtype in _TYPES}
+            return everywhere, everywhere
+        failed, without = {}, {}
         for dtype, value in values.items():
             with np.errstate(all="ignore"):
                 possible = np.abs(self.truth) < np.finfo(dtype).max
                 right = np.abs(value.astype(np.float64) - self.truth) <= _allowed(self.truth, dtype)
-            found[dtype] = possible & ~right
-        return found
+            failed[dtype] = possible & ~right
+            without[dtype] = possible & ~np.isfinite(value)
+        return failed, without

@@ -69,7 +69,7 @@ def _share(exponent: Expr, divisor: Expr) -> Expr:
     for own in (e for term in divisor.args for e in _exponents(term)):
         for part in dict.fromkeys((exponent, *Add.make_args(exponent))):
             ratio = _ratio(part, own)
-            if ratio is not None and ratio.is_positive:
+            if ratio is not None and ratio > 0:
                 return part if ratio <= 1 else own
     return ZERO
 
@@ -77,8 +77,10 @@ def _share(exponent: Expr, divisor: Expr) -> Expr:
 def _ratio(exponent: Expr, other: Expr) -> Expr | None:
     """Return by which number ``exponent`` is a multiple of ``other``, None where it is none."""
     (number, rest), (other_number, other_rest) = (expand(e).primitive() for e in (exponent, other))
-    if rest in (other_rest, -other_rest):
-        return number / other_number * (1 if rest == other_rest else -1)
+    for sign in (1, -1):
+        if rest == sign * other_rest:
+            ratio: Expr = sign * number / other_number
+            return ratio
     return None
 
 
@@ -130,7 +132,7 @@ def decided_by_sign(expression: Expr) -> Expr | None:
     base = _common_exponent([e.args[0] for part in (over, under) for e in part.atoms(exp)])
     if base is None:
         return None
-    degrees = [sum((_ratio(e, base) for e in _exponents(t)), ZERO) for t in Add.make_args(under)]
+    degrees = [sum((_ratio(e, base) or ZERO for e in _exponents(t)), ZERO) for t in Add.make_args(under)]
     first, second = (
         _times_exponential(over, -d * base) / _times_exponential(under, -d * base)
         for d in (max(degrees), min(degrees))

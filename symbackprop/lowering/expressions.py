@@ -260,10 +260,12 @@ class Lowering(Axes):
         parts = _shared_out(above, below)
         if parts:
             return reduce(partial(self.elementwise, "multiply"), [self.lower(part) for part in parts])
+        above, below, powers = _equal_powers(above, below)
         above = sorted(above, key=_factor_order)
         shifted = self.shifted_exponentials(above, below)
         last = [f for f in above if f not in shifted and _may_overflow(f)]
         factors = [shifted[f] if f in shifted else self.factor(f) for f in above if f not in last]
+        factors += [self.integer_power(self.lower(base), exponent) for base, exponent in powers]
         total = factors[0] if factors else self.factor(last.pop(0)) if last else self.literal(ONE)
         for factor in factors[1:]:
             total = self.elementwise("multiply", total, factor)
@@ -602,6 +604,25 @@ def _shared_out(above: Sequence[Expr], below: Sequence[Expr]) -> list[Expr]:
     factors = [Mul(*share) / base for share in shares]
     factors[0] *= constant * Mul(*[1 / d for d in others])
     return factors if all(f.count_ops() < Mul(*factors).count_ops() for f in factors) else []
+
+
+def _equal_powers(
+    above: Sequence[Expr], below: Sequence[Expr]
+) -> tuple[list[Expr], list[Expr], list[tuple[Expr, int]]]:
+    """Return a fraction without the factors of equal powers, and these as powers of one base.
+
+    x² t² is computed as (x t)²: no square overflows where the product doesn't, and there is one less.
+    """
+    bases: dict[int, list[Expr]] = {}
+    for factors, sign in ((above, 1), (below, -1)):
+        for factor in factors:
+            base, exponent = factor.as_base_exp()
+            if exponent.is_Integer and exponent > 1 and base.free_symbols and not _may_overflow(factor):
+                bases.setdefault(int(exponent), []).append(base**sign)
+    powers = [(Mul(*found), exponent) for exponent, found in bases.items() if len(found) > 1]
+    taken = {base**exponent for exponent, found in bases.items() if len(found) > 1 for base in found}
+    rest = [f for f in above if f not in taken], [f for f in below if 1 / f not in taken]
+    return *rest, powers
 
 
 def _grows(factor: Expr) -> int:
