@@ -45,8 +45,8 @@ _WIDE = (0, 1e-30, 1e-8, 1e-3, 0.3, 0.75, 1, 3, 10, 17, 30, 45, 60, 85, 88.5, 95
          1e6, 1e8, 1e11, 1e13, 1e20, 1e30, 1e37)  # fmt: skip
 _FEW = (0, 1, 0.3, -1, 2.5)
 _MOST_POINTS = 400
-Masks: TypeAlias = dict["DType", NDArray[np.bool_]]
 DType: TypeAlias = type[np.float32] | type[np.float64]
+Masks: TypeAlias = dict[DType, NDArray[np.bool_]]
 _TYPES: tuple[DType, ...] = (np.float32, np.float64)
 _TOLERANCE = 4096  # roundings of a number of magnitude 1, or of its own
 _LARGE = 1e10  # an exponential beyond that is not worked out

@@ -260,22 +260,24 @@ class Lowering(Axes):
         parts = _shared_out(above, below)
         if parts:
             return reduce(partial(self.elementwise, "multiply"), [self.lower(part) for part in parts])
+        return self.fraction(above, below)
+
+    def fraction(self, above: Sequence[Expr], below: Sequence[Expr]) -> Operation:
+        """Lower a fraction such that what may overflow is multiplied last: nothing times it is nothing."""
         above, below, powers = _equal_powers(above, below)
         above = sorted(above, key=_factor_order)
         shifted = self.shifted_exponentials(above, below)
         last = [f for f in above if f not in shifted and _may_overflow(f)]
         factors = [shifted[f] if f in shifted else self.factor(f) for f in above if f not in last]
         factors += [self.integer_power(self.lower(base), exponent) for base, exponent in powers]
+        if any(f.free_symbols for f in above):
+            below = _units(below)
         total = factors[0] if factors else self.factor(last.pop(0)) if last else self.literal(ONE)
         for factor in factors[1:]:
             total = self.elementwise("multiply", total, factor)
-        if any(
-            f.free_symbols for f in above
-        ):  # the square of a divisor may be 0 or overflow, itself it doesn't
-            below = [unit for divisor in below for unit in _unit_factors(divisor)]
         for divisor in below:
             total = self.elementwise("divide", total, shifted.get(divisor) or self.lower(divisor))
-        for factor in (unit for each in last for unit in _unit_factors(each)):
+        for factor in _units(last):
             total = self.elementwise("multiply", total, self.factor(factor))
         return total
 
@@ -628,6 +630,14 @@ def _equal_powers(
 def _grows(factor: Expr) -> int:
     """Return how fast a factor may grow: a function faster than what it is a function of."""
     return 1 if factor.is_Symbol or isinstance(factor, Indexed) else 10
+
+
+def _units(factors: Sequence[Expr]) -> list[Expr]:
+    """Return x, x for x² and x, x, x for x³: a power may overflow, or be 0, where its base is not."""
+    units = [_unit_factors(factor) for factor in factors]
+    return [
+        u for factor, own in zip(factors, units, strict=True) for u in (own if len(own) <= 3 else [factor])
+    ]
 
 
 def _unit_factors(factor: Expr) -> list[Expr]:
