@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import Any, TypeAlias
@@ -45,6 +46,7 @@ _WIDE = (0, 1e-30, 1e-8, 1e-3, 0.3, 0.75, 1, 3, 10, 17, 30, 45, 60, 85, 88.5, 95
          1e6, 1e8, 1e11, 1e13, 1e20, 1e30, 1e37)  # fmt: skip
 _FEW = (0, 1, 0.3, -1, 2.5)
 _MOST_POINTS = 400
+_COMPARED = 24
 DType: TypeAlias = type[np.float32] | type[np.float64]
 Masks: TypeAlias = dict[DType, NDArray[np.bool_]]
 _TYPES: tuple[DType, ...] = (np.float32, np.float64)
@@ -74,6 +76,7 @@ def _best_form(problem: Pointwise, others: tuple[Expr, ...]) -> Expr:
     points = _points(problem)
     if _settled(_evaluated(plain, problem, points)):
         return plain
+    others = tuple(other for other in others if _is_equal(other, problem))
     unchanged = (plain, *others)
     trial = _Trial(problem, points, (*unchanged, *(form for each in unchanged for form in by_path(each))))
     best, rank = plain, (*trial.failures(plain), (0, 0, False, 0, 0))
@@ -231,6 +234,15 @@ def _certain(function: Callable[..., object], numbers: Iterable[float]) -> float
                 return found
             before = found
     return math.nan if before is None else before
+
+
+def _is_equal(form: Expr, problem: Pointwise) -> bool:
+    """Whether ``form`` has the value of the problem's expression, at points where both have one."""
+    generator = np.random.default_rng(0)
+    points = {symbol: generator.normal(size=_COMPARED) for symbol in problem.free}
+    values = [_many_digits(replace(problem, expression=e), points) for e in (form, problem.expression)]
+    known = ~np.isnan(values).any(axis=0)
+    return bool(known.any() and np.allclose(values[0][known], values[1][known], rtol=1e-12, atol=0))
 
 
 def _bounded(name: str, most: float = math.inf) -> Callable[[Any], Any]:

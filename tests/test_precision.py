@@ -217,6 +217,17 @@ def test_a_wrong_form_is_never_chosen() -> None:
     assert best_form(Pointwise(slope), [1 / (1 + exp(s)), s * 0]) == 1 / (1 + exp(-s))
 
 
+def test_a_wrong_form_that_seldom_fails_is_not_chosen() -> None:
+    """That of a normal density for its width, which fails at small widths, and a part of it."""
+    dy, y, v, t, m, p = (Symbol(f"_{n}", real=True) for n in range(6))
+    density = p * exp(-((t - m) ** 2) / (2 * v**2))
+    plain = density * ((t - m) ** 2 - v**2) / v**4
+    parts = [density * (t - m) ** 2 / v**4 - density / v**2, plain]
+    found = best_form(Pointwise(dy * plain, ((dy, -1 / y),)), parts)
+    values = dict(zip((dy, v, t, m, p), (-2.0, 1.3, 0.7, 1.1, 2.0), strict=True))
+    assert float(found.subs(values)) == pytest.approx(float((dy * plain).subs(values)))
+
+
 def test_a_form_may_read_what_is_computed_already() -> None:
     swish = s / (1 + exp(-s))
     found = best_form(Pointwise(swish.diff(s), ((x, swish),)), [swish.diff(s)])

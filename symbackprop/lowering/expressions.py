@@ -490,8 +490,14 @@ class Lowering(Axes):
         outside = [*repeated, *(f for f in outside if f != 1)]
         if not operands:
             return self._product(outside)
-        result = contract(self, operands, summed)
-        return self.elementwise("multiply", self._product(outside), result) if outside else result
+        return self._scaled_sum(outside, contract(self, operands, summed))
+
+    def _scaled_sum(self, outside: Sequence[Expr], total: Operation) -> Operation:
+        """Return ``total`` times the factors outside of the sum; what only divides it comes after it."""
+        above, below = _fraction(Mul(*outside))
+        if any(factor != 1 for factor in above):
+            return self.elementwise("multiply", self._product(outside), total)
+        return reduce(partial(self.elementwise, "divide"), [self.lower(d) for d in below if d != 1], total)
 
     def _groups(self, factors: Sequence[Expr]) -> dict[frozenset[Axis], list[Expr]]:
         """Group the factors of a product by the axes that they carry."""
