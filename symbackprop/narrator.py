@@ -159,23 +159,25 @@ class Narrator:
     def forward(self, equation: Equation) -> Numbered:
         """Return a forward equation with the shape of what it defines."""
         label = self.style.label(self.derivation.numbers[equation.name])
-        return Numbered(label, self._formula(equation.lhs, equation.rhs, True, self.note(equation.name)))
+        return Numbered(label, self.formula(equation.lhs, equation.rhs, True, self.note(equation.name)))
 
-    def _formula(self, lhs: Expr, rhs: Expr, whole: bool, note: str = "") -> str:
+    def formula(self, lhs: Expr, rhs: Expr, whole: bool, note: str = "") -> str:
         """Return an equation; in matrix notation what is told of ``whole`` arrays has no indices."""
         if not whole or self.style.printer.notation.name != "matrix":
-            summed = self._layers_summed(rhs)
+            summed = self.summed_over_layers(rhs)
             if summed:
                 return self.style.display(self.style.printer.show(lhs), summed, note)
             return self.style.formula(lhs, rhs, note)
         return self.style.display(*self._matrix(lhs, rhs), note)
 
-    def _layers_summed(self, rhs: Expr) -> list[str]:
+    def summed_over_layers(self, rhs: Expr) -> list[str]:
         """Return a sum in parts, terms that are alike in several layers as one sum over ℓ; [] without such.
 
         So the penalties of many weights are (λ/2) Σ_ℓ Σ w².
         """
         terms = list(flat(rhs, Add))
+        if len(terms) <= LEAST:
+            return []
         names = {term: {name_of(read) for read in self.system.reads(term)} for term in terms}
         own = {term: min(read) for term, read in names.items() if len(read) == 1}
         layered = [term for term in terms if term in own and layer_of(own[term]) is not None]
@@ -351,7 +353,7 @@ class Narrator:
             key = f"rule.{step.rule}"
             rule = self.say(key) if key in self.catalogue else self.style.escape(step.rule.capitalize())
             whole = step.number in results or step.rule in ("stable form", "batch mean")
-            label, formula = self.style.label(step.number), self._formula(step.lhs, step.rhs, whole)
+            label, formula = self.style.label(step.number), self.formula(step.lhs, step.rhs, whole)
             sentence = self._sentence(step, last.get(step.lhs))
             explained.append(Explained(label, rule, sentence, formula, step.number in results))
             self._latest[self._topic(step.lhs)] = step.number
