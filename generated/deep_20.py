@@ -1252,7 +1252,7 @@ class Trainer:
         if self._before is not None:
             np.copyto(self._before, self._values)
         parameters, gradient = self._flat, self._gradient
-        # (366) w' = w - g·learning_rate
+        # (366) w' = w - learning_rate·g
         parameters -= gradient
         if self._before is not None:
             self._require_finite(E, samples)

@@ -282,7 +282,7 @@ class Trainer:
         if self._before is not None:
             np.copyto(self._before, self._values)
         parameters, gradient = self._flat, self._gradient
-        # (42) w' = w - g·learning_rate
+        # (42) w' = w - learning_rate·g
         parameters -= gradient
         if self._before is not None:
             self._require_finite(E, samples)

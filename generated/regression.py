@@ -100,8 +100,8 @@ def loss(parameters, x, t):
     s3 = x2 @ w3 + b3
     # (6) x3[i] = s3[i]
     x3 = s3
-    # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{i,k} w1[i,k]² +
-    #     (λ₂/2)·Σ_{k,j} w2[k,j]² + (λ₂/2)·Σ_{j,i} w3[j,i]²
+    # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{ℓ=1..3} Σ_{i,k}
+    #     w[ℓ,i,k]²
     E = ((x3 - t) ** 2).sum() / 2 / samples
     E += L2 * (w1**2).sum() / 2
     E += L2 * (w2**2).sum() / 2
@@ -131,8 +131,8 @@ def gradients(parameters, x, t):
     s3 = x2 @ w3 + b3
     # (6) x3[i] = s3[i]
     x3 = s3
-    # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{i,k} w1[i,k]² +
-    #     (λ₂/2)·Σ_{k,j} w2[k,j]² + (λ₂/2)·Σ_{j,i} w3[j,i]²
+    # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{ℓ=1..3} Σ_{i,k}
+    #     w[ℓ,i,k]²
     difference = x3 - t
     E = (difference**2).sum() / 2 / samples
     E += L2 * (w1**2).sum() / 2
@@ -303,8 +303,8 @@ class Trainer:
         s3 += b3
         # (6) x3[i] = s3[i]
         x3 = s3
-        # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{i,k} w1[i,k]² +
-        #     (λ₂/2)·Σ_{k,j} w2[k,j]² + (λ₂/2)·Σ_{j,i} w3[j,i]²
+        # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{ℓ=1..3} Σ_{i,k}
+        #     w[ℓ,i,k]²
         np.subtract(x3, t, out=difference)
         if with_loss or self._before is not None:
             np.square(difference, out=work1)
