@@ -15,7 +15,7 @@ from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Symbol, expand_mu
 
 from symbackprop.calculus.indices import close_sum
 from symbackprop.derivation import Derivation, Step
-from symbackprop.equations import BINDERS, Quantity, index, name_of, size
+from symbackprop.equations import BINDERS, Quantity, component, index, name_of, size
 
 SAMPLE = index("n")
 """The index of a sample."""
@@ -59,8 +59,8 @@ class Batch:
         if isinstance(expression, Indexed):
             indices = tuple(map(self.lift, expression.indices))
             if name_of(expression) not in self.varying:
-                return expression.base[indices]
-            return self._lifted_base(expression.base)[(SAMPLE, *indices)]
+                return component(expression.base, *indices)
+            return component(self._lifted_base(expression.base), SAMPLE, *indices)
         if isinstance(expression, Symbol):
             scalar = expression in self._scalars
             return IndexedBase(expression, shape=(SAMPLES,))[SAMPLE] if scalar else expression

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from sympy import Add, Basic, Derivative, Eq, Expr, Indexed, Sum, Symbol
 
 from symbackprop.calculus.algebra import substitute
-from symbackprop.calculus.indices import settle
+from symbackprop.calculus.indices import replaced, settle
 from symbackprop.calculus.kinds import LETTERS, outcome_of
 from symbackprop.calculus.rule import Consumer, Goal, Worked
 from symbackprop.equations import (
@@ -371,7 +371,7 @@ class _Pass:
         for adjoint in outcome.inlined:
             real = adjoint.base if adjoint.shape else adjoint.symbol
             self.unnamed.add(self.quantity_of[str(names[real].name)])
-        lhs, result = goal.adjoint.at(goal.indices), outcome.steps[-1].rhs.xreplace(names)
+        lhs, result = goal.adjoint.at(goal.indices), replaced(outcome.steps[-1].rhs, names)
         self.groups[name] = _Group(goal.quantity, steps, len(steps) - 1)
         self.definitions[name] = Equation(lhs, result)
         full = self._written_out(result)
@@ -382,7 +382,7 @@ class _Pass:
             self.written[self.adjoint_of[name].name] = Equation(lhs, full)
 
     def _renamed(self, step: Worked, names: dict[Basic, Basic]) -> Sides:
-        return self._named(step.lhs.xreplace(names)), self._named(step.rhs.xreplace(names))
+        return self._named(replaced(step.lhs, names)), self._named(replaced(step.rhs, names))
 
     def _written_out(self, expression: Expr) -> Expr:
         """Return ``expression`` with the adjoints that hold no sum written out."""

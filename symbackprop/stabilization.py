@@ -8,7 +8,7 @@ more numbers (``symbackprop.precision``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from sympy import Add, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol
@@ -42,7 +42,7 @@ def _stable_steps(derivation: Derivation) -> Iterator[Step]:
         else:
             form = stabilizer.improved(opened)
         stabilizer.define(equation.name, equation.lhs, form)
-        if canonical(form) != canonical(equation.rhs):
+        if form != equation.rhs and canonical(form) != canonical(equation.rhs):
             number += 1
             yield Step(number, equation.name, "stable form", equation.lhs, settle(form, LETTERS))
     computed = {*derivation.adjoints.values(), *system.parameters}
@@ -53,7 +53,7 @@ def _stable_steps(derivation: Derivation) -> Iterator[Step]:
         stabilizer.beside = [o for o in outputs if isinstance(o, Indexed)]
         form = stabilizer.improved(result.rhs, [step.rhs for step in others])
         stabilizer.define(("adjoint", target), result.lhs, form)
-        if target in computed and canonical(form) != canonical(result.rhs):
+        if target in computed and form != result.rhs and canonical(form) != canonical(result.rhs):
             number += 1
             yield Step(
                 number, target, "stable form", result.lhs, settle(form, LETTERS, result.lhs.free_symbols)
@@ -82,12 +82,14 @@ class _Stabilizer:
         """What is computed beside the expression, so that its forms may read it."""
         self.all_free = False
         """Whether every adjoint is taken as it is: what is left are products with it."""
+        self._good: set[object] = set()
+        """The kinds of expressions that are in their best form: equal layers are measured once."""
 
     def define(self, key: object, lhs: Expr, form: Expr) -> None:
         """Remember that what ``key`` stands for is computed as ``form``, if by component."""
         component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
         plain = self._is_pointwise(form) and not form.is_Atom and form.count_ops() <= _LONGEST
-        if plain and not any(self._is_cotangent(read) for read in self.reads(form)):
+        if plain and not any(self.is_cotangent(read) for read in self.reads(form)):
             self.definitions[key] = Equation(component, form)
 
     # ------------------------------------------------------------ taking an expression apart
@@ -97,14 +99,23 @@ class _Stabilizer:
 
         ``others`` hold other forms of the derivatives in it, which may be better to compute.
         """
+        kind = (self.all_free, _Kind(self).of_all(expression, *others, *self.beside))
+        if kind in self._good:
+            return expression
+        form = self._improved(expression, others)
+        if form == expression:
+            self._good.add(kind)
+        return form
+
+    def _improved(self, expression: Expr, others: Sequence[Expr]) -> Expr:
         if isinstance(expression, Sum):
             body, ranges = open_sum(expression)
-            improved = self.improved(body, others)
+            improved = self._improved(body, others)
             return expression if improved == body else close_sum(improved, ranges)
         if self._is_pointwise(expression) and not self._carriers(expression):
             return self._best(expression, others)
         if isinstance(expression, Piecewise):
-            branches = [(self.improved(value, others), condition) for value, condition in expression.args]
+            branches = [(self._improved(value, others), condition) for value, condition in expression.args]
             return expression.func(*branches)
         if isinstance(expression, Add):
             return self._improved_terms(expression, others)
@@ -125,24 +136,24 @@ class _Stabilizer:
 
     def _improved_group(self, carrier: Expr, whole: Expr, others: Sequence[Expr]) -> Expr:
         if carrier == 1 or not whole.is_Add:
-            return self.improved(whole, others)
+            return self._improved(whole, others)
         coefficient = Add(*[term / carrier for term in whole.args])
         best = self._best(coefficient, others)
-        return whole if best == coefficient else self.improved(carrier, others) * best
+        return whole if best == coefficient else self._improved(carrier, others) * best
 
     def _improved_factors(self, expression: Mul, others: Sequence[Expr]) -> Expr:
         plain = [f for f in expression.args if self._is_plain(f)]
         carriers = [f for f in expression.args if f not in plain]
-        improved = [self._best(Mul(*plain), others), *[self.improved(f, others) for f in carriers]]
+        improved = [self._best(Mul(*plain), others), *[self._improved(f, others) for f in carriers]]
         return expression if improved == [Mul(*plain), *carriers] else Mul(*improved)
 
     def _is_plain(self, factor: Expr) -> bool:
         return self._is_pointwise(factor) and not self._carriers(factor)
 
     def _carriers(self, expression: Expr) -> list[Expr]:
-        return [read for read in self.reads(expression) if self._is_cotangent(read)]
+        return [read for read in self.reads(expression) if self.is_cotangent(read)]
 
-    def _is_cotangent(self, read: Expr) -> bool:
+    def is_cotangent(self, read: Expr) -> bool:
         """Whether ``read`` is a derivative that is not computed from values alone."""
         target = self._differentiated(read)
         return target is not None and (self.all_free or ("adjoint", target) not in self.definitions)
@@ -159,14 +170,17 @@ class _Stabilizer:
 
     def definition_of(self, read: Expr) -> Expr | None:
         """Return how the component ``read`` is computed from other components, if by component."""
-        target = self._differentiated(read)
-        key: object = name_of(read) if target is None else ("adjoint", target)
-        definition = self.definitions.get(key)
+        definition = self.general_definition(read)
         if definition is None:
             return None
         component = read.variables[0] if isinstance(read, Derivative) else read
         mapping = dict(zip(definition.indices, indices_of(component), strict=True))
         return rename(definition.rhs, {i: new for i, new in mapping.items() if i != new})
+
+    def general_definition(self, read: Expr) -> Equation | None:
+        """Return how all components of what ``read`` is one of are computed, if by component."""
+        target = self._differentiated(read)
+        return self.definitions.get(name_of(read) if target is None else ("adjoint", target))
 
     def _is_pointwise(self, expression: Expr) -> bool:
         """Whether each component is computed from one component of everything that is read."""
@@ -203,6 +217,44 @@ class _Stabilizer:
         further = [scalars.flat(other) for other in others if self._is_plain(other)]
         best = best_form(problem, [other for other in further if other.free_symbols <= known])
         return expression if best == problem.expression else best.xreplace(scalars.back)
+
+
+class _Kind:
+    """Describes expressions up to the names of what they read, with the definitions of that.
+
+    Expressions of one kind have their best forms in common.
+    """
+
+    def __init__(self, stabilizer: _Stabilizer) -> None:
+        self.stabilizer = stabilizer
+        self.numbers: dict[object, int] = {}
+        """The number of each component that is read, in the order of appearance."""
+
+    def of_all(self, *expressions: Expr) -> object:
+        """Return what ``expressions`` have in common with others that differ in names only."""
+        return tuple(self._of(expression, {}) for expression in expressions)
+
+    def _of(self, node: Expr, letters: Mapping[Expr, Expr]) -> object:
+        if isinstance(node, (Indexed, Symbol, Derivative)):
+            return self._read(node, letters)
+        if isinstance(node, Sum):
+            return (node.func, self._of(node.function, letters))
+        return (node.func, *(self._of(a, letters) for a in node.args)) if node.args else node
+
+    def _read(self, read: Expr, letters: Mapping[Expr, Expr]) -> object:
+        """Return the number of a component; where it is new, what it is made of, too."""
+        component = read.variables[0] if isinstance(read, Derivative) else read
+        indices = tuple(letters.get(i, i) for i in indices_of(component))
+        key = (name_of(component), indices, isinstance(read, Derivative) and read.expr)
+        if key in self.numbers:
+            return self.numbers[key]
+        number = self.numbers[key] = len(self.numbers)
+        plain = [i.is_Symbol or i.is_Integer for i in indices] if indices else component.is_integer
+        definition = self.stabilizer.general_definition(read)
+        made_of: object = self.stabilizer.is_cotangent(read)
+        if definition is not None:
+            made_of = self._of(definition.rhs, dict(zip(definition.indices, indices, strict=True)))
+        return (number, type(read), str(plain), made_of)
 
 
 @dataclass
