@@ -54,6 +54,10 @@ class Batch:
         names = {str(b.name) for b in expression.atoms(IndexedBase)}
         return bool(names & self.varying or expression.atoms(Symbol) & self._scalars)
 
+    def is_lifted(self, node: Expr) -> bool:
+        """Whether a component, or a symbol, gets another axis."""
+        return name_of(node) in self.varying if isinstance(node, Indexed) else node in self._scalars
+
     def lift(self, expression: Expr) -> Expr:
         """Return ``expression`` for the sample `SAMPLE`."""
         if isinstance(expression, Indexed):
@@ -90,6 +94,10 @@ class WholeBatch(Batch):
     def varying(self) -> frozenset[str]:
         """No name: nothing is to get another axis."""
         return frozenset()
+
+    def is_lifted(self, node: Expr) -> bool:
+        """Return False."""
+        return False
 
     def lift(self, expression: Expr) -> Expr:
         """Return ``expression``."""

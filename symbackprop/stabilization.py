@@ -8,17 +8,17 @@ more numbers (``symbackprop.precision``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sympy import Add, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol
+from sympy import Add, Basic, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol
 
 from symbackprop.calculus.forms import Pointwise
-from symbackprop.calculus.indices import canonical, close_sum, open_sum, rename, settle
+from symbackprop.calculus.indices import canonical, close_sum, open_sum, rename, replaced, settle
 from symbackprop.calculus.kinds import LETTERS
 from symbackprop.calculus.stable import stable_form
-from symbackprop.derivation import Derivation, Step
-from symbackprop.equations import Equation, indices_of, name_of
+from symbackprop.derivation import Derivation, Sketch, Step, adjoint_name
+from symbackprop.equations import ZERO, Equation, indices_of, name_of
 from symbackprop.precision import best_form
 
 _LONGEST = 200
@@ -47,11 +47,9 @@ def _stable_steps(derivation: Derivation) -> Iterator[Step]:
             yield Step(number, equation.name, "stable form", equation.lhs, settle(form, LETTERS))
     computed = {*derivation.adjoints.values(), *system.parameters}
     for target, steps in _groups(derivation).items():
-        *others, result = steps
+        result = steps[-1]
         stabilizer.all_free = target not in system.definitions
-        outputs = [step.lhs.expr for step in others if isinstance(step.lhs, Derivative)]
-        stabilizer.beside = [o for o in outputs if isinstance(o, Indexed)]
-        form = stabilizer.improved(result.rhs, [step.rhs for step in others])
+        form = stabilizer.improved_result(steps)
         stabilizer.define(("adjoint", target), result.lhs, form)
         if target in computed and form != result.rhs and canonical(form) != canonical(result.rhs):
             number += 1
@@ -75,7 +73,7 @@ class _Stabilizer:
 
     def __init__(self, derivation: Derivation) -> None:
         self.system = derivation.system
-        self.adjoints = derivation.adjoints
+        self.adjoints = {adjoint_name(name, self.system.quantities): name for name in derivation.results}
         self.loss = self.system.quantities[self.system.loss].symbol
         self.definitions: dict[object, Equation] = {}
         self.beside: list[Expr] = []
@@ -88,8 +86,8 @@ class _Stabilizer:
     def define(self, key: object, lhs: Expr, form: Expr) -> None:
         """Remember that what ``key`` stands for is computed as ``form``, if by component."""
         component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
-        plain = self._is_pointwise(form) and not form.is_Atom and form.count_ops() <= _LONGEST
-        if plain and not any(self.is_cotangent(read) for read in self.reads(form)):
+        plain = self._is_pointwise(form) and not form.is_Atom
+        if plain and not self._carriers(form) and form.count_ops() <= _LONGEST:
             self.definitions[key] = Equation(component, form)
 
     # ------------------------------------------------------------ taking an expression apart
@@ -99,11 +97,24 @@ class _Stabilizer:
 
         ``others`` hold other forms of the derivatives in it, which may be better to compute.
         """
-        kind = (self.all_free, _Kind(self).of_all(expression, *others, *self.beside))
+        kind = _Kind(self).of_all(Sketch(ZERO, side, {}) for side in (expression, *others))
         if kind in self._good:
             return expression
         form = self._improved(expression, others)
         if form == expression:
+            self._good.add(kind)
+        return form
+
+    def improved_result(self, steps: Sequence[Step]) -> Expr:
+        """Return what the last of the steps to one derivative ends in, with its parts in their best form."""
+        kind = (self.all_free, _Kind(self).of_all(step.sketch for step in steps))
+        *others, result = steps
+        if kind in self._good:
+            return result.rhs
+        outputs = [step.lhs.expr for step in others if isinstance(step.lhs, Derivative)]
+        self.beside = [o for o in outputs if isinstance(o, Indexed)]
+        form = self._improved(result.rhs, [step.rhs for step in others])
+        if form == result.rhs:
             self._good.add(kind)
         return form
 
@@ -156,7 +167,11 @@ class _Stabilizer:
     def is_cotangent(self, read: Expr) -> bool:
         """Whether ``read`` is a derivative that is not computed from values alone."""
         target = self._differentiated(read)
-        return target is not None and (self.all_free or ("adjoint", target) not in self.definitions)
+        return target is not None and self.is_free(target)
+
+    def is_free(self, target: str) -> bool:
+        """Whether the adjoint of ``target`` is taken as it is."""
+        return self.all_free or ("adjoint", target) not in self.definitions
 
     def _differentiated(self, read: Expr) -> str | None:
         """Return the quantity whose adjoint ``read`` is, if it is one."""
@@ -170,17 +185,13 @@ class _Stabilizer:
 
     def definition_of(self, read: Expr) -> Expr | None:
         """Return how the component ``read`` is computed from other components, if by component."""
-        definition = self.general_definition(read)
+        target = self._differentiated(read)
+        definition = self.definitions.get(name_of(read) if target is None else ("adjoint", target))
         if definition is None:
             return None
         component = read.variables[0] if isinstance(read, Derivative) else read
         mapping = dict(zip(definition.indices, indices_of(component), strict=True))
         return rename(definition.rhs, {i: new for i, new in mapping.items() if i != new})
-
-    def general_definition(self, read: Expr) -> Equation | None:
-        """Return how all components of what ``read`` is one of are computed, if by component."""
-        target = self._differentiated(read)
-        return self.definitions.get(name_of(read) if target is None else ("adjoint", target))
 
     def _is_pointwise(self, expression: Expr) -> bool:
         """Whether each component is computed from one component of everything that is read."""
@@ -230,31 +241,36 @@ class _Kind:
         self.numbers: dict[object, int] = {}
         """The number of each component that is read, in the order of appearance."""
 
-    def of_all(self, *expressions: Expr) -> object:
-        """Return what ``expressions`` have in common with others that differ in names only."""
-        return tuple(self._of(expression, {}) for expression in expressions)
+    def of_all(self, steps: Iterable[Sketch]) -> object:
+        """Return what ``steps`` have in common with others that differ in names only."""
+        return tuple(self._of(side, names) for *sides, names in steps for side in sides)
 
-    def _of(self, node: Expr, letters: Mapping[Expr, Expr]) -> object:
-        if isinstance(node, (Indexed, Symbol, Derivative)):
-            return self._read(node, letters)
+    def _of(self, node: Expr, names: Mapping[Basic, Basic]) -> object:
+        if isinstance(node, (Indexed, Symbol)):
+            return self._read(node, names)
+        if isinstance(node, Derivative):
+            of = None if node.expr == self.stabilizer.loss else self._of(node.expr, names)
+            return (of, self._read(node.variables[0], names, is_adjoint=True))
         if isinstance(node, Sum):
-            return (node.func, self._of(node.function, letters))
-        return (node.func, *(self._of(a, letters) for a in node.args)) if node.args else node
+            return (node.func, self._of(node.function, names))
+        return (node.func, *(self._of(a, names) for a in node.args)) if node.args else node
 
-    def _read(self, read: Expr, letters: Mapping[Expr, Expr]) -> object:
+    def _read(self, component: Expr, names: Mapping[Basic, Basic], is_adjoint: bool = False) -> object:
         """Return the number of a component; where it is new, what it is made of, too."""
-        component = read.variables[0] if isinstance(read, Derivative) else read
-        indices = tuple(letters.get(i, i) for i in indices_of(component))
-        key = (name_of(component), indices, isinstance(read, Derivative) and read.expr)
-        if key in self.numbers:
-            return self.numbers[key]
-        number = self.numbers[key] = len(self.numbers)
-        plain = [i.is_Symbol or i.is_Integer for i in indices] if indices else component.is_integer
-        definition = self.stabilizer.general_definition(read)
-        made_of: object = self.stabilizer.is_cotangent(read)
+        indices = tuple(replaced(i, names) for i in indices_of(component))
+        label = component.base if indices else component
+        name = str(names.get(label, label).name)
+        target = name if is_adjoint else self.stabilizer.adjoints.get(name)
+        key: object = name if target is None else ("adjoint", target)
+        if (key, indices) in self.numbers:
+            return self.numbers[key, indices]
+        number = self.numbers[key, indices] = len(self.numbers)
+        plain = all(i.is_Symbol or i.is_Integer for i in indices) if indices else not component.is_integer
+        definition = self.stabilizer.definitions.get(key)
+        made_of: object = target is not None and self.stabilizer.is_free(target)
         if definition is not None:
             made_of = self._of(definition.rhs, dict(zip(definition.indices, indices, strict=True)))
-        return (number, type(read), str(plain), made_of)
+        return (number, plain, target is None, made_of)
 
 
 @dataclass
