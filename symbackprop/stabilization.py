@@ -8,8 +8,9 @@ more numbers (``symbackprop.precision``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 
 from sympy import Add, Basic, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol
 
@@ -18,8 +19,8 @@ from symbackprop.calculus.indices import canonical, close_sum, open_sum, rename,
 from symbackprop.calculus.kinds import LETTERS
 from symbackprop.calculus.stable import stable_form
 from symbackprop.derivation import Derivation, Sketch, Step, adjoint_name
-from symbackprop.equations import ZERO, Equation, indices_of, name_of
-from symbackprop.precision import best_form
+from symbackprop.equations import ZERO, indices_of, name_of
+from symbackprop.precision import best_form, is_good
 
 _LONGEST = 200
 """Operations up to which an expression, or the definition of what it reads, is looked at."""
@@ -41,17 +42,19 @@ def _stable_steps(derivation: Derivation) -> Iterator[Step]:
             form = stabilizer.improved(equation.rhs, [opened])
         else:
             form = stabilizer.improved(opened)
-        stabilizer.define(equation.name, equation.lhs, form)
+        stabilizer.define(equation.name, equation.lhs, form, partial(_same, form))
         if form != equation.rhs and canonical(form) != canonical(equation.rhs):
             number += 1
             yield Step(number, equation.name, "stable form", equation.lhs, settle(form, LETTERS))
     computed = {*derivation.adjoints.values(), *system.parameters}
     for target, steps in _groups(derivation).items():
-        result = steps[-1]
-        stabilizer.all_free = target not in system.definitions
-        form = stabilizer.improved_result(steps)
-        stabilizer.define(("adjoint", target), result.lhs, form)
-        if target in computed and form != result.rhs and canonical(form) != canonical(result.rhs):
+        result, best = steps[-1], cache(partial(stabilizer.improved_result, steps))
+        if target in system.definitions:
+            stabilizer.define(("adjoint", target), result.lhs, result.rhs, best)
+        if target not in computed:
+            continue  # looked at where a form of what it is written into reads it
+        form = best()
+        if form != result.rhs and canonical(form) != canonical(result.rhs):
             number += 1
             yield Step(
                 number, target, "stable form", result.lhs, settle(form, LETTERS, result.lhs.free_symbols)
@@ -68,6 +71,24 @@ def _groups(derivation: Derivation) -> dict[str, list[Step]]:
     return groups
 
 
+@dataclass(frozen=True)
+class _Definition:
+    """How a component is computed from others: as ``plain`` or, in its best form, as ``form()``."""
+
+    component: Expr
+    plain: Expr
+    form: Callable[[], Expr]
+
+    @property
+    def indices(self) -> tuple[Expr, ...]:
+        """The indices of the component."""
+        return indices_of(self.component)
+
+
+def _same(form: Expr) -> Expr:
+    return form
+
+
 class _Stabilizer:
     """Finds the best form of expressions, and remembers what is computed component by component."""
 
@@ -75,7 +96,7 @@ class _Stabilizer:
         self.system = derivation.system
         self.adjoints = {adjoint_name(name, self.system.quantities): name for name in derivation.results}
         self.loss = self.system.quantities[self.system.loss].symbol
-        self.definitions: dict[object, Equation] = {}
+        self.definitions: dict[object, _Definition] = {}
         self.beside: list[Expr] = []
         """What is computed beside the expression, so that its forms may read it."""
         self.all_free = False
@@ -83,12 +104,11 @@ class _Stabilizer:
         self._good: set[object] = set()
         """The kinds of expressions that are in their best form: equal layers are measured once."""
 
-    def define(self, key: object, lhs: Expr, form: Expr) -> None:
-        """Remember that what ``key`` stands for is computed as ``form``, if by component."""
+    def define(self, key: object, lhs: Expr, plain: Expr, form: Callable[[], Expr]) -> None:
+        """Remember that what ``key`` stands for is computed as ``form()``, or ``plain``, if by component."""
         component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
-        plain = self._is_pointwise(form) and not form.is_Atom
-        if plain and not self._carriers(form) and form.count_ops() <= _LONGEST:
-            self.definitions[key] = Equation(component, form)
+        if not plain.is_Atom and self.is_measured(plain) and plain.count_ops() <= _LONGEST:
+            self.definitions[key] = _Definition(component, plain, form)
 
     # ------------------------------------------------------------ taking an expression apart
 
@@ -107,15 +127,19 @@ class _Stabilizer:
 
     def improved_result(self, steps: Sequence[Step]) -> Expr:
         """Return what the last of the steps to one derivative ends in, with its parts in their best form."""
-        kind = (self.all_free, _Kind(self).of_all(step.sketch for step in steps))
         *others, result = steps
-        if kind in self._good:
-            return result.rhs
-        outputs = [step.lhs.expr for step in others if isinstance(step.lhs, Derivative)]
-        self.beside = [o for o in outputs if isinstance(o, Indexed)]
-        form = self._improved(result.rhs, [step.rhs for step in others])
+        before = self.all_free, self.beside
+        self.all_free = result.target not in self.system.definitions
+        kind = (self.all_free, _Kind(self).of_all(step.sketch for step in steps))
+        if kind not in self._good:
+            outputs = [step.lhs.expr for step in others if isinstance(step.lhs, Derivative)]
+            self.beside = [o for o in outputs if isinstance(o, Indexed)]
+            form = self._improved(result.rhs, [step.rhs for step in others])
+        else:
+            form = result.rhs
         if form == result.rhs:
             self._good.add(kind)
+        self.all_free, self.beside = before
         return form
 
     def _improved(self, expression: Expr, others: Sequence[Expr]) -> Expr:
@@ -191,7 +215,7 @@ class _Stabilizer:
             return None
         component = read.variables[0] if isinstance(read, Derivative) else read
         mapping = dict(zip(definition.indices, indices_of(component), strict=True))
-        return rename(definition.rhs, {i: new for i, new in mapping.items() if i != new})
+        return rename(definition.form(), {i: new for i, new in mapping.items() if i != new})
 
     def _is_pointwise(self, expression: Expr) -> bool:
         """Whether each component is computed from one component of everything that is read."""
@@ -224,6 +248,8 @@ class _Stabilizer:
         flat = scalars.flat(expression)
         scalars.flat(Add(*self.beside))
         problem = Pointwise(flat, tuple(scalars.definitions.items()))
+        if is_good(problem):
+            return expression
         known = {*problem.free, *scalars.definitions}
         further = [scalars.flat(other) for other in others if self._is_plain(other)]
         best = best_form(problem, [other for other in further if other.free_symbols <= known])
@@ -269,7 +295,7 @@ class _Kind:
         definition = self.stabilizer.definitions.get(key)
         made_of: object = target is not None and self.stabilizer.is_free(target)
         if definition is not None:
-            made_of = self._of(definition.rhs, dict(zip(definition.indices, indices, strict=True)))
+            made_of = self._of(definition.plain, dict(zip(definition.indices, indices, strict=True)))
         return (number, plain, target is None, made_of)
 
 

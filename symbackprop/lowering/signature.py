@@ -19,7 +19,8 @@ Lowered = dict[object, tuple[Operation, tuple[str, ...], tuple[Symbol, ...]]]
 class Change:
     """What is made of an equation before it is lowered, such as the one for a batch of samples.
 
-    ``name`` tells it from others; ``mark`` says of a component, or of a symbol, all that the change depends on.
+    ``name`` tells it from others; ``mark`` says of a component, or of a symbol, all that the change
+    depends on.
     """
 
     name: str
