@@ -15,9 +15,9 @@ from sympy import (
     Derivative,
     Dummy,
     Expr,
-    Function,
     Indexed,
-    Piecewise,
+    Mul,
+    Pow,
     Rational,
     Sum,
     Symbol,
@@ -25,6 +25,7 @@ from sympy import (
     limit,
     log,
     nan,
+    oo,
     tanh,
     zoo,
 )
@@ -132,16 +133,30 @@ def _tendencies(plain: Expr, output: Expr, wanted: Expr, low: Expr, high: Expr) 
 
 def _limit(error: Expr, goes_to: Expr, side: str) -> Expr:
     """Return the limit of ``error`` as the output goes to an end of its range, from inside."""
-    if error.atoms(Function) <= error.atoms(*_CONTINUOUS) and not error.has(Piecewise):
-        value = error.xreplace({_OUTPUT: goes_to})
-        if value.is_finite:
-            return value
+    value = _value(error, goes_to)
+    if value.is_number and not value.has(nan, zoo):
+        return value
     near = Dummy("near", positive=True)
     moved = error.xreplace({_OUTPUT: goes_to + near if side == "+" else goes_to - near})
     try:
         return limit(decided(moved, near), near, 0, "+")
     except (NotImplementedError, ValueError, TypeError):
         return nan
+
+
+def _value(error: Expr, goes_to: Expr) -> Expr:
+    """Return ``error`` where the output is ``goes_to``, with log 0 as -∞.
+
+    What is determined so is the limit, as all functions that are passed are continuous; else nan.
+    """
+    if error == _OUTPUT:
+        return goes_to
+    if not error.args:
+        return error
+    if not isinstance(error, (Add, Mul, Pow, *_CONTINUOUS)):
+        return nan
+    args = [_value(argument, goes_to) for argument in error.args]
+    return -oo if isinstance(error, log) and args[0] == 0 else error.func(*args)
 
 
 # ---- slopes
