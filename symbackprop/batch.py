@@ -15,7 +15,7 @@ from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Symbol, expand_mu
 
 from symbackprop.calculus.indices import close_sum
 from symbackprop.derivation import Derivation, Step
-from symbackprop.equations import BINDERS, Quantity, index, name_of, size
+from symbackprop.equations import BINDERS, Quantity, component, index, name_of, size
 
 SAMPLE = index("n")
 """The index of a sample."""
@@ -54,13 +54,17 @@ class Batch:
         names = {str(b.name) for b in expression.atoms(IndexedBase)}
         return bool(names & self.varying or expression.atoms(Symbol) & self._scalars)
 
+    def is_lifted(self, node: Expr) -> bool:
+        """Whether a component, or a symbol, gets another axis."""
+        return name_of(node) in self.varying if isinstance(node, Indexed) else node in self._scalars
+
     def lift(self, expression: Expr) -> Expr:
         """Return ``expression`` for the sample `SAMPLE`."""
         if isinstance(expression, Indexed):
             indices = tuple(map(self.lift, expression.indices))
             if name_of(expression) not in self.varying:
-                return expression.base[indices]
-            return self._lifted_base(expression.base)[(SAMPLE, *indices)]
+                return component(expression.base, *indices)
+            return component(self._lifted_base(expression.base), SAMPLE, *indices)
         if isinstance(expression, Symbol):
             scalar = expression in self._scalars
             return IndexedBase(expression, shape=(SAMPLES,))[SAMPLE] if scalar else expression
@@ -90,6 +94,10 @@ class WholeBatch(Batch):
     def varying(self) -> frozenset[str]:
         """No name: nothing is to get another axis."""
         return frozenset()
+
+    def is_lifted(self, node: Expr) -> bool:
+        """Return False."""
+        return False
 
     def lift(self, expression: Expr) -> Expr:
         """Return ``expression``."""

@@ -76,7 +76,7 @@ def _greatest(function: Function) -> tuple[float, bool]:
         near = np.linspace(left, right, 21)
         position = int(np.argmax(function(near)))
         left, right = near[max(0, position - 1)], near[min(20, position + 1)]
-    refined = float(function(near)[position])
+    refined = max(float(values[best]), float(function(near)[position]))
     return refined, _is_taken(function, refined)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -90,6 +91,7 @@ FORMATS = {
 
 def main() -> NoReturn:
     """Run the command line; errors of the input are one message and exit status 2."""
+    gc.set_threshold(100_000)  # a command is short: looking for cycles all the time takes a tenth of it
     try:
         app()
     except (SpecificationError, UnsupportedExpression) as error:

@@ -10,15 +10,15 @@ Each adjoint gets a name, so nothing swells with depth.  The rule is worked out 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from sympy import Add, Basic, Derivative, Eq, Expr, Indexed, Sum, Symbol
 
 from symbackprop.calculus.algebra import substitute
-from symbackprop.calculus.indices import settle
+from symbackprop.calculus.indices import replaced, settle
 from symbackprop.calculus.kinds import LETTERS, outcome_of
 from symbackprop.calculus.rule import Consumer, Goal, Worked
 from symbackprop.equations import (
@@ -56,15 +56,26 @@ class Step:
 
     @classmethod
     def pending(
-        cls, number: int, target: str, rule: str, sides: Callable[[], Sides], by: str | None = None
+        cls,
+        number: int,
+        target: str,
+        rule: str,
+        sides: Callable[[], Sides],
+        sketch: Sketch,
+        by: str | None = None,
     ) -> Step:
         """Return a step whose sides are written down when they are first read.
 
         Of a thousand equal layers most steps are never looked at, and SymPy takes long to rename them.
         """
         step = cls.__new__(cls)
-        step.__dict__.update(number=number, target=target, rule=rule, by=by, _sides=sides)
+        step.__dict__.update(number=number, target=target, rule=rule, by=by, _sides=sides, _sketch=sketch)
         return step
+
+    @property
+    def sketch(self) -> Sketch:
+        """The sides as they were worked out, without writing them down."""
+        return self.__dict__.get("_sketch") or Sketch(self.lhs, self.rhs, {})
 
     def __getattr__(self, name: str) -> Expr:
         if name not in ("lhs", "rhs") or "_sides" not in self.__dict__:
@@ -76,6 +87,17 @@ class Step:
 
 Sides = tuple[Expr, Expr]
 """Left-hand and right-hand side of a step."""
+
+
+class Sketch(NamedTuple):
+    """The sides of a step before they are written down: all adjoints under their names.
+
+    ``names`` holds what the names of the sides stand for, where it is something else.
+    """
+
+    lhs: Expr
+    rhs: Expr
+    names: Mapping[Basic, Basic]
 
 
 @dataclass(frozen=True, repr=False)
@@ -314,7 +336,7 @@ class _Group:
     """The steps to one quantity, with adjoints of what was written in still under their names."""
 
     quantity: Quantity
-    steps: list[tuple[str, Callable[[], Sides], str | None]]
+    steps: list[tuple[str, Callable[[], Sides], Sketch, str | None]]
     result: int
 
 
@@ -364,25 +386,26 @@ class _Pass:
     def _derive(self, name: str) -> None:
         goal = self._goal(name)
         outcome, names = outcome_of(goal, self.known)
-        steps: list[tuple[str, Callable[[], Sides], str | None]] = []
+        steps: list[tuple[str, Callable[[], Sides], Sketch, str | None]] = []
         for s in outcome.steps:
             by = None if s.by is None else name_of(s.by.xreplace(names))
-            steps.append((s.rule, partial(self._renamed, s, names), by))
+            steps.append((s.rule, partial(self._renamed, s, names), Sketch(s.lhs, s.rhs, names), by))
         for adjoint in outcome.inlined:
             real = adjoint.base if adjoint.shape else adjoint.symbol
             self.unnamed.add(self.quantity_of[str(names[real].name)])
-        lhs, result = goal.adjoint.at(goal.indices), outcome.steps[-1].rhs.xreplace(names)
+        lhs, result = goal.adjoint.at(goal.indices), replaced(outcome.steps[-1].rhs, names)
         self.groups[name] = _Group(goal.quantity, steps, len(steps) - 1)
         self.definitions[name] = Equation(lhs, result)
         full = self._written_out(result)
         if full is not result:
-            steps.append(("substitution", lambda: (self._named(lhs), self._named(full)), None))
-        defined, short = name in self.system.definitions, full.count_ops() <= _WRITTEN_OUT_LIMIT
-        if defined and short and not full.has(Sum):
+            sketch = Sketch(lhs, full, {})
+            steps.append(("substitution", lambda: (self._named(lhs), self._named(full)), sketch, None))
+        plain = name in self.system.definitions and not full.has(Sum)
+        if plain and full.count_ops() <= _WRITTEN_OUT_LIMIT:
             self.written[self.adjoint_of[name].name] = Equation(lhs, full)
 
     def _renamed(self, step: Worked, names: dict[Basic, Basic]) -> Sides:
-        return self._named(step.lhs.xreplace(names)), self._named(step.rhs.xreplace(names))
+        return self._named(replaced(step.lhs, names)), self._named(replaced(step.rhs, names))
 
     def _written_out(self, expression: Expr) -> Expr:
         """Return ``expression`` with the adjoints that hold no sum written out."""
@@ -452,8 +475,8 @@ class _Pass:
         results: dict[str, int] = {}
         adjoints: dict[str, str] = {}
         for name, group in self.groups.items():
-            for position, (rule, sides, by) in enumerate(group.steps):
-                steps.append(Step.pending(next(count), name, rule, sides, by))
+            for position, (rule, sides, sketch, by) in enumerate(group.steps):
+                steps.append(Step.pending(next(count), name, rule, sides, sketch, by))
                 if position == group.result:
                     results[name] = steps[-1].number
                     if name in self.unnamed:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from sympy import (
     Add,
@@ -30,6 +30,12 @@ from sympy.logic.boolalg import Boolean
 
 Ranges = dict[Symbol, Expr]
 """Index symbol -> the size it runs over."""
+
+
+@lru_cache(maxsize=1 << 14)
+def component(base: IndexedBase, *indices: Expr) -> Indexed:
+    """Return one object for equal components: SymPy takes long to make one."""
+    return base[indices]
 
 
 def index(name: str) -> Symbol:
@@ -164,7 +170,7 @@ class Quantity:
 
     def at(self, indices: Sequence[Expr]) -> Expr:
         """Return the component at ``indices``."""
-        return self.base[tuple(indices)] if self.shape else self.symbol
+        return component(self.base, *indices) if self.shape else self.symbol
 
     def __getitem__(self, indices: Expr | tuple[Expr, ...]) -> Expr:
         return self.at(indices if isinstance(indices, tuple) else (indices,))

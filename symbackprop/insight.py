@@ -9,7 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sympy import Add, Derivative, Dummy, Expr, Indexed, Rational, Sum, Symbol, limit, nan, zoo
+from sympy import (
+    Abs,
+    Add,
+    Derivative,
+    Dummy,
+    Expr,
+    Indexed,
+    Mul,
+    Pow,
+    Rational,
+    Sum,
+    Symbol,
+    exp,
+    limit,
+    log,
+    nan,
+    oo,
+    tanh,
+    zoo,
+)
 
 from symbackprop.bounds import Bounds, bounds_of, shown
 from symbackprop.calculus.algebra import substitute
@@ -22,6 +41,8 @@ from symbackprop.kinks import decided
 _OUTPUT, _TARGET = Symbol("x", real=True), Symbol("t", real=True)
 _SLOPE_OF = Symbol("s", real=True)
 _MOST_OPERATIONS = 60
+_CONTINUOUS = (log, exp, Abs, tanh)
+"""Functions whose value, where it is finite, is the limit."""
 
 
 # ---- the error of one output
@@ -112,12 +133,30 @@ def _tendencies(plain: Expr, output: Expr, wanted: Expr, low: Expr, high: Expr) 
 
 def _limit(error: Expr, goes_to: Expr, side: str) -> Expr:
     """Return the limit of ``error`` as the output goes to an end of its range, from inside."""
+    value = _value(error, goes_to)
+    if value.is_number and not value.has(nan, zoo):
+        return value
     near = Dummy("near", positive=True)
     moved = error.xreplace({_OUTPUT: goes_to + near if side == "+" else goes_to - near})
     try:
         return limit(decided(moved, near), near, 0, "+")
     except (NotImplementedError, ValueError, TypeError):
         return nan
+
+
+def _value(error: Expr, goes_to: Expr) -> Expr:
+    """Return ``error`` where the output is ``goes_to``, with log 0 as -∞.
+
+    What is determined so is the limit, as all functions that are passed are continuous; else nan.
+    """
+    if error == _OUTPUT:
+        return goes_to
+    if not error.args:
+        return error
+    if not isinstance(error, (Add, Mul, Pow, *_CONTINUOUS)):
+        return nan
+    args = [_value(argument, goes_to) for argument in error.args]
+    return -oo if isinstance(error, log) and args[0] == 0 else error.func(*args)
 
 
 # ---- slopes
@@ -144,10 +183,21 @@ def slopes_of(derivation: Derivation) -> list[Slope]:
     for step in derivation.steps:
         if step.rule != "local derivative" or not _is_pointwise(step, derivation):
             continue
-        flat = step.rhs.xreplace({step.lhs.variables[0]: _SLOPE_OF})
-        bounds = bounds_of(flat, _SLOPE_OF)
+        bounds = bounds_of(_in_one_number(step, derivation), _SLOPE_OF)
         found.append(Slope(step, bounds, step.target in cancelled))
     return found
+
+
+def _in_one_number(step: Step, derivation: Derivation) -> Expr:
+    """Return a local derivative as a function of s, read through the output where it has that form.
+
+    Then it rarely overflows, so that no better form has to be looked for.
+    """
+    closed = derivation.by_number.get(step.number + 1, step)
+    rhs = closed.rhs if closed.lhs == step.lhs else step.rhs
+    of = step.lhs.expr
+    value = derivation.system.definitions[name_of(of)].rhs
+    return rhs.xreplace({of: value}).xreplace({step.lhs.variables[0]: _SLOPE_OF})
 
 
 def _is_pointwise(step: Step, derivation: Derivation) -> bool:

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from sympy import Abs, Add, Expr, Integer, Rational, Symbol, sympify
 
+from symbackprop.calculus.indices import replaced
 from symbackprop.equations import (
     Equation,
     EquationSystem,
@@ -240,7 +241,7 @@ def activation_expression(
     names = {**trainable_parameters(text), **trainable}
     layer = {_LAYER.base: pre_activation.base, _UNITS: units, _OTHER: other}
     values = {_trainable(name): value for name, value in names.items()}
-    return template.xreplace({_UNIT: pre_activation[own], **layer, **values})
+    return replaced(template, {_UNIT: pre_activation[own], **layer, **values})
 
 
 _OTHER = index("_other")

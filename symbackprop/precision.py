@@ -63,19 +63,21 @@ def best_form(problem: Pointwise, others: Sequence[Expr] = ()) -> Expr:
         problem: the expression, and how what it reads is computed.
         others: further forms of it to try; one that is not equal to it is never the best.
     """
-    return _best_form(problem, tuple(others))
+    return problem.expression if is_good(problem) else _best_form(problem, tuple(others))
+
+
+@cache
+def is_good(problem: Pointwise) -> bool:
+    """Whether there is nothing to look into: the plain form gives the same numbers in both types."""
+    plain = problem.expression
+    if plain.is_number or not (problem.definitions or _is_delicate(plain)):
+        return True
+    return not _has_values(problem) or _settled(_evaluated(plain, problem, _points(problem)))
 
 
 @cache
 def _best_form(problem: Pointwise, others: tuple[Expr, ...]) -> Expr:
-    plain = problem.expression
-    if plain.is_number or not (problem.definitions or _is_delicate(plain)):
-        return plain
-    if not _has_values(problem):
-        return plain
-    points = _points(problem)
-    if _settled(_evaluated(plain, problem, points)):
-        return plain
+    plain, points = problem.expression, _points(problem)
     others = tuple(other for other in others if _is_equal(other, problem))
     unchanged = (plain, *others)
     trial = _Trial(problem, points, (*unchanged, *(form for each in unchanged for form in by_path(each))))
@@ -127,7 +129,8 @@ def _points(problem: Pointwise) -> dict[Symbol, Array]:
         for number, near in list(product([s * w for w in _WIDE for s in (1, -1)], others))[::stride]:
             row = [near[m % len(near)] for m in range(len(symbols) - 1)] if near else []
             rows.append([*row[:n], number, *row[n:]])
-    table = np.unique(np.array(rows, np.float32), axis=0).astype(np.float64)
+    numbers: list[list[float]] = np.array(rows, np.float32).astype(np.float64).tolist()
+    table = np.array(sorted(set(map(tuple, numbers))))
     return {symbol: table[:, n] for n, symbol in enumerate(symbols)}
 
 

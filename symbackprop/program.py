@@ -15,7 +15,7 @@ from symbackprop.calculus.indices import close_sum
 from symbackprop.derivation import Derivation, Step, adjoint_name
 from symbackprop.equations import ONE, Equation, indices_of, name_of
 from symbackprop.errors import UnsupportedExpression
-from symbackprop.lowering import Lowered, Operation, Statement, lower
+from symbackprop.lowering import UNCHANGED, Change, Lowered, Operation, Statement, lower
 
 SCALE = Symbol("_scale", real=True)
 """What the first adjoints of a step are multiplied by: 1/N, the learning rate, weights of samples."""
@@ -56,7 +56,7 @@ class Programs:
     def error(self) -> Statement:
         """The statement that computes the mean error of the batch."""
         step = self._batch_step(self.derivation.system.loss)
-        return Statement(step.target, self._lower(step.lhs, step.rhs), step.number)
+        return Statement(step.target, self._lower(Equation(step.lhs, step.rhs), UNCHANGED), step.number)
 
     @cached_property
     def backward(self) -> list[Statement]:
@@ -65,8 +65,8 @@ class Programs:
         for name in self._results():
             if name in self.derivation.system.parameters:
                 step = self._batch_step(name)
-                component = _target(step)
-                found.append(self._derivative(name, component, step.rhs, step.number))
+                equation = Equation(_target(step), step.rhs)
+                found.append(self._derivative(name, equation, step.number))
             else:
                 step = self._result(name)
                 found.append(self._statement(name_of(step.lhs), step.lhs, step.rhs, step.number))
@@ -83,19 +83,17 @@ class Programs:
         for name in self._results():
             step = self._result(name)
             if name in self.derivation.system.parameters:
-                component, rhs = _target(step), self._scaled_total(step.rhs)
-                number = self._batch_step(name).number
-                found.append(self._derivative(name, component, rhs, number))
+                number, equation = self._batch_step(name).number, Equation(_target(step), step.rhs)
+                found.append(self._derivative(name, equation, number, self._total))
             else:
                 found.append(self._scaled_statement(step))
         return found
 
-    def _derivative(self, parameter: str, component: Expr, rhs: Expr, number: int) -> Statement:
-        return Statement(
-            adjoint_name(parameter, self.derivation.system.quantities.keys()),
-            self._lower(component, rhs),
-            number,
-        )
+    def _derivative(
+        self, parameter: str, equation: Equation, number: int, change: Change = UNCHANGED
+    ) -> Statement:
+        name = adjoint_name(parameter, self.derivation.system.quantities.keys())
+        return Statement(name, self._lower(equation, change), number)
 
     def _scaled_statement(self, step: Step) -> Statement:
         """Return the statement of an adjoint; where it reads none, its whole array is scaled.
@@ -103,7 +101,8 @@ class Programs:
         The scale may be a column, with a number for each sample, so it never meets a shorter array.
         """
         if self._reads_adjoint(step.rhs):
-            return self._statement(name_of(step.lhs), step.lhs, self._scaled(step.rhs), step.number)
+            operation = self._lower(Equation(step.lhs, step.rhs), self._scaled_lift)
+            return Statement(name_of(step.lhs), operation, step.number)
         plain = self._statement(name_of(step.lhs), step.lhs, step.rhs, step.number)
         inputs = (plain.operation, Operation("name", (), self.scalars[SCALE.name]))
         axes, shape = plain.operation.axes, plain.operation.shape
@@ -133,21 +132,40 @@ class Programs:
         return {name: stable.get(name, step) for name, step in ends.items()}
 
     def _statement(self, name: str, lhs: Expr, rhs: Expr, number: int) -> Statement:
-        if (lhs, rhs) not in self._lowered:
-            self._lowered[lhs, rhs] = self._lower(self.batch.lift(lhs), self.batch.lift(rhs))
-        return Statement(name, self._lowered[lhs, rhs], number)
+        return Statement(name, self._lower(Equation(lhs, rhs), self._lift), number)
 
     @cached_property
     def _kinds(self) -> Lowered:
         return {}
 
-    @cached_property
-    def _lowered(self) -> dict[tuple[Expr, Expr], Operation]:
-        """What was lowered before: most adjoints are the same in `backward` and `scaled_backward`."""
-        return {}
+    def _lower(self, equation: Equation, change: Change) -> Operation:
+        return lower(equation, self.scalars, self._kinds, change)
 
-    def _lower(self, lhs: Expr, rhs: Expr) -> Operation:
-        return lower(Equation(lhs, rhs), self.scalars, self._kinds)
+    @cached_property
+    def _lift(self) -> Change:
+        """Makes an equation for one sample one for the batch."""
+
+        def apply(equation: Equation) -> Equation:
+            return Equation(self.batch.lift(equation.lhs), self.batch.lift(equation.rhs))
+
+        return Change("lift", apply, lambda node: (self.batch.is_lifted(node),))
+
+    @cached_property
+    def _scaled_lift(self) -> Change:
+        """Scales the definition of an adjoint, and makes it one for the batch."""
+
+        def apply(equation: Equation) -> Equation:
+            return Equation(self.batch.lift(equation.lhs), self.batch.lift(self._scaled(equation.rhs)))
+
+        return Change("scaled", apply, self._marks)
+
+    @cached_property
+    def _total(self) -> Change:
+        """Makes a derivative for one sample the scaled sum over the batch."""
+        return Change("total", lambda e: Equation(e.lhs, self._scaled_total(e.rhs)), self._marks)
+
+    def _marks(self, node: Expr) -> tuple[bool, ...]:
+        return self.batch.is_lifted(node), name_of(node) in self.derivation.adjoints
 
     def _scaled_total(self, expression: Expr) -> Expr:
         """Return the sum over the samples of a derivative, scaled by the learning rate."""

@@ -8,18 +8,19 @@ more numbers (``symbackprop.precision``).
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache, partial
 
-from sympy import Add, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol
+from sympy import Add, Basic, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol
 
 from symbackprop.calculus.forms import Pointwise
-from symbackprop.calculus.indices import canonical, close_sum, open_sum, rename, settle
+from symbackprop.calculus.indices import canonical, close_sum, open_sum, rename, replaced, settle
 from symbackprop.calculus.kinds import LETTERS
 from symbackprop.calculus.stable import stable_form
-from symbackprop.derivation import Derivation, Step
-from symbackprop.equations import Equation, indices_of, name_of
-from symbackprop.precision import best_form
+from symbackprop.derivation import Derivation, Sketch, Step, adjoint_name
+from symbackprop.equations import ZERO, indices_of, name_of
+from symbackprop.precision import best_form, is_good
 
 _LONGEST = 200
 """Operations up to which an expression, or the definition of what it reads, is looked at."""
@@ -41,22 +42,19 @@ def _stable_steps(derivation: Derivation) -> Iterator[Step]:
             form = stabilizer.improved(equation.rhs, [opened])
         else:
             form = stabilizer.improved(opened)
-        stabilizer.define(equation.name, equation.lhs, form)
-        if canonical(form) != canonical(equation.rhs):
+        stabilizer.define(equation.name, equation.lhs, form, partial(_same, form))
+        if form != equation.rhs and canonical(form) != canonical(equation.rhs):
             number += 1
             yield Step(number, equation.name, "stable form", equation.lhs, settle(form, LETTERS))
     computed = {*derivation.adjoints.values(), *system.parameters}
     for target, steps in _groups(derivation).items():
-        *others, result = steps
-        stabilizer.all_free = target not in system.definitions
-        outputs = [step.lhs.expr for step in others if isinstance(step.lhs, Derivative)]
-        stabilizer.beside = [o for o in outputs if isinstance(o, Indexed)]
-        forms = [step.rhs for step in others if step.rule != "chain rule"]
-        if stabilizer.is_measured(result.rhs):
-            forms += stabilizer.chained(result, others)
-        form = stabilizer.improved(result.rhs, forms)
-        stabilizer.define(("adjoint", target), result.lhs, form)
-        if target in computed and canonical(form) != canonical(result.rhs):
+        result, best = steps[-1], cache(partial(stabilizer.improved_result, steps))
+        if target in system.definitions:
+            stabilizer.define(("adjoint", target), result.lhs, result.rhs, best)
+        if target not in computed:
+            continue  # looked at where a form of what it is written into reads it
+        form = best()
+        if form != result.rhs and canonical(form) != canonical(result.rhs):
             number += 1
             yield Step(
                 number, target, "stable form", result.lhs, settle(form, LETTERS, result.lhs.free_symbols)
@@ -73,25 +71,44 @@ def _groups(derivation: Derivation) -> dict[str, list[Step]]:
     return groups
 
 
+@dataclass(frozen=True)
+class _Definition:
+    """How a component is computed from others: as ``plain`` or, in its best form, as ``form()``."""
+
+    component: Expr
+    plain: Expr
+    form: Callable[[], Expr]
+
+    @property
+    def indices(self) -> tuple[Expr, ...]:
+        """The indices of the component."""
+        return indices_of(self.component)
+
+
+def _same(form: Expr) -> Expr:
+    return form
+
+
 class _Stabilizer:
     """Finds the best form of expressions, and remembers what is computed component by component."""
 
     def __init__(self, derivation: Derivation) -> None:
         self.system = derivation.system
-        self.adjoints = derivation.adjoints
+        self.adjoints = {adjoint_name(name, self.system.quantities): name for name in derivation.results}
         self.loss = self.system.quantities[self.system.loss].symbol
-        self.definitions: dict[object, Equation] = {}
+        self.definitions: dict[object, _Definition] = {}
         self.beside: list[Expr] = []
         """What is computed beside the expression, so that its forms may read it."""
         self.all_free = False
         """Whether every adjoint is taken as it is: what is left are products with it."""
+        self._good: set[object] = set()
+        """The kinds of expressions that are in their best form: equal layers are measured once."""
 
-    def define(self, key: object, lhs: Expr, form: Expr) -> None:
-        """Remember that what ``key`` stands for is computed as ``form``, if by component."""
+    def define(self, key: object, lhs: Expr, plain: Expr, form: Callable[[], Expr]) -> None:
+        """Remember that what ``key`` stands for is computed as ``form()``, or ``plain``, if by component."""
         component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
-        plain = self._is_pointwise(form) and not form.is_Atom and form.count_ops() <= _LONGEST
-        if plain and not any(self._is_cotangent(read) for read in self.reads(form)):
-            self.definitions[key] = Equation(component, form)
+        if not plain.is_Atom and self.is_measured(plain) and plain.count_ops() <= _LONGEST:
+            self.definitions[key] = _Definition(component, plain, form)
 
     # ------------------------------------------------------------ taking an expression apart
 
@@ -100,14 +117,43 @@ class _Stabilizer:
 
         ``others`` hold other forms of the derivatives in it, which may be better to compute.
         """
+        kind = _Kind(self).of_all(Sketch(ZERO, side, {}) for side in (expression, *others))
+        if kind in self._good:
+            return expression
+        form = self._improved(expression, others)
+        if form == expression:
+            self._good.add(kind)
+        return form
+
+    def improved_result(self, steps: Sequence[Step]) -> Expr:
+        """Return what the last of the steps to one derivative ends in, with its parts in their best form."""
+        *others, result = steps
+        before = self.all_free, self.beside
+        self.all_free = result.target not in self.system.definitions
+        kind = (self.all_free, _Kind(self).of_all(step.sketch for step in steps))
+        if kind not in self._good:
+            outputs = [step.lhs.expr for step in others if isinstance(step.lhs, Derivative)]
+            self.beside = [o for o in outputs if isinstance(o, Indexed)]
+            forms = [step.rhs for step in others if step.rule != "chain rule"]
+            if self.is_measured(result.rhs):
+                forms += self.chained(result, others)
+            form = self._improved(result.rhs, forms)
+        else:
+            form = result.rhs
+        if form == result.rhs:
+            self._good.add(kind)
+        self.all_free, self.beside = before
+        return form
+
+    def _improved(self, expression: Expr, others: Sequence[Expr]) -> Expr:
         if isinstance(expression, Sum):
             body, ranges = open_sum(expression)
-            improved = self.improved(body, others)
+            improved = self._improved(body, others)
             return expression if improved == body else close_sum(improved, ranges)
         if self._is_pointwise(expression) and not self._carriers(expression):
             return self._best(expression, others)
         if isinstance(expression, Piecewise):
-            branches = [(self.improved(value, others), condition) for value, condition in expression.args]
+            branches = [(self._improved(value, others), condition) for value, condition in expression.args]
             return expression.func(*branches)
         if isinstance(expression, Add):
             return self._improved_terms(expression, others)
@@ -128,27 +174,31 @@ class _Stabilizer:
 
     def _improved_group(self, carrier: Expr, whole: Expr, others: Sequence[Expr]) -> Expr:
         if carrier == 1 or not whole.is_Add:
-            return self.improved(whole, others)
+            return self._improved(whole, others)
         coefficient = Add(*[term / carrier for term in whole.args])
         best = self._best(coefficient, others)
-        return whole if best == coefficient else self.improved(carrier, others) * best
+        return whole if best == coefficient else self._improved(carrier, others) * best
 
     def _improved_factors(self, expression: Mul, others: Sequence[Expr]) -> Expr:
         plain = [f for f in expression.args if self._is_plain(f)]
         carriers = [f for f in expression.args if f not in plain]
-        improved = [self._best(Mul(*plain), others), *[self.improved(f, others) for f in carriers]]
+        improved = [self._best(Mul(*plain), others), *[self._improved(f, others) for f in carriers]]
         return expression if improved == [Mul(*plain), *carriers] else Mul(*improved)
 
     def _is_plain(self, factor: Expr) -> bool:
         return self._is_pointwise(factor) and not self._carriers(factor)
 
     def _carriers(self, expression: Expr) -> list[Expr]:
-        return [read for read in self.reads(expression) if self._is_cotangent(read)]
+        return [read for read in self.reads(expression) if self.is_cotangent(read)]
 
-    def _is_cotangent(self, read: Expr) -> bool:
+    def is_cotangent(self, read: Expr) -> bool:
         """Whether ``read`` is a derivative that is not computed from values alone."""
         target = self._differentiated(read)
-        return target is not None and (self.all_free or ("adjoint", target) not in self.definitions)
+        return target is not None and self.is_free(target)
+
+    def is_free(self, target: str) -> bool:
+        """Whether the adjoint of ``target`` is taken as it is."""
+        return self.all_free or ("adjoint", target) not in self.definitions
 
     def _differentiated(self, read: Expr) -> str | None:
         """Return the quantity whose adjoint ``read`` is, if it is one."""
@@ -163,13 +213,12 @@ class _Stabilizer:
     def definition_of(self, read: Expr) -> Expr | None:
         """Return how the component ``read`` is computed from other components, if by component."""
         target = self._differentiated(read)
-        key: object = name_of(read) if target is None else ("adjoint", target)
-        definition = self.definitions.get(key)
+        definition = self.definitions.get(name_of(read) if target is None else ("adjoint", target))
         if definition is None:
             return None
         component = read.variables[0] if isinstance(read, Derivative) else read
         mapping = dict(zip(definition.indices, indices_of(component), strict=True))
-        return rename(definition.rhs, {i: new for i, new in mapping.items() if i != new})
+        return rename(definition.form(), {i: new for i, new in mapping.items() if i != new})
 
     def _is_pointwise(self, expression: Expr) -> bool:
         """Whether each component is computed from one component of everything that is read."""
@@ -219,11 +268,56 @@ class _Stabilizer:
         flat = scalars.flat(expression)
         scalars.flat(Add(*self.beside))
         problem = Pointwise(flat, tuple(scalars.definitions.items()))
+        if is_good(problem):
+            return expression
         known = {*problem.free, *scalars.definitions}
         further = [scalars.flat(other) for other in others if self._is_plain(other)]
         further = [scalars.written_out(other, known) for other in further]
         best = best_form(problem, [other for other in further if other.free_symbols <= known])
         return expression if best == problem.expression else best.xreplace(scalars.back)
+
+
+class _Kind:
+    """Describes expressions up to the names of what they read, with the definitions of that.
+
+    Expressions of one kind have their best forms in common.
+    """
+
+    def __init__(self, stabilizer: _Stabilizer) -> None:
+        self.stabilizer = stabilizer
+        self.numbers: dict[object, int] = {}
+        """The number of each component that is read, in the order of appearance."""
+
+    def of_all(self, steps: Iterable[Sketch]) -> object:
+        """Return what ``steps`` have in common with others that differ in names only."""
+        return tuple(self._of(side, names) for *sides, names in steps for side in sides)
+
+    def _of(self, node: Expr, names: Mapping[Basic, Basic]) -> object:
+        if isinstance(node, (Indexed, Symbol)):
+            return self._read(node, names)
+        if isinstance(node, Derivative):
+            of = None if node.expr == self.stabilizer.loss else self._of(node.expr, names)
+            return (of, self._read(node.variables[0], names, is_adjoint=True))
+        if isinstance(node, Sum):
+            return (node.func, self._of(node.function, names))
+        return (node.func, *(self._of(a, names) for a in node.args)) if node.args else node
+
+    def _read(self, component: Expr, names: Mapping[Basic, Basic], is_adjoint: bool = False) -> object:
+        """Return the number of a component; where it is new, what it is made of, too."""
+        indices = tuple(replaced(i, names) for i in indices_of(component))
+        label = component.base if indices else component
+        name = str(names.get(label, label).name)
+        target = name if is_adjoint else self.stabilizer.adjoints.get(name)
+        key: object = name if target is None else ("adjoint", target)
+        if (key, indices) in self.numbers:
+            return self.numbers[key, indices]
+        number = self.numbers[key, indices] = len(self.numbers)
+        plain = all(i.is_Symbol or i.is_Integer for i in indices) if indices else not component.is_integer
+        definition = self.stabilizer.definitions.get(key)
+        made_of: object = target is not None and self.stabilizer.is_free(target)
+        if definition is not None:
+            made_of = self._of(definition.plain, dict(zip(definition.indices, indices, strict=True)))
+        return (number, plain, target is None, made_of)
 
 
 @dataclass

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from sympy import Add, And, Dummy, Expr, Indexed, Le, Mul, Piecewise, S, Sum, Symbol, expand
+from sympy import Add, And, Basic, Dummy, Expr, Indexed, Le, Mul, Piecewise, S, Sum, Symbol, expand
 
-from symbackprop.equations import BINDERS, ZERO, ArgMax, OuterSum, Ranges, compared
+from symbackprop.equations import BINDERS, ZERO, ArgMax, OuterSum, Ranges, compared, component
 
 RangeList = tuple[tuple[Symbol, Expr], ...]
 """Bound indices with the sizes they run over, from the innermost outwards."""
@@ -83,6 +83,18 @@ def rename(expression: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
         return expression.base[tuple(rename(i, mapping) for i in expression.indices)]
     arguments = [rename(argument, mapping) for argument in expression.args]
     return compared(expression.func, *arguments) if expression.is_Relational else expression.func(*arguments)
+
+
+def replaced(expression: Basic, mapping: Mapping[Basic, Basic]) -> Basic:
+    """Return ``expression.xreplace(mapping)``, with components that exist already used again."""
+    if expression in mapping:
+        return mapping[expression]
+    if not expression.args:
+        return expression
+    args = [replaced(argument, mapping) for argument in expression.args]
+    if all(new is old for new, old in zip(args, expression.args, strict=True)):
+        return expression
+    return component(*args) if isinstance(expression, Indexed) else expression.func(*args)
 
 
 _CANONICAL = "_b"

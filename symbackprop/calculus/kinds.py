@@ -12,6 +12,7 @@ from functools import cache
 
 from sympy import Basic, Expr, IndexedBase, Symbol
 
+from symbackprop.calculus.indices import replaced
 from symbackprop.calculus.rule import SPARE, Consumer, Goal, Outcome, work_out
 from symbackprop.equations import Equation, Fact, Quantity, index, size
 
@@ -64,7 +65,7 @@ class Naming:
         """Return the canonical equation."""
         self.walk(equation.lhs)
         self.walk(equation.rhs)
-        return Equation(equation.lhs.xreplace(self.names), equation.rhs.xreplace(self.names))
+        return Equation(replaced(equation.lhs, self.names), replaced(equation.rhs, self.names))
 
     def fact(self, fact: Fact) -> Fact:
         """Return the canonical fact."""

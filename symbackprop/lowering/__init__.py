@@ -15,6 +15,6 @@ operation of NumPy; equal subtrees are equal objects, whatever the letters of th
 
 from symbackprop.lowering.expressions import is_decimal
 from symbackprop.lowering.operations import Operation, Statement
-from symbackprop.lowering.signature import Lowered, lower
+from symbackprop.lowering.signature import UNCHANGED, Change, Lowered, lower
 
-__all__ = ["Lowered", "Operation", "Statement", "is_decimal", "lower"]
+__all__ = ["UNCHANGED", "Change", "Lowered", "Operation", "Statement", "is_decimal", "lower"]

@@ -39,8 +39,7 @@ def read(axes: Axes, component: Indexed, index: Callable[[Expr], Operation]) -> 
     """
     indices, shape = tuple(component.indices), tuple(component.base.shape)
     whole = bool(component.is_integer)
-    runs = all(i in axes.ranges and axes.runs_over(i, n) for i, n in zip(indices, shape, strict=True))
-    if runs and len(set(indices)) == len(indices):
+    if _is_everything(axes, component):
         return Operation("array", (), name_of(component), indices, shape, whole)
     slots = _slots(axes, component)
     repeated = _repeated(axes, indices)
@@ -58,8 +57,17 @@ def read(axes: Axes, component: Indexed, index: Callable[[Expr], Operation]) -> 
     return array
 
 
+def _is_everything(axes: Axes, component: Indexed) -> bool:
+    """Whether each axis has an index of its own that runs over it: nothing depends on the sizes."""
+    pairs = zip(component.indices, component.base.shape, strict=True)
+    runs = all(i in axes.ranges and axes.runs_over(i, n) for i, n in pairs)
+    return runs and len(set(component.indices)) == len(component.indices)
+
+
 def pads(axes: Axes, component: Indexed) -> list[int]:
     """Return the positions at which ``component`` reads zeros outside of its array."""
+    if _is_everything(axes, component):
+        return []
     return [p for p, slot in enumerate(_slots(axes, component)) if slot.left != 0 or slot.right != 0]
 
 

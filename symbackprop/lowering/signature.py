@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from sympy import Expr, Indexed, Sum, Symbol
 
@@ -14,25 +15,47 @@ Lowered = dict[object, tuple[Operation, tuple[str, ...], tuple[Symbol, ...]]]
 """What was lowered before in one program, by its signature: equal layers are lowered once."""
 
 
-def lower(equation: Equation, scalars: Mapping[str, str], known: Lowered | None = None) -> Operation:
-    """Return the operation that computes the left-hand side of ``equation``.
+@dataclass(frozen=True)
+class Change:
+    """What is made of an equation before it is lowered, such as the one for a batch of samples.
+
+    ``name`` tells it from others; ``mark`` says of a component, or of a symbol, all that the change
+    depends on.
+    """
+
+    name: str
+    apply: Callable[[Equation], Equation]
+    mark: Callable[[Expr], tuple[bool, ...]]
+
+
+UNCHANGED = Change("", lambda equation: equation, lambda node: ())
+
+
+def lower(
+    equation: Equation,
+    scalars: Mapping[str, str],
+    known: Lowered | None = None,
+    change: Change = UNCHANGED,
+) -> Operation:
+    """Return the operation that computes the left-hand side of ``equation`` after ``change``.
 
     Args:
         equation: a well-formed equation.
         scalars: the name in the code of each symbol that stands for a number; of a size its digits,
             unless it is known only when the code runs.
         known: what the same program has lowered already; new kinds of equations are entered.
+        change: is carried out once for equations that are equal up to their names.
 
     Raises:
         UnsupportedExpression: there is no array operation for a part of it yet.
     """
     known = {} if known is None else known
-    signature = _Signature(scalars)
-    key = (signature.of(equation.lhs), signature.of(equation.rhs))
+    signature = _Signature(scalars, change.mark)
+    key = (change.name, signature.of(equation.lhs), signature.of(equation.rhs))
     if signature.reads_size:
-        return Lowering(equation, scalars).run()
+        return Lowering(change.apply(equation), scalars).run()
     if key not in known:
-        lowering = Lowering(equation, scalars)
+        lowering = Lowering(change.apply(equation), scalars)
         operation = lowering.run()
         if lowering.concrete:  # holds numbers of this network's own
             return operation
@@ -45,8 +68,9 @@ def lower(equation: Equation, scalars: Mapping[str, str], known: Lowered | None 
 class _Signature:
     """Describes expressions up to the names of quantities, sizes and indices."""
 
-    def __init__(self, scalars: Mapping[str, str]) -> None:
+    def __init__(self, scalars: Mapping[str, str], mark: Callable[[Expr], tuple[bool, ...]]) -> None:
         self.scalars = scalars
+        self.mark = mark
         self.names: dict[str, int] = {}
         self.sizes: dict[Symbol, int] = {}
         self.indices: dict[Symbol, int] = {}
@@ -57,7 +81,8 @@ class _Signature:
         if isinstance(node, Indexed):
             shape = tuple(self.size(n) for n in node.base.shape)
             at = tuple(self.of(i) for i in node.indices)
-            return ("read", self.names.setdefault(name_of(node), len(self.names)), shape, at)
+            number = self.names.setdefault(name_of(node), len(self.names))
+            return ("read", number, self.mark(node), shape, at)
         if isinstance(node, Sum):
             limits = tuple((self.of(i), self.size(high + 1)) for i, _, high in node.limits)
             return ("sum", self.of(node.function), limits)
@@ -71,12 +96,13 @@ class _Signature:
 
     def symbol(self, symbol: Symbol) -> object:
         """Return the place of an index or of a quantity, or the name of a constant in the code."""
-        if symbol.is_integer and not symbol.is_positive:
+        marks = self.mark(symbol)
+        if symbol.is_integer and not symbol.is_positive and not any(marks):
             return ("index", self.indices.setdefault(symbol, len(self.indices)))
         self.reads_size |= self.scalars.get(symbol.name, "").isdigit()
         if symbol.name in self.scalars:
             return ("scalar", self.scalars[symbol.name])
-        return ("quantity", self.names.setdefault(symbol.name, len(self.names)))
+        return ("quantity", self.names.setdefault(symbol.name, len(self.names)), marks)
 
 
 def _renamed(operation: Operation, arrays: Mapping[str, str], sizes: Mapping[Expr, Expr]) -> Operation:

@@ -183,6 +183,8 @@ class Order:
 
     def factors(self, factors: Sequence[Expr]) -> list[Expr]:
         """Return ``factors`` in the order in which they are printed."""
+        if len(factors) < 2:
+            return list(factors)
         backwards = any(self.carries_error(f) for f in factors)
         plain = [f for f in factors if self.is_read(f)]
         return sorted(factors, key=lambda f: self._factor_key(f, backwards, plain))
