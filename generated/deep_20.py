@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import math
+import mmap
 import os
 import signal
 import sys
@@ -754,7 +755,7 @@ class Trainer:
         self._constants = (one,)
         self.steps = 0
         self.epochs = 0
-        self._order, self._start, self._errors = None, 0, []
+        self._order, self._errors = None, []  # of an epoch that has begun
         self._best, self._waited = math.inf, 0
         self._before = None  # in fit: what a failing step goes back to
         self.scaling = {}  # mean and deviation of the inputs, for `save` to keep
@@ -1063,7 +1064,7 @@ class Trainer:
         np.sum(exponentials20, axis=1, keepdims=True, out=total20)
         np.divide(exponentials20, total20, out=x20)
         # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
-        if with_loss or self._before is not None:
+        if with_loss:
             np.log(total20, out=work1)
             np.subtract(work1, difference20, out=work2)
             work2 *= t
@@ -1249,13 +1250,9 @@ class Trainer:
         # (327) ∂E/∂b1[j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]
         ones.dot(ds1, out=db1)
         self._clip(self.clip_norm and self.clip_norm * rate)
-        if self._before is not None:
-            np.copyto(self._before, self._values)
         parameters, gradient = self._flat, self._gradient
         # (366) w' = w - g·learning_rate
         parameters -= gradient
-        if self._before is not None:
-            self._require_finite(E, samples)
         self.steps += 1
         return float(E) if with_loss else None
 
@@ -1281,8 +1278,8 @@ class Trainer:
     def fit(
         self,
         x,
-        t,
-        epochs,
+        t=None,
+        epochs=1,
         validation=None,
         callback=None,
         *,
@@ -1293,21 +1290,26 @@ class Trainer:
     ):
         """Run further epochs over x and t in shuffled mini-batches; return their history.
 
+        Arrays in files, as np.load(path, mmap_mode="r") opens them, are read and checked
+        batch by batch, so that they may be larger than the memory. In place of x and t,
+        x may give batches, (x, t) or (x, t, weights): a list of them, an
+        object that can be iterated anew in each epoch, or a function that returns an
+        iterator. Each is a step, in the order in which they come.
+
         The history holds a list for "loss", the mean E of an epoch's steps, and one for
-        "validation_loss" where validation=(x, t) is given. callback(epoch, history) ends
-        the run by returning True; patience ends it after so many epochs without a lower
-        loss (of the validation, if there is one). checkpoint is a file that `save` writes
-        after every so many epochs, and when Ctrl-C ends the run after a step. An epoch
-        that Ctrl-C cut short is the first of the next run.
+        "validation_loss" where validation=(x, t), or batches, is given. callback(epoch,
+        history) ends the run by returning True; patience ends it after so many epochs
+        without a lower loss (of the validation, if there is one). checkpoint is a file
+        that `save` writes after every so many epochs, and when Ctrl-C ends the run after
+        a step. An epoch that Ctrl-C cut short is the first of the next run.
         """
         epochs, every = _whole("epochs", epochs, 0), _whole("every", every, 1)
         if patience is not None:
             patience = _whole("patience", patience, 1)
-        x, t = _checked_data(x, t, self.dtype)
-        weights = _checked_weights(weights, len(x), self.dtype)
+        data = _data_of(x, t, self.dtype, self.batch_size, weights)
         history = {"loss": []}
         if validation is not None:
-            validation = _checked_validation(validation, self.dtype)
+            validation = _validation_data(validation, self.dtype)
             history["validation_loss"] = []
         if checkpoint is not None:
             _replace(checkpoint)  # sees that it can be written
@@ -1315,15 +1317,15 @@ class Trainer:
             for epoch in range(epochs):
                 if patience is not None and self._waited >= patience:
                     break
-                if not self._epoch(x, t, weights, run):
+                value = self._epoch(data, run)
+                if value is None:
                     break
-                history["loss"].append(sum(self._errors) / len(self._errors))
+                history["loss"].append(value)
                 if validation is not None:
-                    history["validation_loss"].append(
-                        loss(self.parameters, *validation)
-                    )
+                    value = _loss_over(self.parameters, validation, self.batch_size)
+                    history["validation_loss"].append(value)
                 if patience is not None:
-                    self._watch(*(values[-1] for values in history.values()))
+                    self._watch(value)
                 if checkpoint is not None and self.epochs % every == 0:
                     self.save(checkpoint)
                 if callback is not None and callback(epoch, history):
@@ -1339,25 +1341,42 @@ class Trainer:
         return history
 
     @np.errstate(all="ignore")  # what stops being finite is reported by name
-    def _epoch(self, x, t, weights, run):
-        """Run an epoch, or the rest of one that was interrupted; return whether it ended."""
-        if self._order is None or len(self._order) != len(x):
-            self._order, self._start = self.generator.permutation(len(x)), 0
-            self._errors = []
-        while self._start < len(x):
-            rows = self._order[self._start : self._start + self.batch_size]
-            own = () if weights is None else (weights[rows],)
-            self._errors.append(self.step(x[rows], t[rows], *own))
-            self._start += self.batch_size
-            if run.interrupted and self._start < len(x):
-                return False
-        self._order = None
-        self.epochs += 1
-        return True
+    def _epoch(self, data, run):
+        """Run an epoch, or what is left of one; return its mean E, None if interrupted.
 
-    def _watch(self, value, validation_value=None):
-        """Count the epochs since the lowest loss, of the validation where there is one."""
-        value = value if validation_value is None else validation_value
+        After a few steps together comes a look at whether all numbers are finite.
+        """
+        for batches in data.groups(self):
+            np.copyto(self._before, self._values)
+            before = len(self._errors)
+            for batch in batches:
+                self._errors.append(self.step(*data.batch(batch)))
+                if run.interrupted:
+                    break
+            errors = self._errors[before:]
+            if not (all(map(math.isfinite, errors)) and _all_finite(self._values)):
+                self._take_again(data, batches[: len(errors)])
+            if run.interrupted:
+                return None
+        mean = sum(self._errors) / len(self._errors)
+        self._order, self._errors = None, []
+        self.epochs += 1
+        return mean
+
+    def _take_again(self, data, batches):
+        """Go back by so many steps, and take them again with a look after each."""
+        np.copyto(self._values, self._before)
+        self.steps -= len(batches)
+        del self._errors[-len(batches) :]
+        for batch in batches:
+            np.copyto(self._before, self._values)
+            x, *others = data.batch(batch)
+            E = self.step(x, *others)
+            self._require_finite(E, len(x))
+            self._errors.append(E)
+
+    def _watch(self, value):
+        """Count the epochs since the lowest loss."""
         self._waited = 0 if value < self._best else self._waited + 1
         self._best = min(self._best, value)
 
@@ -1366,7 +1385,7 @@ class Trainer:
 
         What is not finite in the derivatives is not finite after the update, either.
         """
-        if math.isfinite(E) and _surely_finite(self._values):
+        if math.isfinite(E) and _all_finite(self._values):
             return
         try:
             for name, value in zip(_BUFFERS, self._buffers_for(samples)):
@@ -1378,12 +1397,13 @@ class Trainer:
                 self._require(name, value)
         except FloatingPointError:
             np.copyto(self._values, self._before)
+            self.steps -= 1
             raise
 
     def _require(self, name, value):
         if not np.isfinite(value).all():
             raise FloatingPointError(
-                f"step {self.steps + 1}: {name} is not finite; the parameters are those "
+                f"step {self.steps}: {name} is not finite; the parameters are those "
                 "before this step (a smaller learning rate may help)"
             )
 
@@ -1392,7 +1412,6 @@ class Trainer:
         progress = {
             "steps": self.steps,
             "epochs": self.epochs,
-            "start": self._start,
             "errors": self._errors,
             "best": self._best,
             "waited": self._waited,
@@ -1414,10 +1433,10 @@ class Trainer:
             trainer = cls(parameters, **json.loads(str(arrays["settings"])))
             progress = json.loads(str(arrays["progress"]))
             trainer.generator.bit_generator.state = progress["generator"]
-            for name in ("steps", "epochs", "start", "waited"):
+            for name in ("steps", "epochs", "waited"):
                 progress[name] = _whole(name, progress[name], 0)
             trainer.steps, trainer.epochs = progress["steps"], progress["epochs"]
-            trainer._start, trainer._waited = progress["start"], progress["waited"]
+            trainer._waited = progress["waited"]
             trainer._errors = [float(error) for error in progress["errors"]]
             trainer._best = float(progress["best"])
             trainer._order = _checked_order(arrays.get("order"))
@@ -1522,7 +1541,7 @@ _BUFFERS = (
 
 
 class _Run:
-    """While it is active, a step looks for what is not finite, and Ctrl-C waits for its end."""
+    """While it is active, there is room to go back to, and Ctrl-C waits for the end of a step."""
 
     def __init__(self, trainer):
         self.trainer = trainer
@@ -1544,9 +1563,9 @@ class _Run:
             signal.signal(signal.SIGINT, self._handler)
 
 
-def _surely_finite(array):
-    """Return whether the sum of squares, which is quick to find, has neither inf nor nan in it."""
-    return math.isfinite(np.vdot(array, array))
+def _all_finite(array):
+    """Return whether all numbers are finite, which a finite sum of their squares shows quickly."""
+    return math.isfinite(np.vdot(array, array)) or np.isfinite(array).all()
 
 
 def _column(weights, samples, dtype):
@@ -1646,6 +1665,225 @@ def _views(flat):
         views[name] = flat[start:stop].reshape(shape)
         start = stop
     return views
+
+
+class _Arrays:
+    """Samples in arrays; of those in files no more is read at once than is asked for."""
+
+    def __init__(self, x, t, dtype, weights=None):
+        self.in_files = _in_file(x) or _in_file(t)
+        self.together = 1 if self.in_files else 8  # steps between two looks
+        self.dtype = dtype
+        if self.in_files:
+            self.x, self.t, self.samples = x, t, _count_of(x, t)
+        else:
+            x, t = self.x, self.t = _checked_data(x, t, dtype)
+            self.samples = len(x)
+        self.weights = _checked_weights(weights, self.samples, dtype)
+
+    def groups(self, trainer):
+        """Yield the rows of the batches of an epoch that are left, a few batches together."""
+        order = trainer._order
+        if order is None or len(order) != self.samples:
+            order = trainer._order = trainer.generator.permutation(self.samples)
+            trainer._errors = []
+        size = trainer.batch_size
+        start = len(trainer._errors) * size
+        for first in range(start, self.samples, self.together * size):
+            last = min(first + self.together * size, self.samples)
+            yield [order[row : row + size] for row in range(first, last, size)]
+
+    def batch(self, rows):
+        """Return the arguments of a step on those rows."""
+        own = () if self.weights is None else (self.weights[rows],)
+        return *self._part(rows), *own
+
+    def pieces(self, size):
+        """Yield x and t of so many samples after another."""
+        for row in range(0, self.samples, size):
+            yield self._part(range(row, min(row + size, self.samples)))
+
+    def _part(self, rows):
+        x, t = _rows(self.x, rows, self.in_files), _rows(self.t, rows, self.in_files)
+        if self.in_files:
+            return _checked_data(x, t, self.dtype, _place_in(rows))
+        return x, t
+
+
+class _Batches:
+    """Batches that are given one after another; each is a step of its own."""
+
+    together = 1
+
+    def __init__(self, source, dtype, size=None):
+        self.source, self.dtype, self.size = source, dtype, size
+        self.passes = 0
+        if not (_can_be_iterated(source) or callable(source)):
+            kind = type(source).__name__
+            raise ValueError(f"x must be an array or give batches, got {kind}")
+
+    def groups(self, trainer):
+        """Yield the batches of an epoch that are left, each as a group of one."""
+        if trainer._order is not None:  # what has begun is an epoch over arrays
+            trainer._order, trainer._errors = None, []
+        try:
+            for batch in self._checked(len(trainer._errors)):
+                yield [batch]
+        except Exception:
+            trainer._errors = []  # the next epoch begins with the first batch
+            raise
+
+    def batch(self, batch):
+        """Return the arguments of a step."""
+        return batch
+
+    def pieces(self, size):
+        """Yield x and t of each batch."""
+        for x, t, *weights in self._checked():
+            if weights:
+                raise ValueError("batches to validate on have no weights")
+            yield x, t
+
+    def _checked(self, done=0):
+        """Yield the checked batches of a pass but for those that are done."""
+        number = 0
+        for number, batch in enumerate(self._pass(), start=1):
+            if number > done:
+                try:
+                    yield _checked_batch(batch, self.dtype, self.size)
+                except ValueError as error:
+                    raise ValueError(f"batch {number}: {error}") from error
+        self.passes += 1
+        if number == 0 and self.passes == 1:
+            raise ValueError("there are no batches")
+        if number == 0:
+            raise ValueError(
+                f"there are no batches for pass {self.passes}: what gives them can be iterated "
+                "only once; give a list, an object whose __iter__ begins anew, or the "
+                "function that makes a generator in place of the generator"
+            )
+
+    def _pass(self):
+        return self.source if _can_be_iterated(self.source) else self.source()
+
+
+def _data_of(x, t, dtype, size=None, weights=None):
+    """Return the data that `fit` is given, arrays or batches of at most that size."""
+    if t is not None and not hasattr(t, "__len__"):
+        raise ValueError(f"t is {t}; with batches the call is fit(batches, epochs={t})")
+    if t is not None:
+        return _Arrays(x, t, dtype, weights)
+    if isinstance(x, dict) or hasattr(x, "__array__"):
+        raise ValueError("t is missing")
+    if weights is not None:
+        raise ValueError("with batches, weights are the third entry of each batch")
+    return _Batches(x, dtype, size)
+
+
+def _validation_data(validation, dtype):
+    """Return the data of a validation: a pair (x, t), or batches."""
+    if _are_batches(validation):
+        validation = validation, None
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise ValueError("validation must be a pair (x, t), or batches")
+    try:
+        return _data_of(*validation, dtype)
+    except ValueError as error:
+        raise ValueError(f"validation: {error}") from error
+
+
+def _loss_over(parameters, data, size):
+    """Return E over data that are read in pieces, each counted by its samples."""
+    errors, counts = [], []
+    for x, t in data.pieces(max(size, 256)):
+        errors.append(loss(parameters, x, t))
+        counts.append(len(x))
+    return sum(E * (count / sum(counts)) for E, count in zip(errors, counts))
+
+
+def _are_batches(value):
+    """Return whether a value is no array: a list of tuples, or what gives them."""
+    if isinstance(value, list):
+        return all(isinstance(batch, tuple) for batch in value)
+    arrays = isinstance(value, (tuple, dict)) or hasattr(value, "__array__")
+    return not arrays and (_can_be_iterated(value) or callable(value))
+
+
+def _can_be_iterated(value):
+    return hasattr(value, "__iter__") or hasattr(value, "__getitem__")
+
+
+def _checked_batch(batch, dtype, size):
+    """Return a batch as the arguments of a step; raise ValueError where it is none."""
+    if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+        raise ValueError("must be (x, t) or (x, t, weights)")
+    x, t, *weights = batch
+    x, t = _checked_data(x, t, dtype)
+    samples = len(x)
+    if size is not None and samples > size:
+        raise ValueError(
+            f"has {samples} rows; a step takes at most {size}, the batch_size of the trainer"
+        )
+    weights = [_checked_weights(w, samples, dtype) for w in weights if w is not None]
+    return x, t, *weights
+
+
+def _in_file(value):
+    """Return whether an array, or one in a dict, is a view of a file."""
+    if isinstance(value, dict):
+        return any(map(_in_file, value.values()))
+    while value is not None and not isinstance(value, (mmap.mmap, _Prepared)):
+        value = getattr(value, "base", None)
+    return value is not None
+
+
+class _Prepared:
+    """An array in a file, whose rows a function prepares when they are read."""
+
+    def __init__(self, array, prepare):
+        self.array, self.prepare = array, prepare
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, rows):
+        return self.prepare(self.array[rows], rows)
+
+
+def _count_of(x, t):
+    """Return the number of samples in arrays of files, the same in each."""
+    counts = {}
+    for argument, value in (("x", x), ("t", t)):
+        arrays = value if isinstance(value, dict) else {argument: value}
+        for name, array in arrays.items():
+            counts[name] = len(array)
+    (name, count), *others = counts.items()
+    if count == 0:
+        raise ValueError(f"{name} has no rows")
+    for other, found in others:
+        if found != count:
+            raise ValueError(
+                f"{name} has {count} rows and {other} has {found}; they must be equal"
+            )
+    return count
+
+
+def _rows(value, rows, in_files):
+    """Return some rows of an array, or of each array in a dict."""
+    if isinstance(value, dict):
+        return {name: _rows(array, rows, in_files) for name, array in value.items()}
+    if isinstance(rows, range):
+        return value[rows.start : rows.stop]
+    return value[rows] if in_files else value.take(rows, axis=0)
+
+
+def _place_in(rows):
+    """Return a function that names a place among those rows by its place in the whole."""
+
+    def place(name, row, *others):
+        return _place(name, int(rows[row]), *others)
+
+    return place
 
 
 def save(path, parameters):
@@ -1780,16 +2018,6 @@ def _checked_data(x, t, dtype, place=_place):
     return x, t
 
 
-def _checked_validation(validation, dtype):
-    """Return the x and t of a validation, checked as those of the training are."""
-    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
-        raise ValueError("validation must be a pair (x, t)")
-    try:
-        return _checked_data(*validation, dtype)
-    except ValueError as error:
-        raise ValueError(f"validation: {error}") from error
-
-
 def _checked_rows(name, value, width, dtype, place=_place):
     """Return an array of at least one row of that width, of finite numbers."""
     try:
@@ -1805,7 +2033,8 @@ def _checked_rows(name, value, width, dtype, place=_place):
     if len(value) == 0:
         raise ValueError(f"{name} has no rows")
     with np.errstate(over="ignore"):
-        cast = value.astype(dtype)  # what is too large for the dtype becomes inf
+        # What is too large for the dtype becomes inf.
+        cast = value.astype(dtype, order="C", copy=False)
     if not np.isfinite(cast).all():
         row, column = np.argwhere(~np.isfinite(cast))[0]
         wrong = value[row, column]
