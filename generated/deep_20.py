@@ -1676,6 +1676,7 @@ class _Arrays:
         self.dtype = dtype
         if self.in_files:
             self.x, self.t, self.samples = x, t, _count_of(x, t)
+            self._part(range(1))  # sees that the shapes are right
         else:
             x, t = self.x, self.t = _checked_data(x, t, dtype)
             self.samples = len(x)
@@ -1755,7 +1756,7 @@ class _Batches:
                     raise ValueError(f"batch {number}: {error}") from error
         self.passes += 1
         if number == 0 and self.passes == 1:
-            raise ValueError("there are no batches")
+            raise ValueError("there are no batches (a generator gives them only once)")
         if number == 0:
             raise ValueError(
                 f"there are no batches for pass {self.passes}: what gives them can be iterated "
@@ -1793,12 +1794,21 @@ def _validation_data(validation, dtype):
 
 
 def _loss_over(parameters, data, size):
-    """Return E over data that are read in pieces, each counted by its samples."""
+    """Return E over the data of a validation, in pieces of about that size."""
     errors, counts = [], []
-    for x, t in data.pieces(max(size, 256)):
-        errors.append(loss(parameters, x, t))
-        counts.append(len(x))
-    return sum(E * (count / sum(counts)) for E, count in zip(errors, counts))
+    try:
+        for x, t in data.pieces(max(size, 256)):
+            errors.append(loss(parameters, x, t))
+            counts.append(len(x))
+    except ValueError as error:
+        raise ValueError(f"validation: {error}") from error
+    return _mean(errors, counts)
+
+
+def _mean(values, counts):
+    """Return the mean of values that stand for so many samples each."""
+    samples = sum(counts)
+    return sum(value * (count / samples) for value, count in zip(values, counts))
 
 
 def _are_batches(value):
@@ -1847,7 +1857,10 @@ class _Prepared:
         return len(self.array)
 
     def __getitem__(self, rows):
-        return self.prepare(self.array[rows], rows)
+        part = self.array[rows]
+        if isinstance(rows, slice):
+            rows = range(*rows.indices(len(self)))
+        return self.prepare(part, rows)
 
 
 def _count_of(x, t):
@@ -1954,6 +1967,26 @@ def _read(path):
         ) from error
 
 
+def _is_mapped(path):
+    """Return whether data are in .npy files, which are read as they are needed: one, or a folder of them."""
+    return str(path).lower().endswith(".npy") or os.path.isdir(path)
+
+
+def _mapped(path):
+    """Return the array of a .npy file, or a dict of those in a folder by name, unread."""
+    if os.path.isdir(path):
+        files = sorted(name for name in os.listdir(path) if name.endswith(".npy"))
+        if not files:
+            raise ValueError(f"{path}: is a directory: it holds no .npy files")
+        return {name[:-4]: _mapped(os.path.join(path, name)) for name in files}
+    if not os.path.exists(path):
+        raise ValueError(f"{path}: there is no such file")
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a damaged file can fail in many ways
+        raise ValueError(f"{path}: is not a readable .npy file of numbers") from error
+
+
 def _scaling_in(arrays, path):
     """Return the mean and deviation of the inputs where a file keeps them."""
     found = {name: arrays[name] for name in ("mean", "deviation") if name in arrays}
@@ -2018,6 +2051,11 @@ def _checked_data(x, t, dtype, place=_place):
     return x, t
 
 
+def _checked_inputs(x, dtype, place=_place):
+    """Return x as an array of the dtype; raise ValueError where it is no inputs."""
+    return _checked_rows("x", x, 16, dtype, place)
+
+
 def _checked_rows(name, value, width, dtype, place=_place):
     """Return an array of at least one row of that width, of finite numbers."""
     try:
@@ -2063,7 +2101,9 @@ _COLUMNS = "16 inputs, then 10 targets, or one label from 0 to 9"
 
 
 def _data(path, need_targets=True):
-    """Return the checked x and t of an .npz file with those names, or of a .csv file."""
+    """Return the checked x and t of a .csv or .npz file; those of .npy files unread."""
+    if _is_mapped(path):
+        return _npy_data(path, need_targets)
     text = str(path).lower().endswith(".csv")
     x, t, place = (_csv_data if text else _npz_data)(path, need_targets)
     try:
@@ -2078,21 +2118,44 @@ def _data(path, need_targets=True):
 
 
 def _npz_data(path, need_targets):
-    arrays = _read(path)
+    return *_named_data(_read(path), path, need_targets), _place
+
+
+def _named_data(arrays, path, need_targets):
+    """Return the arrays that are named x and t, the latter None where it may be missing."""
     for name in ("x", "t") if need_targets else ("x",):
         if name not in arrays:
             names = ", ".join(arrays) or "none"
             raise ValueError(f"{path}: holds no array {name}; it has {names}")
-    return arrays["x"], arrays.get("t"), _place
+    return arrays["x"], arrays.get("t")
+
+
+def _npy_data(path, need_targets):
+    """Return x and t of a .npy file with the columns of a .csv, or of x.npy and t.npy in a folder."""
+    arrays = _mapped(path)
+    if isinstance(arrays, dict):
+        x, t = _named_data(arrays, path, need_targets)
+    elif arrays.ndim != 2:
+        raise ValueError(f"{path}: must have rows and columns, not {arrays.shape}")
+    else:
+        _check_width(arrays.shape[1], path, need_targets)
+        x, t = arrays[:, :16], arrays[:, 16:]
+    try:
+        if not need_targets:
+            _checked_inputs(x[:1], np.float32)
+            return x, None
+        if t.ndim == 1 or t.shape[1:] == (1,):
+            t = _Prepared(t, lambda part, rows: _one_hot(part, _place_in(rows)))
+        _checked_data(x[:1], t[:1], np.float32)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return x, t
 
 
 def _csv_data(path, need_targets):
     """Return x and t of a .csv file: a line for each sample, inputs first, then targets."""
     rows, numbers = _csv_rows(path)
-    width = len(rows[0])
-    widths = (17, 26)
-    if width not in widths and (need_targets or width != 16):
-        raise ValueError(f"{path}: {width} columns; expected {_COLUMNS}")
+    _check_width(len(rows[0]), path, need_targets)
 
     def place(name, row, column=None):
         """Return the line and the column of the file, as editors count them."""
@@ -2103,6 +2166,13 @@ def _csv_data(path, need_targets):
 
     values = np.array(rows)
     return values[:, :16], values[:, 16:], place
+
+
+def _check_width(width, path, need_targets):
+    """Raise ValueError where so many columns are no inputs and targets."""
+    widths = (17, 26)
+    if width not in widths and (need_targets or width != 16):
+        raise ValueError(f"{path}: {width} columns; expected {_COLUMNS}")
 
 
 def _csv_rows(path):
@@ -2176,13 +2246,29 @@ def _weights(path):
 
 def _standardised(x, scaling):
     """Return x with the mean subtracted and divided by the deviation that the weights keep."""
-    return (x - scaling["mean"]) / scaling["deviation"] if scaling else x
+    if not scaling:
+        return x
+
+    def scaled(part, rows=None):
+        return (part - scaling["mean"]) / scaling["deviation"]
+
+    return _Prepared(x, scaled) if _in_file(x) else scaled(x)
 
 
-def _scaling_of(x):
+def _scaling_of(parts):
     """Return the mean and the deviation of each input, the latter 1 where it never changes."""
-    deviation = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1.0)
-    return {"mean": x.mean(axis=0), "deviation": deviation}
+    count, mean, squares, low, high = 0, 0.0, 0.0, math.inf, -math.inf
+    for part in parts:
+        count += len(part)
+        own = part.mean(axis=0)
+        apart, share = own - mean, len(part) / count
+        mean = mean + apart * share
+        between = np.square(apart) * (len(part) * (1 - share))
+        squares = squares + np.square(part - own).sum(axis=0) + between
+        low = np.minimum(low, part.min(axis=0))
+        high = np.maximum(high, part.max(axis=0))
+    deviation = np.where(high > low, np.sqrt(squares / count), 1.0)
+    return {"mean": mean, "deviation": deviation}
 
 
 def _trainer(options, x):
@@ -2193,7 +2279,8 @@ def _trainer(options, x):
         _whole("--seed", given["seed"], 0)
     if not options.resume:
         trainer = Trainer(**given)
-        trainer.scaling = _scaling_of(x) if options.standardize else {}
+        if options.standardize:
+            trainer.scaling = _scaling_of(_parts(x, np.float64, options.data))
         return trainer
     trainer = Trainer.load(options.resume)
     settings = {**trainer.settings, "standardize": bool(trainer.scaling)}
@@ -2254,25 +2341,66 @@ def _progress(epoch, epochs, history):
 def _predict(options):
     parameters, scaling = _weights(options.weights)
     x, _ = _data(options.data, need_targets=False)
-    outputs = forward(parameters, _standardised(x, scaling))
+    parts = _parts(_standardised(x, scaling), np.float64, options.data)
+
+    def write(file):
+        for part in parts:
+            outputs = forward(parameters, part)
+            np.savetxt(file, outputs, delimiter=",", fmt="%.8g")
+
     if options.output is None:
-        np.savetxt(sys.stdout, outputs, delimiter=",", fmt="%.8g")
+        write(sys.stdout)
     elif options.output.endswith(".npz"):
+        outputs = np.concatenate([forward(parameters, part) for part in parts])
         _write(options.output, {"x": x, "outputs": outputs})
     else:
-        _replace(
-            options.output,
-            lambda file: np.savetxt(file, outputs, delimiter=",", fmt="%.8g"),
-        )
+        _replace(options.output, write)
 
 
 def _evaluate(options):
     parameters, scaling = _weights(options.weights)
     x, t = _data(options.data)
     x = _standardised(x, scaling)
-    print(f"E {loss(parameters, x, t):.8g}")
-    right = forward(parameters, x).argmax(axis=1) == t.argmax(axis=1)
-    print(f"accuracy {right.mean():.4%}")
+    dtype = next(iter(parameters.values())).dtype
+    errors, rights, counts = [], [], []
+    for part, targets in _pieces(x, t, dtype, options.data):
+        errors.append(loss(parameters, part, targets))
+        rights.append(_share_right(parameters, part, targets))
+        counts.append(len(part))
+    print(f"E {_mean(errors, counts):.8g}")
+    print(f"accuracy {_mean(rights, counts):.4%}")
+
+
+def _share_right(parameters, x, t):
+    """Return the share of outputs that name the target."""
+    return float((forward(parameters, x).argmax(axis=1) == t.argmax(axis=1)).mean())
+
+
+def _pieces(x, t, dtype, path):
+    """Yield checked x and t, those of files in pieces."""
+    if not (_in_file(x) or _in_file(t)):
+        yield x, t
+        return
+    try:
+        yield from _Arrays(x, t, dtype).pieces(1024)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _parts(x, dtype, path):
+    """Yield checked inputs, those of files in parts."""
+    if not _in_file(x):
+        yield x
+        return
+    samples, size = _count_of(x, {}), 1024
+    for row in range(0, samples, size):
+        rows = range(row, min(row + size, samples))
+        part = _rows(x, rows, True)
+        try:
+            part = _checked_inputs(part, dtype, _place_in(rows))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        yield part
 
 
 def _check(options):
@@ -2310,7 +2438,9 @@ examples:
 
 data is a .csv file with a line for each sample, after a header line or none:
   16 inputs, then 10 targets, or one label from 0 to 9
-or an .npz file with the arrays x and t, rows being samples.
+or a .npy file of such rows, or an .npz file with the arrays x and t, rows being
+samples, or a folder with x.npy and t.npy. Of .npy files no more than a batch is
+in memory at once.
 exit status: 0 done, 1 a check failed, 2 bad input"""
 
 
@@ -2321,7 +2451,7 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    data = f".npz with x and t, or .csv with a line for each sample: {_COLUMNS}"
+    data = f".npz with x and t, or .csv or .npy with a row for each sample: {_COLUMNS}"
     train = commands.add_parser("train", help="learn from data and write the weights")
     add = train.add_argument
     add("data", help=data)

@@ -157,6 +157,7 @@ class GivenCode:
             "standardizes": self.standardizes,
             "input_shape": str(self.model.shape(x[0].shape)) if self.standardizes else "",
             "count": f"len({self._samples_of()})",
+            "part_count": f"len({self._samples_of('part')})",
             "t_argument": self.t_argument,
             "x_rows": _rows_of("x", x),
             "t_rows": _rows_of("t", t),
@@ -173,8 +174,8 @@ class GivenCode:
             **(self._table(uses_totals) if self.is_table else self._arrays(uses_totals)),
         }
 
-    def _samples_of(self) -> str:
-        return _access("x", self.model.inputs, self.model.inputs[0])
+    def _samples_of(self, argument: str = "x") -> str:
+        return _access(argument, self.model.inputs, self.model.inputs[0])
 
     def _outputs(self) -> dict[str, object]:
         """Return how the outputs are written to a file."""
