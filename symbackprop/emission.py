@@ -87,7 +87,8 @@ class _Module:
             imports=imports(s.operation for s in self.statements()),
             reads_erf=any(_holds(s.operation, "erf") for s in self.statements()),
             functions=[self.forward(), self.loss(), self.gradients()],
-            trainer=self.trainer(),
+            trainer=(trainer := self.trainer()),
+            batch_forms=self._batch_forms(bool(trainer["weighted"])),
             **self.given.context(uses_totals=bool(self.derivation.used_facts)),
         )
 
@@ -278,6 +279,12 @@ class _Module:
             "update_scratch": self.update.scratch,
             **step.context(),
         }
+
+    def _batch_forms(self, weighted: bool) -> str:
+        """Return what a batch is that `fit` is given."""
+        if not self.model.targets:
+            return "x or (x, None)"
+        return "(x, t) or (x, t, weights)" if weighted else "pairs (x, t)"
 
     def _scaling(self) -> list[str]:
         """Return the lines that make what a step multiplies all derivatives by."""
