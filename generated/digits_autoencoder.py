@@ -154,13 +154,14 @@ class Trainer:
         self.generator = np.random.default_rng(seed)
         start = initialize(seed) if parameters is None else _checked(parameters)
         self.dtype = np.result_type(*start.values())
-        flat = [np.ravel(start[name]) for name in PARAMETER_SHAPES]
-        start = np.concatenate(flat, dtype=self.dtype)
-        self._values = np.zeros((1, start.size), self.dtype)
+        size = sum(value.size for value in start.values())
+        self._values = np.zeros((1, size), self.dtype)
         (self._flat,) = self._values
-        self._flat[:] = start
-        self._gradient = np.zeros_like(self._flat)
         self.parameters = _views(self._flat)
+        for name, value in self.parameters.items():
+            value[...] = start[name]
+        del start  # makes room for the buffers
+        self._gradient = np.zeros_like(self._flat)
         self._derivatives = tuple(_views(self._gradient).values())
         arrays = (
             np.empty((self.batch_size, 16), self.dtype),  # s1, ds1
