@@ -167,7 +167,7 @@ def torch_eager(configuration: Configuration, compiled: bool = False) -> Contest
         value = loss_of(x, t)
         value.backward()
         update()
-        return float(value)
+        return float(value.detach())
 
     batches = [(torch.from_numpy(x), torch.from_numpy(t)) for x, t in configuration.batches("float32")]
     return Contestant(
