@@ -1118,7 +1118,8 @@ def _checked_rows(name, value, width, dtype, place=_place):
     with np.errstate(over="ignore"):
         # What is too large for the dtype becomes inf.
         cast = value.astype(dtype, order="C", copy=False)
-    if not np.isfinite(cast).all():
+        finite = _all_finite(cast)
+    if not finite:
         row, column = np.argwhere(~np.isfinite(cast))[0]
         wrong = value[row, column]
         large = f", too large for {cast.dtype}" if np.isfinite(wrong) else ""

@@ -598,8 +598,12 @@ def test_data_larger_than_the_memory_train(source: str, large: Path) -> None:
 @limited
 @pytest.mark.parametrize("source", ["files", "command line"])
 def test_the_limit_catches_a_copy_of_the_whole(source: str, large: Path) -> None:
-    """The same runs with a module that takes arrays in files for arrays in memory."""
-    done = run_child(large, "module._in_file = lambda value: False\n" + RUNS[source])
+    """The same runs with a module that copies, or that takes arrays in files for arrays in memory."""
+    wrong = {
+        "files": "own = module._data_of\nmodule._data_of = lambda x, *others: own(np.array(x), *others)\n",
+        "command line": "module._in_file = lambda value: False\n",
+    }
+    done = run_child(large, wrong[source] + RUNS[source])
     assert done.returncode != 0
     assert "Unable to allocate" in done.stderr
     assert run_child(large, RUNS["batches"].replace("(batches,", "(list(batches()),")).returncode != 0
