@@ -655,101 +655,45 @@ class Trainer:
         self.generator = np.random.default_rng(seed)
         start = initialize(seed) if parameters is None else _checked(parameters)
         self.dtype = np.result_type(*start.values())
-        flat = [np.ravel(start[name]) for name in PARAMETER_SHAPES]
-        start = np.concatenate(flat, dtype=self.dtype)
-        self._values = np.zeros((1, start.size), self.dtype)
+        size = sum(value.size for value in start.values())
+        self._values = np.zeros((1, size), self.dtype)
         (self._flat,) = self._values
-        self._flat[:] = start
-        self._gradient = np.zeros_like(self._flat)
         self.parameters = _views(self._flat)
+        for name, value in self.parameters.items():
+            value[...] = start[name]
+        del start  # makes room for the buffers
+        self._gradient = np.zeros_like(self._flat)
         self._derivatives = tuple(_views(self._gradient).values())
-        self._buffers = (
-            np.empty((self.batch_size, 16), self.dtype),  # s1
+        arrays = (
+            np.empty((self.batch_size, 16), self.dtype),  # s1 and 37 others
             np.empty((self.batch_size, 16), self.dtype),  # x1
-            np.empty((self.batch_size, 16), self.dtype),  # s2
             np.empty((self.batch_size, 16), self.dtype),  # x2
-            np.empty((self.batch_size, 16), self.dtype),  # s3
             np.empty((self.batch_size, 16), self.dtype),  # x3
-            np.empty((self.batch_size, 16), self.dtype),  # s4
             np.empty((self.batch_size, 16), self.dtype),  # x4
-            np.empty((self.batch_size, 16), self.dtype),  # s5
             np.empty((self.batch_size, 16), self.dtype),  # x5
-            np.empty((self.batch_size, 16), self.dtype),  # s6
             np.empty((self.batch_size, 16), self.dtype),  # x6
-            np.empty((self.batch_size, 16), self.dtype),  # s7
             np.empty((self.batch_size, 16), self.dtype),  # x7
-            np.empty((self.batch_size, 16), self.dtype),  # s8
             np.empty((self.batch_size, 16), self.dtype),  # x8
-            np.empty((self.batch_size, 16), self.dtype),  # s9
             np.empty((self.batch_size, 16), self.dtype),  # x9
-            np.empty((self.batch_size, 16), self.dtype),  # s10
             np.empty((self.batch_size, 16), self.dtype),  # x10
-            np.empty((self.batch_size, 16), self.dtype),  # s11
             np.empty((self.batch_size, 16), self.dtype),  # x11
-            np.empty((self.batch_size, 16), self.dtype),  # s12
             np.empty((self.batch_size, 16), self.dtype),  # x12
-            np.empty((self.batch_size, 16), self.dtype),  # s13
             np.empty((self.batch_size, 16), self.dtype),  # x13
-            np.empty((self.batch_size, 16), self.dtype),  # s14
             np.empty((self.batch_size, 16), self.dtype),  # x14
-            np.empty((self.batch_size, 16), self.dtype),  # s15
             np.empty((self.batch_size, 16), self.dtype),  # x15
-            np.empty((self.batch_size, 16), self.dtype),  # s16
             np.empty((self.batch_size, 16), self.dtype),  # x16
-            np.empty((self.batch_size, 16), self.dtype),  # s17
             np.empty((self.batch_size, 16), self.dtype),  # x17
-            np.empty((self.batch_size, 16), self.dtype),  # s18
             np.empty((self.batch_size, 16), self.dtype),  # x18
-            np.empty((self.batch_size, 16), self.dtype),  # s19
             np.empty((self.batch_size, 16), self.dtype),  # x19
-            np.empty((self.batch_size, 10), self.dtype),  # s20
-            np.empty((self.batch_size, 10), self.dtype),  # difference20
+            np.empty((self.batch_size, 10), self.dtype),  # s20 and 3 others
             np.empty((self.batch_size, 1), self.dtype),  # work1
-            np.empty((self.batch_size, 10), self.dtype),  # exponentials20
+            np.empty((self.batch_size, 10), self.dtype),  # difference20
             np.empty((self.batch_size, 1), self.dtype),  # total20
             np.empty((self.batch_size, 10), self.dtype),  # x20
-            np.empty((self.batch_size, 10), self.dtype),  # work2
-            np.empty((self.batch_size, 10), self.dtype),  # ds20
-            np.empty((self.batch_size, 16), self.dtype),  # ds19
-            np.empty((self.batch_size, 16), self.dtype),  # work3
-            np.empty((self.batch_size, 16), self.dtype),  # ds18
-            np.empty((self.batch_size, 16), self.dtype),  # work4
-            np.empty((self.batch_size, 16), self.dtype),  # ds17
-            np.empty((self.batch_size, 16), self.dtype),  # work5
-            np.empty((self.batch_size, 16), self.dtype),  # ds16
-            np.empty((self.batch_size, 16), self.dtype),  # work6
-            np.empty((self.batch_size, 16), self.dtype),  # ds15
-            np.empty((self.batch_size, 16), self.dtype),  # work7
-            np.empty((self.batch_size, 16), self.dtype),  # ds14
-            np.empty((self.batch_size, 16), self.dtype),  # work8
-            np.empty((self.batch_size, 16), self.dtype),  # ds13
-            np.empty((self.batch_size, 16), self.dtype),  # work9
-            np.empty((self.batch_size, 16), self.dtype),  # ds12
-            np.empty((self.batch_size, 16), self.dtype),  # work10
-            np.empty((self.batch_size, 16), self.dtype),  # ds11
-            np.empty((self.batch_size, 16), self.dtype),  # work11
-            np.empty((self.batch_size, 16), self.dtype),  # ds10
-            np.empty((self.batch_size, 16), self.dtype),  # work12
-            np.empty((self.batch_size, 16), self.dtype),  # ds9
-            np.empty((self.batch_size, 16), self.dtype),  # work13
-            np.empty((self.batch_size, 16), self.dtype),  # ds8
-            np.empty((self.batch_size, 16), self.dtype),  # work14
-            np.empty((self.batch_size, 16), self.dtype),  # ds7
-            np.empty((self.batch_size, 16), self.dtype),  # work15
-            np.empty((self.batch_size, 16), self.dtype),  # ds6
-            np.empty((self.batch_size, 16), self.dtype),  # work16
-            np.empty((self.batch_size, 16), self.dtype),  # ds5
-            np.empty((self.batch_size, 16), self.dtype),  # work17
-            np.empty((self.batch_size, 16), self.dtype),  # ds4
-            np.empty((self.batch_size, 16), self.dtype),  # work18
-            np.empty((self.batch_size, 16), self.dtype),  # ds3
-            np.empty((self.batch_size, 16), self.dtype),  # work19
-            np.empty((self.batch_size, 16), self.dtype),  # ds2
-            np.empty((self.batch_size, 16), self.dtype),  # work20
-            np.empty((self.batch_size, 16), self.dtype),  # ds1
-            np.empty((self.batch_size, 16), self.dtype),  # work21
             np.ones(self.batch_size, self.dtype),  # ones
+            np.empty((self.batch_size, 16), self.dtype),  # work3 and 18 others
         )
+        self._buffers = tuple(arrays[number] for number in _BUFFERS.values())
         dtype = self.dtype
         one = np.array(1, dtype)
         self._constants = (one,)
@@ -1370,9 +1314,9 @@ class Trainer:
         del self._errors[-len(batches) :]
         for batch in batches:
             np.copyto(self._before, self._values)
-            x, *others = data.batch(batch)
-            E = self.step(x, *others)
-            self._require_finite(E, len(x))
+            E = self.step(*data.batch(batch))
+            if not (math.isfinite(E) and _all_finite(self._values)):
+                E = self._require_finite(*data.batch(batch))
             self._errors.append(E)
 
     def _watch(self, value):
@@ -1380,15 +1324,18 @@ class Trainer:
         self._waited = 0 if value < self._best else self._waited + 1
         self._best = min(self._best, value)
 
-    def _require_finite(self, E, samples):
-        """Undo a step that went beyond the numbers, and raise FloatingPointError.
+    def _require_finite(self, x, *others):
+        """Take the last step again; undo it and raise FloatingPointError where it fails.
 
         What is not finite in the derivatives is not finite after the update, either.
         """
-        if math.isfinite(E) and _all_finite(self._values):
-            return
+        np.copyto(self._values, self._before)
+        self.steps -= 1
+        shared = self._buffers
+        self._buffers = tuple(map(np.copy, shared))  # one for each, to be looked at
         try:
-            for name, value in zip(_BUFFERS, self._buffers_for(samples)):
+            E = self.step(x, *others)
+            for name, value in zip(_BUFFERS, self._buffers_for(len(x))):
                 self._require(name, value)
             self._require("E", E)
             for name, value in zip(PARAMETER_SHAPES, self._derivatives):
@@ -1399,6 +1346,9 @@ class Trainer:
             np.copyto(self._values, self._before)
             self.steps -= 1
             raise
+        finally:
+            self._buffers = shared
+        return E
 
     def _require(self, name, value):
         if not np.isfinite(value).all():
@@ -1452,92 +1402,94 @@ class Trainer:
         return trainer
 
 
-_BUFFERS = (
-    "s1",
-    "x1",
-    "s2",
-    "x2",
-    "s3",
-    "x3",
-    "s4",
-    "x4",
-    "s5",
-    "x5",
-    "s6",
-    "x6",
-    "s7",
-    "x7",
-    "s8",
-    "x8",
-    "s9",
-    "x9",
-    "s10",
-    "x10",
-    "s11",
-    "x11",
-    "s12",
-    "x12",
-    "s13",
-    "x13",
-    "s14",
-    "x14",
-    "s15",
-    "x15",
-    "s16",
-    "x16",
-    "s17",
-    "x17",
-    "s18",
-    "x18",
-    "s19",
-    "x19",
-    "s20",
-    "difference20",
-    "work1",
-    "exponentials20",
-    "total20",
-    "x20",
-    "work2",
-    "ds20",
-    "ds19",
-    "work3",
-    "ds18",
-    "work4",
-    "ds17",
-    "work5",
-    "ds16",
-    "work6",
-    "ds15",
-    "work7",
-    "ds14",
-    "work8",
-    "ds13",
-    "work9",
-    "ds12",
-    "work10",
-    "ds11",
-    "work11",
-    "ds10",
-    "work12",
-    "ds9",
-    "work13",
-    "ds8",
-    "work14",
-    "ds7",
-    "work15",
-    "ds6",
-    "work16",
-    "ds5",
-    "work17",
-    "ds4",
-    "work18",
-    "ds3",
-    "work19",
-    "ds2",
-    "work20",
-    "ds1",
-    "work21",
-)
+# The array that each quantity of a step is in: those never needed at once share one.
+_BUFFERS = {
+    "s1": 0,
+    "x1": 1,
+    "s2": 0,
+    "x2": 2,
+    "s3": 0,
+    "x3": 3,
+    "s4": 0,
+    "x4": 4,
+    "s5": 0,
+    "x5": 5,
+    "s6": 0,
+    "x6": 6,
+    "s7": 0,
+    "x7": 7,
+    "s8": 0,
+    "x8": 8,
+    "s9": 0,
+    "x9": 9,
+    "s10": 0,
+    "x10": 10,
+    "s11": 0,
+    "x11": 11,
+    "s12": 0,
+    "x12": 12,
+    "s13": 0,
+    "x13": 13,
+    "s14": 0,
+    "x14": 14,
+    "s15": 0,
+    "x15": 15,
+    "s16": 0,
+    "x16": 16,
+    "s17": 0,
+    "x17": 17,
+    "s18": 0,
+    "x18": 18,
+    "s19": 0,
+    "x19": 19,
+    "s20": 20,
+    "difference20": 22,
+    "work1": 21,
+    "exponentials20": 20,
+    "total20": 23,
+    "x20": 24,
+    "work2": 20,
+    "ds20": 20,
+    "ds19": 0,
+    "work3": 26,
+    "ds18": 26,
+    "work4": 0,
+    "ds17": 0,
+    "work5": 26,
+    "ds16": 26,
+    "work6": 0,
+    "ds15": 0,
+    "work7": 26,
+    "ds14": 26,
+    "work8": 0,
+    "ds13": 0,
+    "work9": 26,
+    "ds12": 26,
+    "work10": 0,
+    "ds11": 0,
+    "work11": 26,
+    "ds10": 26,
+    "work12": 0,
+    "ds9": 0,
+    "work13": 26,
+    "ds8": 26,
+    "work14": 0,
+    "ds7": 0,
+    "work15": 26,
+    "ds6": 26,
+    "work16": 0,
+    "ds5": 0,
+    "work17": 26,
+    "ds4": 26,
+    "work18": 0,
+    "ds3": 0,
+    "work19": 26,
+    "ds2": 26,
+    "work20": 0,
+    "ds1": 0,
+    "work21": 26,
+    "ones": 25,
+}
 
 
 class _Run:
@@ -2073,7 +2025,8 @@ def _checked_rows(name, value, width, dtype, place=_place):
     with np.errstate(over="ignore"):
         # What is too large for the dtype becomes inf.
         cast = value.astype(dtype, order="C", copy=False)
-    if not np.isfinite(cast).all():
+        finite = _all_finite(cast)
+    if not finite:
         row, column = np.argwhere(~np.isfinite(cast))[0]
         wrong = value[row, column]
         large = f", too large for {cast.dtype}" if np.isfinite(wrong) else ""
@@ -2377,10 +2330,7 @@ def _share_right(parameters, x, t):
 
 
 def _pieces(x, t, dtype, path):
-    """Yield checked x and t, those of files in pieces."""
-    if not (_in_file(x) or _in_file(t)):
-        yield x, t
-        return
+    """Yield checked x and t in pieces that a network needs little memory for."""
     try:
         yield from _Arrays(x, t, dtype).pieces(1024)
     except ValueError as error:
@@ -2388,19 +2338,15 @@ def _pieces(x, t, dtype, path):
 
 
 def _parts(x, dtype, path):
-    """Yield checked inputs, those of files in parts."""
-    if not _in_file(x):
-        yield x
-        return
+    """Yield checked inputs in parts that a network needs little memory for."""
     samples, size = _count_of(x, {}), 1024
     for row in range(0, samples, size):
         rows = range(row, min(row + size, samples))
         part = _rows(x, rows, True)
         try:
-            part = _checked_inputs(part, dtype, _place_in(rows))
+            yield _checked_inputs(part, dtype, _place_in(rows))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-        yield part
 
 
 def _check(options):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 
 from sympy import Expr
@@ -11,9 +11,13 @@ from symbackprop.batch import SAMPLES
 from symbackprop.buffers import BufferWriter, Workspace
 from symbackprop.code import assignment
 from symbackprop.given import GivenCode
+from symbackprop.liveness import shared_arrays
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Model
 from symbackprop.program import arrays_read, share
+
+COLUMNS = 76
+"""The longest line of an allocation, before it is indented."""
 
 
 class TrainingStep:
@@ -71,8 +75,8 @@ class TrainingStep:
             "step": [*binding, *body],
             "given": list(self.given.given_lines(self._read, "self.dtype")),
             "error": self.loss,
-            "buffer_names": [name for name in names if name != "ones"],
-            "buffers": [self._allocation(name) for name in names],
+            "places": list((places := self._places(body, names)).items()),
+            "buffers": [self._allocation(*_at(number, places)) for number in range(len({*places.values()}))],
             "cuts": self._can_be_cut,
             "data_sizes": ["samples", *arguments],
             "scratch": [self._allocation(name) for name in self._scratch()],
@@ -131,8 +135,19 @@ class TrainingStep:
         shapes = [self._all[name] for name in self._sample_buffers()]
         return all(shape[0] == SAMPLES and self.model.is_fixed(shape[1:]) for shape in shapes)
 
-    def _allocation(self, name: str) -> str:
-        """Return the line that allocates a buffer."""
+    def _places(self, body: Sequence[str], names: Sequence[str]) -> dict[str, int]:
+        """Return the number of the array that each buffer is in."""
+        own = self.workspace
+        kinds = {
+            name: (name in own.masks, *map(self.given.size, self._all[name]))
+            if name in own.arrays or name in own.masks
+            else None
+            for name in names
+        }
+        return shared_arrays(body, kinds)
+
+    def _allocation(self, name: str, *others: str) -> str:
+        """Return the line that allocates an array for a buffer, and for others that share it."""
         samples = "self.batch_size" if self._can_be_cut else "samples"
         if name == "ones":
             return f"np.ones({samples}, self.dtype),  # ones"
@@ -142,7 +157,9 @@ class TrainingStep:
         shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
         make = "zeros" if name in self.workspace.padded else "empty"
         dtype = "bool" if name in self.workspace.masks else "self.dtype"
-        return f"np.{make}({shape}, {dtype}),  # {name}"
+        line = f"np.{make}({shape}, {dtype}),  # {name}"
+        listed = ", ".join((line, *others))
+        return listed if len(listed) <= COLUMNS else f"{line} and {len(others)} others"
 
     @property
     def _constant_names(self) -> list[str]:
@@ -161,6 +178,11 @@ class TrainingStep:
         made = self._constant_names
         if made:
             yield f"self._constants = {f'({made[0]},)' if len(made) == 1 else ', '.join(made)}"
+
+
+def _at(number: int, places: Mapping[str, int]) -> list[str]:
+    """Return the buffers in an array, in order."""
+    return [name for name, place in places.items() if place == number]
 
 
 def unpacked(names: Sequence[str], value: str, columns: int = 80) -> list[str]:
