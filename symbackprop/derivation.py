@@ -240,7 +240,7 @@ class Derivation:
         return self.latex(fragment=True)
 
     def _document(self, form: str, notation: str | None, language: str, fragment: bool = False) -> str:
-        from symbackprop.document import render
+        from symbackprop.document import heading, render
         from symbackprop.language import CATALOGUES
         from symbackprop.printing import NOTATIONS
 
@@ -251,7 +251,7 @@ class Derivation:
             raise SpecificationError(
                 f"language: {excerpt(str(language))} is not known; known are {', '.join(CATALOGUES)}"
             )
-        title = self.title
+        title = heading(self, language)
         return render(self, form, title=title, notation=notation, fragment=fragment, language=language)
 
     def _known(self, name: str, table: Iterable[str]) -> str:

@@ -28,6 +28,7 @@ __all__ = [
     "document_context",
     "escape_latex",
     "format_named",
+    "heading",
     "latex_width",
     "render",
 ]
@@ -63,6 +64,13 @@ def render(
     context = document_context(derivation, style, catalogue, title, header, fragment)
     template = environment(latex=style.latex_template).get_template(style.template)
     return style.finished(template.render(context))
+
+
+def heading(derivation: Derivation, language: str) -> str:
+    """Return what stands above a derivation: the title that a network has, or one that names it."""
+    dense = derivation.model is not None and derivation.model.layers
+    title = derivation.title
+    return CATALOGUES[language]["document.title"].format(network=title) if dense else title
 
 
 def document_context(

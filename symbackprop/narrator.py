@@ -304,8 +304,8 @@ class Narrator:
             each = self._plain([step for step in steps if step.number in results])
             listed += [replace(one, result=False) for one in each]
             first, last = f"({steps[0].number})", f"({steps[-1].number})"
-            number = self.style.inline(str(layer))
-            numbers.append(self.say("run.steps", layer=self._layer, number=number, first=first, last=last))
+            which = self.style.inline(f"{self.style.printer.show(Symbol(LAYER))} = {layer}")
+            numbers.append(self.say("run.steps", layer=which, first=first, last=last))
         layers = run.layers[1:]
         note = self.say("run.numbers", steps=self.say("run.between").join(numbers))
         listed[0] = replace(listed[0], note=note)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 ENGLISH: dict[str, str] = {
     # headings
+    "document.title": "Backpropagation through the network {network}",
     "heading.forward": "Forward equations",
     "heading.error": "The error",
     "heading.backward": "The derivative, from the error inwards",
@@ -35,7 +36,7 @@ ENGLISH: dict[str, str] = {
     "note.scalar": "a number",
     "run.note": "The layers {layers} are alike: this holds for any such {layer}, and for each as listed.",
     "run.numbers": "The same steps lead there for each layer. Their numbers: {steps}. The results:",
-    "run.steps": "{first} to {last} for {layer} = {number}",
+    "run.steps": "{first} to {last} for {layer}",
     "run.between": "; ",
     "run.row": "{number}, …",
     "run.given": "{quantities} for {layers}",
@@ -251,9 +252,9 @@ ENGLISH: dict[str, str] = {
     "drawing.layer": "a layer of {units} with {activation}",
     "drawing.graph": "Boxes from left to right, with an arrow from each quantity to what reads it: {arrows}.",
     "drawing.reads": "{quantity} reads {reads}",
-    "drawing.unit": "Unit {quantity}",
-    "drawing.weight": "Weight {quantity}, from unit {source} to unit {target}",
-    "drawing.bias": "Bias {quantity} of unit {unit}",
+    "drawing.unit": "Unit {quantity} with {letters}",
+    "drawing.weight": "Weight {quantity} with {letters}, from unit {source} to unit {target}",
+    "drawing.bias": "Bias {quantity} with {letters}, of unit {unit}",
     "drawing.input": "Input {quantity}",
     "drawing.target": "Target {quantity}",
     "drawing.parameter": "Parameter {quantity}",

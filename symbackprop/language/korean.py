@@ -4,6 +4,7 @@ from __future__ import annotations
 
 KOREAN: dict[str, str] = {
     # headings
+    "document.title": "신경망 {network}의 역전파",
     "heading.forward": "순전파 식",
     "heading.error": "오차",
     "heading.backward": "미분: 오차에서 안쪽으로",
@@ -34,7 +35,7 @@ KOREAN: dict[str, str] = {
     "note.scalar": "수",
     "run.note": "{layers} 층은 모두 같은 꼴이다. 먼저 임의의 {layer}에 대해 적고, 이어서 층마다 적는다.",
     "run.numbers": "층마다 같은 단계를 거친다. 단계의 번호: {steps}. 결과는 다음과 같다.",
-    "run.steps": "{layer} = {number}일 때 {first}부터 {last}까지",
+    "run.steps": "{layer}일 때 {first}부터 {last}까지",
     "run.between": "; ",
     "run.row": "{number}, …",
     "run.given": "{quantities} ({layers})",
@@ -233,18 +234,18 @@ KOREAN: dict[str, str] = {
     # what a picture shows, for those who do not see it
     "drawing.title": "신경망 {network}",
     "drawing.dense": (
-        "왼쪽부터 차례로 늘어선 유닛의 열: {columns}. 맨 오른쪽은 오차 E이다. 각 유닛은 다음 열의 모든 "
-        "유닛에 값을 보낸다."
+        "왼쪽부터 차례로 늘어선 뉴런의 열: {columns}. 맨 오른쪽은 오차 E이다. 각 뉴런은 다음 열의 모든 "
+        "뉴런에 값을 보낸다."
     ),
     "drawing.inputs": "입력 {units}개",
-    "drawing.layer": "{activation} 유닛 {units}개",
+    "drawing.layer": "{activation} 뉴런 {units}개",
     "drawing.graph": "왼쪽부터 늘어선 상자에서, 화살표는 각 양에서 그것을 쓰는 양으로 향한다: {arrows}.",
     "drawing.reads": "{quantity} ← {reads}",
-    "drawing.unit": "유닛 {quantity}",
-    "drawing.weight": "가중치 {quantity}: 유닛 {source}에서 유닛 {target}(으)로",
-    "drawing.bias": "편향 {quantity}: 유닛 {unit}",
+    "drawing.unit": "뉴런 {quantity} ({letters})",
+    "drawing.weight": "가중치 {quantity} ({letters}): 뉴런 {source} → 뉴런 {target}",
+    "drawing.bias": "편향 {quantity} ({letters}): 뉴런 {unit}",
     "drawing.input": "입력 {quantity}",
-    "drawing.target": "목표 {quantity}",
+    "drawing.target": "목표값 {quantity}",
     "drawing.parameter": "매개변수 {quantity}",
     "drawing.quantity": "양 {quantity}",
     "drawing.output": "출력 {quantity}",
@@ -252,7 +253,7 @@ KOREAN: dict[str, str] = {
     # what a page says beside the derivation
     "page.language": "ko",
     "page.choose": (
-        "가중치나 유닛을 마우스로, 또는 Tab과 Enter 키로 고르면, 오차가 그곳까지 거슬러 흐르는 경로가 "
+        "가중치나 뉴런을 마우스로, 또는 Tab과 Enter 키로 고르면, 오차가 그곳까지 거슬러 흐르는 경로가 "
         "밝아지고 그 도함수가 여기에 나타난다."
     ),
     "page.fold": "모든 단계 접기",
