@@ -106,7 +106,7 @@ class Narrator:
         show, found = self.style.printer.show, []
         for value, group in groupby(values, key=lambda pair: pair[1]):
             names = [show(Symbol(name)) for name, _ in group]
-            names = names if len(names) < LEAST else [names[0], self.style.dots, names[-1]]
+            names = names if len(names) <= LEAST else [names[0], self.style.dots, names[-1]]
             found.append(self.style.inline(" = ".join([*names, show(sympify(value))])))
         return found
 
