@@ -26,6 +26,7 @@ from symbackprop.equations import (
     EquationSystem,
     Fact,
     Quantity,
+    index,
     indices_of,
     name_of,
 )
@@ -291,6 +292,8 @@ class _Pass:
         self.quantity_of = {a.name: name for name, a in self.adjoint_of.items()}
         self.reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
         self.leaves = {name: n for n, name in enumerate(wrt) if name not in system.definitions}
+        self.letters = {s for e in system.equations for s in e.lhs.atoms(Symbol) | e.rhs.atoms(Symbol)}
+        self.letters |= set(map(index, system.quantities))  # Σ_k beside a quantity k would be hard to read
         self.by_rarest_read = self._by_rarest_read()
         self.groups: dict[str, _Group] = {}
         self.definitions: dict[str, Equation] = {}
@@ -320,7 +323,7 @@ class _Pass:
 
     def _derive(self, name: str) -> None:
         goal = self._goal(name)
-        outcome, names = outcome_of(goal, self.known)
+        outcome, names = outcome_of(goal, self.known, self.letters)
         steps: list[tuple[str, Callable[[], Sides], str | None]] = []
         for s in outcome.steps:
             by = None if s.by is None else name_of(s.by.xreplace(names))

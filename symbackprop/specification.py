@@ -317,8 +317,9 @@ def _split(architecture: str) -> list[str]:
 
 def _shortened(architecture: str) -> str:
     """Return an architecture with dots in place of the inner ones of many equal layers."""
-    found: list[str] = []
-    for part, group in groupby(_split(architecture)):
+    inputs, *layers = _split(architecture)
+    found = [inputs]
+    for part, group in groupby(layers):
         count = len(list(group))
         found += [part] * count if count <= _MOST_EQUAL_LAYERS else [part, "…", part]
     return "-".join(found)
