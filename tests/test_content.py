@@ -312,3 +312,23 @@ def test_what_is_used_is_introduced_before() -> None:
     assert "·g" not in before
     assert text.index("𝟏 is a vector of ones") < text.index("Δ1ᵀ 𝟏")
     assert text.index("The targets are t[i]") < text.index("(1)  s1[j]")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "told"),
+    [("4-6:srelu-5:tanh-3", False), ("4-6:prelu-5:tanh-3", False), ("4-6:(2*s)-5:tanh-3", True)],
+    ids=["srelu", "prelu", "twice"],
+)
+def test_a_product_of_slopes_is_told_where_all_are_known(architecture: str, told: bool) -> None:
+    text = sb.derive(sb.Network(architecture)).text()
+    assert ("the product of the slopes is at most" in text) == told
+    if told:
+        assert "the product of the slopes is at most 2." in text
+
+
+def test_what_is_computed_stands_on_the_left_of_a_condition() -> None:
+    derivation = sb.derive(sb.Network("4-6:srelu-3:softmax"))
+    for notation in ("layered", "matrix"):
+        text = derivation.text(notation)
+        assert "≤ tl1" in text
+        assert "tl1 ≥" not in text.replace("tl1 ≥ tr1", "")
