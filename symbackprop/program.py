@@ -223,6 +223,7 @@ class Named:
 
 _WORDS = {
     "exp": "exponentials",
+    "square": "squares",
     "max": "largest",
     "sum": "total",
     "subtract": "difference",

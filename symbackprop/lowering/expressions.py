@@ -26,7 +26,7 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
-from symbackprop.calculus.indices import open_sum
+from symbackprop.calculus.indices import RangeList, open_sum
 from symbackprop.equations import BINDERS, ONE, ArgMax, Equation, Ranges, name_of
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering.axes import Axes
@@ -267,11 +267,18 @@ class Lowering(Axes):
         total = factors[0] if factors else self.factor(last.pop(0)) if last else self.literal(ONE)
         for factor in factors[1:]:
             total = self.elementwise("multiply", total, factor)
-        for divisor in below:
-            total = self.elementwise("divide", total, shifted.get(divisor) or self.lower(divisor))
+        total = self.divided(total, [shifted.get(divisor) or self.lower(divisor) for divisor in below])
         for factor in last:
             total = self.elementwise("multiply", total, self.factor(factor))
         return total
+
+    def divided(self, total: Operation, divisors: Sequence[Operation]) -> Operation:
+        """Return ``total`` by each divisor; numbers divide an array once, by their product."""
+        numbers = [d for d in divisors if not d.axes and not self.integers]
+        arrays = [d for d in divisors if d not in numbers]
+        if total.axes and numbers:
+            numbers = [reduce(partial(self.elementwise, "multiply"), numbers)]
+        return reduce(partial(self.elementwise, "divide"), [*numbers, *arrays], total)
 
     def shifted_exponentials(self, above: Sequence[Expr], below: Sequence[Expr]) -> dict[Expr, Operation]:
         """Take the largest exponent out of exp(u)/Σ exp(v), above and below: neither can overflow."""
@@ -358,6 +365,9 @@ class Lowering(Axes):
             return self.elementwise("maximum", self.lower(value), self.lower(other))
         if otherwise is not S.true:
             raise self.unsupported(expression)
+        is_mask = (value, other, len(expression.args)) == (1, 0, 2)
+        if is_mask and all(_is_integer(side) for r in condition.atoms(Relational) for side in r.args):
+            return self.mask(condition)
         padded = self.padded(expression)
         if padded is not None:
             return padded
@@ -441,7 +451,7 @@ class Lowering(Axes):
 
     def sum(self, expression: Sum) -> Operation:
         """Lower a sum: a matrix product where two groups of factors share the summed axis."""
-        body, ranges = open_sum(expression)
+        body, ranges = _with_scatters_opened(*open_sum(expression))
         if any(n.has(Indexed) for _, n in ranges):
             raise self.unsupported(expression)
         self.bind(_axis_order(body, dict(ranges)), list(body.atoms(Indexed)))
@@ -489,7 +499,7 @@ class Lowering(Axes):
         above, below = _fraction(Mul(*outside))
         if any(factor != 1 for factor in above):
             return self.elementwise("multiply", self._product(outside), total)
-        return reduce(partial(self.elementwise, "divide"), [self.lower(d) for d in below if d != 1], total)
+        return self.divided(total, [self.lower(d) for d in below if d != 1])
 
     def _groups(self, factors: Sequence[Expr]) -> dict[frozenset[Axis], list[Expr]]:
         """Group the factors of a product by the axes that they carry."""
@@ -503,6 +513,15 @@ class Lowering(Axes):
 
     def _product(self, factors: Sequence[Expr]) -> Operation:
         return self.lower(Mul(*factors))
+
+
+def _with_scatters_opened(body: Expr, ranges: RangeList) -> tuple[Expr, RangeList]:
+    """Return a sum's body and ranges with those of inner sums of deltas, to be scattered together."""
+    inner = [f for f in Mul.make_args(body) if isinstance(f, Sum) and f.function.has(KroneckerDelta)]
+    for total in inner:
+        own, more = open_sum(total)
+        body, ranges = body / total * own, (*ranges, *more)
+    return body, ranges
 
 
 def _is_delta(term: Expr) -> bool:

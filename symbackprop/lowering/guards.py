@@ -51,12 +51,12 @@ def split(axes: Axes, body: Expr) -> Product:
     for factor in Mul.make_args(body):
         guard = _guard(axes, factor)
         if guard is None:
-            factors.append(factor)
+            factors += _deltas_outside(factor)
             continue
         value, on_indices, others = guard
         conditions += on_indices
         if others:
-            factors.append(Piecewise((value, And(*others)), (ZERO, True)))
+            factors += _deltas_outside(Piecewise((value, And(*others)), (ZERO, True)))
         else:
             inner, more = split(axes, value)
             factors += inner
@@ -65,6 +65,16 @@ def split(axes: Axes, body: Expr) -> Product:
     ordered = sorted(conditions, key=lambda c: (*condition_order(axes, c), str(c)))
     once = {inequality(axes, c) or c: c for c in ordered}  # equal ones count once
     return factors, [c for c in once.values() if not always(axes, c)]
+
+
+def _deltas_outside(factor: Expr) -> list[Expr]:
+    """Return a factor that is zero but for a case with its deltas as factors beside it, to be scattered."""
+    if not isinstance(factor, Piecewise) or len(factor.args) != 2 or factor.args[1] != (ZERO, S.true):
+        return [factor]
+    value, condition = factor.args[0]
+    deltas = [f for f in Mul.make_args(value) if isinstance(f, KroneckerDelta)]
+    rest = Mul(*[f for f in Mul.make_args(value) if f not in deltas])
+    return [*deltas, Piecewise((rest, condition), (ZERO, True))] if deltas else [factor]
 
 
 def condition_order(axes: Axes, condition: Expr) -> tuple[object, ...]:
