@@ -465,7 +465,8 @@ class Lowering(Axes):
         """Lower the sum of a product; what has a place of its own in the result is scattered to it."""
         factors, conditions = split(self, body)
         if not conditions and not any(isinstance(f, KroneckerDelta) for f in factors):
-            return self.contraction(factors, (), summed)
+            terms = self._terms_with_outer_products(factors, summed)
+            return self.sum_of_terms(terms, summed) if terms else self.contraction(factors, (), summed)
         found = scattered(self, (factors, conditions), summed)
         with self.guarding(bool(conditions)):
             if found is None:
@@ -477,6 +478,39 @@ class Lowering(Axes):
             ]
             value = self.contraction(found.factors, found.conditions, summed)
             return scatter(self, value, found, self.index) if found.places else value
+
+    def _terms_with_outer_products(self, factors: Sequence[Expr], summed: Sequence[Symbol]) -> list[Expr]:
+        """Return the terms of a product with a sum of outer products, each of which is a matrix product.
+
+        Of Σ_n (a[n,i] b[n,j] + c[n,i] d[n,j]) no array with all three axes is made.
+        """
+        totals = [f for f in factors if isinstance(f, Add) and not f.has(KroneckerDelta, Piecewise)]
+        if len(totals) != 1 or not summed:
+            return []
+        axes = set(self.lower(totals[0]).axes)
+        outer = [t for t in totals[0].args if set(self.lower(t).axes) == axes and self._is_outer(t)]
+        others = Mul(*[f for f in factors if f is not totals[0]])
+        terms = [others * term for term in totals[0].args]
+        return terms if outer and all(map(self._is_outer, terms)) else []
+
+    def _is_outer(self, term: Expr) -> bool:
+        """Whether no factor of a product has all of its axes."""
+        axes = [set(self.lower(factor).axes) for factor in Mul.make_args(term)]
+        return set().union(*axes) not in axes
+
+    def sum_of_terms(self, terms: Sequence[Expr], summed: Sequence[Symbol]) -> Operation:
+        """Lower a sum of products term by term."""
+        ordered = sorted(terms, key=lambda term: (*_term_order(term), str(term)))
+        total: Operation | None = None
+        for term in ordered:
+            negative = term.could_extract_minus_sign()
+            value = self.product(-term if negative else term, summed)
+            if total is None:
+                total = self.elementwise("negative", value) if negative else value
+            else:
+                total = self.elementwise("subtract" if negative else "add", total, value)
+        assert total is not None
+        return total
 
     def contraction(
         self, factors: Sequence[Expr], conditions: Sequence[Expr], summed: Sequence[Symbol]
