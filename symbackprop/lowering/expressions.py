@@ -136,6 +136,8 @@ class Lowering(Axes):
         self, update: Operation, kind: str, operations: Sequence[Operation], whole: Operation
     ) -> Operation:
         value, *indices = update.inputs
+        if kind == "negative" and value.kind == "negative":
+            return Operation("update", (value.inputs[0], *indices), update.value)
         inputs = tuple(value if o is whole else o for o in operations)
         scaled = Operation(kind, inputs, None, value.axes, value.shape)
         return Operation("update", (scaled, *indices), update.value)
@@ -226,12 +228,13 @@ class Lowering(Axes):
         total: Operation | None = None
         axes = next(value.axes for value in values if value.kind == "scatter")
         for value, negative in zip(values, signs, strict=True):
-            signed = self.elementwise("negative", value) if negative else value
             if value.kind == "scatter" and value.axes == axes:
-                start, *own = signed.inputs
+                start, *own = (self.elementwise("negative", value) if negative else value).inputs
                 updates += own
+            elif total is None:
+                total = self.elementwise("negative", value) if negative else value
             else:
-                total = signed if total is None else self.elementwise("add", total, signed)
+                total = self.elementwise("subtract" if negative else "add", total, value)
         first = start if total is None or total.axes != axes else total
         shape = tuple(self.ranges[a] for a in axes if a is not None)
         whole = Operation("scatter", (first, *updates), None, axes, shape)
