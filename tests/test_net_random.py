@@ -103,6 +103,15 @@ h[n, d] = sum(where(token[n, l] != 0, emb[token[n, l], d], 0), l)/count[n]
 E = mean(sum(C[n, d]*h[n, d], d), n)
 output h
 """,
+    "a guarded place beyond the end of a table": """\
+integer input k[n]
+input C[n, d]
+parameter w[v, d]
+size v = 5, d = 3
+y[n, d] = where(k[n] + 1 < size(v), w[k[n] + 1, d], w[k[n], d])
+E = mean(sum(C[n, d]*y[n, d], d), n)
+output y
+""",
     "a gate behind a causal convolution": """\
 input x[n, s], C[n, d, s]
 parameter w[u, d]

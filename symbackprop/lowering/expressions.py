@@ -31,7 +31,15 @@ from symbackprop.equations import BINDERS, ONE, ArgMax, Equation, Ranges, name_o
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering.axes import Axes
 from symbackprop.lowering.contraction import contract
-from symbackprop.lowering.guards import always, condition_order, is_on_indices, split, whole, without_padding
+from symbackprop.lowering.guards import (
+    always,
+    condition_order,
+    is_guard,
+    is_on_indices,
+    split,
+    whole,
+    without_padding,
+)
 from symbackprop.lowering.operations import Axis, Operation
 from symbackprop.lowering.reads import read
 from symbackprop.lowering.scatter import loops_first, scatter, scattered
@@ -471,7 +479,7 @@ class Lowering(Axes):
             terms = self._terms_with_outer_products(factors, summed)
             return self.sum_of_terms(terms, summed) if terms else self.contraction(factors, (), summed)
         found = scattered(self, (factors, conditions), summed)
-        with self.guarding(bool(conditions)):
+        with self.guarding(bool(conditions) or any(map(is_guard, factors))):
             if found is None:
                 return self.contraction(factors, conditions, summed)
             placed = {i for place in found.places.values() for i in place.free_symbols}

@@ -67,9 +67,14 @@ def split(axes: Axes, body: Expr) -> Product:
     return factors, [c for c in once.values() if not always(axes, c)]
 
 
+def is_guard(factor: Expr) -> bool:
+    """Whether a factor is zero but for one case."""
+    return isinstance(factor, Piecewise) and len(factor.args) == 2 and factor.args[1] == (ZERO, S.true)
+
+
 def _deltas_outside(factor: Expr) -> list[Expr]:
     """Return a factor that is zero but for a case with its deltas as factors beside it, to be scattered."""
-    if not isinstance(factor, Piecewise) or len(factor.args) != 2 or factor.args[1] != (ZERO, S.true):
+    if not is_guard(factor):
         return [factor]
     value, condition = factor.args[0]
     deltas = [f for f in Mul.make_args(value) if isinstance(f, KroneckerDelta)]
@@ -88,11 +93,9 @@ def condition_order(axes: Axes, condition: Expr) -> tuple[object, ...]:
 
 def _guard(axes: Axes, factor: Expr) -> tuple[Expr, list[Expr], list[Expr]] | None:
     """Return the value of a guard, its conditions on indices and the others; None if it is no guard."""
-    if not isinstance(factor, Piecewise) or len(factor.args) != 2:
+    if not is_guard(factor):
         return None
-    (value, condition), (other, otherwise) = factor.args
-    if other != 0 or otherwise is not S.true:
-        return None
+    value, condition = factor.args[0]
     parts = And.make_args(condition)
     on_indices = [part for part in parts if is_on_indices(axes, part)]
     if not on_indices or (_may_be_infinite(value) and value.has(Indexed)):
