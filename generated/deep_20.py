@@ -13,6 +13,7 @@ import argparse
 import csv
 import json
 import math
+import mmap
 import os
 import signal
 import sys
@@ -754,7 +755,7 @@ class Trainer:
         self._constants = (one,)
         self.steps = 0
         self.epochs = 0
-        self._order, self._start, self._errors = None, 0, []
+        self._order, self._errors = None, []  # of an epoch that has begun
         self._best, self._waited = math.inf, 0
         self._before = None  # in fit: what a failing step goes back to
         self.scaling = {}  # mean and deviation of the inputs, for `save` to keep
@@ -1063,7 +1064,7 @@ class Trainer:
         np.sum(exponentials20, axis=1, keepdims=True, out=total20)
         np.divide(exponentials20, total20, out=x20)
         # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
-        if with_loss or self._before is not None:
+        if with_loss:
             np.log(total20, out=work1)
             np.subtract(work1, difference20, out=work2)
             work2 *= t
@@ -1249,13 +1250,9 @@ class Trainer:
         # (327) ∂E/∂b1[j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]
         ones.dot(ds1, out=db1)
         self._clip(self.clip_norm and self.clip_norm * rate)
-        if self._before is not None:
-            np.copyto(self._before, self._values)
         parameters, gradient = self._flat, self._gradient
-        # (366) w' = w - g·learning_rate
+        # (366) w' = w - learning_rate·g
         parameters -= gradient
-        if self._before is not None:
-            self._require_finite(E, samples)
         self.steps += 1
         return float(E) if with_loss else None
 
@@ -1281,8 +1278,8 @@ class Trainer:
     def fit(
         self,
         x,
-        t,
-        epochs,
+        t=None,
+        epochs=1,
         validation=None,
         callback=None,
         *,
@@ -1293,21 +1290,26 @@ class Trainer:
     ):
         """Run further epochs over x and t in shuffled mini-batches; return their history.
 
+        Arrays in files, as np.load(path, mmap_mode="r") opens them, are read and checked
+        batch by batch, so that they may be larger than the memory. In place of x and t,
+        x may give batches, (x, t) or (x, t, weights): a list of them, an
+        object that can be iterated anew in each epoch, or a function that returns an
+        iterator. Each is a step, in the order in which they come.
+
         The history holds a list for "loss", the mean E of an epoch's steps, and one for
-        "validation_loss" where validation=(x, t) is given. callback(epoch, history) ends
-        the run by returning True; patience ends it after so many epochs without a lower
-        loss (of the validation, if there is one). checkpoint is a file that `save` writes
-        after every so many epochs, and when Ctrl-C ends the run after a step. An epoch
-        that Ctrl-C cut short is the first of the next run.
+        "validation_loss" where validation=(x, t), or batches, is given. callback(epoch,
+        history) ends the run by returning True; patience ends it after so many epochs
+        without a lower loss (of the validation, if there is one). checkpoint is a file
+        that `save` writes after every so many epochs, and when Ctrl-C ends the run after
+        a step. An epoch that Ctrl-C cut short is the first of the next run.
         """
         epochs, every = _whole("epochs", epochs, 0), _whole("every", every, 1)
         if patience is not None:
             patience = _whole("patience", patience, 1)
-        x, t = _checked_data(x, t, self.dtype)
-        weights = _checked_weights(weights, len(x), self.dtype)
+        data = _data_of(x, t, self.dtype, self.batch_size, weights)
         history = {"loss": []}
         if validation is not None:
-            validation = _checked_validation(validation, self.dtype)
+            validation = _validation_data(validation, self.dtype)
             history["validation_loss"] = []
         if checkpoint is not None:
             _replace(checkpoint)  # sees that it can be written
@@ -1315,15 +1317,15 @@ class Trainer:
             for epoch in range(epochs):
                 if patience is not None and self._waited >= patience:
                     break
-                if not self._epoch(x, t, weights, run):
+                value = self._epoch(data, run)
+                if value is None:
                     break
-                history["loss"].append(sum(self._errors) / len(self._errors))
+                history["loss"].append(value)
                 if validation is not None:
-                    history["validation_loss"].append(
-                        loss(self.parameters, *validation)
-                    )
+                    value = _loss_over(self.parameters, validation, self.batch_size)
+                    history["validation_loss"].append(value)
                 if patience is not None:
-                    self._watch(*(values[-1] for values in history.values()))
+                    self._watch(value)
                 if checkpoint is not None and self.epochs % every == 0:
                     self.save(checkpoint)
                 if callback is not None and callback(epoch, history):
@@ -1339,25 +1341,42 @@ class Trainer:
         return history
 
     @np.errstate(all="ignore")  # what stops being finite is reported by name
-    def _epoch(self, x, t, weights, run):
-        """Run an epoch, or the rest of one that was interrupted; return whether it ended."""
-        if self._order is None or len(self._order) != len(x):
-            self._order, self._start = self.generator.permutation(len(x)), 0
-            self._errors = []
-        while self._start < len(x):
-            rows = self._order[self._start : self._start + self.batch_size]
-            own = () if weights is None else (weights[rows],)
-            self._errors.append(self.step(x[rows], t[rows], *own))
-            self._start += self.batch_size
-            if run.interrupted and self._start < len(x):
-                return False
-        self._order = None
-        self.epochs += 1
-        return True
+    def _epoch(self, data, run):
+        """Run an epoch, or what is left of one; return its mean E, None if interrupted.
 
-    def _watch(self, value, validation_value=None):
-        """Count the epochs since the lowest loss, of the validation where there is one."""
-        value = value if validation_value is None else validation_value
+        After a few steps together comes a look at whether all numbers are finite.
+        """
+        for batches in data.groups(self):
+            np.copyto(self._before, self._values)
+            before = len(self._errors)
+            for batch in batches:
+                self._errors.append(self.step(*data.batch(batch)))
+                if run.interrupted:
+                    break
+            errors = self._errors[before:]
+            if not (all(map(math.isfinite, errors)) and _all_finite(self._values)):
+                self._take_again(data, batches[: len(errors)])
+            if run.interrupted:
+                return None
+        mean = sum(self._errors) / len(self._errors)
+        self._order, self._errors = None, []
+        self.epochs += 1
+        return mean
+
+    def _take_again(self, data, batches):
+        """Go back by so many steps, and take them again with a look after each."""
+        np.copyto(self._values, self._before)
+        self.steps -= len(batches)
+        del self._errors[-len(batches) :]
+        for batch in batches:
+            np.copyto(self._before, self._values)
+            x, *others = data.batch(batch)
+            E = self.step(x, *others)
+            self._require_finite(E, len(x))
+            self._errors.append(E)
+
+    def _watch(self, value):
+        """Count the epochs since the lowest loss."""
         self._waited = 0 if value < self._best else self._waited + 1
         self._best = min(self._best, value)
 
@@ -1366,7 +1385,7 @@ class Trainer:
 
         What is not finite in the derivatives is not finite after the update, either.
         """
-        if math.isfinite(E) and _surely_finite(self._values):
+        if math.isfinite(E) and _all_finite(self._values):
             return
         try:
             for name, value in zip(_BUFFERS, self._buffers_for(samples)):
@@ -1378,12 +1397,13 @@ class Trainer:
                 self._require(name, value)
         except FloatingPointError:
             np.copyto(self._values, self._before)
+            self.steps -= 1
             raise
 
     def _require(self, name, value):
         if not np.isfinite(value).all():
             raise FloatingPointError(
-                f"step {self.steps + 1}: {name} is not finite; the parameters are those "
+                f"step {self.steps}: {name} is not finite; the parameters are those "
                 "before this step (a smaller learning rate may help)"
             )
 
@@ -1392,7 +1412,6 @@ class Trainer:
         progress = {
             "steps": self.steps,
             "epochs": self.epochs,
-            "start": self._start,
             "errors": self._errors,
             "best": self._best,
             "waited": self._waited,
@@ -1414,10 +1433,10 @@ class Trainer:
             trainer = cls(parameters, **json.loads(str(arrays["settings"])))
             progress = json.loads(str(arrays["progress"]))
             trainer.generator.bit_generator.state = progress["generator"]
-            for name in ("steps", "epochs", "start", "waited"):
+            for name in ("steps", "epochs", "waited"):
                 progress[name] = _whole(name, progress[name], 0)
             trainer.steps, trainer.epochs = progress["steps"], progress["epochs"]
-            trainer._start, trainer._waited = progress["start"], progress["waited"]
+            trainer._waited = progress["waited"]
             trainer._errors = [float(error) for error in progress["errors"]]
             trainer._best = float(progress["best"])
             trainer._order = _checked_order(arrays.get("order"))
@@ -1522,7 +1541,7 @@ _BUFFERS = (
 
 
 class _Run:
-    """While it is active, a step looks for what is not finite, and Ctrl-C waits for its end."""
+    """While it is active, there is room to go back to, and Ctrl-C waits for the end of a step."""
 
     def __init__(self, trainer):
         self.trainer = trainer
@@ -1544,9 +1563,9 @@ class _Run:
             signal.signal(signal.SIGINT, self._handler)
 
 
-def _surely_finite(array):
-    """Return whether the sum of squares, which is quick to find, has neither inf nor nan in it."""
-    return math.isfinite(np.vdot(array, array))
+def _all_finite(array):
+    """Return whether all numbers are finite, which a finite sum of their squares shows quickly."""
+    return math.isfinite(np.vdot(array, array)) or np.isfinite(array).all()
 
 
 def _column(weights, samples, dtype):
@@ -1648,6 +1667,238 @@ def _views(flat):
     return views
 
 
+class _Arrays:
+    """Samples in arrays; of those in files no more is read at once than is asked for."""
+
+    def __init__(self, x, t, dtype, weights=None):
+        self.in_files = _in_file(x) or _in_file(t)
+        self.together = 1 if self.in_files else 8  # steps between two looks
+        self.dtype = dtype
+        if self.in_files:
+            self.x, self.t, self.samples = x, t, _count_of(x, t)
+            self._part(range(1))  # sees that the shapes are right
+        else:
+            x, t = self.x, self.t = _checked_data(x, t, dtype)
+            self.samples = len(x)
+        self.weights = _checked_weights(weights, self.samples, dtype)
+
+    def groups(self, trainer):
+        """Yield the rows of the batches of an epoch that are left, a few batches together."""
+        order = trainer._order
+        if order is None or len(order) != self.samples:
+            order = trainer._order = trainer.generator.permutation(self.samples)
+            trainer._errors = []
+        size = trainer.batch_size
+        start = len(trainer._errors) * size
+        for first in range(start, self.samples, self.together * size):
+            last = min(first + self.together * size, self.samples)
+            yield [order[row : row + size] for row in range(first, last, size)]
+
+    def batch(self, rows):
+        """Return the arguments of a step on those rows."""
+        own = () if self.weights is None else (self.weights[rows],)
+        return *self._part(rows), *own
+
+    def pieces(self, size):
+        """Yield x and t of so many samples after another."""
+        for row in range(0, self.samples, size):
+            yield self._part(range(row, min(row + size, self.samples)))
+
+    def _part(self, rows):
+        x, t = _rows(self.x, rows, self.in_files), _rows(self.t, rows, self.in_files)
+        if self.in_files:
+            return _checked_data(x, t, self.dtype, _place_in(rows))
+        return x, t
+
+
+class _Batches:
+    """Batches that are given one after another; each is a step of its own."""
+
+    together = 1
+
+    def __init__(self, source, dtype, size=None):
+        self.source, self.dtype, self.size = source, dtype, size
+        self.passes = 0
+        if not (_can_be_iterated(source) or callable(source)):
+            kind = type(source).__name__
+            raise ValueError(f"x must be an array or give batches, got {kind}")
+
+    def groups(self, trainer):
+        """Yield the batches of an epoch that are left, each as a group of one."""
+        if trainer._order is not None:  # what has begun is an epoch over arrays
+            trainer._order, trainer._errors = None, []
+        try:
+            for batch in self._checked(len(trainer._errors)):
+                yield [batch]
+        except Exception:
+            trainer._errors = []  # the next epoch begins with the first batch
+            raise
+
+    def batch(self, batch):
+        """Return the arguments of a step."""
+        return batch
+
+    def pieces(self, size):
+        """Yield x and t of each batch."""
+        for x, t, *weights in self._checked():
+            if weights:
+                raise ValueError("batches to validate on have no weights")
+            yield x, t
+
+    def _checked(self, done=0):
+        """Yield the checked batches of a pass but for those that are done."""
+        number = 0
+        for number, batch in enumerate(self._pass(), start=1):
+            if number > done:
+                try:
+                    yield _checked_batch(batch, self.dtype, self.size)
+                except ValueError as error:
+                    raise ValueError(f"batch {number}: {error}") from error
+        self.passes += 1
+        if number == 0 and self.passes == 1:
+            raise ValueError("there are no batches (a generator gives them only once)")
+        if number == 0:
+            raise ValueError(
+                f"there are no batches for pass {self.passes}: what gives them can be iterated "
+                "only once; give a list, an object whose __iter__ begins anew, or the "
+                "function that makes a generator in place of the generator"
+            )
+
+    def _pass(self):
+        return self.source if _can_be_iterated(self.source) else self.source()
+
+
+def _data_of(x, t, dtype, size=None, weights=None):
+    """Return the data that `fit` is given, arrays or batches of at most that size."""
+    if t is not None and not hasattr(t, "__len__"):
+        raise ValueError(f"t is {t}; with batches the call is fit(batches, epochs={t})")
+    if t is not None:
+        return _Arrays(x, t, dtype, weights)
+    if isinstance(x, dict) or hasattr(x, "__array__"):
+        raise ValueError("t is missing")
+    if weights is not None:
+        raise ValueError("with batches, weights are the third entry of each batch")
+    return _Batches(x, dtype, size)
+
+
+def _validation_data(validation, dtype):
+    """Return the data of a validation: a pair (x, t), or batches."""
+    if _are_batches(validation):
+        validation = validation, None
+    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
+        raise ValueError("validation must be a pair (x, t), or batches")
+    try:
+        return _data_of(*validation, dtype)
+    except ValueError as error:
+        raise ValueError(f"validation: {error}") from error
+
+
+def _loss_over(parameters, data, size):
+    """Return E over the data of a validation, in pieces of about that size."""
+    errors, counts = [], []
+    try:
+        for x, t in data.pieces(max(size, 256)):
+            errors.append(loss(parameters, x, t))
+            counts.append(len(x))
+    except ValueError as error:
+        raise ValueError(f"validation: {error}") from error
+    return _mean(errors, counts)
+
+
+def _mean(values, counts):
+    """Return the mean of values that stand for so many samples each."""
+    samples = sum(counts)
+    return sum(value * (count / samples) for value, count in zip(values, counts))
+
+
+def _are_batches(value):
+    """Return whether a value is no array: a list of tuples, or what gives them."""
+    if isinstance(value, list):
+        return all(isinstance(batch, tuple) for batch in value)
+    arrays = isinstance(value, (tuple, dict)) or hasattr(value, "__array__")
+    return not arrays and (_can_be_iterated(value) or callable(value))
+
+
+def _can_be_iterated(value):
+    return hasattr(value, "__iter__") or hasattr(value, "__getitem__")
+
+
+def _checked_batch(batch, dtype, size):
+    """Return a batch as the arguments of a step; raise ValueError where it is none."""
+    if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
+        raise ValueError("must be (x, t) or (x, t, weights)")
+    x, t, *weights = batch
+    x, t = _checked_data(x, t, dtype)
+    samples = len(x)
+    if size is not None and samples > size:
+        raise ValueError(
+            f"has {samples} rows; a step takes at most {size}, the batch_size of the trainer"
+        )
+    weights = [_checked_weights(w, samples, dtype) for w in weights if w is not None]
+    return x, t, *weights
+
+
+def _in_file(value):
+    """Return whether an array, or one in a dict, is a view of a file."""
+    if isinstance(value, dict):
+        return any(map(_in_file, value.values()))
+    while value is not None and not isinstance(value, (mmap.mmap, _Prepared)):
+        value = getattr(value, "base", None)
+    return value is not None
+
+
+class _Prepared:
+    """An array in a file, whose rows a function prepares when they are read."""
+
+    def __init__(self, array, prepare):
+        self.array, self.prepare = array, prepare
+
+    def __len__(self):
+        return len(self.array)
+
+    def __getitem__(self, rows):
+        part = self.array[rows]
+        if isinstance(rows, slice):
+            rows = range(*rows.indices(len(self)))
+        return self.prepare(part, rows)
+
+
+def _count_of(x, t):
+    """Return the number of samples in arrays of files, the same in each."""
+    counts = {}
+    for argument, value in (("x", x), ("t", t)):
+        arrays = value if isinstance(value, dict) else {argument: value}
+        for name, array in arrays.items():
+            counts[name] = len(array)
+    (name, count), *others = counts.items()
+    if count == 0:
+        raise ValueError(f"{name} has no rows")
+    for other, found in others:
+        if found != count:
+            raise ValueError(
+                f"{name} has {count} rows and {other} has {found}; they must be equal"
+            )
+    return count
+
+
+def _rows(value, rows, in_files):
+    """Return some rows of an array, or of each array in a dict."""
+    if isinstance(value, dict):
+        return {name: _rows(array, rows, in_files) for name, array in value.items()}
+    if isinstance(rows, range):
+        return value[rows.start : rows.stop]
+    return value[rows] if in_files else value.take(rows, axis=0)
+
+
+def _place_in(rows):
+    """Return a function that names a place among those rows by its place in the whole."""
+
+    def place(name, row, *others):
+        return _place(name, int(rows[row]), *others)
+
+    return place
+
+
 def save(path, parameters):
     """Write parameters as .npz: killed at any moment, the old file or the new one is there."""
     _write(path, _checked(parameters))
@@ -1716,6 +1967,26 @@ def _read(path):
         ) from error
 
 
+def _is_mapped(path):
+    """Return whether data are in .npy files, which are read as they are needed: one, or a folder of them."""
+    return str(path).lower().endswith(".npy") or os.path.isdir(path)
+
+
+def _mapped(path):
+    """Return the array of a .npy file, or a dict of those in a folder by name, unread."""
+    if os.path.isdir(path):
+        files = sorted(name for name in os.listdir(path) if name.endswith(".npy"))
+        if not files:
+            raise ValueError(f"{path}: is a directory: it holds no .npy files")
+        return {name[:-4]: _mapped(os.path.join(path, name)) for name in files}
+    if not os.path.exists(path):
+        raise ValueError(f"{path}: there is no such file")
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except Exception as error:  # a damaged file can fail in many ways
+        raise ValueError(f"{path}: is not a readable .npy file of numbers") from error
+
+
 def _scaling_in(arrays, path):
     """Return the mean and deviation of the inputs where a file keeps them."""
     found = {name: arrays[name] for name in ("mean", "deviation") if name in arrays}
@@ -1780,14 +2051,9 @@ def _checked_data(x, t, dtype, place=_place):
     return x, t
 
 
-def _checked_validation(validation, dtype):
-    """Return the x and t of a validation, checked as those of the training are."""
-    if not isinstance(validation, (tuple, list)) or len(validation) != 2:
-        raise ValueError("validation must be a pair (x, t)")
-    try:
-        return _checked_data(*validation, dtype)
-    except ValueError as error:
-        raise ValueError(f"validation: {error}") from error
+def _checked_inputs(x, dtype, place=_place):
+    """Return x as an array of the dtype; raise ValueError where it is no inputs."""
+    return _checked_rows("x", x, 16, dtype, place)
 
 
 def _checked_rows(name, value, width, dtype, place=_place):
@@ -1805,7 +2071,8 @@ def _checked_rows(name, value, width, dtype, place=_place):
     if len(value) == 0:
         raise ValueError(f"{name} has no rows")
     with np.errstate(over="ignore"):
-        cast = value.astype(dtype)  # what is too large for the dtype becomes inf
+        # What is too large for the dtype becomes inf.
+        cast = value.astype(dtype, order="C", copy=False)
     if not np.isfinite(cast).all():
         row, column = np.argwhere(~np.isfinite(cast))[0]
         wrong = value[row, column]
@@ -1834,7 +2101,9 @@ _COLUMNS = "16 inputs, then 10 targets, or one label from 0 to 9"
 
 
 def _data(path, need_targets=True):
-    """Return the checked x and t of an .npz file with those names, or of a .csv file."""
+    """Return the checked x and t of a .csv or .npz file; those of .npy files unread."""
+    if _is_mapped(path):
+        return _npy_data(path, need_targets)
     text = str(path).lower().endswith(".csv")
     x, t, place = (_csv_data if text else _npz_data)(path, need_targets)
     try:
@@ -1849,21 +2118,44 @@ def _data(path, need_targets=True):
 
 
 def _npz_data(path, need_targets):
-    arrays = _read(path)
+    return *_named_data(_read(path), path, need_targets), _place
+
+
+def _named_data(arrays, path, need_targets):
+    """Return the arrays that are named x and t, the latter None where it may be missing."""
     for name in ("x", "t") if need_targets else ("x",):
         if name not in arrays:
             names = ", ".join(arrays) or "none"
             raise ValueError(f"{path}: holds no array {name}; it has {names}")
-    return arrays["x"], arrays.get("t"), _place
+    return arrays["x"], arrays.get("t")
+
+
+def _npy_data(path, need_targets):
+    """Return x and t of a .npy file with the columns of a .csv, or of x.npy and t.npy in a folder."""
+    arrays = _mapped(path)
+    if isinstance(arrays, dict):
+        x, t = _named_data(arrays, path, need_targets)
+    elif arrays.ndim != 2:
+        raise ValueError(f"{path}: must have rows and columns, not {arrays.shape}")
+    else:
+        _check_width(arrays.shape[1], path, need_targets)
+        x, t = arrays[:, :16], arrays[:, 16:]
+    try:
+        if not need_targets:
+            _checked_inputs(x[:1], np.float32)
+            return x, None
+        if t.ndim == 1 or t.shape[1:] == (1,):
+            t = _Prepared(t, lambda part, rows: _one_hot(part, _place_in(rows)))
+        _checked_data(x[:1], t[:1], np.float32)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return x, t
 
 
 def _csv_data(path, need_targets):
     """Return x and t of a .csv file: a line for each sample, inputs first, then targets."""
     rows, numbers = _csv_rows(path)
-    width = len(rows[0])
-    widths = (17, 26)
-    if width not in widths and (need_targets or width != 16):
-        raise ValueError(f"{path}: {width} columns; expected {_COLUMNS}")
+    _check_width(len(rows[0]), path, need_targets)
 
     def place(name, row, column=None):
         """Return the line and the column of the file, as editors count them."""
@@ -1874,6 +2166,13 @@ def _csv_data(path, need_targets):
 
     values = np.array(rows)
     return values[:, :16], values[:, 16:], place
+
+
+def _check_width(width, path, need_targets):
+    """Raise ValueError where so many columns are no inputs and targets."""
+    widths = (17, 26)
+    if width not in widths and (need_targets or width != 16):
+        raise ValueError(f"{path}: {width} columns; expected {_COLUMNS}")
 
 
 def _csv_rows(path):
@@ -1947,13 +2246,29 @@ def _weights(path):
 
 def _standardised(x, scaling):
     """Return x with the mean subtracted and divided by the deviation that the weights keep."""
-    return (x - scaling["mean"]) / scaling["deviation"] if scaling else x
+    if not scaling:
+        return x
+
+    def scaled(part, rows=None):
+        return (part - scaling["mean"]) / scaling["deviation"]
+
+    return _Prepared(x, scaled) if _in_file(x) else scaled(x)
 
 
-def _scaling_of(x):
+def _scaling_of(parts):
     """Return the mean and the deviation of each input, the latter 1 where it never changes."""
-    deviation = np.where(np.ptp(x, axis=0) > 0, x.std(axis=0), 1.0)
-    return {"mean": x.mean(axis=0), "deviation": deviation}
+    count, mean, squares, low, high = 0, 0.0, 0.0, math.inf, -math.inf
+    for part in parts:
+        count += len(part)
+        own = part.mean(axis=0)
+        apart, share = own - mean, len(part) / count
+        mean = mean + apart * share
+        between = np.square(apart) * (len(part) * (1 - share))
+        squares = squares + np.square(part - own).sum(axis=0) + between
+        low = np.minimum(low, part.min(axis=0))
+        high = np.maximum(high, part.max(axis=0))
+    deviation = np.where(high > low, np.sqrt(squares / count), 1.0)
+    return {"mean": mean, "deviation": deviation}
 
 
 def _trainer(options, x):
@@ -1964,7 +2279,8 @@ def _trainer(options, x):
         _whole("--seed", given["seed"], 0)
     if not options.resume:
         trainer = Trainer(**given)
-        trainer.scaling = _scaling_of(x) if options.standardize else {}
+        if options.standardize:
+            trainer.scaling = _scaling_of(_parts(x, np.float64, options.data))
         return trainer
     trainer = Trainer.load(options.resume)
     settings = {**trainer.settings, "standardize": bool(trainer.scaling)}
@@ -2025,25 +2341,66 @@ def _progress(epoch, epochs, history):
 def _predict(options):
     parameters, scaling = _weights(options.weights)
     x, _ = _data(options.data, need_targets=False)
-    outputs = forward(parameters, _standardised(x, scaling))
+    parts = _parts(_standardised(x, scaling), np.float64, options.data)
+
+    def write(file):
+        for part in parts:
+            outputs = forward(parameters, part)
+            np.savetxt(file, outputs, delimiter=",", fmt="%.8g")
+
     if options.output is None:
-        np.savetxt(sys.stdout, outputs, delimiter=",", fmt="%.8g")
+        write(sys.stdout)
     elif options.output.endswith(".npz"):
+        outputs = np.concatenate([forward(parameters, part) for part in parts])
         _write(options.output, {"x": x, "outputs": outputs})
     else:
-        _replace(
-            options.output,
-            lambda file: np.savetxt(file, outputs, delimiter=",", fmt="%.8g"),
-        )
+        _replace(options.output, write)
 
 
 def _evaluate(options):
     parameters, scaling = _weights(options.weights)
     x, t = _data(options.data)
     x = _standardised(x, scaling)
-    print(f"E {loss(parameters, x, t):.8g}")
-    right = forward(parameters, x).argmax(axis=1) == t.argmax(axis=1)
-    print(f"accuracy {right.mean():.4%}")
+    dtype = next(iter(parameters.values())).dtype
+    errors, rights, counts = [], [], []
+    for part, targets in _pieces(x, t, dtype, options.data):
+        errors.append(loss(parameters, part, targets))
+        rights.append(_share_right(parameters, part, targets))
+        counts.append(len(part))
+    print(f"E {_mean(errors, counts):.8g}")
+    print(f"accuracy {_mean(rights, counts):.4%}")
+
+
+def _share_right(parameters, x, t):
+    """Return the share of outputs that name the target."""
+    return float((forward(parameters, x).argmax(axis=1) == t.argmax(axis=1)).mean())
+
+
+def _pieces(x, t, dtype, path):
+    """Yield checked x and t, those of files in pieces."""
+    if not (_in_file(x) or _in_file(t)):
+        yield x, t
+        return
+    try:
+        yield from _Arrays(x, t, dtype).pieces(1024)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _parts(x, dtype, path):
+    """Yield checked inputs, those of files in parts."""
+    if not _in_file(x):
+        yield x
+        return
+    samples, size = _count_of(x, {}), 1024
+    for row in range(0, samples, size):
+        rows = range(row, min(row + size, samples))
+        part = _rows(x, rows, True)
+        try:
+            part = _checked_inputs(part, dtype, _place_in(rows))
+        except ValueError as error:
+            raise ValueError(f"{path}: {error}") from error
+        yield part
 
 
 def _check(options):
@@ -2081,7 +2438,9 @@ examples:
 
 data is a .csv file with a line for each sample, after a header line or none:
   16 inputs, then 10 targets, or one label from 0 to 9
-or an .npz file with the arrays x and t, rows being samples.
+or a .npy file of such rows, or an .npz file with the arrays x and t, rows being
+samples, or a folder with x.npy and t.npy. Of .npy files no more than a batch is
+in memory at once.
 exit status: 0 done, 1 a check failed, 2 bad input"""
 
 
@@ -2092,7 +2451,7 @@ def _parser():
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    data = f".npz with x and t, or .csv with a line for each sample: {_COLUMNS}"
+    data = f".npz with x and t, or .csv or .npy with a row for each sample: {_COLUMNS}"
     train = commands.add_parser("train", help="learn from data and write the weights")
     add = train.add_argument
     add("data", help=data)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 
-from sympy import Float, Integer, Mul, Symbol, oo, sympify
+from sympy import Add, Float, Integer, Symbol, oo, sympify
 
-from symbackprop.batch import SAMPLES
+from symbackprop.batch import SAMPLE, SAMPLES
 from symbackprop.bounds import Bounds, shown
 from symbackprop.derivation import Step
 from symbackprop.equations import name_of
@@ -26,6 +27,8 @@ class Commentary:
         self.system = narrator.system
         self.style = narrator.style
         self.say = narrator.say
+        self._explained_marks = {"matrices.product": self.style.product, "matrices.ones": self.style.ones}
+        self._marks: set[str] = set()
 
     # ---- the error
 
@@ -37,7 +40,20 @@ class Commentary:
         if found is None:
             return lines
         lines.append(self.say("error.term", term=self.narrator.inline(found.term), loss=loss))
-        return lines + [self._tendency(tendency) for tendency in found.tendencies]
+        return [*lines, *map(self._tendency, found.tendencies), *self._penalty()]
+
+    def _penalty(self) -> list[str]:
+        """Return what the terms of the error do that read nothing but parameters."""
+        model = self.derivation.model
+        known = {c.name for c in model.constants} if model is not None else set()
+        parameters, strengths = set(self.system.parameters), set()
+        for term in Add.make_args(self.system.definitions[self.system.loss].rhs):
+            if {name_of(read) for read in self.system.reads(term)} <= parameters:
+                strengths |= {s.name for s in term.free_symbols if s.name in known}
+        if not strengths:
+            return []
+        shown = [self.narrator.inline(Symbol(name)) for name in sorted(strengths)]
+        return [self.say("error.penalty", strengths=self.narrator.listed(shown))]
 
     def _tendency(self, tendency: Tendency) -> str:
         show = self.style.printer.show
@@ -81,7 +97,8 @@ class Commentary:
     def _bounds(self, alike: list[Slope]) -> str:
         slope = alike[0]
         names = [self.narrator.inline(each.step.lhs) for each in alike]
-        key = "slopes.cancels" if slope.cancels else "slopes.bounds"
+        unbounded = slope.largest == float("inf")
+        key = "slopes.cancels" if slope.cancels else "slopes.unbounded" if unbounded else "slopes.bounds"
         return self.say(
             key,
             slopes=self.narrator.from_to(names),
@@ -98,55 +115,68 @@ class Commentary:
                 Float(value) if "e" in value else sympify(value)
             )
         key = "slopes.keep" if product == 1 else "slopes.vanish" if product < 1 else "slopes.explode"
+        if product == float("inf"):
+            return [self.say(key)]
         return [self.say("slopes.product", product=self.style.inline(written)), self.say(key)]
 
     # ---- matrices
 
     def matrix_introduction(self) -> str:
         """Return how the letters of the matrix form are to be read."""
-        product = self.style.inline(self.style.product)
         named = [q for q in self.derivation.adjoints.values() if split_name(q).word == "s" and layer_of(q)]
-        if not named:
-            return self.say("matrices.plain", product=product)
-        return self.say(
-            "matrices.introduction",
-            samples=self.narrator.inline(SAMPLES),
-            errors=self.style.inline(self.style.errors),
-            product=product,
-        )
+        said = [self.say("matrices.plain")]
+        if named:
+            sample, samples = self.narrator.inline(SAMPLE), self.narrator.inline(SAMPLES)
+            errors = self.style.inline(self.style.errors)
+            said = [self.say("matrices.introduction", sample=sample, samples=samples, errors=errors)]
+        if self.matrices:  # which finds the marks
+            marks = self._explained_marks.items()
+            said += [self.say(key, mark=self.style.inline(mark)) for key, mark in marks if key in self._marks]
+        return " ".join(said)
 
+    @cached_property
     def matrices(self) -> list[str]:
-        """Return the derivatives for a batch as products of matrices, where they have such a form."""
+        """The derivatives for a batch as products of matrices, where they have such a form."""
         found: list[str] = []
         if self.style.printer.notation.name == "matrix":
             return found  # they have been told so already
         steps = [step for step in self.derivation.batch if step.target != self.system.loss]
         for item in with_runs(steps, lambda step: step.target, self.narrator.alike):
             if isinstance(item, Run):
-                general = self.narrator.general(item.layers[0])
-                layers = self.narrator.layers_said(item.layers)
-                found += [line for step in item.first for line in Commentary(general)._matrix(step, layers)]
+                general, style = self.narrator.general(item.layers[0]), self.style
+                layers = style.space + self.narrator.layers_listed(item.layers)
+                for step in item.first:
+                    found += self._matrix(step, general, f", {style.dots}", layers)
             else:
-                found += self._matrix(item)
+                found += self._matrix(item, self.narrator)
         return found
 
-    def _matrix(self, step: Step, layers: str = "") -> list[str]:
+    def _matrix(self, step: Step, narrator: Narrator, further: str = "", layers: str = "") -> list[str]:
         component = step.lhs.variables[0]
         axes = component.indices if hasattr(component, "indices") else ()
         try:
-            left, parts = MatrixWriter(self.style.printer).equation(step.lhs, step.rhs, tuple(axes))
+            left, parts = MatrixWriter(narrator.style.printer).equation(step.lhs, step.rhs, tuple(axes))
         except Unwritable:
             return []
-        shape = self.narrator.note(name_of(component))
-        return [self.style.display(left, parts, f"({step.number})" + self.style.space + shape)]
+        self._marks |= {key for key, mark in self._explained_marks.items() if mark in "".join(parts)}
+        shape = narrator.note(name_of(component))
+        return [
+            narrator.style.display(left, parts, f"({step.number}){further}{self.style.space}{shape}{layers}")
+        ]
 
     # ---- gradient descent
 
     def descent(self) -> list[str]:
         """Return what the gradient is, what descent does with it, what a random batch changes, the rate."""
-        rate, g = Symbol("learning_rate", real=True), Symbol("g", real=True)
-        loss = self.narrator.inline(self.system.quantities[self.system.loss].symbol)
-        fall = self.narrator.inline(Mul(rate, g ** Integer(2), evaluate=False))
-        values = {"loss": loss, "fall": fall}
+        rate, w, g = (Symbol(name, real=True) for name in ("learning_rate", "w", "g"))
+        shown = {
+            "loss": self.system.quantities[self.system.loss].symbol,
+            "parameter": w,
+            "derivative": g,
+            "rate": rate,
+            "change": -rate * g,
+            "fall": rate * g ** Integer(2),
+        }
+        values = {name: self.narrator.inline(formula) for name, formula in shown.items()}
         keys = ["descent.gradient", "descent.step", "descent.stochastic", "descent.rate"]
         return [self.say(key, **values) for key in keys]

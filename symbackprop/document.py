@@ -96,7 +96,7 @@ def document_context(
         "batch_introduction": narrator.batch_introduction(),
         "batch": narrator.explained_once(derivation.batch),
         "matrices_introduction": commentary.matrix_introduction(),
-        "matrices": commentary.matrices(),
+        "matrices": commentary.matrices,
         "initial_introduction": narrator.say("initial.introduction"),
         "initial": narrator.initial(),
         "descent": commentary.descent(),

@@ -11,11 +11,14 @@ from symbackprop.batch import SAMPLES
 from symbackprop.code import assignment, imports
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import ONE, Equation
+from symbackprop.formats import TextFormat
 from symbackprop.given import GivenCode
+from symbackprop.language import ENGLISH
 from symbackprop.library import OPTIMIZERS
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Initial, Model
-from symbackprop.printing import TextPrinter, notation_for
+from symbackprop.narrator import Narrator
+from symbackprop.printing import notation_for
 from symbackprop.program import RATE, SCALE, Programs, arrays_read, needed, share
 from symbackprop.templating import environment
 from symbackprop.training_step import TrainingStep
@@ -64,7 +67,8 @@ class _Module:
         self.update = UpdateProgram(derivation.update, self.optimizer)
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
-        self.printer = TextPrinter(notation_for(derivation, "layered"))
+        style = TextFormat(notation_for(derivation, "layered"), derivation)
+        self.narrator, self.printer = Narrator(derivation, style, ENGLISH), style.printer
         self.defined_by = {number: name for name, number in derivation.numbers.items()}
         self._comments: dict[int, list[str]] = {}
         self.parameters = {self.given.code(name): name for name in derivation.system.parameters}
@@ -83,7 +87,8 @@ class _Module:
             imports=imports(s.operation for s in self.statements()),
             reads_erf=any(_holds(s.operation, "erf") for s in self.statements()),
             functions=[self.forward(), self.loss(), self.gradients()],
-            trainer=self.trainer(),
+            trainer=(trainer := self.trainer()),
+            batch_forms=self._batch_forms(bool(trainer["weighted"])),
             **self.given.context(uses_totals=bool(self.derivation.used_facts)),
         )
 
@@ -243,7 +248,8 @@ class _Module:
         step: Step | Equation | None = self.derivation.by_number.get(number)
         if step is None:
             step = self.derivation.system.definitions[self.defined_by[number]]
-        return f"{self.printer.show(step.lhs)} = {self.printer.show(step.rhs)}"
+        right = "".join(self.narrator.summed_over_layers(step.rhs)) or self.printer.show(step.rhs)
+        return f"{self.printer.show(step.lhs)} = {right}"
 
     # ------------------------------------------------------------ the trainer
 
@@ -273,6 +279,12 @@ class _Module:
             "update_scratch": self.update.scratch,
             **step.context(),
         }
+
+    def _batch_forms(self, weighted: bool) -> str:
+        """Return what a batch is that `fit` is given."""
+        if not self.model.targets:
+            return "x or (x, None)"
+        return "(x, t) or (x, t, weights)" if weighted else "pairs (x, t)"
 
     def _scaling(self) -> list[str]:
         """Return the lines that make what a step multiplies all derivatives by."""

@@ -8,11 +8,12 @@ or numbers, indices are integer symbols that run from 0 to size - 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
 from sympy import (
+    Add,
     Basic,
     Dummy,
     Expr,
@@ -25,6 +26,7 @@ from sympy import (
     Tuple,
     sympify,
 )
+from sympy.logic.boolalg import Boolean
 
 Ranges = dict[Symbol, Expr]
 """Index symbol -> the size it runs over."""
@@ -49,6 +51,20 @@ def size(name: str) -> Symbol:
 def sum_over(body: Expr, *ranges: tuple[Symbol, Expr | int]) -> Expr:
     """Return the sum of ``body`` over indices that run from 0 to size - 1."""
     return OuterSum(sympify(body), *[(i, 0, sympify(n) - 1) for i, n in ranges])
+
+
+def compared(relation: Callable[[Expr, Expr], Boolean], left: Expr, right: Expr) -> Boolean:
+    """Return ``relation`` of both sides in a spelling that SymPy leaves as it is.
+
+    In a choice it turns a - 2 b <= m - 2 n over and back for ever; a - 2 b - m + 2 n <= 0 stays.
+    """
+    one_sided = isinstance(left, Add) and isinstance(right, Add) and not _is_shifted(left, right)
+    return relation(left - right, ZERO) if one_sided else relation(left, right)
+
+
+def _is_shifted(*sides: Add) -> bool:
+    """Whether one of the sides is a number beside a single component or symbol."""
+    return any(side.as_coeff_Add()[1].is_symbol for side in sides)
 
 
 class ArgMax(Expr):  # type: ignore[misc]  # SymPy has no types

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from sympy import Sum, Symbol
 
 from symbackprop.derivation import Derivation, Step
-from symbackprop.document import Explained, Format, Narrator, Row, document_context, format_named
+from symbackprop.document import Explained, Format, Group, Narrator, Row, document_context, format_named
 from symbackprop.language import CATALOGUES, words_in_formulas
 from symbackprop.pipeline import derive
 from symbackprop.printing import notation_for
@@ -101,20 +101,17 @@ class _Sheet:
 
     def context(self) -> dict[str, object]:
         """Return what stands in place of the derivation's own lines."""
-        narrator, say, derivation = self.narrator, self.narrator.say, self.derivation
-        steps: dict[str, list[Step]] = {}
-        for step in derivation.steps:
-            steps.setdefault(step.target, []).append(step)
+        narrator, say = self.narrator, self.narrator.say
         columns = Row(say("exercise.blank"), say("heading.derivative"), say("heading.formula"))
         head, *rows = self.style.table([columns, *self._solution()])
         return {
             "given": [say("exercise.introduction", count=str(len(self.position))), *narrator.given()],
             "groups": [
-                replace(group, steps=tuple(self._with_blanks(own)))
-                for group, own in zip(narrator.groups(), steps.values(), strict=True)
+                Group(self.style.heading(steps[0].lhs), tuple(self._with_blanks(steps)))
+                for steps in narrator.by_target()
             ],
             "stable": [],
-            "batch": list(self._with_blanks(derivation.batch)),
+            "batch": list(self._with_blanks(self.derivation.batch)),
             "initial": [],
             "update": [],
             "results_heading": say("exercise.solution"),

@@ -7,11 +7,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from sympy import Expr
+from sympy import Derivative, Expr
 
 from symbackprop.derivation import Derivation, differentiated
 from symbackprop.printing import LatexPrinter, Notation, Printer, TextPrinter
 from symbackprop.records import Row
+from symbackprop.templating import columns
 
 _DEEPEST = 5
 """Levels of brackets inside of which a line may end."""
@@ -56,8 +57,13 @@ class Format(ABC):
         """Return the number of an equation as the template places it."""
 
     @abstractmethod
+    def slashed(self, above: Expr, below: Expr) -> str:
+        """Return the derivative of ``above`` with respect to ``below`` on one line."""
+
     def heading(self, derivative: Expr) -> str:
         """Return the heading of the steps that lead to ``derivative``."""
+        loss = self.derivation.system.quantities[self.derivation.system.loss].symbol
+        return self.inline(self.slashed(loss, differentiated(derivative, self.derivation)))
 
     @abstractmethod
     def formula(self, lhs: Expr, rhs: Expr, note: str = "") -> str:
@@ -85,8 +91,9 @@ class Format(ABC):
     space: ClassVar[str]
     errors: ClassVar[str]
     product: ClassVar[str]
+    ones: ClassVar[str]
     """The marks for about equal, for what is left out, between factors, a gap before a remark, the
-    matrix of derivatives, and the product by components."""
+    matrix of derivatives, the product by components, and the vector of ones."""
 
     @abstractmethod
     def arrow(self, what: str, where: str) -> str:
@@ -128,6 +135,7 @@ class TextFormat(Format):
 
     template = "derivation.txt.jinja"
     _WIDTH = 96
+    _TABLE_WIDTH = 80
 
     def __init__(self, notation: Notation, derivation: Derivation) -> None:
         super().__init__(notation, derivation)
@@ -150,11 +158,11 @@ class TextFormat(Format):
     def blank(self) -> str:
         return " " * self._label_width
 
-    def heading(self, derivative: Expr) -> str:
-        return self.printer.show(derivative)
+    def slashed(self, above: Expr, below: Expr) -> str:
+        return self.printer.show(Derivative(above, below))
 
     about, dots, dot, space = " ≈ ", "…", "·", "  "
-    errors, product = "Δ", "⊙"
+    errors, product, ones = "Δ", "⊙", "𝟏"
 
     def arrow(self, what: str, where: str) -> str:
         return f"{what} → {where}"
@@ -181,20 +189,29 @@ class TextFormat(Format):
     def _broken(self, left: str, lines: Sequence[str], note: str) -> str:
         # Before a formula stand three columns for the mark of a result, the label, and two blanks.
         below = "\n" + " " * (3 + self._label_width + 2 + len(f"{left} = "))
-        text = f"{left} = {below.join(lines)}"
-        return f"{text}    {note}" if note else text
+        text = f"{left} = {below.join(line.rstrip() for line in lines)}"
+        wide = len(f"{left} = {lines[-1]}    {note}") > self._WIDTH
+        return f"{text}{below if wide else '    '}{note}" if note else text
 
     def stacked(self, formulas: Sequence[str], label: int) -> str:
         indent = "\n" + " " * (3 + len(self.label(label)) + 2)
         return indent.join(formulas)
 
     def cell(self, expression: Expr) -> str:
-        return self.printer.show(expression)
+        return "\n".join(line.rstrip() for line in self.filled(expression, self._TABLE_WIDTH))
 
     def table(self, rows: list[Row]) -> list[Row]:
-        label = max(len(row.label) for row in rows)
-        derivative = max(len(row.derivative) for row in rows)
-        return [Row(r.label.rjust(label), r.derivative.ljust(derivative), r.formula) for r in rows]
+        label = max(columns(row.label) for row in rows)
+        derivative = max(columns(row.derivative) for row in rows)
+        below = "\n" + " " * (3 + label + 2 + derivative + 2)
+        return [
+            Row(
+                " " * (label - columns(row.label)) + row.label,
+                row.derivative + " " * (derivative - columns(row.derivative)),
+                row.formula.replace("\n", below),
+            )
+            for row in rows
+        ]
 
 
 class _MathFormat(Format):
@@ -216,13 +233,11 @@ class _MathFormat(Format):
     def label(self, number: int) -> str:
         return str(number)
 
-    def heading(self, derivative: Expr) -> str:
-        loss = self.derivation.system.quantities[self.derivation.system.loss].symbol
-        below = self.printer.show(differentiated(derivative, self.derivation))
-        return self.inline(rf"\partial {self.printer.show(loss)} / \partial {below}")
+    def slashed(self, above: Expr, below: Expr) -> str:
+        return rf"\partial {self.printer.show(above)} / \partial {self.printer.show(below)}"
 
     about, dots, dot, space = r" \approx ", r"\dots", r" \cdot ", r"\quad "
-    errors, product = r"\boldsymbol{\Delta}", r"\odot"
+    errors, product, ones = r"\boldsymbol{\Delta}", r"\odot", r"\mathbf{1}"
 
     def arrow(self, what: str, where: str) -> str:
         return rf"{what} \to {where}"

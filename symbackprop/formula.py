@@ -28,6 +28,7 @@ from sympy.core.cache import clear_cache
 from sympy.core.evalf import PrecisionExhausted
 from sympy.logic.boolalg import Boolean
 
+from symbackprop.equations import compared
 from symbackprop.errors import SpecificationError, UnsupportedExpression, suggestion
 
 MAX_TEXT = 10_000  # characters
@@ -456,7 +457,7 @@ class FormulaReader:
         if any(self._measure(side, node).has_cases for side in sides):
             self._fail_cases(node)
         steps = zip(node.ops, sides, sides[1:], strict=False)
-        return And(*[_RELATIONS[type(operator)](left, right) for operator, left, right in steps])
+        return And(*[compared(_RELATIONS[type(operator)], left, right) for operator, left, right in steps])
 
     def where(self, node: ast.Call) -> Expr:
         """Return where(condition, value, other)."""

@@ -157,18 +157,25 @@ class GivenCode:
             "standardizes": self.standardizes,
             "input_shape": str(self.model.shape(x[0].shape)) if self.standardizes else "",
             "count": f"len({self._samples_of()})",
+            "part_count": f"len({self._samples_of('part')})",
             "t_argument": self.t_argument,
             "x_rows": _rows_of("x", x),
             "t_rows": _rows_of("t", t),
-            "selects_rows": any("_rows(" in _rows_of("", arrays) for arrays in (x, t)),
-            "whole_arrays": _tuple(g.name for g in (*x, *t) if not g.has_samples),
+            "has_targets": bool(t),
+            "per_sample": self.model.per_sample,
+            "whole_arrays": _tuple(
+                _label(argument, arrays, given)
+                for argument, arrays in (("x", x), ("t", t))
+                for given in arrays
+                if not given.has_samples
+            ),
             "random_data": [*self._random("x", x), *self._random("t", t)],
             **self._outputs(),
             **(self._table(uses_totals) if self.is_table else self._arrays(uses_totals)),
         }
 
-    def _samples_of(self) -> str:
-        return _access("x", self.model.inputs, self.model.inputs[0])
+    def _samples_of(self, argument: str = "x") -> str:
+        return _access(argument, self.model.inputs, self.model.inputs[0])
 
     def _outputs(self) -> dict[str, object]:
         """Return how the outputs are written to a file."""
@@ -230,7 +237,6 @@ class GivenCode:
             "checks_totals": totals,
             "x_loaded": _loaded("x", x),
             "t_loaded": _loaded("t", t) if t else "",
-            "has_targets": bool(t),
             "labels": False,
             "bits": None,
             "columns": ", ".join(self._described(g) for g in given),
@@ -243,31 +249,30 @@ class GivenCode:
 
     def _checks(self, argument: str, arrays: Sequence[Given], uses_totals: bool) -> Iterator[str]:
         """Yield the lines that check an argument."""
-        several = len(arrays) > 1
-        if several:
+        if len(arrays) > 1:
             yield f'_check_names("{argument}", {argument}, {_tuple(g.name for g in arrays)})'
             yield f"{argument} = dict({argument})"
         for given in arrays:
             place = _access(argument, arrays, given)
-            label = given.name if several else argument
+            label = _label(argument, arrays, given)
             yield from self._check(given, label, place)
             if given.low is not None or given.high is not None:
                 low = "-math.inf" if given.low is None else str(given.low)
                 high = "math.inf" if given.high is None else str(given.high)
-                yield f'_check_bounds("{label}", {place}, {low}, {high})'
+                yield f'_check_bounds("{label}", {place}, {low}, {high}, place)'
             if uses_totals and given.total is not None:
-                yield f'_check_totals("{label}", {place}, {given.total}, {given.total_axis})'
+                yield f'_check_totals("{label}", {place}, {given.total}, {given.total_axis}, place)'
 
     def _check(self, given: Given, label: str, place: str) -> Iterator[str]:
         sizes = [s if (s := self.size(n)).isdigit() else f'"{s}"' for n in given.shape]
         shape = ['"samples"'] * given.has_samples + sizes
         axes = f"({', '.join(shape)}{',' if len(shape) == 1 else ''})"
         if not given.integer:
-            yield f'{place} = _checked_array("{label}", {place}, {axes}, dtype, sizes)'
+            yield f'{place} = _checked_array("{label}", {place}, {axes}, dtype, sizes, place)'
             return
         counts = [self.model.size(n) for n in given.places if self.model.is_fixed((n,))]
         count = str(min(counts)) if counts else "None"
-        yield f'{place} = _checked_integers("{label}", {place}, {axes}, {count}, sizes)'
+        yield f'{place} = _checked_integers("{label}", {place}, {axes}, {count}, sizes, place)'
 
     # ------------------------------------------------------------ random data
 
@@ -325,12 +330,16 @@ def _tuple(names: Iterable[str]) -> str:
 
 
 def _rows_of(argument: str, arrays: Sequence[Given]) -> str:
-    """Return the expression for some rows of an argument."""
+    """Return the expression for some rows of an argument that a class keeps."""
     if not arrays:
         return "None"
-    if len(arrays) > 1:
-        return f"_rows({argument}, rows)"
-    return f"{argument}[rows]" if arrays[0].has_samples else argument
+    whole = not any(given.has_samples for given in arrays)
+    return f"self.{argument}" if whole else f"_rows(self.{argument}, rows, self.in_files)"
+
+
+def _label(argument: str, arrays: Sequence[Given], given: Given) -> str:
+    """Return what messages call one of the arrays of an argument."""
+    return given.name if len(arrays) > 1 else argument
 
 
 def _loaded(argument: str, arrays: Sequence[Given]) -> str:

@@ -14,12 +14,13 @@ from xml.etree.ElementTree import Element, tostring
 from symbackprop.errors import UnsupportedExpression
 
 _TEXTS = ("mi", "mo", "mn", "mtext")
-_SCRIPTED = ("msub", "msup", "msubsup", "munder")
+_SCRIPTED = ("msub", "msup", "msubsup", "munder", "munderover")
 _NOT_IN_CORE = ("columnalign", "rowspacing", "columnspacing", "linebreak")
 _NO_OPERATORS = ("∞", "…", "⋯")
 _SIGNS = ("−", "-", "+")
 _OPENING = ("(", "[", "{", "|")
 _WITH_LIMITS = ("∑", "max", "min", "lim")
+_LIMITS = {"msub": "munder", "msubsup": "munderover"}
 _THIN = "0.167em"
 
 
@@ -99,8 +100,8 @@ def _set_functions_apart(element: Element) -> None:
 
 def _set_limits(element: Element, display: bool) -> None:
     """Set the index of a sum below it, in brackets too, as LaTeX does in a formula on its own line."""
-    if display and element.tag == "msub" and element[0].text in _WITH_LIMITS:
-        element.tag = "munder"
+    if display and element.tag in _LIMITS and element[0].text in _WITH_LIMITS:
+        element.tag = _LIMITS[element.tag]
     if element.tag == "mtable":
         display = element.get("displaystyle") == "true"
     inside = display and element.tag not in (*_SCRIPTED, "mfrac", "msqrt")

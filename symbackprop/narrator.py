@@ -64,6 +64,8 @@ class Narrator:
 
     def inline(self, expression: Expr) -> str:
         """Return a formula inside a sentence."""
+        if isinstance(expression, Derivative) and self._is_read(expression.expr):
+            return self.style.inline(self.style.slashed(expression.expr, expression.variables[0]))
         return self.style.inline(self.style.printer.show(expression))
 
     def _numbers(self, numbers: Iterable[int]) -> str:
@@ -74,14 +76,23 @@ class Narrator:
     def given(self) -> list[str]:
         """Return what is given, with shapes: the inputs, then the parameters."""
         known = {*self.system.inputs, *self.system.parameters, *self.system.definitions}
+        model = self.derivation.model
+        targets = [given.name for given in model.targets] if model is not None else []
+        inputs = [name for name in self.system.inputs if name not in targets]
         kinds = (
-            ("given.inputs", self.system.inputs),
+            ("given.quantities" if model is None else "given.inputs", inputs),
+            ("given.targets", targets),
             ("given.parameters", self.system.parameters),
             ("given.constants", [name for name in self.system.quantities if name not in known]),
         )
         lines = [
             self.say(key, quantities=self.listed(self._with_shapes(names))) for key, names in kinds if names
         ]
+        if model is not None and model.layers:
+            first = (self.inline(self._first_reading(f"{word}1")) for word in "sxw")
+            lines.append(
+                self.say("given.units", **dict(zip(("sum", "output", "weight"), first, strict=True)))
+            )
         values = self._values()
         return [*lines, self.say("given.values", values=self.listed(values))] if values else lines
 
@@ -113,9 +124,13 @@ class Narrator:
         return found
 
     def layers_said(self, layers: Sequence[int]) -> str:
-        """Return from where to where ℓ goes."""
+        """Return from where to where ℓ goes, in a sentence."""
+        return self.style.inline(self.layers_listed(layers))
+
+    def layers_listed(self, layers: Sequence[int]) -> str:
+        """Return from where to where ℓ goes, as a formula."""
         layer, dots = self.style.printer.show(Symbol(LAYER)), self.style.dots
-        return self.style.inline(f"{layer} = {layers[0]}, {dots}, {layers[-1]}")
+        return f"{layer} = {layers[0]}, {dots}, {layers[-1]}"
 
     def _with_shape(self, name: str) -> str:
         quantity = self.system.quantities[name]
@@ -144,13 +159,39 @@ class Narrator:
     def forward(self, equation: Equation) -> Numbered:
         """Return a forward equation with the shape of what it defines."""
         label = self.style.label(self.derivation.numbers[equation.name])
-        return Numbered(label, self._formula(equation.lhs, equation.rhs, True, self.note(equation.name)))
+        return Numbered(label, self.formula(equation.lhs, equation.rhs, True, self.note(equation.name)))
 
-    def _formula(self, lhs: Expr, rhs: Expr, whole: bool, note: str = "") -> str:
+    def formula(self, lhs: Expr, rhs: Expr, whole: bool, note: str = "") -> str:
         """Return an equation; in matrix notation what is told of ``whole`` arrays has no indices."""
         if not whole or self.style.printer.notation.name != "matrix":
+            summed = self.summed_over_layers(rhs)
+            if summed:
+                return self.style.display(self.style.printer.show(lhs), summed, note)
             return self.style.formula(lhs, rhs, note)
         return self.style.display(*self._matrix(lhs, rhs), note)
+
+    def summed_over_layers(self, rhs: Expr) -> list[str]:
+        """Return a sum in parts, terms that are alike in several layers as one sum over ℓ; [] without such.
+
+        So the penalties of many weights are (λ/2) Σ_ℓ Σ w².
+        """
+        terms = list(flat(rhs, Add))
+        if len(terms) <= LEAST:
+            return []
+        names = {term: {name_of(read) for read in self.system.reads(term)} for term in terms}
+        own = {term: min(read) for term, read in names.items() if len(read) == 1}
+        layered = [term for term in terms if term in own and layer_of(own[term]) is not None]
+        layered.sort(key=lambda term: (layer_of(own[term]) or 0, self.style.printer.tie(term)))
+        sums: list[str] = []
+        for run in with_runs(layered, own.__getitem__, self._terms_alike):
+            if isinstance(run, Run):
+                printer = self.general(run.layers[0]).style.printer
+                sums += [f" + {printer.sum_of_layers(term, LAYER, run.layers)}" for term in run.first]
+                terms = [term for term in terms if not any(term in block for block in run.blocks)]
+        return [*self.style.printer.chunks(Add(*terms)), *sums] if sums and terms else []
+
+    def _terms_alike(self, a: Expr, b: Expr, shift: int) -> bool:
+        return self._shift.alike(Equation(self._loss, a), Equation(self._loss, b), shift)
 
     def _matrix(self, lhs: Expr, rhs: Expr) -> tuple[str, list[str]]:
         """Return an equation in vectors and matrices; raises SpecificationError where there is none."""
@@ -226,17 +267,21 @@ class Narrator:
 
     def groups(self) -> list[Group]:
         """Return the steps, grouped by the derivative that they lead to; layers that are alike once."""
-        targets: dict[str, list[Step]] = {}
-        for step in self.derivation.steps:
-            targets.setdefault(step.target, []).append(step)
         found: list[Group] = []
-        for item in with_runs(list(targets.values()), lambda steps: steps[0].target, self._groups_alike):
+        for item in with_runs(self.by_target(), lambda steps: steps[0].target, self._groups_alike):
             if not isinstance(item, Run):
                 found.append(self._group(item))
                 continue
             found += [self._group(steps) for steps in item.first]
             found.append(self._further(item))
         return found
+
+    def by_target(self) -> list[list[Step]]:
+        """Return the steps to each derivative, in order."""
+        targets: dict[str, list[Step]] = {}
+        for step in self.derivation.steps:
+            targets.setdefault(step.target, []).append(step)
+        return list(targets.values())
 
     def _groups_alike(self, a: Sequence[Step], b: Sequence[Step], shift: int) -> bool:
         return len(a) == len(b) and all(self.alike(x, y, shift) for x, y in zip(a, b, strict=True))
@@ -249,18 +294,22 @@ class Narrator:
         results = set(self.derivation.results.values())
         general = self.general(run.layers[0])
         ends = [step for group in run.first for step in group if step.number in results]
-        shown = [replace(each, label=self.style.blank(), result=False) for each in general._plain(ends)]
-        lines = []
+        shown = [replace(each, label=self.style.blank()) for each in general._plain(ends)]
+        listed: list[Explained] = []
+        numbers = []
         for layer, block in zip(run.layers[1:], run.blocks[1:], strict=True):
             steps = [step for group in block for step in group]
             for step in steps:
                 self._latest[self._topic(step.lhs)] = step.number
-            shown += self._plain([step for step in steps if step.number in results])
+            each = self._plain([step for step in steps if step.number in results])
+            listed += [replace(one, result=False) for one in each]
             first, last = f"({steps[0].number})", f"({steps[-1].number})"
             number = self.style.inline(str(layer))
-            lines.append(self.say("run.steps", layer=self._layer, number=number, first=first, last=last))
+            numbers.append(self.say("run.steps", layer=self._layer, number=number, first=first, last=last))
         layers = run.layers[1:]
-        return Group(self.layers_said(layers), tuple(shown), self._said_once(layers), tuple(lines))
+        note = self.say("run.numbers", steps=self.say("run.between").join(numbers))
+        listed[0] = replace(listed[0], note=note)
+        return Group(self.layers_said(layers), (*shown, *listed), self._said_once(layers))
 
     def _plain(self, steps: Sequence[Step]) -> list[Explained]:
         """Return steps without the words that explain them."""
@@ -280,7 +329,9 @@ class Narrator:
                 derivative=self.inline(Derivative(self._loss, component.at(at))),
             )
         if self.style.printer.notation.name == "matrix":
-            return f"{introduction} " + self.say("backward.matrix")
+            product, ones = (self.style.inline(mark) for mark in (self.style.product, self.style.ones))
+            said = self.say("matrices.product", mark=product), self.say("matrices.ones", mark=ones)
+            return " ".join([introduction, self.say("backward.matrix"), *said])
         return introduction
 
     def assumptions(self) -> list[str]:
@@ -302,7 +353,7 @@ class Narrator:
             key = f"rule.{step.rule}"
             rule = self.say(key) if key in self.catalogue else self.style.escape(step.rule.capitalize())
             whole = step.number in results or step.rule in ("stable form", "batch mean")
-            label, formula = self.style.label(step.number), self._formula(step.lhs, step.rhs, whole)
+            label, formula = self.style.label(step.number), self.formula(step.lhs, step.rhs, whole)
             sentence = self._sentence(step, last.get(step.lhs))
             explained.append(Explained(label, rule, sentence, formula, step.number in results))
             self._latest[self._topic(step.lhs)] = step.number
@@ -523,20 +574,26 @@ class Narrator:
             pairs = [Equation(drawn[name].fan_in, drawn[name].fan_out) for name in (a, b)]
             return self._shift.name(a, shift) == b and self._shift.alike(pairs[0], pairs[1], shift)
 
+        alone: dict[str, list[str]] = {}
         for item in with_runs(list(drawn), lambda name: name, alike):
             if not isinstance(item, Run):
-                found.append(self._variance(item, drawn[item]))
+                weight, formula = self._variance(item, drawn[item])
+                alone.setdefault(formula, []).append(weight)
                 continue
-            once = self.general(item.layers[0])._variance(item.first[0], drawn[item.first[0]])
+            weight, formula = self.general(item.layers[0])._variance(item.first[0], drawn[item.first[0]])
+            once = self.say("initial.variance", weights=weight, formula=formula)
             found.append(self.say("run.given", quantities=once, layers=self.layers_said(item.layers)))
-        return found
+        return [
+            self.say("initial.variance", weights=self.listed(weights), formula=formula)
+            for formula, weights in alone.items()
+        ] + found
 
-    def _variance(self, name: str, initial: Initial) -> str:
+    def _variance(self, name: str, initial: Initial) -> tuple[str, str]:
+        """Return a weight and its variance."""
         assert initial.initializer is not None
         piece = self.style.printer.component(name, self.derivation.indices(name)).text
         fans = {"fan_in": initial.fan_in, "fan_out": initial.fan_out}
-        formula = self.inline(parse(initial.initializer.variance, fans))
-        return self.say("initial.variance", weight=self.style.inline(piece), formula=formula)
+        return self.style.inline(piece), self.inline(parse(initial.initializer.variance, fans))
 
     def update_introduction(self) -> str:
         """Return what is said before the equations of the optimiser."""
@@ -544,9 +601,6 @@ class Narrator:
         counts = any(step.rhs.has(counted) for step in self.derivation.update)
         introduction = self.say(
             "update.introduction",
-            loss=self.inline(self._loss),
-            derivative=self.inline(Symbol("g", real=True)),
-            parameter=self.inline(Symbol("w", real=True)),
             optimizer=self.style.escape(self.derivation.optimizer),
             settings=self.listed(map(self._setting, OPTIMIZERS[self.derivation.optimizer].defaults.items())),
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import Any, TypeAlias
@@ -34,7 +35,7 @@ from sympy import (
 )
 
 from symbackprop.calculus.algebra import cost
-from symbackprop.calculus.forms import Pointwise, equal_forms
+from symbackprop.calculus.forms import Pointwise, by_path, equal_forms
 from symbackprop.equations import Equation, index, quantity, size
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering import Operation, lower
@@ -45,7 +46,9 @@ _WIDE = (0, 1e-30, 1e-8, 1e-3, 0.3, 0.75, 1, 3, 10, 17, 30, 45, 60, 85, 88.5, 95
          1e6, 1e8, 1e11, 1e13, 1e20, 1e30, 1e37)  # fmt: skip
 _FEW = (0, 1, 0.3, -1, 2.5)
 _MOST_POINTS = 400
+_COMPARED = 24
 DType: TypeAlias = type[np.float32] | type[np.float64]
+Masks: TypeAlias = dict[DType, NDArray[np.bool_]]
 _TYPES: tuple[DType, ...] = (np.float32, np.float64)
 _TOLERANCE = 4096  # roundings of a number of magnitude 1, or of its own
 _LARGE = 1e10  # an exponential beyond that is not worked out
@@ -75,14 +78,16 @@ def is_good(problem: Pointwise) -> bool:
 @cache
 def _best_form(problem: Pointwise, others: tuple[Expr, ...]) -> Expr:
     plain, points = problem.expression, _points(problem)
-    trial = _Trial(problem, points, (plain, *others))
+    others = tuple(other for other in others if _is_equal(other, problem))
+    unchanged = (plain, *others)
+    trial = _Trial(problem, points, (*unchanged, *(form for each in unchanged for form in by_path(each))))
     best, rank = plain, (*trial.failures(plain), (0, 0, False, 0, 0))
     for group in equal_forms(problem, others):
         for form in group:
             own = (*trial.failures(form), cost(form))
             if form != plain and own < rank:
                 best, rank = form, own
-        if not any(rank[:2]):
+        if not any(rank[:3]):
             break
     return best
 
@@ -234,6 +239,15 @@ def _certain(function: Callable[..., object], numbers: Iterable[float]) -> float
     return math.nan if before is None else before
 
 
+def _is_equal(form: Expr, problem: Pointwise) -> bool:
+    """Whether ``form`` has the value of the problem's expression, at points where both have one."""
+    generator = np.random.default_rng(0)
+    points = {symbol: generator.normal(size=_COMPARED) for symbol in problem.free}
+    values = [_many_digits(replace(problem, expression=e), points) for e in (form, problem.expression)]
+    known = ~np.isnan(values).any(axis=0)
+    return bool(known.any() and np.allclose(values[0][known], values[1][known], rtol=1e-12, atol=0))
+
+
 def _bounded(name: str, most: float = math.inf) -> Callable[[Any], Any]:
     """Return a function for real arguments up to ``most``, with which it doesn't take forever."""
     function = getattr(mpmath, name)
@@ -272,28 +286,31 @@ class _Trial:
         self.truth = _many_digits(problem, points)
         self.required = {dtype: np.zeros(len(self.truth), bool) for dtype in _TYPES}
         for form in plain:
-            for dtype, failed in self._failed(form).items():
+            for dtype, failed in self._failed(form)[0].items():
                 self.required[dtype] |= ~failed
 
-    def failures(self, form: Expr) -> tuple[int, int]:
-        """Return at how many points ``form`` fails where it must not, and how often in all.
+    def failures(self, form: Expr) -> tuple[int, int, int]:
+        """Return at how many points ``form`` fails where it must not, has no value, and fails in all.
 
-        The latter is counted in steps of 10 %: at the very margin a shorter form is worth more.
+        The last is counted in steps of 10 %: at the very margin a shorter form is worth more.
         """
-        failed = self._failed(form)
+        failed, without = self._failed(form)
         needed = sum(int(np.count_nonzero(failed[d] & self.required[d])) for d in _TYPES)
+        absent = sum(int(np.count_nonzero(without[d])) for d in _TYPES)
         share = sum(np.count_nonzero(failed[d]) for d in _TYPES) / len(self.truth) / len(_TYPES)
-        return needed, math.ceil(10 * share)
+        return needed, absent, math.ceil(10 * share)
 
-    def _failed(self, form: Expr) -> dict[DType, NDArray[np.bool_]]:
-        """Return where ``form`` is not right although its value is a number of the type."""
+    def _failed(self, form: Expr) -> tuple[Masks, Masks]:
+        """Return where ``form`` is not right, and where not finite, although its value is a number."""
         values = _evaluated(form, self.problem, self.points)
         if values is None:
-            return {dtype: np.ones(len(self.truth), bool) for dtype in _TYPES}
-        found = {}
+            everywhere = {dtype: np.ones(len(self.truth), bool) for dtype in _TYPES}
+            return everywhere, everywhere
+        failed, without = {}, {}
         for dtype, value in values.items():
             with np.errstate(all="ignore"):
                 possible = np.abs(self.truth) < np.finfo(dtype).max
                 right = np.abs(value.astype(np.float64) - self.truth) <= _allowed(self.truth, dtype)
-            found[dtype] = possible & ~right
-        return found
+            failed[dtype] = possible & ~right
+            without[dtype] = possible & ~np.isfinite(value)
+        return failed, without

@@ -314,11 +314,17 @@ def _inside_out(operation: Operation, seen: set[Operation]) -> Iterator[Operatio
     yield operation
 
 
+def _is_mask_of_numbers(operation: Operation) -> bool:
+    return operation.kind == "cast" and is_mask(operation.inputs[0])
+
+
 def _name(operation: Operation, beside: str, taken: set[str]) -> str:
     """Return a name such as ``exponentials2`` for a part of the statement of ``x2``."""
     digits = beside[len(beside.rstrip("0123456789")) :]
     word = "places" if operation.is_whole else _WORDS.get(operation.kind, "part")
     word = "condition" if is_mask(operation) else word
+    if operation.kind == "multiply" and any(map(_is_mask_of_numbers, operation.inputs)):
+        word = "masked"
     if word == "columns" and not any(part.kind == "windows" for part in operation.parts()):
         word = "part" if operation.inputs[0].kind == "matmul" else "matrix"
     stem = word + digits

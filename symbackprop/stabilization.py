@@ -8,7 +8,7 @@ more numbers (``symbackprop.precision``).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
@@ -66,7 +66,7 @@ def _groups(derivation: Derivation) -> dict[str, list[Step]]:
     groups: dict[str, list[Step]] = {}
     for step in derivation.steps:
         own = groups.setdefault(step.target, [])
-        if step.rule != "chain rule" and step.number <= derivation.results[step.target]:
+        if step.number <= derivation.results[step.target]:
             own.append(step)
     return groups
 
@@ -134,7 +134,10 @@ class _Stabilizer:
         if kind not in self._good:
             outputs = [step.lhs.expr for step in others if isinstance(step.lhs, Derivative)]
             self.beside = [o for o in outputs if isinstance(o, Indexed)]
-            form = self._improved(result.rhs, [step.rhs for step in others])
+            forms = [step.rhs for step in others if step.rule != "chain rule"]
+            if self.is_measured(result.rhs):
+                forms += self.chained(result, others)
+            form = self._improved(result.rhs, forms)
         else:
             form = result.rhs
         if form == result.rhs:
@@ -239,6 +242,23 @@ class _Stabilizer:
             for argument in expression.args:
                 yield from self.reads(argument)
 
+    def chained(self, result: Step, steps: Sequence[Step]) -> Iterator[Expr]:
+        """Yield the chain rule of a result with its local derivatives inserted: as found, closed, and best.
+
+        Automatic differentiation multiplies these as they are; what the result makes of them must not
+        be worse.
+        """
+        local: dict[Expr, list[Expr]] = {}
+        for step in steps:
+            if isinstance(step.lhs, Derivative) and step.lhs.expr != self.loss:
+                local.setdefault(step.lhs, []).append(step.rhs)
+        best = {lhs: self.improved(forms[-1], forms) for lhs, forms in local.items()}
+        for step in steps:
+            if step.lhs == result.lhs and step.rhs.atoms(Derivative) & local.keys():
+                for each in ({lhs: forms[n] for lhs, forms in local.items()} for n in (0, -1)):
+                    yield step.rhs.xreplace(each)
+                yield step.rhs.xreplace(best)
+
     # ------------------------------------------------------------ measuring a part
 
     def _best(self, expression: Expr, others: Sequence[Expr]) -> Expr:
@@ -252,6 +272,7 @@ class _Stabilizer:
             return expression
         known = {*problem.free, *scalars.definitions}
         further = [scalars.flat(other) for other in others if self._is_plain(other)]
+        further = [scalars.written_out(other, known) for other in further]
         best = best_form(problem, [other for other in further if other.free_symbols <= known])
         return expression if best == problem.expression else best.xreplace(scalars.back)
 
@@ -316,6 +337,13 @@ class _Scalars:
         """Return ``expression`` in scalars."""
         reads = list(dict.fromkeys(self.stabilizer.reads(expression)))
         return expression.xreplace({read: self._symbol(read) for read in reads})
+
+    def written_out(self, expression: Expr, known: Container[Expr]) -> Expr:
+        """Return ``expression`` with the definitions inserted of what is not ``known``."""
+        for symbol, definition in reversed(self.definitions.items()):
+            if symbol not in known:
+                expression = expression.xreplace({symbol: definition})
+        return expression
 
     def _symbol(self, read: Expr) -> Symbol:
         """Return the symbol of ``read``; what it reads itself comes before it in ``definitions``."""

@@ -92,7 +92,7 @@ class TrainingStep:
                 yield from self.writer.part(name, operation)
             lines = self._statement(statement)
             if statement.name == self.loss:
-                yield "if with_loss or self._before is not None:"
+                yield "if with_loss:"
                 lines = (f"    {line}" for line in lines)
             yield from lines
 

@@ -26,7 +26,7 @@ from sympy import (
 
 from symbackprop.arrays import Array
 from symbackprop.derivation import Step
-from symbackprop.document import Explained, Format, Narrator, Numbered, document_context, format_named
+from symbackprop.document import Explained, Format, Group, Narrator, Numbered, document_context, format_named
 from symbackprop.equations import ArgMax, Equation
 from symbackprop.evaluation import Numbers
 from symbackprop.language import CATALOGUES, words_in_formulas
@@ -90,8 +90,8 @@ class Worked:
             "given": [*narrator.given(), *self._given()],
             "forward": [self._forward(equation) for equation in derivation.system.equations],
             "groups": [
-                replace(group, steps=tuple(self._all(steps)))
-                for group, steps in zip(narrator.groups(), self._groups(), strict=True)
+                Group(self.style.heading(steps[0].lhs), tuple(self._all(steps)))
+                for steps in narrator.by_target()
             ],
             "stable": list(self._all(derivation.stable)),
             "batch": list(self._all(derivation.batch)),
@@ -128,12 +128,6 @@ class Worked:
         return name not in (*system.inputs, *system.parameters) and name not in system.definitions
 
     # ------------------------------------------------------------ equations with numbers
-
-    def _groups(self) -> Iterator[list[Step]]:
-        steps: dict[str, list[Step]] = {}
-        for step in self.derivation.steps:
-            steps.setdefault(step.target, []).append(step)
-        yield from steps.values()
 
     def _all(self, steps: Sequence[Step]) -> Iterator[Explained]:
         for step, explained in zip(steps, self.narrator.explained(steps), strict=True):

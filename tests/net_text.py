@@ -53,7 +53,7 @@ class _Loops(ast.NodeTransformer):
             return _parsed(f"{name}({first} {loops})")
         texts = {
             "mean": f"(sum({first} {loops})/{count})",
-            "softmax": f"(exp({first})/sum(exp({first}) {loops}))",
+            "softmax": f"(1/sum([exp(other - {first}) for other in [{first} {loops}]]))",
             "log_softmax": f"({first} - log(sum(exp({first}) {loops})))",
         }
         return _parsed(texts.get(name, f"{name}({', '.join([first, *rest])})"))

@@ -54,3 +54,12 @@ def test_the_command() -> None:
     assert result.exit_code == 0, result.output
     assert result.output.startswith("# An exercise: 2-3-1")
     assert CliRunner().invoke(app, ["exercise", "2-3-1", "--lang", "xx"]).exit_code != 0
+
+
+def test_layers_that_are_alike_may_be_left_out_too() -> None:
+    derivation = sb.derive(sb.Network("-".join(["3"] * 8), hidden="tanh"))
+    found = sb.exercise(derivation)
+    text = found.text()
+    for step in derivation.steps:
+        assert f"({step.number}) " in text
+    assert text.count(" = ?    blank") == len(found.blanks)

@@ -92,6 +92,24 @@ def _broken(module: types.ModuleType, name: str) -> types.ModuleType:
 # ------------------------------------------------------------------------------ found by longer runs
 
 FOUND = {
+    "a comparison of several sizes with several indices": """\
+input x[n, a, b]
+parameter w[a, b]
+size a = 4, b = 5
+y[n, a] = sum(where(2*a - b <= 2*size(b) - size(a), x[n, a, b]*w[a, b], 0), b)
+z[n] = sum(where(y[n, a] - x[n, a, 0] < 2*x[n, a, 1] - y[n, a], y[n, a]**2, 0), a)
+E = mean(z[n]**2, n)
+output z
+""",
+    "a choice that stands alone and in an exponential": """\
+input C[n, a]
+integer input k[n]
+parameter w[v, a]
+size v = 3, a = 2
+y[n, a] = silu(where(k[n] == 1, 0.5, w[k[n], a]) + 0.1*w[k[n], a])
+E = mean(sum(C[n, a]*y[n, a], a), n)
+output y
+""",
     "a guard on an integer of the data": """\
 input C[n, g]
 integer input k[n]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import warnings
+from itertools import product
 from typing import Any
 
 import mpmath
@@ -26,13 +28,13 @@ POINTS = (0.0, 0.3, -0.3, 1.0, -1.0, 2.5, -5.0, 10.0, -20.0, 40.0, -40.0, 87.0, 
 TOLERANCES = {np.float32: 3e-4, np.float64: 1e-9}
 
 
-def truth(text: str, at: float) -> tuple[float, float] | None:
+def truth(text: str, names: dict[str, float]) -> tuple[float, float] | None:
     """Return value and slope to many digits, or None where there are none."""
     found = []
     for digits in (60, 130, 700):
         with mpmath.workdps(digits):
             try:
-                value, gradient = differentiate(text, {"s": at})
+                value, gradient = differentiate(text, names)
                 found.append((float(value), float(mpmath.mpf(gradient["s"]))))
             except (ArithmeticError, ValueError, TypeError, AttributeError):
                 return None
@@ -45,16 +47,63 @@ def is_right(found: float, exact: float, dtype: Any, slack: float = 1) -> bool:
     return bool(np.isfinite(found)) and abs(found - exact) <= slack * TOLERANCES[dtype] * max(1.0, abs(exact))
 
 
-def required(text: str, dtype: Any) -> list[tuple[float, tuple[float, float]]]:
+def required(
+    text: str, dtype: Any, others: dict[str, float] | None = None
+) -> list[tuple[float, tuple[float, float]]]:
     """Return the points at which automatic differentiation in ``dtype`` is right, with the truth."""
     found = []
     for at in POINTS:
-        value, gradient = differentiate(text, {"s": at}, dtype)
+        names = {"s": float(dtype(at)), **(others or {})}
+        value, gradient = differentiate(text, names, dtype)
         pair = float(value), float(gradient["s"])
-        exact = truth(text, at) if np.all(np.isfinite(pair)) else None
+        exact = truth(text, names) if np.all(np.isfinite(pair)) else None
         if exact is not None and all(map(is_right, pair, exact, (dtype, dtype))):
             found.append((at, exact))
     return found
+
+
+def error_failures(activation: str, error: str) -> list[str]:
+    """Return where value or gradient of a loss is wrong although automatic differentiation is right.
+
+    The targets are 0, 1 and 0.3.
+    """
+    whole = re.sub(r"\bx\b", f"({ACTIVATIONS[activation]})", error)
+    module = sb.load(sb.Network(f"1-1:{activation}", loss=error))
+    found = []
+    for dtype, target in product(TOLERANCES, (0.0, 1.0, 0.3)):
+        parameters = {"w1": np.ones((1, 1), dtype), "b1": np.zeros(1, dtype)}
+        rounded = float(dtype(target))
+        for at, pair in required(whole, dtype, {"t": rounded}):
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                value, gradients = module.gradients(parameters, [[at]], [[rounded]])
+            own = value, float(gradients["b1"][0])
+            if not all(is_right(mine, exact, dtype) for mine, exact in zip(own, pair, strict=True)):
+                found.append(f"{dtype.__name__} at s = {at}, t = {target}: {own}, not {pair}")
+    return found
+
+
+ACTIVATIONS = {
+    "exp": "exp(s)",
+    "sigmoid": "sigmoid(s)",
+    "silu": "s*sigmoid(s)",
+    "tanh": "tanh(s)",
+}
+
+
+@pytest.mark.parametrize(
+    ("activation", "error"),
+    [
+        ("exp", "(t*x)**2"),
+        ("exp", "(atan(x)/abs(x))**2"),
+        ("sigmoid", "log(where(x > t, t - 2, sqrt(x))) + 2"),
+        ("silu", "log(x - cosh(t))"),
+        ("silu", "t*tanh(x)/((x + t)*(x + x))"),
+        ("tanh", "sigmoid(atan(x + x)/((x - 1)*t))"),
+    ],
+)
+def test_an_error_is_right_where_automatic_differentiation_is(activation: str, error: str) -> None:
+    assert error_failures(activation, error) == []
 
 
 def failures(text: str, slack: float = 1) -> list[str]:
@@ -94,6 +143,11 @@ DELICATE = [
     "abs(log(s))*s",
     "where(s > 1, s*log(s), 1/(1 + exp(-3*s)))",
     "s*(1 + erf(s/sqrt(2)))/2",
+    "(tanh(s*sinh(s)))**3",
+    "Min(tanh(sqrt(sin(s))), sinh(where(s > 1, s, s))*(atan(s) - s*s))",
+    "s/where(s > 1, 2, s)",
+    "sinh(s)/tanh(s)",
+    "exp(s + sqrt(s)) - sqrt(Min(sinh(s), s - s))",
 ]
 
 
@@ -161,6 +215,17 @@ def test_a_form_that_is_right_everywhere_stays() -> None:
 def test_a_wrong_form_is_never_chosen() -> None:
     slope = exp(s) / (1 + exp(s))
     assert best_form(Pointwise(slope), [1 / (1 + exp(s)), s * 0]) == 1 / (1 + exp(-s))
+
+
+def test_a_wrong_form_that_seldom_fails_is_not_chosen() -> None:
+    """That of a normal density for its width, which fails at small widths, and a part of it."""
+    dy, y, v, t, m, p = (Symbol(f"_{n}", real=True) for n in range(6))
+    density = p * exp(-((t - m) ** 2) / (2 * v**2))
+    plain = density * ((t - m) ** 2 - v**2) / v**4
+    parts = [density * (t - m) ** 2 / v**4 - density / v**2, plain]
+    found = best_form(Pointwise(dy * plain, ((dy, -1 / y),)), parts)
+    values = dict(zip((dy, v, t, m, p), (-2.0, 1.3, 0.7, 1.1, 2.0), strict=True))
+    assert float(found.subs(values)) == pytest.approx(float((dy * plain).subs(values)))
 
 
 def test_a_form_may_read_what_is_computed_already() -> None:

@@ -51,6 +51,7 @@ from sympy import (
     zoo,
 )
 
+from symbackprop import Network, derive
 from symbackprop.derivation import Derivation, Step, derive_system
 from symbackprop.document import (
     FORMATS,
@@ -251,7 +252,7 @@ EXACT = {
     "penalty of the absolute value": (
         l1 * sign(w2[j, i]),
         "λ₁·sign(w2[j,i])",
-        r"\lambda_{1} \mathrm{sign}\left(w_{ji}\right)",
+        r"\lambda_{1} \, \mathrm{sign}\left(w_{ji}\right)",
     ),
     "regularised gradient": (
         ds1[j] * x0[k] + l2 * w1[k, j],
@@ -977,15 +978,23 @@ def deep_system(depth: int) -> EquationSystem:
     return EquationSystem((*equations, Equation(E.symbol, error)), quantities, parameters, ("x0", "t"))
 
 
-def test_long_equations_go_on_in_the_next_line() -> None:
+def test_penalties_of_equal_layers_are_one_sum() -> None:
     derivation = derive_system(deep_system(20))
     printed = document(derivation, "text")
-    assert max(map(len, printed.splitlines())) <= 110
     error = printed[printed.index("E = ") : printed.index(ENGLISH["heading.backward"])]
-    penalties = [int(layer) for layer in re.findall(r"·Σ_\{\w,\w\} w(\d+)\[\w,\w\]²", error)]
-    assert penalties == list(range(1, 21))
+    assert error.count("²") == 2  # that of the loss, and one for all weights
+    assert "+ (λ₂/2)·Σ_{ℓ=1..20} Σ_{k,j} w[ℓ,k,j]²" in error
     source = document(derivation, "latex")
-    assert r"\begin{aligned} E &= \frac{1}{2} \sum_{i}" in source
+    assert r"\sum_{\ell=1}^{20} \sum_{k,j} \left(w^{(\ell)}_{kj}\right)^{2}" in source
+
+
+@pytest.mark.parametrize("hidden", ["relu6", "selu"])
+def test_long_equations_go_on_in_the_next_line(hidden: str) -> None:
+    derivation = derive(Network("4-3-2:identity", hidden=hidden, loss="focal"))
+    printed = document(derivation, "text")
+    assert max(map(len, printed.splitlines())) <= 110
+    source = document(derivation, "latex")
+    assert r"\begin{aligned} \frac{\partial E}{\partial x_{i}} &= " in source
     equations = [line for line in source.splitlines() if r"\tag" in line]
     assert max(latex_width(row) for line in equations for row in line.split(r"\\")) < 90
 

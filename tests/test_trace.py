@@ -97,7 +97,7 @@ def test_a_step_is_written_as_the_substitution_and_the_result(mazur: Trace) -> N
     for line in (
         "s1[0] = 0.05·0.15 + 0.1·0.2 + 0.35 = 0.3775",
         "∂E/∂w2[0,0] = 0.138498562·0.593269992 = 0.0821670406",
-        "w2[0,0] ← 0.4 - 0.0821670406·0.5 = 0.35891648",
+        "w2[0,0] ← 0.4 - 0.5·0.0821670406 = 0.35891648",
         "∂E/∂s2[1] = (-0.217071535)·0.772928465·(1 - 0.772928465) = -0.0380982365",
     ):
         assert line in text
@@ -297,3 +297,10 @@ def test_wrong_files(tmp_path: Path) -> None:
 def test_names_in_the_test_networks_are_what_the_tests_say() -> None:
     system = sb.derive(network("radial")).system
     assert [name_of(e.lhs) for e in system.equations] == ["r", "y", "E"]
+
+
+def test_layers_that_are_alike_are_worked_out_one_by_one() -> None:
+    found = sb.trace(sb.Network("-".join(["2"] * 8), hidden="tanh"))
+    text = found.text()
+    for layer in range(1, 8):
+        assert f"∂E/∂w{layer}[0,0] = " in text

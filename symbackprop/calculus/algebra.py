@@ -20,6 +20,7 @@ from sympy import (
     Piecewise,
     PolynomialError,
     Pow,
+    Rational,
     Sum,
     Symbol,
     cancel,
@@ -57,8 +58,23 @@ def _divides(factor: Expr) -> bool:
 
 @lru_cache(maxsize=4096)
 def operations(expression: Expr) -> int:
-    """Return the number of operations, the first part of the cost."""
-    return int(count_ops(expression))
+    """Return the number of operations, the first part of the cost; a long number counts for several.
+
+    So 1 + 0.134145 s² stays as it is, and is not written as 200000 + 26829 s² over 200000.
+    """
+    return int(count_ops(expression)) + sum(map(_surplus_digits, expression.atoms(Rational)))
+
+
+_SHORT_NUMBER = 4  # digits
+
+
+def _surplus_digits(number: Rational) -> int:
+    """Return by how many characters a number is longer than a short one."""
+    value = float(number)
+    written = (
+        [repr(value)] if number.q > 1 and Rational(repr(value)) == number else [str(number.p), str(number.q)]
+    )
+    return sum(max(0, len(part) - _SHORT_NUMBER) for part in written)
 
 
 def cheapest(forms: Iterable[Expr]) -> Expr:

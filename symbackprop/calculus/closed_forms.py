@@ -273,7 +273,7 @@ def _through_instances(slope: Expr, instances: list[Equation]) -> Expr | None:
         except _NOT_RATIONAL:
             continue
         own = {names[part] for part in names if set(equation.indices) <= set(indices_of(part))}
-        kernels = [g for g in generators if not g.is_Symbol and Poly(relation, g).degree() == 1]
+        kernels = [g for g in generators if not g.is_Symbol and _is_linear(relation, g)]
         for g in sorted(kernels, key=lambda g: not g.free_symbols & own)[:1]:  # its own before a common one
             factor_of_g, rest = Poly(relation, g).all_coeffs()
             solutions[g] = cancel(-rest / factor_of_g)
@@ -284,3 +284,10 @@ def _through_instances(slope: Expr, instances: list[Equation]) -> Expr | None:
         return None
     back = {symbol: node for node, symbol in names.items()}
     return textbook_signs(factor(result)).xreplace(back)
+
+
+def _is_linear(relation: Expr, kernel: Expr) -> bool:
+    try:
+        return bool(Poly(relation, kernel).degree() == 1)
+    except PolynomialError:  # it stands inside of another kernel, too
+        return False

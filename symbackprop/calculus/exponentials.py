@@ -11,7 +11,6 @@ from sympy import (
     Piecewise,
     PolynomialError,
     Pow,
-    cancel,
     cosh,
     exp,
     expand,
@@ -69,10 +68,20 @@ def _share(exponent: Expr, divisor: Expr) -> Expr:
     """Return the part of ``exponent`` that ``divisor`` takes: it keeps a term that does not vanish."""
     for own in (e for term in divisor.args for e in _exponents(term)):
         for part in dict.fromkeys((exponent, *Add.make_args(exponent))):
-            ratio = cancel(part / own)
-            if ratio.is_number and ratio.is_positive:
+            ratio = _ratio(part, own)
+            if ratio is not None and ratio > 0:
                 return part if ratio <= 1 else own
     return ZERO
+
+
+def _ratio(exponent: Expr, other: Expr) -> Expr | None:
+    """Return by which number ``exponent`` is a multiple of ``other``, None where it is none."""
+    (number, rest), (other_number, other_rest) = (expand(e).primitive() for e in (exponent, other))
+    for sign in (1, -1):
+        if rest == sign * other_rest:
+            ratio: Expr = sign * number / other_number
+            return ratio
+    return None
 
 
 def _times_exponential(total: Expr, exponent: Expr) -> Expr:
@@ -82,6 +91,28 @@ def _times_exponential(total: Expr, exponent: Expr) -> Expr:
         others = [f for f in Mul.make_args(term) if not isinstance(f, exp)]
         terms.append(Mul(*others) * exp(Add(exponent, *_exponents(term))))
     return Add(*terms)
+
+
+def growth_apart(expression: Expr) -> Expr:
+    """Return ``expression`` with factors multiplied into sums of what grows like an exponential.
+
+    0 (s cosh(s) + sinh(s)) has no value where the sum overflows, 0 s cosh(s) + 0 sinh(s) is still 0: so
+    automatic differentiation goes, along one path at a time.
+    """
+    if isinstance(expression, Add):
+        return Add(*[growth_apart(term) for term in expression.args])
+    if not isinstance(expression, Mul):
+        return expression
+    for total in (f for f in expression.args if isinstance(f, Add) and any(map(_grows, f.args))):
+        rest = Mul(*[f for f in expression.args if f is not total])
+        return Add(*[growth_apart(rest * term) for term in total.args])
+    return expression
+
+
+def _grows(term: Expr) -> bool:
+    """Whether an exponential is a factor of ``term``."""
+    bases = (f if isinstance(f, exp) else f.as_base_exp()[0] for f in Mul.make_args(term))
+    return any(isinstance(base, (exp, sinh, cosh)) for base in bases)
 
 
 def decided_by_sign(expression: Expr) -> Expr | None:
@@ -101,7 +132,7 @@ def decided_by_sign(expression: Expr) -> Expr | None:
     base = _common_exponent([e.args[0] for part in (over, under) for e in part.atoms(exp)])
     if base is None:
         return None
-    degrees = [sum((cancel(e / base) for e in _exponents(t)), ZERO) for t in Add.make_args(under)]
+    degrees = [sum((_ratio(e, base) or ZERO for e in _exponents(t)), ZERO) for t in Add.make_args(under)]
     first, second = (
         _times_exponential(over, -d * base) / _times_exponential(under, -d * base)
         for d in (max(degrees), min(degrees))
@@ -115,4 +146,4 @@ def _common_exponent(exponents: Sequence[Expr]) -> Expr | None:
     if not found:
         return None
     base = -found[0] if found[0].could_extract_minus_sign() else found[0]
-    return base if all(cancel(e / base).is_number for e in found) else None
+    return base if all(_ratio(e, base) is not None for e in found) else None

@@ -11,17 +11,27 @@ from dataclasses import dataclass
 
 from sympy import (
     Expr,
+    Piecewise,
     PolynomialError,
     Symbol,
+    cosh,
     count_ops,
     exp,
     expand,
     log,
+    piecewise_fold,
+    sinh,
+    tanh,
 )
 
-from symbackprop.calculus.algebra import distributed, is_short, tidy
-from symbackprop.calculus.exponentials import HYPERBOLIC, absorbed, decided_by_sign
-from symbackprop.calculus.stable import has_stable_operation, normal_logarithms, open_logarithm
+from symbackprop.calculus.algebra import distributed, expanded_terms, is_short, tidy
+from symbackprop.calculus.exponentials import HYPERBOLIC, absorbed, decided_by_sign, growth_apart
+from symbackprop.calculus.stable import (
+    has_stable_operation,
+    normal_logarithms,
+    open_logarithm,
+    turned_logarithms,
+)
 
 _LONGEST = 150
 """Operations beyond which only forms that cost little are tried."""
@@ -65,8 +75,9 @@ def equal_forms(problem: Pointwise, others: Sequence[Expr] = ()) -> Iterator[lis
     """
     seen: set[Expr] = set()
     for start in (*others, problem.expression, problem.written_out(problem.expression)):
-        group = [each for form in _forms(start, problem) for each in (form, problem.folded(form))]
         longest = max(_LONGEST, 2 * count_ops(problem.expression))
+        found = [form for form in _forms(start, problem) if count_ops(form) <= 2 * longest]
+        group = [each for form in found for each in (form, problem.folded(form))]
         new = [f for f in dict.fromkeys(group) if f not in seen and count_ops(f) <= longest]
         seen.update(new)
         yield new
@@ -77,19 +88,34 @@ def _forms(start: Expr, problem: Pointwise) -> Iterator[Expr]:
     for form in dict.fromkeys((start, opened, distributed(start), distributed(opened))):
         yield form
         yield absorbed(form)
+        yield from by_path(form)
+        if form.has(log):
+            yield expand(turned_logarithms(form), deep=False)
         if count_ops(form) > _LONGEST or not is_short(form):
             continue
         yield absorbed(expand(form, deep=False))
         yield absorbed(_tidied(form))
+        if form.has(Piecewise):
+            yield _tidied(piecewise_fold(form))
         if form.has(*HYPERBOLIC):
+            yield _expanded(form.replace(tanh, lambda u: sinh(u) / cosh(u)))
             yield absorbed(_expanded(form.rewrite(HYPERBOLIC, exp)))
         by_sign = decided_by_sign(form)
         if by_sign is not None:
             yield by_sign
 
 
+def by_path(form: Expr) -> Iterator[Expr]:
+    """Yield ``form`` as automatic differentiation would add it up, if it is another one."""
+    apart = growth_apart(form) if is_short(form) else form
+    if apart != form:
+        yield apart
+        yield absorbed(apart)
+
+
 def _expanded(expression: Expr) -> Expr:
-    return expand(expression) if is_short(expression) else expression
+    few = is_short(expression) and expanded_terms(expression) <= _LONGEST
+    return expand(expression) if few else expression
 
 
 def _tidied(expression: Expr) -> Expr:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 
-from sympy import Add, And, Basic, Dummy, Expr, Indexed, Mul, Piecewise, S, Sum, Symbol, expand
+from sympy import Add, And, Basic, Dummy, Expr, Indexed, Le, Mul, Piecewise, S, Sum, Symbol, expand
 
-from symbackprop.equations import BINDERS, ZERO, ArgMax, OuterSum, Ranges, component
+from symbackprop.equations import BINDERS, ZERO, ArgMax, OuterSum, Ranges, compared, component
 
 RangeList = tuple[tuple[Symbol, Expr], ...]
 """Bound indices with the sizes they run over, from the innermost outwards."""
@@ -81,7 +81,8 @@ def rename(expression: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
         return mapping[expression]
     if isinstance(expression, Indexed):
         return expression.base[tuple(rename(i, mapping) for i in expression.indices)]
-    return expression.func(*[rename(argument, mapping) for argument in expression.args])
+    arguments = [rename(argument, mapping) for argument in expression.args]
+    return compared(expression.func, *arguments) if expression.is_Relational else expression.func(*arguments)
 
 
 def replaced(expression: Basic, mapping: Mapping[Basic, Basic]) -> Basic:
@@ -175,7 +176,7 @@ def range_condition(expression: Expr, size: Expr, ranges: Mapping[Symbol, Expr])
     if not low.is_nonnegative:
         conditions.append(expression >= 0)
     if not expand(size - 1 - high).is_nonnegative:
-        conditions.append(expression <= size - 1)
+        conditions.append(compared(Le, expression, size - 1))
     return And(*conditions)
 
 

@@ -8,6 +8,8 @@ operation in the generated code.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from sympy import Add, Dummy, Expr, Mul, Sum, Symbol, exp, expand, factor, log, together
 
 from symbackprop.calculus.algebra import substitute, tidy
@@ -136,12 +138,23 @@ def is_positive(expression: Expr) -> bool:
 
 
 def normal_logarithms(expression: Expr) -> Expr:
-    """Return ``expression`` with log(1 + exp(-z)) as log(1 + exp(z)) - z."""
+    """Return ``expression`` with log(1 + exp(-z)) as log(1 + exp(z)) - z, the form in which they cancel."""
+    return _turned(expression, Expr.could_extract_minus_sign)
 
+
+def turned_logarithms(expression: Expr) -> Expr:
+    """Return ``expression`` with log(1 + exp(z)) as log(1 + exp(-z)) + z.
+
+    z - log(1 + exp(z)) is a difference of large numbers, -log(1 + exp(-z)) a small one.
+    """
+    return _turned(expression, lambda exponent: True)
+
+
+def _turned(expression: Expr, wanted: Callable[[Expr], bool]) -> Expr:
     def turned(node: Expr) -> Expr:
         if has_stable_operation(node) and ONE in node.args[0].args:
             for power in node.args[0].args:
-                if isinstance(power, exp) and power.args[0].could_extract_minus_sign():
+                if isinstance(power, exp) and wanted(power.args[0]):
                     return log(ONE + exp(-power.args[0])) + power.args[0]
         return node
 

@@ -22,12 +22,13 @@ def tikz(picture: Picture) -> str:
         style = "[draw=gray, dashed]" if dashed else "[draw=gray]"
         style = "[draw=gray, -stealth]" if edge.curved else style
         lines.append(rf"\path{style} {_path(route(picture, edge), edge.curved)};")
-    lines += [_node(node, unit) for node in picture.nodes]
-    lines += map(_caption, picture.captions)
+    small = r"\scriptsize" if unit > 0.5 else r"\tiny"
+    lines += [_node(node, unit, small) for node in picture.nodes]
+    lines += [_caption(caption, small) for caption in picture.captions]
     return "\n".join([*lines, r"\end{tikzpicture}"]) + "\n"
 
 
-def _node(node: Node, unit: float) -> str:
+def _node(node: Node, unit: float, small: str) -> str:
     if node.kind == "rest":
         return rf"\node at {_point((node.x, node.y))} {{{_text(node.name)}}};"
     shape = "circle" if node.round else "rectangle, rounded corners=3pt"
@@ -37,12 +38,12 @@ def _node(node: Node, unit: float) -> str:
     style = f"{shape}, draw, fill=black!{grey}!white, {size}{weight}"
     inside = _text(node.name)
     if node.note:
-        inside = rf"\shortstack{{{inside} \\[1pt] {_plain(node.note)}}}"
+        inside = rf"\shortstack{{{inside} \\[1pt] {_plain(node.note, small)}}}"
     return rf"\node[{style}] at {_point((node.x, node.y))} {{{inside}}};"
 
 
-def _caption(caption: Caption) -> str:
-    text = _text(caption.text) if isinstance(caption.text, Name) else _plain(caption.text)
+def _caption(caption: Caption, small: str) -> str:
+    text = _text(caption.text) if isinstance(caption.text, Name) else _plain(caption.text, small)
     return rf"\node at {_point((caption.x, caption.y - 4))} {{{text}}};"
 
 
@@ -57,13 +58,13 @@ def _text(name: Name) -> str:
 _MARKS = {"⋯": r"$\cdots$", "⋮": r"$\vdots$", "…": r"\dots{}"}
 
 
-def _plain(text: str) -> str:
+def _plain(text: str, size: str) -> str:
     from symbackprop.document import escape_latex
 
     if text in _MARKS:
         return _MARKS[text]
     parts = escape_latex(text).replace("×", r"$\times$").replace("…", r"\dots{}").replace(" ", "~")
-    return rf"{{\scriptsize {parts}}}"
+    return rf"{{{size} {parts}}}"
 
 
 def _path(points: list[Point], curved: bool) -> str:

@@ -18,16 +18,25 @@ ENGLISH: dict[str, str] = {
     "heading.formula": "Result",
     "heading.number": "Step",
     # introductions
-    "given.inputs": "Given are {quantities}.",
+    "given.quantities": "Given are {quantities}.",
+    "given.inputs": "The inputs are {quantities}.",
+    "given.targets": "The targets are {quantities}.",
     "given.parameters": "The parameters are {quantities}.",
-    "given.constants": "Constant is {quantities}.",
+    "given.constants": "The constants are {quantities}.",
     "given.shape": "{quantity} of shape {shape}",
     "given.scalar": "the number {quantity}",
     "given.values": "Here {values}.",
+    "given.units": (
+        "{sum} is the weighted sum that a unit takes in, its pre-activation; {output} is what the unit gives "
+        "out, its activation. The first index of {weight} tells the unit it comes from, the second the unit "
+        "it goes to."
+    ),
     "note.shape": "shape {shape}",
     "note.scalar": "a number",
     "run.note": "The layers {layers} are alike: this holds for any such {layer}, and for each as listed.",
-    "run.steps": "{layer} = {number}: the same steps, {first} to {last}",
+    "run.numbers": "The same steps lead there for each layer. Their numbers: {steps}. The results:",
+    "run.steps": "{first} to {last} for {layer} = {number}",
+    "run.between": "; ",
     "run.row": "{number}, …",
     "run.given": "{quantities} for {layers}",
     "error.introduction": (
@@ -40,6 +49,10 @@ ENGLISH: dict[str, str] = {
         "The wrong one costs {error} as {output}: to be sure and wrong is punished without bound."
     ),
     "error.constant": "Where {target}, it is {error} whatever {name} is.",
+    "error.penalty": (
+        "The terms with {strengths} read nothing but the weights: they keep them small, so that the network "
+        "does not learn single samples by heart."
+    ),
     "backward.errors": "The error of a pre-activation has a letter of its own: {error} is {derivative}.",
     "backward.matrix": (
         "Results are in vectors and matrices. The steps to them are in components, since the derivative of "
@@ -66,9 +79,11 @@ ENGLISH: dict[str, str] = {
         "Each activation on the way back multiplies the error by its slope, so the bounds of the slopes "
         "tell how far an error reaches."
     ),
-    "slopes.bounds": "{slopes} lies in {interval}: it multiplies an error by at most {largest}.",
+    "slopes.bounds": "The range of {slopes} is {interval}: an error is multiplied by at most {largest}.",
+    "slopes.unbounded": "The range of {slopes} is {interval}: an error may be multiplied by anything.",
     "slopes.cancels": (
-        "{slopes} lies in {interval}, but it cancels against the derivative of the error and weakens nothing."
+        "The range of {slopes} is {interval}, but here the slope cancels against the derivative of the error "
+        "and weakens nothing."
     ),
     "slopes.product": (
         "From the last layer back to the first, the product of the slopes is at most {product}."
@@ -85,21 +100,22 @@ ENGLISH: dict[str, str] = {
         "So the slopes alone can make an error grow from layer to layer: the exploding gradient."
     ),
     "matrices.introduction": (
-        "The same as products of matrices. Row n of a capital letter holds sample n, of {samples}; "
-        "{errors} holds the derivatives for the pre-activations, and {product} multiplies component by "
-        "component. The sum over the samples is the inner dimension of the product."
+        "The same as products of matrices. Row {sample} of a capital letter holds sample {sample}, of "
+        "{samples}; {errors} holds the derivatives with respect to the pre-activations. The sum over the "
+        "samples is the inner dimension of the product."
     ),
-    "matrices.plain": (
-        "The same as products of matrices, where they have such a form; {product} multiplies component by "
-        "component."
-    ),
+    "matrices.plain": "The same as products of matrices, where they have such a form.",
+    "matrices.product": "{mark} multiplies component by component.",
+    "matrices.ones": "{mark} is a vector of ones: it adds up the rows.",
     "descent.gradient": (
-        "All derivatives of {loss} together are the gradient: in the space of the parameters it points "
-        "where {loss} grows fastest, and its length says how fast."
+        "Write {parameter} for any component of any parameter and {derivative} for the derivative of "
+        "{loss} with respect to it. All these derivatives together are the gradient: in the space of the "
+        "parameters it points where {loss} grows fastest, and its length says how fast."
     ),
     "descent.step": (
-        "Gradient descent goes a little way against it. For a small step {loss} falls by the sum of {fall} "
-        "over all parameters, to first order, and no other direction of that length makes it fall faster."
+        "Gradient descent goes a little way against it, as far as the learning rate {rate} says: {parameter} "
+        "changes by {change}. For a small step {loss} falls by the sum of {fall} over all components, to "
+        "first order, and no other direction of that length makes it fall faster."
     ),
     "descent.stochastic": (
         "The exact gradient is a mean over all data. Stochastic gradient descent takes the mean over a "
@@ -123,8 +139,7 @@ ENGLISH: dict[str, str] = {
         "{loss} is the mean of the errors {own}."
     ),
     "update.introduction": (
-        "Write {parameter} for any component of any parameter and {derivative} for the derivative of "
-        "{loss} for it; a prime marks the value after the step. This is {optimizer}; unless told otherwise "
+        "A prime marks the value after the step. The optimizer is {optimizer}; unless told otherwise "
         "{settings}."
     ),
     "update.count": " The steps are counted by {step}, from 1.",
@@ -134,7 +149,7 @@ ENGLISH: dict[str, str] = {
     ),
     "initial.line": "{initializer}, for {activations}: {variances}. {reason}",
     "initial.plain": "{initializer}: {variances}. {reason}",
-    "initial.variance": "{weight} has variance {formula}",
+    "initial.variance": "the variance of {weights} is {formula}",
     "initial.both": (
         "A unit adds up as many terms as it has inputs, so the variance 1/inputs keeps the strength of the "
         "signal; on the way back an error adds up as many terms as there are outputs. This is a compromise "
@@ -173,7 +188,7 @@ ENGLISH: dict[str, str] = {
     "local.sum": (
         "Differentiate {number} with respect to {quantity}; only the term that contains it remains."
     ),
-    "local.term": "The term of {number} that contains {quantity} itself.",
+    "local.term": "Differentiate the part of {number} that contains {quantity} itself.",
     "kink.kink": "At {place}, where there is a kink, it is taken as {value}.",
     "kink.jump": "At {place}, where there is a jump, it is taken as {value}.",
     "kink.first": "Of several that are equally large it goes to the first.",
@@ -256,7 +271,7 @@ ENGLISH: dict[str, str] = {
     # parts of sentences, and words inside formulas
     "list.between": ", ",
     "list.last": " and ",
-    "word.if": "if",
+    "word.if": "if {condition}",
     "word.otherwise": "otherwise",
     "word.and": "and",
     "word.or": "or",

@@ -18,16 +18,24 @@ KOREAN: dict[str, str] = {
     "heading.formula": "결과",
     "heading.number": "단계",
     # introductions
-    "given.inputs": "주어지는 것: {quantities}.",
-    "given.parameters": "매개변수: {quantities}.",
-    "given.constants": "상수: {quantities}.",
-    "given.shape": "{quantity} (모양 {shape})",
+    "given.quantities": "주어진 양과 그 모양: {quantities}.",
+    "given.inputs": "입력과 그 모양: {quantities}.",
+    "given.targets": "목표값과 그 모양: {quantities}.",
+    "given.parameters": "매개변수와 그 모양: {quantities}.",
+    "given.constants": "상수와 그 모양: {quantities}.",
+    "given.shape": "{quantity} {shape}",
     "given.scalar": "{quantity} (수)",
     "given.values": "여기서 {values:이다/다}.",
+    "given.units": (
+        "{sum:은/는} 뉴런이 받는 입력의 가중합이고, {output:은/는} 뉴런이 내보내는 활성값이다. "
+        "{weight:은/는} 첫째 첨자의 뉴런에서 둘째 첨자의 뉴런으로 가는 가중치이다."
+    ),
     "note.shape": "모양 {shape}",
     "note.scalar": "수",
     "run.note": "{layers} 층은 모두 같은 꼴이다. 먼저 임의의 {layer}에 대해 적고, 이어서 층마다 적는다.",
-    "run.steps": "{layer} = {number}: 같은 단계, {first}부터 {last}까지",
+    "run.numbers": "층마다 같은 단계를 거친다. 단계의 번호: {steps}. 결과는 다음과 같다.",
+    "run.steps": "{layer} = {number}일 때 {first}부터 {last}까지",
+    "run.between": "; ",
     "run.row": "{number}, …",
     "run.given": "{quantities} ({layers})",
     "error.introduction": (
@@ -42,6 +50,10 @@ KOREAN: dict[str, str] = {
         "없다."
     ),
     "error.constant": "{target}일 때는 {name}의 값이 무엇이든 오차가 {error:이다/다}.",
+    "error.penalty": (
+        "{strengths:이/가} 든 항은 가중치만으로 정해진다. 가중치가 커지지 않게 하여 신경망이 표본 하나하나를 "
+        "외우는 것을 막는다."
+    ),
     "backward.errors": (
         "가중합에 대한 미분은 따로 기호를 정해 {error:으로/로} 쓴다. 그 뜻은 {derivative:이다/다}."
     ),
@@ -73,6 +85,7 @@ KOREAN: dict[str, str] = {
         "알면 오차가 얼마나 멀리까지 전해지는지 알 수 있다."
     ),
     "slopes.bounds": "{slopes}의 범위는 {interval}이다. 오차에 곱해지는 값은 커야 {largest:이다/다}.",
+    "slopes.unbounded": "{slopes}의 범위는 {interval}이다. 오차에 곱해지는 값에 한계가 없다.",
     "slopes.cancels": "{slopes}의 범위는 {interval}이지만, 오차의 도함수와 약분되므로 오차를 줄이지 않는다.",
     "slopes.product": "마지막 층에서 첫 층까지 곱해지는 기울기의 곱은 커야 {product:이다/다}.",
     "slopes.vanish": (
@@ -93,18 +106,22 @@ KOREAN: dict[str, str] = {
         "{sample:이라/라} 하면, {loss:은/는} 표본마다의 오차 {own}의 평균이다."
     ),
     "matrices.introduction": (
-        "같은 식을 행렬의 곱으로 적는다. 대문자의 n번째 행은 표본 {samples}개 가운데 n번째 표본이고, "
-        "{errors}는 가중합에 대한 도함수를 모은 행렬이며, {product}는 성분마다 곱한다는 뜻이다. 표본에 "
-        "대한 합은 행렬 곱의 안쪽 차원이 맡는다."
+        "같은 식을 행렬의 곱으로 적는다. 대문자의 {sample}번째 행은 표본 {samples}개 가운데 {sample}번째 "
+        "표본이고, {errors}는 가중합에 대한 도함수를 모은 행렬이다. 표본에 대한 합은 행렬 곱의 안쪽 차원이 "
+        "맡는다."
     ),
-    "matrices.plain": "행렬의 곱으로 적을 수 있는 것은 그렇게 적는다. {product}는 성분마다 곱한다는 뜻이다.",
+    "matrices.plain": "행렬의 곱으로 적을 수 있는 것은 그렇게 적는다.",
+    "matrices.product": "{mark:은/는} 성분마다 곱한다는 뜻이다.",
+    "matrices.ones": "{mark:은/는} 성분이 모두 1인 벡터로, 행을 모두 더한다.",
     "descent.gradient": (
-        "{loss}의 도함수를 모두 모은 것이 기울기 벡터(그래디언트)이다. 매개변수 공간에서 {loss:이/가} 가장 "
-        "빨리 커지는 방향을 가리키고, 그 길이는 얼마나 빨리 커지는지를 나타낸다."
+        "임의의 매개변수의 임의의 성분을 {parameter:으로/로}, 그 성분에 대한 {loss}의 도함수를 "
+        "{derivative:으로/로} 적자. 이 도함수를 모두 모은 것이 기울기 벡터(그래디언트)이다. 매개변수 "
+        "공간에서 {loss:이/가} 가장 빨리 커지는 방향을 가리키고, 그 길이는 얼마나 빨리 커지는지를 나타낸다."
     ),
     "descent.step": (
-        "경사 하강법은 그 반대 방향으로 조금 움직인다. 걸음이 작으면 {loss:은/는} 일차 근사로 모든 "
-        "매개변수에 대한 {fall}의 합만큼 줄고, 같은 길이의 다른 어떤 방향도 이보다 빨리 줄이지 못한다."
+        "경사 하강법은 그 반대 방향으로, 학습률 {rate:이/가} 정하는 만큼 조금 움직인다. 곧 {parameter:은/는} "
+        "{change}만큼 바뀐다. 걸음이 작으면 {loss:은/는} 일차 근사로 모든 성분에 대한 {fall}의 합만큼 줄고, "
+        "같은 길이의 다른 어떤 방향도 이보다 빨리 줄이지 못한다."
     ),
     "descent.stochastic": (
         "정확한 기울기 벡터는 모든 데이터에 대한 평균이다. 확률적 경사 하강법은 무작위로 뽑은 작은 배치에 "
@@ -116,9 +133,8 @@ KOREAN: dict[str, str] = {
         "{loss:이/가} 오히려 커진다."
     ),
     "update.introduction": (
-        "임의의 매개변수의 임의의 성분을 {parameter}, 그 성분에 대한 {loss}의 도함수를 "
-        "{derivative:으로/로} 적고, 한 걸음 뒤의 값에는 프라임(′)을 붙인다. 최적화 방법은 {optimizer}이며, "
-        "따로 정하지 않으면 {settings:이다/다}."
+        "한 걸음 뒤의 값에는 프라임(′)을 붙인다. 최적화 방법은 {optimizer}이며, 따로 정하지 않으면 "
+        "{settings:이다/다}."
     ),
     "update.count": " 걸음의 번호는 {step}이며 1부터 센다.",
     "initial.introduction": (
@@ -127,7 +143,7 @@ KOREAN: dict[str, str] = {
     ),
     "initial.line": "{initializer} ({activations}): {variances}. {reason}",
     "initial.plain": "{initializer}: {variances}. {reason}",
-    "initial.variance": "{weight}의 분산은 {formula}",
+    "initial.variance": "{weights}의 분산은 {formula}",
     "initial.both": (
         "뉴런은 입력의 수만큼 항을 더하므로 분산이 1/입력 수이면 신호의 세기가 유지된다. 거꾸로 갈 때 "
         "오차는 출력의 수만큼 항을 더한다. 이 값은 둘 사이의 절충이다."
@@ -160,7 +176,7 @@ KOREAN: dict[str, str] = {
     "chain.direct": "{loss:은/는} {through:을/를} 거쳐서, 또 직접 {quantity}에 의존하므로 두 변화를 더한다.",
     "local.plain": "식 {number:을/를} {quantity}에 대해 미분한다.",
     "local.sum": "식 {number:을/를} {quantity}에 대해 미분한다. {quantity:이/가} 든 항만 남는다.",
-    "local.term": "식 {number}에서 {quantity:이/가} 직접 든 항이다.",
+    "local.term": "식 {number}에서 {quantity:이/가} 직접 든 부분을 미분한다.",
     "kink.kink": "{place}에서는 꺾이므로 {value:으로/로} 정한다.",
     "kink.jump": "{place}에서는 끊어져 있으므로 {value:으로/로} 정한다.",
     "kink.first": "가장 큰 값이 여럿이면 첫째 것에만 전한다.",
@@ -244,9 +260,9 @@ KOREAN: dict[str, str] = {
     # parts of sentences, and words inside formulas
     "list.between": ", ",
     "list.last": ", ",
-    "word.if": "단,",
-    "word.otherwise": "그 외",
-    "word.and": "이고",
+    "word.if": "({condition}일 때)",
+    "word.otherwise": "(그 외)",
+    "word.and": "그리고",
     "word.or": "또는",
-    "word.not": "아닌",
+    "word.not": "¬",
 }

@@ -14,6 +14,14 @@ _OTHER = 4
 _DIGITS = {"1": _L, "7": _L, "8": _L, "0": _OTHER, "3": _OTHER, "6": _OTHER}
 _LETTERS = {"l": _L, "r": _L, "m": _OTHER, "n": _OTHER, "ℓ": _L, "²": _OTHER, "³": _OTHER, "∞": _NONE}
 _COMMANDS = {"ell": _L, "epsilon": _OTHER, "varepsilon": _OTHER, "infty": _NONE}
+_LAYOUT = ("left", "right", "biggl", "biggr", "quad", "displaystyle")
+"""Commands that are not read aloud."""
+_REMARK = re.compile(r"(?<=[^,\s])\s+\([^()]*\)$")
+"""A remark in brackets, which a particle passes over: 0.1 (learning_rate)이다."""
+_FRACTION = re.compile(r"(?:(\d+)/\d+|\\frac\{(\d+)\}\{\d+\})\W*$")
+"""A fraction of numbers, read from below: 1/4 is 사분의 일."""
+_POWER = re.compile(r"\^\{?[23]\}?\W*$")
+"""A square or a cube, read 제곱."""
 _SPOKEN = re.compile(r"\\([A-Za-z]+)|([^\W_]|[²³∞])")
 
 
@@ -28,10 +36,15 @@ def with_particle(before: str, forms: str) -> str:
 
 def _final_consonant(text: str) -> int:
     """Return the final consonant of what is read last in ``text``."""
-    spoken = list(_SPOKEN.finditer(text))
+    text = _REMARK.sub("", text)
+    if fraction := _FRACTION.search(text):
+        text = fraction[1] or fraction[2]
+    elif _POWER.search(text):
+        return _OTHER
+    spoken = [found.groups() for found in _SPOKEN.finditer(text) if found[1] not in _LAYOUT]
     if not spoken:
         return _NONE
-    command, letter = spoken[-1].groups()
+    command, letter = spoken[-1]
     if command is not None:
         return _COMMANDS.get(command, _NONE)
     if "가" <= letter <= "힣":

@@ -89,14 +89,7 @@ class Axes(ABC):
 
     def layout(self, operation: Operation, axes: Sequence[Axis]) -> Operation:
         """Return ``operation`` with its axes in the order of ``axes``, new ones of length 1."""
-        order = tuple(axis for axis in axes if axis in operation.axes)
-        if operation.axes == tuple(axes) or not operation.axes:
-            return operation
-        operation = _squeezed(operation)
-        if order != tuple(a for a in operation.axes if a is not None):
-            operation = transposed(operation, order)
-        first = next(p for p, axis in enumerate(axes) if axis in operation.axes)
-        return _with_new_axes(operation, tuple(a if a in operation.axes else None for a in axes[first:]))
+        return laid_out(operation, axes)
 
     def together(self, operations: Sequence[Operation]) -> tuple[tuple[Operation, ...], tuple[Axis, ...]]:
         """Return ``operations`` laid out so that they broadcast, and the axes of the result."""
@@ -124,7 +117,7 @@ class Axes(ABC):
     def elementwise(self, kind: str, *operations: Operation) -> Operation:
         """Return the elementwise operation of that kind."""
         inputs, axes = self.together(operations)
-        return Operation(kind, inputs, None, axes, self.shape(axes))
+        return oriented(Operation(kind, inputs, None, axes, self.shape(axes)))
 
     def shape(self, axes: Sequence[Axis]) -> tuple[Expr, ...]:
         """Return the sizes of axes."""
@@ -147,13 +140,54 @@ class Axes(ABC):
         """Return a size as an operation."""
 
 
+def laid_out(operation: Operation, axes: Sequence[Axis]) -> Operation:
+    """Return ``operation`` with its axes in the order of ``axes``, new ones of length 1."""
+    order = tuple(axis for axis in axes if axis in operation.axes)
+    if operation.axes == tuple(axes) or not operation.axes:
+        return operation
+    operation = _squeezed(operation)
+    if order != tuple(a for a in operation.axes if a is not None):
+        operation = transposed(operation, order)
+    first = next(p for p, axis in enumerate(axes) if axis in operation.axes)
+    return _with_new_axes(operation, tuple(a if a in operation.axes else None for a in axes[first:]))
+
+
 def transposed(operation: Operation, axes: Sequence[Axis]) -> Operation:
-    """Return ``operation`` with its axes in another order."""
+    """Return ``operation`` with its axes in another order; a mask is made in that order."""
     if operation.axes == tuple(axes):
         return operation
+    if operation.is_elementwise and _is_of_indices(operation) and None not in axes:
+        inputs = tuple(laid_out(i, axes) for i in operation.inputs)
+        shape = tuple(operation.shape[operation.axes.index(a)] for a in axes)
+        return oriented(Operation(operation.kind, inputs, operation.value, tuple(axes), shape))
     positions = tuple(operation.axes.index(a) for a in axes)
     shape = tuple(operation.shape[p] for p in positions)
     return Operation("layout", (operation,), positions, tuple(axes), shape)
+
+
+_REVERSED = {
+    "greater": "less",
+    "greater_equal": "less_equal",
+    "less": "greater",
+    "less_equal": "greater_equal",
+    "equal": "equal",
+    "not_equal": "not_equal",
+}
+"""What a comparison is from right to left."""
+
+
+def oriented(operation: Operation) -> Operation:
+    """Return a comparison of indices with that of the first axis first, so that equal masks are one."""
+    if operation.kind not in _REVERSED or not _is_of_indices(operation):
+        return operation
+    left, right = operation.inputs
+    if len(left.axes) >= len(right.axes):
+        return operation
+    return Operation(_REVERSED[operation.kind], (right, left), None, operation.axes, operation.shape)
+
+
+def _is_of_indices(operation: Operation) -> bool:
+    return not any(part.kind in ("array", "scatter", "zeros") for part in operation.parts())
 
 
 def _with_new_axes(operation: Operation, axes: tuple[Axis, ...]) -> Operation:

@@ -59,12 +59,21 @@ def _one_less(
     rest = [a for p, a in enumerate(arrays) if p not in (n, m)]
     own = _shared_alone(arrays, (n, m), summed)
     if set(first.axes) == set(second.axes) or not own:
-        joined = axes.elementwise("multiply", first, second)
+        joined = _multiplied(axes, first, second)
     else:
         joined = product(axes, first, second, own)
         summed = [i for i in summed if i not in own]
     rest.insert(n, joined)
     return rest, summed
+
+
+def _multiplied(axes: Axes, first: Operation, second: Operation) -> Operation:
+    """Return the product of two arrays, laid out as the larger one where it has all the axes."""
+    larger = max(first, second, key=lambda operand: len(operand.axes))
+    if not {*first.axes, *second.axes} <= set(larger.axes):
+        return axes.elementwise("multiply", first, second)
+    inputs = tuple(axes.layout(operand, larger.axes) for operand in (first, second))
+    return Operation("multiply", inputs, None, larger.axes, axes.shape(larger.axes))
 
 
 def _shared_alone(

@@ -260,16 +260,24 @@ class Lowering(Axes):
         parts = _shared_out(above, below)
         if parts:
             return reduce(partial(self.elementwise, "multiply"), [self.lower(part) for part in parts])
+        return self.fraction(above, below)
+
+    def fraction(self, above: Sequence[Expr], below: Sequence[Expr]) -> Operation:
+        """Lower a fraction such that what may overflow is multiplied last: nothing times it is nothing."""
+        above, below, powers = _equal_powers(above, below)
         above = sorted(above, key=_factor_order)
         shifted = self.shifted_exponentials(above, below)
-        last = [f for f in above if f not in shifted and _may_overflow(f)] if below else []
+        last = [f for f in above if f not in shifted and _may_overflow(f)]
         factors = [shifted[f] if f in shifted else self.factor(f) for f in above if f not in last]
+        factors += [self.integer_power(self.lower(base), exponent) for base, exponent in powers]
+        if any(f.free_symbols for f in above):
+            below = _units(below)
         total = factors[0] if factors else self.factor(last.pop(0)) if last else self.literal(ONE)
         for factor in factors[1:]:
             total = self.elementwise("multiply", total, factor)
         for divisor in below:
             total = self.elementwise("divide", total, shifted.get(divisor) or self.lower(divisor))
-        for factor in last:
+        for factor in _units(last):
             total = self.elementwise("multiply", total, self.factor(factor))
         return total
 
@@ -482,8 +490,14 @@ class Lowering(Axes):
         outside = [*repeated, *(f for f in outside if f != 1)]
         if not operands:
             return self._product(outside)
-        result = contract(self, operands, summed)
-        return self.elementwise("multiply", self._product(outside), result) if outside else result
+        return self._scaled_sum(outside, contract(self, operands, summed))
+
+    def _scaled_sum(self, outside: Sequence[Expr], total: Operation) -> Operation:
+        """Return ``total`` times the factors outside of the sum; what only divides it comes after it."""
+        above, below = _fraction(Mul(*outside))
+        if any(factor != 1 for factor in above):
+            return self.elementwise("multiply", self._product(outside), total)
+        return reduce(partial(self.elementwise, "divide"), [self.lower(d) for d in below if d != 1], total)
 
     def _groups(self, factors: Sequence[Expr]) -> dict[frozenset[Axis], list[Expr]]:
         """Group the factors of a product by the axes that they carry."""
@@ -572,8 +586,10 @@ def _fraction(expression: Expr) -> tuple[list[Expr], list[Expr]]:
 
 def _may_overflow(factor: Expr) -> bool:
     """Whether a factor is an exponential that grows, as far as its sign tells."""
-    grows = isinstance(factor, exp) and not factor.args[0].could_extract_minus_sign()
-    return grows or isinstance(factor, (sympy.cosh, sympy.sinh))
+    if isinstance(factor, exp):
+        return not factor.args[0].could_extract_minus_sign()
+    base, exponent = factor.as_base_exp()
+    return isinstance(base, (sympy.cosh, sympy.sinh)) and exponent.is_positive
 
 
 def _shared_out(above: Sequence[Expr], below: Sequence[Expr]) -> list[Expr]:
@@ -598,9 +614,36 @@ def _shared_out(above: Sequence[Expr], below: Sequence[Expr]) -> list[Expr]:
     return factors if all(f.count_ops() < Mul(*factors).count_ops() for f in factors) else []
 
 
+def _equal_powers(
+    above: Sequence[Expr], below: Sequence[Expr]
+) -> tuple[list[Expr], list[Expr], list[tuple[Expr, int]]]:
+    """Return a fraction without the factors of equal powers, and these as powers of one base.
+
+    x² t² is computed as (x t)²: no square overflows where the product doesn't, and there is one less.
+    """
+    bases: dict[int, list[Expr]] = {}
+    for factors, sign in ((above, 1), (below, -1)):
+        for factor in factors:
+            base, exponent = factor.as_base_exp()
+            if exponent.is_Integer and exponent > 1 and base.free_symbols and not _may_overflow(factor):
+                bases.setdefault(int(exponent), []).append(base**sign)
+    powers = [(Mul(*found), exponent) for exponent, found in bases.items() if len(found) > 1]
+    taken = {base**exponent for exponent, found in bases.items() if len(found) > 1 for base in found}
+    rest = [f for f in above if f not in taken], [f for f in below if 1 / f not in taken]
+    return *rest, powers
+
+
 def _grows(factor: Expr) -> int:
     """Return how fast a factor may grow: a function faster than what it is a function of."""
     return 1 if factor.is_Symbol or isinstance(factor, Indexed) else 10
+
+
+def _units(factors: Sequence[Expr]) -> list[Expr]:
+    """Return x, x for x² and x, x, x for x³: a power may overflow, or be 0, where its base is not."""
+    units = [_unit_factors(factor) for factor in factors]
+    return [
+        u for factor, own in zip(factors, units, strict=True) for u in (own if len(own) <= 3 else [factor])
+    ]
 
 
 def _unit_factors(factor: Expr) -> list[Expr]:

@@ -103,8 +103,14 @@ def _may_be_infinite(value: Expr) -> bool:
     return any(
         not (node.exp.is_Integer and node.exp.is_positive) if isinstance(node, Pow) else node.is_Function
         for node in _nodes(value)
-        if not isinstance(node, _FINITE)
+        if not isinstance(node, _FINITE) and not _is_root_of_size(node)
     )
+
+
+def _is_root_of_size(node: Expr) -> bool:
+    """Whether ``node`` is a power of what is positive whatever the data, such as 1/sqrt(size(a))."""
+    is_power = isinstance(node, Pow) and node.exp.is_Rational and bool(node.base.is_positive)
+    return is_power and all(s.is_integer and s.is_positive for s in node.base.free_symbols)
 
 
 _FINITE = (Piecewise, KroneckerDelta, Heaviside, Abs, Max, Min, sign, sin, cos, tanh)

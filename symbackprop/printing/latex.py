@@ -32,6 +32,7 @@ _LATEX_FUNCTIONS = {name: "\\" + name for name in _OPERATORS}
 _LATEX_FUNCTIONS |= {"atan": r"\arctan", "asin": r"\arcsin", "acos": r"\arccos"}
 _LATEX_NUMBERS = {S.Pi: r"\pi", S.Exp1: "e"}
 _LATEX_RELATIONS = {"==": "=", "!=": r"\ne", ">=": r"\ge", "<=": r"\le"}
+_WORD = r"\mathrm{"
 _LONG_EXPONENT = 8  # nodes; a longer exponent is too small to read
 
 
@@ -60,7 +61,10 @@ class LatexPrinter(Printer):
 
     def between(self, left: str, right: str) -> str:
         fractions = left.startswith(r"\frac") and right.startswith(r"\frac")
-        return r" \cdot " if fractions or right[0].isdigit() else " "
+        if fractions or right[0].isdigit():
+            return r" \cdot "
+        # names of several letters would run into each other
+        return r" \, " if _WORD in (left if right.startswith("_") else left + right) else " "
 
     def layout(self, product: Product) -> list[Expr | Piece]:
         numerator, denominator = list(product.numerator), list(product.denominator)
@@ -139,6 +143,9 @@ class LatexPrinter(Printer):
     def big_sum(self, letters: Sequence[str], body: str) -> str:
         return rf"\sum_{{{','.join(letters)}}} {body}"
 
+    def big_sum_between(self, letter: str, first: int, last: int, body: str) -> str:
+        return rf"\sum_{{{letter}={first}}}^{{{last}}} {body}"
+
     def place_of_largest(self, letter: str, body: str) -> str:
         return rf"\operatorname*{{arg\,max}}_{{{letter}}} {body}"
 
@@ -155,7 +162,7 @@ class LatexPrinter(Printer):
     def cases(self, branches: Sequence[tuple[str, str | None]]) -> Piece:
         words = self.notation.words
         lines = [
-            rf"{v} & \text{{{words['otherwise']}}}" if c is None else rf"{v} & \text{{{words['if']} }} {c}"
+            rf"{v} & \text{{{words['otherwise']}}}" if c is None else rf"{v} & {_around(c, words['if'])}"
             for v, c in branches
         ]
         inside = r" \\ ".join(lines)
@@ -189,6 +196,12 @@ class LatexPrinter(Printer):
 
     def word(self, key: str) -> str:
         return rf"\text{{ {self.notation.words[key]} }}"
+
+
+def _around(condition: str, words: str) -> str:
+    """Return a condition with the words of a language before and behind it."""
+    before, behind = (rf"\text{{{part}}}" if part else "" for part in words.split("{condition}"))
+    return f"{before} {condition} {behind}".strip()
 
 
 def latex(expression: Basic, notation: Notation) -> str:

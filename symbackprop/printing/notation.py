@@ -15,6 +15,7 @@ from sympy import Expr, Indexed, Symbol
 from symbackprop.derivation import Derivation
 from symbackprop.equations import EquationSystem, indices_of, name_of
 from symbackprop.errors import SpecificationError
+from symbackprop.library import OPTIMIZERS
 
 NOTATIONS: Mapping[str, str] = {
     "textbook": "w_ji, x_j: the index letter alone tells the layer",
@@ -24,8 +25,15 @@ NOTATIONS: Mapping[str, str] = {
 }
 """What there is to choose from: the name of a notation, and how it looks in LaTeX."""
 
-WORDS: Mapping[str, str] = {"if": "if", "otherwise": "otherwise", "and": "and", "or": "or", "not": "not"}
-"""The words that stand inside formulas; a language replaces them."""
+WORDS: Mapping[str, str] = {
+    "if": "if {condition}",
+    "otherwise": "otherwise",
+    "and": "and",
+    "or": "or",
+    "not": "not",
+}
+"""The words that stand inside formulas, round a condition where there is a place for it; a language
+replaces them."""
 
 
 class Glyph(NamedTuple):
@@ -49,7 +57,8 @@ class Notation:
     layer.  ``adjoints`` maps the name of a named adjoint to its quantity.  ``positions`` holds the
     place of each quantity in the order of evaluation and ``axes`` how many axes it has; factors are
     ordered by them.  ``layers`` names the layers of quantities and sizes that stand for any layer, such as
-    ``ℓ+1``, and ``errors`` are the adjoints that have a letter of their own, such as δ.
+    ``ℓ+1``, and ``errors`` are the adjoints that have a letter of their own, such as δ.  ``moving`` names
+    what the update of an optimiser reads besides its constants: w and g, not the learning rate.
     """
 
     name: str = "layered"
@@ -61,6 +70,7 @@ class Notation:
     parameters: frozenset[str] = frozenset()
     layers: Mapping[str, str] = field(default_factory=dict)
     errors: frozenset[str] = frozenset()
+    moving: frozenset[str] = frozenset()
     words: Mapping[str, str] = field(default_factory=lambda: WORDS)
 
     def glyph(self, quantity: str) -> Glyph:
@@ -164,8 +174,20 @@ def _notation(
     defined = {e.name: n for n, e in enumerate(system.equations)}
     positions = {quantity: defined.get(quantity, -1) for quantity in system.quantities}
     axes = {quantity.name: len(quantity.shape) for quantity in system.quantities.values()}
-    parameters = frozenset(system.parameters)
-    return Notation(name, system.loss, glyphs, adjoints, positions, axes, parameters, words=words)
+    return Notation(
+        name,
+        system.loss,
+        glyphs,
+        adjoints,
+        positions,
+        axes,
+        frozenset(system.parameters),
+        moving=_MOVING - frozenset(system.quantities),
+        words=words,
+    )
+
+
+_MOVING = frozenset({"w", "g"}.union(*(optimizer.state for optimizer in OPTIMIZERS.values())))
 
 
 def _depth(system: EquationSystem) -> int:

@@ -70,7 +70,11 @@ def flat(expression: Expr, kind: type[Add] | type[Mul]) -> Iterator[Expr]:
 
 
 def decimal(value: Rational) -> str | None:
-    """Return a fraction that people write as a decimal, such as 0.01, or None for one like 1/2."""
+    """Return a fraction that people write as a decimal, such as 0.01, or None for one like 1/2.
+
+    Of a decimal of more digits than a double holds, such as a product of two, the digits are those of the
+    double next to it.
+    """
     if value.q == 1 or (value.q % 5 and value.q <= 16):
         return None
     shortest = repr(float(value))
@@ -79,11 +83,11 @@ def decimal(value: Rational) -> str | None:
     with localcontext() as context:
         context.prec = _MOST_DIGITS
         exact = Decimal(int(value.p)) / Decimal(int(value.q))
-    return format(exact, "f") if Rational(str(exact)) == value else None
+    return shortest if Rational(str(exact)) == value else None
 
 
 _MOST_DIGITS = 40
-"""Digits up to which a fraction that ends is written out."""
+"""Digits up to which a fraction that ends is written as a decimal."""
 
 
 def fraction(coefficient: Expr) -> tuple[Expr, Expr]:
@@ -115,7 +119,18 @@ class Order:
         if expression.has(Indexed, Sum, Derivative, Piecewise, KroneckerDelta):
             return False
         symbols = expression.free_symbols
-        return not any(self.is_read(s) or (s.is_integer and not s.is_positive) for s in symbols)
+        return not any(
+            self.is_read(s) or self.is_moving(s) or (s.is_integer and not s.is_positive) for s in symbols
+        )
+
+    def is_moving(self, node: Basic) -> bool:
+        """Whether ``node`` is what an update reads or changes: w, its derivative g, a state."""
+        return isinstance(node, Symbol) and node.name.rstrip("'") in self.notation.moving
+
+    def varies(self, expression: Basic) -> int:
+        """Return 2 where ``expression`` reads more than parameters, 1 where it reads those, else 0."""
+        names = {name_of(read) for read in self.reads(expression)}
+        return 2 if names - self.notation.parameters else len(names) and 1
 
     def is_adjoint(self, node: Basic) -> bool:
         """Whether ``node`` is a derivative of the loss."""
@@ -190,6 +205,8 @@ class Order:
             return (Rank.NUMBER if factor.is_number else Rank.CONSTANT), None, 0
         if self.is_adjoint(base):
             return Rank.ADJOINT, None, 0
+        if self.is_moving(base):
+            return Rank.READ, None, 0
         if self.is_read(base):
             if name_of(base) not in self.notation.parameters:
                 return Rank.READ, base, 0

@@ -118,6 +118,10 @@ class Printer(ABC):
         """Return the sum of ``body`` over ``letters``."""
 
     @abstractmethod
+    def big_sum_between(self, letter: str, first: int, last: int, body: str) -> str:
+        """Return the sum of ``body``, with its brackets, over ``letter`` from first to last."""
+
+    @abstractmethod
     def place_of_largest(self, letter: str, body: str) -> str:
         """Return the value of the index ``letter`` at which ``body`` is largest."""
 
@@ -206,6 +210,15 @@ class Printer(ABC):
         body = self.unsigned(product)
         return Piece("-" + body.text, Level.SUM, body.open) if product.negative else body
 
+    def sum_of_layers(self, term: Expr, letter: str, layers: Sequence[int]) -> str:
+        """Return the sum of a term of each layer, printed as that of the layer ``letter``."""
+        constants = [f for f in flat(term, Mul) if self.order.is_constant(f)]
+        rest = Mul(*[f for f in flat(term, Mul) if f not in constants])
+        body = self.at_least(rest, Level.PRODUCT)
+        total = self.big_sum_between(self.symbol(letter).text, min(layers), max(layers), body)
+        before = [self.piece(Mul(*constants))] if constants else []
+        return self.join([*before, Piece(total, Level.FACTOR, open=True)]).text
+
     # ---- parts between which a line may end
 
     def chunks(self, expression: Expr, depth: int = 0) -> list[str]:
@@ -248,6 +261,8 @@ class Printer(ABC):
         """Return a factor in parts; ``text`` is the whole of it, with brackets where it needs them."""
         if isinstance(factor, Add) and depth:
             return self._in_brackets(self.chunks(factor, depth - 1))
+        if isinstance(factor, Piecewise):
+            return self.split_cases(text)
         if not isinstance(factor, Sum):
             return [text]
         body = factor.function
@@ -259,6 +274,10 @@ class Printer(ABC):
             inside = self._factors(self.order.product(body), depth, between_factors)
         parts = [self.big_sum(self._letters(factor), inside[0]), *inside[1:]]
         return parts if text == self.show(factor) else self._in_brackets(parts)
+
+    def split_cases(self, cases: str) -> list[str]:
+        """Return printed cases in parts between which a line may end; by default they are one."""
+        return [cases]
 
     def _in_brackets(self, parts: Sequence[str]) -> list[str]:
         if len(parts) == 1:
@@ -341,6 +360,8 @@ class Printer(ABC):
     def condition(self, condition: Basic, inside: bool = False) -> str:
         """Return a condition; ``inside`` another one it gets brackets where it needs them."""
         if isinstance(condition, Relational):
+            if self.order.varies(condition.rhs) > self.order.varies(condition.lhs):
+                condition = condition.reversed  # s ≤ a, whatever order SymPy keeps them in
             return self._relation(condition.lhs, condition.rel_op, condition.rhs)
         if isinstance(condition, Not):
             return f"{self.word('not')} {self.condition(condition.args[0], inside=True)}"

@@ -5,6 +5,7 @@ In go an expression and a ``Notation``, out comes text such as ``Σ_k x0[k]·w1[
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from sympy import Basic, Expr, Float, Indexed, Rational, S, Sum
@@ -88,6 +89,9 @@ class TextPrinter(Printer):
         below = letters[0] if len(letters) == 1 else "{" + ",".join(letters) + "}"
         return f"Σ_{below} {body}"
 
+    def big_sum_between(self, letter: str, first: int, last: int, body: str) -> str:
+        return f"Σ_{{{letter}={first}..{last}}} {body}"
+
     def place_of_largest(self, letter: str, body: str) -> str:
         return f"argmax_{letter} {body}"
 
@@ -99,8 +103,14 @@ class TextPrinter(Printer):
 
     def cases(self, branches: Sequence[tuple[str, str | None]]) -> Piece:
         words = self.notation.words
-        parts = [f"{v} {words['otherwise']}" if c is None else f"{v} {words['if']} {c}" for v, c in branches]
+        parts = [
+            f"{v} {words['otherwise']}" if c is None else f"{v} {words['if'].format(condition=c)}"
+            for v, c in branches
+        ]
         return Piece("{ " + "; ".join(parts) + " }")
+
+    def split_cases(self, cases: str) -> list[str]:
+        return re.split(r"(?<=; )", cases)
 
     def delta(self, indices: Sequence[Expr]) -> str:
         return f"δ({','.join(self._delta_indices(indices))})"

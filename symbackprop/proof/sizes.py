@@ -65,15 +65,22 @@ def _grows(one: Expr, other: Expr, size: Symbol) -> bool:
 
 
 def _enlarged(sizes: Environment, extents: Iterable[Expr]) -> Environment:
-    """Return the sizes, enlarged such that no range such as P - K + 1 is shorter than two."""
+    """Return the sizes, enlarged such that no range such as P - K + 1 is shorter than two.
+
+    Of a range such as 7 - 2 K, which nothing makes longer, the sizes get smaller.
+    """
     known = [e for e in extents if e.free_symbols and e.free_symbols.issubset(sizes)]
     for _ in range(100):
         short = next((e for e in known if whole(e, sizes) < 2), None)
         if short is None:
             return sizes
-        growing = [s for s in sorted(short.free_symbols, key=str) if short.diff(s).is_positive]
+        by_name = sorted(short.free_symbols, key=str)
+        growing = [s for s in by_name if short.diff(s).is_positive]
+        falling = [s for s in by_name if short.diff(s).is_negative and sizes[s] > 1]
         if growing:
             sizes[growing[0]] += 1
+        elif falling:
+            sizes[falling[0]] -= 1
     raise Unproved(f"no small sizes were found that make {short} positive")
 
 
