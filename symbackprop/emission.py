@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from symbackprop.batch import SAMPLES
@@ -12,14 +12,17 @@ from symbackprop.code import assignment, imports
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import ONE, Equation
 from symbackprop.formats import TextFormat
-from symbackprop.given import GivenCode
+from symbackprop.given import TAKEN, GivenCode
 from symbackprop.language import ENGLISH
 from symbackprop.library import OPTIMIZERS
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Initial, Model
 from symbackprop.narrator import Narrator
-from symbackprop.printing import notation_for
-from symbackprop.program import RATE, SCALE, Programs, arrays_read, needed, share
+from symbackprop.printing import notation_for, split_name
+from symbackprop.printing.printer import Printer
+from symbackprop.program import RATE, SCALE, Named, Programs, arrays_read, needed, share
+from symbackprop.repetition import layer_of
+from symbackprop.rolling import LAYER, Item, Loop, Rolled, rolled_entries, turns
 from symbackprop.templating import environment
 from symbackprop.training_step import TrainingStep
 from symbackprop.update import UpdateProgram
@@ -49,6 +52,45 @@ class _Function:
     lines: tuple[str, ...]
 
 
+class _Body(Rolled):
+    """The statements of a pure function, those of equal layers as loops."""
+
+    def __init__(
+        self, statements: Sequence[Statement], items: Sequence[Item], reserved: Sequence[str]
+    ) -> None:
+        self.statements = statements
+        self.read = {s.name: arrays_read(s.operation) for s in statements}
+        names = {s.name for s in statements}.union(*self.read.values(), _assigned(items))
+        super().__init__(items, names, reserved)
+
+    def lines(self, module: _Module) -> Iterator[str]:
+        """Yield the lines of the function but for the last, each statement under its equation."""
+        yield from module.opening(self)
+        bound = {name for name in module.parameters if self.holds(name)}
+        for part in self.parts:
+            items = [part] if isinstance(part, Item) else [*part.items, *part.last]
+            yield from module.bindings(set().union(*[self.read[item.name] for item in items]), bound)
+            yield from rolled_lines(part, self, module)
+
+
+def rolled_lines(part: Item | Loop, rolled: Rolled, module: _Module) -> Iterator[str]:
+    """Yield the lines of a statement or of a loop, under their equations."""
+    if isinstance(part, Item):
+        yield from module.comment(part.number)
+        yield from map(rolled.text, part.lines)
+        return
+    yield part.head
+    for first, last in zip(part.items, part.last, strict=True):
+        comment = module.general_comment(first, last)
+        inside = (rolled.inside(line, part.layers.start) for line in first.lines)
+        yield from (f"    {line}" for line in (*comment, *inside))
+
+
+def _assigned(items: Iterable[Item]) -> set[str]:
+    """Return the names that the lines of statements assign."""
+    return {line.split(" = ")[0] for item in items for line in item.lines if " = " in line}
+
+
 class _Module:
     """Collects what the template places."""
 
@@ -71,6 +113,7 @@ class _Module:
         self.narrator, self.printer = Narrator(derivation, style, ENGLISH), style.printer
         self.defined_by = {number: name for name, number in derivation.numbers.items()}
         self._comments: dict[int, list[str]] = {}
+        self._general: dict[int, Printer] = {}
         self.parameters = {self.given.code(name): name for name in derivation.system.parameters}
 
     def render(self) -> str:
@@ -80,9 +123,9 @@ class _Module:
             title=f"A NumPy trainer of {self.model.subject}.",
             introduction=self.introduction(),
             architecture=assigned_string("ARCHITECTURE", self.derivation.description),
-            shapes=list(self.shapes().items()),
+            shapes=rolled_entries({name: str(shape) for name, shape in self.shapes().items()}),
             constants=self.constant_lines(),
-            initial=list(self.initial()),
+            initial=rolled_entries(dict(self.initial())),
             distributions=self.distributions(),
             imports=imports(s.operation for s in self.statements()),
             reads_erf=any(_holds(s.operation, "erf") for s in self.statements()),
@@ -134,10 +177,10 @@ class _Module:
         drawn = {i.initializer.distribution for i in self.model.initial.values() if i.initializer}
         return sorted(drawn - {"zeros"}, reverse=True)
 
-    def initial(self) -> Iterable[str]:
-        """Yield the entry of each parameter in `initialize`."""
+    def initial(self) -> Iterable[tuple[str, str]]:
+        """Yield each parameter with the expression of its first value."""
         for name, shape in self.shapes().items():
-            yield f'"{name}": {self._first_value(name, self.model.initial[name], shape)},'
+            yield name, self._first_value(name, self.model.initial[name], shape)
 
     def _first_value(self, name: str, initial: Initial, shape: tuple[int, ...]) -> str:
         """Return the expression that makes the first value of a parameter."""
@@ -165,13 +208,15 @@ class _Module:
         """Return the outputs."""
         output = self.given.code(self.model.output)
         shape = f"shape {self.given.output_shape}"
-        return self._function("forward", "parameters, x", f"Return the outputs, {shape}.", [output], output)
+        body = self._body([output])
+        returned = [f"return {body.text(output)}"]
+        return self._function("forward", "parameters, x", f"Return the outputs, {shape}.", body, returned)
 
     def loss(self) -> _Function:
         """Return the error."""
-        return self._function(
-            "loss", f"parameters, x, {self.given.t_argument}", f"Return {self._loss()}.", ["E"], "float(E)"
-        )
+        arguments = f"parameters, x, {self.given.t_argument}"
+        body = self._body(["E"])
+        return self._function("loss", arguments, f"Return {self._loss()}.", body, ["return float(E)"])
 
     def _loss(self) -> str:
         return "E, the mean over the samples" if self.model.per_sample else "E"
@@ -179,18 +224,15 @@ class _Module:
     def gradients(self) -> _Function:
         """Return the error and its derivatives."""
         names = {p: self.given.derivative(p) for p in self.derivation.system.parameters}
+        body = self._body(["E", *names.values()])
         result = ", ".join(f'"{parameter}": {name}' for parameter, name in names.items())
-        lines = f"float(E), {{{result}}}"
-        if len(lines) > LINE - 11:
-            entries = "\n".join(f'        "{parameter}": {name},' for parameter, name in names.items())
-            lines = f"(\n    float(E),\n    {{\n{entries}\n    }},\n)"
-        return self._function(
-            "gradients",
-            f"parameters, x, {self.given.t_argument}",
-            "Return E and a dict of its derivatives.",
-            ["E", *names.values()],
-            lines,
-        )
+        returned = [f"return float(E), {{{result}}}"]
+        if len(returned[0]) > LINE - 4:
+            entries = [f"        {line}" for line in rolled_entries(names, body)]
+            returned = ["return (", "    float(E),", "    {", *entries, "    },", ")"]
+        arguments = f"parameters, x, {self.given.t_argument}"
+        docstring = "Return E and a dict of its derivatives."
+        return self._function("gradients", arguments, docstring, body, returned)
 
     def statements(self) -> list[Statement]:
         """Return the statements of everything that the pure functions compute."""
@@ -198,34 +240,61 @@ class _Module:
         return self.given.named(statements)
 
     def _function(
-        self, name: str, arguments: str, docstring: str, results: Sequence[str], returned: str
+        self, name: str, arguments: str, docstring: str, body: _Body, returned: Sequence[str]
     ) -> _Function:
-        statements = needed(self.statements(), results)
-        lines = [*self._body(statements), *f"return {returned}".split("\n")]
-        return _Function(name, arguments, docstring, tuple(lines))
+        return _Function(name, arguments, docstring, (*body.lines(self), *returned))
 
-    def _body(self, statements: Sequence[Statement]) -> Iterable[str]:
-        """Yield the lines of a pure function, each statement under its equation."""
-        read = set().union(*[arrays_read(s.operation) for s in statements])
+    def _body(self, results: Sequence[str]) -> _Body:
+        """Return the statements of a pure function that computes ``results``."""
+        statements = needed(self.statements(), results)
+        shared, names = share(statements)
+        items = []
+        for entry in shared:
+            own = (*entry.parts, (entry.statement.name, entry.statement.operation))
+            lines = [line for name, operation in own for line in assignment(name, operation, names)]
+            shapes = self.shapes_in(entry)
+            items.append(Item(entry.statement.name, tuple(lines), entry.statement.number, shapes))
+        return _Body(statements, items, self.reserved())
+
+    def shapes_in(self, entry: Named) -> tuple[object, ...]:
+        """Return the shapes of all that a statement reads and computes, as numbers where they are."""
+        whole = entry.statement.operation
+        parts = [whole, *(part for part in whole.parts() if part.kind == "array")]
+        return tuple(tuple(map(self.model.number, part.shape)) for part in parts)
+
+    def reserved(self) -> tuple[str, ...]:
+        """Return what can't be the name of a dict in the code; an argument is bound to arrays before."""
+        return (*TAKEN, *self.given.size_lines(), *(c.code for c in self.model.constants))
+
+    def opening(self, body: _Body) -> Iterable[str]:
+        """Yield the lines before the statements of a pure function."""
+        read = set().union(*[arrays_read(s.operation) for s in body.statements])
         yield f'dtype = parameters["{self.derivation.system.parameters[0]}"].dtype'
         yield from self.given.given_lines(read, "dtype")
         yield from self.given.constant_lines(read, "dtype")
-        named = set().union(*[_names_read(s.operation) for s in statements])
+        named = set().union(*[_names_read(s.operation) for s in body.statements])
         if _SAMPLE_COUNT in named:
             yield f"samples = len({self.given.code(self.model.inputs[0].name)})"
         yield from (line for name, line in self.given.size_lines().items() if name in named)
-        bound: set[str] = set()
-        shared, names = share(statements)
-        for entry in shared:
-            yield from self._bindings(entry.statement, bound)
-            yield from self.comment(entry.statement.number)
-            for name, operation in (*entry.parts, (entry.statement.name, entry.statement.operation)):
-                yield from assignment(name, operation, names)
+        yield from self._dicts(body)
 
-    def _bindings(self, statement: Statement, bound: set[str]) -> Iterable[str]:
-        """Yield the line that binds the parameters which a statement is the first to read."""
-        read = arrays_read(statement.operation) - bound
-        new = [name for name in self.parameters if name in read]
+    def _dicts(self, body: _Body) -> Iterable[str]:
+        """Yield the lines that make the dicts of what the loops read and write."""
+        given = {self.given.code(g.name) for g in (*self.model.inputs, *self.model.targets)}
+        made = {}
+        for stem, layers in body.dicts.items():
+            if f"{stem}{layers.stop - 1}" in self.parameters:
+                value = f'parameters[f"{stem}{{{LAYER}}}"]'
+                yield f"{stem} = {{{LAYER}: {value} for {LAYER} in {turns(layers)}}}"
+            else:
+                entries = [f"{n}: {stem}{n}" for n in layers if f"{stem}{n}" in given]
+                made[stem] = f"{{{', '.join(entries)}}}"
+        if made:
+            yield f"{', '.join(made)} = {', '.join(made.values())}"
+
+    def bindings(self, names: Iterable[str], bound: set[str]) -> Iterable[str]:
+        """Yield the line that binds those parameters among ``names`` that are not bound yet."""
+        new = [name for name in self.parameters if name in set(names) - bound]
         bound.update(new)
         if new:
             values = ", ".join(f'parameters["{self.parameters[p]}"]' for p in new)
@@ -234,15 +303,49 @@ class _Module:
     def comment(self, number: int) -> list[str]:
         """Return an equation with its number as comment lines."""
         if number not in self._comments:
-            self._comments[number] = textwrap.wrap(
-                f"({number}) {self._printed(number)}",
-                LINE - 8,
-                initial_indent="# ",
-                subsequent_indent="#     ",
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
+            self._comments[number] = wrapped(f"({number}) {self._printed(number)}", LINE - 8)
         return self._comments[number]
+
+    def general_comment(self, first: Item, last: Item) -> list[str]:
+        """Return the equation of any of the layers from ``first`` to ``last`` as comment lines."""
+        text = f"({first.number}), …, ({last.number}) {self._printed_for_any(first.number)}"
+        return wrapped(text, LINE - 12)
+
+    def _printed_for_any(self, number: int) -> str:
+        """Return the equation of a layer for any layer, with the letters that the document has for it."""
+        steps = self._steps_like(number)
+        layer, towards = layer_of(self._topic(number)), -1
+        assert layer is not None
+        if number in self.derivation.results.values():
+            towards = 1  # those are told from the error inwards
+        while (further := steps.get(layer + towards)) is not None:
+            if not self.narrator.is_alike(further, steps[layer], -towards):
+                break
+            layer += towards
+        if layer not in self._general:
+            self._general[layer] = self.narrator.general(layer).style.printer
+        printer = self._general[layer]
+        return f"{printer.show(steps[layer].lhs)} = {printer.show(steps[layer].rhs)}"
+
+    def _topic(self, number: int) -> str:
+        """Return the quantity that an equation or a step is about."""
+        step = self.derivation.by_number.get(number)
+        return self.defined_by[number] if step is None else step.target
+
+    def _steps_like(self, number: int) -> dict[int, Step | Equation]:
+        """Return the equations, the results or the steps for a batch of the same quantity, by layer."""
+        derivation, stem = self.derivation, split_name(self._topic(number)).word
+        if number in self.defined_by:
+            steps: Iterable[tuple[str, Step | Equation]] = derivation.system.definitions.items()
+        elif number in derivation.results.values():
+            steps = ((name, derivation.by_number[n]) for name, n in derivation.results.items())
+        else:
+            group = (
+                derivation.batch if derivation.by_number[number] in derivation.batch else derivation.stable
+            )
+            steps = ((step.target, step) for step in group)
+        layered = ((layer_of(name), step) for name, step in steps if split_name(name).word == stem)
+        return {layer: step for layer, step in layered if layer is not None}
 
     def _printed(self, number: int) -> str:
         step: Step | Equation | None = self.derivation.by_number.get(number)
@@ -292,6 +395,18 @@ class _Module:
         if not self.model.per_sample:
             return rate
         return [*rate, f"scale = np.array({'rate' if rate else 1} / samples, self.dtype)"]
+
+
+def wrapped(text: str, columns: int) -> list[str]:
+    """Return ``text`` as comment lines."""
+    return textwrap.wrap(
+        text,
+        columns,
+        initial_indent="# ",
+        subsequent_indent="#     ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _can_be_weighted(operation: Operation) -> bool:

@@ -18,7 +18,7 @@ from symbackprop.derivation import adjoint_name
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Given, Model
 
-_TAKEN = (
+TAKEN = (
     *(
         "parameters",
         "samples",
@@ -59,7 +59,7 @@ class GivenCode:
         for name in self.model.system.quantities:
             argument = name in ("x", "t") and alone.get(name) != name
             sizes = map(self.size_name, self.model.open)
-            if argument or name in (*_TAKEN, *sizes) or _SHARED.fullmatch(name) or keyword.iskeyword(name):
+            if argument or name in (*TAKEN, *sizes) or _SHARED.fullmatch(name) or keyword.iskeyword(name):
                 found[name] = f"{name}_"
         return found
 

@@ -1,0 +1,196 @@
+"""Loops over equal layers: lines that differ in the number of the layer alone are written once.
+
+In go items, the lines of one statement each, out come lines in which a run of such layers is a loop.
+What the loops read and write, such as x1, x2, …, then stands in a dict by layer, x[1], x[2], ….
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+LEAST = 16
+"""Layers that have to be alike before they become a loop."""
+LAYER = "layer"
+"""What counts the layers in the code."""
+
+_NAME = re.compile(r"\b([A-Za-z_]\w*?)(\d+)\b")
+
+
+@dataclass(frozen=True)
+class Item:
+    """The lines of one statement; ``like`` is what else is the same in layers that are alike."""
+
+    name: str
+    lines: tuple[str, ...]
+    number: int = 0
+    like: object = None
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A run of layers, in order, and the items of its first one."""
+
+    layers: range
+    items: tuple[Item, ...]
+    last: tuple[Item, ...]
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The name and the first line of each item."""
+        return [(item.name, item.lines[0]) for item in self.items]
+
+    @property
+    def head(self) -> str:
+        """The line that begins the loop."""
+        return f"for {LAYER} in {turns(self.layers)}:"
+
+
+class Rolled:
+    """Items with the runs of equal layers among them as loops.
+
+    Args:
+        items: the statements in order.
+        names: the names of the arrays; those that end in a number belong to that layer.
+        reserved: what else stands in the code, and can't be the name of a dict.
+        least: how many layers make a run.
+    """
+
+    def __init__(
+        self, items: Sequence[Item], names: Iterable[str], reserved: Collection[str], least: int = LEAST
+    ) -> None:
+        self.layered = {name: split for name in names if (split := split_name(name)) is not None}
+        self.parts: list[Item | Loop] = list(self._with_loops(items, least))
+        self.dicts = self._dicts()
+        """The stem of each array that is kept by layer, and its layers."""
+        others = {*reserved, *names, *(_words(items) - self.layered.keys())}
+        gaps = any(f"{stem}{n}" not in self.layered for stem, layers in self.dicts.items() for n in layers)
+        if gaps or not others.isdisjoint((*self.dicts, LAYER)):
+            self.parts, self.dicts = list(items), {}
+
+    def holds(self, name: str) -> bool:
+        """Whether an array is kept in a dict by layer."""
+        stem, number = self.layered.get(name, ("", 0))
+        return number in self.dicts.get(stem, ())
+
+    def text(self, line: str) -> str:
+        """Return a line outside of the loops."""
+        return _NAME.sub(lambda m: f"{m[1]}[{m[2]}]" if self.holds(m[0]) else m[0], line)
+
+    def inside(self, line: str, layer: int) -> str:
+        """Return a line of the layer ``layer`` as a line of its loop."""
+        return _NAME.sub(lambda m: self._moved(m, layer), line)
+
+    def _moved(self, match: re.Match[str], layer: int) -> str:
+        if match[0] not in self.layered:
+            return match[0]
+        stem, number = self.layered[match[0]]
+        return f"{stem}[{LAYER}{_offset(number - layer)}]"
+
+    def _with_loops(self, items: Sequence[Item], least: int) -> Iterator[Item | Loop]:
+        blocks = [(layer, tuple(group)) for layer, group in groupby(items, lambda i: self._layer(i.name))]
+        for run in self._runs(blocks):
+            first, last = run[0][0], run[-1][0]
+            if len(run) >= least and first is not None and last is not None:
+                step = 1 if last > first else -1
+                yield Loop(range(first, last + step, step), run[0][1], run[-1][1])
+            else:
+                yield from (item for _, block in run for item in block)
+
+    def _layer(self, name: str) -> int | None:
+        return self.layered[name][1] if name in self.layered else None
+
+    def _runs(self, blocks: Sequence[_Block]) -> Iterator[list[_Block]]:
+        """Yield the longest runs of neighbouring layers that are alike."""
+        run: list[_Block] = []
+        before: object = None
+        for layer, block in blocks:
+            key = None if layer is None else [(self._key(item, layer), item.like) for item in block]
+            layers = [each for each, _ in run[-2:]] + [layer]
+            if run and not (key is not None and key == before and _is_even(layers)):
+                yield run
+                run = []
+            run.append((layer, block))
+            before = key
+        if run:
+            yield run
+
+    def _key(self, item: Item, layer: int) -> tuple[str, ...]:
+        return tuple(self.inside(line, layer) for line in (item.name, *item.lines))
+
+    def _dicts(self) -> dict[str, range]:
+        """Return the stems of what the loops read and write, in order, each with its layers."""
+        numbers: dict[str, set[int]] = {}
+        for loop in (part for part in self.parts if isinstance(part, Loop)):
+            for item in (*loop.items, *loop.last):
+                for match in _NAME.finditer("\n".join((item.name, *item.lines))):
+                    if match[0] in self.layered:
+                        numbers.setdefault(match[1], set()).add(int(match[2]))
+        return {stem: range(min(found), max(found) + 1) for stem, found in numbers.items()}
+
+
+def _is_even(layers: Sequence[int | None]) -> bool:
+    """Whether layers follow each other upwards or downwards."""
+    numbers = [layer for layer in layers if layer is not None]
+    steps = {after - before for before, after in pairwise(numbers)}
+    return len(numbers) == len(layers) and steps in ({1}, {-1})
+
+
+_Block = tuple[int | None, tuple[Item, ...]]
+
+
+def split_name(name: str) -> tuple[str, int] | None:
+    """Return the stem and the layer of a name such as x17, None where it has no layer."""
+    match = _NAME.fullmatch(name)
+    plain = match is not None and str(int(match[2])) == match[2]
+    return (match[1], int(match[2])) if match is not None and plain else None
+
+
+def _words(items: Sequence[Item]) -> set[str]:
+    return {word for item in items for line in item.lines for word in re.findall(r"[A-Za-z_]\w*", line)}
+
+
+def _offset(distance: int) -> str:
+    return "" if distance == 0 else f" {'+' if distance > 0 else '-'} {abs(distance)}"
+
+
+def turns(layers: range) -> str:
+    """Return a range of layers in the code."""
+    step = "" if layers.step == 1 else f", {layers.step}"
+    return f"range({layers.start}, {layers.stop}{step})"
+
+
+def rolled_entries(entries: Mapping[str, str], arrays: Rolled | None = None) -> list[str]:
+    """Return the lines of a dict's entries; those of equal layers are one entry.
+
+    ``entries`` holds the text of each value by its key; ``arrays`` are those that the values are.
+    """
+    names = [*entries, *(entries.values() if arrays else ())]
+    rolled = Rolled([Item(key, (value,)) for key, value in entries.items()], names, ())
+    loops = [part for part in rolled.parts if isinstance(part, Loop)]
+    if arrays and not all(arrays.holds(value) for loop in loops for _, value in loop.pairs):
+        loops = []
+    lines = []
+    for part in rolled.parts if loops else [Item(key, (value,)) for key, value in entries.items()]:
+        if isinstance(part, Item):
+            value = arrays.text(part.lines[0]) if arrays else part.lines[0]
+            lines.append(f'"{part.name}": {value},')
+        else:
+            lines += _comprehension(part, rolled)
+    return lines
+
+
+def _comprehension(loop: Loop, rolled: Rolled) -> Iterator[str]:
+    """Yield the lines that unpack the entries of equal layers into a dict."""
+    yield "**{"
+    yield "    name: value"
+    yield f"    for {LAYER} in {turns(loop.layers)}"
+    yield "    for name, value in ("
+    for name, value in loop.pairs:
+        key = f'f"{rolled.layered[name][0]}{{{LAYER}}}"'
+        text = rolled.inside(value.replace(f'"{name}"', key), loop.layers.start)
+        yield f"        ({key}, {text}),"
+    yield "    )"
+    yield "},"
