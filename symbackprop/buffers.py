@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sympy import Expr
@@ -33,7 +33,8 @@ class Workspace:
     ``padded`` are buffers whose borders stay zero, ``counts`` holds the numbers of the samples.
     ``constants`` are arrays that are made once: they hold no data.  ``numbers``, None to do without them,
     are arrays of one number: NumPy reads them in a fifth of the time that a number of Python takes.
-    ``stem`` begins the names of temporaries, which are none of ``taken``.
+    ``stem`` begins the names of temporaries, which are none of ``taken``; ``size`` gives sizes their
+    numbers.
     """
 
     arrays: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
@@ -45,11 +46,13 @@ class Workspace:
     idle: list[str] = field(default_factory=list)
     count: int = 0
     stem: str = "work"
+    size: Callable[[Expr], Expr] = lambda n: n
     taken: set[str] = field(default_factory=set)
 
     def temporary(self, shape: tuple[Expr, ...], mask: bool) -> str:
         """Return an idle temporary of that shape, or a new one."""
         table = self.masks if mask else self.arrays
+        shape = tuple(map(self.size, shape))
         for name in self.idle:
             if table.get(name) == shape:
                 self.idle.remove(name)

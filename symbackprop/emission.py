@@ -12,7 +12,7 @@ from symbackprop.code import assignment, imports
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import ONE, Equation
 from symbackprop.formats import TextFormat
-from symbackprop.given import TAKEN, GivenCode
+from symbackprop.given import GivenCode
 from symbackprop.language import ENGLISH
 from symbackprop.library import OPTIMIZERS
 from symbackprop.lowering import Operation, Statement
@@ -20,11 +20,11 @@ from symbackprop.model import Initial, Model
 from symbackprop.narrator import Narrator
 from symbackprop.printing import notation_for, split_name
 from symbackprop.printing.printer import Printer
-from symbackprop.program import RATE, SCALE, Named, Programs, arrays_read, needed, share
+from symbackprop.program import RATE, SCALE, Programs, arrays_read, needed, share
 from symbackprop.repetition import layer_of
-from symbackprop.rolling import LAYER, Item, Loop, Rolled, rolled_entries, turns
+from symbackprop.rolling import LAYER, Comments, Item, Rolled, rolled_entries, turns
 from symbackprop.templating import environment
-from symbackprop.training_step import TrainingStep
+from symbackprop.training_step import TrainingStep, shapes_in
 from symbackprop.update import UpdateProgram
 
 LINE = 88
@@ -63,27 +63,14 @@ class _Body(Rolled):
         names = {s.name for s in statements}.union(*self.read.values(), _assigned(items))
         super().__init__(items, names, reserved)
 
-    def lines(self, module: _Module) -> Iterator[str]:
+    def function(self, module: _Module) -> Iterator[str]:
         """Yield the lines of the function but for the last, each statement under its equation."""
         yield from module.opening(self)
         bound = {name for name in module.parameters if self.holds(name)}
         for part in self.parts:
             items = [part] if isinstance(part, Item) else [*part.items, *part.last]
             yield from module.bindings(set().union(*[self.read[item.name] for item in items]), bound)
-            yield from rolled_lines(part, self, module)
-
-
-def rolled_lines(part: Item | Loop, rolled: Rolled, module: _Module) -> Iterator[str]:
-    """Yield the lines of a statement or of a loop, under their equations."""
-    if isinstance(part, Item):
-        yield from module.comment(part.number)
-        yield from map(rolled.text, part.lines)
-        return
-    yield part.head
-    for first, last in zip(part.items, part.last, strict=True):
-        comment = module.general_comment(first, last)
-        inside = (rolled.inside(line, part.layers.start) for line in first.lines)
-        yield from (f"    {line}" for line in (*comment, *inside))
+            yield from self.lines(part, module.comments)
 
 
 def _assigned(items: Iterable[Item]) -> set[str]:
@@ -114,6 +101,7 @@ class _Module:
         self.defined_by = {number: name for name, number in derivation.numbers.items()}
         self._comments: dict[int, list[str]] = {}
         self._general: dict[int, Printer] = {}
+        self.comments = Comments(self.comment, self.general_comment)
         self.parameters = {self.given.code(name): name for name in derivation.system.parameters}
 
     def render(self) -> str:
@@ -242,7 +230,7 @@ class _Module:
     def _function(
         self, name: str, arguments: str, docstring: str, body: _Body, returned: Sequence[str]
     ) -> _Function:
-        return _Function(name, arguments, docstring, (*body.lines(self), *returned))
+        return _Function(name, arguments, docstring, (*body.function(self), *returned))
 
     def _body(self, results: Sequence[str]) -> _Body:
         """Return the statements of a pure function that computes ``results``."""
@@ -252,19 +240,10 @@ class _Module:
         for entry in shared:
             own = (*entry.parts, (entry.statement.name, entry.statement.operation))
             lines = [line for name, operation in own for line in assignment(name, operation, names)]
-            shapes = self.shapes_in(entry)
-            items.append(Item(entry.statement.name, tuple(lines), entry.statement.number, shapes))
-        return _Body(statements, items, self.reserved())
-
-    def shapes_in(self, entry: Named) -> tuple[object, ...]:
-        """Return the shapes of all that a statement reads and computes, as numbers where they are."""
-        whole = entry.statement.operation
-        parts = [whole, *(part for part in whole.parts() if part.kind == "array")]
-        return tuple(tuple(map(self.model.number, part.shape)) for part in parts)
-
-    def reserved(self) -> tuple[str, ...]:
-        """Return what can't be the name of a dict in the code; an argument is bound to arrays before."""
-        return (*TAKEN, *self.given.size_lines(), *(c.code for c in self.model.constants))
+            statement = entry.statement
+            shapes = shapes_in(statement.operation, self.model)
+            items.append(Item(statement.name, tuple(lines), statement.number, shapes))
+        return _Body(statements, items, self.given.reserved)
 
     def opening(self, body: _Body) -> Iterable[str]:
         """Yield the lines before the statements of a pure function."""
@@ -306,9 +285,9 @@ class _Module:
             self._comments[number] = wrapped(f"({number}) {self._printed(number)}", LINE - 8)
         return self._comments[number]
 
-    def general_comment(self, first: Item, last: Item) -> list[str]:
-        """Return the equation of any of the layers from ``first`` to ``last`` as comment lines."""
-        text = f"({first.number}), …, ({last.number}) {self._printed_for_any(first.number)}"
+    def general_comment(self, first: int, last: int) -> list[str]:
+        """Return the equation of any of the layers from that of ``first`` on as comment lines."""
+        text = f"({first}), …, ({last}) {self._printed_for_any(first)}"
         return wrapped(text, LINE - 12)
 
     def _printed_for_any(self, number: int) -> str:
@@ -340,9 +319,8 @@ class _Module:
         elif number in derivation.results.values():
             steps = ((name, derivation.by_number[n]) for name, n in derivation.results.items())
         else:
-            group = (
-                derivation.batch if derivation.by_number[number] in derivation.batch else derivation.stable
-            )
+            is_batch = derivation.by_number[number].rule == "batch mean"
+            group = derivation.batch if is_batch else derivation.stable
             steps = ((step.target, step) for step in group)
         layered = ((layer_of(name), step) for name, step in steps if split_name(name).word == stem)
         return {layer: step for layer, step in layered if layer is not None}
@@ -364,7 +342,7 @@ class _Module:
         statements = self.given.named([*programs.forward, programs.error, *backward])
         weighted = self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements)
         parameters = self.derivation.system.parameters
-        step = TrainingStep(statements, parameters, self.comment, self.model, self.given, weighted)
+        step = TrainingStep(statements, parameters, self.comments, self.model, self.given, weighted)
         return {
             "docstring": f"Trains by {self.optimizer.name} on buffers that are allocated once.",
             "description": [

@@ -71,6 +71,11 @@ class GivenCode:
         """Return what the derivative for a parameter is called in the code: dw2 for w2."""
         return adjoint_name(parameter, self.model.system.quantities.keys())
 
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """Names that no dict can have in a function; x and t have been read when a dict is made."""
+        return (*TAKEN, *self.size_lines(), *(constant.code for constant in self.model.constants))
+
     def named(self, statements: Sequence[Statement]) -> list[Statement]:
         """Return statements with the names that the code has."""
         if not self.code_names:

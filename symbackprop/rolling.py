@@ -7,7 +7,7 @@ What the loops read and write, such as x1, x2, …, then stands in a dict by lay
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
@@ -27,6 +27,14 @@ class Item:
     lines: tuple[str, ...]
     number: int = 0
     like: object = None
+
+
+@dataclass(frozen=True)
+class Comments:
+    """Gives the comment lines of an equation, and of one for any layer, by the numbers of the outermost."""
+
+    one: Callable[[int], Iterable[str]]
+    any: Callable[[int, int], Iterable[str]]
 
 
 @dataclass(frozen=True)
@@ -55,14 +63,11 @@ class Rolled:
         items: the statements in order.
         names: the names of the arrays; those that end in a number belong to that layer.
         reserved: what else stands in the code, and can't be the name of a dict.
-        least: how many layers make a run.
     """
 
-    def __init__(
-        self, items: Sequence[Item], names: Iterable[str], reserved: Collection[str], least: int = LEAST
-    ) -> None:
+    def __init__(self, items: Sequence[Item], names: Iterable[str], reserved: Collection[str]) -> None:
         self.layered = {name: split for name in names if (split := split_name(name)) is not None}
-        self.parts: list[Item | Loop] = list(self._with_loops(items, least))
+        self.parts: list[Item | Loop] = list(self._with_loops(items))
         self.dicts = self._dicts()
         """The stem of each array that is kept by layer, and its layers."""
         others = {*reserved, *names, *(_words(items) - self.layered.keys())}
@@ -79,6 +84,17 @@ class Rolled:
         """Return a line outside of the loops."""
         return _NAME.sub(lambda m: f"{m[1]}[{m[2]}]" if self.holds(m[0]) else m[0], line)
 
+    def lines(self, part: Item | Loop, comments: Comments) -> Iterator[str]:
+        """Yield the lines of a statement or of a loop, under their equations."""
+        if isinstance(part, Item):
+            yield from comments.one(part.number)
+            yield from map(self.text, part.lines)
+            return
+        yield part.head
+        for first, last in zip(part.items, part.last, strict=True):
+            inside = (self.inside(line, part.layers.start) for line in first.lines)
+            yield from (f"    {line}" for line in (*comments.any(first.number, last.number), *inside))
+
     def inside(self, line: str, layer: int) -> str:
         """Return a line of the layer ``layer`` as a line of its loop."""
         return _NAME.sub(lambda m: self._moved(m, layer), line)
@@ -89,11 +105,11 @@ class Rolled:
         stem, number = self.layered[match[0]]
         return f"{stem}[{LAYER}{_offset(number - layer)}]"
 
-    def _with_loops(self, items: Sequence[Item], least: int) -> Iterator[Item | Loop]:
+    def _with_loops(self, items: Sequence[Item]) -> Iterator[Item | Loop]:
         blocks = [(layer, tuple(group)) for layer, group in groupby(items, lambda i: self._layer(i.name))]
         for run in self._runs(blocks):
             first, last = run[0][0], run[-1][0]
-            if len(run) >= least and first is not None and last is not None:
+            if len(run) >= LEAST and first is not None and last is not None:
                 step = 1 if last > first else -1
                 yield Loop(range(first, last + step, step), run[0][1], run[-1][1])
             else:
@@ -168,12 +184,12 @@ def rolled_entries(entries: Mapping[str, str], arrays: Rolled | None = None) -> 
     ``entries`` holds the text of each value by its key; ``arrays`` are those that the values are.
     """
     names = [*entries, *(entries.values() if arrays else ())]
-    rolled = Rolled([Item(key, (value,)) for key, value in entries.items()], names, ())
+    held = arrays.holds if arrays else bool
+    items = [Item(key, (value,), like=held(value)) for key, value in entries.items()]
+    rolled = Rolled(items, names, ())
     loops = [part for part in rolled.parts if isinstance(part, Loop)]
-    if arrays and not all(arrays.holds(value) for loop in loops for _, value in loop.pairs):
-        loops = []
     lines = []
-    for part in rolled.parts if loops else [Item(key, (value,)) for key, value in entries.items()]:
+    for part in rolled.parts if all(loop.items[0].like for loop in loops) else items:
         if isinstance(part, Item):
             value = arrays.text(part.lines[0]) if arrays else part.lines[0]
             lines.append(f'"{part.name}": {value},')

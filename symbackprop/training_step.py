@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from sympy import Expr
@@ -14,6 +14,7 @@ from symbackprop.given import GivenCode
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Model
 from symbackprop.program import arrays_read, share
+from symbackprop.rolling import LAYER, Comments, Item, Rolled, turns
 
 
 class TrainingStep:
@@ -22,7 +23,7 @@ class TrainingStep:
     Args:
         statements: forward, error and scaled derivatives, in order.
         parameters: the names of the parameters.
-        comment: gives the comment lines of an equation's number.
+        comments: gives the comment lines of an equation's number.
         model: gives the number of a size.
         given: writes the lines that bind inputs, targets and constants.
         weighted: whether the errors of samples can be given weights.
@@ -32,7 +33,7 @@ class TrainingStep:
         self,
         statements: Sequence[Statement],
         parameters: Sequence[str],
-        comment: Callable[[int], Iterable[str]],
+        comments: Comments,
         model: Model,
         given: GivenCode,
         weighted: bool,
@@ -41,29 +42,38 @@ class TrainingStep:
         self.loss = model.system.loss
         self.parameters = [given.code(name) for name in parameters]
         self.derivatives = [given.derivative(name) for name in parameters]
-        self.comment = comment
+        self.comments = comments
         self.model = model
         self.size = model.size
         self.given = given
         self.shared, self.names = share(statements)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *(s.name for s in statements)}
-        self.workspace = Workspace(taken=own, numbers={})
+        self.arrays = own
+        self.workspace = Workspace(taken=own, numbers={}, size=model.number)
         self.writer = BufferWriter(self.names, self.workspace)
+
+    @cached_property
+    def rolled(self) -> Rolled:
+        """The statements, those of equal layers as loops."""
+        items = list(self._items())
+        rolled = Rolled(items, self.arrays, self.given.reserved)
+        return rolled if self._can_be_kept(rolled) else Rolled(items, (), ())
 
     def context(self) -> dict[str, object]:
         """Return the lines of the step and the buffers, for the template."""
-        body = list(self._body())
+        body = [line for part in self.rolled.parts for line in self.rolled.lines(part, self.comments)]
         names = [*self._sample_buffers(), *(["ones"] if self.writer.uses_ones else [])]
         found = self.given.size_lines()
         arguments = () if self._can_be_cut else tuple(found)
+        buffers, scratch = self._labels(names), self._labels(self._scratch())
         binding = [
-            *unpacked(self.parameters, "self.parameters.values()"),
-            *unpacked(self.derivatives, "self._derivatives"),
+            *self._parameter_lines(),
             *found.values(),
-            *unpacked(names, f"self._buffers_for({', '.join(('samples', *arguments))})"),
-            *unpacked(list(self._scratch()), "self._scratch"),
+            *unpacked(buffers, f"self._buffers_for({', '.join(('samples', *arguments))})"),
+            *unpacked(scratch, "self._scratch"),
             *unpacked(self._constant_names, "self._constants"),
             *self.given.constant_lines(self._read, "self.dtype"),
+            *self._dict_lines(),
         ]
         if any("dtype" in line for line in body):
             binding.append("dtype = self.dtype")
@@ -71,11 +81,13 @@ class TrainingStep:
             "step": [*binding, *body],
             "given": list(self.given.given_lines(self._read, "self.dtype")),
             "error": self.loss,
-            "buffer_names": [name for name in names if name != "ones"],
-            "buffers": [self._allocation(name) for name in names],
+            "buffer_names": [name for name in buffers if name != "ones"],
+            "buffers": [line for name in buffers for line in self._allocation_lines(name)],
             "cuts": self._can_be_cut,
             "data_sizes": ["samples", *arguments],
-            "scratch": [self._allocation(name) for name in self._scratch()],
+            "scratch": [line for name in scratch for line in self._allocation_lines(name)],
+            "by_layer": self._by_layer(),
+            "has_dicts": bool(self.rolled.dicts),
             "constants": list(self._constants()),
         }
 
@@ -84,17 +96,88 @@ class TrainingStep:
         """The names of the arrays that the statements read."""
         return set().union(*[arrays_read(entry.statement.operation) for entry in self.shared])
 
-    def _body(self) -> Iterable[str]:
+    def _items(self) -> Iterable[Item]:
+        """Yield the lines of each statement."""
         for entry in self.shared:
             statement = entry.statement
-            yield from self.comment(statement.number)
-            for name, operation in entry.parts:
-                yield from self.writer.part(name, operation)
-            lines = self._statement(statement)
+            lines = [line for name, operation in entry.parts for line in self.writer.part(name, operation)]
+            own = self._statement(statement)
             if statement.name == self.loss:
-                yield "if with_loss:"
-                lines = (f"    {line}" for line in lines)
-            yield from lines
+                lines += ["if with_loss:", *(f"    {line}" for line in own)]
+            else:
+                lines += own
+            shapes = shapes_in(statement.operation, self.model)
+            yield Item(statement.name, tuple(lines), statement.number, shapes)
+
+    # ------------------------------------------------------------ what the loops read and write
+
+    def _kept(self, stem: str) -> list[int]:
+        """Return the layers of a dict whose arrays are buffers."""
+        return [n for n in self.rolled.dicts.get(stem, ()) if f"{stem}{n}" in self._all]
+
+    def _can_be_kept(self, rolled: Rolled) -> bool:
+        """Whether the buffers of each dict are alike and of layers without a gap."""
+        for stem, layers in rolled.dicts.items():
+            own = [n for n in layers if f"{stem}{n}" in self._all]
+            names = [f"{stem}{n}" for n in own]
+            kinds = {(tuple(map(self.model.number, self._all[n])), n in self.workspace.masks) for n in names}
+            if len(kinds) > 1 or (own and own != list(range(own[0], own[-1] + 1))):
+                return False
+        return True
+
+    def _labels(self, names: Iterable[str]) -> list[str]:
+        """Return names of buffers; of those that are kept in a dict its name, once."""
+        split = ((name, self.rolled.layered.get(name, (name, 0))[0]) for name in names)
+        return list(dict.fromkeys(stem if self.rolled.holds(name) else name for name, stem in split))
+
+    def _parameter_lines(self) -> Iterator[str]:
+        """Yield the lines that bind the parameters and their derivatives."""
+        if not self.rolled.dicts:
+            yield from unpacked(self.parameters, "self.parameters.values()")
+            yield from unpacked(self.derivatives, "self._derivatives")
+            return
+        for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
+            for name, key in zip(names, self.model.system.parameters, strict=True):
+                if not self.rolled.holds(name):
+                    yield f'{name} = self.{where}["{key}"]'
+        yield from unpacked(list(self._stems_of_parameters), "self._by_layer")
+
+    @cached_property
+    def _stems_of_parameters(self) -> dict[str, str]:
+        """The dicts of parameters and of derivatives by layer, with the text of an entry."""
+        found = {}
+        for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
+            for name, key in zip(names, self.model.system.parameters, strict=True):
+                if self.rolled.holds(name):
+                    stem, layer = self.rolled.layered[name]
+                    found[stem] = f'self.{where}[f"{key.removesuffix(str(layer))}{{{LAYER}}}"]'
+        return found
+
+    def _by_layer(self) -> list[str]:
+        """Return the lines of the dicts of parameters and derivatives."""
+        return [
+            f"{{{LAYER}: {value} for {LAYER} in {turns(self.rolled.dicts[stem])}}},  # {stem}"
+            for stem, value in self._stems_of_parameters.items()
+        ]
+
+    def _dict_lines(self) -> Iterator[str]:
+        """Yield the lines that make the other dicts, of what is given and of views."""
+        given = {self.given.code(g.name) for g in (*self.model.inputs, *self.model.targets)}
+        for stem, layers in self.rolled.dicts.items():
+            kept = self._kept(stem)
+            if stem not in self._stems_of_parameters and len(kept) < len(layers):
+                entries = [f"{n}: {stem}{n}" for n in layers if f"{stem}{n}" in given]
+                entries += [f"**{stem}"] if kept else []
+                yield f"{stem} = {{{', '.join(entries)}}}"
+
+    def _allocation_lines(self, label: str) -> list[str]:
+        """Return the lines that allocate a buffer, or a dict of them."""
+        if label not in self.rolled.dicts:
+            return [self._allocation(label)]
+        layers = self._kept(label)
+        text = self._allocation(f"{label}{layers[0]}").split(",  #")[0]
+        every = turns(range(layers[0], layers[-1] + 1))
+        return ["{", f"    {LAYER}: {text}", f"    for {LAYER} in {every}", f"}},  # {label}"]
 
     def _statement(self, statement: Statement) -> Iterable[str]:
         name, operation = statement.name, statement.operation
@@ -161,6 +244,12 @@ class TrainingStep:
         made = self._constant_names
         if made:
             yield f"self._constants = {f'({made[0]},)' if len(made) == 1 else ', '.join(made)}"
+
+
+def shapes_in(operation: Operation, model: Model) -> tuple[tuple[Expr, ...], ...]:
+    """Return the shapes of what an operation reads and gives, with the numbers of sizes that have one."""
+    parts = [operation, *(part for part in operation.parts() if part.kind == "array")]
+    return tuple(tuple(map(model.number, part.shape)) for part in parts)
 
 
 def unpacked(names: Sequence[str], value: str, columns: int = 80) -> list[str]:
