@@ -53,10 +53,11 @@ class Workspace:
         """Return an idle temporary of that shape, or a new one."""
         table = self.masks if mask else self.arrays
         shape = tuple(map(self.size, shape))
-        for name in self.idle:
-            if table.get(name) == shape:
-                self.idle.remove(name)
-                return name
+        fitting = [name for name in self.idle if table.get(name) == shape]
+        if fitting:  # the oldest, so that equal layers have the same
+            oldest = min(fitting, key=lambda name: (len(name), name))
+            self.idle.remove(oldest)
+            return oldest
         name = self.fresh("mask" if mask else self.stem)
         table[name] = shape
         return name

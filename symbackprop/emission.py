@@ -61,7 +61,7 @@ class _Body(Rolled):
         self.statements = statements
         self.read = {s.name: arrays_read(s.operation) for s in statements}
         names = {s.name for s in statements}.union(*self.read.values(), _assigned(items))
-        super().__init__(items, names, reserved)
+        super().__init__(items, names, reserved, LINE - 8)
 
     def function(self, module: _Module) -> Iterator[str]:
         """Yield the lines of the function but for the last, each statement under its equation."""

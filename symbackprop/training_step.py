@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import groupby
 
 from sympy import Expr
 
@@ -14,7 +15,7 @@ from symbackprop.given import GivenCode
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Model
 from symbackprop.program import arrays_read, share
-from symbackprop.rolling import LAYER, Comments, Item, Rolled, turns
+from symbackprop.rolling import LAYER, Comments, Item, Rolled, comprehension
 
 
 class TrainingStep:
@@ -55,9 +56,7 @@ class TrainingStep:
     @cached_property
     def rolled(self) -> Rolled:
         """The statements, those of equal layers as loops."""
-        items = list(self._items())
-        rolled = Rolled(items, self.arrays, self.given.reserved)
-        return rolled if self._can_be_kept(rolled) else Rolled(items, (), ())
+        return Rolled(list(self._items()), self.arrays, self.given.reserved)
 
     def context(self) -> dict[str, object]:
         """Return the lines of the step and the buffers, for the template."""
@@ -115,16 +114,6 @@ class TrainingStep:
         """Return the layers of a dict whose arrays are buffers."""
         return [n for n in self.rolled.dicts.get(stem, ()) if f"{stem}{n}" in self._all]
 
-    def _can_be_kept(self, rolled: Rolled) -> bool:
-        """Whether the buffers of each dict are alike and of layers without a gap."""
-        for stem, layers in rolled.dicts.items():
-            own = [n for n in layers if f"{stem}{n}" in self._all]
-            names = [f"{stem}{n}" for n in own]
-            kinds = {(tuple(map(self.model.number, self._all[n])), n in self.workspace.masks) for n in names}
-            if len(kinds) > 1 or (own and own != list(range(own[0], own[-1] + 1))):
-                return False
-        return True
-
     def _labels(self, names: Iterable[str]) -> list[str]:
         """Return names of buffers; of those that are kept in a dict its name, once."""
         split = ((name, self.rolled.layered.get(name, (name, 0))[0]) for name in names)
@@ -156,8 +145,9 @@ class TrainingStep:
     def _by_layer(self) -> list[str]:
         """Return the lines of the dicts of parameters and derivatives."""
         return [
-            f"{{{LAYER}: {value} for {LAYER} in {turns(self.rolled.dicts[stem])}}},  # {stem}"
+            line
             for stem, value in self._stems_of_parameters.items()
+            for line in comprehension(f"{LAYER}: {value}", self.rolled.dicts[stem], "{", f"}},  # {stem}")
         ]
 
     def _dict_lines(self) -> Iterator[str]:
@@ -174,10 +164,13 @@ class TrainingStep:
         """Return the lines that allocate a buffer, or a dict of them."""
         if label not in self.rolled.dicts:
             return [self._allocation(label)]
-        layers = self._kept(label)
-        text = self._allocation(f"{label}{layers[0]}").split(",  #")[0]
-        every = turns(range(layers[0], layers[-1] + 1))
-        return ["{", f"    {LAYER}: {text}", f"    for {LAYER} in {every}", f"}},  # {label}"]
+        kept = groupby(self._kept(label), lambda n: self._allocation(f"{label}{n}").split(",  #")[0])
+        runs = [(f"{LAYER}: {text}", list(layers)) for text, layers in kept]
+        spans = [(entry, range(layers[0], layers[-1] + 1)) for entry, layers in runs]
+        if len(spans) == 1:
+            return comprehension(*spans[0], "{", f"}},  # {label}")
+        inside = [line for span in spans for line in comprehension(*span, "**{", "},")]
+        return ["{", *(f"    {line}" for line in inside), f"}},  # {label}"]
 
     def _statement(self, statement: Statement) -> Iterable[str]:
         name, operation = statement.name, statement.operation
