@@ -101,6 +101,7 @@ class _Module:
         self.defined_by = {number: name for name, number in derivation.numbers.items()}
         self._comments: dict[int, list[str]] = {}
         self._general: dict[int, Printer] = {}
+        self._general_comments: dict[tuple[int, int], list[str]] = {}
         self.comments = Comments(self.comment, self.general_comment)
         self.parameters = {self.given.code(name): name for name in derivation.system.parameters}
 
@@ -287,16 +288,21 @@ class _Module:
 
     def general_comment(self, first: int, last: int) -> list[str]:
         """Return the equation of any of the layers from that of ``first`` on as comment lines."""
-        text = f"({first}), …, ({last}) {self._printed_for_any(first)}"
-        return wrapped(text, LINE - 12)
+        if (first, last) not in self._general_comments:
+            text = f"({first}), …, ({last}) {self._printed_for_any(first, last)}"
+            self._general_comments[first, last] = wrapped(text, LINE - 12)
+        return self._general_comments[first, last]
 
-    def _printed_for_any(self, number: int) -> str:
-        """Return the equation of a layer for any layer, with the letters that the document has for it."""
-        steps = self._steps_like(number)
-        layer, towards = layer_of(self._topic(number)), -1
-        assert layer is not None
-        if number in self.derivation.results.values():
-            towards = 1  # those are told from the error inwards
+    def _printed_for_any(self, first: int, last: int) -> str:
+        """Return the equation of some layers for any of them, with the letters that the document has for it.
+
+        There the first layer that is alike gives the letters; of results, told from the error inwards, it
+        is the last one.
+        """
+        steps = self._steps_like(first)
+        ends = [layer for number in (first, last) if (layer := layer_of(self._topic(number))) is not None]
+        inwards = first in self.derivation.results.values()
+        layer, towards = (max(ends), 1) if inwards else (min(ends), -1)
         while (further := steps.get(layer + towards)) is not None:
             if not self.narrator.is_alike(further, steps[layer], -towards):
                 break
