@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from symbackprop.batch import SAMPLES
 from symbackprop.code import assignment, imports
@@ -297,20 +298,31 @@ class _Module:
         """Return the equation of some layers for any of them, with the letters that the document has for it.
 
         There the first layer that is alike gives the letters; of results, told from the error inwards, it
-        is the last one.
+        is the last one, where all steps to it are alike.
         """
         steps = self._steps_like(first)
         ends = [layer for number in (first, last) if (layer := layer_of(self._topic(number))) is not None]
         inwards = first in self.derivation.results.values()
         layer, towards = (max(ends), 1) if inwards else (min(ends), -1)
-        while (further := steps.get(layer + towards)) is not None:
-            if not self.narrator.is_alike(further, steps[layer], -towards):
-                break
+        told = self._told if inwards else {n: [step] for n, step in steps.items()}
+        while min(ends) < layer and not self.narrator.are_alike(told[layer], told[layer - 1], -1) and inwards:
+            layer -= 1
+        while self.narrator.are_alike(told.get(layer + towards, ()), told[layer], -towards):
             layer += towards
         if layer not in self._general:
             self._general[layer] = self.narrator.general(layer).style.printer
         printer = self._general[layer]
         return f"{printer.show(steps[layer].lhs)} = {printer.show(steps[layer].rhs)}"
+
+    @cached_property
+    def _told(self) -> dict[int, list[Step]]:
+        """The steps to all derivatives of a layer, by layer."""
+        found: dict[int, list[Step]] = {}
+        for step in self.derivation.steps:
+            layer = layer_of(step.target)
+            if layer is not None:
+                found.setdefault(layer, []).append(step)
+        return found
 
     def _topic(self, number: int) -> str:
         """Return the quantity that an equation or a step is about."""

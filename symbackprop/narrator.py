@@ -27,7 +27,7 @@ from symbackprop.matrices import MatrixWriter, Unwritable
 from symbackprop.model import Initial
 from symbackprop.printing import TextPrinter, flat, split_name, summed_indices, with_layers
 from symbackprop.records import Explained, Group, Numbered, Row
-from symbackprop.repetition import LEAST, Run, Shift, Sides, layer_of, with_runs
+from symbackprop.repetition import LEAST, Run, Shift, layer_of, with_runs
 
 _ANY = Symbol("_any", real=True)
 LAYER = "ℓ"
@@ -228,9 +228,13 @@ class Narrator:
             self._compared[a.number, b.number] = a.rule == b.rule and self._shift.alike(a, b, shift)
         return self._compared[a.number, b.number]
 
-    def is_alike(self, a: Sides, b: Sides, shift: int) -> bool:
+    def are_alike(self, a: Sequence[Step | Equation], b: Sequence[Step | Equation], shift: int) -> bool:
         """Whether ``b`` says of its layer what ``a`` says of one ``shift`` layers before it."""
-        return self._shift.alike(a, b, shift)
+        pairs = zip(a, b, strict=False)
+        return len(a) == len(b) and all(
+            getattr(x, "rule", "") == getattr(y, "rule", "") and self._shift.alike(x, y, shift)
+            for x, y in pairs
+        )
 
     def general(self, layer: int) -> Narrator:
         """Return a narrator that calls ``layer`` ℓ, the layer before it ℓ-1, and so on."""
