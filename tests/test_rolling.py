@@ -128,6 +128,25 @@ def test_a_loop_cites_what_the_document_prints(name: str) -> None:
         assert all(f"({number})" in document for number in steps)
 
 
+@each_network
+def test_a_statement_of_a_loop_stands_under_its_equation(name: str) -> None:
+    """Under one of ds[ℓ] stand lines that write to ds[layer] and to parts that are named for it alone."""
+    checked = 0
+    source = sb.generate(derived(name))
+    for loop in re.findall(r"^( +)for layer in range\(.*\n((?:\1    .*\n)+)", source, re.MULTILINE):
+        for comment, code in re.findall(r"((?: +#.*\n)+)((?: +[^ #].*\n)+)", loop[1]):
+            found = re.search(r"…, \(\d+\) (?:∂E/∂)?(\w+)\[ℓ", re.sub(r"\n +# +", " ", comment))
+            assert found
+            stem = f"d{found[1]}" if "∂E/∂" in comment.split("=")[0] else found[1]
+            written = re.findall(
+                r"(?:^ +|out=|copyto\()(\w+)\[layer\](?=\)| =| [-+*/]=|,|\[)", code, re.MULTILINE
+            )
+            assert stem in written
+            assert set(written) <= {stem, "part", "exponentials", "condition", "total", "largest"}
+            checked += 1
+    assert checked > 8
+
+
 def test_a_thousand_layers_are_as_short_as_five() -> None:
     lines = [len(sb.generate(sb.Network("-".join(["7"] * n))).splitlines()) for n in (6, 101)]
     assert lines[1] < lines[0]
