@@ -169,17 +169,20 @@ class Rolled:
     def _runs(self, blocks: Sequence[_Block]) -> Iterator[list[_Block]]:
         """Yield the longest runs of neighbouring layers that are alike."""
         run: list[_Block] = []
-        before: object = None
-        for layer, block in blocks:
-            key = None if layer is None else [(self._key(item, layer), item.like) for item in block]
-            layers = [each for each, _ in run[-2:]] + [layer]
-            if run and not (key is not None and key == before and _is_even(layers)):
+        for block in blocks:
+            layers = [layer for layer, _ in (*run[-2:], block)]
+            if run and not (_is_even(layers) and self._alike(run[-1], block)):
                 yield run
                 run = []
-            run.append((layer, block))
-            before = key
+            run.append(block)
         if run:
             yield run
+
+    def _alike(self, a: _Block, b: _Block) -> bool:
+        """Whether the items of two layers are the same but for the layer."""
+        if [item.like for item in a[1]] != [item.like for item in b[1]]:
+            return False  # the usual case, seen quickly
+        return [self._key(i, a[0] or 0) for i in a[1]] == [self._key(i, b[0] or 0) for i in b[1]]
 
     def _key(self, item: Item, layer: int) -> tuple[str, ...]:
         return tuple(self.inside(line, layer) for line in (item.name, *item.lines))
