@@ -152,6 +152,8 @@ class TrainingStep:
 
     def _dict_lines(self) -> Iterator[str]:
         """Yield the lines that make the other dicts, of what is given and of views."""
+        if not self.rolled.dicts:
+            return
         given = {self.given.code(g.name) for g in (*self.model.inputs, *self.model.targets)}
         for stem, layers in self.rolled.dicts.items():
             kept = self._kept(stem)
