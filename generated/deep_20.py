@@ -145,7 +145,7 @@ def gradients(parameters, x, t):
     # (363) ∂E/∂b19[j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]
     db19 = ds[19].sum(axis=0) / samples
     for layer in range(18, 0, -1):
-        # (79), …, (317) ∂E/∂s[ℓ,j] = (Σ_i ∂E/∂s[ℓ+1,i]·w[ℓ+1,j,i])·(1 - x[ℓ,j]²)
+        # (79), …, (317) ∂E/∂s[ℓ,k] = (Σ_j ∂E/∂s[ℓ+1,j]·w[ℓ+1,k,j])·(1 - x[ℓ,k]²)
         ds[layer] = (ds[layer + 1] @ w[layer + 1].T) * (1 - x[layer] ** 2)
         # (360), …, (326) ∂E/∂w[ℓ,k,j] = (1/N)·Σ_n ∂E[n]/∂s[ℓ,n,j]·x[ℓ-1,n,k]
         dw[layer] = x[layer - 1].T @ ds[layer] / samples
@@ -344,7 +344,7 @@ class Trainer:
         # (363) ∂E/∂b19[j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]
         ones.dot(ds[19], out=db19)
         for layer in range(18, 0, -1):
-            # (79), …, (317) ∂E/∂s[ℓ,j] = (Σ_i ∂E/∂s[ℓ+1,i]·w[ℓ+1,j,i])·(1 - x[ℓ,j]²)
+            # (79), …, (317) ∂E/∂s[ℓ,k] = (Σ_j ∂E/∂s[ℓ+1,j]·w[ℓ+1,k,j])·(1 - x[ℓ,k]²)
             ds[layer + 1].dot(w[layer + 1].T, out=ds[layer])
             np.square(x[layer], out=work3)
             np.subtract(one, work3, out=work3)

@@ -41,6 +41,7 @@ class TrainingStep:
     ) -> None:
         self.weighted = weighted
         self.loss = model.system.loss
+        self.keys = list(parameters)
         self.parameters = [given.code(name) for name in parameters]
         self.derivatives = [given.derivative(name) for name in parameters]
         self.comments = comments
@@ -126,7 +127,7 @@ class TrainingStep:
             yield from unpacked(self.derivatives, "self._derivatives")
             return
         for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
-            for name, key in zip(names, self.model.system.parameters, strict=True):
+            for name, key in zip(names, self.keys, strict=True):
                 if not self.rolled.holds(name):
                     yield f'{name} = self.{where}["{key}"]'
         yield from unpacked(list(self._stems_of_parameters), "self._by_layer")
@@ -136,7 +137,7 @@ class TrainingStep:
         """The dicts of parameters and of derivatives by layer, with the text of an entry."""
         found = {}
         for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
-            for name, key in zip(names, self.model.system.parameters, strict=True):
+            for name, key in zip(names, self.keys, strict=True):
                 if self.rolled.holds(name):
                     stem, layer = self.rolled.layered[name]
                     found[stem] = f'self.{where}[f"{key.removesuffix(str(layer))}{{{LAYER}}}"]'
