@@ -59,10 +59,12 @@ $(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
 bench: $(BENCH)/.ready
 	$(BENCH)/bin/python -B -m benchmarks.training
 	$(BENCH)/bin/python -B -m benchmarks.depth
+	$(BENCH)/bin/python -B -m benchmarks.memory
 
 bench-short: $(READY)
 	$(BIN)/python -B -m benchmarks.training --short
 	$(BIN)/python -B -m benchmarks.depth --short
+	$(BIN)/python -B -m benchmarks.memory --short
 
 clean:
 	rm -rf $(VENV) $(BENCH) build dist

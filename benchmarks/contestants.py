@@ -6,6 +6,7 @@ raise ImportError.  All compute the loss of a step, as the trainer does, unless 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -167,7 +168,7 @@ def torch_eager(configuration: Configuration, compiled: bool = False) -> Contest
         value = loss_of(x, t)
         value.backward()
         update()
-        return float(value)
+        return float(value.detach())
 
     batches = [(torch.from_numpy(x), torch.from_numpy(t)) for x, t in configuration.batches("float32")]
     return Contestant(
@@ -332,8 +333,15 @@ def scikit_learn(configuration: Configuration) -> Contestant:
         optimizer.t = 0
         for moment in (*optimizer.ms, *optimizer.vs):
             moment[...] = 0
+
+    def step(x: Array, t: Array) -> None:
+        if configuration.optimizer == "adam":
+            # Its epsilon stands beside sqrt(v), that of the others beside sqrt(v / (1 - BETA2**t)).
+            optimizer.epsilon = EPSILON * math.sqrt(1 - BETA2 ** (optimizer.t + 1))
+        model.partial_fit(x, t)
+
     return Contestant(
-        in_turn(model.partial_fit, batches),
+        in_turn(step, batches),
         lambda: [a for pair in zip(model.coefs_, model.intercepts_, strict=True) for a in pair],
     )
 

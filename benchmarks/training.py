@@ -187,11 +187,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", default="", help="letters of configurations, such as a,c")
     parser.add_argument("--short", action="store_true", help="see that it works, without writing results")
+    parser.add_argument("--rounds", type=int, default=clock.ROUNDS, help="default %(default)s")
     parser.add_argument("--without", default="", help="contestants to leave out, such as torch.compile")
     arguments = parser.parse_args()
     entered = [name for name in CONTESTANTS if name not in arguments.without.split(",")]
     wanted = arguments.only or ("a,b" if arguments.short else "a,b,c,d,e,f,g")
-    rounds, block = (2, 0.001) if arguments.short else (clock.ROUNDS, clock.BLOCK)
+    rounds, block = (2, 0.001) if arguments.short else (arguments.rounds, clock.BLOCK)
     measured = {}
     for configuration in CONFIGURATIONS:
         if configuration.letter in wanted.split(","):

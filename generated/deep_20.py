@@ -205,13 +205,14 @@ class Trainer:
         self.generator = np.random.default_rng(seed)
         start = initialize(seed) if parameters is None else _checked(parameters)
         self.dtype = np.result_type(*start.values())
-        flat = [np.ravel(start[name]) for name in PARAMETER_SHAPES]
-        start = np.concatenate(flat, dtype=self.dtype)
-        self._values = np.zeros((1, start.size), self.dtype)
+        size = sum(value.size for value in start.values())
+        self._values = np.zeros((1, size), self.dtype)
         (self._flat,) = self._values
-        self._flat[:] = start
-        self._gradient = np.zeros_like(self._flat)
         self.parameters = _views(self._flat)
+        for name, value in self.parameters.items():
+            value[...] = start[name]
+        del start  # makes room for the buffers
+        self._gradient = np.zeros_like(self._flat)
         self._derivatives = _views(self._gradient)
         self._by_layer = (
             {layer: self.parameters[f"w{layer}"] for layer in range(1, 20)},  # w
@@ -219,30 +220,24 @@ class Trainer:
             {layer: self._derivatives[f"w{layer}"] for layer in range(1, 19)},  # dw
             {layer: self._derivatives[f"b{layer}"] for layer in range(1, 19)},  # db
         )
-        self._buffers = (
+        arrays = (
             {
                 layer: np.empty((self.batch_size, 16), self.dtype)
                 for layer in range(1, 20)
-            },  # s
+            },  # s, ds
             {
                 layer: np.empty((self.batch_size, 16), self.dtype)
                 for layer in range(1, 20)
             },  # x
-            np.empty((self.batch_size, 10), self.dtype),  # s20
-            np.empty((self.batch_size, 10), self.dtype),  # difference20
+            np.empty((self.batch_size, 10), self.dtype),  # s20 and 3 others
             np.empty((self.batch_size, 1), self.dtype),  # work1
-            np.empty((self.batch_size, 10), self.dtype),  # exponentials20
+            np.empty((self.batch_size, 10), self.dtype),  # difference20
             np.empty((self.batch_size, 1), self.dtype),  # total20
             np.empty((self.batch_size, 10), self.dtype),  # x20
-            np.empty((self.batch_size, 10), self.dtype),  # work2
-            np.empty((self.batch_size, 10), self.dtype),  # ds20
-            {
-                layer: np.empty((self.batch_size, 16), self.dtype)
-                for layer in range(1, 20)
-            },  # ds
-            np.empty((self.batch_size, 16), self.dtype),  # work3
             np.ones(self.batch_size, self.dtype),  # ones
+            np.empty((self.batch_size, 16), self.dtype),  # work3
         )
+        self._buffers = tuple(arrays[number] for number in _BUFFERS.values())
         dtype = self.dtype
         one = np.array(1, dtype)
         self._constants = (one,)
@@ -474,9 +469,9 @@ class Trainer:
         del self._errors[-len(batches) :]
         for batch in batches:
             np.copyto(self._before, self._values)
-            x, *others = data.batch(batch)
-            E = self.step(x, *others)
-            self._require_finite(E, len(x))
+            E = self.step(*data.batch(batch))
+            if not (math.isfinite(E) and _all_finite(self._values)):
+                E = self._require_finite(*data.batch(batch))
             self._errors.append(E)
 
     def _watch(self, value):
@@ -484,15 +479,18 @@ class Trainer:
         self._waited = 0 if value < self._best else self._waited + 1
         self._best = min(self._best, value)
 
-    def _require_finite(self, E, samples):
-        """Undo a step that went beyond the numbers, and raise FloatingPointError.
+    def _require_finite(self, x, *others):
+        """Take the last step again; undo it and raise FloatingPointError where it fails.
 
         What is not finite in the derivatives is not finite after the update, either.
         """
-        if math.isfinite(E) and _all_finite(self._values):
-            return
+        np.copyto(self._values, self._before)
+        self.steps -= 1
+        shared = self._buffers
+        self._buffers = tuple(map(_copied, shared))  # one for each, to be looked at
         try:
-            for name, value in zip(_BUFFERS, self._buffers_for(samples)):
+            E = self.step(x, *others)
+            for name, value in zip(_BUFFERS, self._buffers_for(len(x))):
                 self._require(name, value)
             self._require("E", E)
             for name, value in self._derivatives.items():
@@ -503,6 +501,9 @@ class Trainer:
             np.copyto(self._values, self._before)
             self.steps -= 1
             raise
+        finally:
+            self._buffers = shared
+        return E
 
     def _require(self, name, value):
         if isinstance(value, dict):
@@ -560,20 +561,29 @@ class Trainer:
         return trainer
 
 
-_BUFFERS = (
-    "s",
-    "x",
-    "s20",
-    "difference20",
-    "work1",
-    "exponentials20",
-    "total20",
-    "x20",
-    "work2",
-    "ds20",
-    "ds",
-    "work3",
-)
+# The array that each quantity of a step is in: those never needed at once share one.
+_BUFFERS = {
+    "s": 0,
+    "x": 1,
+    "s20": 2,
+    "difference20": 4,
+    "work1": 3,
+    "exponentials20": 2,
+    "total20": 5,
+    "x20": 6,
+    "work2": 2,
+    "ds20": 2,
+    "ds": 0,
+    "work3": 8,
+    "ones": 7,
+}
+
+
+def _copied(buffer):
+    """Return a copy of a buffer, or of those of each layer."""
+    if isinstance(buffer, dict):
+        return {layer: array.copy() for layer, array in buffer.items()}
+    return buffer.copy()
 
 
 def _first_rows(buffer, samples):
@@ -1116,7 +1126,8 @@ def _checked_rows(name, value, width, dtype, place=_place):
     with np.errstate(over="ignore"):
         # What is too large for the dtype becomes inf.
         cast = value.astype(dtype, order="C", copy=False)
-    if not np.isfinite(cast).all():
+        finite = _all_finite(cast)
+    if not finite:
         row, column = np.argwhere(~np.isfinite(cast))[0]
         wrong = value[row, column]
         large = f", too large for {cast.dtype}" if np.isfinite(wrong) else ""
@@ -1420,10 +1431,7 @@ def _share_right(parameters, x, t):
 
 
 def _pieces(x, t, dtype, path):
-    """Yield checked x and t, those of files in pieces."""
-    if not (_in_file(x) or _in_file(t)):
-        yield x, t
-        return
+    """Yield checked x and t in pieces that a network needs little memory for."""
     try:
         yield from _Arrays(x, t, dtype).pieces(1024)
     except ValueError as error:
@@ -1431,19 +1439,15 @@ def _pieces(x, t, dtype, path):
 
 
 def _parts(x, dtype, path):
-    """Yield checked inputs, those of files in parts."""
-    if not _in_file(x):
-        yield x
-        return
+    """Yield checked inputs in parts that a network needs little memory for."""
     samples, size = _count_of(x, {}), 1024
     for row in range(0, samples, size):
         rows = range(row, min(row + size, samples))
         part = _rows(x, rows, True)
         try:
-            part = _checked_inputs(part, dtype, _place_in(rows))
+            yield _checked_inputs(part, dtype, _place_in(rows))
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from error
-        yield part
 
 
 def _check(options):

@@ -214,14 +214,12 @@ class BufferWriter:
     def _ready(self, operation: Operation) -> Operation:
         """Return what needs no buffer, with its inputs computed."""
         text = ""
-        if operation.is_whole and operation.shape != (SAMPLES,):
-            text = ""
-        elif operation.kind == "pad":
-            text = self._padded(operation)
-        elif operation.kind == "reshape":
-            text = self._reshaped(operation)
-        elif operation.kind == "arange" and operation.value and operation.shape == (SAMPLES,):
+        if operation.kind == "arange" and operation.value and operation.shape == (SAMPLES,):
             text = self.workspace.numbers_of_samples()
+        elif operation.kind == "pad" and not operation.is_whole:
+            text = self._padded(operation)
+        elif operation.kind == "reshape" and not operation.is_whole:
+            text = self._reshaped(operation)
         if text:
             return Operation("array", (), text, operation.axes, operation.shape)
         inputs = tuple(self._input(i) for i in operation.inputs)

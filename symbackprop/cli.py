@@ -176,7 +176,7 @@ def derive(
     file: Destination = None,
 ) -> None:
     """Print the derivation, step by step."""
-    from symbackprop.document import render
+    from symbackprop.document import heading, render
 
     chosen = _document_options(format, file, notation, fragment, lang)
     if architecture is None and depth is None:
@@ -189,7 +189,7 @@ def derive(
     from symbackprop import pipeline
 
     derivation = pipeline.derive(network, optimizer=optimizer)
-    title, source = derivation.title, "latex" if chosen == "pdf" else chosen
+    title, source = heading(derivation, lang), "latex" if chosen == "pdf" else chosen
     text = render(derivation, source, title=title, notation=notation, fragment=fragment, language=lang)
     _write_document(text, chosen, destination)
 

@@ -11,7 +11,15 @@ from symbackprop.batch import SAMPLE, SAMPLES
 from symbackprop.bounds import Bounds, shown
 from symbackprop.derivation import Step
 from symbackprop.equations import name_of
-from symbackprop.insight import Slope, Tendency, error_of_one, is_chain, product_of_largest, slopes_of
+from symbackprop.insight import (
+    Slope,
+    Tendency,
+    all_are_bounded,
+    error_of_one,
+    is_chain,
+    product_of_largest,
+    slopes_of,
+)
 from symbackprop.matrices import MatrixWriter, Unwritable
 from symbackprop.narrator import Narrator
 from symbackprop.printing import split_name
@@ -90,7 +98,7 @@ class Commentary:
             alike.setdefault((slope.bounds, slope.cancels), []).append(slope)
         lines += [self._bounds(group) for group in alike.values()]
         factors, product = product_of_largest(slopes)
-        if whole and factors and is_chain(self.derivation):
+        if whole and factors and is_chain(self.derivation) and all_are_bounded(slopes, self.derivation):
             lines += self._product(factors, product)
         return lines
 
@@ -107,8 +115,8 @@ class Commentary:
         )
 
     def _product(self, factors: Mapping[str, int], product: float) -> list[str]:
-        powers = [self.style.power(base, count) for base, count in factors.items()]
-        written = self.style.infinite(self.style.dot.join(powers))
+        powers = [self.style.power(base, count) for base, count in factors.items() if base != "1"]
+        written = self.style.infinite(self.style.dot.join(powers or ["1"]))
         value = f"{product:.2g}"
         if sum(factors.values()) > 1 and value != written and product < float("inf"):
             written += self.style.about + self.style.printer.show(

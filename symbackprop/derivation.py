@@ -26,10 +26,12 @@ from symbackprop.equations import (
     EquationSystem,
     Fact,
     Quantity,
+    index,
     indices_of,
     name_of,
 )
 from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.printable import Printable
 from symbackprop.well_formed import check_system
 
 if TYPE_CHECKING:
@@ -101,7 +103,7 @@ class Sketch(NamedTuple):
 
 
 @dataclass(frozen=True, repr=False)
-class Derivation:
+class Derivation(Printable):
     """The equations, the steps and what they end in.
 
     ``numbers`` holds the number of each forward equation by the quantity that it defines.
@@ -226,54 +228,10 @@ class Derivation:
             update=exchanged(self.update),
         )
 
-    def text(self, notation: str | None = None, language: str = "en") -> str:
-        """Return the derivation as plain text."""
-        return self._document("text", notation, language)
+    def _rendered(self, form: str, notation: str | None, fragment: bool, language: str) -> str:
+        from symbackprop.document import heading, render
 
-    def markdown(self, notation: str | None = None, language: str = "en") -> str:
-        """Return the derivation as markdown, with formulas as GitHub and Jupyter show them."""
-        return self._document("markdown", notation, language)
-
-    def latex(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
-        """Return the derivation as LaTeX; a ``fragment`` is for inclusion in a document of your own."""
-        return self._document("latex", notation, language, fragment)
-
-    def html(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
-        """Return the derivation as a page that needs nothing else, or as a part for inclusion in one."""
-        return self._document("html", notation, language, fragment)
-
-    def pdf(self, notation: str | None = None, language: str = "en") -> bytes:
-        """Return the derivation as a PDF, set by the TeX that is installed.
-
-        Raises:
-            SpecificationError: there is no TeX, or it fails.
-        """
-        from symbackprop.pdf import compiled
-
-        return compiled(self.latex(notation, language=language))
-
-    def _repr_html_(self) -> str:
-        return self.html(fragment=True)
-
-    def _repr_markdown_(self) -> str:
-        return self.markdown()
-
-    def _repr_latex_(self) -> str:
-        return self.latex(fragment=True)
-
-    def _document(self, form: str, notation: str | None, language: str, fragment: bool = False) -> str:
-        from symbackprop.document import render
-        from symbackprop.language import CATALOGUES
-        from symbackprop.printing import NOTATIONS
-
-        if notation is not None and notation not in NOTATIONS:
-            problem = f"{excerpt(str(notation))} is not known; {suggestion(str(notation), NOTATIONS)}"
-            raise SpecificationError(f"notation: {problem}")
-        if language not in CATALOGUES:
-            raise SpecificationError(
-                f"language: {excerpt(str(language))} is not known; known are {', '.join(CATALOGUES)}"
-            )
-        title = self.title
+        title = heading(self, language)
         return render(self, form, title=title, notation=notation, fragment=fragment, language=language)
 
     def _known(self, name: str, table: Iterable[str]) -> str:
@@ -356,6 +314,8 @@ class _Pass:
         self.quantity_of = {a.name: name for name, a in self.adjoint_of.items()}
         self.reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
         self.leaves = {name: n for n, name in enumerate(wrt) if name not in system.definitions}
+        self.letters = {s for e in system.equations for s in e.lhs.atoms(Symbol) | e.rhs.atoms(Symbol)}
+        self.letters |= set(map(index, system.quantities))  # Σ_k beside a quantity k would be hard to read
         self.by_rarest_read = self._by_rarest_read()
         self.groups: dict[str, _Group] = {}
         self.definitions: dict[str, Equation] = {}
@@ -385,7 +345,7 @@ class _Pass:
 
     def _derive(self, name: str) -> None:
         goal = self._goal(name)
-        outcome, names = outcome_of(goal, self.known)
+        outcome, names = outcome_of(goal, self.known, self.letters)
         steps: list[tuple[str, Callable[[], Sides], Sketch, str | None]] = []
         for s in outcome.steps:
             by = None if s.by is None else name_of(s.by.xreplace(names))

@@ -6,7 +6,7 @@ steps alone, sentences from the catalogue of the language.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from symbackprop.commentary import Commentary
 from symbackprop.derivation import Derivation
@@ -28,6 +28,7 @@ __all__ = [
     "document_context",
     "escape_latex",
     "format_named",
+    "heading",
     "latex_width",
     "render",
 ]
@@ -42,6 +43,7 @@ def render(
     fragment: bool = False,
     header: Sequence[str] = (),
     language: str = "en",
+    instead: Callable[[Narrator], Mapping[str, object]] | None = None,
 ) -> str:
     """Return ``derivation`` as a document.
 
@@ -53,6 +55,7 @@ def render(
         fragment: leave out the title and, in LaTeX, the preamble.
         header: lines below the title, plain text, such as the architecture.
         language: a key of ``CATALOGUES``.
+        instead: what stands in place of the derivation's own lines, by the keys of ``document_context``.
 
     Raises:
         KeyError: there is no such format, notation or language.
@@ -61,8 +64,17 @@ def render(
     catalogue = CATALOGUES[language]
     style = format_named(format)(notation_for(derivation, notation, words_in_formulas(catalogue)), derivation)
     context = document_context(derivation, style, catalogue, title, header, fragment)
+    if instead is not None:
+        context |= instead(Narrator(derivation, style, catalogue))
     template = environment(latex=style.latex_template).get_template(style.template)
     return style.finished(template.render(context))
+
+
+def heading(derivation: Derivation, language: str) -> str:
+    """Return what stands above a derivation: the title that a network has, or one that names it."""
+    dense = derivation.model is not None and derivation.model.layers
+    title = derivation.title
+    return CATALOGUES[language]["document.title"].format(network=title) if dense else title
 
 
 def document_context(

@@ -13,50 +13,33 @@ from dataclasses import dataclass, replace
 from sympy import Sum, Symbol
 
 from symbackprop.derivation import Derivation, Step
-from symbackprop.document import Explained, Format, Group, Narrator, Row, document_context, format_named
-from symbackprop.language import CATALOGUES, words_in_formulas
+from symbackprop.document import Explained, Group, Narrator, Row, render
+from symbackprop.language import CATALOGUES
 from symbackprop.pipeline import derive
-from symbackprop.printing import notation_for
+from symbackprop.printable import Printable
 from symbackprop.specification import Network
-from symbackprop.templating import environment
 
 _UNKNOWN = Symbol("?")
 """What stands in place of a right side."""
 
 
 @dataclass(frozen=True)
-class Exercise:
+class Exercise(Printable):
     """A derivation with blanks: ``blanks`` holds the number of each step whose right side is left out."""
 
     derivation: Derivation
     blanks: tuple[int, ...]
 
-    def text(self, notation: str | None = None, language: str = "en") -> str:
-        """Return the sheet and its solution as plain text."""
-        return self.document("text", notation, language=language)
-
-    def markdown(self, notation: str | None = None, language: str = "en") -> str:
-        """Return the sheet and its solution as markdown."""
-        return self.document("markdown", notation, language=language)
-
-    def latex(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
-        """Return the sheet and its solution as LaTeX."""
-        return self.document("latex", notation, fragment, language)
-
-    def document(
-        self, form: str, notation: str | None = None, fragment: bool = False, language: str = "en"
-    ) -> str:
-        """Return the sheet and its solution in any of the formats of a derivation."""
-        catalogue, derivation = CATALOGUES[language], self.derivation
-        style = format_named(form)(
-            notation_for(derivation, notation, words_in_formulas(catalogue)), derivation
+    def _rendered(self, form: str, notation: str | None, fragment: bool, language: str) -> str:
+        return render(
+            self.derivation,
+            form,
+            title=CATALOGUES[language]["exercise.title"].format(title=self.derivation.title),
+            notation=notation,
+            fragment=fragment,
+            language=language,
+            instead=lambda narrator: _Sheet(self, narrator).context(),
         )
-        narrator = Narrator(derivation, style, catalogue)
-        sheet = _Sheet(self, style, narrator)
-        title = catalogue["exercise.title"].format(title=derivation.title)
-        context = document_context(derivation, style, catalogue, title, (), fragment) | sheet.context()
-        template = environment(latex=style.latex_template).get_template(style.template)
-        return style.finished(template.render(context))
 
 
 def exercise(network: Network | Derivation) -> Exercise:
@@ -92,10 +75,9 @@ def _skill(step: Step) -> tuple[str, bool]:
 class _Sheet:
     """The sheet and the solution, as the templates read them."""
 
-    def __init__(self, exercise: Exercise, style: Format, narrator: Narrator) -> None:
-        self.exercise = exercise
+    def __init__(self, exercise: Exercise, narrator: Narrator) -> None:
         self.derivation = exercise.derivation
-        self.style = style
+        self.style = narrator.style
         self.narrator = narrator
         self.position = {number: n for n, number in enumerate(exercise.blanks, start=1)}
 

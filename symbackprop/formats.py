@@ -307,6 +307,9 @@ class LatexFormat(_MathFormat):
         picture = picture_of(self.derivation, self.printer.notation, catalogue)
         return {"drawing": tikz(picture), "packages": ["kotex"] if korean else []}
 
+    def finished(self, document: str) -> str:
+        return re.sub(r"\n{3,}", "\n\n", document)
+
     def escape(self, plain: str) -> str:
         return escape_latex(plain)
 

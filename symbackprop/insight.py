@@ -205,11 +205,30 @@ def _is_pointwise(step: Step, derivation: Derivation) -> bool:
     if not isinstance(step.lhs, Derivative) or not isinstance(step.lhs.expr, Indexed):
         return False
     variable, of = step.lhs.variables[0], step.lhs.expr
-    definition = derivation.system.definitions.get(name_of(of))
-    if definition is None or indices_of(of) != indices_of(variable) or step.rhs.is_number:
+    if not _is_component_by_component(step, derivation) or step.rhs == 1:
         return False
-    reads = list(derivation.system.reads(definition.rhs))
+    reads = list(derivation.system.reads(derivation.system.definitions[name_of(of)].rhs))
     return len(set(reads)) == 1 and step.rhs.free_symbols <= variable.free_symbols | {variable}
+
+
+def _is_component_by_component(step: Step, derivation: Derivation) -> bool:
+    """Whether a step differentiates a component of a quantity for the same component of another one."""
+    variable, of, defined = step.lhs.variables[0], step.lhs.expr, derivation.system.definitions
+    return name_of(of) in defined and name_of(variable) in defined and indices_of(of) == indices_of(variable)
+
+
+def all_are_bounded(slopes: list[Slope], derivation: Derivation) -> bool:
+    """Whether ``slopes`` are all there are: that of an activation with parameters depends on those."""
+    known = {slope.step.number for slope in slopes}
+    return not any(
+        step.rule == "local derivative"
+        and isinstance(step.lhs, Derivative)
+        and isinstance(step.lhs.expr, Indexed)
+        and _is_component_by_component(step, derivation)
+        and step.rhs != 1
+        and step.number not in known
+        for step in derivation.steps
+    )
 
 
 def is_chain(derivation: Derivation) -> bool:

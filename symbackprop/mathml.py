@@ -8,6 +8,7 @@ minus sign knows whether anything stands before it, and attributes that MathML C
 from __future__ import annotations
 
 import html
+import unicodedata
 from functools import lru_cache
 from xml.etree.ElementTree import Element, tostring
 
@@ -46,6 +47,8 @@ def mathml(formula: str, display: bool = False) -> str:
 def _tidy(element: Element) -> None:
     if element.tag in _TEXTS and element.text:
         element.text = html.unescape(element.text)
+        if element.get("mathvariant", "").startswith("bold"):
+            element.text = _bold(element.text, element.attrib.pop("mathvariant"))
     if element.tag == "mo" and element.text in _NO_OPERATORS:
         element.tag = "mi"
     if element.tag == "mtd":
@@ -58,6 +61,19 @@ def _tidy(element: Element) -> None:
     if element.tag not in _SCRIPTED:
         _mark_signs(element)
         _set_functions_apart(element)
+
+
+def _bold(text: str, variant: str) -> str:
+    """Return the bold letters of Unicode: MathML Core has no attribute for them."""
+    found = []
+    for letter in text:
+        kind = unicodedata.name(letter, "").replace("GREEK ", "").replace("LATIN ", "").replace("LETTER ", "")
+        slanted = "ITALIC " if variant == "bold-italic" and letter.islower() else ""
+        try:
+            found.append(unicodedata.lookup(f"MATHEMATICAL BOLD {slanted}{kind}"))
+        except KeyError:  # a sign, which has no bold form
+            found.append(letter)
+    return "".join(found)
 
 
 def _join_words(element: Element) -> None:

@@ -291,6 +291,7 @@ class MatrixWriter:
 
     def _condition(self, condition: Expr, axes: Axes) -> str:
         if isinstance(condition, Relational):
+            condition = self.printer.order.directed(condition)
             left, right = self._part(condition.lhs, axes).text, self._part(condition.rhs, axes).text
             return f"{left} {self.printer.relation(condition.rel_op)} {right}"
         word = {"And": "and", "Or": "or"}.get(type(condition).__name__)

@@ -114,9 +114,17 @@ class Model:
             if any(n.has(SAMPLES) for n in given.shape):
                 problem = f"{given.name}: a trainer takes the samples along the first axis of its data alone"
                 raise UnsupportedExpression(f"{problem}; nothing cuts a later one into batches yet")
-        for letter in self.missing.values():
-            problem = f"the size of the index '{letter}' is not given"
-            raise SpecificationError(f"{problem}; add --size {letter}=8, or a line: size {letter} = 8")
+        letters = list(self.missing.values())
+        if letters:
+            named = _listed([f"'{letter}'" for letter in letters])
+            problem = (
+                f"the size of the index {named} is not given"
+                if len(letters) == 1
+                else f"the sizes of the indices {named} are not given"
+            )
+            options = " ".join(f"--size {letter}=8" for letter in letters)
+            line = ", ".join(f"{letter} = 8" for letter in letters)
+            raise SpecificationError(f"{problem}; add {options}, or a line: size {line}")
 
     def size(self, n: Expr) -> int:
         """Return the number of a size."""
@@ -164,3 +172,8 @@ def _is_share(expression: Expr, i: Expr) -> bool:
             if len(limits) == 1 and isinstance(i, Symbol) and body.xreplace({limits[0][0]: i}) == value:
                 return True
     return False
+
+
+def _listed(names: list[str]) -> str:
+    """Return the names as one reads them out: a, b and c."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

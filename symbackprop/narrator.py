@@ -106,7 +106,7 @@ class Narrator:
         show, found = self.style.printer.show, []
         for value, group in groupby(values, key=lambda pair: pair[1]):
             names = [show(Symbol(name)) for name, _ in group]
-            names = names if len(names) < LEAST else [names[0], self.style.dots, names[-1]]
+            names = names if len(names) <= LEAST else [names[0], self.style.dots, names[-1]]
             found.append(self.style.inline(" = ".join([*names, show(sympify(value))])))
         return found
 
@@ -175,29 +175,44 @@ class Narrator:
 
         So the penalties of many weights are (λ/2) Σ_ℓ Σ w².
         """
+        rest, runs = self._apart(rhs)
+        sums = [f" + {general.style.printer.sum_of_layers(t, LAYER, over)}" for general, t, over in runs]
+        return [*self.style.printer.chunks(rest), *sums] if sums else []
+
+    def _apart(self, rhs: Expr) -> tuple[Expr, list[tuple[Narrator, Expr, Sequence[int]]]]:
+        """Return the terms of a sum that differ, and of those that are alike in several layers the first.
+
+        Beside each stand the narrator that calls its layer ℓ, and the layers.
+        """
         terms = list(flat(rhs, Add))
+        runs: list[tuple[Narrator, Expr, Sequence[int]]] = []
         if len(terms) <= LEAST:
-            return []
+            return rhs, runs
         names = {term: {name_of(read) for read in self.system.reads(term)} for term in terms}
         own = {term: min(read) for term, read in names.items() if len(read) == 1}
         layered = [term for term in terms if term in own and layer_of(own[term]) is not None]
         layered.sort(key=lambda term: (layer_of(own[term]) or 0, self.style.printer.tie(term)))
-        sums: list[str] = []
         for run in with_runs(layered, own.__getitem__, self._terms_alike):
             if isinstance(run, Run):
-                printer = self.general(run.layers[0]).style.printer
-                sums += [f" + {printer.sum_of_layers(term, LAYER, run.layers)}" for term in run.first]
+                runs += [(self.general(run.layers[0]), term, run.layers) for term in run.first]
                 terms = [term for term in terms if not any(term in block for block in run.blocks)]
-        return [*self.style.printer.chunks(Add(*terms)), *sums] if sums and terms else []
+        return (Add(*terms), runs) if terms and runs else (rhs, [])
 
     def _terms_alike(self, a: Expr, b: Expr, shift: int) -> bool:
         return self._shift.alike(Equation(self._loss, a), Equation(self._loss, b), shift)
 
     def _matrix(self, lhs: Expr, rhs: Expr) -> tuple[str, list[str]]:
         """Return an equation in vectors and matrices; raises SpecificationError where there is none."""
-        component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
+        at = indices_of(lhs.variables[0] if isinstance(lhs, Derivative) else lhs)
+        rest, runs = self._apart(rhs)
         try:
-            return MatrixWriter(self.style.printer).equation(lhs, rhs, indices_of(component))
+            left, parts = MatrixWriter(self.style.printer).equation(lhs, rest, at)
+            for general, term, layers in runs:
+                _, body = MatrixWriter(general.style.printer).equation(lhs, term, at)
+                layer, ends = self.style.printer.show(Symbol(LAYER)), (min(layers), max(layers))
+                total = self.style.printer.big_sum_between(layer, *ends, "".join(body))
+                parts = [*parts, f" + {total}"]
+            return left, parts
         except Unwritable as error:
             shown = TextPrinter(self.style.printer.notation).show(lhs)
             problem = f"'matrix' can't say the equation of {shown}: {error}"
@@ -312,8 +327,8 @@ class Narrator:
             each = self._plain([step for step in steps if step.number in results])
             listed += [replace(one, result=False) for one in each]
             first, last = f"({steps[0].number})", f"({steps[-1].number})"
-            number = self.style.inline(str(layer))
-            numbers.append(self.say("run.steps", layer=self._layer, number=number, first=first, last=last))
+            which = self.style.inline(f"{self.style.printer.show(Symbol(LAYER))} = {layer}")
+            numbers.append(self.say("run.steps", layer=which, first=first, last=last))
         layers = run.layers[1:]
         note = self.say("run.numbers", steps=self.say("run.between").join(numbers))
         listed[0] = replace(listed[0], note=note)

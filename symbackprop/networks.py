@@ -46,7 +46,7 @@ def dense_model(network: Network) -> Model:
     if len(name) > 60:
         name = f"network_{network.inputs}_to_{network.sizes[-1]}_{network.depth}_layers"
     return Model(
-        title=network.description,
+        title=network.title,
         subject=f"the network {network.architecture}",
         name=name,
         description=network.description,

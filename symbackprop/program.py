@@ -241,6 +241,7 @@ class Named:
 
 _WORDS = {
     "exp": "exponentials",
+    "square": "squares",
     "max": "largest",
     "sum": "total",
     "subtract": "difference",

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from numbers import Real
 from typing import TYPE_CHECKING
 
@@ -145,6 +146,11 @@ class Network:
     def description(self) -> str:
         """Architecture and options, from which the same network can be made."""
         return f"{_quoted(self.architecture)} {self.options}".rstrip()
+
+    @property
+    def title(self) -> str:
+        """The description, but of many equal layers the first and the last."""
+        return f"{_shortened(self.architecture)} {self.options}".rstrip()
 
     @classmethod
     def from_equations(cls, text: str, sizes: Mapping[str, int] | None = None) -> Network:
@@ -307,6 +313,19 @@ def _split(architecture: str) -> list[str]:
     if depth:
         raise SpecificationError(f"architecture {excerpt(architecture)}: '(' was never closed")
     return [*parts, architecture[start:]]
+
+
+def _shortened(architecture: str) -> str:
+    """Return an architecture with dots in place of the inner ones of many equal layers."""
+    inputs, *layers = _split(architecture)
+    found = [inputs]
+    for part, group in groupby(layers):
+        count = len(list(group))
+        found += [part] * count if count <= _MOST_EQUAL_LAYERS else [part, "…", part]
+    return "-".join(found)
+
+
+_MOST_EQUAL_LAYERS = 4
 
 
 def _layer_text(part: str, number: int) -> tuple[int, str | None]:

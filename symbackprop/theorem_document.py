@@ -90,6 +90,7 @@ class _Printed:
             "slopes": self._slopes(),
             "results_columns": head,
             "results": rows,
+            "assumed_heading": self._say("heading.holds"),
             "assumptions": [*self.base.assumptions(), *self.step.kinks(), self._checked(check)],
         }
 
@@ -133,6 +134,9 @@ class _Printed:
             layer=self._symbol(LAYER),
             known=self.step.inline(seed),
             through=self.step.inline(known),
+            following=self.style.inline(f"{self.style.printer.symbol(LAYER).text}+1"),
+            own=f"({self.step.derivation.numbers['s1']})",
+            last=f"({self.base.derivation.numbers['s2']})",
             loss=self._symbol(self.step.system.loss),
         )
         end = self._say("theorem.conclusion", layers=self._hidden)

@@ -21,6 +21,7 @@ from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.evaluation import Numbers
 from symbackprop.library import OPTIMIZERS
 from symbackprop.pipeline import derive
+from symbackprop.printable import Printable
 from symbackprop.specification import Network
 
 
@@ -41,7 +42,7 @@ class Premature:
 
 
 @dataclass(frozen=True, repr=False)
-class Trace:
+class Trace(Printable):
     """A derivation with its numbers.
 
     ``numbers`` evaluates any step; ``gradients`` holds ∂E/∂parameter of the batch, ``updated`` the
@@ -82,31 +83,10 @@ class Trace:
             raise SpecificationError(f"there is no step {number}")
         return self.numbers.of_step(self.derivation.by_number[number])
 
-    def text(self, notation: str | None = None, language: str = "en") -> str:
-        """Return the worked example as plain text."""
-        return self.document("text", notation, language=language)
-
-    def markdown(self, notation: str | None = None, language: str = "en") -> str:
-        """Return the worked example as markdown, with formulas as GitHub and Jupyter show them."""
-        return self.document("markdown", notation, language=language)
-
-    def latex(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
-        """Return the worked example as a LaTeX document, or as a part for inclusion in one."""
-        return self.document("latex", notation, fragment, language)
-
-    def document(
-        self, form: str, notation: str | None = None, fragment: bool = False, language: str = "en"
-    ) -> str:
-        """Return the worked example in any of the formats of a derivation."""
+    def _rendered(self, form: str, notation: str | None, fragment: bool, language: str) -> str:
         from symbackprop.worked import render_trace
 
         return render_trace(self, form, notation=notation, fragment=fragment, language=language)
-
-    def _repr_markdown_(self) -> str:
-        return self.markdown()
-
-    def _repr_latex_(self) -> str:
-        return self.latex(fragment=True)
 
     def __repr__(self) -> str:
         return f"<Trace of {self.derivation.description}: E = {self.loss:.9g}, then {self.loss_after:.9g}>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import groupby
 
@@ -12,10 +12,14 @@ from symbackprop.batch import SAMPLES
 from symbackprop.buffers import BufferWriter, Workspace
 from symbackprop.code import assignment
 from symbackprop.given import GivenCode
+from symbackprop.liveness import shared_arrays
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Model
 from symbackprop.program import arrays_read, share
 from symbackprop.rolling import LAYER, Comments, Item, Rolled, comprehension
+
+COLUMNS = 76
+"""The longest line of an allocation, before it is indented."""
 
 
 class TrainingStep:
@@ -81,8 +85,12 @@ class TrainingStep:
             "step": [*binding, *body],
             "given": list(self.given.given_lines(self._read, "self.dtype")),
             "error": self.loss,
-            "buffer_names": [name for name in buffers if name != "ones"],
-            "buffers": [line for name in buffers for line in self._allocation_lines(name)],
+            "places": list((places := self._places(body, buffers)).items()),
+            "buffers": [
+                line
+                for number in range(len({*places.values()}))
+                for line in self._allocation_lines(*_at(number, places))
+            ],
             "cuts": self._can_be_cut,
             "data_sizes": ["samples", *arguments],
             "scratch": [line for name in scratch for line in self._allocation_lines(name)],
@@ -163,17 +171,18 @@ class TrainingStep:
                 entries += [f"**{stem}"] if kept else []
                 yield f"{stem} = {{{', '.join(entries)}}}"
 
-    def _allocation_lines(self, label: str) -> list[str]:
-        """Return the lines that allocate a buffer, or a dict of them."""
+    def _allocation_lines(self, label: str, *others: str) -> list[str]:
+        """Return the lines that allocate a buffer, or a dict of them, and others that share it."""
         if label not in self.rolled.dicts:
-            return [self._allocation(label)]
+            return [self._allocation(label, *others)]
+        end = f"}},  # {', '.join((label, *others))}"
         kept = groupby(self._kept(label), lambda n: self._allocation(f"{label}{n}").split(",  #")[0])
         runs = [(f"{LAYER}: {text}", list(layers)) for text, layers in kept]
         spans = [(entry, range(layers[0], layers[-1] + 1)) for entry, layers in runs]
         if len(spans) == 1:
-            return comprehension(*spans[0], "{", f"}},  # {label}")
+            return comprehension(*spans[0], "{", f"}},  # {', '.join((label, *others))}")
         inside = [line for span in spans for line in comprehension(*span, "**{", "},")]
-        return ["{", *(f"    {line}" for line in inside), f"}},  # {label}"]
+        return ["{", *(f"    {line}" for line in inside), end]
 
     def _statement(self, statement: Statement) -> Iterable[str]:
         name, operation = statement.name, statement.operation
@@ -210,8 +219,24 @@ class TrainingStep:
         shapes = [self._all[name] for name in self._sample_buffers()]
         return all(shape[0] == SAMPLES and self.model.is_fixed(shape[1:]) for shape in shapes)
 
-    def _allocation(self, name: str) -> str:
-        """Return the line that allocates a buffer."""
+    def _places(self, body: Sequence[str], names: Sequence[str]) -> dict[str, int]:
+        """Return the number of the array, or of the dict of arrays, that each buffer is in."""
+        own = self.workspace
+        kinds: dict[str, Hashable] = {
+            name: (name in own.masks, *map(self.given.size, self._all[name]))
+            if name in own.arrays or name in own.masks
+            else None
+            for name in names
+            if name not in self.rolled.dicts
+        }
+        for name in (name for name in names if name in self.rolled.dicts):
+            lines = self._allocation_lines(name)
+            kinds[name] = ("\n".join(lines).split("#")[0], *self._kept(name))
+        places = shared_arrays(body, kinds)
+        return {name: places[name] for name in names}
+
+    def _allocation(self, name: str, *others: str) -> str:
+        """Return the line that allocates an array for a buffer, and for others that share it."""
         samples = "self.batch_size" if self._can_be_cut else "samples"
         if name == "ones":
             return f"np.ones({samples}, self.dtype),  # ones"
@@ -221,7 +246,9 @@ class TrainingStep:
         shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
         make = "zeros" if name in self.workspace.padded else "empty"
         dtype = "bool" if name in self.workspace.masks else "self.dtype"
-        return f"np.{make}({shape}, {dtype}),  # {name}"
+        line = f"np.{make}({shape}, {dtype}),  # {name}"
+        listed = ", ".join((line, *others))
+        return listed if len(listed) <= COLUMNS else f"{line} and {len(others)} others"
 
     @property
     def _constant_names(self) -> list[str]:
@@ -246,6 +273,11 @@ def shapes_in(operation: Operation, model: Model) -> tuple[tuple[Expr, ...], ...
     """Return the shapes of what an operation reads and gives, with the numbers of sizes that have one."""
     parts = [operation, *(part for part in operation.parts() if part.kind == "array")]
     return tuple(tuple(map(model.number, part.shape)) for part in parts)
+
+
+def _at(number: int, places: Mapping[str, int]) -> list[str]:
+    """Return the buffers in an array, in order."""
+    return [name for name, place in places.items() if place == number]
 
 
 def unpacked(names: Sequence[str], value: str, columns: int = 80) -> list[str]:

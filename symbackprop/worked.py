@@ -26,13 +26,12 @@ from sympy import (
 
 from symbackprop.arrays import Array
 from symbackprop.derivation import Step
-from symbackprop.document import Explained, Format, Group, Narrator, Numbered, document_context, format_named
+from symbackprop.document import Explained, Group, Narrator, Numbered, render
 from symbackprop.equations import ArgMax, Equation
 from symbackprop.evaluation import Numbers
-from symbackprop.language import CATALOGUES, words_in_formulas
-from symbackprop.printing import LatexPrinter, Notation, Printer, TextPrinter, notation_for
+from symbackprop.language import CATALOGUES
+from symbackprop.printing import LatexPrinter, Printer, TextPrinter
 from symbackprop.printing.printer import Level, Piece
-from symbackprop.templating import environment
 from symbackprop.tracing import Trace, update_values
 
 DIGITS = 9
@@ -49,17 +48,16 @@ def render_trace(
     trace: Trace, format: str, *, notation: str | None = None, fragment: bool = False, language: str = "en"
 ) -> str:
     """Return a worked example as a document; the arguments are those of ``document.render``."""
-    catalogue = CATALOGUES[language]
-    derivation = trace.derivation
-    # with a number in the place of its letter an index no longer tells the layer
-    found = notation_for(derivation, notation or "layered", words_in_formulas(catalogue))
-    style = format_named(format)(found, derivation)
-    narrator = Narrator(derivation, style, catalogue)
-    worked = Worked(trace, style, narrator, found)
-    title = catalogue["trace.title"].format(title=derivation.title)
-    context = document_context(derivation, style, catalogue, title, (), fragment) | worked.context()
-    template = environment(latex=style.latex_template).get_template(style.template)
-    return style.finished(template.render(context))
+    return render(
+        trace.derivation,
+        format,
+        title=CATALOGUES[language]["trace.title"].format(title=trace.derivation.title),
+        # with a number in the place of its letter an index no longer tells the layer
+        notation=notation or "layered",
+        fragment=fragment,
+        language=language,
+        instead=lambda narrator: Worked(trace, narrator).context(),
+    )
 
 
 def shown(value: float, digits: int = DIGITS) -> str:
@@ -71,13 +69,13 @@ def shown(value: float, digits: int = DIGITS) -> str:
 class Worked:
     """Puts numbers below the equations of a document."""
 
-    def __init__(self, trace: Trace, style: Format, narrator: Narrator, notation: Notation) -> None:
+    def __init__(self, trace: Trace, narrator: Narrator) -> None:
         self.trace = trace
         self.derivation = trace.derivation
         self.numbers = trace.numbers
-        self.style = style
+        self.style = style = narrator.style
         self.narrator = narrator
-        self.notation = notation
+        self.notation = style.printer.notation
         self.math = isinstance(style.printer, LatexPrinter)
         self._width = _MATH_WIDTH if self.math else _TEXT_WIDTH
         self._comma = r", \; " if self.math else ", "

@@ -797,7 +797,8 @@ def test_a_reader_that_has_seen_enough_is_no_error(tmp_path: Path, arguments: st
 def test_the_first_line_of_a_pipe(tmp_path: Path) -> None:
     script = f"set -o pipefail; {SCRIPT} derive 2-3-1 | head -n 1"
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "2-3-1\n", "")
+    title = "Backpropagation through the network 2-3-1\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, title, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is full")

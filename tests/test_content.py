@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sympy import Expr, Indexed, Symbol
 
 import symbackprop as sb
 from symbackprop.derivation import Derivation
@@ -16,6 +17,7 @@ from symbackprop.insight import error_of_one, is_chain, slopes_of
 from symbackprop.matrices import MatrixWriter, Unwritable
 from symbackprop.printing import TextPrinter, notation_for
 from symbackprop.repetition import Run, Shift, with_runs
+from tests.networks import EQUATIONS, equations
 
 
 def unwrapped(text: str) -> str:
@@ -267,3 +269,66 @@ def test_a_changed_step_ends_a_run(deep: Derivation) -> None:
     assert ") for ℓ = 6" not in unwrapped(text)
     assert f"=> ({number})  ∂E/∂w6[" in text
     assert ") for ℓ = 8" in unwrapped(text)
+
+
+# ------------------------------------------------------------------------------- letters and sums
+
+
+@pytest.mark.parametrize("name", EQUATIONS)
+def test_an_index_letter_of_a_network_keeps_its_range(name: str) -> None:
+    derivation = sb.derive(equations(name))
+    ranges: dict[str, set[Expr]] = {}
+    for equation in (*derivation.system.equations, *derivation.steps):
+        for read in {*equation.lhs.atoms(Indexed), *equation.rhs.atoms(Indexed)}:
+            for letter, size in zip(read.indices, read.base.shape, strict=True):
+                if letter.is_Symbol:
+                    ranges.setdefault(letter.name, set()).add(size)
+    own = {s.name for e in derivation.system.equations for s in e.rhs.atoms(Symbol) if s.is_integer}
+    assert {letter: sizes for letter, sizes in ranges.items() if letter in own and len(sizes) > 1} == {}
+
+
+@pytest.mark.parametrize(
+    ("notation", "penalty"),
+    [(None, "(λ₂/2)·Σ_{ℓ=1..4} Σ_{j,i} w[ℓ,j,i]²"), ("matrix", "Σ_{ℓ=1..4} (λ₂/2) ‖W[ℓ]‖²")],
+)
+def test_penalties_are_one_sum_in_every_notation(notation: str | None, penalty: str) -> None:
+    text = sb.derive(sb.Network("3-3-3-3-3", l2=0.1)).text(notation)
+    assert unwrapped(text).count(penalty) == 3  # as an equation, in its stable form, as the mean over a batch
+
+
+def test_a_title_tells_many_equal_layers_by_the_first_and_the_last() -> None:
+    assert (
+        sb.derive(sb.Network("-".join(["4"] * 9)))
+        .text()
+        .startswith("Backpropagation through the network 4-4-…-4\n")
+    )
+    assert sb.derive(sb.Network("2-3-3-1")).text("layered", "ko").startswith("신경망 2-3-3-1의 역전파\n")
+
+
+def test_what_is_used_is_introduced_before() -> None:
+    text = unwrapped(sb.derive(sb.Network("2-3-1")).text())
+    before, _, after = text.partition("Write w for any component of any parameter and g for the derivative")
+    assert after
+    assert "·g" not in before
+    assert text.index("𝟏 is a vector of ones") < text.index("Δ1ᵀ 𝟏")
+    assert text.index("The targets are t[i]") < text.index("(1)  s1[j]")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "told"),
+    [("4-6:srelu-5:tanh-3", False), ("4-6:prelu-5:tanh-3", False), ("4-6:(2*s)-5:tanh-3", True)],
+    ids=["srelu", "prelu", "twice"],
+)
+def test_a_product_of_slopes_is_told_where_all_are_known(architecture: str, told: bool) -> None:
+    text = sb.derive(sb.Network(architecture)).text()
+    assert ("the product of the slopes is at most" in text) == told
+    if told:
+        assert "the product of the slopes is at most 2." in text
+
+
+def test_what_is_computed_stands_on_the_left_of_a_condition() -> None:
+    derivation = sb.derive(sb.Network("4-6:srelu-3:softmax"))
+    for notation in ("layered", "matrix"):
+        text = derivation.text(notation)
+        assert "≤ tl1" in text
+        assert "tl1 ≥" not in text.replace("tl1 ≥ tr1", "")

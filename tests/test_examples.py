@@ -118,3 +118,22 @@ def test_files_are_made_to_be_read(name: str) -> None:
     assert text.startswith("# ")
     assert text.endswith("\n")
     assert all(len(line) <= 100 and line == line.rstrip() for line in text.splitlines())
+
+
+LINES = {
+    "recurrent": ["drecurrent_weight = (state0.T @ ds1 + state1.T @ ds2 + state2.T @ ds3) / samples"],
+    "tied_weights": ["part1 = x.T @ ((dy @ weight) * hidden * (1 - hidden)) + dy.T @ hidden"],
+    "multi_head_attention": [
+        "condition = np.arange(size_p)[:, None] >= np.arange(size_p)",
+        "masked = ds * condition.astype(dtype)",
+        "dk = masked.transpose(0, 1, 3, 2) @ q / math.sqrt(3)",
+        "dq = masked @ k / math.sqrt(3)",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_no_array_has_more_axes_than_a_matrix_product_needs(name: str) -> None:
+    source = sb.generate(network(name))
+    for line in LINES[name]:
+        assert f"    {line}\n" in source

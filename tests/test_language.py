@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from string import Formatter
 
 import pytest
@@ -11,6 +12,7 @@ import symbackprop as sb
 from symbackprop.document import FORMATS, render
 from symbackprop.language import CATALOGUES, ENGLISH
 from symbackprop.language.particles import with_particle
+from symbackprop.printable import Printable
 
 
 def places(sentence: str) -> set[str]:
@@ -61,6 +63,12 @@ def test_particles_only_stand_where_there_are_two_forms() -> None:
         ("n1", "으로/로", "n1로"),
         ("0", "으로/로", "0으로"),
         ("∞", "이다/다", "∞다"),
+        ("1/4", "이다/다", "1/4이다"),  # 사분의 일
+        (r"$\frac{1}{4}$", "이다/다", r"$\frac{1}{4}$이다"),
+        ("1/2 (rate)", "이다/다", "1/2 (rate)이다"),
+        ("(50), (52)", "을/를", "(50), (52)를"),
+        (r"$\left(x_{n}\right)$", "은/는", r"$\left(x_{n}\right)$은"),
+        ("$x^{2}$", "은/는", "$x^{2}$은"),  # 제곱
         ("", "은/는", "는"),
     ],
 )
@@ -86,7 +94,31 @@ def test_documents_in_both_languages_have_the_same_numbers() -> None:
 
 
 def test_an_unknown_language_is_refused() -> None:
-    with pytest.raises(sb.SpecificationError, match="language: 'kr' is not known; known are en, ko"):
+    with pytest.raises(sb.SpecificationError, match="language: 'kr' is not known; known are: en, ko"):
         sb.derive(sb.Network("2-1")).text(language="kr")
     with pytest.raises(sb.SpecificationError, match="did you mean 'matrix'"):
         sb.derive(sb.Network("2-1")).text("matrx")
+
+
+@pytest.mark.parametrize("made", [sb.derive, sb.trace, sb.exercise], ids=["derive", "trace", "exercise"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"form": "texxt"}, "format: 'texxt' is not known; did you mean 'text'?"),
+        ({"form": "text", "notation": "zaad"}, "notation: 'zaad' is not known; did you mean 'zad'?"),
+        ({"form": "html", "language": "kr"}, "language: 'kr' is not known; known are: en, ko"),
+    ],
+    ids=["format", "notation", "language"],
+)
+def test_a_wrong_choice_is_told(
+    made: Callable[[sb.Network], Printable], options: dict[str, str], message: str
+) -> None:
+    with pytest.raises(sb.SpecificationError, match=re.escape(message)):
+        made(sb.Network("2-1")).document(**options)
+
+
+@pytest.mark.parametrize("made", [sb.derive, sb.trace, sb.exercise], ids=["derive", "trace", "exercise"])
+def test_every_document_is_a_page_too(made: Callable[[sb.Network], Printable]) -> None:
+    document = made(sb.Network("2-1"))
+    assert document.html().startswith("<!DOCTYPE html>")
+    assert document._repr_html_().startswith('<div class="symbackprop"')

@@ -174,6 +174,137 @@ def test_wrong_numbers_of_a_dict_in_files_are_named_by_their_row(tmp_path: Path)
         new_trainer("two-inputs").fit(mapped(x, tmp_path), t, 1)
 
 
+# ---------------------------------------------------------------- files on the command line
+
+
+def labelled() -> tuple[Array, Array]:
+    """Return inputs far from standardised, and labels."""
+    z = np.random.default_rng(0).normal(size=(3000, 3))
+    return 20 + 5 * z, z[:, :2].argmax(axis=1)
+
+
+def written(kind: str) -> str:
+    """Write the data in a form, in this folder, and return its name."""
+    x, labels = labelled()
+    folder = Path("folder")
+    folder.mkdir()
+    np.save(folder / "x.npy", x)
+    np.save(folder / "t.npy", labels)
+    np.savez("data.npz", x=x, t=labels)
+    np.save("labels.npy", np.column_stack([x, labels]))
+    np.save("shares.npy", np.hstack([x, np.eye(2)[labels]]))
+    return {"folder": "folder", "npz": "data.npz"}.get(kind, f"{kind}.npy")
+
+
+def command(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 0) -> str:
+    assert module_of().main(arguments) == status
+    printed = capsys.readouterr()
+    return printed.err if status else printed.out
+
+
+@pytest.mark.parametrize("kind", ["folder", "labels", "shares"])
+def test_commands_read_files_as_they_read_all_at_once(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    name, found = written(kind), {}
+    for data in (name, "data.npz"):
+        command(capsys, "train", data, "--standardize", "--epochs", "2", "--seed", "1", "--validation", data)
+        evaluated = command(capsys, "evaluate", "weights.npz", data)
+        predicted = command(capsys, "predict", "weights.npz", data)
+        command(capsys, "predict", "weights.npz", data, "-o", "outputs.npz")
+        with np.load("outputs.npz") as outputs:
+            assert outputs["x"].shape == (3000, 3)
+            written_outputs = outputs["outputs"]
+        assert evaluated.startswith("E 0.")
+        assert "accuracy 9" in evaluated
+        np.testing.assert_allclose(np.loadtxt(predicted.split(), delimiter=","), written_outputs, atol=1e-6)
+        found[data] = module_of().load("weights.npz"), evaluated, written_outputs
+    for first, second in zip(found[name][0].values(), found["data.npz"][0].values(), strict=True):
+        np.testing.assert_allclose(first, second, rtol=1e-6)
+    assert found[name][1] == found["data.npz"][1]
+    np.testing.assert_allclose(found[name][2], found["data.npz"][2], atol=1e-6)
+
+
+FILES: dict[str, tuple[Callable[[], Any], tuple[str, ...], str]] = {
+    "missing": (lambda: None, ("train", "a.npy"), "a.npy: there is no such file"),
+    "damaged": (
+        lambda: Path("a.npy").write_bytes(b"no array"),
+        ("train", "a.npy"),
+        "a.npy: is not a readable",
+    ),
+    "pickled": (lambda: np.save("a.npy", [{}]), ("train", "a.npy"), "a.npy: is not a readable .npy"),
+    "folder": (lambda: None, ("train", "."), ".: is a directory: it holds no .npy files"),
+    "no t": (lambda: np.save("x.npy", X), ("train", "."), ".: holds no array t; it has x"),
+    "axes": (lambda: np.save("a.npy", np.ones(3)), ("train", "a.npy"), "a.npy: must have rows and columns"),
+    "columns": (
+        lambda: np.save("a.npy", np.ones((9, 7))),
+        ("train", "a.npy"),
+        "a.npy: 7 columns; expected 3 ",
+    ),
+    "label": (lambda: _with(2500, 3, 7.0), ("train", "a.npy"), "t: row 2500, column 0 is 7.0, not a label"),
+    "number": (lambda: _with(2500, 1, np.nan), ("train", "a.npy"), "x: row 2500, column 1 is nan"),
+    "standardised": (
+        lambda: _with(2500, 1, np.nan),
+        ("train", "a.npy", "--standardize"),
+        "a.npy: x: row 2500, column 1 is nan",
+    ),
+    "evaluated": (
+        lambda: _with(2500, 1, np.inf),
+        ("evaluate", "w.npz", "a.npy"),
+        "a.npy: x: row 2500, column 1 is inf",
+    ),
+    "predicted": (
+        lambda: _with(2500, 1, np.inf),
+        ("predict", "w.npz", "a.npy", "-o", "o.csv"),
+        "a.npy: x: row 2500, column 1 is inf",
+    ),
+}
+
+
+def _with(row: int, column: int, value: float) -> None:
+    x, labels = labelled()
+    rows = np.column_stack([x, labels])
+    rows[row, column] = value
+    np.save("a.npy", rows)
+
+
+@pytest.mark.parametrize("case", FILES)
+def test_wrong_files_are_named(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make, arguments, message = FILES[case]
+    make()
+    if "w.npz" in arguments:
+        module_of().save("w.npz", module_of().initialize(0))
+    said = command(capsys, *arguments, status=2)
+    assert said.partition(": ")[2].startswith(message)
+    assert not {"weights.npz", "o.csv"} & {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_folder_holds_the_arrays_of_a_file_of_equations(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    x, t = data_of("two-inputs", 2100)
+    Path("data").mkdir()
+    for name, array in {**x, "label": t}.items():
+        np.save(f"data/{name}.npy", array)
+    np.savez("data.npz", **x, label=t)
+    found = {}
+    for data in ("data", "data.npz"):
+        for arguments in (
+            ("train", data, "--epochs", "2", "--seed", "1"),
+            ("evaluate", "weights.npz", data),
+            ("predict", "weights.npz", data),
+        ):
+            assert module_of("two-inputs").main(arguments) == 0
+        found[data] = capsys.readouterr().out
+    assert found["data"] == found["data.npz"]
+    assert "accuracy" in found["data"]
+
+
 # ---------------------------------------------------------------- batches
 
 
@@ -467,8 +598,12 @@ def test_data_larger_than_the_memory_train(source: str, large: Path) -> None:
 @limited
 @pytest.mark.parametrize("source", ["files", "command line"])
 def test_the_limit_catches_a_copy_of_the_whole(source: str, large: Path) -> None:
-    """The same runs with a module that takes arrays in files for arrays in memory."""
-    done = run_child(large, "module._in_file = lambda value: False\n" + RUNS[source])
+    """The same runs with a module that copies, or that takes arrays in files for arrays in memory."""
+    wrong = {
+        "files": "own = module._data_of\nmodule._data_of = lambda x, *others: own(np.array(x), *others)\n",
+        "command line": "module._in_file = lambda value: False\n",
+    }
+    done = run_child(large, wrong[source] + RUNS[source])
     assert done.returncode != 0
     assert "Unable to allocate" in done.stderr
     assert run_child(large, RUNS["batches"].replace("(batches,", "(list(batches()),")).returncode != 0

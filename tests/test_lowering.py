@@ -213,8 +213,14 @@ class Step:
 
     def _buffers_for(self, samples: int) -> tuple[Array, ...]:
         if self.context["cuts"]:
-            return tuple(buffer[:samples] for buffer in self.allocated("buffers", self.batch_size))
-        return self.allocated("buffers", samples)
+            return tuple(buffer[:samples] for buffer in self._apart(self.batch_size))
+        return self._apart(samples)
+
+    def _apart(self, samples: int) -> tuple[Array, ...]:
+        """Return an array for each buffer, so that what it held can be looked at after the step."""
+        arrays, places = self.allocated("buffers", samples), self.context["places"]
+        assert isinstance(places, list)
+        return tuple(arrays[number].copy() for _, number in places)
 
     def run(self, given: Mapping[str, object]) -> dict[str, object]:
         own = {**given, "self": self, "weights": None, "with_loss": True}

@@ -202,6 +202,10 @@ def test_values_that_stand_for_several_places_are_spread_first() -> None:
     check_system_of(EquationSystem((equation, loss), parts, ("q",), ("C",)), 0)
 
 
+def test_places_for_each_sample_are_integers() -> None:
+    check(395)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20, 400))
 def test_many_random_equations(seed: int) -> None:

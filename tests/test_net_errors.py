@@ -247,6 +247,10 @@ def test_sizes_beside_the_text_are_checked() -> None:
     open_sizes = GOOD.replace("size k = 3, i = 2\n", "")
     with pytest.raises(SpecificationError, match="the size of the index 'i' is not given; add --size i=8"):
         sb.generate(sb.Network.from_equations(open_sizes, {"k": 3}))
+    with pytest.raises(
+        SpecificationError, match="the indices 'i' and 'k' are not given; add --size i=8 --size k=8"
+    ):
+        sb.generate(sb.Network.from_equations(open_sizes))
 
 
 def test_a_read_that_numbers_decide() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sympy import exp
 
 import symbackprop as sb
 from symbackprop.gradient_check import check_module, sample_data
@@ -92,6 +93,33 @@ def _broken(module: types.ModuleType, name: str) -> types.ModuleType:
 # ------------------------------------------------------------------------------ found by longer runs
 
 FOUND = {
+    "the mean of embeddings without the padding": """\
+integer input token[n, l]
+input C[n, d]
+parameter emb[v, d]
+size v = 7, d = 2, l = 3
+count[n] = sum(where(token[n, l] != 0, 1, 0), l) + 0.5
+h[n, d] = sum(where(token[n, l] != 0, emb[token[n, l], d], 0), l)/count[n]
+E = mean(sum(C[n, d]*h[n, d], d), n)
+output h
+""",
+    "a guarded place beyond the end of a table": """\
+integer input k[n]
+input C[n, d]
+parameter w[v, d]
+size v = 5, d = 3
+y[n, d] = where(k[n] + 1 < size(v), w[k[n] + 1, d], w[k[n], d])
+E = mean(sum(C[n, d]*y[n, d], d), n)
+output y
+""",
+    "a gate behind a causal convolution": """\
+input x[n, s], C[n, d, s]
+parameter w[u, d]
+size u = 2, d = 3, s = 5
+g[n, d, s] = sigmoid(sum(where(s - 2*u >= 0, x[n, s - 2*u], 0)*w[u, d], u))
+E = mean(sum(C[n, d, s]*g[n, d, s], d, s), n)
+output g
+""",
     "a comparison of several sizes with several indices": """\
 input x[n, a, b]
 parameter w[a, b]
@@ -165,3 +193,16 @@ def test_faults_that_were_found_stay_mended(name: str) -> None:
     derivation = sb.derive(network)
     assert all(row.holds for row in check_module(sb.load(derivation), network))
     assert all(verdict.holds for verdict in prove(derivation))
+
+
+def test_embeddings_without_the_padding_are_scattered() -> None:
+    """No array has an axis for the words and one for the samples."""
+    source = sb.generate(sb.Network.from_equations(FOUND["the mean of embeddings without the padding"]))
+    assert "np.add.at(demb" in source
+    assert "(7, samples" not in source
+    assert "(samples, 7" not in source
+
+
+def test_a_gate_behind_a_padded_read_is_derived_through_its_output() -> None:
+    network = sb.Network.from_equations(FOUND["a gate behind a causal convolution"])
+    assert not sb.derive(network).gradient("w").has(exp)

@@ -66,6 +66,12 @@ def test_words_are_one_identifier_and_letters_are_their_own() -> None:
     assert not [mi for mi in root.iter() if mi.get("mathvariant")]
 
 
+def test_bold_letters_need_no_attribute() -> None:
+    root = ET.fromstring(mathml(r"\boldsymbol{\Delta} \mathbf{1} \mathbf{W} \boldsymbol{\delta}"))
+    assert "".join(root.itertext()) == "𝚫𝟏𝐖𝜹"
+    assert not [element for element in root.iter() if element.get("mathvariant")]
+
+
 def test_what_is_no_operator_has_no_space_of_one() -> None:
     root = ET.fromstring(mathml(r"\infty, \dots"))
     assert [mo.text for mo in root.iter(f"{MATH}mo")] == [","]
@@ -79,6 +85,11 @@ def test_functions_stand_apart_from_their_arguments() -> None:
     assert spaces(r"\log\left(x\right)") == 0
     assert spaces(r"a + \tanh^{2} s") == 1
     assert spaces("a b") == 0
+
+
+def test_a_sum_has_both_bounds_above_and_below() -> None:
+    root = ET.fromstring(mathml(r"\sum_{\ell=1}^{20} x", display=True))
+    assert root.find(f".//{MATH}munderover") is not None
 
 
 def test_a_sign_knows_whether_a_term_stands_before_it() -> None:

@@ -68,6 +68,10 @@ def through_output(slope: Expr, equation: Equation) -> Expr:
     """
     if slope.is_number:
         return slope
+    guards = [factor for factor in Mul.make_args(slope) if _is_plain_choice(factor)]
+    if slope.is_Mul and guards:
+        rest = Mul(*[factor for factor in slope.args if factor not in guards])
+        return Mul(through_output(rest, equation), *guards)
     slope, rhs = (canonical(_branches_outside(side)) for side in (slope, equation.rhs))
     names: dict[Expr, Symbol] = {}
     instances = _instances(slope, Equation(equation.lhs, rhs))
@@ -78,6 +82,11 @@ def through_output(slope: Expr, equation: Equation) -> Expr:
     function, flat_slope = _flatten(rhs, names), _flatten(slope, names)
     back = {symbol: node for node, symbol in names.items()}
     return _through_one_output(function, flat_slope).xreplace({**back, _OUTPUT: equation.lhs})
+
+
+def _is_plain_choice(factor: Expr) -> bool:
+    """Whether a factor is a choice in which nothing but sums and products stands, such as a padded read."""
+    return isinstance(factor, Piecewise) and factor.atoms(Function) <= factor.atoms(Piecewise)
 
 
 def _branches_outside(expression: Expr) -> Expr:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
 
 from sympy import Add, And, Basic, Dummy, Expr, Indexed, Le, Mul, Piecewise, S, Sum, Symbol, expand
 
@@ -122,31 +123,39 @@ def _sum_depth(expression: Expr) -> int:
     return max(_sum_depth(argument) for argument in expression.args)
 
 
-def settle(expression: Expr, letters: Sequence[Symbol], reserved: Iterable[Symbol] = ()) -> Expr:
+def settle(
+    expression: Expr,
+    letters: Sequence[Symbol],
+    reserved: Iterable[Symbol] = (),
+    ranges: Mapping[Symbol, Expr] = MappingProxyType({}),
+) -> Expr:
     """Return ``expression`` with every fresh bound index given a letter that is not in use.
 
     A bound index takes back the letter it came from where that is free, else the first free one of
-    ``letters``, else a new one; never one that is ``reserved``.
+    ``letters``, else a new one; never one that is ``reserved``, nor one that ``ranges`` gives another range.
     """
     taken = {s for s in expression.free_symbols if isinstance(s, Symbol)} | set(reserved)
-    return _settle(expression, letters, taken)
+    return _settle(expression, letters, taken, ranges)
 
 
-def _settle(expression: Expr, letters: Sequence[Symbol], taken: set[Symbol]) -> Expr:
+def _settle(
+    expression: Expr, letters: Sequence[Symbol], taken: set[Symbol], ranges: Mapping[Symbol, Expr]
+) -> Expr:
     if not expression.has(*BINDERS):
         return expression
     if not isinstance(expression, BINDERS):
-        return expression.func(*[_settle(argument, letters, taken) for argument in expression.args])
-    body, ranges = open_sum(expression)
+        return expression.func(*[_settle(argument, letters, taken, ranges) for argument in expression.args])
+    body, bound = open_sum(expression)
     chosen: dict[Expr, Expr] = {}
     used = set(taken)
-    for i, _ in ranges:
+    for i, n in bound:
         own = [] if i.name.startswith("_") else [Symbol(i.name, integer=True)]
-        candidates = chain(own, letters, _spare_letters())
+        fitting = (letter for letter in letters if ranges.get(letter, n) == n)
+        candidates = chain(own, fitting, _spare_letters())
         chosen[i] = next(c for c in candidates if c not in used)
         used.add(chosen[i])
-    body = _settle(rename(body, chosen), letters, used)
-    return rebound(expression, body, [(chosen[i], n.xreplace(chosen)) for i, n in ranges])
+    body = _settle(rename(body, chosen), letters, used, ranges)
+    return rebound(expression, body, [(chosen[i], n.xreplace(chosen)) for i, n in bound])
 
 
 def _spare_letters() -> Iterator[Symbol]:

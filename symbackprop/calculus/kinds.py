@@ -6,7 +6,7 @@ comes out for the canonical goal is renamed back.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -92,10 +92,10 @@ class Naming:
         letters = tuple(i.xreplace(self.names) for i in self.letters)
         return Goal(quantity, indices, adjoint, consumers, facts, letters, known, goal.is_leaf)
 
-    def back(self) -> dict[Basic, Basic]:
-        """Return the way back, spare letters included."""
+    def back(self, elsewhere: Collection[Symbol] = ()) -> dict[Basic, Basic]:
+        """Return the way back, spare letters included: those come first that are not used ``elsewhere``."""
         way = {new: old for old, new in self.names.items()}
-        unused = (letter for letter in LETTERS if letter not in self.letters)
+        unused = sorted((i for i in LETTERS if i not in self.letters), key=lambda i: i in elsewhere)
         return {**way, **dict(zip(SPARE, unused, strict=False))}
 
 
@@ -111,8 +111,13 @@ LETTERS = tuple(index(letter) for letter in "ijklpqruvabcdefgh")
 canonical_outcome = cache(work_out)
 
 
-def outcome_of(goal: Goal, known: Mapping[str, Quantity]) -> tuple[Outcome, dict[Basic, Basic]]:
-    """Return the outcome of the goal's kind, and the names that make it the goal's own."""
+def outcome_of(
+    goal: Goal, known: Mapping[str, Quantity], elsewhere: Collection[Symbol] = ()
+) -> tuple[Outcome, dict[Basic, Basic]]:
+    """Return the outcome of the goal's kind, and the names that make it the goal's own.
+
+    Letters that are used ``elsewhere`` are given to further indices only where no other is left.
+    """
     naming = Naming(known)
     canonical = naming.goal(goal)
-    return canonical_outcome(canonical), naming.back()
+    return canonical_outcome(canonical), naming.back(elsewhere)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sympy import Add, Derivative, Expr, Sum, Symbol
+from sympy import Add, Derivative, Expr, Indexed, Sum, Symbol
 
 from symbackprop.calculus.algebra import (
     cheapest,
@@ -71,6 +71,17 @@ class Goal:
         """The ranges of the target's indices."""
         return dict(zip(self.indices, self.quantity.shape, strict=True))
 
+    @property
+    def letter_ranges(self) -> Ranges:
+        """The ranges of the letters under which the equations around the target read anything."""
+        found: dict[Symbol, Expr] = {}
+        read = [e for c in self.consumers for e in (c.equation, c.definition) if e is not None]
+        equations = [*read, *self.known]
+        for side in (side for equation in equations for side in (equation.lhs, equation.rhs)):
+            for component in sorted(side.atoms(Indexed), key=str):
+                found |= dict(zip(indices_of(component), component.base.shape, strict=True))
+        return {i: n for i, n in found.items() if isinstance(i, Symbol)} | self.ranges
+
 
 @dataclass(frozen=True)
 class Worked:
@@ -116,7 +127,8 @@ def work_out(goal: Goal) -> Outcome:
 
 def _settled(step: Worked, goal: Goal) -> Worked:
     # SymPy does not count what a derivative is taken with respect to among the free symbols.
-    lhs, rhs = (settle(side, goal.letters, goal.indices) for side in (step.lhs, step.rhs))
+    ranges = goal.letter_ranges
+    lhs, rhs = (settle(side, goal.letters, goal.indices, ranges) for side in (step.lhs, step.rhs))
     return replace(step, lhs=lhs, rhs=rhs)
 
 

@@ -119,6 +119,10 @@ def _caption(caption: Caption) -> str:
     return f'<text class="note" {place}>{about}{escape(caption.text)}</text>'
 
 
+_NARROW, _WIDE = 0.36, 0.5
+"""Widths of a bracket and of a digit above a letter, in ems: so far back the index below it begins."""
+
+
 def _named(x: float, y: float, name: Name) -> str:
     word = _letter(name.word)
     slant = "word" if len(word) == 1 and not word.isdigit() else "upright"
@@ -127,7 +131,9 @@ def _named(x: float, y: float, name: Name) -> str:
         parts.append(f'<tspan class="script" dy="-6">{escape(name.above)}</tspan>')
     if name.below:
         drop = 10 if name.above else 4
-        parts.append(f'<tspan class="script word" dy="{drop}">{escape(name.below)}</tspan>')
+        back = sum(_NARROW if mark in "()" else _WIDE for mark in name.above)
+        place = f'dx="-{back:.2g}em" dy="{drop}"' if back else f'dy="{drop}"'
+        parts.append(f'<tspan class="script word" {place}>{escape(name.below)}</tspan>')
     return f'<text x="{_number(x)}" y="{_number(y)}">{"".join(parts)}</text>'
 
 

@@ -120,7 +120,7 @@ class _Layout:
                     round=True,
                     name=Name(str(unit)),
                     quantities=(f"s{layer}", f"x{layer}") if layer else (),
-                    description=self.words.unit(f"x{layer}", unit),
+                    description=self.words.unit(f"x{layer}", self._letter(layer), unit),
                 )
             )
         if column.units > _MOST_UNITS:
@@ -132,9 +132,10 @@ class _Layout:
 
     def _add_weights(self, place: int, before: Column, column: Column) -> None:
         weight, layer = f"w{column.layer}", column.layer
+        letters = [self._letter(n) for n in (layer - 1, layer)]
         for unit in column.shown:
             for source in before.shown:
-                said = self.words.weight(weight, source, unit)
+                said = self.words.weight(weight, letters, source, unit)
                 self.edges.append(Edge(before.key(source), column.key(unit), (weight,), description=said))
         middle = (self._x(place) + self._x(place + 1)) / 2
         self.captions.append(Caption(middle, 34, self._name("w", layer, layer - 1, layer)))
@@ -146,7 +147,7 @@ class _Layout:
         one = Node(key, "bias", self._x(place), self._bottom, 26, 26, True, Name("1"))
         self.nodes.append(one)
         for unit in column.shown:
-            said = self.words.bias(bias, unit)
+            said = self.words.bias(bias, self._letter(layer), unit)
             self.edges.append(Edge(key, column.key(unit), (bias,), description=said))
         middle = (self._x(place) + self._x(place + 1)) / 2
         self.captions.append(Caption(middle, self._bottom + 12, self._name("b", layer, layer)))

@@ -34,19 +34,22 @@ class Words:
             return last
         return self.catalogue["list.between"].join(first) + self.catalogue["list.last"] + last
 
-    def unit(self, quantity: str, unit: int) -> str:
+    def unit(self, quantity: str, letter: str, unit: int) -> str:
         """Return what a unit is."""
-        return self.say("drawing.unit", quantity=f"{quantity}[{unit}]")
+        return self.say("drawing.unit", quantity=f"{quantity}[{letter}]", letters=f"{letter} = {unit}")
 
-    def weight(self, quantity: str, source: int, target: int) -> str:
+    def weight(self, quantity: str, letters: Sequence[str], source: int, target: int) -> str:
         """Return what the arrow between two units is."""
+        values = zip(letters, (source, target), strict=True)
         return self.say(
             "drawing.weight",
-            quantity=f"{quantity}[{source},{target}]",
+            quantity=f"{quantity}[{','.join(letters)}]",
+            letters=", ".join(f"{letter} = {value}" for letter, value in values),
             source=str(source),
             target=str(target),
         )
 
-    def bias(self, quantity: str, unit: int) -> str:
+    def bias(self, quantity: str, letter: str, unit: int) -> str:
         """Return what the arrow from the unit that is always 1 is."""
-        return self.say("drawing.bias", quantity=f"{quantity}[{unit}]", unit=str(unit))
+        said = {"quantity": f"{quantity}[{letter}]", "letters": f"{letter} = {unit}"}
+        return self.say("drawing.bias", **said, unit=str(unit))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 ENGLISH: dict[str, str] = {
     # headings
+    "document.title": "Backpropagation through the network {network}",
     "heading.forward": "Forward equations",
     "heading.error": "The error",
     "heading.backward": "The derivative, from the error inwards",
@@ -14,6 +15,7 @@ ENGLISH: dict[str, str] = {
     "heading.initial": "The first weights",
     "heading.results": "All results",
     "heading.assumed": "What was assumed",
+    "heading.holds": "What was assumed, and what was proved",
     "heading.derivative": "Derivative",
     "heading.formula": "Result",
     "heading.number": "Step",
@@ -35,7 +37,7 @@ ENGLISH: dict[str, str] = {
     "note.scalar": "a number",
     "run.note": "The layers {layers} are alike: this holds for any such {layer}, and for each as listed.",
     "run.numbers": "The same steps lead there for each layer. Their numbers: {steps}. The results:",
-    "run.steps": "{first} to {last} for {layer} = {number}",
+    "run.steps": "{first} to {last} for {layer}",
     "run.between": "; ",
     "run.row": "{number}, …",
     "run.given": "{quantities} for {layers}",
@@ -66,14 +68,15 @@ ENGLISH: dict[str, str] = {
     "theorem.base": "Base case: the last layer, where the error is known.",
     "theorem.step": (
         "Induction step: let {known} be known. Nothing else is needed of the error, since {loss} depends "
-        "on layer {layer} only through {through}."
+        "on layer {layer} only through {through}: that is {own} with {following} for {layer} or, in the last "
+        "layer, {last}."
     ),
     "theorem.conclusion": (
         "By induction, from the last layer back to the first, this holds for all {layers}."
     ),
     "theorem.checked": (
-        "{proved} of {steps} steps are proved; instantiated, the theorem is what is derived for the nets "
-        "of {first} to {last} layers alone."
+        "{proved} of {steps} steps are proved. For the nets of {first} to {last} layers the theorem gives "
+        "what is derived for each of them on its own."
     ),
     "slopes.introduction": (
         "Each activation on the way back multiplies the error by its slope, so the bounds of the slopes "
@@ -214,7 +217,8 @@ ENGLISH: dict[str, str] = {
     "trace.introduction": (
         "Below each equation stand its numbers: first with every letter replaced by its number, then the "
         "result. They are shown with nine digits and computed with sixteen. Of a long array the first "
-        "components are worked out, and the array follows with its middle left out."
+        "components are worked out, and the array follows with its middle left out. Components are counted "
+        "from 0, as in NumPy."
     ),
     "trace.samples": (
         "There are {count} samples. What differs from sample to sample is worked out for the first of them "
@@ -251,9 +255,9 @@ ENGLISH: dict[str, str] = {
     "drawing.layer": "a layer of {units} with {activation}",
     "drawing.graph": "Boxes from left to right, with an arrow from each quantity to what reads it: {arrows}.",
     "drawing.reads": "{quantity} reads {reads}",
-    "drawing.unit": "Unit {quantity}",
-    "drawing.weight": "Weight {quantity}, from unit {source} to unit {target}",
-    "drawing.bias": "Bias {quantity} of unit {unit}",
+    "drawing.unit": "Unit {quantity} with {letters}",
+    "drawing.weight": "Weight {quantity} with {letters}, from unit {source} to unit {target}",
+    "drawing.bias": "Bias {quantity} with {letters}, of unit {unit}",
     "drawing.input": "Input {quantity}",
     "drawing.target": "Target {quantity}",
     "drawing.parameter": "Parameter {quantity}",

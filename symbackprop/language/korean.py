@@ -4,6 +4,7 @@ from __future__ import annotations
 
 KOREAN: dict[str, str] = {
     # headings
+    "document.title": "신경망 {network}의 역전파",
     "heading.forward": "순전파 식",
     "heading.error": "오차",
     "heading.backward": "미분: 오차에서 안쪽으로",
@@ -14,6 +15,7 @@ KOREAN: dict[str, str] = {
     "heading.initial": "가중치의 초깃값",
     "heading.results": "결과 모음",
     "heading.assumed": "가정한 것",
+    "heading.holds": "가정한 것과 증명한 것",
     "heading.derivative": "도함수",
     "heading.formula": "결과",
     "heading.number": "단계",
@@ -34,7 +36,7 @@ KOREAN: dict[str, str] = {
     "note.scalar": "수",
     "run.note": "{layers} 층은 모두 같은 꼴이다. 먼저 임의의 {layer}에 대해 적고, 이어서 층마다 적는다.",
     "run.numbers": "층마다 같은 단계를 거친다. 단계의 번호: {steps}. 결과는 다음과 같다.",
-    "run.steps": "{layer} = {number}일 때 {first}부터 {last}까지",
+    "run.steps": "{layer}일 때 {first}부터 {last}까지",
     "run.between": "; ",
     "run.row": "{number}, …",
     "run.given": "{quantities} ({layers})",
@@ -73,7 +75,8 @@ KOREAN: dict[str, str] = {
     "theorem.base": "귀납의 출발: 오차를 바로 아는 마지막 층.",
     "theorem.step": (
         "귀납 단계: {known:을/를} 안다고 하자. {loss:은/는} {through:을/를} 거쳐서만 {layer}번째 층에 "
-        "의존하므로 오차에 대해 이 밖에 알 것은 없다."
+        "의존하므로 오차에 대해 이 밖에 알 것은 없다. {through:은/는} 식 {own}에서 {layer} 대신 "
+        "{following:을/를} 넣은 것이고, 마지막 층에서는 식 {last:이다/다}."
     ),
     "theorem.conclusion": "귀납법에 따라 마지막 층에서 첫 층까지, 곧 모든 {layers}에 대해 이 식이 성립한다.",
     "theorem.checked": (
@@ -84,10 +87,10 @@ KOREAN: dict[str, str] = {
         "오차가 거꾸로 전해질 때 활성화 함수를 지날 때마다 그 기울기가 곱해진다. 따라서 기울기의 범위를 "
         "알면 오차가 얼마나 멀리까지 전해지는지 알 수 있다."
     ),
-    "slopes.bounds": "{slopes}의 범위는 {interval}이다. 오차에 곱해지는 값은 커야 {largest:이다/다}.",
+    "slopes.bounds": "{slopes}의 범위는 {interval}이다. 오차에 곱해지는 값은 최대 {largest:이다/다}.",
     "slopes.unbounded": "{slopes}의 범위는 {interval}이다. 오차에 곱해지는 값에 한계가 없다.",
     "slopes.cancels": "{slopes}의 범위는 {interval}이지만, 오차의 도함수와 약분되므로 오차를 줄이지 않는다.",
-    "slopes.product": "마지막 층에서 첫 층까지 곱해지는 기울기의 곱은 커야 {product:이다/다}.",
+    "slopes.product": "마지막 층에서 첫 층까지 기울기를 모두 곱한 값은 최대 {product:이다/다}.",
     "slopes.vanish": (
         "가중치가 이를 메워 주지 않으면 앞쪽 층의 도함수는 그만큼 작아지고 그만큼 느리게 배운다. 이것이 "
         "기울기 소실이다."
@@ -204,7 +207,7 @@ KOREAN: dict[str, str] = {
     "trace.introduction": (
         "각 식 아래에 수를 적는다. 먼저 모든 문자를 그 수로 바꾸어 쓰고, 이어서 결과를 쓴다. 수는 유효 숫자 "
         "아홉 자리로 보이지만 열여섯 자리로 계산한다. 긴 배열은 처음 몇 성분만 풀어 쓰고, "
-        "그 뒤에 가운데를 줄인 배열을 적는다."
+        "그 뒤에 가운데를 줄인 배열을 적는다. 성분은 NumPy에서처럼 0부터 센다."
     ),
     "trace.samples": (
         "표본은 {count}개다. 표본마다 다른 값은 첫 표본에 대해 풀어 쓰고, 이어서 모든 표본의 값을 늘어놓는다."
@@ -233,18 +236,18 @@ KOREAN: dict[str, str] = {
     # what a picture shows, for those who do not see it
     "drawing.title": "신경망 {network}",
     "drawing.dense": (
-        "왼쪽부터 차례로 늘어선 유닛의 열: {columns}. 맨 오른쪽은 오차 E이다. 각 유닛은 다음 열의 모든 "
-        "유닛에 값을 보낸다."
+        "왼쪽부터 차례로 늘어선 뉴런의 열: {columns}. 맨 오른쪽은 오차 E이다. 각 뉴런은 다음 열의 모든 "
+        "뉴런에 값을 보낸다."
     ),
     "drawing.inputs": "입력 {units}개",
-    "drawing.layer": "{activation} 유닛 {units}개",
+    "drawing.layer": "{activation} 뉴런 {units}개",
     "drawing.graph": "왼쪽부터 늘어선 상자에서, 화살표는 각 양에서 그것을 쓰는 양으로 향한다: {arrows}.",
     "drawing.reads": "{quantity} ← {reads}",
-    "drawing.unit": "유닛 {quantity}",
-    "drawing.weight": "가중치 {quantity}: 유닛 {source}에서 유닛 {target}(으)로",
-    "drawing.bias": "편향 {quantity}: 유닛 {unit}",
+    "drawing.unit": "뉴런 {quantity} ({letters})",
+    "drawing.weight": "가중치 {quantity} ({letters}): 뉴런 {source} → 뉴런 {target}",
+    "drawing.bias": "편향 {quantity} ({letters}): 뉴런 {unit}",
     "drawing.input": "입력 {quantity}",
-    "drawing.target": "목표 {quantity}",
+    "drawing.target": "목표값 {quantity}",
     "drawing.parameter": "매개변수 {quantity}",
     "drawing.quantity": "양 {quantity}",
     "drawing.output": "출력 {quantity}",
@@ -252,7 +255,7 @@ KOREAN: dict[str, str] = {
     # what a page says beside the derivation
     "page.language": "ko",
     "page.choose": (
-        "가중치나 유닛을 마우스로, 또는 Tab과 Enter 키로 고르면, 오차가 그곳까지 거슬러 흐르는 경로가 "
+        "가중치나 뉴런을 마우스로, 또는 Tab과 Enter 키로 고르면, 오차가 그곳까지 거슬러 흐르는 경로가 "
         "밝아지고 그 도함수가 여기에 나타난다."
     ),
     "page.fold": "모든 단계 접기",

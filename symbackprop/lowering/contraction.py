@@ -8,18 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial, reduce
+from functools import reduce
 from itertools import combinations
 
 from sympy import Expr, Integer, Mul, Symbol
 
 from symbackprop.lowering.axes import Axes, transposed
-from symbackprop.lowering.operations import Axis, Operation
+from symbackprop.lowering.operations import Axis, Operation, number
 
 
 def contract(axes: Axes, operands: Sequence[Operation], summed: Sequence[Symbol]) -> Operation:
     """Return the sum over ``summed`` of the product of ``operands``."""
-    multiply = partial(axes.elementwise, "multiply")
+
+    def multiply(first: Operation, second: Operation) -> Operation:
+        return axes.elementwise(*_product_or_quotient(first, second))
+
     whole = set().union(*[o.axes for o in operands])
     if whole <= set(summed) and any(set(o.axes) == whole for o in operands):
         return axes.reduce("sum", reduce(multiply, operands), [i for i in summed if i in whole])
@@ -69,11 +72,20 @@ def _one_less(
 
 def _multiplied(axes: Axes, first: Operation, second: Operation) -> Operation:
     """Return the product of two arrays, laid out as the larger one where it has all the axes."""
-    larger = max(first, second, key=lambda operand: len(operand.axes))
+    kind, *operands = _product_or_quotient(first, second)
+    larger = max(operands, key=lambda operand: len(operand.axes))
     if not {*first.axes, *second.axes} <= set(larger.axes):
-        return axes.elementwise("multiply", first, second)
-    inputs = tuple(axes.layout(operand, larger.axes) for operand in (first, second))
-    return Operation("multiply", inputs, None, larger.axes, axes.shape(larger.axes))
+        return axes.elementwise(kind, *operands)
+    inputs = tuple(axes.layout(operand, larger.axes) for operand in operands)
+    return Operation(kind, inputs, None, larger.axes, axes.shape(larger.axes))
+
+
+def _product_or_quotient(first: Operation, second: Operation) -> tuple[str, Operation, Operation]:
+    """Return the product of two operands as an operation on them; a product with 1/r divides by r."""
+    for one, other in ((first, second), (second, first)):
+        if other.kind == "divide" and other.inputs[0] == number(1):
+            return "divide", one, other.inputs[1]
+    return "multiply", first, second
 
 
 def _shared_alone(

@@ -26,12 +26,20 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
-from symbackprop.calculus.indices import open_sum
+from symbackprop.calculus.indices import RangeList, open_sum
 from symbackprop.equations import BINDERS, ONE, ArgMax, Equation, Ranges, name_of
 from symbackprop.errors import UnsupportedExpression
 from symbackprop.lowering.axes import Axes
 from symbackprop.lowering.contraction import contract
-from symbackprop.lowering.guards import always, condition_order, is_on_indices, split, whole, without_padding
+from symbackprop.lowering.guards import (
+    always,
+    condition_order,
+    is_guard,
+    is_on_indices,
+    split,
+    whole,
+    without_padding,
+)
 from symbackprop.lowering.operations import Axis, Operation
 from symbackprop.lowering.reads import read
 from symbackprop.lowering.scatter import loops_first, scatter, scattered
@@ -136,6 +144,8 @@ class Lowering(Axes):
         self, update: Operation, kind: str, operations: Sequence[Operation], whole: Operation
     ) -> Operation:
         value, *indices = update.inputs
+        if kind == "negative" and value.kind == "negative":
+            return Operation("update", (value.inputs[0], *indices), update.value)
         inputs = tuple(value if o is whole else o for o in operations)
         scaled = Operation(kind, inputs, None, value.axes, value.shape)
         return Operation("update", (scaled, *indices), update.value)
@@ -226,12 +236,13 @@ class Lowering(Axes):
         total: Operation | None = None
         axes = next(value.axes for value in values if value.kind == "scatter")
         for value, negative in zip(values, signs, strict=True):
-            signed = self.elementwise("negative", value) if negative else value
             if value.kind == "scatter" and value.axes == axes:
-                start, *own = signed.inputs
+                start, *own = (self.elementwise("negative", value) if negative else value).inputs
                 updates += own
+            elif total is None:
+                total = self.elementwise("negative", value) if negative else value
             else:
-                total = signed if total is None else self.elementwise("add", total, signed)
+                total = self.elementwise("subtract" if negative else "add", total, value)
         first = start if total is None or total.axes != axes else total
         shape = tuple(self.ranges[a] for a in axes if a is not None)
         whole = Operation("scatter", (first, *updates), None, axes, shape)
@@ -275,11 +286,18 @@ class Lowering(Axes):
         total = factors[0] if factors else self.factor(last.pop(0)) if last else self.literal(ONE)
         for factor in factors[1:]:
             total = self.elementwise("multiply", total, factor)
-        for divisor in below:
-            total = self.elementwise("divide", total, shifted.get(divisor) or self.lower(divisor))
+        total = self.divided(total, [shifted.get(divisor) or self.lower(divisor) for divisor in below])
         for factor in _units(last):
             total = self.elementwise("multiply", total, self.factor(factor))
         return total
+
+    def divided(self, total: Operation, divisors: Sequence[Operation]) -> Operation:
+        """Return ``total`` by each divisor; numbers divide an array once, by their product."""
+        numbers = [d for d in divisors if not d.axes and not self.integers]
+        arrays = [d for d in divisors if d not in numbers]
+        if total.axes and numbers:
+            numbers = [reduce(partial(self.elementwise, "multiply"), numbers)]
+        return reduce(partial(self.elementwise, "divide"), [*numbers, *arrays], total)
 
     def shifted_exponentials(self, above: Sequence[Expr], below: Sequence[Expr]) -> dict[Expr, Operation]:
         """Take the largest exponent out of exp(u)/Σ exp(v), above and below: neither can overflow."""
@@ -366,6 +384,9 @@ class Lowering(Axes):
             return self.elementwise("maximum", self.lower(value), self.lower(other))
         if otherwise is not S.true:
             raise self.unsupported(expression)
+        is_mask = (value, other, len(expression.args)) == (1, 0, 2)
+        if is_mask and all(_is_integer(side) for r in condition.atoms(Relational) for side in r.args):
+            return self.mask(condition)
         padded = self.padded(expression)
         if padded is not None:
             return padded
@@ -449,7 +470,7 @@ class Lowering(Axes):
 
     def sum(self, expression: Sum) -> Operation:
         """Lower a sum: a matrix product where two groups of factors share the summed axis."""
-        body, ranges = open_sum(expression)
+        body, ranges = _with_scatters_opened(*open_sum(expression))
         if any(n.has(Indexed) for _, n in ranges):
             raise self.unsupported(expression)
         self.bind(_axis_order(body, dict(ranges)), list(body.atoms(Indexed)))
@@ -463,9 +484,10 @@ class Lowering(Axes):
         """Lower the sum of a product; what has a place of its own in the result is scattered to it."""
         factors, conditions = split(self, body)
         if not conditions and not any(isinstance(f, KroneckerDelta) for f in factors):
-            return self.contraction(factors, (), summed)
+            terms = self._terms_with_outer_products(factors, summed)
+            return self.sum_of_terms(terms, summed) if terms else self.contraction(factors, (), summed)
         found = scattered(self, (factors, conditions), summed)
-        with self.guarding(bool(conditions)):
+        with self.guarding(bool(conditions) or any(map(is_guard, factors))):
             if found is None:
                 return self.contraction(factors, conditions, summed)
             placed = {i for place in found.places.values() for i in place.free_symbols}
@@ -475,6 +497,39 @@ class Lowering(Axes):
             ]
             value = self.contraction(found.factors, found.conditions, summed)
             return scatter(self, value, found, self.index) if found.places else value
+
+    def _terms_with_outer_products(self, factors: Sequence[Expr], summed: Sequence[Symbol]) -> list[Expr]:
+        """Return the terms of a product with a sum of outer products, each of which is a matrix product.
+
+        Of Σ_n (a[n,i] b[n,j] + c[n,i] d[n,j]) no array with all three axes is made.
+        """
+        totals = [f for f in factors if isinstance(f, Add) and not f.has(KroneckerDelta, Piecewise)]
+        if len(totals) != 1 or not summed:
+            return []
+        axes = set(self.lower(totals[0]).axes)
+        outer = [t for t in totals[0].args if set(self.lower(t).axes) == axes and self._is_outer(t)]
+        others = Mul(*[f for f in factors if f is not totals[0]])
+        terms = [others * term for term in totals[0].args]
+        return terms if outer and all(map(self._is_outer, terms)) else []
+
+    def _is_outer(self, term: Expr) -> bool:
+        """Whether no factor of a product has all of its axes."""
+        axes = [set(self.lower(factor).axes) for factor in Mul.make_args(term)]
+        return set().union(*axes) not in axes
+
+    def sum_of_terms(self, terms: Sequence[Expr], summed: Sequence[Symbol]) -> Operation:
+        """Lower a sum of products term by term."""
+        ordered = sorted(terms, key=lambda term: (*_term_order(term), str(term)))
+        total: Operation | None = None
+        for term in ordered:
+            negative = term.could_extract_minus_sign()
+            value = self.product(-term if negative else term, summed)
+            if total is None:
+                total = self.elementwise("negative", value) if negative else value
+            else:
+                total = self.elementwise("subtract" if negative else "add", total, value)
+        assert total is not None
+        return total
 
     def contraction(
         self, factors: Sequence[Expr], conditions: Sequence[Expr], summed: Sequence[Symbol]
@@ -497,7 +552,7 @@ class Lowering(Axes):
         above, below = _fraction(Mul(*outside))
         if any(factor != 1 for factor in above):
             return self.elementwise("multiply", self._product(outside), total)
-        return reduce(partial(self.elementwise, "divide"), [self.lower(d) for d in below if d != 1], total)
+        return self.divided(total, [self.lower(d) for d in below if d != 1])
 
     def _groups(self, factors: Sequence[Expr]) -> dict[frozenset[Axis], list[Expr]]:
         """Group the factors of a product by the axes that they carry."""
@@ -511,6 +566,15 @@ class Lowering(Axes):
 
     def _product(self, factors: Sequence[Expr]) -> Operation:
         return self.lower(Mul(*factors))
+
+
+def _with_scatters_opened(body: Expr, ranges: RangeList) -> tuple[Expr, RangeList]:
+    """Return a sum's body and ranges with those of inner sums of deltas, to be scattered together."""
+    inner = [f for f in Mul.make_args(body) if isinstance(f, Sum) and f.function.has(KroneckerDelta)]
+    for total in inner:
+        own, more = open_sum(total)
+        body, ranges = body / total * own, (*ranges, *more)
+    return body, ranges
 
 
 def _is_delta(term: Expr) -> bool:

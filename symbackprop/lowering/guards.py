@@ -51,12 +51,12 @@ def split(axes: Axes, body: Expr) -> Product:
     for factor in Mul.make_args(body):
         guard = _guard(axes, factor)
         if guard is None:
-            factors.append(factor)
+            factors += _deltas_outside(factor)
             continue
         value, on_indices, others = guard
         conditions += on_indices
         if others:
-            factors.append(Piecewise((value, And(*others)), (ZERO, True)))
+            factors += _deltas_outside(Piecewise((value, And(*others)), (ZERO, True)))
         else:
             inner, more = split(axes, value)
             factors += inner
@@ -65,6 +65,21 @@ def split(axes: Axes, body: Expr) -> Product:
     ordered = sorted(conditions, key=lambda c: (*condition_order(axes, c), str(c)))
     once = {inequality(axes, c) or c: c for c in ordered}  # equal ones count once
     return factors, [c for c in once.values() if not always(axes, c)]
+
+
+def is_guard(factor: Expr) -> bool:
+    """Whether a factor is zero but for one case."""
+    return isinstance(factor, Piecewise) and len(factor.args) == 2 and factor.args[1] == (ZERO, S.true)
+
+
+def _deltas_outside(factor: Expr) -> list[Expr]:
+    """Return a factor that is zero but for a case with its deltas as factors beside it, to be scattered."""
+    if not is_guard(factor):
+        return [factor]
+    value, condition = factor.args[0]
+    deltas = [f for f in Mul.make_args(value) if isinstance(f, KroneckerDelta)]
+    rest = Mul(*[f for f in Mul.make_args(value) if f not in deltas])
+    return [*deltas, Piecewise((rest, condition), (ZERO, True))] if deltas else [factor]
 
 
 def condition_order(axes: Axes, condition: Expr) -> tuple[object, ...]:
@@ -78,11 +93,9 @@ def condition_order(axes: Axes, condition: Expr) -> tuple[object, ...]:
 
 def _guard(axes: Axes, factor: Expr) -> tuple[Expr, list[Expr], list[Expr]] | None:
     """Return the value of a guard, its conditions on indices and the others; None if it is no guard."""
-    if not isinstance(factor, Piecewise) or len(factor.args) != 2:
+    if not is_guard(factor):
         return None
-    (value, condition), (other, otherwise) = factor.args
-    if other != 0 or otherwise is not S.true:
-        return None
+    value, condition = factor.args[0]
     parts = And.make_args(condition)
     on_indices = [part for part in parts if is_on_indices(axes, part)]
     if not on_indices or (_may_be_infinite(value) and value.has(Indexed)):

@@ -29,6 +29,7 @@ from sympy import (
     exp,
     log,
 )
+from sympy.core.relational import Relational
 
 from symbackprop.equations import indices_of, name_of
 from symbackprop.printing.notation import Notation, split_name
@@ -127,7 +128,12 @@ class Order:
         """Whether ``node`` is what an update reads or changes: w, its derivative g, a state."""
         return isinstance(node, Symbol) and node.name.rstrip("'") in self.notation.moving
 
-    def varies(self, expression: Basic) -> int:
+    def directed(self, relation: Relational) -> Relational:
+        """Return s ≤ a for a ≥ s: what is computed stands on the left, whatever order SymPy keeps."""
+        turned = self._varies(relation.rhs) > self._varies(relation.lhs)
+        return relation.reversed if turned else relation
+
+    def _varies(self, expression: Basic) -> int:
         """Return 2 where ``expression`` reads more than parameters, 1 where it reads those, else 0."""
         names = {name_of(read) for read in self.reads(expression)}
         return 2 if names - self.notation.parameters else len(names) and 1

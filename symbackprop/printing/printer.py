@@ -360,8 +360,7 @@ class Printer(ABC):
     def condition(self, condition: Basic, inside: bool = False) -> str:
         """Return a condition; ``inside`` another one it gets brackets where it needs them."""
         if isinstance(condition, Relational):
-            if self.order.varies(condition.rhs) > self.order.varies(condition.lhs):
-                condition = condition.reversed  # s ≤ a, whatever order SymPy keeps them in
+            condition = self.order.directed(condition)
             return self._relation(condition.lhs, condition.rel_op, condition.rhs)
         if isinstance(condition, Not):
             return f"{self.word('not')} {self.condition(condition.args[0], inside=True)}"

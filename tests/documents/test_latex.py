@@ -15,6 +15,8 @@ import symbackprop as sb
 from symbackprop.derivation import Derivation
 from symbackprop.document import render
 from symbackprop.language import CATALOGUES
+from symbackprop.theorem import derive_theorem
+from symbackprop.theorem_document import render_theorem
 from tests.documents.conftest import program
 from tests.networks import EQUATIONS, equations
 
@@ -79,6 +81,30 @@ def test_latex_compiles(name: str, language: str, tmp_path: Path, counts: Counte
     assert_clean(log)
     counts[f"documents compiled ({language})"] += 1
     counts["equations set"] += source.count(r"\tag{")
+
+
+OTHERS: dict[str, Callable[[str], str]] = {
+    "trace": lambda language: sb.trace(sb.Network("2-2-2")).latex(language=language),
+    "trace of attention": lambda language: sb.trace(equations("attention")).latex(language=language),
+    "exercise": lambda language: sb.exercise(sb.Network("784-128:relu-10:softmax")).latex(language=language),
+    "theorem": lambda language: theorem_in(language),
+    "matrix": lambda language: derived("2-3-1").latex("matrix", language=language),
+    "zad": lambda language: derived("classifier").latex("zad", language=language),
+}
+
+
+def theorem_in(language: str) -> str:
+    found = derive_theorem(sb.Network("2-2-2"))
+    return render_theorem(found, found.check(), "latex", language=language)
+
+
+@pytest.mark.parametrize("language", CATALOGUES)
+@pytest.mark.parametrize("name", OTHERS)
+def test_latex_of_other_documents_compiles(
+    name: str, language: str, tmp_path: Path, counts: Counter[str]
+) -> None:
+    assert_clean(compiled(OTHERS[name](language), tmp_path))
+    counts[f"other documents compiled ({language})"] += 1
 
 
 def test_a_fragment_compiles_with_tikz_and_without(tmp_path: Path) -> None:
