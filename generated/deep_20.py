@@ -24,44 +24,14 @@ import numpy as np
 
 ARCHITECTURE = "16-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-10:softmax"
 PARAMETER_SHAPES = {
-    "w1": (16, 16),
-    "b1": (16,),
-    "w2": (16, 16),
-    "b2": (16,),
-    "w3": (16, 16),
-    "b3": (16,),
-    "w4": (16, 16),
-    "b4": (16,),
-    "w5": (16, 16),
-    "b5": (16,),
-    "w6": (16, 16),
-    "b6": (16,),
-    "w7": (16, 16),
-    "b7": (16,),
-    "w8": (16, 16),
-    "b8": (16,),
-    "w9": (16, 16),
-    "b9": (16,),
-    "w10": (16, 16),
-    "b10": (16,),
-    "w11": (16, 16),
-    "b11": (16,),
-    "w12": (16, 16),
-    "b12": (16,),
-    "w13": (16, 16),
-    "b13": (16,),
-    "w14": (16, 16),
-    "b14": (16,),
-    "w15": (16, 16),
-    "b15": (16,),
-    "w16": (16, 16),
-    "b16": (16,),
-    "w17": (16, 16),
-    "b17": (16,),
-    "w18": (16, 16),
-    "b18": (16,),
-    "w19": (16, 16),
-    "b19": (16,),
+    **{
+        name: value
+        for layer in range(1, 20)
+        for name, value in (
+            (f"w{layer}", (16, 16)),
+            (f"b{layer}", (16,)),
+        )
+    },
     "w20": (16, 10),
     "b20": (10,),
 }
@@ -71,44 +41,14 @@ def initialize(seed=None, dtype=np.float32):
     """Draw a dict of parameters: weights of the stated variance, biases 0."""
     generator = np.random.default_rng(seed)
     parameters = {
-        "w1": _uniform(generator, "w1", 2 / (16 + 16)),
-        "b1": np.zeros(16),
-        "w2": _uniform(generator, "w2", 2 / (16 + 16)),
-        "b2": np.zeros(16),
-        "w3": _uniform(generator, "w3", 2 / (16 + 16)),
-        "b3": np.zeros(16),
-        "w4": _uniform(generator, "w4", 2 / (16 + 16)),
-        "b4": np.zeros(16),
-        "w5": _uniform(generator, "w5", 2 / (16 + 16)),
-        "b5": np.zeros(16),
-        "w6": _uniform(generator, "w6", 2 / (16 + 16)),
-        "b6": np.zeros(16),
-        "w7": _uniform(generator, "w7", 2 / (16 + 16)),
-        "b7": np.zeros(16),
-        "w8": _uniform(generator, "w8", 2 / (16 + 16)),
-        "b8": np.zeros(16),
-        "w9": _uniform(generator, "w9", 2 / (16 + 16)),
-        "b9": np.zeros(16),
-        "w10": _uniform(generator, "w10", 2 / (16 + 16)),
-        "b10": np.zeros(16),
-        "w11": _uniform(generator, "w11", 2 / (16 + 16)),
-        "b11": np.zeros(16),
-        "w12": _uniform(generator, "w12", 2 / (16 + 16)),
-        "b12": np.zeros(16),
-        "w13": _uniform(generator, "w13", 2 / (16 + 16)),
-        "b13": np.zeros(16),
-        "w14": _uniform(generator, "w14", 2 / (16 + 16)),
-        "b14": np.zeros(16),
-        "w15": _uniform(generator, "w15", 2 / (16 + 16)),
-        "b15": np.zeros(16),
-        "w16": _uniform(generator, "w16", 2 / (16 + 16)),
-        "b16": np.zeros(16),
-        "w17": _uniform(generator, "w17", 2 / (16 + 16)),
-        "b17": np.zeros(16),
-        "w18": _uniform(generator, "w18", 2 / (16 + 16)),
-        "b18": np.zeros(16),
-        "w19": _uniform(generator, "w19", 2 / (16 + 16)),
-        "b19": np.zeros(16),
+        **{
+            name: value
+            for layer in range(1, 20)
+            for name, value in (
+                (f"w{layer}", _uniform(generator, f"w{layer}", 2 / (16 + 16))),
+                (f"b{layer}", np.zeros(16)),
+            )
+        },
         "w20": _uniform(generator, "w20", 2 / (16 + 10)),
         "b20": np.zeros(10),
     }
@@ -125,104 +65,17 @@ def forward(parameters, x):
     """Return the outputs, shape (samples, outputs)."""
     dtype = parameters["w1"].dtype
     x0 = np.asarray(x, dtype)
-    w1, b1 = parameters["w1"], parameters["b1"]
-    # (1) s1[j] = Σ_k x0[k]·w1[k,j] + b1[j]
-    s1 = x0 @ w1 + b1
-    # (2) x1[j] = tanh(s1[j])
-    x1 = np.tanh(s1)
-    w2, b2 = parameters["w2"], parameters["b2"]
-    # (3) s2[i] = Σ_j x1[j]·w2[j,i] + b2[i]
-    s2 = x1 @ w2 + b2
-    # (4) x2[i] = tanh(s2[i])
-    x2 = np.tanh(s2)
-    w3, b3 = parameters["w3"], parameters["b3"]
-    # (5) s3[k] = Σ_i x2[i]·w3[i,k] + b3[k]
-    s3 = x2 @ w3 + b3
-    # (6) x3[k] = tanh(s3[k])
-    x3 = np.tanh(s3)
-    w4, b4 = parameters["w4"], parameters["b4"]
-    # (7) s4[j] = Σ_k x3[k]·w4[k,j] + b4[j]
-    s4 = x3 @ w4 + b4
-    # (8) x4[j] = tanh(s4[j])
-    x4 = np.tanh(s4)
-    w5, b5 = parameters["w5"], parameters["b5"]
-    # (9) s5[i] = Σ_j x4[j]·w5[j,i] + b5[i]
-    s5 = x4 @ w5 + b5
-    # (10) x5[i] = tanh(s5[i])
-    x5 = np.tanh(s5)
-    w6, b6 = parameters["w6"], parameters["b6"]
-    # (11) s6[k] = Σ_i x5[i]·w6[i,k] + b6[k]
-    s6 = x5 @ w6 + b6
-    # (12) x6[k] = tanh(s6[k])
-    x6 = np.tanh(s6)
-    w7, b7 = parameters["w7"], parameters["b7"]
-    # (13) s7[j] = Σ_k x6[k]·w7[k,j] + b7[j]
-    s7 = x6 @ w7 + b7
-    # (14) x7[j] = tanh(s7[j])
-    x7 = np.tanh(s7)
-    w8, b8 = parameters["w8"], parameters["b8"]
-    # (15) s8[i] = Σ_j x7[j]·w8[j,i] + b8[i]
-    s8 = x7 @ w8 + b8
-    # (16) x8[i] = tanh(s8[i])
-    x8 = np.tanh(s8)
-    w9, b9 = parameters["w9"], parameters["b9"]
-    # (17) s9[k] = Σ_i x8[i]·w9[i,k] + b9[k]
-    s9 = x8 @ w9 + b9
-    # (18) x9[k] = tanh(s9[k])
-    x9 = np.tanh(s9)
-    w10, b10 = parameters["w10"], parameters["b10"]
-    # (19) s10[j] = Σ_k x9[k]·w10[k,j] + b10[j]
-    s10 = x9 @ w10 + b10
-    # (20) x10[j] = tanh(s10[j])
-    x10 = np.tanh(s10)
-    w11, b11 = parameters["w11"], parameters["b11"]
-    # (21) s11[i] = Σ_j x10[j]·w11[j,i] + b11[i]
-    s11 = x10 @ w11 + b11
-    # (22) x11[i] = tanh(s11[i])
-    x11 = np.tanh(s11)
-    w12, b12 = parameters["w12"], parameters["b12"]
-    # (23) s12[k] = Σ_i x11[i]·w12[i,k] + b12[k]
-    s12 = x11 @ w12 + b12
-    # (24) x12[k] = tanh(s12[k])
-    x12 = np.tanh(s12)
-    w13, b13 = parameters["w13"], parameters["b13"]
-    # (25) s13[j] = Σ_k x12[k]·w13[k,j] + b13[j]
-    s13 = x12 @ w13 + b13
-    # (26) x13[j] = tanh(s13[j])
-    x13 = np.tanh(s13)
-    w14, b14 = parameters["w14"], parameters["b14"]
-    # (27) s14[i] = Σ_j x13[j]·w14[j,i] + b14[i]
-    s14 = x13 @ w14 + b14
-    # (28) x14[i] = tanh(s14[i])
-    x14 = np.tanh(s14)
-    w15, b15 = parameters["w15"], parameters["b15"]
-    # (29) s15[k] = Σ_i x14[i]·w15[i,k] + b15[k]
-    s15 = x14 @ w15 + b15
-    # (30) x15[k] = tanh(s15[k])
-    x15 = np.tanh(s15)
-    w16, b16 = parameters["w16"], parameters["b16"]
-    # (31) s16[j] = Σ_k x15[k]·w16[k,j] + b16[j]
-    s16 = x15 @ w16 + b16
-    # (32) x16[j] = tanh(s16[j])
-    x16 = np.tanh(s16)
-    w17, b17 = parameters["w17"], parameters["b17"]
-    # (33) s17[i] = Σ_j x16[j]·w17[j,i] + b17[i]
-    s17 = x16 @ w17 + b17
-    # (34) x17[i] = tanh(s17[i])
-    x17 = np.tanh(s17)
-    w18, b18 = parameters["w18"], parameters["b18"]
-    # (35) s18[k] = Σ_i x17[i]·w18[i,k] + b18[k]
-    s18 = x17 @ w18 + b18
-    # (36) x18[k] = tanh(s18[k])
-    x18 = np.tanh(s18)
-    w19, b19 = parameters["w19"], parameters["b19"]
-    # (37) s19[j] = Σ_k x18[k]·w19[k,j] + b19[j]
-    s19 = x18 @ w19 + b19
-    # (38) x19[j] = tanh(s19[j])
-    x19 = np.tanh(s19)
+    w = {layer: parameters[f"w{layer}"] for layer in range(1, 20)}
+    b = {layer: parameters[f"b{layer}"] for layer in range(1, 20)}
+    s, x = {}, {0: x0}
+    for layer in range(1, 20):
+        # (1), …, (37) s[ℓ,j] = Σ_k x[ℓ-1,k]·w[ℓ,k,j] + b[ℓ,j]
+        s[layer] = x[layer - 1] @ w[layer] + b[layer]
+        # (2), …, (38) x[ℓ,j] = tanh(s[ℓ,j])
+        x[layer] = np.tanh(s[layer])
     w20, b20 = parameters["w20"], parameters["b20"]
     # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
-    s20 = x19 @ w20 + b20
+    s20 = x[19] @ w20 + b20
     # (40) x20[i] = exp(s20[i])/Σ_k exp(s20[k])
     exponentials20 = np.exp(s20 - s20.max(axis=1, keepdims=True))
     x20 = exponentials20 / exponentials20.sum(axis=1, keepdims=True)
@@ -236,104 +89,17 @@ def loss(parameters, x, t):
     x0 = np.asarray(x, dtype)
     t = np.asarray(t, dtype)
     samples = len(x0)
-    w1, b1 = parameters["w1"], parameters["b1"]
-    # (1) s1[j] = Σ_k x0[k]·w1[k,j] + b1[j]
-    s1 = x0 @ w1 + b1
-    # (2) x1[j] = tanh(s1[j])
-    x1 = np.tanh(s1)
-    w2, b2 = parameters["w2"], parameters["b2"]
-    # (3) s2[i] = Σ_j x1[j]·w2[j,i] + b2[i]
-    s2 = x1 @ w2 + b2
-    # (4) x2[i] = tanh(s2[i])
-    x2 = np.tanh(s2)
-    w3, b3 = parameters["w3"], parameters["b3"]
-    # (5) s3[k] = Σ_i x2[i]·w3[i,k] + b3[k]
-    s3 = x2 @ w3 + b3
-    # (6) x3[k] = tanh(s3[k])
-    x3 = np.tanh(s3)
-    w4, b4 = parameters["w4"], parameters["b4"]
-    # (7) s4[j] = Σ_k x3[k]·w4[k,j] + b4[j]
-    s4 = x3 @ w4 + b4
-    # (8) x4[j] = tanh(s4[j])
-    x4 = np.tanh(s4)
-    w5, b5 = parameters["w5"], parameters["b5"]
-    # (9) s5[i] = Σ_j x4[j]·w5[j,i] + b5[i]
-    s5 = x4 @ w5 + b5
-    # (10) x5[i] = tanh(s5[i])
-    x5 = np.tanh(s5)
-    w6, b6 = parameters["w6"], parameters["b6"]
-    # (11) s6[k] = Σ_i x5[i]·w6[i,k] + b6[k]
-    s6 = x5 @ w6 + b6
-    # (12) x6[k] = tanh(s6[k])
-    x6 = np.tanh(s6)
-    w7, b7 = parameters["w7"], parameters["b7"]
-    # (13) s7[j] = Σ_k x6[k]·w7[k,j] + b7[j]
-    s7 = x6 @ w7 + b7
-    # (14) x7[j] = tanh(s7[j])
-    x7 = np.tanh(s7)
-    w8, b8 = parameters["w8"], parameters["b8"]
-    # (15) s8[i] = Σ_j x7[j]·w8[j,i] + b8[i]
-    s8 = x7 @ w8 + b8
-    # (16) x8[i] = tanh(s8[i])
-    x8 = np.tanh(s8)
-    w9, b9 = parameters["w9"], parameters["b9"]
-    # (17) s9[k] = Σ_i x8[i]·w9[i,k] + b9[k]
-    s9 = x8 @ w9 + b9
-    # (18) x9[k] = tanh(s9[k])
-    x9 = np.tanh(s9)
-    w10, b10 = parameters["w10"], parameters["b10"]
-    # (19) s10[j] = Σ_k x9[k]·w10[k,j] + b10[j]
-    s10 = x9 @ w10 + b10
-    # (20) x10[j] = tanh(s10[j])
-    x10 = np.tanh(s10)
-    w11, b11 = parameters["w11"], parameters["b11"]
-    # (21) s11[i] = Σ_j x10[j]·w11[j,i] + b11[i]
-    s11 = x10 @ w11 + b11
-    # (22) x11[i] = tanh(s11[i])
-    x11 = np.tanh(s11)
-    w12, b12 = parameters["w12"], parameters["b12"]
-    # (23) s12[k] = Σ_i x11[i]·w12[i,k] + b12[k]
-    s12 = x11 @ w12 + b12
-    # (24) x12[k] = tanh(s12[k])
-    x12 = np.tanh(s12)
-    w13, b13 = parameters["w13"], parameters["b13"]
-    # (25) s13[j] = Σ_k x12[k]·w13[k,j] + b13[j]
-    s13 = x12 @ w13 + b13
-    # (26) x13[j] = tanh(s13[j])
-    x13 = np.tanh(s13)
-    w14, b14 = parameters["w14"], parameters["b14"]
-    # (27) s14[i] = Σ_j x13[j]·w14[j,i] + b14[i]
-    s14 = x13 @ w14 + b14
-    # (28) x14[i] = tanh(s14[i])
-    x14 = np.tanh(s14)
-    w15, b15 = parameters["w15"], parameters["b15"]
-    # (29) s15[k] = Σ_i x14[i]·w15[i,k] + b15[k]
-    s15 = x14 @ w15 + b15
-    # (30) x15[k] = tanh(s15[k])
-    x15 = np.tanh(s15)
-    w16, b16 = parameters["w16"], parameters["b16"]
-    # (31) s16[j] = Σ_k x15[k]·w16[k,j] + b16[j]
-    s16 = x15 @ w16 + b16
-    # (32) x16[j] = tanh(s16[j])
-    x16 = np.tanh(s16)
-    w17, b17 = parameters["w17"], parameters["b17"]
-    # (33) s17[i] = Σ_j x16[j]·w17[j,i] + b17[i]
-    s17 = x16 @ w17 + b17
-    # (34) x17[i] = tanh(s17[i])
-    x17 = np.tanh(s17)
-    w18, b18 = parameters["w18"], parameters["b18"]
-    # (35) s18[k] = Σ_i x17[i]·w18[i,k] + b18[k]
-    s18 = x17 @ w18 + b18
-    # (36) x18[k] = tanh(s18[k])
-    x18 = np.tanh(s18)
-    w19, b19 = parameters["w19"], parameters["b19"]
-    # (37) s19[j] = Σ_k x18[k]·w19[k,j] + b19[j]
-    s19 = x18 @ w19 + b19
-    # (38) x19[j] = tanh(s19[j])
-    x19 = np.tanh(s19)
+    w = {layer: parameters[f"w{layer}"] for layer in range(1, 20)}
+    b = {layer: parameters[f"b{layer}"] for layer in range(1, 20)}
+    s, x = {}, {0: x0}
+    for layer in range(1, 20):
+        # (1), …, (37) s[ℓ,j] = Σ_k x[ℓ-1,k]·w[ℓ,k,j] + b[ℓ,j]
+        s[layer] = x[layer - 1] @ w[layer] + b[layer]
+        # (2), …, (38) x[ℓ,j] = tanh(s[ℓ,j])
+        x[layer] = np.tanh(s[layer])
     w20, b20 = parameters["w20"], parameters["b20"]
     # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
-    s20 = x19 @ w20 + b20
+    s20 = x[19] @ w20 + b20
     # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
     difference = s20 - s20.max(axis=1, keepdims=True)
     part1 = np.log(np.exp(difference).sum(axis=1, keepdims=True)) - difference
@@ -348,104 +114,17 @@ def gradients(parameters, x, t):
     x0 = np.asarray(x, dtype)
     t = np.asarray(t, dtype)
     samples = len(x0)
-    w1, b1 = parameters["w1"], parameters["b1"]
-    # (1) s1[j] = Σ_k x0[k]·w1[k,j] + b1[j]
-    s1 = x0 @ w1 + b1
-    # (2) x1[j] = tanh(s1[j])
-    x1 = np.tanh(s1)
-    w2, b2 = parameters["w2"], parameters["b2"]
-    # (3) s2[i] = Σ_j x1[j]·w2[j,i] + b2[i]
-    s2 = x1 @ w2 + b2
-    # (4) x2[i] = tanh(s2[i])
-    x2 = np.tanh(s2)
-    w3, b3 = parameters["w3"], parameters["b3"]
-    # (5) s3[k] = Σ_i x2[i]·w3[i,k] + b3[k]
-    s3 = x2 @ w3 + b3
-    # (6) x3[k] = tanh(s3[k])
-    x3 = np.tanh(s3)
-    w4, b4 = parameters["w4"], parameters["b4"]
-    # (7) s4[j] = Σ_k x3[k]·w4[k,j] + b4[j]
-    s4 = x3 @ w4 + b4
-    # (8) x4[j] = tanh(s4[j])
-    x4 = np.tanh(s4)
-    w5, b5 = parameters["w5"], parameters["b5"]
-    # (9) s5[i] = Σ_j x4[j]·w5[j,i] + b5[i]
-    s5 = x4 @ w5 + b5
-    # (10) x5[i] = tanh(s5[i])
-    x5 = np.tanh(s5)
-    w6, b6 = parameters["w6"], parameters["b6"]
-    # (11) s6[k] = Σ_i x5[i]·w6[i,k] + b6[k]
-    s6 = x5 @ w6 + b6
-    # (12) x6[k] = tanh(s6[k])
-    x6 = np.tanh(s6)
-    w7, b7 = parameters["w7"], parameters["b7"]
-    # (13) s7[j] = Σ_k x6[k]·w7[k,j] + b7[j]
-    s7 = x6 @ w7 + b7
-    # (14) x7[j] = tanh(s7[j])
-    x7 = np.tanh(s7)
-    w8, b8 = parameters["w8"], parameters["b8"]
-    # (15) s8[i] = Σ_j x7[j]·w8[j,i] + b8[i]
-    s8 = x7 @ w8 + b8
-    # (16) x8[i] = tanh(s8[i])
-    x8 = np.tanh(s8)
-    w9, b9 = parameters["w9"], parameters["b9"]
-    # (17) s9[k] = Σ_i x8[i]·w9[i,k] + b9[k]
-    s9 = x8 @ w9 + b9
-    # (18) x9[k] = tanh(s9[k])
-    x9 = np.tanh(s9)
-    w10, b10 = parameters["w10"], parameters["b10"]
-    # (19) s10[j] = Σ_k x9[k]·w10[k,j] + b10[j]
-    s10 = x9 @ w10 + b10
-    # (20) x10[j] = tanh(s10[j])
-    x10 = np.tanh(s10)
-    w11, b11 = parameters["w11"], parameters["b11"]
-    # (21) s11[i] = Σ_j x10[j]·w11[j,i] + b11[i]
-    s11 = x10 @ w11 + b11
-    # (22) x11[i] = tanh(s11[i])
-    x11 = np.tanh(s11)
-    w12, b12 = parameters["w12"], parameters["b12"]
-    # (23) s12[k] = Σ_i x11[i]·w12[i,k] + b12[k]
-    s12 = x11 @ w12 + b12
-    # (24) x12[k] = tanh(s12[k])
-    x12 = np.tanh(s12)
-    w13, b13 = parameters["w13"], parameters["b13"]
-    # (25) s13[j] = Σ_k x12[k]·w13[k,j] + b13[j]
-    s13 = x12 @ w13 + b13
-    # (26) x13[j] = tanh(s13[j])
-    x13 = np.tanh(s13)
-    w14, b14 = parameters["w14"], parameters["b14"]
-    # (27) s14[i] = Σ_j x13[j]·w14[j,i] + b14[i]
-    s14 = x13 @ w14 + b14
-    # (28) x14[i] = tanh(s14[i])
-    x14 = np.tanh(s14)
-    w15, b15 = parameters["w15"], parameters["b15"]
-    # (29) s15[k] = Σ_i x14[i]·w15[i,k] + b15[k]
-    s15 = x14 @ w15 + b15
-    # (30) x15[k] = tanh(s15[k])
-    x15 = np.tanh(s15)
-    w16, b16 = parameters["w16"], parameters["b16"]
-    # (31) s16[j] = Σ_k x15[k]·w16[k,j] + b16[j]
-    s16 = x15 @ w16 + b16
-    # (32) x16[j] = tanh(s16[j])
-    x16 = np.tanh(s16)
-    w17, b17 = parameters["w17"], parameters["b17"]
-    # (33) s17[i] = Σ_j x16[j]·w17[j,i] + b17[i]
-    s17 = x16 @ w17 + b17
-    # (34) x17[i] = tanh(s17[i])
-    x17 = np.tanh(s17)
-    w18, b18 = parameters["w18"], parameters["b18"]
-    # (35) s18[k] = Σ_i x17[i]·w18[i,k] + b18[k]
-    s18 = x17 @ w18 + b18
-    # (36) x18[k] = tanh(s18[k])
-    x18 = np.tanh(s18)
-    w19, b19 = parameters["w19"], parameters["b19"]
-    # (37) s19[j] = Σ_k x18[k]·w19[k,j] + b19[j]
-    s19 = x18 @ w19 + b19
-    # (38) x19[j] = tanh(s19[j])
-    x19 = np.tanh(s19)
+    w = {layer: parameters[f"w{layer}"] for layer in range(1, 20)}
+    b = {layer: parameters[f"b{layer}"] for layer in range(1, 20)}
+    s, x, ds, dw, db = {}, {0: x0}, {}, {}, {}
+    for layer in range(1, 20):
+        # (1), …, (37) s[ℓ,j] = Σ_k x[ℓ-1,k]·w[ℓ,k,j] + b[ℓ,j]
+        s[layer] = x[layer - 1] @ w[layer] + b[layer]
+        # (2), …, (38) x[ℓ,j] = tanh(s[ℓ,j])
+        x[layer] = np.tanh(s[layer])
     w20, b20 = parameters["w20"], parameters["b20"]
     # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
-    s20 = x19 @ w20 + b20
+    s20 = x[19] @ w20 + b20
     # (40) x20[i] = exp(s20[i])/Σ_k exp(s20[k])
     difference20 = s20 - s20.max(axis=1, keepdims=True)
     exponentials20 = np.exp(difference20)
@@ -456,162 +135,33 @@ def gradients(parameters, x, t):
     # (48) ∂E/∂s20[i] = x20[i] - t[i]
     ds20 = x20 - t
     # (364) ∂E/∂w20[j,i] = (1/N)·Σ_n ∂E[n]/∂s20[n,i]·x19[n,j]
-    dw20 = x19.T @ ds20 / samples
+    dw20 = x[19].T @ ds20 / samples
     # (365) ∂E/∂b20[i] = (1/N)·Σ_n ∂E[n]/∂s20[n,i]
     db20 = ds20.sum(axis=0) / samples
     # (64) ∂E/∂s19[j] = (Σ_i ∂E/∂s20[i]·w20[j,i])·(1 - x19[j]²)
-    ds19 = (ds20 @ w20.T) * (1 - x19**2)
+    ds[19] = (ds20 @ w20.T) * (1 - x[19] ** 2)
     # (362) ∂E/∂w19[k,j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]·x18[n,k]
-    dw19 = x18.T @ ds19 / samples
+    dw19 = x[18].T @ ds[19] / samples
     # (363) ∂E/∂b19[j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]
-    db19 = ds19.sum(axis=0) / samples
-    # (79) ∂E/∂s18[k] = (Σ_j ∂E/∂s19[j]·w19[k,j])·(1 - x18[k]²)
-    ds18 = (ds19 @ w19.T) * (1 - x18**2)
-    # (360) ∂E/∂w18[i,k] = (1/N)·Σ_n ∂E[n]/∂s18[n,k]·x17[n,i]
-    dw18 = x17.T @ ds18 / samples
-    # (361) ∂E/∂b18[k] = (1/N)·Σ_n ∂E[n]/∂s18[n,k]
-    db18 = ds18.sum(axis=0) / samples
-    # (93) ∂E/∂s17[i] = (Σ_k ∂E/∂s18[k]·w18[i,k])·(1 - x17[i]²)
-    ds17 = (ds18 @ w18.T) * (1 - x17**2)
-    # (358) ∂E/∂w17[j,i] = (1/N)·Σ_n ∂E[n]/∂s17[n,i]·x16[n,j]
-    dw17 = x16.T @ ds17 / samples
-    # (359) ∂E/∂b17[i] = (1/N)·Σ_n ∂E[n]/∂s17[n,i]
-    db17 = ds17.sum(axis=0) / samples
-    # (107) ∂E/∂s16[j] = (Σ_i ∂E/∂s17[i]·w17[j,i])·(1 - x16[j]²)
-    ds16 = (ds17 @ w17.T) * (1 - x16**2)
-    # (356) ∂E/∂w16[k,j] = (1/N)·Σ_n ∂E[n]/∂s16[n,j]·x15[n,k]
-    dw16 = x15.T @ ds16 / samples
-    # (357) ∂E/∂b16[j] = (1/N)·Σ_n ∂E[n]/∂s16[n,j]
-    db16 = ds16.sum(axis=0) / samples
-    # (121) ∂E/∂s15[k] = (Σ_j ∂E/∂s16[j]·w16[k,j])·(1 - x15[k]²)
-    ds15 = (ds16 @ w16.T) * (1 - x15**2)
-    # (354) ∂E/∂w15[i,k] = (1/N)·Σ_n ∂E[n]/∂s15[n,k]·x14[n,i]
-    dw15 = x14.T @ ds15 / samples
-    # (355) ∂E/∂b15[k] = (1/N)·Σ_n ∂E[n]/∂s15[n,k]
-    db15 = ds15.sum(axis=0) / samples
-    # (135) ∂E/∂s14[i] = (Σ_k ∂E/∂s15[k]·w15[i,k])·(1 - x14[i]²)
-    ds14 = (ds15 @ w15.T) * (1 - x14**2)
-    # (352) ∂E/∂w14[j,i] = (1/N)·Σ_n ∂E[n]/∂s14[n,i]·x13[n,j]
-    dw14 = x13.T @ ds14 / samples
-    # (353) ∂E/∂b14[i] = (1/N)·Σ_n ∂E[n]/∂s14[n,i]
-    db14 = ds14.sum(axis=0) / samples
-    # (149) ∂E/∂s13[j] = (Σ_i ∂E/∂s14[i]·w14[j,i])·(1 - x13[j]²)
-    ds13 = (ds14 @ w14.T) * (1 - x13**2)
-    # (350) ∂E/∂w13[k,j] = (1/N)·Σ_n ∂E[n]/∂s13[n,j]·x12[n,k]
-    dw13 = x12.T @ ds13 / samples
-    # (351) ∂E/∂b13[j] = (1/N)·Σ_n ∂E[n]/∂s13[n,j]
-    db13 = ds13.sum(axis=0) / samples
-    # (163) ∂E/∂s12[k] = (Σ_j ∂E/∂s13[j]·w13[k,j])·(1 - x12[k]²)
-    ds12 = (ds13 @ w13.T) * (1 - x12**2)
-    # (348) ∂E/∂w12[i,k] = (1/N)·Σ_n ∂E[n]/∂s12[n,k]·x11[n,i]
-    dw12 = x11.T @ ds12 / samples
-    # (349) ∂E/∂b12[k] = (1/N)·Σ_n ∂E[n]/∂s12[n,k]
-    db12 = ds12.sum(axis=0) / samples
-    # (177) ∂E/∂s11[i] = (Σ_k ∂E/∂s12[k]·w12[i,k])·(1 - x11[i]²)
-    ds11 = (ds12 @ w12.T) * (1 - x11**2)
-    # (346) ∂E/∂w11[j,i] = (1/N)·Σ_n ∂E[n]/∂s11[n,i]·x10[n,j]
-    dw11 = x10.T @ ds11 / samples
-    # (347) ∂E/∂b11[i] = (1/N)·Σ_n ∂E[n]/∂s11[n,i]
-    db11 = ds11.sum(axis=0) / samples
-    # (191) ∂E/∂s10[j] = (Σ_i ∂E/∂s11[i]·w11[j,i])·(1 - x10[j]²)
-    ds10 = (ds11 @ w11.T) * (1 - x10**2)
-    # (344) ∂E/∂w10[k,j] = (1/N)·Σ_n ∂E[n]/∂s10[n,j]·x9[n,k]
-    dw10 = x9.T @ ds10 / samples
-    # (345) ∂E/∂b10[j] = (1/N)·Σ_n ∂E[n]/∂s10[n,j]
-    db10 = ds10.sum(axis=0) / samples
-    # (205) ∂E/∂s9[k] = (Σ_j ∂E/∂s10[j]·w10[k,j])·(1 - x9[k]²)
-    ds9 = (ds10 @ w10.T) * (1 - x9**2)
-    # (342) ∂E/∂w9[i,k] = (1/N)·Σ_n ∂E[n]/∂s9[n,k]·x8[n,i]
-    dw9 = x8.T @ ds9 / samples
-    # (343) ∂E/∂b9[k] = (1/N)·Σ_n ∂E[n]/∂s9[n,k]
-    db9 = ds9.sum(axis=0) / samples
-    # (219) ∂E/∂s8[i] = (Σ_k ∂E/∂s9[k]·w9[i,k])·(1 - x8[i]²)
-    ds8 = (ds9 @ w9.T) * (1 - x8**2)
-    # (340) ∂E/∂w8[j,i] = (1/N)·Σ_n ∂E[n]/∂s8[n,i]·x7[n,j]
-    dw8 = x7.T @ ds8 / samples
-    # (341) ∂E/∂b8[i] = (1/N)·Σ_n ∂E[n]/∂s8[n,i]
-    db8 = ds8.sum(axis=0) / samples
-    # (233) ∂E/∂s7[j] = (Σ_i ∂E/∂s8[i]·w8[j,i])·(1 - x7[j]²)
-    ds7 = (ds8 @ w8.T) * (1 - x7**2)
-    # (338) ∂E/∂w7[k,j] = (1/N)·Σ_n ∂E[n]/∂s7[n,j]·x6[n,k]
-    dw7 = x6.T @ ds7 / samples
-    # (339) ∂E/∂b7[j] = (1/N)·Σ_n ∂E[n]/∂s7[n,j]
-    db7 = ds7.sum(axis=0) / samples
-    # (247) ∂E/∂s6[k] = (Σ_j ∂E/∂s7[j]·w7[k,j])·(1 - x6[k]²)
-    ds6 = (ds7 @ w7.T) * (1 - x6**2)
-    # (336) ∂E/∂w6[i,k] = (1/N)·Σ_n ∂E[n]/∂s6[n,k]·x5[n,i]
-    dw6 = x5.T @ ds6 / samples
-    # (337) ∂E/∂b6[k] = (1/N)·Σ_n ∂E[n]/∂s6[n,k]
-    db6 = ds6.sum(axis=0) / samples
-    # (261) ∂E/∂s5[i] = (Σ_k ∂E/∂s6[k]·w6[i,k])·(1 - x5[i]²)
-    ds5 = (ds6 @ w6.T) * (1 - x5**2)
-    # (334) ∂E/∂w5[j,i] = (1/N)·Σ_n ∂E[n]/∂s5[n,i]·x4[n,j]
-    dw5 = x4.T @ ds5 / samples
-    # (335) ∂E/∂b5[i] = (1/N)·Σ_n ∂E[n]/∂s5[n,i]
-    db5 = ds5.sum(axis=0) / samples
-    # (275) ∂E/∂s4[j] = (Σ_i ∂E/∂s5[i]·w5[j,i])·(1 - x4[j]²)
-    ds4 = (ds5 @ w5.T) * (1 - x4**2)
-    # (332) ∂E/∂w4[k,j] = (1/N)·Σ_n ∂E[n]/∂s4[n,j]·x3[n,k]
-    dw4 = x3.T @ ds4 / samples
-    # (333) ∂E/∂b4[j] = (1/N)·Σ_n ∂E[n]/∂s4[n,j]
-    db4 = ds4.sum(axis=0) / samples
-    # (289) ∂E/∂s3[k] = (Σ_j ∂E/∂s4[j]·w4[k,j])·(1 - x3[k]²)
-    ds3 = (ds4 @ w4.T) * (1 - x3**2)
-    # (330) ∂E/∂w3[i,k] = (1/N)·Σ_n ∂E[n]/∂s3[n,k]·x2[n,i]
-    dw3 = x2.T @ ds3 / samples
-    # (331) ∂E/∂b3[k] = (1/N)·Σ_n ∂E[n]/∂s3[n,k]
-    db3 = ds3.sum(axis=0) / samples
-    # (303) ∂E/∂s2[i] = (Σ_k ∂E/∂s3[k]·w3[i,k])·(1 - x2[i]²)
-    ds2 = (ds3 @ w3.T) * (1 - x2**2)
-    # (328) ∂E/∂w2[j,i] = (1/N)·Σ_n ∂E[n]/∂s2[n,i]·x1[n,j]
-    dw2 = x1.T @ ds2 / samples
-    # (329) ∂E/∂b2[i] = (1/N)·Σ_n ∂E[n]/∂s2[n,i]
-    db2 = ds2.sum(axis=0) / samples
-    # (317) ∂E/∂s1[j] = (Σ_i ∂E/∂s2[i]·w2[j,i])·(1 - x1[j]²)
-    ds1 = (ds2 @ w2.T) * (1 - x1**2)
-    # (326) ∂E/∂w1[k,j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]·x0[n,k]
-    dw1 = x0.T @ ds1 / samples
-    # (327) ∂E/∂b1[j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]
-    db1 = ds1.sum(axis=0) / samples
+    db19 = ds[19].sum(axis=0) / samples
+    for layer in range(18, 0, -1):
+        # (79), …, (317) ∂E/∂s[ℓ,k] = (Σ_j ∂E/∂s[ℓ+1,j]·w[ℓ+1,k,j])·(1 - x[ℓ,k]²)
+        ds[layer] = (ds[layer + 1] @ w[layer + 1].T) * (1 - x[layer] ** 2)
+        # (360), …, (326) ∂E/∂w[ℓ,k,j] = (1/N)·Σ_n ∂E[n]/∂s[ℓ,n,j]·x[ℓ-1,n,k]
+        dw[layer] = x[layer - 1].T @ ds[layer] / samples
+        # (361), …, (327) ∂E/∂b[ℓ,j] = (1/N)·Σ_n ∂E[n]/∂s[ℓ,n,j]
+        db[layer] = ds[layer].sum(axis=0) / samples
     return (
         float(E),
         {
-            "w1": dw1,
-            "b1": db1,
-            "w2": dw2,
-            "b2": db2,
-            "w3": dw3,
-            "b3": db3,
-            "w4": dw4,
-            "b4": db4,
-            "w5": dw5,
-            "b5": db5,
-            "w6": dw6,
-            "b6": db6,
-            "w7": dw7,
-            "b7": db7,
-            "w8": dw8,
-            "b8": db8,
-            "w9": dw9,
-            "b9": db9,
-            "w10": dw10,
-            "b10": db10,
-            "w11": dw11,
-            "b11": db11,
-            "w12": dw12,
-            "b12": db12,
-            "w13": dw13,
-            "b13": db13,
-            "w14": dw14,
-            "b14": db14,
-            "w15": dw15,
-            "b15": db15,
-            "w16": dw16,
-            "b16": db16,
-            "w17": dw17,
-            "b17": db17,
-            "w18": dw18,
-            "b18": db18,
+            **{
+                name: value
+                for layer in range(1, 19)
+                for name, value in (
+                    (f"w{layer}", dw[layer]),
+                    (f"b{layer}", db[layer]),
+                )
+            },
             "w19": dw19,
             "b19": db19,
             "w20": dw20,
@@ -663,35 +213,29 @@ class Trainer:
             value[...] = start[name]
         del start  # makes room for the buffers
         self._gradient = np.zeros_like(self._flat)
-        self._derivatives = tuple(_views(self._gradient).values())
+        self._derivatives = _views(self._gradient)
+        self._by_layer = (
+            {layer: self.parameters[f"w{layer}"] for layer in range(1, 20)},  # w
+            {layer: self.parameters[f"b{layer}"] for layer in range(1, 20)},  # b
+            {layer: self._derivatives[f"w{layer}"] for layer in range(1, 19)},  # dw
+            {layer: self._derivatives[f"b{layer}"] for layer in range(1, 19)},  # db
+        )
         arrays = (
-            np.empty((self.batch_size, 16), self.dtype),  # s1 and 37 others
-            np.empty((self.batch_size, 16), self.dtype),  # x1
-            np.empty((self.batch_size, 16), self.dtype),  # x2
-            np.empty((self.batch_size, 16), self.dtype),  # x3
-            np.empty((self.batch_size, 16), self.dtype),  # x4
-            np.empty((self.batch_size, 16), self.dtype),  # x5
-            np.empty((self.batch_size, 16), self.dtype),  # x6
-            np.empty((self.batch_size, 16), self.dtype),  # x7
-            np.empty((self.batch_size, 16), self.dtype),  # x8
-            np.empty((self.batch_size, 16), self.dtype),  # x9
-            np.empty((self.batch_size, 16), self.dtype),  # x10
-            np.empty((self.batch_size, 16), self.dtype),  # x11
-            np.empty((self.batch_size, 16), self.dtype),  # x12
-            np.empty((self.batch_size, 16), self.dtype),  # x13
-            np.empty((self.batch_size, 16), self.dtype),  # x14
-            np.empty((self.batch_size, 16), self.dtype),  # x15
-            np.empty((self.batch_size, 16), self.dtype),  # x16
-            np.empty((self.batch_size, 16), self.dtype),  # x17
-            np.empty((self.batch_size, 16), self.dtype),  # x18
-            np.empty((self.batch_size, 16), self.dtype),  # x19
+            {
+                layer: np.empty((self.batch_size, 16), self.dtype)
+                for layer in range(1, 20)
+            },  # s, ds
+            {
+                layer: np.empty((self.batch_size, 16), self.dtype)
+                for layer in range(1, 20)
+            },  # x
             np.empty((self.batch_size, 10), self.dtype),  # s20 and 3 others
             np.empty((self.batch_size, 1), self.dtype),  # work1
             np.empty((self.batch_size, 10), self.dtype),  # difference20
             np.empty((self.batch_size, 1), self.dtype),  # total20
             np.empty((self.batch_size, 10), self.dtype),  # x20
             np.ones(self.batch_size, self.dtype),  # ones
-            np.empty((self.batch_size, 16), self.dtype),  # work3 and 18 others
+            np.empty((self.batch_size, 16), self.dtype),  # work3
         )
         self._buffers = tuple(arrays[number] for number in _BUFFERS.values())
         dtype = self.dtype
@@ -731,129 +275,16 @@ class Trainer:
             scale = scale * weights
         x0 = np.asarray(x, self.dtype)
         t = np.asarray(t, self.dtype)
+        w20 = self.parameters["w20"]
+        b20 = self.parameters["b20"]
+        dw19 = self._derivatives["w19"]
+        db19 = self._derivatives["b19"]
+        dw20 = self._derivatives["w20"]
+        db20 = self._derivatives["b20"]
+        w, b, dw, db = self._by_layer
         (
-            w1,
-            b1,
-            w2,
-            b2,
-            w3,
-            b3,
-            w4,
-            b4,
-            w5,
-            b5,
-            w6,
-            b6,
-            w7,
-            b7,
-            w8,
-            b8,
-            w9,
-            b9,
-            w10,
-            b10,
-            w11,
-            b11,
-            w12,
-            b12,
-            w13,
-            b13,
-            w14,
-            b14,
-            w15,
-            b15,
-            w16,
-            b16,
-            w17,
-            b17,
-            w18,
-            b18,
-            w19,
-            b19,
-            w20,
-            b20,
-        ) = self.parameters.values()
-        (
-            dw1,
-            db1,
-            dw2,
-            db2,
-            dw3,
-            db3,
-            dw4,
-            db4,
-            dw5,
-            db5,
-            dw6,
-            db6,
-            dw7,
-            db7,
-            dw8,
-            db8,
-            dw9,
-            db9,
-            dw10,
-            db10,
-            dw11,
-            db11,
-            dw12,
-            db12,
-            dw13,
-            db13,
-            dw14,
-            db14,
-            dw15,
-            db15,
-            dw16,
-            db16,
-            dw17,
-            db17,
-            dw18,
-            db18,
-            dw19,
-            db19,
-            dw20,
-            db20,
-        ) = self._derivatives
-        (
-            s1,
-            x1,
-            s2,
-            x2,
-            s3,
-            x3,
-            s4,
-            x4,
-            s5,
-            x5,
-            s6,
-            x6,
-            s7,
-            x7,
-            s8,
-            x8,
-            s9,
-            x9,
-            s10,
-            x10,
-            s11,
-            x11,
-            s12,
-            x12,
-            s13,
-            x13,
-            s14,
-            x14,
-            s15,
-            x15,
-            s16,
-            x16,
-            s17,
-            x17,
-            s18,
-            x18,
-            s19,
-            x19,
+            s,
+            x,
             s20,
             difference20,
             work1,
@@ -862,144 +293,20 @@ class Trainer:
             x20,
             work2,
             ds20,
-            ds19,
+            ds,
             work3,
-            ds18,
-            work4,
-            ds17,
-            work5,
-            ds16,
-            work6,
-            ds15,
-            work7,
-            ds14,
-            work8,
-            ds13,
-            work9,
-            ds12,
-            work10,
-            ds11,
-            work11,
-            ds10,
-            work12,
-            ds9,
-            work13,
-            ds8,
-            work14,
-            ds7,
-            work15,
-            ds6,
-            work16,
-            ds5,
-            work17,
-            ds4,
-            work18,
-            ds3,
-            work19,
-            ds2,
-            work20,
-            ds1,
-            work21,
             ones,
         ) = self._buffers_for(samples)
         (one,) = self._constants
-        # (1) s1[j] = Σ_k x0[k]·w1[k,j] + b1[j]
-        x0.dot(w1, out=s1)
-        s1 += b1
-        # (2) x1[j] = tanh(s1[j])
-        np.tanh(s1, out=x1)
-        # (3) s2[i] = Σ_j x1[j]·w2[j,i] + b2[i]
-        x1.dot(w2, out=s2)
-        s2 += b2
-        # (4) x2[i] = tanh(s2[i])
-        np.tanh(s2, out=x2)
-        # (5) s3[k] = Σ_i x2[i]·w3[i,k] + b3[k]
-        x2.dot(w3, out=s3)
-        s3 += b3
-        # (6) x3[k] = tanh(s3[k])
-        np.tanh(s3, out=x3)
-        # (7) s4[j] = Σ_k x3[k]·w4[k,j] + b4[j]
-        x3.dot(w4, out=s4)
-        s4 += b4
-        # (8) x4[j] = tanh(s4[j])
-        np.tanh(s4, out=x4)
-        # (9) s5[i] = Σ_j x4[j]·w5[j,i] + b5[i]
-        x4.dot(w5, out=s5)
-        s5 += b5
-        # (10) x5[i] = tanh(s5[i])
-        np.tanh(s5, out=x5)
-        # (11) s6[k] = Σ_i x5[i]·w6[i,k] + b6[k]
-        x5.dot(w6, out=s6)
-        s6 += b6
-        # (12) x6[k] = tanh(s6[k])
-        np.tanh(s6, out=x6)
-        # (13) s7[j] = Σ_k x6[k]·w7[k,j] + b7[j]
-        x6.dot(w7, out=s7)
-        s7 += b7
-        # (14) x7[j] = tanh(s7[j])
-        np.tanh(s7, out=x7)
-        # (15) s8[i] = Σ_j x7[j]·w8[j,i] + b8[i]
-        x7.dot(w8, out=s8)
-        s8 += b8
-        # (16) x8[i] = tanh(s8[i])
-        np.tanh(s8, out=x8)
-        # (17) s9[k] = Σ_i x8[i]·w9[i,k] + b9[k]
-        x8.dot(w9, out=s9)
-        s9 += b9
-        # (18) x9[k] = tanh(s9[k])
-        np.tanh(s9, out=x9)
-        # (19) s10[j] = Σ_k x9[k]·w10[k,j] + b10[j]
-        x9.dot(w10, out=s10)
-        s10 += b10
-        # (20) x10[j] = tanh(s10[j])
-        np.tanh(s10, out=x10)
-        # (21) s11[i] = Σ_j x10[j]·w11[j,i] + b11[i]
-        x10.dot(w11, out=s11)
-        s11 += b11
-        # (22) x11[i] = tanh(s11[i])
-        np.tanh(s11, out=x11)
-        # (23) s12[k] = Σ_i x11[i]·w12[i,k] + b12[k]
-        x11.dot(w12, out=s12)
-        s12 += b12
-        # (24) x12[k] = tanh(s12[k])
-        np.tanh(s12, out=x12)
-        # (25) s13[j] = Σ_k x12[k]·w13[k,j] + b13[j]
-        x12.dot(w13, out=s13)
-        s13 += b13
-        # (26) x13[j] = tanh(s13[j])
-        np.tanh(s13, out=x13)
-        # (27) s14[i] = Σ_j x13[j]·w14[j,i] + b14[i]
-        x13.dot(w14, out=s14)
-        s14 += b14
-        # (28) x14[i] = tanh(s14[i])
-        np.tanh(s14, out=x14)
-        # (29) s15[k] = Σ_i x14[i]·w15[i,k] + b15[k]
-        x14.dot(w15, out=s15)
-        s15 += b15
-        # (30) x15[k] = tanh(s15[k])
-        np.tanh(s15, out=x15)
-        # (31) s16[j] = Σ_k x15[k]·w16[k,j] + b16[j]
-        x15.dot(w16, out=s16)
-        s16 += b16
-        # (32) x16[j] = tanh(s16[j])
-        np.tanh(s16, out=x16)
-        # (33) s17[i] = Σ_j x16[j]·w17[j,i] + b17[i]
-        x16.dot(w17, out=s17)
-        s17 += b17
-        # (34) x17[i] = tanh(s17[i])
-        np.tanh(s17, out=x17)
-        # (35) s18[k] = Σ_i x17[i]·w18[i,k] + b18[k]
-        x17.dot(w18, out=s18)
-        s18 += b18
-        # (36) x18[k] = tanh(s18[k])
-        np.tanh(s18, out=x18)
-        # (37) s19[j] = Σ_k x18[k]·w19[k,j] + b19[j]
-        x18.dot(w19, out=s19)
-        s19 += b19
-        # (38) x19[j] = tanh(s19[j])
-        np.tanh(s19, out=x19)
+        x = {0: x0, **x}
+        for layer in range(1, 20):
+            # (1), …, (37) s[ℓ,j] = Σ_k x[ℓ-1,k]·w[ℓ,k,j] + b[ℓ,j]
+            x[layer - 1].dot(w[layer], out=s[layer])
+            s[layer] += b[layer]
+            # (2), …, (38) x[ℓ,j] = tanh(s[ℓ,j])
+            np.tanh(s[layer], out=x[layer])
         # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
-        x19.dot(w20, out=s20)
+        x[19].dot(w20, out=s20)
         s20 += b20
         # (40) x20[i] = exp(s20[i])/Σ_k exp(s20[k])
         np.max(s20, axis=1, keepdims=True, out=work1)
@@ -1019,180 +326,28 @@ class Trainer:
         np.subtract(x20, t, out=ds20)
         ds20 *= scale
         # (364) ∂E/∂w20[j,i] = (1/N)·Σ_n ∂E[n]/∂s20[n,i]·x19[n,j]
-        x19.T.dot(ds20, out=dw20)
+        x[19].T.dot(ds20, out=dw20)
         # (365) ∂E/∂b20[i] = (1/N)·Σ_n ∂E[n]/∂s20[n,i]
         ones.dot(ds20, out=db20)
         # (64) ∂E/∂s19[j] = (Σ_i ∂E/∂s20[i]·w20[j,i])·(1 - x19[j]²)
-        ds20.dot(w20.T, out=ds19)
-        np.square(x19, out=work3)
+        ds20.dot(w20.T, out=ds[19])
+        np.square(x[19], out=work3)
         np.subtract(one, work3, out=work3)
-        ds19 *= work3
+        ds[19] *= work3
         # (362) ∂E/∂w19[k,j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]·x18[n,k]
-        x18.T.dot(ds19, out=dw19)
+        x[18].T.dot(ds[19], out=dw19)
         # (363) ∂E/∂b19[j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]
-        ones.dot(ds19, out=db19)
-        # (79) ∂E/∂s18[k] = (Σ_j ∂E/∂s19[j]·w19[k,j])·(1 - x18[k]²)
-        ds19.dot(w19.T, out=ds18)
-        np.square(x18, out=work4)
-        np.subtract(one, work4, out=work4)
-        ds18 *= work4
-        # (360) ∂E/∂w18[i,k] = (1/N)·Σ_n ∂E[n]/∂s18[n,k]·x17[n,i]
-        x17.T.dot(ds18, out=dw18)
-        # (361) ∂E/∂b18[k] = (1/N)·Σ_n ∂E[n]/∂s18[n,k]
-        ones.dot(ds18, out=db18)
-        # (93) ∂E/∂s17[i] = (Σ_k ∂E/∂s18[k]·w18[i,k])·(1 - x17[i]²)
-        ds18.dot(w18.T, out=ds17)
-        np.square(x17, out=work5)
-        np.subtract(one, work5, out=work5)
-        ds17 *= work5
-        # (358) ∂E/∂w17[j,i] = (1/N)·Σ_n ∂E[n]/∂s17[n,i]·x16[n,j]
-        x16.T.dot(ds17, out=dw17)
-        # (359) ∂E/∂b17[i] = (1/N)·Σ_n ∂E[n]/∂s17[n,i]
-        ones.dot(ds17, out=db17)
-        # (107) ∂E/∂s16[j] = (Σ_i ∂E/∂s17[i]·w17[j,i])·(1 - x16[j]²)
-        ds17.dot(w17.T, out=ds16)
-        np.square(x16, out=work6)
-        np.subtract(one, work6, out=work6)
-        ds16 *= work6
-        # (356) ∂E/∂w16[k,j] = (1/N)·Σ_n ∂E[n]/∂s16[n,j]·x15[n,k]
-        x15.T.dot(ds16, out=dw16)
-        # (357) ∂E/∂b16[j] = (1/N)·Σ_n ∂E[n]/∂s16[n,j]
-        ones.dot(ds16, out=db16)
-        # (121) ∂E/∂s15[k] = (Σ_j ∂E/∂s16[j]·w16[k,j])·(1 - x15[k]²)
-        ds16.dot(w16.T, out=ds15)
-        np.square(x15, out=work7)
-        np.subtract(one, work7, out=work7)
-        ds15 *= work7
-        # (354) ∂E/∂w15[i,k] = (1/N)·Σ_n ∂E[n]/∂s15[n,k]·x14[n,i]
-        x14.T.dot(ds15, out=dw15)
-        # (355) ∂E/∂b15[k] = (1/N)·Σ_n ∂E[n]/∂s15[n,k]
-        ones.dot(ds15, out=db15)
-        # (135) ∂E/∂s14[i] = (Σ_k ∂E/∂s15[k]·w15[i,k])·(1 - x14[i]²)
-        ds15.dot(w15.T, out=ds14)
-        np.square(x14, out=work8)
-        np.subtract(one, work8, out=work8)
-        ds14 *= work8
-        # (352) ∂E/∂w14[j,i] = (1/N)·Σ_n ∂E[n]/∂s14[n,i]·x13[n,j]
-        x13.T.dot(ds14, out=dw14)
-        # (353) ∂E/∂b14[i] = (1/N)·Σ_n ∂E[n]/∂s14[n,i]
-        ones.dot(ds14, out=db14)
-        # (149) ∂E/∂s13[j] = (Σ_i ∂E/∂s14[i]·w14[j,i])·(1 - x13[j]²)
-        ds14.dot(w14.T, out=ds13)
-        np.square(x13, out=work9)
-        np.subtract(one, work9, out=work9)
-        ds13 *= work9
-        # (350) ∂E/∂w13[k,j] = (1/N)·Σ_n ∂E[n]/∂s13[n,j]·x12[n,k]
-        x12.T.dot(ds13, out=dw13)
-        # (351) ∂E/∂b13[j] = (1/N)·Σ_n ∂E[n]/∂s13[n,j]
-        ones.dot(ds13, out=db13)
-        # (163) ∂E/∂s12[k] = (Σ_j ∂E/∂s13[j]·w13[k,j])·(1 - x12[k]²)
-        ds13.dot(w13.T, out=ds12)
-        np.square(x12, out=work10)
-        np.subtract(one, work10, out=work10)
-        ds12 *= work10
-        # (348) ∂E/∂w12[i,k] = (1/N)·Σ_n ∂E[n]/∂s12[n,k]·x11[n,i]
-        x11.T.dot(ds12, out=dw12)
-        # (349) ∂E/∂b12[k] = (1/N)·Σ_n ∂E[n]/∂s12[n,k]
-        ones.dot(ds12, out=db12)
-        # (177) ∂E/∂s11[i] = (Σ_k ∂E/∂s12[k]·w12[i,k])·(1 - x11[i]²)
-        ds12.dot(w12.T, out=ds11)
-        np.square(x11, out=work11)
-        np.subtract(one, work11, out=work11)
-        ds11 *= work11
-        # (346) ∂E/∂w11[j,i] = (1/N)·Σ_n ∂E[n]/∂s11[n,i]·x10[n,j]
-        x10.T.dot(ds11, out=dw11)
-        # (347) ∂E/∂b11[i] = (1/N)·Σ_n ∂E[n]/∂s11[n,i]
-        ones.dot(ds11, out=db11)
-        # (191) ∂E/∂s10[j] = (Σ_i ∂E/∂s11[i]·w11[j,i])·(1 - x10[j]²)
-        ds11.dot(w11.T, out=ds10)
-        np.square(x10, out=work12)
-        np.subtract(one, work12, out=work12)
-        ds10 *= work12
-        # (344) ∂E/∂w10[k,j] = (1/N)·Σ_n ∂E[n]/∂s10[n,j]·x9[n,k]
-        x9.T.dot(ds10, out=dw10)
-        # (345) ∂E/∂b10[j] = (1/N)·Σ_n ∂E[n]/∂s10[n,j]
-        ones.dot(ds10, out=db10)
-        # (205) ∂E/∂s9[k] = (Σ_j ∂E/∂s10[j]·w10[k,j])·(1 - x9[k]²)
-        ds10.dot(w10.T, out=ds9)
-        np.square(x9, out=work13)
-        np.subtract(one, work13, out=work13)
-        ds9 *= work13
-        # (342) ∂E/∂w9[i,k] = (1/N)·Σ_n ∂E[n]/∂s9[n,k]·x8[n,i]
-        x8.T.dot(ds9, out=dw9)
-        # (343) ∂E/∂b9[k] = (1/N)·Σ_n ∂E[n]/∂s9[n,k]
-        ones.dot(ds9, out=db9)
-        # (219) ∂E/∂s8[i] = (Σ_k ∂E/∂s9[k]·w9[i,k])·(1 - x8[i]²)
-        ds9.dot(w9.T, out=ds8)
-        np.square(x8, out=work14)
-        np.subtract(one, work14, out=work14)
-        ds8 *= work14
-        # (340) ∂E/∂w8[j,i] = (1/N)·Σ_n ∂E[n]/∂s8[n,i]·x7[n,j]
-        x7.T.dot(ds8, out=dw8)
-        # (341) ∂E/∂b8[i] = (1/N)·Σ_n ∂E[n]/∂s8[n,i]
-        ones.dot(ds8, out=db8)
-        # (233) ∂E/∂s7[j] = (Σ_i ∂E/∂s8[i]·w8[j,i])·(1 - x7[j]²)
-        ds8.dot(w8.T, out=ds7)
-        np.square(x7, out=work15)
-        np.subtract(one, work15, out=work15)
-        ds7 *= work15
-        # (338) ∂E/∂w7[k,j] = (1/N)·Σ_n ∂E[n]/∂s7[n,j]·x6[n,k]
-        x6.T.dot(ds7, out=dw7)
-        # (339) ∂E/∂b7[j] = (1/N)·Σ_n ∂E[n]/∂s7[n,j]
-        ones.dot(ds7, out=db7)
-        # (247) ∂E/∂s6[k] = (Σ_j ∂E/∂s7[j]·w7[k,j])·(1 - x6[k]²)
-        ds7.dot(w7.T, out=ds6)
-        np.square(x6, out=work16)
-        np.subtract(one, work16, out=work16)
-        ds6 *= work16
-        # (336) ∂E/∂w6[i,k] = (1/N)·Σ_n ∂E[n]/∂s6[n,k]·x5[n,i]
-        x5.T.dot(ds6, out=dw6)
-        # (337) ∂E/∂b6[k] = (1/N)·Σ_n ∂E[n]/∂s6[n,k]
-        ones.dot(ds6, out=db6)
-        # (261) ∂E/∂s5[i] = (Σ_k ∂E/∂s6[k]·w6[i,k])·(1 - x5[i]²)
-        ds6.dot(w6.T, out=ds5)
-        np.square(x5, out=work17)
-        np.subtract(one, work17, out=work17)
-        ds5 *= work17
-        # (334) ∂E/∂w5[j,i] = (1/N)·Σ_n ∂E[n]/∂s5[n,i]·x4[n,j]
-        x4.T.dot(ds5, out=dw5)
-        # (335) ∂E/∂b5[i] = (1/N)·Σ_n ∂E[n]/∂s5[n,i]
-        ones.dot(ds5, out=db5)
-        # (275) ∂E/∂s4[j] = (Σ_i ∂E/∂s5[i]·w5[j,i])·(1 - x4[j]²)
-        ds5.dot(w5.T, out=ds4)
-        np.square(x4, out=work18)
-        np.subtract(one, work18, out=work18)
-        ds4 *= work18
-        # (332) ∂E/∂w4[k,j] = (1/N)·Σ_n ∂E[n]/∂s4[n,j]·x3[n,k]
-        x3.T.dot(ds4, out=dw4)
-        # (333) ∂E/∂b4[j] = (1/N)·Σ_n ∂E[n]/∂s4[n,j]
-        ones.dot(ds4, out=db4)
-        # (289) ∂E/∂s3[k] = (Σ_j ∂E/∂s4[j]·w4[k,j])·(1 - x3[k]²)
-        ds4.dot(w4.T, out=ds3)
-        np.square(x3, out=work19)
-        np.subtract(one, work19, out=work19)
-        ds3 *= work19
-        # (330) ∂E/∂w3[i,k] = (1/N)·Σ_n ∂E[n]/∂s3[n,k]·x2[n,i]
-        x2.T.dot(ds3, out=dw3)
-        # (331) ∂E/∂b3[k] = (1/N)·Σ_n ∂E[n]/∂s3[n,k]
-        ones.dot(ds3, out=db3)
-        # (303) ∂E/∂s2[i] = (Σ_k ∂E/∂s3[k]·w3[i,k])·(1 - x2[i]²)
-        ds3.dot(w3.T, out=ds2)
-        np.square(x2, out=work20)
-        np.subtract(one, work20, out=work20)
-        ds2 *= work20
-        # (328) ∂E/∂w2[j,i] = (1/N)·Σ_n ∂E[n]/∂s2[n,i]·x1[n,j]
-        x1.T.dot(ds2, out=dw2)
-        # (329) ∂E/∂b2[i] = (1/N)·Σ_n ∂E[n]/∂s2[n,i]
-        ones.dot(ds2, out=db2)
-        # (317) ∂E/∂s1[j] = (Σ_i ∂E/∂s2[i]·w2[j,i])·(1 - x1[j]²)
-        ds2.dot(w2.T, out=ds1)
-        np.square(x1, out=work21)
-        np.subtract(one, work21, out=work21)
-        ds1 *= work21
-        # (326) ∂E/∂w1[k,j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]·x0[n,k]
-        x0.T.dot(ds1, out=dw1)
-        # (327) ∂E/∂b1[j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]
-        ones.dot(ds1, out=db1)
+        ones.dot(ds[19], out=db19)
+        for layer in range(18, 0, -1):
+            # (79), …, (317) ∂E/∂s[ℓ,k] = (Σ_j ∂E/∂s[ℓ+1,j]·w[ℓ+1,k,j])·(1 - x[ℓ,k]²)
+            ds[layer + 1].dot(w[layer + 1].T, out=ds[layer])
+            np.square(x[layer], out=work3)
+            np.subtract(one, work3, out=work3)
+            ds[layer] *= work3
+            # (360), …, (326) ∂E/∂w[ℓ,k,j] = (1/N)·Σ_n ∂E[n]/∂s[ℓ,n,j]·x[ℓ-1,n,k]
+            x[layer - 1].T.dot(ds[layer], out=dw[layer])
+            # (361), …, (327) ∂E/∂b[ℓ,j] = (1/N)·Σ_n ∂E[n]/∂s[ℓ,n,j]
+            ones.dot(ds[layer], out=db[layer])
         self._clip(self.clip_norm and self.clip_norm * rate)
         parameters, gradient = self._flat, self._gradient
         # (366) w' = w - learning_rate·g
@@ -1217,7 +372,7 @@ class Trainer:
         """Return the buffers, cut to the number of samples."""
         if samples == self.batch_size:
             return self._buffers
-        return tuple(buffer[:samples] for buffer in self._buffers)
+        return tuple(_first_rows(buffer, samples) for buffer in self._buffers)
 
     def fit(
         self,
@@ -1332,13 +487,13 @@ class Trainer:
         np.copyto(self._values, self._before)
         self.steps -= 1
         shared = self._buffers
-        self._buffers = tuple(map(np.copy, shared))  # one for each, to be looked at
+        self._buffers = tuple(map(_copied, shared))  # one for each, to be looked at
         try:
             E = self.step(x, *others)
             for name, value in zip(_BUFFERS, self._buffers_for(len(x))):
                 self._require(name, value)
             self._require("E", E)
-            for name, value in zip(PARAMETER_SHAPES, self._derivatives):
+            for name, value in self._derivatives.items():
                 self._require(f"dE/d{name}", value)
             for name, value in self.parameters.items():
                 self._require(name, value)
@@ -1351,6 +506,10 @@ class Trainer:
         return E
 
     def _require(self, name, value):
+        if isinstance(value, dict):
+            for layer, array in value.items():
+                self._require(f"{name}{layer}", array)
+            return
         if not np.isfinite(value).all():
             raise FloatingPointError(
                 f"step {self.steps}: {name} is not finite; the parameters are those "
@@ -1404,92 +563,34 @@ class Trainer:
 
 # The array that each quantity of a step is in: those never needed at once share one.
 _BUFFERS = {
-    "s1": 0,
-    "x1": 1,
-    "s2": 0,
-    "x2": 2,
-    "s3": 0,
-    "x3": 3,
-    "s4": 0,
-    "x4": 4,
-    "s5": 0,
-    "x5": 5,
-    "s6": 0,
-    "x6": 6,
-    "s7": 0,
-    "x7": 7,
-    "s8": 0,
-    "x8": 8,
-    "s9": 0,
-    "x9": 9,
-    "s10": 0,
-    "x10": 10,
-    "s11": 0,
-    "x11": 11,
-    "s12": 0,
-    "x12": 12,
-    "s13": 0,
-    "x13": 13,
-    "s14": 0,
-    "x14": 14,
-    "s15": 0,
-    "x15": 15,
-    "s16": 0,
-    "x16": 16,
-    "s17": 0,
-    "x17": 17,
-    "s18": 0,
-    "x18": 18,
-    "s19": 0,
-    "x19": 19,
-    "s20": 20,
-    "difference20": 22,
-    "work1": 21,
-    "exponentials20": 20,
-    "total20": 23,
-    "x20": 24,
-    "work2": 20,
-    "ds20": 20,
-    "ds19": 0,
-    "work3": 26,
-    "ds18": 26,
-    "work4": 0,
-    "ds17": 0,
-    "work5": 26,
-    "ds16": 26,
-    "work6": 0,
-    "ds15": 0,
-    "work7": 26,
-    "ds14": 26,
-    "work8": 0,
-    "ds13": 0,
-    "work9": 26,
-    "ds12": 26,
-    "work10": 0,
-    "ds11": 0,
-    "work11": 26,
-    "ds10": 26,
-    "work12": 0,
-    "ds9": 0,
-    "work13": 26,
-    "ds8": 26,
-    "work14": 0,
-    "ds7": 0,
-    "work15": 26,
-    "ds6": 26,
-    "work16": 0,
-    "ds5": 0,
-    "work17": 26,
-    "ds4": 26,
-    "work18": 0,
-    "ds3": 0,
-    "work19": 26,
-    "ds2": 26,
-    "work20": 0,
-    "ds1": 0,
-    "work21": 26,
-    "ones": 25,
+    "s": 0,
+    "x": 1,
+    "s20": 2,
+    "difference20": 4,
+    "work1": 3,
+    "exponentials20": 2,
+    "total20": 5,
+    "x20": 6,
+    "work2": 2,
+    "ds20": 2,
+    "ds": 0,
+    "work3": 8,
+    "ones": 7,
 }
+
+
+def _copied(buffer):
+    """Return a copy of a buffer, or of those of each layer."""
+    if isinstance(buffer, dict):
+        return {layer: array.copy() for layer, array in buffer.items()}
+    return buffer.copy()
+
+
+def _first_rows(buffer, samples):
+    """Return the first rows of a buffer, or of those of each layer."""
+    if isinstance(buffer, dict):
+        return {layer: array[:samples] for layer, array in buffer.items()}
+    return buffer[:samples]
 
 
 class _Run:

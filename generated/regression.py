@@ -220,13 +220,13 @@ class Trainer:
             np.empty((self.batch_size, 1), self.dtype),  # s3, work1, ds3
             np.empty((self.batch_size, 1), self.dtype),  # difference
             np.ones(self.batch_size, self.dtype),  # ones
-            np.empty((self.batch_size, 32), bool),  # mask3, mask5
+            np.empty((self.batch_size, 32), bool),  # mask3
         )
         self._buffers = tuple(arrays[number] for number in _BUFFERS.values())
         self._scratch = (
             np.empty((32, 1), self.dtype),  # work2
             np.empty((32, 32), self.dtype),  # work4
-            np.empty((8, 32), self.dtype),  # work6
+            np.empty((8, 32), self.dtype),  # work5
         )
         dtype = self.dtype
         zero = np.array(0, dtype)
@@ -281,10 +281,9 @@ class Trainer:
             ds2,
             ds1,
             mask3,
-            mask5,
             ones,
         ) = self._buffers_for(samples)
-        work2, work4, work6 = self._scratch
+        work2, work4, work5 = self._scratch
         (zero,) = self._constants
         # (1) s1[k] = Σ_i x0[i]·w1[i,k] + b1[k]
         x0.dot(w1, out=s1)
@@ -332,12 +331,12 @@ class Trainer:
         ones.dot(ds2, out=db2)
         # (43) ∂E/∂s1[k] = (Σ_j ∂E/∂s2[j]·w2[k,j])·{ 1 if s1[k] > 0; 0 otherwise }
         ds2.dot(w2.T, out=ds1)
-        np.greater(s1, zero, out=mask5)
-        ds1 *= mask5
+        np.greater(s1, zero, out=mask3)
+        ds1 *= mask3
         # (52) ∂E/∂w1[i,k] = (1/N)·Σ_n ∂E[n]/∂s1[n,k]·x0[n,i] + λ₂·w1[i,k]
         x0.T.dot(ds1, out=dw1)
-        np.multiply(L2, w1, out=work6)
-        dw1 += work6
+        np.multiply(L2, w1, out=work5)
+        dw1 += work5
         # (53) ∂E/∂b1[k] = (1/N)·Σ_n ∂E[n]/∂s1[n,k]
         ones.dot(ds1, out=db1)
         self._clip(self.clip_norm)
@@ -592,7 +591,6 @@ _BUFFERS = {
     "ds2": 3,
     "ds1": 1,
     "mask3": 7,
-    "mask5": 7,
     "ones": 6,
 }
 

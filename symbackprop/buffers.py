@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sympy import Expr
@@ -33,7 +33,8 @@ class Workspace:
     ``padded`` are buffers whose borders stay zero, ``counts`` holds the numbers of the samples.
     ``constants`` are arrays that are made once: they hold no data.  ``numbers``, None to do without them,
     are arrays of one number: NumPy reads them in a fifth of the time that a number of Python takes.
-    ``stem`` begins the names of temporaries, which are none of ``taken``.
+    ``stem`` begins the names of temporaries, which are none of ``taken``; ``size`` gives sizes their
+    numbers.
     """
 
     arrays: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
@@ -45,15 +46,18 @@ class Workspace:
     idle: list[str] = field(default_factory=list)
     count: int = 0
     stem: str = "work"
+    size: Callable[[Expr], Expr] = lambda n: n
     taken: set[str] = field(default_factory=set)
 
     def temporary(self, shape: tuple[Expr, ...], mask: bool) -> str:
         """Return an idle temporary of that shape, or a new one."""
         table = self.masks if mask else self.arrays
-        for name in self.idle:
-            if table.get(name) == shape:
-                self.idle.remove(name)
-                return name
+        shape = tuple(map(self.size, shape))
+        fitting = [name for name in self.idle if table.get(name) == shape]
+        if fitting:  # the oldest, so that equal layers have the same
+            oldest = min(fitting, key=lambda name: (len(name), name))
+            self.idle.remove(oldest)
+            return oldest
         name = self.fresh("mask" if mask else self.stem)
         table[name] = shape
         return name

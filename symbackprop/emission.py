@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from symbackprop.batch import SAMPLES
 from symbackprop.code import assignment, imports
@@ -18,10 +19,13 @@ from symbackprop.library import OPTIMIZERS
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Initial, Model
 from symbackprop.narrator import Narrator
-from symbackprop.printing import notation_for
+from symbackprop.printing import notation_for, split_name
+from symbackprop.printing.printer import Printer
 from symbackprop.program import RATE, SCALE, Programs, arrays_read, needed, share
+from symbackprop.repetition import layer_of
+from symbackprop.rolling import LAYER, Comments, Item, Rolled, rolled_entries, turns
 from symbackprop.templating import environment
-from symbackprop.training_step import TrainingStep
+from symbackprop.training_step import TrainingStep, shapes_in
 from symbackprop.update import UpdateProgram
 
 LINE = 88
@@ -49,6 +53,32 @@ class _Function:
     lines: tuple[str, ...]
 
 
+class _Body(Rolled):
+    """The statements of a pure function, those of equal layers as loops."""
+
+    def __init__(
+        self, statements: Sequence[Statement], items: Sequence[Item], reserved: Sequence[str]
+    ) -> None:
+        self.statements = statements
+        self.read = {s.name: arrays_read(s.operation) for s in statements}
+        names = {s.name for s in statements}.union(*self.read.values(), _assigned(items))
+        super().__init__(items, names, reserved, LINE - 8)
+
+    def function(self, module: _Module) -> Iterator[str]:
+        """Yield the lines of the function but for the last, each statement under its equation."""
+        yield from module.opening(self)
+        bound = {name for name in module.parameters if self.holds(name)}
+        for part in self.parts:
+            items = [part] if isinstance(part, Item) else [*part.items, *part.last]
+            yield from module.bindings(set().union(*[self.read[item.name] for item in items]), bound)
+            yield from self.lines(part, module.comments)
+
+
+def _assigned(items: Iterable[Item]) -> set[str]:
+    """Return the names that the lines of statements assign."""
+    return {line.split(" = ")[0] for item in items for line in item.lines if " = " in line}
+
+
 class _Module:
     """Collects what the template places."""
 
@@ -71,6 +101,9 @@ class _Module:
         self.narrator, self.printer = Narrator(derivation, style, ENGLISH), style.printer
         self.defined_by = {number: name for name, number in derivation.numbers.items()}
         self._comments: dict[int, list[str]] = {}
+        self._general: dict[int, Printer] = {}
+        self._general_comments: dict[tuple[int, int], list[str]] = {}
+        self.comments = Comments(self.comment, self.general_comment)
         self.parameters = {self.given.code(name): name for name in derivation.system.parameters}
 
     def render(self) -> str:
@@ -80,9 +113,9 @@ class _Module:
             title=f"A NumPy trainer of {self.model.subject}.",
             introduction=self.introduction(),
             architecture=assigned_string("ARCHITECTURE", self.derivation.description),
-            shapes=list(self.shapes().items()),
+            shapes=rolled_entries({name: str(shape) for name, shape in self.shapes().items()}),
             constants=self.constant_lines(),
-            initial=list(self.initial()),
+            initial=rolled_entries(dict(self.initial())),
             distributions=self.distributions(),
             imports=imports(s.operation for s in self.statements()),
             reads_erf=any(_holds(s.operation, "erf") for s in self.statements()),
@@ -134,10 +167,10 @@ class _Module:
         drawn = {i.initializer.distribution for i in self.model.initial.values() if i.initializer}
         return sorted(drawn - {"zeros"}, reverse=True)
 
-    def initial(self) -> Iterable[str]:
-        """Yield the entry of each parameter in `initialize`."""
+    def initial(self) -> Iterable[tuple[str, str]]:
+        """Yield each parameter with the expression of its first value."""
         for name, shape in self.shapes().items():
-            yield f'"{name}": {self._first_value(name, self.model.initial[name], shape)},'
+            yield name, self._first_value(name, self.model.initial[name], shape)
 
     def _first_value(self, name: str, initial: Initial, shape: tuple[int, ...]) -> str:
         """Return the expression that makes the first value of a parameter."""
@@ -165,13 +198,15 @@ class _Module:
         """Return the outputs."""
         output = self.given.code(self.model.output)
         shape = f"shape {self.given.output_shape}"
-        return self._function("forward", "parameters, x", f"Return the outputs, {shape}.", [output], output)
+        body = self._body([output])
+        returned = [f"return {body.text(output)}"]
+        return self._function("forward", "parameters, x", f"Return the outputs, {shape}.", body, returned)
 
     def loss(self) -> _Function:
         """Return the error."""
-        return self._function(
-            "loss", f"parameters, x, {self.given.t_argument}", f"Return {self._loss()}.", ["E"], "float(E)"
-        )
+        arguments = f"parameters, x, {self.given.t_argument}"
+        body = self._body(["E"])
+        return self._function("loss", arguments, f"Return {self._loss()}.", body, ["return float(E)"])
 
     def _loss(self) -> str:
         return "E, the mean over the samples" if self.model.per_sample else "E"
@@ -179,18 +214,15 @@ class _Module:
     def gradients(self) -> _Function:
         """Return the error and its derivatives."""
         names = {p: self.given.derivative(p) for p in self.derivation.system.parameters}
+        body = self._body(["E", *names.values()])
         result = ", ".join(f'"{parameter}": {name}' for parameter, name in names.items())
-        lines = f"float(E), {{{result}}}"
-        if len(lines) > LINE - 11:
-            entries = "\n".join(f'        "{parameter}": {name},' for parameter, name in names.items())
-            lines = f"(\n    float(E),\n    {{\n{entries}\n    }},\n)"
-        return self._function(
-            "gradients",
-            f"parameters, x, {self.given.t_argument}",
-            "Return E and a dict of its derivatives.",
-            ["E", *names.values()],
-            lines,
-        )
+        returned = [f"return float(E), {{{result}}}"]
+        if len(returned[0]) > LINE - 4:
+            entries = [f"        {line}" for line in rolled_entries(names, body)]
+            returned = ["return (", "    float(E),", "    {", *entries, "    },", ")"]
+        arguments = f"parameters, x, {self.given.t_argument}"
+        docstring = "Return E and a dict of its derivatives."
+        return self._function("gradients", arguments, docstring, body, returned)
 
     def statements(self) -> list[Statement]:
         """Return the statements of everything that the pure functions compute."""
@@ -198,34 +230,52 @@ class _Module:
         return self.given.named(statements)
 
     def _function(
-        self, name: str, arguments: str, docstring: str, results: Sequence[str], returned: str
+        self, name: str, arguments: str, docstring: str, body: _Body, returned: Sequence[str]
     ) -> _Function:
-        statements = needed(self.statements(), results)
-        lines = [*self._body(statements), *f"return {returned}".split("\n")]
-        return _Function(name, arguments, docstring, tuple(lines))
+        return _Function(name, arguments, docstring, (*body.function(self), *returned))
 
-    def _body(self, statements: Sequence[Statement]) -> Iterable[str]:
-        """Yield the lines of a pure function, each statement under its equation."""
-        read = set().union(*[arrays_read(s.operation) for s in statements])
+    def _body(self, results: Sequence[str]) -> _Body:
+        """Return the statements of a pure function that computes ``results``."""
+        statements = needed(self.statements(), results)
+        shared, names = share(statements)
+        items = []
+        for entry in shared:
+            own = (*entry.parts, (entry.statement.name, entry.statement.operation))
+            lines = [line for name, operation in own for line in assignment(name, operation, names)]
+            statement = entry.statement
+            shapes = shapes_in(statement.operation, self.model)
+            items.append(Item(statement.name, tuple(lines), statement.number, shapes))
+        return _Body(statements, items, self.given.reserved)
+
+    def opening(self, body: _Body) -> Iterable[str]:
+        """Yield the lines before the statements of a pure function."""
+        read = set().union(*[arrays_read(s.operation) for s in body.statements])
         yield f'dtype = parameters["{self.derivation.system.parameters[0]}"].dtype'
         yield from self.given.given_lines(read, "dtype")
         yield from self.given.constant_lines(read, "dtype")
-        named = set().union(*[_names_read(s.operation) for s in statements])
+        named = set().union(*[_names_read(s.operation) for s in body.statements])
         if _SAMPLE_COUNT in named:
             yield f"samples = len({self.given.code(self.model.inputs[0].name)})"
         yield from (line for name, line in self.given.size_lines().items() if name in named)
-        bound: set[str] = set()
-        shared, names = share(statements)
-        for entry in shared:
-            yield from self._bindings(entry.statement, bound)
-            yield from self.comment(entry.statement.number)
-            for name, operation in (*entry.parts, (entry.statement.name, entry.statement.operation)):
-                yield from assignment(name, operation, names)
+        yield from self._dicts(body)
 
-    def _bindings(self, statement: Statement, bound: set[str]) -> Iterable[str]:
-        """Yield the line that binds the parameters which a statement is the first to read."""
-        read = arrays_read(statement.operation) - bound
-        new = [name for name in self.parameters if name in read]
+    def _dicts(self, body: _Body) -> Iterable[str]:
+        """Yield the lines that make the dicts of what the loops read and write."""
+        given = {self.given.code(g.name) for g in (*self.model.inputs, *self.model.targets)}
+        made = {}
+        for stem, layers in body.dicts.items():
+            if f"{stem}{layers.stop - 1}" in self.parameters:
+                value = f'parameters[f"{stem}{{{LAYER}}}"]'
+                yield f"{stem} = {{{LAYER}: {value} for {LAYER} in {turns(layers)}}}"
+            else:
+                entries = [f"{n}: {stem}{n}" for n in layers if f"{stem}{n}" in given]
+                made[stem] = f"{{{', '.join(entries)}}}"
+        if made:
+            yield f"{', '.join(made)} = {', '.join(made.values())}"
+
+    def bindings(self, names: Iterable[str], bound: set[str]) -> Iterable[str]:
+        """Yield the line that binds those parameters among ``names`` that are not bound yet."""
+        new = [name for name in self.parameters if name in set(names) - bound]
         bound.update(new)
         if new:
             values = ", ".join(f'parameters["{self.parameters[p]}"]' for p in new)
@@ -234,15 +284,64 @@ class _Module:
     def comment(self, number: int) -> list[str]:
         """Return an equation with its number as comment lines."""
         if number not in self._comments:
-            self._comments[number] = textwrap.wrap(
-                f"({number}) {self._printed(number)}",
-                LINE - 8,
-                initial_indent="# ",
-                subsequent_indent="#     ",
-                break_long_words=False,
-                break_on_hyphens=False,
-            )
+            self._comments[number] = wrapped(f"({number}) {self._printed(number)}", LINE - 8)
         return self._comments[number]
+
+    def general_comment(self, first: int, last: int) -> list[str]:
+        """Return the equation of any of the layers from that of ``first`` on as comment lines."""
+        if (first, last) not in self._general_comments:
+            text = f"({first}), …, ({last}) {self._printed_for_any(first, last)}"
+            self._general_comments[first, last] = wrapped(text, LINE - 12)
+        return self._general_comments[first, last]
+
+    def _printed_for_any(self, first: int, last: int) -> str:
+        """Return the equation of some layers for any of them, with the letters that the document has for it.
+
+        There the first layer that is alike gives the letters; of results, told from the error inwards, it
+        is the last one, where all steps to it are alike.
+        """
+        steps = self._steps_like(first)
+        ends = [layer for number in (first, last) if (layer := layer_of(self._topic(number))) is not None]
+        inwards = first in self.derivation.results.values()
+        layer, towards = (max(ends), 1) if inwards else (min(ends), -1)
+        told = self._told if inwards else {n: [step] for n, step in steps.items()}
+        while min(ends) < layer and not self.narrator.are_alike(told[layer], told[layer - 1], -1) and inwards:
+            layer -= 1
+        while self.narrator.are_alike(told.get(layer + towards, ()), told[layer], -towards):
+            layer += towards
+        if layer not in self._general:
+            self._general[layer] = self.narrator.general(layer).style.printer
+        printer = self._general[layer]
+        return f"{printer.show(steps[layer].lhs)} = {printer.show(steps[layer].rhs)}"
+
+    @cached_property
+    def _told(self) -> dict[int, list[Step]]:
+        """The steps to all derivatives of a layer, by layer."""
+        found: dict[int, list[Step]] = {}
+        for step in self.derivation.steps:
+            layer = layer_of(step.target)
+            if layer is not None:
+                found.setdefault(layer, []).append(step)
+        return found
+
+    def _topic(self, number: int) -> str:
+        """Return the quantity that an equation or a step is about."""
+        step = self.derivation.by_number.get(number)
+        return self.defined_by[number] if step is None else step.target
+
+    def _steps_like(self, number: int) -> dict[int, Step | Equation]:
+        """Return the equations, the results or the steps for a batch of the same quantity, by layer."""
+        derivation, stem = self.derivation, split_name(self._topic(number)).word
+        if number in self.defined_by:
+            steps: Iterable[tuple[str, Step | Equation]] = derivation.system.definitions.items()
+        elif number in derivation.results.values():
+            steps = ((name, derivation.by_number[n]) for name, n in derivation.results.items())
+        else:
+            is_batch = derivation.by_number[number].rule == "batch mean"
+            group = derivation.batch if is_batch else derivation.stable
+            steps = ((step.target, step) for step in group)
+        layered = ((layer_of(name), step) for name, step in steps if split_name(name).word == stem)
+        return {layer: step for layer, step in layered if layer is not None}
 
     def _printed(self, number: int) -> str:
         step: Step | Equation | None = self.derivation.by_number.get(number)
@@ -261,7 +360,7 @@ class _Module:
         statements = self.given.named([*programs.forward, programs.error, *backward])
         weighted = self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements)
         parameters = self.derivation.system.parameters
-        step = TrainingStep(statements, parameters, self.comment, self.model, self.given, weighted)
+        step = TrainingStep(statements, parameters, self.comments, self.model, self.given, weighted)
         return {
             "docstring": f"Trains by {self.optimizer.name} on buffers that are allocated once.",
             "description": [
@@ -292,6 +391,18 @@ class _Module:
         if not self.model.per_sample:
             return rate
         return [*rate, f"scale = np.array({'rate' if rate else 1} / samples, self.dtype)"]
+
+
+def wrapped(text: str, columns: int) -> list[str]:
+    """Return ``text`` as comment lines."""
+    return textwrap.wrap(
+        text,
+        columns,
+        initial_indent="# ",
+        subsequent_indent="#     ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _can_be_weighted(operation: Operation) -> bool:

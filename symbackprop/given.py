@@ -18,7 +18,7 @@ from symbackprop.derivation import adjoint_name
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Given, Model
 
-_TAKEN = (
+TAKEN = (
     *(
         "parameters",
         "samples",
@@ -59,7 +59,7 @@ class GivenCode:
         for name in self.model.system.quantities:
             argument = name in ("x", "t") and alone.get(name) != name
             sizes = map(self.size_name, self.model.open)
-            if argument or name in (*_TAKEN, *sizes) or _SHARED.fullmatch(name) or keyword.iskeyword(name):
+            if argument or name in (*TAKEN, *sizes) or _SHARED.fullmatch(name) or keyword.iskeyword(name):
                 found[name] = f"{name}_"
         return found
 
@@ -70,6 +70,11 @@ class GivenCode:
     def derivative(self, parameter: str) -> str:
         """Return what the derivative for a parameter is called in the code: dw2 for w2."""
         return adjoint_name(parameter, self.model.system.quantities.keys())
+
+    @property
+    def reserved(self) -> tuple[str, ...]:
+        """Names that no dict can have in a function; x and t have been read when a dict is made."""
+        return (*TAKEN, *self.size_lines(), *(constant.code for constant in self.model.constants))
 
     def named(self, statements: Sequence[Statement]) -> list[Statement]:
         """Return statements with the names that the code has."""

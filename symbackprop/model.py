@@ -130,6 +130,10 @@ class Model:
         """Return the number of a size."""
         return int(n.xreplace({s: self.sizes[s.name] for s in n.free_symbols}))
 
+    def number(self, n: Expr) -> Expr:
+        """Return a size with the numbers of those that have one."""
+        return n.xreplace({s: Integer(self.sizes[s.name]) for s in n.free_symbols if s.name in self.sizes})
+
     def shape(self, sizes: tuple[Expr, ...]) -> tuple[int, ...]:
         """Return the numbers of some sizes."""
         return tuple(map(self.size, sizes))

@@ -243,6 +243,14 @@ class Narrator:
             self._compared[a.number, b.number] = a.rule == b.rule and self._shift.alike(a, b, shift)
         return self._compared[a.number, b.number]
 
+    def are_alike(self, a: Sequence[Step | Equation], b: Sequence[Step | Equation], shift: int) -> bool:
+        """Whether ``b`` says of its layer what ``a`` says of one ``shift`` layers before it."""
+        pairs = zip(a, b, strict=False)
+        return len(a) == len(b) and all(
+            getattr(x, "rule", "") == getattr(y, "rule", "") and self._shift.alike(x, y, shift)
+            for x, y in pairs
+        )
+
     def general(self, layer: int) -> Narrator:
         """Return a narrator that calls ``layer`` ℓ, the layer before it ℓ-1, and so on."""
         sizes = {s.name for q in self.system.quantities.values() for n in q.shape for s in n.free_symbols}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import groupby
 
 from sympy import Expr
 
@@ -15,6 +16,7 @@ from symbackprop.liveness import shared_arrays
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Model
 from symbackprop.program import arrays_read, share
+from symbackprop.rolling import LAYER, Comments, Item, Rolled, comprehension
 
 COLUMNS = 76
 """The longest line of an allocation, before it is indented."""
@@ -26,7 +28,7 @@ class TrainingStep:
     Args:
         statements: forward, error and scaled derivatives, in order.
         parameters: the names of the parameters.
-        comment: gives the comment lines of an equation's number.
+        comments: gives the comment lines of an equation's number.
         model: gives the number of a size.
         given: writes the lines that bind inputs, targets and constants.
         weighted: whether the errors of samples can be given weights.
@@ -36,38 +38,46 @@ class TrainingStep:
         self,
         statements: Sequence[Statement],
         parameters: Sequence[str],
-        comment: Callable[[int], Iterable[str]],
+        comments: Comments,
         model: Model,
         given: GivenCode,
         weighted: bool,
     ) -> None:
         self.weighted = weighted
         self.loss = model.system.loss
+        self.keys = list(parameters)
         self.parameters = [given.code(name) for name in parameters]
         self.derivatives = [given.derivative(name) for name in parameters]
-        self.comment = comment
+        self.comments = comments
         self.model = model
         self.size = model.size
         self.given = given
         self.shared, self.names = share(statements)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *(s.name for s in statements)}
-        self.workspace = Workspace(taken=own, numbers={})
+        self.arrays = own
+        self.workspace = Workspace(taken=own, numbers={}, size=model.number)
         self.writer = BufferWriter(self.names, self.workspace)
+
+    @cached_property
+    def rolled(self) -> Rolled:
+        """The statements, those of equal layers as loops."""
+        return Rolled(list(self._items()), self.arrays, self.given.reserved)
 
     def context(self) -> dict[str, object]:
         """Return the lines of the step and the buffers, for the template."""
-        body = list(self._body())
+        body = [line for part in self.rolled.parts for line in self.rolled.lines(part, self.comments)]
         names = [*self._sample_buffers(), *(["ones"] if self.writer.uses_ones else [])]
         found = self.given.size_lines()
         arguments = () if self._can_be_cut else tuple(found)
+        buffers, scratch = self._labels(names), self._labels(self._scratch())
         binding = [
-            *unpacked(self.parameters, "self.parameters.values()"),
-            *unpacked(self.derivatives, "self._derivatives"),
+            *self._parameter_lines(),
             *found.values(),
-            *unpacked(names, f"self._buffers_for({', '.join(('samples', *arguments))})"),
-            *unpacked(list(self._scratch()), "self._scratch"),
+            *unpacked(buffers, f"self._buffers_for({', '.join(('samples', *arguments))})"),
+            *unpacked(scratch, "self._scratch"),
             *unpacked(self._constant_names, "self._constants"),
             *self.given.constant_lines(self._read, "self.dtype"),
+            *self._dict_lines(),
         ]
         if any("dtype" in line for line in body):
             binding.append("dtype = self.dtype")
@@ -75,11 +85,17 @@ class TrainingStep:
             "step": [*binding, *body],
             "given": list(self.given.given_lines(self._read, "self.dtype")),
             "error": self.loss,
-            "places": list((places := self._places(body, names)).items()),
-            "buffers": [self._allocation(*_at(number, places)) for number in range(len({*places.values()}))],
+            "places": list((places := self._places(body, buffers)).items()),
+            "buffers": [
+                line
+                for number in range(len({*places.values()}))
+                for line in self._allocation_lines(*_at(number, places))
+            ],
             "cuts": self._can_be_cut,
             "data_sizes": ["samples", *arguments],
-            "scratch": [self._allocation(name) for name in self._scratch()],
+            "scratch": [line for name in scratch for line in self._allocation_lines(name)],
+            "by_layer": self._by_layer(),
+            "has_dicts": bool(self.rolled.dicts),
             "constants": list(self._constants()),
         }
 
@@ -88,17 +104,85 @@ class TrainingStep:
         """The names of the arrays that the statements read."""
         return set().union(*[arrays_read(entry.statement.operation) for entry in self.shared])
 
-    def _body(self) -> Iterable[str]:
+    def _items(self) -> Iterable[Item]:
+        """Yield the lines of each statement."""
         for entry in self.shared:
             statement = entry.statement
-            yield from self.comment(statement.number)
-            for name, operation in entry.parts:
-                yield from self.writer.part(name, operation)
-            lines = self._statement(statement)
+            lines = [line for name, operation in entry.parts for line in self.writer.part(name, operation)]
+            own = self._statement(statement)
             if statement.name == self.loss:
-                yield "if with_loss:"
-                lines = (f"    {line}" for line in lines)
-            yield from lines
+                lines += ["if with_loss:", *(f"    {line}" for line in own)]
+            else:
+                lines += own
+            shapes = shapes_in(statement.operation, self.model)
+            yield Item(statement.name, tuple(lines), statement.number, shapes)
+
+    # ------------------------------------------------------------ what the loops read and write
+
+    def _kept(self, stem: str) -> list[int]:
+        """Return the layers of a dict whose arrays are buffers."""
+        return [n for n in self.rolled.dicts.get(stem, ()) if f"{stem}{n}" in self._all]
+
+    def _labels(self, names: Iterable[str]) -> list[str]:
+        """Return names of buffers; of those that are kept in a dict its name, once."""
+        split = ((name, self.rolled.layered.get(name, (name, 0))[0]) for name in names)
+        return list(dict.fromkeys(stem if self.rolled.holds(name) else name for name, stem in split))
+
+    def _parameter_lines(self) -> Iterator[str]:
+        """Yield the lines that bind the parameters and their derivatives."""
+        if not self.rolled.dicts:
+            yield from unpacked(self.parameters, "self.parameters.values()")
+            yield from unpacked(self.derivatives, "self._derivatives")
+            return
+        for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
+            for name, key in zip(names, self.keys, strict=True):
+                if not self.rolled.holds(name):
+                    yield f'{name} = self.{where}["{key}"]'
+        yield from unpacked(list(self._stems_of_parameters), "self._by_layer")
+
+    @cached_property
+    def _stems_of_parameters(self) -> dict[str, str]:
+        """The dicts of parameters and of derivatives by layer, with the text of an entry."""
+        found = {}
+        for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
+            for name, key in zip(names, self.keys, strict=True):
+                if self.rolled.holds(name):
+                    stem, layer = self.rolled.layered[name]
+                    found[stem] = f'self.{where}[f"{key.removesuffix(str(layer))}{{{LAYER}}}"]'
+        return found
+
+    def _by_layer(self) -> list[str]:
+        """Return the lines of the dicts of parameters and derivatives."""
+        return [
+            line
+            for stem, value in self._stems_of_parameters.items()
+            for line in comprehension(f"{LAYER}: {value}", self.rolled.dicts[stem], "{", f"}},  # {stem}")
+        ]
+
+    def _dict_lines(self) -> Iterator[str]:
+        """Yield the lines that make the other dicts, of what is given and of views."""
+        if not self.rolled.dicts:
+            return
+        given = {self.given.code(g.name) for g in (*self.model.inputs, *self.model.targets)}
+        for stem, layers in self.rolled.dicts.items():
+            kept = self._kept(stem)
+            if stem not in self._stems_of_parameters and len(kept) < len(layers):
+                entries = [f"{n}: {stem}{n}" for n in layers if f"{stem}{n}" in given]
+                entries += [f"**{stem}"] if kept else []
+                yield f"{stem} = {{{', '.join(entries)}}}"
+
+    def _allocation_lines(self, label: str, *others: str) -> list[str]:
+        """Return the lines that allocate a buffer, or a dict of them, and others that share it."""
+        if label not in self.rolled.dicts:
+            return [self._allocation(label, *others)]
+        end = f"}},  # {', '.join((label, *others))}"
+        kept = groupby(self._kept(label), lambda n: self._allocation(f"{label}{n}").split(",  #")[0])
+        runs = [(f"{LAYER}: {text}", list(layers)) for text, layers in kept]
+        spans = [(entry, range(layers[0], layers[-1] + 1)) for entry, layers in runs]
+        if len(spans) == 1:
+            return comprehension(*spans[0], "{", f"}},  # {', '.join((label, *others))}")
+        inside = [line for span in spans for line in comprehension(*span, "**{", "},")]
+        return ["{", *(f"    {line}" for line in inside), end]
 
     def _statement(self, statement: Statement) -> Iterable[str]:
         name, operation = statement.name, statement.operation
@@ -136,15 +220,20 @@ class TrainingStep:
         return all(shape[0] == SAMPLES and self.model.is_fixed(shape[1:]) for shape in shapes)
 
     def _places(self, body: Sequence[str], names: Sequence[str]) -> dict[str, int]:
-        """Return the number of the array that each buffer is in."""
+        """Return the number of the array, or of the dict of arrays, that each buffer is in."""
         own = self.workspace
-        kinds = {
+        kinds: dict[str, Hashable] = {
             name: (name in own.masks, *map(self.given.size, self._all[name]))
             if name in own.arrays or name in own.masks
             else None
             for name in names
+            if name not in self.rolled.dicts
         }
-        return shared_arrays(body, kinds)
+        for name in (name for name in names if name in self.rolled.dicts):
+            lines = self._allocation_lines(name)
+            kinds[name] = ("\n".join(lines).split("#")[0], *self._kept(name))
+        places = shared_arrays(body, kinds)
+        return {name: places[name] for name in names}
 
     def _allocation(self, name: str, *others: str) -> str:
         """Return the line that allocates an array for a buffer, and for others that share it."""
@@ -178,6 +267,12 @@ class TrainingStep:
         made = self._constant_names
         if made:
             yield f"self._constants = {f'({made[0]},)' if len(made) == 1 else ', '.join(made)}"
+
+
+def shapes_in(operation: Operation, model: Model) -> tuple[tuple[Expr, ...], ...]:
+    """Return the shapes of what an operation reads and gives, with the numbers of sizes that have one."""
+    parts = [operation, *(part for part in operation.parts() if part.kind == "array")]
+    return tuple(tuple(map(model.number, part.shape)) for part in parts)
 
 
 def _at(number: int, places: Mapping[str, int]) -> list[str]:

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
-from sympy import Derivative, Expr, Symbol
+from sympy import Derivative, Expr, Symbol, sympify
 
 from symbackprop.batch import SAMPLES
 from symbackprop.code import assignment
@@ -19,6 +19,7 @@ from symbackprop.equations import ONE, Equation, EquationSystem, Quantity, name_
 from symbackprop.lowering import Operation, Statement, lower
 from symbackprop.lowering.operations import Place
 from symbackprop.program import share
+from symbackprop.rolling import Comments
 from symbackprop.training_step import TrainingStep
 from tests.lowering_zoo import SYSTEMS
 from tests.plain_loops import Array, random_values, run
@@ -156,6 +157,9 @@ class Sizes:
     def size(self, n: Expr) -> int:
         return int(n.xreplace(NUMBERS))
 
+    def number(self, n: Expr) -> Expr:
+        return sympify(n.xreplace({k: v for k, v in NUMBERS.items() if k != SAMPLES}))
+
     def is_fixed(self, sizes: Sequence[Expr]) -> bool:
         return not any(n.has(SAMPLES) for n in sizes)
 
@@ -168,6 +172,8 @@ class Sizes:
 
 class Given(Sizes):
     """Stands in for the code of what is given: names as they are, sizes as text."""
+
+    reserved = ()
 
     def size(self, n: Expr, samples: str = "samples") -> str:  # type: ignore[override]
         return str(
@@ -223,12 +229,15 @@ class Step:
         return own
 
 
+SILENT = Comments(lambda number: [], lambda first, last: [])
+
+
 def stepped(derivation: Derivation, dtype: str, values: Mapping[str, Array], batch_size: int) -> Step:
     equations = equations_of(derivation)
     statements = [Statement(e.name, lowered(e), n) for n, e in enumerate(equations)]
     sizes, given_code = Sizes(derivation.system), Given(derivation.system)
     parameters = leaves(derivation.system)
-    step = TrainingStep(statements, parameters, lambda n: [], sizes, given_code, True)  # type: ignore[arg-type]
+    step = TrainingStep(statements, parameters, SILENT, sizes, given_code, True)  # type: ignore[arg-type]
     return Step(step, values, dtype, batch_size)
 
 

@@ -90,6 +90,8 @@ def tidy(expression: Expr) -> Expr:
     if expression.is_Atom or isinstance(expression, (Indexed, Sum)):
         return expression
     flat, names = _opaque(expression)
+    if all(map(_is_power, Mul.make_args(flat))):
+        return expression
     candidates = [flat]
     for form in _forms_of(flat):
         try:
@@ -99,6 +101,12 @@ def tidy(expression: Expr) -> Expr:
     for name in reversed(names):
         candidates = [c.xreplace(name) for c in candidates]
     return cheapest(candidates)
+
+
+def _is_power(factor: Expr) -> bool:
+    """Whether ``factor`` is a number, a symbol or a power of one: a product of these has one form."""
+    base = factor.base if factor.is_Pow and factor.exp.is_Integer and factor.exp.is_positive else factor
+    return bool(base.is_Symbol or base.is_Number)
 
 
 _MOST_WORK = 800

@@ -140,16 +140,19 @@ def _rules(definition: Equation) -> tuple[_Rule, ...]:
     coefficient, rest = rhs.as_coeff_Mul()
     if isinstance(rest, Mul) and free <= rest.free_symbols:
         found.append(_Rule(definition, rest, lhs / coefficient))
-    return (*found, *_rules_of_sums(definition))
+    return tuple(found)
 
 
-def _rules_of_sums(definition: Equation) -> Iterator[_Rule]:
-    """Yield the values of sums of the quantity that are shorter than these: Σ_j y[j] of a softmax is 1."""
+@cache
+def _rules_of_sums(definition: Equation) -> tuple[_Rule, ...]:
+    """Return the values of sums of the quantity that are shorter than these: Σ_j y[j] of a softmax is 1."""
+    found = []
     for i, n in definition.ranges.items():
         total = make_sum(definition.lhs, [(i, n)])
         value = tidy(make_sum(definition.rhs, [(i, n)]))
         if operations(value) < operations(total):
-            yield _Rule(definition, total, value)
+            found.append(_Rule(definition, total, value))
+    return tuple(found)
 
 
 def _parts(expression: Expr) -> list[Expr]:
@@ -178,17 +181,18 @@ def _solved(rhs: Expr, part: Expr, lhs: Expr) -> Expr | None:
 @cache
 def fold(expression: Expr, definitions: tuple[Equation, ...]) -> tuple[tuple[Expr, Expr], ...]:
     """Return ever shorter forms of ``expression``, each with the component whose definition gives it."""
-    rules = [rule for definition in definitions for rule in _rules(definition)]
     found: list[tuple[Expr, Expr]] = []
-    while (shorter := _shorter(found[-1][0] if found else expression, rules)) is not None:
+    while (shorter := _shorter(found[-1][0] if found else expression, definitions)) is not None:
         found.append(shorter)
     return tuple(found)
 
 
-def _shorter(expression: Expr, rules: Sequence[_Rule]) -> tuple[Expr, Expr] | None:
+def _shorter(expression: Expr, definitions: Sequence[Equation]) -> tuple[Expr, Expr] | None:
     """Return the shortest form that one rule gives, and by what; None if none is shorter."""
-    names = _names(expression)
-    rules = [rule for rule in rules if rule.may_shorten(names)]
+    names, rules = _names(expression), []
+    for definition in definitions:
+        sums = _rules_of_sums(definition) if _names(definition.lhs) <= names else ()
+        rules += [rule for rule in (*_rules(definition), *sums) if rule.may_shorten(names)]
     if not rules:
         return None
     forms = dict.fromkeys((expression, _expanded(expression)))

@@ -748,5 +748,11 @@ def _factor_order(factor: Expr) -> tuple[object, ...]:
     )
 
 
-def _first_name(expression: Expr) -> str:
-    return min((name_of(read) for read in expression.atoms(Indexed)), default="")
+def _first_name(expression: Expr) -> tuple[str, int, str]:
+    """Return the key of the first quantity that is read: w2 comes before w10."""
+    return min((_with_number(name_of(read)) for read in expression.atoms(Indexed)), default=("", 0, ""))
+
+
+def _with_number(name: str) -> tuple[str, int, str]:
+    stem = name.rstrip("0123456789")
+    return stem, int(name[len(stem) :] or -1), name
