@@ -309,19 +309,18 @@ class Trainer:
         x[19].dot(w20, out=s20)
         s20 += b20
         # (40) x20[i] = exp(s20[i])/Σ_k exp(s20[k])
-        np.max(s20, axis=1, keepdims=True, out=work1)
+        s20.max(axis=1, keepdims=True, out=work1)
         np.subtract(s20, work1, out=difference20)
         np.exp(difference20, out=exponentials20)
-        np.sum(exponentials20, axis=1, keepdims=True, out=total20)
+        exponentials20.sum(axis=1, keepdims=True, out=total20)
         np.divide(exponentials20, total20, out=x20)
         # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
         if with_loss:
             np.log(total20, out=work1)
             np.subtract(work1, difference20, out=work2)
-            work2 *= t
             if weights is not None:
                 work2 *= weights
-            E = work2.sum() / samples
+            E = np.vdot(work2, t) / samples
         # (48) ∂E/∂s20[i] = x20[i] - t[i]
         np.subtract(x20, t, out=ds20)
         ds20 *= scale

@@ -248,19 +248,18 @@ class Trainer:
         x1.dot(w2, out=s2)
         s2 += b2
         # (4) x2[i] = exp(s2[i])/Σ_k exp(s2[k])
-        np.max(s2, axis=1, keepdims=True, out=work1)
+        s2.max(axis=1, keepdims=True, out=work1)
         np.subtract(s2, work1, out=difference2)
         np.exp(difference2, out=exponentials2)
-        np.sum(exponentials2, axis=1, keepdims=True, out=total2)
+        exponentials2.sum(axis=1, keepdims=True, out=total2)
         np.divide(exponentials2, total2, out=x2)
         # (37) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s2[n,k])) - s2[n,i])
         if with_loss:
             np.log(total2, out=work1)
             np.subtract(work1, difference2, out=work2)
-            work2 *= t
             if weights is not None:
                 work2 *= weights
-            E = work2.sum() / samples
+            E = np.vdot(work2, t) / samples
         # (12) ∂E/∂s2[i] = x2[i] - t[i]
         np.subtract(x2, t, out=ds2)
         ds2 *= scale

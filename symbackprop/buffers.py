@@ -165,14 +165,29 @@ class BufferWriter:
     def _total(self, operation: Operation) -> Operation:
         """Return the sum over all components; a sum of products of two arrays is one vdot."""
         (whole,) = operation.inputs
-        if whole.shape[0] == SAMPLES and self.weighted:
-            buffer = self._weighted(whole)
-        elif whole.kind == "square" and whole.inputs[0].is_leaf:
-            return Operation("vdot", whole.inputs * 2)
-        else:
-            buffer = self._operand(whole)
+        weighted = whole.shape[0] == SAMPLES and self.weighted
+        factors = None if weighted and whole.kind == "square" else self._factors(whole)
+        if factors:
+            first, second = factors
+            buffer = self._weighted(first) if weighted else self._operand(first)
+            name = Operation("array", (), buffer, first.axes, first.shape)
+            return Operation("vdot", (name, self._array(second)))
+        buffer = self._weighted(whole) if weighted else self._operand(whole)
         name = Operation("array", (), buffer, whole.axes, whole.shape)
         return Operation("sum", (name,), operation.value)
+
+    def _factors(self, product: Operation) -> tuple[Operation, Operation] | None:
+        """Return two arrays whose product is ``product``, the second of which is there already."""
+        factors: tuple[Operation, ...]
+        if product.kind == "square":
+            factors = product.inputs * 2
+        elif product.kind == "multiply" and all(i.shape == product.shape for i in product.inputs):
+            factors = product.inputs
+        else:
+            return None
+        first, second = sorted(factors, key=lambda factor: factor.is_leaf or factor in self.names)
+        there = second.kind == "array" or second in self.names
+        return None if not there or is_mask(second) or is_mask(first) else (first, second)
 
     def _weighted(self, operation: Operation) -> str:
         """Return a temporary with the errors of all samples, multiplied by their weights if any."""
@@ -356,7 +371,8 @@ class BufferWriter:
             self.lines.append(f"ones.dot({text}, out={out})")
             return
         keep = ", keepdims=True" if kept else ""
-        self.lines.append(f"np.{operation.kind}({text}, axis={axis}{keep}, out={out})")
+        array, first = (text, "") if text.isidentifier() else ("np", f"{text}, ")
+        self.lines.append(f"{array}.{operation.kind}({first}axis={axis}{keep}, out={out})")
 
     def _elementwise(self, operation: Operation, out: str) -> None:
         """Write one elementwise operation; the first computed input of its shape uses its buffer."""

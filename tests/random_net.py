@@ -302,7 +302,7 @@ class Layers:
         mask = self.pick(["", f"{r} <= {p}", f"not {r} > {p} and {r} + 2 > {p}", f"{r} != {p}"])
         if mask and (self.sizes[places] > 1 or "!=" not in mask):
             self.constructs.add("masked attention")
-            score = f"where({mask}, {score}, -1e9)"
+            score = f"where({mask}, {score}, -30)"  # small enough, as other layers may read it too
         pair = [*axes, places, places]
         s = self.define(pair, score, [*rest, p, r])
         g = self.define(pair, f"softmax({self.read(s, [*rest, p, r])}, {r})", [*rest, p, r])

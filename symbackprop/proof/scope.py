@@ -45,7 +45,8 @@ def settings_of(statement: Statement, structure: Structure) -> Iterator[Setting]
                     yield from (
                         Setting(chosen, with_own, with_opened, v) for v in (False, True)[: 1 + valued]
                     )
-        if claimed and statement.kind != "definition":
+        # What a stable form reads as an adjoint it may also have inserted, so that neither is free.
+        if (claimed or statement.step.rule == "stable form") and statement.kind != "definition":
             yield from (Setting(chosen, True, True, whole=True) for chosen in combinations(facts, count))
 
 
