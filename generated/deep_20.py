@@ -221,10 +221,10 @@ class Trainer:
             {layer: self._derivatives[f"b{layer}"] for layer in range(1, 19)},  # db
         )
         arrays = (
-            {
-                layer: np.empty((self.batch_size, 16), self.dtype)
-                for layer in range(1, 20)
-            },  # s, ds
+            _by_turns(
+                range(1, 20),
+                np.empty((self.batch_size, 16), self.dtype),
+            ),  # s
             {
                 layer: np.empty((self.batch_size, 16), self.dtype)
                 for layer in range(1, 20)
@@ -235,6 +235,11 @@ class Trainer:
             np.empty((self.batch_size, 1), self.dtype),  # total20
             np.empty((self.batch_size, 10), self.dtype),  # x20
             np.ones(self.batch_size, self.dtype),  # ones
+            _by_turns(
+                range(1, 20),
+                np.empty((self.batch_size, 16), self.dtype),
+                np.empty((self.batch_size, 16), self.dtype),
+            ),  # ds
             np.empty((self.batch_size, 16), self.dtype),  # work3
         )
         self._buffers = tuple(arrays[number] for number in _BUFFERS.values())
@@ -572,8 +577,8 @@ _BUFFERS = {
     "x20": 6,
     "work2": 2,
     "ds20": 2,
-    "ds": 0,
-    "work3": 8,
+    "ds": 8,
+    "work3": 9,
     "ones": 7,
 }
 
@@ -583,6 +588,11 @@ def _copied(buffer):
     if isinstance(buffer, dict):
         return {layer: array.copy() for layer, array in buffer.items()}
     return buffer.copy()
+
+
+def _by_turns(layers, *arrays):
+    """Return an array for each layer; layers far enough apart have the same."""
+    return {layer: arrays[layer % len(arrays)] for layer in layers}
 
 
 def _first_rows(buffer, samples):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from itertools import pairwise
+
+_MOST_TURNS = 3
 
 
 def shared_arrays(lines: Iterable[str], kinds: Mapping[str, Hashable]) -> dict[str, int]:
@@ -61,3 +64,62 @@ def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
             yield from _statements([*statement.body, *statement.orelse])
         else:
             yield statement
+
+
+def turns_needed(lines: Iterable[str], stem: str, counter: str) -> int | None:
+    """Return how many arrays the layers of ``stem`` can take in turn; None if each needs its own.
+
+    Args:
+        lines: the statements of a step, carried out from first to last.
+        stem: the name of a dict of arrays by layer.
+        counter: what counts the layers in loops.
+
+    In turn, layer ℓ has array ℓ mod n: those with the same array must never be needed at once.
+    """
+    spans: dict[int, tuple[int, int]] = {}
+    for time, (statement, layer) in enumerate(_unrolled(ast.parse("\n".join(lines)).body, counter)):
+        reads = _layers_read(statement, stem, counter, layer)
+        if reads is None:
+            return None
+        for each in reads:
+            spans[each] = (spans.get(each, (time, time))[0], time)
+    for number in range(1, _MOST_TURNS + 1):
+        shares = [sorted(span for layer, span in spans.items() if layer % number == n) for n in range(number)]
+        if all(before[1] < after[0] for share in shares for before, after in pairwise(share)):
+            return number
+    return None
+
+
+def _unrolled(body: Iterable[ast.stmt], counter: str) -> Iterator[tuple[ast.stmt, int]]:
+    """Yield the statements in the order in which they are carried out, with the layer of their loop."""
+    for statement in _statements(body):
+        counts = isinstance(statement, ast.For) and ast.unparse(statement.target) == counter
+        if not counts:
+            yield statement, 0
+            continue
+        assert isinstance(statement, ast.For)
+        assert isinstance(statement.iter, ast.Call)
+        inner = list(_statements(statement.body))
+        for layer in range(*map(ast.literal_eval, statement.iter.args)):
+            yield from ((each, layer) for each in inner)
+
+
+def _layers_read(statement: ast.stmt, stem: str, counter: str, layer: int) -> list[int] | None:
+    """Return the layers of ``stem`` that a statement names, None if it may keep one under another name."""
+    names = [n for n in ast.walk(statement) if isinstance(n, ast.Name) and n.id == stem]
+    found = [n for n in ast.walk(statement) if isinstance(n, ast.Subscript) and _is_name(n.value, stem)]
+    if len(found) != len(names):
+        return None
+    if (
+        found
+        and isinstance(statement, ast.Assign)
+        and any(isinstance(t, ast.Name) for t in statement.targets)
+    ):
+        return None
+    indices = [ast.unparse(each.slice).replace(counter, str(layer)) for each in found]
+    terms = [index.replace("- ", "-").replace("+ ", "").split() for index in indices]
+    return [sum(map(int, each)) for each in terms]
+
+
+def _is_name(node: ast.expr, name: str) -> bool:
+    return isinstance(node, ast.Name) and node.id == name

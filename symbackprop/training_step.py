@@ -12,11 +12,11 @@ from symbackprop.batch import SAMPLES
 from symbackprop.buffers import BufferWriter, Workspace
 from symbackprop.code import assignment
 from symbackprop.given import GivenCode
-from symbackprop.liveness import shared_arrays
+from symbackprop.liveness import shared_arrays, turns_needed
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Model
 from symbackprop.program import arrays_read, share
-from symbackprop.rolling import LAYER, Comments, Item, Rolled, comprehension
+from symbackprop.rolling import LAYER, Comments, Item, Rolled, comprehension, turns
 
 COLUMNS = 76
 """The longest line of an allocation, before it is indented."""
@@ -55,6 +55,7 @@ class TrainingStep:
         self.shared, self.names = share(statements)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *(s.name for s in statements)}
         self.arrays = own
+        self._turns: dict[str, int] = {}
         self.workspace = Workspace(taken=own, numbers={}, size=model.number)
         self.writer = BufferWriter(self.names, self.workspace)
 
@@ -67,6 +68,7 @@ class TrainingStep:
         """Return the lines of the step and the buffers, for the template."""
         body = [line for part in self.rolled.parts for line in self.rolled.lines(part, self.comments)]
         names = [*self._sample_buffers(), *(["ones"] if self.writer.uses_ones else [])]
+        self._turns = dict(self._layers_in_turn(body))
         found = self.given.size_lines()
         arguments = () if self._can_be_cut else tuple(found)
         buffers, scratch = self._labels(names), self._labels(self._scratch())
@@ -96,6 +98,7 @@ class TrainingStep:
             "scratch": [line for name in scratch for line in self._allocation_lines(name)],
             "by_layer": self._by_layer(),
             "has_dicts": bool(self.rolled.dicts),
+            "has_turns": bool(self._turns),
             "constants": list(self._constants()),
         }
 
@@ -159,6 +162,17 @@ class TrainingStep:
             for line in comprehension(f"{LAYER}: {value}", self.rolled.dicts[stem], "{", f"}},  # {stem}")
         ]
 
+    def _layers_in_turn(self, body: Sequence[str]) -> Iterator[tuple[str, int]]:
+        """Yield the dicts of buffers whose layers can share a few arrays, and how many these are."""
+        for stem in self.rolled.dicts:
+            names = [f"{stem}{n}" for n in self._kept(stem)]
+            shapes = {
+                (name in self.workspace.masks, *map(self.given.size, self._all[name])) for name in names
+            }
+            number = turns_needed(body, stem, LAYER) if len(shapes) == 1 else None
+            if number is not None and not self.workspace.padded.keys() & set(names):
+                yield stem, number
+
     def _dict_lines(self) -> Iterator[str]:
         """Yield the lines that make the other dicts, of what is given and of views."""
         if not self.rolled.dicts:
@@ -176,6 +190,11 @@ class TrainingStep:
         if label not in self.rolled.dicts:
             return [self._allocation(label, *others)]
         end = f"}},  # {', '.join((label, *others))}"
+        if label in self._turns:
+            number, layers = self._turns[label], self._kept(label)
+            array = self._allocation(f"{label}{layers[0]}").split("  #")[0]
+            listed = [turns(range(layers[0], layers[-1] + 1)) + ",", *[array] * number]
+            return ["_by_turns(", *(f"    {line}" for line in listed), f"),  # {', '.join((label, *others))}"]
         kept = groupby(self._kept(label), lambda n: self._allocation(f"{label}{n}").split(",  #")[0])
         runs = [(f"{LAYER}: {text}", list(layers)) for text, layers in kept]
         spans = [(entry, range(layers[0], layers[-1] + 1)) for entry, layers in runs]

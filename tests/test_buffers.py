@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import symbackprop as sb
-from symbackprop.liveness import shared_arrays
+from symbackprop.liveness import shared_arrays, turns_needed
 from tests.conftest import random_parameters, sample_data
 
 # ---------------------------------------------------------------- which may share
@@ -138,3 +138,27 @@ def test_predicting_needs_no_buffers_of_the_backward_pass() -> None:
 
     assert peak(module.forward, parameters, x) < 2 * depth + 1.1
     assert peak(module.gradients, parameters, x, t) > 3 * depth
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["for layer in range(1, 9):", "    np.exp(x, out=s[layer])", "    s[layer] += 1"], 1),
+        (["s[9].fill(0)", "for layer in range(8, 0, -1):", "    np.exp(s[layer + 1], out=s[layer])"], 2),
+        (["for layer in range(2, 9):", "    s[layer - 2].dot(w, out=s[layer])"], 3),
+        (["for layer in range(1, 9):", "    s[layer].fill(0)", "s[1].fill(1)"], None),
+        (
+            [
+                "for layer in range(1, 9):",
+                "    s[layer].fill(0)",
+                "for layer in range(1, 9):",
+                "    y += s[layer]",
+            ],
+            None,
+        ),
+        (["for layer in range(1, 9):", "    view = s[layer]", "    view += 1"], None),
+        (["s = {0: x0, **s}", "for layer in range(1, 9):", "    s[layer].fill(0)"], None),
+    ],
+)
+def test_layers_that_are_never_needed_at_once_take_turns(lines: list[str], expected: int | None) -> None:
+    assert turns_needed(lines, "s", "layer") == expected
