@@ -276,8 +276,12 @@ def adjoint_name(name: str, taken: Collection[str]) -> str:
     return candidate
 
 
-def derive_system(system: EquationSystem, wrt: Sequence[str] | None = None) -> Derivation:
+def derive_system(
+    system: EquationSystem, wrt: Sequence[str] | None = None, *, stable: bool = True
+) -> Derivation:
     """Derive the loss for every quantity between it and ``wrt`` (default: the parameters).
+
+    Without ``stable`` no stable forms are looked for, which takes about half of the time.
 
     Raises:
         SpecificationError: the equations are not well formed.
@@ -286,7 +290,8 @@ def derive_system(system: EquationSystem, wrt: Sequence[str] | None = None) -> D
     from symbackprop.stabilization import with_stable
 
     check_system(system)
-    return with_stable(_Pass(system, tuple(system.parameters if wrt is None else wrt)).run())
+    derivation = _Pass(system, tuple(system.parameters if wrt is None else wrt)).run()
+    return with_stable(derivation) if stable else derivation
 
 
 @dataclass

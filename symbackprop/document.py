@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from symbackprop.commentary import Commentary
 from symbackprop.derivation import Derivation
 from symbackprop.formats import FORMATS, Format, escape_latex, format_named, latex_width
+from symbackprop.garbage import collecting_rarely
 from symbackprop.language import CATALOGUES, Catalogue, words_in_formulas
 from symbackprop.narrator import Narrator
 from symbackprop.printing import notation_for
@@ -34,6 +35,7 @@ __all__ = [
 ]
 
 
+@collecting_rarely()
 def render(
     derivation: Derivation,
     format: str,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
+from functools import cache
 
 from sympy import Derivative, Integer, KroneckerDelta, Symbol
 
@@ -53,6 +54,7 @@ def _parameters(parameters: Mapping[str, Fraction], trainable: bool = False) -> 
     return f"trained, one for each layer, starting at {values}" if trainable else f"parameters {values}"
 
 
+@cache
 def activation_bounds(name: str) -> tuple[Bounds, Bounds]:
     """Return between what the values and the slopes lie; the other unit of a layer is at 0."""
     pre_activation, other, i, k = Symbol("s", real=True), Symbol("other", real=True), index("i"), index("k")
@@ -64,6 +66,7 @@ def activation_bounds(name: str) -> tuple[Bounds, Bounds]:
     return bounds_of(value.xreplace(alone), pre_activation), bounds_of(slope.xreplace(alone), pre_activation)
 
 
+@cache
 def activation_slope(name: str) -> str:
     """Return the derived derivative of an activation; with indices where units are coupled."""
     units, i, k = size("n"), index("i"), index("k")
@@ -73,7 +76,7 @@ def activation_slope(name: str) -> str:
         Equation(error.symbol, sum_over(cotangent[i] * x[i], (i, units))),
     )
     quantities = {q.name: q for q in (s, x, cotangent, error)}
-    derivation = derive_system(EquationSystem(equations, quantities, ("s",), ("c",)))
+    derivation = derive_system(EquationSystem(equations, quantities, ("s",), ("c",)), stable=False)
     local = [step for step in derivation.steps if step.target == "s" and isinstance(step.lhs, Derivative)]
     slope = next(step for step in reversed(local) if step.lhs.expr != error.symbol)
     shown = text(slope.rhs, notation_for(derivation))
@@ -82,23 +85,26 @@ def activation_slope(name: str) -> str:
 
 def losses() -> str:
     """Return the losses with their derived derivatives."""
-    x, t, error = quantity("x"), quantity("t"), quantity("E")
     entries = {}
     for name, loss in LOSSES.items():
-        equation = Equation(error.symbol, read_loss(name))
-        system = EquationSystem((equation,), {"x": x, "t": t, "E": error}, ("x",))
-        derivation = derive_system(system)
-        slope = text(derivation.adjoint("x"), notation_for(derivation))
-        targets = f"targets {_targets(loss)}"
-        lines = [
+        entries[name] = [
             f"E = Σ {loss.formula}",
-            f"∂E/∂x = {slope}",
-            targets,
+            f"∂E/∂x = {loss_slope(name)}",
+            f"targets {_targets(loss)}",
             _parameters(loss.parameters),
             loss.source,
         ]
-        entries[name] = lines
     return _entries("Losses", entries)
+
+
+@cache
+def loss_slope(name: str) -> str:
+    """Return the derived derivative of a loss."""
+    x, t, error = quantity("x"), quantity("t"), quantity("E")
+    equation = Equation(error.symbol, read_loss(name))
+    system = EquationSystem((equation,), {"x": x, "t": t, "E": error}, ("x",))
+    derivation = derive_system(system, stable=False)
+    return text(derivation.adjoint("x"), notation_for(derivation))
 
 
 def _targets(loss: Loss) -> str:

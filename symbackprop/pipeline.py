@@ -23,36 +23,22 @@ The derivation that is proved, the one that is printed and the one that is emitt
 
 from __future__ import annotations
 
-import gc
 import sys
 import types
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from symbackprop.batch import with_batch
 from symbackprop.derivation import Derivation, derive_system
 from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.garbage import collecting_rarely
 from symbackprop.library import OPTIMIZERS, Optimizer
 from symbackprop.specification import Network
 from symbackprop.update import with_update
 from symbackprop.writing import write_file
 
 
-@contextmanager
-def _collecting_rarely() -> Iterator[None]:
-    """Look for garbage less often: expressions stay in use, and looking takes a fifth of the time."""
-    before = gc.get_threshold()
-    if before[0]:
-        gc.set_threshold(max(before[0], 100_000), *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
-
-
-@_collecting_rarely()
+@collecting_rarely()
 def derive(network: Network, *, optimizer: str = "sgd") -> Derivation:
     """Derive the error of ``network`` for every parameter, for one sample and for a batch.
 
@@ -74,7 +60,7 @@ def _optimizer(name: str) -> Optimizer:
     return OPTIMIZERS[plain]
 
 
-@_collecting_rarely()
+@collecting_rarely()
 def generate(
     source: Network | Derivation, path: str | Path | None = None, *, optimizer: str | None = None
 ) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -16,6 +17,9 @@ Parameters = dict[str, Array]
 STEP = 2e-5  # small, so that a kink is hardly ever between two points; rounding adds some 1e-11
 FEW = 60  # parameters up to which every component is compared on its own
 DIRECTIONS = 3
+
+
+gc.set_threshold(100_000)  # as a command does: looking for cycles all the time takes a tenth of it
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -682,7 +682,7 @@ for network in networks:
 
 
 def test_the_same_bytes_whatever_the_hash_seed() -> None:
-    # Sets iterate in another order under another seed; two processes at a time, as each is slow to start.
+    # Sets iterate in another order under another seed; both at a time, as each is slow to start.
     running = [
         subprocess.Popen(
             [sys.executable, "-B", "-c", PROGRAM],
@@ -691,10 +691,10 @@ def test_the_same_bytes_whatever_the_hash_seed() -> None:
             stdout=subprocess.PIPE,
             text=True,
         )
-        for seed in ("0", "1", "31337")
+        for seed in ("1", "31337")
     ]
     outputs = [process.communicate(timeout=120)[0] for process in running]
     assert all(process.returncode == 0 for process in running)
     assert len(outputs[0].split()) == 16
     assert len(set(outputs[0].split())) == 16
-    assert outputs[0] == outputs[1] == outputs[2]
+    assert outputs[0] == outputs[1]

@@ -944,5 +944,5 @@ def test_weights_of_samples_count_each_as_often(name: str, samples: int, rng: np
 
 def test_many_terms_of_the_error_are_no_deep_expression(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("symbackprop.rolling.LEAST", 10**9)
-    source = sb.generate(sb.Network("-".join(["2"] * 401), l2=0.1))
+    source = sb.generate(sb.Network("-".join(["2"] * 401), l2=0.1, bias=False))
     assert "    E += L2 * (w400**2).sum() / 2\n" in source

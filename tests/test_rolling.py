@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import types
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -28,9 +29,22 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], str]] = {
 each_network = pytest.mark.parametrize("name", NETWORKS)
 
 
+@cache
 def derived(name: str) -> Derivation:
     architecture, options, optimizer = NETWORKS[name]
     return sb.derive(sb.Network(architecture, **options), optimizer=optimizer)
+
+
+@cache
+def source(name: str) -> str:
+    return sb.generate(derived(name))
+
+
+@cache
+def source_without_loops(name: str) -> str:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rolling, "LEAST", 10**9)
+        return sb.generate(derived(name))
 
 
 def loaded(source: str) -> types.ModuleType:
@@ -39,12 +53,10 @@ def loaded(source: str) -> types.ModuleType:
     return module
 
 
-def both(name: str, monkeypatch: pytest.MonkeyPatch) -> tuple[types.ModuleType, types.ModuleType]:
+@cache
+def both(name: str) -> tuple[types.ModuleType, types.ModuleType]:
     """Return the module with loops and the one that has a statement for each layer."""
-    derivation = derived(name)
-    with_loops = sb.generate(derivation)
-    monkeypatch.setattr(rolling, "LEAST", 10**9)
-    without = sb.generate(derivation)
+    with_loops, without = source(name), source_without_loops(name)
     assert "for layer in range(" in with_loops
     assert "for layer in" not in without
     assert len(with_loops.splitlines()) < len(without.splitlines()) - 300
@@ -62,8 +74,8 @@ def same(a: dict[str, Any], b: dict[str, Any]) -> bool:
 
 
 @each_network
-def test_loops_compute_the_same_numbers(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    a, b = both(name, monkeypatch)
+def test_loops_compute_the_same_numbers(name: str) -> None:
+    a, b = both(name)
     assert list(a.PARAMETER_SHAPES.items()) == list(b.PARAMETER_SHAPES.items())
     x, t = data(a, 9)
     for dtype in (np.float32, np.float64):
@@ -79,9 +91,9 @@ def test_loops_compute_the_same_numbers(name: str, monkeypatch: pytest.MonkeyPat
 
 @each_network
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_loops_train_the_same_over_100_steps(name: str, dtype: type, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_loops_train_the_same_over_100_steps(name: str, dtype: type) -> None:
     """With short batches, weights of samples, clipping, and a trainer that is saved and loaded."""
-    a, b = both(name, monkeypatch)
+    a, b = both(name)
     x, t = data(a, 9)
     trainers = [m.Trainer(m.initialize(1, dtype), batch_size=9, seed=2, clip_norm=0.5) for m in (a, b)]
     for step in range(100):
@@ -94,7 +106,7 @@ def test_loops_train_the_same_over_100_steps(name: str, dtype: type, monkeypatch
 
 
 def test_a_trainer_with_loops_is_resumed(tmp_path: Any) -> None:
-    module = loaded(sb.generate(derived("first and last differ")))
+    module = loaded(source("first and last differ"))
     x, t = data(module, 9)
     trainer = module.Trainer(batch_size=4, seed=1)
     trainer.fit(x, t, 2)
@@ -105,7 +117,7 @@ def test_a_trainer_with_loops_is_resumed(tmp_path: Any) -> None:
 
 
 def test_what_is_not_finite_is_named_with_its_layer() -> None:
-    module = loaded(sb.generate(derived("first and last differ")))
+    module = loaded(source("first and last differ"))
     parameters = module.initialize(0)
     for number in range(1, 20):
         parameters[f"w{number}"][:] = 1e4  # the derivatives overflow on the way back
@@ -118,8 +130,8 @@ def test_what_is_not_finite_is_named_with_its_layer() -> None:
 def test_a_loop_cites_what_the_document_prints(name: str) -> None:
     derivation = derived(name)
     document = re.sub(r"\s+", "", derivation.text(notation="layered"))
-    source = sb.generate(derivation)
-    cited = re.findall(r"^ +# \((\d+)\), …, \((\d+)\) (.*(?:\n +#     .*)*)", source, re.MULTILINE)
+    pattern = r"^ +# \((\d+)\), …, \((\d+)\) (.*(?:\n +#     .*)*)"
+    cited = re.findall(pattern, source(name), re.MULTILINE)
     assert cited
     for first, last, equation in cited:
         plain = re.sub(r"\n *#|\s", "", equation)
@@ -132,8 +144,8 @@ def test_a_loop_cites_what_the_document_prints(name: str) -> None:
 def test_a_statement_of_a_loop_stands_under_its_equation(name: str) -> None:
     """Under one of ds[ℓ] stand lines that write to ds[layer] and to parts that are named for it alone."""
     checked = 0
-    source = sb.generate(derived(name))
-    for loop in re.findall(r"^( +)for layer in range\(.*\n((?:\1    .*\n)+)", source, re.MULTILINE):
+    loops = re.findall(r"^( +)for layer in range\(.*\n((?:\1    .*\n)+)", source(name), re.MULTILINE)
+    for loop in loops:
         for comment, code in re.findall(r"((?: +#.*\n)+)((?: +[^ #].*\n)+)", loop[1]):
             found = re.search(r"…, \(\d+\) (?:∂E/∂)?(\w+)\[ℓ", re.sub(r"\n +# +", " ", comment))
             assert found

@@ -183,11 +183,16 @@ def _eliminations(function: Expr, slope: Expr) -> Iterator[Expr]:
     symbols = [g for g in generators if g.is_Symbol and g not in (_OUTPUT, unknown)]
     if len(kernels) > 1 or len(symbols) > _MANY_SYMBOLS:
         return
-    yield from _by_resultant(relation, goal, kernels + symbols, unknown)
+    # Between symbols alone a resultant is one of polynomials, which is many times faster.
+    plain = {g: g if g.is_Symbol else Dummy("kernel") for g in generators}
+    named = [Poly(e, *generators).as_expr(*plain.values()) for e in (relation, goal)]
+    back = {symbol: g for g, symbol in plain.items()}
+    for candidate in _by_resultant(*named, [plain[g] for g in kernels + symbols], unknown):
+        yield candidate.xreplace(back)
     yield from _by_normal_form(relation, slope, kernels + symbols)
 
 
-def _by_resultant(relation: Expr, goal: Expr, variables: list[Expr], unknown: Dummy) -> Iterator[Expr]:
+def _by_resultant(relation: Expr, goal: Expr, variables: list[Symbol], unknown: Dummy) -> Iterator[Expr]:
     """Eliminate one variable after the other; a factor linear in the unknown slope gives it."""
     for variable in variables:
         try:

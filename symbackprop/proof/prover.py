@@ -13,6 +13,7 @@ from sympy import Piecewise
 
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import Fact
+from symbackprop.garbage import collecting_rarely
 from symbackprop.proof.comparison import Comparison, holds_exactly
 from symbackprop.proof.draw import THREE_SPREADS, WIDE_SPREADS, Draw, Spread, spreads_close_to
 from symbackprop.proof.errors import Unproved
@@ -46,6 +47,7 @@ class Verdict:
     counterexample: str | None = None
 
 
+@collecting_rarely()
 def prove(derivation: Derivation, *, seed: int = 0) -> list[Verdict]:
     """Return a verdict on every step: those of the derivation, the stable forms, those for a batch."""
     prover = Prover(derivation, seed=seed)
