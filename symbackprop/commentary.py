@@ -137,10 +137,19 @@ class Commentary:
             sample, samples = self.narrator.inline(SAMPLE), self.narrator.inline(SAMPLES)
             errors = self.style.inline(self.style.errors)
             said = [self.say("matrices.introduction", sample=sample, samples=samples, errors=errors)]
+            said += self._layers_of_matrices()
         if self.matrices:  # which finds the marks
             marks = self._explained_marks.items()
             said += [self.say(key, mark=self.style.inline(mark)) for key, mark in marks if key in self._marks]
         return " ".join(said)
+
+    def _layers_of_matrices(self) -> list[str]:
+        """Return that matrices carry the number of their layer, where nothing before them does."""
+        model, printer = self.derivation.model, self.style.printer
+        if model is None or not model.layers or printer.notation.glyph("x1").layer is not None:
+            return []
+        inputs = MatrixWriter(printer).name(self.system.quantities["x0"].symbol, 2)
+        return [self.say("given.layers", input=self.style.inline(inputs))]
 
     @cached_property
     def matrices(self) -> list[str]:

@@ -181,7 +181,7 @@ class Derivation(Printable):
         """What heads the derivation."""
         if self.model is None:
             return "a network given by its equations"
-        return f"{self.model.title}{_option(self.optimizer)}"
+        return self.model.title
 
     def __repr__(self) -> str:
         return f"<Derivation of {self.description or 'equations'}: {len(self.by_number)} steps>"

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from sympy import Derivative, Expr
+from sympy import Add, Derivative, Expr, Mul, Rational
 
 from symbackprop.derivation import Derivation, differentiated
 from symbackprop.printing import LatexPrinter, Notation, Printer, TextPrinter
@@ -23,6 +23,8 @@ class Format(ABC):
 
     template: ClassVar[str]
     latex_template: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
+    """Whether the document shows the network as a picture."""
     printer: Printer
 
     def __init__(self, notation: Notation, derivation: Derivation) -> None:
@@ -59,6 +61,10 @@ class Format(ABC):
     @abstractmethod
     def slashed(self, above: Expr, below: Expr) -> str:
         """Return the derivative of ``above`` with respect to ``below`` on one line."""
+
+    @abstractmethod
+    def on_one_line(self, expression: Expr) -> str:
+        """Return a formula that is not high, so that it fits into a line of words."""
 
     def heading(self, derivative: Expr) -> str:
         """Return the heading of the steps that lead to ``derivative``."""
@@ -161,6 +167,9 @@ class TextFormat(Format):
     def slashed(self, above: Expr, below: Expr) -> str:
         return self.printer.show(Derivative(above, below))
 
+    def on_one_line(self, expression: Expr) -> str:
+        return self.printer.show(expression)
+
     about, dots, dot, space = " ≈ ", "…", "·", "  "
     errors, product, ones = "Δ", "⊙", "𝟏"
 
@@ -236,6 +245,14 @@ class _MathFormat(Format):
     def slashed(self, above: Expr, below: Expr) -> str:
         return rf"\partial {self.printer.show(above)} / \partial {self.printer.show(below)}"
 
+    def on_one_line(self, expression: Expr) -> str:
+        above, below = expression.as_numer_denom()
+        if isinstance(expression, Rational) or below == 1:
+            return self.printer.show(expression)
+        shown = [self.printer.show(each) for each in (above, below)]
+        brackets = [isinstance(above, Add), isinstance(below, Add | Mul)]
+        return "/".join(f"({text})" if add else text for text, add in zip(shown, brackets, strict=True))
+
     about, dots, dot, space = r" \approx ", r"\dots", r" \cdot ", r"\quad "
     errors, product, ones = r"\boldsymbol{\Delta}", r"\odot", r"\mathbf{1}"
 
@@ -298,6 +315,7 @@ class LatexFormat(_MathFormat):
 
     template = "derivation.tex.jinja"
     latex_template = True
+    draws = True
 
     def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
         from symbackprop.drawing import picture_of

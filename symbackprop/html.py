@@ -23,6 +23,9 @@ from symbackprop.records import Numbered
 _SENTENCES = ("language", "choose", "fold", "unfold")
 _QUOTE = {'"': "&quot;"}
 _UNQUOTE = {mark: plain for plain, mark in _QUOTE.items()}
+_WORD_JOINER = "&#8288;"
+_HELD = re.compile(r"</math>(?=[^\s<])")
+"""A formula behind which no line may end: a full stop, or a Korean particle, stays with it."""
 _PENDING = re.compile(r'<math data-latex="([^"]*)"/>')
 
 
@@ -101,6 +104,7 @@ class HtmlFormat(LatexFormat):
         Of layers that are alike the steps are counted and only some of their numbers are written.
         """
         document = _PENDING.sub(lambda m: mathml(unescape(m[1], _UNQUOTE)), _first_places(document))
+        document = _HELD.sub(rf"\g<0>{_WORD_JOINER}", document)
         places = set(re.findall(r'id="([^"]*step-\d+)"', document))
         return re.sub(
             r'<a href="#([^"]*step-\d+)">(\(\d+\))</a>', lambda m: m[0] if m[1] in places else m[2], document

@@ -51,6 +51,9 @@ def _tidy(element: Element) -> None:
             element.text = _bold(element.text, element.attrib.pop("mathvariant"))
     if element.tag == "mo" and element.text in _NO_OPERATORS:
         element.tag = "mi"
+    if element.tag == "mo" and element.text == "/":
+        element.set("lspace", "0")
+        element.set("rspace", "0")
     if element.tag == "mtd":
         element.set("class", element.get("columnalign", "center"))
     for name in _NOT_IN_CORE:

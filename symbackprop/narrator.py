@@ -11,7 +11,7 @@ from functools import cached_property
 from itertools import groupby
 from string import Formatter
 
-from sympy import Add, Derivative, Expr, KroneckerDelta, Sum, Symbol, sympify
+from sympy import Add, Derivative, Expr, KroneckerDelta, Rational, Sum, Symbol, sympify
 
 from symbackprop.batch import SAMPLE, SAMPLES
 from symbackprop.derivation import Derivation, Step, differentiated
@@ -93,8 +93,34 @@ class Narrator:
             lines.append(
                 self.say("given.units", **dict(zip(("sum", "output", "weight"), first, strict=True)))
             )
+            if self.style.printer.notation.glyph("x1").layer is not None:
+                lines.append(self.say("given.layers", input=self.inline(self._first_reading("x0"))))
+            if self.style.draws and "b1" in self.system.parameters:
+                lines.append(self.say("given.biases"))
+        lines += self._ranges()
         values = self._values()
         return [*lines, self.say("given.values", values=self.listed(values))] if values else lines
+
+    def _ranges(self) -> list[str]:
+        """Return what each index letter runs to; nothing where a letter has several ranges."""
+        sizes: dict[Expr, set[Expr]] = {}
+        for equation in self.system.equations:
+            for side in (equation.lhs, equation.rhs):
+                for read in self.system.reads(side):
+                    shape = self.system.quantities[name_of(read)].shape
+                    for i, n in zip(indices_of(read), shape, strict=True):
+                        if i.is_Symbol and not self.system.is_read(i):
+                            sizes.setdefault(i, set()).add(n)
+        if not sizes or any(len(found) > 1 for found in sizes.values()):
+            return []
+        letters: dict[Expr, list[str]] = {}
+        for i, (n,) in sizes.items():
+            letters.setdefault(n, []).append(self.inline(i))
+        said = [
+            self.say("given.index", indices=self.listed(sorted(each)), size=self.inline(n))
+            for n, each in sorted(letters.items(), key=lambda pair: str(pair[0]))
+        ]
+        return [self.say("given.indices", ranges=self.say("run.between").join(said))]
 
     def _values(self) -> list[str]:
         """Return the sizes of a network, and its coefficients of regularisation, with their values."""
@@ -129,8 +155,9 @@ class Narrator:
 
     def layers_listed(self, layers: Sequence[int]) -> str:
         """Return from where to where ℓ goes, as a formula."""
-        layer, dots = self.style.printer.show(Symbol(LAYER)), self.style.dots
-        return f"{layer} = {layers[0]}, {dots}, {layers[-1]}"
+        layer = self.style.printer.show(Symbol(LAYER))
+        between = [self.style.dots] if len(layers) > 2 else []
+        return f"{layer} = {', '.join([str(layers[0]), *between, str(layers[-1])])}"
 
     def _with_shape(self, name: str) -> str:
         quantity = self.system.quantities[name]
@@ -616,7 +643,8 @@ class Narrator:
         assert initial.initializer is not None
         piece = self.style.printer.component(name, self.derivation.indices(name)).text
         fans = {"fan_in": initial.fan_in, "fan_out": initial.fan_out}
-        return self.style.inline(piece), self.inline(parse(initial.initializer.variance, fans))
+        variance = parse(initial.initializer.variance, fans)
+        return self.style.inline(piece), self.style.inline(self.style.on_one_line(variance))
 
     def update_introduction(self) -> str:
         """Return what is said before the equations of the optimiser."""
@@ -632,8 +660,10 @@ class Narrator:
     def _setting(self, setting: tuple[str, str]) -> str:
         """Return a hyper-parameter with its default, and its keyword where a formula writes it otherwise."""
         name, value = setting
-        shown, keyword = self.inline(Symbol(name, real=True)), self.style.escape(name)
-        return f"{shown} = {value}" + ("" if shown == keyword else f" ({keyword})")
+        show, keyword = self.style.printer.show, self.style.escape(name)
+        shown = show(Symbol(name, real=True))
+        remark = "" if shown == keyword else f" ({keyword})"
+        return self.style.inline(f"{shown} = {show(Rational(value))}") + remark
 
     def batch_introduction(self) -> str:
         """Return what is said before the derivatives for a batch."""

@@ -333,7 +333,7 @@ EXACT = {
     ),
     "error function": (erf(s1[j]), "erf(s1[j])", r"\mathrm{erf}\left(s_{j}\right)"),
     "greek": (alpha * (exp(s1[j]) - 1), "alpha·(exp(s1[j]) - 1)", r"\alpha \left(e^{s_{j}} - 1\right)"),
-    "small number": (Float("1e-5") * s1[j], "1e-05·s1[j]", r"10^{-5} s_{j}"),
+    "small number": (Float("1e-5") * s1[j], "1e-5·s1[j]", r"10^{-5} s_{j}"),
     "hard sigmoid": (s1[j] / 6 + Rational(1, 2), "1/2 + s1[j]/6", r"\frac{1}{2} + \frac{s_{j}}{6}"),
     "half a square": (
         (x2[i] - t[i]) ** 2 / 2,
@@ -890,7 +890,7 @@ def test_a_fact_is_stated_where_it_is_used_and_at_the_end() -> None:
     printed = document(derive_system(ZOO["softmax_cross_entropy"]()), "text")
     heading = "What was assumed\n----------------\n\n"
     assert f"{heading}   Σ_i target[b,i] = 1 for the targets of every sample, in (10)." in printed
-    assert "Assumption. Since Σ_i target[b,i] = 1 is assumed of the data." in printed
+    assert "Assumption. Σ_i target[b,i] = 1: this is assumed of the data." in printed
 
 
 def test_a_penalty_is_a_way_of_its_own() -> None:

@@ -31,6 +31,7 @@ from sympy import (
     factor,
     factor_terms,
     fraction,
+    preorder_traversal,
     sign,
     sinh,
     tanh,
@@ -54,6 +55,11 @@ def cost(expression: Expr) -> Cost:
 def _divides(factor: Expr) -> bool:
     """Whether a factor is a denominator; a size is none, as a mean may stand in a numerator."""
     return factor.is_Pow and factor.exp.could_extract_minus_sign() and not _is_size(factor.base)
+
+
+def divisors(expression: Expr) -> int:
+    """Return how many factors divide something in ``expression``; sizes do not count."""
+    return sum(_divides(node) for node in preorder_traversal(expression))
 
 
 @lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ from sympy import Add, Derivative, Expr, Indexed, Sum, Symbol
 
 from symbackprop.calculus.algebra import (
     cheapest,
+    divisors,
     occurrences,
     operations,
     substitute,
@@ -203,11 +204,11 @@ class _Branch:
 
 
 def _letters_for(indices: Ranges, goal: Goal) -> Iterator[Symbol]:
-    """Yield a letter for each summed index: its own, unless the target uses it."""
-    taken = set(goal.indices)
-    spare = (letter for letter in (*goal.letters, *SPARE))
-    for i in indices:
-        letter = i if i not in taken else next(s for s in spare if s not in taken | set(indices))
+    """Yield a letter for each summed index: its own, unless the target uses it, else one of its range."""
+    taken, ranges = set(goal.indices), goal.letter_ranges
+    for i, n in indices.items():
+        fitting = (s for s in (*goal.letters, *SPARE) if ranges.get(s, n) == n)
+        letter = i if i not in taken else next(s for s in fitting if s not in taken | set(indices))
         taken.add(letter)
         yield letter
 
@@ -280,7 +281,9 @@ def _written_in(goal: Goal, consumer: Consumer, step: Worked) -> Worked | None:
     if cancels and goal.facts:  # show what algebra alone gives before a fact is used
         plain = tidy(tidy_sums(substitute(step.rhs, consumer.adjoint, consumer.definition)))
         whole = plain
-    return Worked("cancellation" if cancels else "substitution", step.lhs, whole)
+    # Shorter it may be for another reason too, such as a sign; what cancels is a divisor that is gone.
+    gone = divisors(step.rhs) + divisors(consumer.definition.rhs) > divisors(whole)
+    return Worked("cancellation" if cancels and gone else "substitution", step.lhs, whole)
 
 
 def _all_written_in(goal: Goal, step: Worked) -> Iterator[tuple[Worked, Quantity]]:

@@ -151,8 +151,8 @@ def _graph_picture(system: EquationSystem, model: Model | None, words: Words) ->
             arrows.append(
                 words.say("drawing.reads", quantity=equation.name, reads=words.listed(_some([*reads])))
             )
-    title = words.say("drawing.title", network="" if model is None else model.title)
-    return picture.told(title.strip(), words.say("drawing.graph", arrows=words.listed(arrows)))
+    title = words.say("drawing.title", network="").strip() if model is None else model.title
+    return picture.told(title, words.say("drawing.graph", arrows=words.listed(arrows)))
 
 
 def _some(items: Sequence[_T]) -> Sequence[_T]:

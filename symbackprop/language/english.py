@@ -8,7 +8,7 @@ ENGLISH: dict[str, str] = {
     "heading.forward": "Forward equations",
     "heading.error": "The error",
     "heading.backward": "The derivative, from the error inwards",
-    "heading.slopes": "How an error shrinks on its way back",
+    "heading.slopes": "How an error changes on its way back",
     "heading.stable": "Computing it without overflow",
     "heading.batch": "The mean over a batch",
     "heading.update": "The update",
@@ -26,13 +26,17 @@ ENGLISH: dict[str, str] = {
     "given.parameters": "The parameters are {quantities}.",
     "given.constants": "The constants are {quantities}.",
     "given.shape": "{quantity} of shape {shape}",
-    "given.scalar": "the number {quantity}",
+    "given.scalar": "{quantity} (a number)",
     "given.values": "Here {values}.",
     "given.units": (
         "{sum} is the weighted sum that a unit takes in, its pre-activation; {output} is what the unit gives "
         "out, its activation. The first index of {weight} tells the unit it comes from, the second the unit "
         "it goes to."
     ),
+    "given.layers": "The number at a letter is that of its layer; {input} are the inputs.",
+    "given.indices": "Each index letter runs over a fixed number of values: {ranges}.",
+    "given.index": "{indices} over {size}",
+    "given.biases": "In the drawing dashed lines are biases; they come from a unit that is always 1.",
     "note.shape": "shape {shape}",
     "note.scalar": "a number",
     "run.note": "The layers {layers} are alike: this holds for any such {layer}, and for each as listed.",
@@ -92,8 +96,8 @@ ENGLISH: dict[str, str] = {
         "From the last layer back to the first, the product of the slopes is at most {product}."
     ),
     "slopes.vanish": (
-        "Unless the weights make up for it, the derivatives of the first layers are that much smaller and "
-        "learn that much more slowly: the vanishing gradient."
+        "Unless the weights make up for it, the derivatives of the first layers are that much smaller, and "
+        "these layers learn that much more slowly: the vanishing gradient."
     ),
     "slopes.keep": (
         "The slopes alone never make an error grow; where they are smaller than their bound it still fades "
@@ -103,9 +107,9 @@ ENGLISH: dict[str, str] = {
         "So the slopes alone can make an error grow from layer to layer: the exploding gradient."
     ),
     "matrices.introduction": (
-        "The same as products of matrices. Row {sample} of a capital letter holds sample {sample}, of "
-        "{samples}; {errors} holds the derivatives with respect to the pre-activations. The sum over the "
-        "samples is the inner dimension of the product."
+        "The same as products of matrices. What differs from sample to sample has a row for each: row "
+        "{sample} is that of sample {sample}, of {samples}. {errors} holds the derivatives with respect to "
+        "the pre-activations. The sum over the samples is the inner dimension of the product."
     ),
     "matrices.plain": "The same as products of matrices, where they have such a form.",
     "matrices.product": "{mark} multiplies component by component.",
@@ -116,9 +120,9 @@ ENGLISH: dict[str, str] = {
         "parameters it points where {loss} grows fastest, and its length says how fast."
     ),
     "descent.step": (
-        "Gradient descent goes a little way against it, as far as the learning rate {rate} says: {parameter} "
-        "changes by {change}. For a small step {loss} falls by the sum of {fall} over all components, to "
-        "first order, and no other direction of that length makes it fall faster."
+        "Gradient descent goes a little way against it: {parameter} changes by {change}, where {rate} is the "
+        "learning rate. For a small step {loss} falls by the sum of {fall} over all components, to first "
+        "order, and no step of that length in another direction makes it fall faster."
     ),
     "descent.stochastic": (
         "The exact gradient is a mean over all data. Stochastic gradient descent takes the mean over a "
@@ -130,8 +134,8 @@ ENGLISH: dict[str, str] = {
         "and a step goes past the minimum and {loss} grows."
     ),
     "backward.introduction": (
-        "Each group of steps leads to one derivative, which is marked, and may use those found before it. "
-        "A step behind the mark writes the same out."
+        "Each group of steps leads to one derivative, whose line is marked; it may use those found before "
+        "it. A step after the marked line writes the same out in full."
     ),
     "stable.introduction": (
         "These forms are equal to the equations above. The code has operations for log(1 + exp(z)) and for "
@@ -142,16 +146,16 @@ ENGLISH: dict[str, str] = {
         "{loss} is the mean of the errors {own}."
     ),
     "update.introduction": (
-        "A prime marks the value after the step. The optimizer is {optimizer}; unless told otherwise "
-        "{settings}."
+        "A prime marks the value after the step. The optimizer is {optimizer}; its settings, unless told "
+        "otherwise, are {settings}."
     ),
     "update.count": " The steps are counted by {step}, from 1.",
     "initial.introduction": (
-        "Weights start at random, or all units of a layer would learn the same; their variance decides "
-        "whether a signal keeps its strength from layer to layer. Biases, if there are any, start at 0."
+        "Weights start at random, as otherwise all units of a layer would learn the same; their variance "
+        "decides whether a signal keeps its strength from layer to layer. Biases, if any, start at 0."
     ),
-    "initial.line": "{initializer}, for {activations}: {variances}. {reason}",
-    "initial.plain": "{initializer}: {variances}. {reason}",
+    "initial.line": "With {initializer}, for {activations}, {variances}. {reason}",
+    "initial.plain": "With {initializer}, {variances}. {reason}",
     "initial.variance": "the variance of {weights} is {formula}",
     "initial.both": (
         "A unit adds up as many terms as it has inputs, so the variance 1/inputs keeps the strength of the "
@@ -207,7 +211,7 @@ ENGLISH: dict[str, str] = {
     "insert.delta": "Insert {numbers}; {delta} picks one term out of the sum.",
     "insert.cancel": "Insert {numbers}; equal factors above and below the fraction bar cancel.",
     "cancel": "Equal factors above and below the fraction bar cancel.",
-    "fact": "Since {fact} is assumed of the data.",
+    "fact": "{fact}: this is assumed of the data.",
     "stable": "In place of {number}.",
     "batch": "The mean of {number} over the samples.",
     "update.state": "There is one {quantity} for each component; it starts at 0.",

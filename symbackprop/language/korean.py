@@ -8,8 +8,8 @@ KOREAN: dict[str, str] = {
     "heading.forward": "순전파 식",
     "heading.error": "오차",
     "heading.backward": "미분: 오차에서 안쪽으로",
-    "heading.slopes": "오차가 거꾸로 전해지면서 얼마나 줄어드는가",
-    "heading.stable": "넘침 없이 계산하기",
+    "heading.slopes": "오차가 거꾸로 전해지면서 어떻게 변하는가",
+    "heading.stable": "오버플로 없이 계산하기",
     "heading.batch": "배치에 대한 평균",
     "heading.update": "갱신 규칙",
     "heading.initial": "가중치의 초깃값",
@@ -32,6 +32,10 @@ KOREAN: dict[str, str] = {
         "{sum:은/는} 뉴런이 받는 입력의 가중합이고, {output:은/는} 뉴런이 내보내는 활성값이다. "
         "{weight:은/는} 첫째 첨자의 뉴런에서 둘째 첨자의 뉴런으로 가는 가중치이다."
     ),
+    "given.layers": "문자에 붙은 수는 층의 번호이며, {input:은/는} 입력이다.",
+    "given.indices": "첨자마다 값의 개수가 정해져 있다: {ranges}.",
+    "given.index": "{indices:은/는} {size}개",
+    "given.biases": "그림에서 점선은 편향이며, 값이 언제나 1인 뉴런에서 나온다.",
     "note.shape": "모양 {shape}",
     "note.scalar": "수",
     "run.note": "{layers} 층은 모두 같은 꼴이다. 먼저 임의의 {layer}에 대해 적고, 이어서 층마다 적는다.",
@@ -48,8 +52,8 @@ KOREAN: dict[str, str] = {
     "error.right": "{target}일 때 정답에 가까워지면, 곧 {output}이면 오차의 극한은 {error:이다/다}.",
     "error.wrong": "오답에 가까워지면, 곧 {output}이면 오차의 극한은 {error:이다/다}.",
     "error.infinite": (
-        "오답에 가까워지면, 곧 {output}이면 오차의 극한은 {error:이다/다}. 확신하면서 틀리면 벌에 한계가 "
-        "없다."
+        "오답에 가까워지면, 곧 {output}이면 오차의 극한은 {error:이다/다}. 확신에 차서 틀리면 벌이 한없이 "
+        "커진다."
     ),
     "error.constant": "{target}일 때는 {name}의 값이 무엇이든 오차가 {error:이다/다}.",
     "error.penalty": (
@@ -64,8 +68,8 @@ KOREAN: dict[str, str] = {
         "적는다. 함수와 분수는 성분마다 따로 계산한다."
     ),
     "backward.introduction": (
-        "각 묶음은 도함수 하나를 구하며, 그 결과에 표시를 해 둔다. 앞에서 구한 도함수는 그대로 쓴다. 표시 "
-        "뒤에 나오는 단계는 같은 결과를 풀어 쓴 것이다."
+        "단계의 묶음마다 도함수를 하나씩 구하고, 그 결과를 적은 줄에 표시를 해 둔다. 앞에서 구한 도함수는 "
+        "그대로 쓴다. 표시한 줄 다음에 나오는 단계는 같은 결과를 끝까지 풀어 쓴 것이다."
     ),
     "theorem.given": (
         "신경망에 {depth}개의 층이 있고 너비는 임의이다. 층의 번호 {layer:이/가} 첨자 하나를 더한다."
@@ -92,8 +96,8 @@ KOREAN: dict[str, str] = {
     "slopes.cancels": "{slopes}의 범위는 {interval}이지만, 오차의 도함수와 약분되므로 오차를 줄이지 않는다.",
     "slopes.product": "마지막 층에서 첫 층까지 기울기를 모두 곱한 값은 최대 {product:이다/다}.",
     "slopes.vanish": (
-        "가중치가 이를 메워 주지 않으면 앞쪽 층의 도함수는 그만큼 작아지고 그만큼 느리게 배운다. 이것이 "
-        "기울기 소실이다."
+        "가중치가 이를 메워 주지 않으면 앞쪽 층의 도함수는 그만큼 작아지고, 앞쪽 층은 그만큼 느리게 "
+        "학습한다. 이것이 기울기 소실이다."
     ),
     "slopes.keep": (
         "기울기만으로는 오차가 커지지 않는다. 그러나 기울기가 최댓값보다 작은 곳에서는 가중치가 메워 주지 "
@@ -101,17 +105,17 @@ KOREAN: dict[str, str] = {
     ),
     "slopes.explode": "따라서 기울기만으로도 오차가 층마다 커질 수 있다. 이것이 기울기 폭발이다.",
     "stable.introduction": (
-        "아래 식은 위의 식과 값이 같다. 코드에는 log(1 + exp(z))와 지수의 합의 로그를 넘침도 자릿수 손실도 "
-        "없이 계산하는 연산이 있다."
+        "아래 식은 위의 식과 값이 같다. 코드에는 log(1 + exp(z))와 지수의 합의 로그를 오버플로도 "
+        "자릿수 손실도 없이 계산하는 연산이 있다."
     ),
     "batch.introduction": (
         "지금까지 {loss:은/는} 표본 하나의 오차였다. 표본 {samples}개로 된 배치에서 표본의 번호를 "
         "{sample:이라/라} 하면, {loss:은/는} 표본마다의 오차 {own}의 평균이다."
     ),
     "matrices.introduction": (
-        "같은 식을 행렬의 곱으로 적는다. 대문자의 {sample}번째 행은 표본 {samples}개 가운데 {sample}번째 "
-        "표본이고, {errors}는 가중합에 대한 도함수를 모은 행렬이다. 표본에 대한 합은 행렬 곱의 안쪽 차원이 "
-        "맡는다."
+        "같은 식을 행렬의 곱으로 적는다. 표본마다 다른 양은 표본마다 한 행을 차지하여, {sample}번째 행이 "
+        "표본 {samples}개 가운데 {sample}번째 표본의 것이다. {errors:은/는} 가중합에 대한 도함수를 모은 "
+        "행렬이다. 표본에 대한 합은 행렬 곱의 안쪽 차원이 맡는다."
     ),
     "matrices.plain": "행렬의 곱으로 적을 수 있는 것은 그렇게 적는다.",
     "matrices.product": "{mark:은/는} 성분마다 곱한다는 뜻이다.",
@@ -122,9 +126,9 @@ KOREAN: dict[str, str] = {
         "공간에서 {loss:이/가} 가장 빨리 커지는 방향을 가리키고, 그 길이는 얼마나 빨리 커지는지를 나타낸다."
     ),
     "descent.step": (
-        "경사 하강법은 그 반대 방향으로, 학습률 {rate:이/가} 정하는 만큼 조금 움직인다. 곧 {parameter:은/는} "
-        "{change}만큼 바뀐다. 걸음이 작으면 {loss:은/는} 일차 근사로 모든 성분에 대한 {fall}의 합만큼 줄고, "
-        "같은 길이의 다른 어떤 방향도 이보다 빨리 줄이지 못한다."
+        "경사 하강법은 그 반대 방향으로 조금 움직인다. 곧 {parameter:은/는} {change}만큼 바뀌며, 여기서 "
+        "{rate:이/가} 학습률이다. 걸음이 작으면 {loss:은/는} 일차 근사로 모든 성분에 대한 {fall}의 합만큼 "
+        "줄고, 길이가 같은 걸음은 다른 어떤 방향으로 가도 이보다 더 줄이지 못한다."
     ),
     "descent.stochastic": (
         "정확한 기울기 벡터는 모든 데이터에 대한 평균이다. 확률적 경사 하강법은 무작위로 뽑은 작은 배치에 "
@@ -136,8 +140,8 @@ KOREAN: dict[str, str] = {
         "{loss:이/가} 오히려 커진다."
     ),
     "update.introduction": (
-        "한 걸음 뒤의 값에는 프라임(′)을 붙인다. 최적화 방법은 {optimizer}이며, 따로 정하지 않으면 "
-        "{settings:이다/다}."
+        "한 걸음 뒤의 값에는 프라임(′)을 붙인다. 최적화 방법은 {optimizer}이며, 따로 정하지 않을 때의 "
+        "설정은 다음과 같다: {settings}."
     ),
     "update.count": " 걸음의 번호는 {step}이며 1부터 센다.",
     "initial.introduction": (
@@ -148,7 +152,7 @@ KOREAN: dict[str, str] = {
     "initial.plain": "{initializer}: {variances}. {reason}",
     "initial.variance": "{weights}의 분산은 {formula}",
     "initial.both": (
-        "뉴런은 입력의 수만큼 항을 더하므로 분산이 1/입력 수이면 신호의 세기가 유지된다. 거꾸로 갈 때 "
+        "뉴런은 입력의 수만큼 항을 더하므로 분산이 1/(입력의 수)이면 신호의 세기가 유지된다. 거꾸로 갈 때 "
         "오차는 출력의 수만큼 항을 더한다. 이 값은 둘 사이의 절충이다."
     ),
     "initial.half": (

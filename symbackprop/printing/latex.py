@@ -83,7 +83,8 @@ class LatexPrinter(Printer):
     def _is_plain(self, factors: Sequence[Expr]) -> bool:
         """Whether s/6 is to stand as one fraction, where ½ (x - t)² keeps its number in front."""
         first = factors[0].base if isinstance(factors[0], Pow) else factors[0]
-        return len(factors) == 1 and self.order.is_read(first) and not self.order.is_adjoint(first)
+        single = self.order.is_read(first) or self.order.is_moving(first)
+        return len(factors) == 1 and single and not self.order.is_adjoint(first)
 
     def _stands_apart(self, factor: Expr) -> bool:
         """Whether a factor stands before a fraction, because it holds one itself."""

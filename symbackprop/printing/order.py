@@ -78,13 +78,18 @@ def decimal(value: Rational) -> str | None:
     """
     if value.q == 1 or (value.q % 5 and value.q <= 16):
         return None
-    shortest = repr(float(value))
+    shortest = shortest_decimal(float(value))
     if Rational(shortest) == value:
         return shortest
     with localcontext() as context:
         context.prec = _MOST_DIGITS
         exact = Decimal(int(value.p)) / Decimal(int(value.q))
     return shortest if Rational(str(exact)) == value else None
+
+
+def shortest_decimal(value: float) -> str:
+    """Return the shortest decimal of ``value``, with exponents as people write them: 1e-5."""
+    return repr(value).replace("e-0", "e-")
 
 
 _MOST_DIGITS = 40

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from sympy import Basic, Expr, Float, Indexed, Rational, S, Sum
 
 from symbackprop.printing.notation import Notation
-from symbackprop.printing.order import Product, decimal
+from symbackprop.printing.order import Product, decimal, shortest_decimal
 from symbackprop.printing.printer import Level, Piece, Printer
 
 _TEXT_WORDS = {"delta": "δ"}
@@ -72,7 +72,7 @@ class TextPrinter(Printer):
 
     def number(self, value: Expr) -> Piece:
         if isinstance(value, Float):
-            return Piece(repr(float(value)))
+            return Piece(shortest_decimal(float(value)))
         if isinstance(value, Rational):
             return Piece(decimal(value) or str(value))
         return Piece(_TEXT_NUMBERS.get(value, str(value)))
