@@ -802,7 +802,9 @@ def test_the_first_line_of_a_pipe(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs a device that is full")
-@pytest.mark.parametrize("arguments", ["derive 2-3-1", "generate 2-3-1 -o -", "check 2-3-1", "list optimizers"])
+@pytest.mark.parametrize(
+    "arguments", ["derive 2-3-1", "generate 2-3-1 -o -", "check 2-3-1", "list optimizers"]
+)
 def test_a_full_disk_behind_stdout_is_one_message(tmp_path: Path, arguments: str) -> None:
     with open("/dev/full", "w") as full:
         result = in_a_process(*arguments.split(), cwd=tmp_path, stdout=full)

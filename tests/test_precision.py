@@ -191,7 +191,7 @@ def check_random_formula(text: str) -> None:
 _NO_POINT = "no random point lies in the domain of the equations"
 
 
-@settings(RANDOM, max_examples=25)
+@settings(RANDOM, max_examples=15)
 @given(FORMULAS)
 def test_random_formulas_are_proved_and_finite(text: str) -> None:
     check_random_formula(text)
