@@ -54,7 +54,6 @@ def _parameters(parameters: Mapping[str, Fraction], trainable: bool = False) -> 
     return f"trained, one for each layer, starting at {values}" if trainable else f"parameters {values}"
 
 
-@cache
 def activation_bounds(name: str) -> tuple[Bounds, Bounds]:
     """Return between what the values and the slopes lie; the other unit of a layer is at 0."""
     pre_activation, other, i, k = Symbol("s", real=True), Symbol("other", real=True), index("i"), index("k")

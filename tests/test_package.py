@@ -188,7 +188,7 @@ def test_the_installed_commands_work_from_any_folder(installed: Path, tmp_path: 
     assert run(script, "derive", "2-3-1", cwd=tmp_path, PYTHONUTF8="1") == derivation.text()
     assert run(script, "derive", "2-3-1", "--format", "latex", cwd=tmp_path) == derivation.latex()
     assert run(script, "derive", "2-3-1", "--format", "markdown", cwd=tmp_path) == derivation.markdown()
-    assert "Activations" in run(script, "list", cwd=tmp_path)
+    assert "Activations" in run(script, "list", "activations", cwd=tmp_path)
     checked = run(script, "check", "network_2_3_1.py", cwd=tmp_path)
     assert "is what this version generates" in checked
 

@@ -151,7 +151,13 @@ DELICATE = [
 ]
 
 
-@pytest.mark.parametrize("text", DELICATE)
+LONG = [text for text in DELICATE if text.startswith(("Min(tanh", "tanh(s/3)"))]
+"""The formulas whose comparison takes longer than all others."""
+
+
+@pytest.mark.parametrize(
+    "text", [pytest.param(text, marks=pytest.mark.slow) if text in LONG else text for text in DELICATE]
+)
 def test_a_delicate_formula_is_right_where_automatic_differentiation_is(text: str) -> None:
     assert failures(text) == []
 
@@ -191,7 +197,7 @@ def check_random_formula(text: str) -> None:
 _NO_POINT = "no random point lies in the domain of the equations"
 
 
-@settings(RANDOM, max_examples=25)
+@settings(RANDOM, max_examples=15)
 @given(FORMULAS)
 def test_random_formulas_are_proved_and_finite(text: str) -> None:
     check_random_formula(text)

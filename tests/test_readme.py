@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +12,13 @@ from pathlib import Path
 import pytest
 
 import symbackprop as sb
+from symbackprop import cli
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+PLAIN = re.compile(r"symbackprop( +(\"[^\"$`\\!]*\"|[\w.,:/=-]+))*")
+"""A command that needs nothing of the shell but its quotes."""
 PAGES = [Path("README.md"), *sorted(p.relative_to(ROOT) for p in (ROOT / "docs").glob("*.md"))]
 
 
@@ -23,12 +27,28 @@ def test_readme_has_blocks_of_every_kind() -> None:
     assert kinds == {"bash", "text", "python"}
 
 
+def run_here(line: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Run a command in this process, as a process of its own takes a second to start."""
+    monkeypatch.setattr(sys, "argv", shlex.split(line))
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert (caught.value.code or 0, capsys.readouterr().err) == (0, ""), line
+
+
 @pytest.mark.parametrize("page", PAGES, ids=str)
-def test_commands_and_examples_run_in_order(page: Path, tmp_path: Path) -> None:
+def test_commands_and_examples_run_in_order(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     # Every block works from any folder, and writes where it stands.
+    monkeypatch.chdir(tmp_path)
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     for kind, note, text in BLOCK.findall((ROOT / page).read_text(encoding="utf-8")):
         if "no-run" in note or kind not in ("bash", "python"):
+            continue
+        lines = text.splitlines()
+        if kind == "bash" and len(lines) > 1 and all(map(PLAIN.fullmatch, lines)):
+            for line in lines:
+                run_here(line, monkeypatch, capsys)
             continue
         command = ["bash", "-euo", "pipefail", "-c", text] if kind == "bash" else [sys.executable, "-c", text]
         done = subprocess.run(

@@ -185,9 +185,9 @@ def _eliminations(function: Expr, slope: Expr) -> Iterator[Expr]:
         return
     # Between symbols alone a resultant is one of polynomials, which is many times faster.
     plain = {g: g if g.is_Symbol else Dummy("kernel") for g in generators}
-    named = [Poly(e, *generators).as_expr(*plain.values()) for e in (relation, goal)]
+    first, second = (Poly(e, *generators).as_expr(*plain.values()) for e in (relation, goal))
     back = {symbol: g for g, symbol in plain.items()}
-    for candidate in _by_resultant(*named, [plain[g] for g in kernels + symbols], unknown):
+    for candidate in _by_resultant(first, second, [plain[g] for g in kernels + symbols], unknown):
         yield candidate.xreplace(back)
     yield from _by_normal_form(relation, slope, kernels + symbols)
 
