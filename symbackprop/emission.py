@@ -105,6 +105,7 @@ class _Module:
         self._general_comments: dict[tuple[int, int], list[str]] = {}
         self.comments = Comments(self.comment, self.general_comment)
         self.parameters = {self.given.code(name): name for name in derivation.system.parameters}
+        self._places = {name: place for place, name in enumerate(self.parameters)}
 
     def render(self) -> str:
         """Return the module's text."""
@@ -275,7 +276,7 @@ class _Module:
 
     def bindings(self, names: Iterable[str], bound: set[str]) -> Iterable[str]:
         """Yield the line that binds those parameters among ``names`` that are not bound yet."""
-        new = [name for name in self.parameters if name in set(names) - bound]
+        new = sorted((set(names) & self.parameters.keys()) - bound, key=self._places.__getitem__)
         bound.update(new)
         if new:
             values = ", ".join(f'parameters["{self.parameters[p]}"]' for p in new)
