@@ -277,3 +277,9 @@ def test_the_script_can_stand_in_well_formed_markup() -> None:
 def test_a_deep_page_explains_equal_layers_once() -> None:
     sizes = [len(sb.derive(sb.Network("-".join(["3"] * n))).html()) for n in (6, 21)]
     assert sizes[1] < 2 * sizes[0]  # of each further layer there are the formulas alone
+
+
+def test_a_full_stop_stays_with_the_formula_before_it() -> None:
+    page = render(sb.derive(sb.Network("2-3-1")), "html", title="")
+    assert "</math>&#8288;." in page
+    assert not re.search(r"</math>[.,;:]", page)
