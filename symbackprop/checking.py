@@ -52,7 +52,7 @@ class Report:
         if all(isfinite(c.difference) for c in self.comparisons):
             return []
         return [
-            "A difference that is not finite: a function was tried outside of its domain, such as log below 0.\n"
+            "A difference is not finite: a function was tried outside of its domain, such as log below 0.\n"
             "Where the data never go there, say so in the .net, as in: assume 0 <= a[n, i] <= 1"
         ]
 
