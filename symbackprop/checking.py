@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isfinite
 from pathlib import Path
 from types import ModuleType
 
@@ -42,8 +43,18 @@ class Report:
         for c in self.comparisons:
             verdict = "holds" if c.holds else "WRONG"
             numbers.append((c.subject, str(c.probes), f"{c.difference:.1e}", f"{c.tolerance:.0e}", verdict))
-        parts = [self.title, aligned(steps), aligned(numbers), *self.remarks, self.summary()]
+        remarks = [*self.remarks, *self._hints()]
+        parts = [self.title, aligned(steps), aligned(numbers), *remarks, self.summary()]
         return "\n\n".join(parts)
+
+    def _hints(self) -> list[str]:
+        """Return what helps where the code gave no finite numbers to compare."""
+        if all(isfinite(c.difference) for c in self.comparisons):
+            return []
+        return [
+            "A difference is not finite: a function was tried outside of its domain, such as log below 0.\n"
+            "Where the data never go there, say so in the .net, as in: assume 0 <= a[n, i] <= 1"
+        ]
 
     def summary(self) -> str:
         """Return the counts in one line."""

@@ -23,10 +23,8 @@ from symbackprop.records import Numbered
 _SENTENCES = ("language", "choose", "fold", "unfold")
 _QUOTE = {'"': "&quot;"}
 _UNQUOTE = {mark: plain for plain, mark in _QUOTE.items()}
-_WORD_JOINER = "&#8288;"
-_HELD = re.compile(r"</math>(?=[^\s<])")
-"""A formula behind which no line may end: a full stop, or a Korean particle, stays with it."""
-_PENDING = re.compile(r'<math data-latex="([^"]*)"/>')
+_PENDING = re.compile(r'<math data-latex="([^"]*)"/>([^\s<]*)')
+"""A formula in a sentence, with what stays on its line: a full stop, or a Korean particle."""
 
 
 class MathmlPrinter(LatexPrinter):
@@ -103,12 +101,17 @@ class HtmlFormat(LatexFormat):
 
         Of layers that are alike the steps are counted and only some of their numbers are written.
         """
-        document = _PENDING.sub(lambda m: mathml(unescape(m[1], _UNQUOTE)), _first_places(document))
-        document = _HELD.sub(rf"\g<0>{_WORD_JOINER}", document)
+        document = _PENDING.sub(_held, _first_places(document))
         places = set(re.findall(r'id="([^"]*step-\d+)"', document))
         return re.sub(
             r'<a href="#([^"]*step-\d+)">(\(\d+\))</a>', lambda m: m[0] if m[1] in places else m[2], document
         )
+
+
+def _held(pending: re.Match[str]) -> str:
+    """Return a formula together with what no line may end before."""
+    formula = mathml(unescape(pending[1], _UNQUOTE))
+    return f'<span class="held">{formula}{pending[2]}</span>' if pending[2] else formula
 
 
 def _first_places(document: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sympy import Expr, Indexed, Symbol
+from sympy import Derivative, Expr, Indexed, Symbol
 
 import symbackprop as sb
 from symbackprop.derivation import Derivation
@@ -332,3 +332,54 @@ def test_what_is_computed_stands_on_the_left_of_a_condition() -> None:
         text = derivation.text(notation)
         assert "≤ tl1" in text
         assert "tl1 ≥" not in text.replace("tl1 ≥ tr1", "")
+
+
+def test_what_counts_as_cancelled_is_a_divisor_that_is_gone() -> None:
+    text = (
+        "input x[n, k]\ntarget t[n, i]\nparameter c[k, i], beta[i]\n"
+        "r[n, i] = sum((x[n, k] - c[k, i])**2, k)\ny[n, i] = exp(-beta[i]*r[n, i])\n"
+        "E = mean(sum((y[n, i] - t[n, i])**2, i)/2, n)\noutput y\n"
+    )
+    radial = sb.derive(sb.Network.from_equations(text))
+    assert "cancellation" not in {step.rule for step in radial.steps}  # it turned a sign only
+    assert "cancellation" in {step.rule for step in sb.derive(sb.Network("2-3-1")).steps}
+
+
+def test_the_slopes_of_a_network_without_fractions_do_not_cancel() -> None:
+    text = (
+        "input x[n, p]\ntarget t[n, a]\nparameter w[u], v[u]\nsize p = 6, u = 2\n"
+        "s1[n, b] = sum(x[n, b + u]*w[u], u)\nx1[n, b] = relu(s1[n, b])\n"
+        "s2[n, a] = sum(x1[n, a + u]*v[u], u)\nx2[n, a] = relu(s2[n, a])\n"
+        "E = mean(sum((x2[n, a] - t[n, a])**2, a)/2, n)\noutput x2\n"
+    )
+    printed = sb.derive(sb.Network.from_equations(text)).text()
+    assert "an error is multiplied by at most 1." in printed
+    assert "the slope cancels" not in printed
+
+
+def test_a_sum_and_its_terms_share_a_letter() -> None:
+    text = (
+        "input x[n, k], state[n, i]\ntarget t[n, i]\nparameter w[k, i], u[j, i]\n"
+        "r[n, i] = tanh(sum(x[n, k]*w[k, i], k))\n"
+        "h[n, i] = tanh(sum(x[n, k]*w[k, i], k) + sum(r[n, j]*state[n, j]*u[j, i], j))\n"
+        "E = mean(sum((h[n, i] - t[n, i])**2, i)/2, n)\noutput h\n"
+    )
+    derivation = sb.derive(sb.Network.from_equations(text))
+    local = [step for step in derivation.steps if step.target == "r" and step.rule == "local derivative"]
+    chain = next(step for step in derivation.steps if step.target == "r" and step.rule == "chain rule")
+    assert local[0].lhs in chain.rhs.atoms(Derivative)
+
+
+def test_index_letters_are_told_where_each_has_one_range() -> None:
+    derivation = sb.derive(sb.Network("2-3-1"))
+    assert "Each index letter runs over a fixed number of values: k over n0; j over n1; i over n2." in (
+        derivation.text()
+    )
+    assert "첨자마다 값의 개수가 정해져 있다: k는 n0개; j는 n1개; i는 n2개." in derivation.text(language="ko")
+    assert "Each index letter" not in sb.derive(sb.Network("4-3-2:softmax")).text()  # k has two ranges
+
+
+def test_two_layers_that_are_alike_are_both_named() -> None:
+    printed = sb.derive(sb.Network("8-8-8-8-8-3")).text()
+    assert "The layers ℓ = 2, 1 are alike" in printed
+    assert "2, …, 1" not in printed

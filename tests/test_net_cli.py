@@ -52,6 +52,21 @@ def test_derive_check_and_equations_need_no_sizes(command: Runner) -> None:
     assert command("equations", "radial.net", "--size", "k=3").stdout == RADIAL + "size k = 3\n"
 
 
+def test_a_check_outside_of_a_domain_says_what_helps(command: Runner) -> None:
+    text = (
+        "input x[n, k]\ntarget t[n, k]\nparameter w[k]\n"
+        "y[n, k] = log(x[n, k])*w[k]\nE = mean(sum((y[n, k] - t[n, k])**2, k)/2, n)\noutput y\n"
+    )
+    Path("log.net").write_text(text, encoding="utf-8")
+    outside = command("check", "log.net")
+    assert outside.status == 1
+    assert "as in: assume 0 <= a[n, i] <= 1" in outside.stdout
+    Path("log.net").write_text(text + "assume 0 <= x[n, k] <= 1\n", encoding="utf-8")
+    inside = command("check", "log.net")
+    assert inside.status == 0
+    assert "assume" not in inside.stdout
+
+
 def test_equations_of_a_dense_network_generate_its_module(command: Runner) -> None:
     options = ("--output", "softmax", "--l2", "0.01")
     assert command("equations", "4-3-2", *options, "-o", "dense.net").stdout == "wrote dense.net\n"

@@ -234,7 +234,7 @@ def test_particles_fit_how_a_formula_is_read() -> None:
     derivation = sb.derive(sb.Network("2-3-1"))
     words = [render(derivation, form, title="", language="ko") for form in ("html", "markdown")]
     for particle in ("은", "는", "을", "를", "으로"):
-        in_html = re.findall(rf"</math>&#8288;{particle}\b", words[0])
+        in_html = re.findall(rf"</math>{particle}\b", words[0])
         assert len(in_html) == len(re.findall(rf"\${particle}\b", words[1])), particle
 
 
@@ -277,3 +277,10 @@ def test_the_script_can_stand_in_well_formed_markup() -> None:
 def test_a_deep_page_explains_equal_layers_once() -> None:
     sizes = [len(sb.derive(sb.Network("-".join(["3"] * n))).html()) for n in (6, 21)]
     assert sizes[1] < 2 * sizes[0]  # of each further layer there are the formulas alone
+
+
+def test_a_full_stop_stays_with_the_formula_before_it() -> None:
+    page = render(sb.derive(sb.Network("2-3-1")), "html", title="")
+    stops = re.findall(r"</math>[.,;:]", page)
+    assert stops
+    assert len(re.findall(r'<span class="held"><math(?:(?!</math>).)*</math>[.,;:]', page)) == len(stops)

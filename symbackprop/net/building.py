@@ -17,7 +17,7 @@ from symbackprop.library import INITIALIZERS, Initializer
 from symbackprop.model import Constant, Given, Initial, Model
 from symbackprop.net.declarations import LOSS, Text, read_text
 from symbackprop.net.inside import SizeRelations
-from symbackprop.net.ranges import Range, provisional_index, provisional_size
+from symbackprop.net.ranges import provisional_index, provisional_size
 from symbackprop.net.samples import Samples, shared_by_samples
 from symbackprop.specification import MAX_PARAMETERS, MAX_UNITS
 
@@ -271,7 +271,6 @@ class _Letters:
 
     def __init__(self, building: _Building, per_sample: bool) -> None:
         self.letters = building.letters
-        self.ranges = building.ranges
         self.order = {symbol: n for n, symbol in enumerate(building.letters)}
         self.taken = {*building.names.quantities, *building.found.constants, *building.letter_of}
         if per_sample:  # of a batch this numbers the samples
@@ -302,19 +301,14 @@ class _Letters:
             if symbol not in plain:
                 beside = shown.get(provisional_index(self.letters[symbol].split("~")[0]), "")
                 wanted = "ijk"[("ijk".index(beside) + 2) % 3] if beside in tuple("ijk") else "j"
-                shown[symbol] = self._free(wanted, shown.values(), self.ranges.of(self.letters[symbol]))
+                shown[symbol] = self._free(wanted, shown.values())
         return {symbol: index(letter) for symbol, letter in shown.items()}
 
-    def _free(self, wanted: str, used: Iterable[str], own: Range | None = None) -> str:
-        """Return the letter that is wanted, or the first one that stands for nothing else.
-
-        With a range of its ``own`` it is no letter that the text has for another range.
-        """
+    def _free(self, wanted: str, used: Iterable[str]) -> str:
+        """Return the letter that is wanted, or the first one that stands for nothing else."""
         taken = {*self.taken, *used}
-        known_letters = self.ranges.by_letter if own is not None else ()
         known = (wanted, *(str(letter.name) for letter in LETTERS), *(f"i_{n}" for n in range(1000)))
-        free = (letter for letter in known if letter not in taken)
-        return next(i for i in free if i not in known_letters or self.ranges.of(i) is own)
+        return next(letter for letter in known if letter not in taken)
 
 
 def _sizes(system: EquationSystem, name: str) -> set[Symbol]:
