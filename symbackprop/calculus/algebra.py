@@ -96,10 +96,8 @@ def tidy(expression: Expr) -> Expr:
     if expression.is_Atom or isinstance(expression, (Indexed, Sum)):
         return expression
     flat, names = _opaque(expression)
-    if all(map(_is_power, Mul.make_args(flat))):
-        return expression
     candidates = [flat]
-    for form in _forms_of(flat):
+    for form in () if all(map(_is_power, Mul.make_args(flat))) else _forms_of(flat):
         try:
             candidates.append(textbook_signs(form(flat)))
         except PolynomialError:  # an expression that is not rational in its parts keeps its form
