@@ -21,21 +21,20 @@ def shared_arrays(lines: Iterable[str], kinds: Mapping[str, Hashable]) -> dict[s
     included.  Nothing is in an array that the same statement reads another buffer from.
     """
     spans = _spans(lines, kinds)
-    arrays: list[tuple[Hashable, int]] = []  # kind, and the last statement that needs the array
+    arrays: dict[Hashable, dict[int, int]] = {}  # kind -> its arrays, with the last statement that needs each
+    count = 0
     found: dict[str, int] = {}
     for name in sorted(kinds, key=lambda n: spans.get(n, (0, 0))[0]):
         first, last = spans.get(name, (0, 0))
-        idle = [
-            (end, number)
-            for number, (kind, end) in enumerate(arrays)
-            if kind is not None and kind == kinds[name] and end < first
-        ]
+        kind = kinds[name]
+        alike = arrays.setdefault(kind, {})
+        idle = [(end, number) for number, end in alike.items() if kind is not None and end < first]
         if idle:
             _, number = max(idle)  # what was used last is the likeliest to be near the processor
-            arrays[number] = (kinds[name], last)
         else:
-            number = len(arrays)
-            arrays.append((kinds[name], last))
+            number = count
+            count += 1
+        alike[number] = last
         found[name] = number
     return {name: found[name] for name in kinds}
 
