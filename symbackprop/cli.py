@@ -280,7 +280,10 @@ def check(
     class_weights: ClassWeights = None,
     size: Size = None,
 ) -> None:
-    """Prove every step of the derivation, and check the generated code against numbers."""
+    """Prove every step, and check the code against numbers.
+
+    The steps are those of the derivation, the code is the generated module.
+    """
     from symbackprop.checking import check_file, check_network
 
     if architecture.endswith(".py"):
@@ -324,7 +327,10 @@ def trace(
     lang: Language = "en",
     file: Destination = None,
 ) -> None:
-    """A worked example: every equation with its numbers, and one step of training."""
+    """A worked example: every equation with its numbers.
+
+    It ends with one step of training.
+    """
     from symbackprop.arrays import data_in, read_arrays
     from symbackprop.tracing import trace as traced
 
@@ -373,7 +379,10 @@ def verify(
         typer.Option(help="MODULE:FUNCTION or FILE.py:FUNCTION: your gradient (parameters, x, t). Is run."),
     ] = None,
 ) -> None:
-    """Check a derivation made by hand, or a gradient written in NumPy; name the likely slip."""
+    """Check a derivation, or a gradient, made by hand.
+
+    What is wrong has a counterexample in numbers, and the likely slip.
+    """
     from symbackprop.verification import verify_function, verify_lines
     from symbackprop.verification.functions import import_function
 
@@ -435,7 +444,10 @@ def equations(
     size: Size = None,
     file: Destination = None,
 ) -> None:
-    """Print the forward equations as a .net file, from which the same trainer can be generated."""
+    """Print the forward equations as a .net file.
+
+    The same trainer can be generated from it.
+    """
     from symbackprop.net.writing import text_of
 
     _write(text_of(_network(context)), Path("-") if file is None else file)
@@ -448,7 +460,7 @@ def list_(
         typer.Argument(help="activations, losses, optimizers, initializers or notations."),
     ] = None,
 ) -> None:
-    """Show what there is, each with its formula and its derived derivative."""
+    """Show what there is, with formulas and slopes."""
     from symbackprop.listing import TOPICS
 
     if topic is not None:
@@ -459,7 +471,7 @@ def list_(
 
 @app.command()
 def demo() -> None:
-    """Derive, prove, generate and train on the handwritten digits inside the package."""
+    """Derive, prove and train on handwritten digits."""
     from symbackprop.demo import run
 
     raise typer.Exit(0 if run(_say) else 1)
