@@ -20,9 +20,10 @@ from benchmarks.configurations import CONFIGURATIONS, Configuration
 from benchmarks.contestants import CONTESTANTS, Contestant, textbook_float64
 
 RESULTS = Path(__file__).parent / "results"
-TRAINER, WITHOUT, PRODUCTS = "trainer", "trainer, without loss", "matrix products alone"
+TRAINER, WITHOUT, PRODUCTS, JAX = "trainer", "trainer, without loss", "matrix products alone", "jax.jit"
 CHECKED_STEPS = 100
 LIMITS = {"c": 1.25, "d": 1.12, "f": 1.25}  # of the matrix products alone
+LIMITS_JAX = {"e": 1.10, "g": 1.10}  # of jax.jit; elsewhere a tie at least
 Table = dict[str, dict[str, Ratio]]
 
 
@@ -120,9 +121,27 @@ def tables(measured: Mapping[str, dict[str, list[float]]], fit: Ratio | None) ->
         limit = clock.ratios(found, PRODUCTS)
         bound = f"{LIMITS[letter]:.2f}" if letter in LIMITS else "–"
         lines.append(f"| {letter} | {limit[TRAINER]} | {limit[WITHOUT]} | {bound} |")
+    if all(JAX in found for found in measured.values()):
+        lines += against_jax(measured)
     if fit is not None:
         lines.append(f"\n`fit`, relative to the steps it runs, on c: {fit} (limit 1.10).")
     return "\n".join(lines) + "\n"
+
+
+def against_jax(measured: Mapping[str, dict[str, list[float]]]) -> list[str]:
+    """Return the lines of the table that compares with jax.jit, and says what misses its limit."""
+    lines = [
+        "\n## The generated trainer, relative to jax.jit\n",
+        "| | with loss | limit | |",
+        "| --- | ---: | ---: | --- |",
+    ]
+    for letter, found in measured.items():
+        ratio = clock.ratios(found, JAX)[TRAINER]
+        limit = LIMITS_JAX.get(letter)
+        missed = ratio.low > 1 if limit is None else ratio.median > limit
+        wanted = "a tie" if limit is None else f"{limit:.2f}"
+        lines.append(f"| {letter} | {ratio} | {wanted} | {'missed' if missed else 'met'} |")
+    return lines
 
 
 def head(rounds: int) -> str:
