@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import os
 import sys
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
 import typer
 
 from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt, suggestion
+from symbackprop.garbage import collecting_rarely
 
 if TYPE_CHECKING:
     from symbackprop.specification import Network
@@ -92,9 +92,9 @@ FORMATS = {
 
 def main() -> NoReturn:
     """Run the command line; errors of the input are one message and exit status 2."""
-    gc.set_threshold(100_000)  # a command is short: looking for cycles all the time takes a tenth of it
     try:
-        app()
+        with collecting_rarely():
+            app()
     except (SpecificationError, UnsupportedExpression) as error:
         sys.stderr.write(f"symbackprop: {error}\n")
         sys.exit(2)

@@ -262,7 +262,7 @@ class _Module:
 
     def _dicts(self, body: _Body) -> Iterable[str]:
         """Yield the lines that make the dicts of what the loops read and write."""
-        given = {self.given.code(g.name) for g in (*self.model.inputs, *self.model.targets)}
+        given = self.given.arguments
         made = {}
         for stem, layers in body.dicts.items():
             if f"{stem}{layers.stop - 1}" in self.parameters:

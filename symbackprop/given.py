@@ -72,6 +72,11 @@ class GivenCode:
         return adjoint_name(parameter, self.model.system.quantities.keys())
 
     @property
+    def arguments(self) -> set[str]:
+        """What inputs and targets are called in the code."""
+        return {self.code(given.name) for given in (*self.model.inputs, *self.model.targets)}
+
+    @property
     def reserved(self) -> tuple[str, ...]:
         """Names that no dict can have in a function; x and t have been read when a dict is made."""
         return (*TAKEN, *self.size_lines(), *(constant.code for constant in self.model.constants))
@@ -164,8 +169,9 @@ class GivenCode:
             "count": f"len({self._samples_of()})",
             "part_count": f"len({self._samples_of('part')})",
             "t_argument": self.t_argument,
-            "x_rows": _rows_of("x", x),
-            "t_rows": _rows_of("t", t),
+            "x_rows": _rows_of("self.x", x, "self.in_files"),
+            "t_rows": _rows_of("self.t", t, "self.in_files"),
+            "x_rows_of_file": _rows_of("x", x, "True"),
             "has_targets": bool(t),
             "per_sample": self.model.per_sample,
             "whole_arrays": _tuple(
@@ -334,12 +340,12 @@ def _tuple(names: Iterable[str]) -> str:
     return f"({', '.join(quoted)}{',' if len(quoted) == 1 else ''})" if quoted else ""
 
 
-def _rows_of(argument: str, arrays: Sequence[Given]) -> str:
-    """Return the expression for some rows of an argument that a class keeps."""
+def _rows_of(argument: str, arrays: Sequence[Given], in_files: str) -> str:
+    """Return the expression for some rows of an argument; ``in_files`` says whether it is in files."""
     if not arrays:
         return "None"
     whole = not any(given.has_samples for given in arrays)
-    return f"self.{argument}" if whole else f"_rows(self.{argument}, rows, self.in_files)"
+    return argument if whole else f"_rows({argument}, rows, {in_files})"
 
 
 def _label(argument: str, arrays: Sequence[Given], given: Given) -> str:

@@ -180,8 +180,8 @@ def slopes_of(derivation: Derivation) -> list[Slope]:
     """Return the slopes of the activations, from the error inwards."""
     cancelled = {step.target for step in derivation.steps if step.rule == "cancellation"}
     found = []
-    for step in derivation.steps:
-        if step.rule != "local derivative" or not _is_pointwise(step, derivation):
+    for step in _steps_with_slopes(derivation):
+        if not _reads_one_number(step, derivation):
             continue
         bounds = bounds_of(_in_one_number(step, derivation), _SLOPE_OF)
         found.append(Slope(step, bounds, step.target in cancelled))
@@ -200,35 +200,33 @@ def _in_one_number(step: Step, derivation: Derivation) -> Expr:
     return rhs.xreplace({of: value}).xreplace({step.lhs.variables[0]: _SLOPE_OF})
 
 
-def _is_pointwise(step: Step, derivation: Derivation) -> bool:
+def _steps_with_slopes(derivation: Derivation) -> Iterator[Step]:
+    """Yield the steps that differentiate a component of a quantity for the same component of another one.
+
+    A slope that is 1 whatever is read, as that of a sum, is none.
+    """
+    defined = derivation.system.definitions
+    for step in derivation.steps:
+        if step.rule != "local derivative" or not isinstance(step.lhs, Derivative):
+            continue
+        of, variable = step.lhs.expr, step.lhs.variables[0]
+        if not isinstance(of, Indexed) or indices_of(of) != indices_of(variable) or step.rhs == 1:
+            continue
+        if name_of(of) in defined and name_of(variable) in defined:
+            yield step
+
+
+def _reads_one_number(step: Step, derivation: Derivation) -> bool:
     """Whether a step differentiates a function of one number and of nothing else."""
-    if not isinstance(step.lhs, Derivative) or not isinstance(step.lhs.expr, Indexed):
-        return False
-    variable, of = step.lhs.variables[0], step.lhs.expr
-    if not _is_component_by_component(step, derivation) or step.rhs == 1:
-        return False
-    reads = list(derivation.system.reads(derivation.system.definitions[name_of(of)].rhs))
+    variable = step.lhs.variables[0]
+    reads = list(derivation.system.reads(derivation.system.definitions[name_of(step.lhs.expr)].rhs))
     return len(set(reads)) == 1 and step.rhs.free_symbols <= variable.free_symbols | {variable}
-
-
-def _is_component_by_component(step: Step, derivation: Derivation) -> bool:
-    """Whether a step differentiates a component of a quantity for the same component of another one."""
-    variable, of, defined = step.lhs.variables[0], step.lhs.expr, derivation.system.definitions
-    return name_of(of) in defined and name_of(variable) in defined and indices_of(of) == indices_of(variable)
 
 
 def all_are_bounded(slopes: list[Slope], derivation: Derivation) -> bool:
     """Whether ``slopes`` are all there are: that of an activation with parameters depends on those."""
     known = {slope.step.number for slope in slopes}
-    return not any(
-        step.rule == "local derivative"
-        and isinstance(step.lhs, Derivative)
-        and isinstance(step.lhs.expr, Indexed)
-        and _is_component_by_component(step, derivation)
-        and step.rhs != 1
-        and step.number not in known
-        for step in derivation.steps
-    )
+    return all(step.number in known for step in _steps_with_slopes(derivation))
 
 
 def is_chain(derivation: Derivation) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import pairwise
 
 _MOST_TURNS = 3
@@ -65,23 +66,30 @@ def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
             yield statement
 
 
-def turns_needed(lines: Iterable[str], stem: str, counter: str) -> int | None:
-    """Return how many arrays the layers of ``stem`` can take in turn; None if each needs its own.
+def turns_needed(lines: Iterable[str], stems: Iterable[str], counter: str) -> dict[str, int]:
+    """Return how many arrays the layers of each stem can take in turn; without those that need one each.
 
     Args:
         lines: the statements of a step, carried out from first to last.
-        stem: the name of a dict of arrays by layer.
+        stems: the names of dicts of arrays by layer.
         counter: what counts the layers in loops.
 
     In turn, layer ℓ has array ℓ mod n: those with the same array must never be needed at once.
     """
-    spans: dict[int, tuple[int, int]] = {}
-    for time, (statement, layer) in enumerate(_unrolled(ast.parse("\n".join(lines)).body, counter)):
-        reads = _layers_read(statement, stem, counter, layer)
-        if reads is None:
-            return None
-        for each in reads:
-            spans[each] = (spans.get(each, (time, time))[0], time)
+    spans: dict[str, dict[int, tuple[int, int]]] = {stem: {} for stem in stems}
+    for time, (reads, layer) in enumerate(_unrolled(ast.parse("\n".join(lines)).body, counter)):
+        for stem, place in reads:
+            if place is None:  # what is kept under another name is needed for no one knows how long
+                spans.pop(stem, None)
+            elif stem in spans:
+                at = place.at(layer)
+                spans[stem][at] = (spans[stem].get(at, (time, time))[0], time)
+    found = {stem: _turns_of(own) for stem, own in spans.items()}
+    return {stem: number for stem, number in found.items() if number is not None}
+
+
+def _turns_of(spans: Mapping[int, tuple[int, int]]) -> int | None:
+    """Return the least number of arrays with which no two layers need the same one at once."""
     for number in range(1, _MOST_TURNS + 1):
         shares = [sorted(span for layer, span in spans.items() if layer % number == n) for n in range(number)]
         if all(before[1] < after[0] for share in shares for before, after in pairwise(share)):
@@ -89,35 +97,58 @@ def turns_needed(lines: Iterable[str], stem: str, counter: str) -> int | None:
     return None
 
 
-def _unrolled(body: Iterable[ast.stmt], counter: str) -> Iterator[tuple[ast.stmt, int]]:
-    """Yield the statements in the order in which they are carried out, with the layer of their loop."""
+@dataclass(frozen=True)
+class _Place:
+    """The layer of a read: ``layer + offset`` in a loop, else ``offset``."""
+
+    counted: bool
+    offset: int
+
+    def at(self, layer: int) -> int:
+        """Return the layer that is read while the loop is at ``layer``."""
+        return self.offset + layer * self.counted
+
+
+_Reads = list[tuple[str, _Place | None]]
+"""What a statement reads of dicts by layer; None where it may keep one under another name."""
+
+
+def _unrolled(body: Iterable[ast.stmt], counter: str) -> Iterator[tuple[_Reads, int]]:
+    """Yield what statements read, in the order of carrying them out, with the layer of their loop."""
     for statement in _statements(body):
-        counts = isinstance(statement, ast.For) and ast.unparse(statement.target) == counter
-        if not counts:
-            yield statement, 0
+        if not (isinstance(statement, ast.For) and _is_name(statement.target, counter)):
+            yield _reads(statement, counter), 0
             continue
-        assert isinstance(statement, ast.For)
         assert isinstance(statement.iter, ast.Call)
-        inner = list(_statements(statement.body))
+        inner = [_reads(each, counter) for each in _statements(statement.body)]
         for layer in range(*map(ast.literal_eval, statement.iter.args)):
             yield from ((each, layer) for each in inner)
 
 
-def _layers_read(statement: ast.stmt, stem: str, counter: str, layer: int) -> list[int] | None:
-    """Return the layers of ``stem`` that a statement names, None if it may keep one under another name."""
-    names = [n for n in ast.walk(statement) if isinstance(n, ast.Name) and n.id == stem]
-    found = [n for n in ast.walk(statement) if isinstance(n, ast.Subscript) and _is_name(n.value, stem)]
-    if len(found) != len(names):
-        return None
-    if (
-        found
-        and isinstance(statement, ast.Assign)
-        and any(isinstance(t, ast.Name) for t in statement.targets)
-    ):
-        return None
-    indices = [ast.unparse(each.slice).replace(counter, str(layer)) for each in found]
-    terms = [index.replace("- ", "-").replace("+ ", "").split() for index in indices]
-    return [sum(map(int, each)) for each in terms]
+def _reads(statement: ast.stmt, counter: str) -> _Reads:
+    """Return every name in a statement with the layer that is read of it."""
+    names = [node for node in ast.walk(statement) if isinstance(node, ast.Name)]
+    parts = [node for node in ast.walk(statement) if isinstance(node, ast.Subscript)]
+    layered = {id(part.value): part for part in parts if isinstance(part.value, ast.Name)}
+    binds = isinstance(statement, ast.Assign) and any(isinstance(t, ast.Name) for t in statement.targets)
+    return [
+        (node.id, None if binds or id(node) not in layered else _place(layered[id(node)].slice, counter))
+        for node in names
+    ]
+
+
+def _place(index: ast.expr, counter: str) -> _Place | None:
+    """Return the layer that an index such as 3, layer or layer + 1 names, None for any other index."""
+    match index:
+        case ast.Name(id=name) if name == counter:
+            return _Place(True, 0)
+        case ast.Constant(value=int(number)):
+            return _Place(False, number)
+        case ast.BinOp(left=ast.Name(id=name), op=sign, right=ast.Constant(value=int(number))) if (
+            name == counter
+        ):
+            return _Place(True, -number if isinstance(sign, ast.Sub) else number)
+    return None
 
 
 def _is_name(node: ast.expr, name: str) -> bool:

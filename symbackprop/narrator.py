@@ -264,19 +264,17 @@ class Narrator:
     def _shift(self) -> Shift:
         return Shift(frozenset({*self.system.quantities, *self.derivation.adjoints}))
 
-    def alike(self, a: Step, b: Step, shift: int) -> bool:
-        """Whether ``b`` is the same step as ``a``, ``shift`` layers further."""
+    def alike(self, a: Step | Equation, b: Step | Equation, shift: int) -> bool:
+        """Whether ``b`` is the same step or equation as ``a``, ``shift`` layers further."""
+        if not (isinstance(a, Step) and isinstance(b, Step)):
+            return type(a) is type(b) and self._shift.alike(a, b, shift)
         if (a.number, b.number) not in self._compared:
             self._compared[a.number, b.number] = a.rule == b.rule and self._shift.alike(a, b, shift)
         return self._compared[a.number, b.number]
 
     def are_alike(self, a: Sequence[Step | Equation], b: Sequence[Step | Equation], shift: int) -> bool:
         """Whether ``b`` says of its layer what ``a`` says of one ``shift`` layers before it."""
-        pairs = zip(a, b, strict=False)
-        return len(a) == len(b) and all(
-            getattr(x, "rule", "") == getattr(y, "rule", "") and self._shift.alike(x, y, shift)
-            for x, y in pairs
-        )
+        return len(a) == len(b) and all(self.alike(x, y, shift) for x, y in zip(a, b, strict=True))
 
     def general(self, layer: int) -> Narrator:
         """Return a narrator that calls ``layer`` ℓ, the layer before it ℓ-1, and so on."""
@@ -318,7 +316,7 @@ class Narrator:
     def groups(self) -> list[Group]:
         """Return the steps, grouped by the derivative that they lead to; layers that are alike once."""
         found: list[Group] = []
-        for item in with_runs(self.by_target(), lambda steps: steps[0].target, self._groups_alike):
+        for item in with_runs(self.by_target(), lambda steps: steps[0].target, self.are_alike):
             if not isinstance(item, Run):
                 found.append(self._group(item))
                 continue
@@ -332,9 +330,6 @@ class Narrator:
         for step in self.derivation.steps:
             targets.setdefault(step.target, []).append(step)
         return list(targets.values())
-
-    def _groups_alike(self, a: Sequence[Step], b: Sequence[Step], shift: int) -> bool:
-        return len(a) == len(b) and all(self.alike(x, y, shift) for x, y in zip(a, b, strict=True))
 
     def _group(self, steps: Sequence[Step]) -> Group:
         return Group(self.style.heading(steps[0].lhs), tuple(self.explained(steps)))

@@ -78,7 +78,7 @@ def is_good(problem: Pointwise) -> bool:
 @cache
 def _best_form(problem: Pointwise, others: tuple[Expr, ...]) -> Expr:
     plain, points = problem.expression, _points(problem)
-    others = tuple(other for other in others if _is_equal(other, problem))
+    others = _equal_ones(others, problem)
     unchanged = (plain, *others)
     trial = _Trial(problem, points, (*unchanged, *(form for each in unchanged for form in by_path(each))))
     best, rank = plain, (*trial.failures(plain), (0, 0, False, 0, 0))
@@ -239,13 +239,18 @@ def _certain(function: Callable[..., object], numbers: Iterable[float]) -> float
     return math.nan if before is None else before
 
 
-def _is_equal(form: Expr, problem: Pointwise) -> bool:
-    """Whether ``form`` has the value of the problem's expression, at points where both have one."""
+def _equal_ones(forms: Sequence[Expr], problem: Pointwise) -> tuple[Expr, ...]:
+    """Return those forms that have the value of the problem's expression, at points where both have one."""
     generator = np.random.default_rng(0)
     points = {symbol: generator.normal(size=_COMPARED) for symbol in problem.free}
-    values = [_many_digits(replace(problem, expression=e), points) for e in (form, problem.expression)]
-    known = ~np.isnan(values).any(axis=0)
-    return bool(known.any() and np.allclose(values[0][known], values[1][known], rtol=1e-12, atol=0))
+    wanted = _many_digits(problem, points)
+
+    def is_equal(form: Expr) -> bool:
+        values = _many_digits(replace(problem, expression=form), points)
+        known = ~(np.isnan(values) | np.isnan(wanted))
+        return bool(known.any() and np.allclose(values[known], wanted[known], rtol=1e-12, atol=0))
+
+    return tuple(filter(is_equal, forms))
 
 
 def _bounded(name: str, most: float = math.inf) -> Callable[[Any], Any]:

@@ -76,7 +76,7 @@ class Rolled:
         columns: int = COLUMNS,
     ) -> None:
         self.columns = columns
-        self.layered = {name: split for name in names if (split := split_name(name)) is not None}
+        self.layered = {name: split for name in names if (split := _split(name)) is not None}
         blocks = [(layer, tuple(group)) for layer, group in groupby(items, lambda i: self._layer(i.name))]
         self.parts: list[Item | Loop] = list(self._with_loops(blocks))
         self.dicts = self._dicts()
@@ -209,7 +209,7 @@ def _is_even(layers: Sequence[int | None]) -> bool:
 _Block = tuple[int | None, tuple[Item, ...]]
 
 
-def split_name(name: str) -> tuple[str, int] | None:
+def _split(name: str) -> tuple[str, int] | None:
     """Return the stem and the layer of a name such as x17, None where it has no layer."""
     match = _NAME.fullmatch(name)
     plain = match is not None and str(int(match[2])) == match[2]

@@ -273,7 +273,8 @@ class _Stabilizer:
         known = {*problem.free, *scalars.definitions}
         further = [scalars.flat(other) for other in others if self._is_plain(other)]
         further = [scalars.written_out(other, known) for other in further]
-        best = best_form(problem, [other for other in further if other.free_symbols <= known])
+        further = [other for other in dict.fromkeys(further) if other.free_symbols <= known]
+        best = best_form(problem, further)
         return expression if best == problem.expression else best.xreplace(scalars.back)
 
 

@@ -16,10 +16,7 @@ from symbackprop.liveness import shared_arrays, turns_needed
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Model
 from symbackprop.program import arrays_read, share
-from symbackprop.rolling import LAYER, Comments, Item, Rolled, comprehension, turns
-
-COLUMNS = 76
-"""The longest line of an allocation, before it is indented."""
+from symbackprop.rolling import COLUMNS, LAYER, Comments, Item, Rolled, comprehension, turns
 
 
 class TrainingStep:
@@ -55,7 +52,6 @@ class TrainingStep:
         self.shared, self.names = share(statements)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *(s.name for s in statements)}
         self.arrays = own
-        self._turns: dict[str, int] = {}
         self.workspace = Workspace(taken=own, numbers={}, size=model.number)
         self.writer = BufferWriter(self.names, self.workspace)
 
@@ -64,11 +60,15 @@ class TrainingStep:
         """The statements, those of equal layers as loops."""
         return Rolled(list(self._items()), self.arrays, self.given.reserved)
 
+    @cached_property
+    def body(self) -> list[str]:
+        """The lines of the step, without those that bind names."""
+        return [line for part in self.rolled.parts for line in self.rolled.lines(part, self.comments)]
+
     def context(self) -> dict[str, object]:
         """Return the lines of the step and the buffers, for the template."""
-        body = [line for part in self.rolled.parts for line in self.rolled.lines(part, self.comments)]
+        body = self.body
         names = [*self._sample_buffers(), *(["ones"] if self.writer.uses_ones else [])]
-        self._turns = dict(self._layers_in_turn(body))
         found = self.given.size_lines()
         arguments = () if self._can_be_cut else tuple(found)
         buffers, scratch = self._labels(names), self._labels(self._scratch())
@@ -87,7 +87,7 @@ class TrainingStep:
             "step": [*binding, *body],
             "given": list(self.given.given_lines(self._read, "self.dtype")),
             "error": self.loss,
-            "places": list((places := self._places(body, buffers)).items()),
+            "places": list((places := self._places(buffers)).items()),
             "buffers": [
                 line
                 for number in range(len({*places.values()}))
@@ -162,22 +162,19 @@ class TrainingStep:
             for line in comprehension(f"{LAYER}: {value}", self.rolled.dicts[stem], "{", f"}},  # {stem}")
         ]
 
-    def _layers_in_turn(self, body: Sequence[str]) -> Iterator[tuple[str, int]]:
-        """Yield the dicts of buffers whose layers can share a few arrays, and how many these are."""
-        for stem in self.rolled.dicts:
-            names = [f"{stem}{n}" for n in self._kept(stem)]
-            shapes = {
-                (name in self.workspace.masks, *map(self.given.size, self._all[name])) for name in names
-            }
-            number = turns_needed(body, stem, LAYER) if len(shapes) == 1 else None
-            if number is not None and not self.workspace.padded.keys() & set(names):
-                yield stem, number
+    @cached_property
+    def _turns(self) -> dict[str, int]:
+        """The dicts of buffers whose layers can share a few arrays, and how many these are."""
+        arrays = {stem: {self._array(f"{stem}{n}") for n in self._kept(stem)} for stem in self.rolled.dicts}
+        padded = {self.rolled.layered.get(name, (name, 0))[0] for name in self.workspace.padded}
+        stems = [stem for stem, alike in arrays.items() if len(alike) == 1 and stem not in padded]
+        return turns_needed(self.body, stems, LAYER)
 
     def _dict_lines(self) -> Iterator[str]:
         """Yield the lines that make the other dicts, of what is given and of views."""
         if not self.rolled.dicts:
             return
-        given = {self.given.code(g.name) for g in (*self.model.inputs, *self.model.targets)}
+        given = self.given.arguments
         for stem, layers in self.rolled.dicts.items():
             kept = self._kept(stem)
             if stem not in self._stems_of_parameters and len(kept) < len(layers):
@@ -189,19 +186,19 @@ class TrainingStep:
         """Return the lines that allocate a buffer, or a dict of them, and others that share it."""
         if label not in self.rolled.dicts:
             return [self._allocation(label, *others)]
-        end = f"}},  # {', '.join((label, *others))}"
+        note = f",  # {', '.join((label, *others))}"
         if label in self._turns:
-            number, layers = self._turns[label], self._kept(label)
-            array = self._allocation(f"{label}{layers[0]}").split("  #")[0]
-            listed = [turns(range(layers[0], layers[-1] + 1)) + ",", *[array] * number]
-            return ["_by_turns(", *(f"    {line}" for line in listed), f"),  # {', '.join((label, *others))}"]
-        kept = groupby(self._kept(label), lambda n: self._allocation(f"{label}{n}").split(",  #")[0])
+            layers = self._kept(label)
+            array = self._array(f"{label}{layers[0]}")
+            listed = [turns(range(layers[0], layers[-1] + 1)), *[array] * self._turns[label]]
+            return ["_by_turns(", *(f"    {line}," for line in listed), f"){note}"]
+        kept = groupby(self._kept(label), lambda n: self._array(f"{label}{n}"))
         runs = [(f"{LAYER}: {text}", list(layers)) for text, layers in kept]
         spans = [(entry, range(layers[0], layers[-1] + 1)) for entry, layers in runs]
         if len(spans) == 1:
-            return comprehension(*spans[0], "{", f"}},  # {', '.join((label, *others))}")
+            return comprehension(*spans[0], "{", f"}}{note}")
         inside = [line for span in spans for line in comprehension(*span, "**{", "},")]
-        return ["{", *(f"    {line}" for line in inside), end]
+        return ["{", *(f"    {line}" for line in inside), f"}}{note}"]
 
     def _statement(self, statement: Statement) -> Iterable[str]:
         name, operation = statement.name, statement.operation
@@ -238,7 +235,7 @@ class TrainingStep:
         shapes = [self._all[name] for name in self._sample_buffers()]
         return all(shape[0] == SAMPLES and self.model.is_fixed(shape[1:]) for shape in shapes)
 
-    def _places(self, body: Sequence[str], names: Sequence[str]) -> dict[str, int]:
+    def _places(self, names: Sequence[str]) -> dict[str, int]:
         """Return the number of the array, or of the dict of arrays, that each buffer is in."""
         own = self.workspace
         kinds: dict[str, Hashable] = {
@@ -249,25 +246,29 @@ class TrainingStep:
             if name not in self.rolled.dicts
         }
         for name in (name for name in names if name in self.rolled.dicts):
-            lines = self._allocation_lines(name)
-            kinds[name] = ("\n".join(lines).split("#")[0], *self._kept(name))
-        places = shared_arrays(body, kinds)
+            arrays = tuple((n, self._array(f"{name}{n}")) for n in self._kept(name))
+            kinds[name] = (self._turns.get(name), arrays)
+        places = shared_arrays(self.body, kinds)
         return {name: places[name] for name in names}
 
     def _allocation(self, name: str, *others: str) -> str:
         """Return the line that allocates an array for a buffer, and for others that share it."""
+        line = f"{self._array(name)},  # {name}"
+        listed = ", ".join((line, *others))
+        return listed if len(listed) <= COLUMNS else f"{line} and {len(others)} others"
+
+    def _array(self, name: str) -> str:
+        """Return the expression that makes an array for a buffer."""
         samples = "self.batch_size" if self._can_be_cut else "samples"
         if name == "ones":
-            return f"np.ones({samples}, self.dtype),  # ones"
+            return f"np.ones({samples}, self.dtype)"
         if name in self.workspace.counts:
-            return f"np.arange({samples}),  # {name}"
+            return f"np.arange({samples})"
         sizes = [self.given.size(n, samples) for n in self._all[name]]
         shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
         make = "zeros" if name in self.workspace.padded else "empty"
         dtype = "bool" if name in self.workspace.masks else "self.dtype"
-        line = f"np.{make}({shape}, {dtype}),  # {name}"
-        listed = ", ".join((line, *others))
-        return listed if len(listed) <= COLUMNS else f"{line} and {len(others)} others"
+        return f"np.{make}({shape}, {dtype})"
 
     @property
     def _constant_names(self) -> list[str]:

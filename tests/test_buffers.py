@@ -161,4 +161,4 @@ def test_predicting_needs_no_buffers_of_the_backward_pass() -> None:
     ],
 )
 def test_layers_that_are_never_needed_at_once_take_turns(lines: list[str], expected: int | None) -> None:
-    assert turns_needed(lines, "s", "layer") == expected
+    assert turns_needed(lines, ["s"], "layer").get("s") == expected

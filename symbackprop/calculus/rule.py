@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from sympy import Add, Derivative, Expr, Indexed, Sum, Symbol
 
@@ -72,7 +73,7 @@ class Goal:
         """The ranges of the target's indices."""
         return dict(zip(self.indices, self.quantity.shape, strict=True))
 
-    @property
+    @cached_property
     def letter_ranges(self) -> Ranges:
         """The ranges of the letters under which the equations around the target read anything."""
         found: dict[Symbol, Expr] = {}

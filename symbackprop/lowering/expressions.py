@@ -221,28 +221,27 @@ class Lowering(Axes):
             return Operation("terms", tuple(values), signs)  # flat: regularised nets have many
         if any(value.kind == "scatter" for value in values) and len(values) > 1:
             return self.gathered_updates(values, signs)
-        total: Operation | None = None
-        for value, negative in zip(values, signs, strict=True):
-            if total is None:
-                total = self.elementwise("negative", value) if negative else value
-            else:
-                total = self.elementwise("subtract" if negative else "add", total, value)
-        assert total is not None
+        return self.signed_sum(values, signs)
+
+    def signed_sum(self, values: Sequence[Operation], signs: Sequence[bool]) -> Operation:
+        """Return the sum of values, of which those with a sign are subtracted."""
+        total = self.elementwise("negative", values[0]) if signs[0] else values[0]
+        for value, negative in zip(values[1:], signs[1:], strict=True):
+            total = self.elementwise("subtract" if negative else "add", total, value)
         return total
 
     def gathered_updates(self, values: Sequence[Operation], signs: Sequence[bool]) -> Operation:
         """Return a sum of terms some of which are scattered: their updates go to one array."""
         updates: list[Operation] = []
-        total: Operation | None = None
+        others: list[tuple[Operation, bool]] = []
         axes = next(value.axes for value in values if value.kind == "scatter")
         for value, negative in zip(values, signs, strict=True):
             if value.kind == "scatter" and value.axes == axes:
                 start, *own = (self.elementwise("negative", value) if negative else value).inputs
                 updates += own
-            elif total is None:
-                total = self.elementwise("negative", value) if negative else value
             else:
-                total = self.elementwise("subtract" if negative else "add", total, value)
+                others.append((value, negative))
+        total = self.signed_sum(*zip(*others, strict=True)) if others else None
         first = start if total is None or total.axes != axes else total
         shape = tuple(self.ranges[a] for a in axes if a is not None)
         whole = Operation("scatter", (first, *updates), None, axes, shape)
@@ -323,10 +322,8 @@ class Lowering(Axes):
 
     def factor(self, factor: Expr) -> Operation:
         """Lower a factor; one that is 1 or 0 by a condition is the condition itself."""
-        if isinstance(factor, Piecewise) and len(factor.args) == 2:
-            (one, condition), (zero, otherwise) = factor.args
-            if (one, zero, otherwise) == (1, 0, S.true):
-                return self.condition(condition)
+        if is_guard(factor) and factor.args[0][0] == 1:
+            return self.condition(factor.args[0][1])
         return self.lower(factor)
 
     def power(self, expression: Pow) -> Operation:
@@ -384,8 +381,11 @@ class Lowering(Axes):
             return self.elementwise("maximum", self.lower(value), self.lower(other))
         if otherwise is not S.true:
             raise self.unsupported(expression)
-        is_mask = (value, other, len(expression.args)) == (1, 0, 2)
-        if is_mask and all(_is_integer(side) for r in condition.atoms(Relational) for side in r.args):
+        if (
+            is_guard(expression)
+            and value == 1
+            and all(_is_integer(side) for r in condition.atoms(Relational) for side in r.args)
+        ):
             return self.mask(condition)
         padded = self.padded(expression)
         if padded is not None:
@@ -520,16 +520,11 @@ class Lowering(Axes):
     def sum_of_terms(self, terms: Sequence[Expr], summed: Sequence[Symbol]) -> Operation:
         """Lower a sum of products term by term."""
         ordered = sorted(terms, key=lambda term: (*_term_order(term), str(term)))
-        total: Operation | None = None
-        for term in ordered:
-            negative = term.could_extract_minus_sign()
-            value = self.product(-term if negative else term, summed)
-            if total is None:
-                total = self.elementwise("negative", value) if negative else value
-            else:
-                total = self.elementwise("subtract" if negative else "add", total, value)
-        assert total is not None
-        return total
+        signs = [term.could_extract_minus_sign() for term in ordered]
+        values = [
+            self.product(-t if negative else t, summed) for t, negative in zip(ordered, signs, strict=True)
+        ]
+        return self.signed_sum(values, signs)
 
     def contraction(
         self, factors: Sequence[Expr], conditions: Sequence[Expr], summed: Sequence[Symbol]
