@@ -15,6 +15,7 @@ from sympy import Expr, Integer, Symbol, expand
 
 from symbackprop.batch import SAMPLES
 from symbackprop.derivation import adjoint_name
+from symbackprop.equations import ONE
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Given, Model
 
@@ -305,9 +306,8 @@ class GivenCode:
             counts = [self.model.size(n) for n in given.places if self.model.is_fixed((n,))]
             return f"generator.integers({min(counts, default=2)}, size={shape})"
         if self._draws_shares(given):
-            *others, last = shape
-            return f"generator.dirichlet(np.ones({last}), {others[0] if len(others) == 1 else tuple(others)})"
-        if given.low is None and given.high is None:
+            return _shares(shape, given)
+        if given.is_unbounded:
             return f"generator.normal(size={shape})"
         low, high = drawn_between(given)
         return f"generator.uniform({low + 0.05!r}, {high - 0.05!r}, {shape})"
@@ -316,7 +316,19 @@ class GivenCode:
         if self.is_table:
             labels = self.model.has_classes and self.model.size(given.shape[0]) > 1
             return labels and given in self.model.targets
-        return given.total == 1 and given.total_axis == len(given.shape) - 1 + given.has_samples
+        return given.total is not None
+
+
+def _shares(shape: tuple[int, ...], given: Given) -> str:
+    """Return the expression that draws shares of the total; of none that is positive, centred numbers."""
+    axis, total = given.total_axis, ONE if given.total is None else given.total
+    others = shape[:axis] + shape[axis + 1 :]
+    drawn = f"generator.dirichlet(np.ones({shape[axis]}), {others[0] if len(others) == 1 else others})"
+    if total <= 0:
+        drawn = f"({drawn} - {drawn} + {total / shape[axis]})"
+    if axis < len(shape) - 1:
+        drawn = f"np.moveaxis({drawn}, -1, {axis})"
+    return f"{total} * {drawn}" if total > 0 and total != 1 else drawn
 
 
 _NO_TARGETS = [

@@ -105,14 +105,14 @@ def _drawn(given: Given, model: Model, generator: np.random.Generator) -> Array:
     if given.integer:
         places = min(map(model.size, given.places), default=2)
         return generator.integers(places, size=shape)  # type: ignore[return-value]
-    if given.low is None and given.high is None:
-        return generator.normal(size=shape)
-    low, high = drawn_between(given)
+    axis, total = given.total_axis, 0.0 if given.total is None else float(given.total)
+    if given.is_unbounded and total <= 0:
+        values = generator.normal(size=shape)
+        surplus = 0 if given.total is None else values.mean(axis, keepdims=True) - total / shape[axis]
+        return values - surplus
+    low, high = (0.0, 1.0) if given.is_unbounded else drawn_between(given)
     values = generator.uniform(low + 0.05, high - 0.05, size=shape)
-    if given.total is None:
-        return values
-    shares: Array = values / values.sum(axis=given.total_axis, keepdims=True)
-    return float(given.total) * shares
+    return values if given.total is None else total * values / values.sum(axis, keepdims=True)
 
 
 def _components(value: Array) -> Iterator[Array]:

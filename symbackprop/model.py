@@ -69,6 +69,11 @@ class Given:
     places: tuple[Expr, ...] = ()
 
     @property
+    def is_unbounded(self) -> bool:
+        """Whether its numbers may be anything."""
+        return self.low is None and self.high is None
+
+    @property
     def is_table(self) -> bool:
         """Whether it is rows of real numbers, one row for each sample."""
         return self.has_samples and not self.integer and len(self.shape) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import types
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -543,3 +544,29 @@ def test_odd_shapes_agree_with_numbers(name: str) -> None:
 def test_from_equations_wants_a_text() -> None:
     with pytest.raises(SpecificationError, match="equations: expected a text, got int"):
         sb.Network.from_equations(3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("axis", ["c", "p"])
+@pytest.mark.parametrize("total", ["1", "2", "0", "1/2"])
+def test_data_with_a_total_are_drawn_so(total: str, axis: str) -> None:
+    text = f"""
+        input x[n, d]
+        target t[n, p, c]
+        parameter w[d, p, c]
+        size d = 2, p = 3, c = 4
+
+        s[n, p, c] = sum(x[n, d]*w[d, p, c], d)
+        y[n, p, c] = softmax(s[n, p, c], {axis})
+        E = mean(-sum(t[n, p, c]*log(y[n, p, c]), p, c), n)
+        output y
+        assume sum(t[n, p, c], {axis}) == {total}
+    """
+    net = sb.Network.from_equations(text)
+    derivation = sb.derive(net)
+    assert derivation.used_facts
+    _, t = sample_data(net, np.random.default_rng(0))
+    totals = np.asarray(t).sum(axis=1 if axis == "p" else 2)
+    np.testing.assert_allclose(totals, float(Fraction(total)), atol=1e-12)
+    module: Any = sb.load(derivation)
+    assert all(row.holds for row in check_module(module, net))
+    assert module.main(["check"]) == 0

@@ -39,7 +39,7 @@ def point(derivation: Derivation, seed: int, short: bool = False, square: bool =
             count = min((numbers.size(n) for n in given.places), default=2)
             arrays[given.name] = generator.integers(count, size=shape)
             continue
-        low, high = (-1.0, 1.0) if given.low is given.high is None else drawn_between(given)
+        low, high = (-1.0, 1.0) if given.is_unbounded else drawn_between(given)
         arrays[given.name] = _drawn(generator, low + 0.05, high - 0.05, shape, short)
     for name in derivation.system.parameters:
         shape = numbers.shape(name)
