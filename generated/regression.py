@@ -164,9 +164,9 @@ class Trainer:
     """Trains by adam on buffers that are allocated once.
 
     A step carries out the equations of `gradients` under the same numbers; what all
-    derivatives are multiplied by goes into the first adjoints, as everything that follows
-    is linear in them. The optimiser's equations are carried out for all parameters at
-    once.
+    derivatives are multiplied by goes into the first adjoints, as everything that
+    follows is linear in them. The optimiser's equations are carried out for all
+    parameters at once. Whether s > 0 is read off max(s, 0), which takes the place of s.
 
     Args:
         parameters: a dict of arrays, copied; None for `initialize(seed)`.
@@ -202,31 +202,30 @@ class Trainer:
         start = initialize(seed) if parameters is None else _checked(parameters)
         self.dtype = np.result_type(*start.values())
         size = sum(value.size for value in start.values())
-        self._values = np.zeros((3, size), self.dtype)
-        self._m, self._v, self._flat = self._values
+        rows = _rows_of(4, size, self.dtype)
+        self._values, self._gradient = rows[:-1], rows[-1]
+        self._M, self._V, self._flat = self._values
         self.parameters = _views(self._flat)
         for name, value in self.parameters.items():
             value[...] = start[name]
         del start  # makes room for the buffers
-        self._gradient = np.zeros_like(self._flat)
-        self._change1 = np.empty_like(self._flat)
-        self._change2 = np.empty_like(self._flat)
+        self._parts = _parts_of(rows, 1)
         self._derivatives = tuple(_views(self._gradient).values())
         arrays = (
-            np.empty((self.batch_size, 32), self.dtype),  # s1
-            np.empty((self.batch_size, 32), self.dtype),  # x1, ds1
-            np.empty((self.batch_size, 32), self.dtype),  # s2
-            np.empty((self.batch_size, 32), self.dtype),  # x2, ds2
-            np.empty((self.batch_size, 1), self.dtype),  # s3, work1, ds3
-            np.empty((self.batch_size, 1), self.dtype),  # difference
-            np.ones(self.batch_size, self.dtype),  # ones
+            _zeros((self.batch_size, 32), self.dtype),  # s1, x1
+            _zeros((self.batch_size, 32), self.dtype),  # zeros32
+            _zeros((self.batch_size, 32), self.dtype),  # s2, x2, ds1
+            _zeros((self.batch_size, 1), self.dtype),  # s3, work1
+            _zeros((self.batch_size, 1), self.dtype),  # difference, ds3
+            np.ones((self.batch_size,), self.dtype),  # ones
+            _zeros((self.batch_size, 32), self.dtype),  # ds2
             np.empty((self.batch_size, 32), bool),  # mask3
         )
         self._buffers = tuple(arrays[number] for number in _BUFFERS.values())
         self._scratch = (
-            np.empty((32, 1), self.dtype),  # work2
-            np.empty((32, 32), self.dtype),  # work4
-            np.empty((8, 32), self.dtype),  # work5
+            _zeros((32, 1), self.dtype),  # work2
+            _zeros((32, 32), self.dtype),  # work4
+            _zeros((8, 32), self.dtype),  # work5
         )
         dtype = self.dtype
         zero = np.array(0, dtype)
@@ -281,6 +280,7 @@ class Trainer:
             ds2,
             ds1,
             mask3,
+            zeros32,
             ones,
         ) = self._buffers_for(samples)
         work2, work4, work5 = self._scratch
@@ -289,12 +289,12 @@ class Trainer:
         x0.dot(w1, out=s1)
         s1 += b1
         # (2) x1[k] = { s1[k] if s1[k] > 0; 0 otherwise }
-        np.maximum(s1, zero, out=x1)
+        np.maximum(s1, zeros32, out=x1)
         # (3) s2[j] = Σ_k x1[k]·w2[k,j] + b2[j]
         x1.dot(w2, out=s2)
         s2 += b2
         # (4) x2[j] = { s2[j] if s2[j] > 0; 0 otherwise }
-        np.maximum(s2, zero, out=x2)
+        np.maximum(s2, zeros32, out=x2)
         # (5) s3[i] = Σ_j x2[j]·w3[j,i] + b3[i]
         x2.dot(w3, out=s3)
         s3 += b3
@@ -307,7 +307,7 @@ class Trainer:
             np.square(difference, out=work1)
             if weights is not None:
                 work1 *= weights
-            E = work1.sum() / 2 / samples
+            E = np.vdot(work1, ones) / 2 / samples
             E += L2 * np.vdot(w1, w1) / 2
             E += L2 * np.vdot(w2, w2) / 2
             E += L2 * np.vdot(w3, w3) / 2
@@ -321,7 +321,7 @@ class Trainer:
         ones.dot(ds3, out=db3)
         # (28) ∂E/∂s2[j] = (Σ_i ∂E/∂s3[i]·w3[j,i])·{ 1 if s2[j] > 0; 0 otherwise }
         ds3.dot(w3.T, out=ds2)
-        np.greater(s2, zero, out=mask3)
+        np.greater(x2, zero, out=mask3)
         ds2 *= mask3
         # (54) ∂E/∂w2[k,j] = (1/N)·Σ_n ∂E[n]/∂s2[n,j]·x1[n,k] + λ₂·w2[k,j]
         x1.T.dot(ds2, out=dw2)
@@ -331,7 +331,7 @@ class Trainer:
         ones.dot(ds2, out=db2)
         # (43) ∂E/∂s1[k] = (Σ_j ∂E/∂s2[j]·w2[k,j])·{ 1 if s1[k] > 0; 0 otherwise }
         ds2.dot(w2.T, out=ds1)
-        np.greater(s1, zero, out=mask3)
+        np.greater(x1, zero, out=mask3)
         ds1 *= mask3
         # (52) ∂E/∂w1[i,k] = (1/N)·Σ_n ∂E[n]/∂s1[n,k]·x0[n,i] + λ₂·w1[i,k]
         x0.T.dot(ds1, out=dw1)
@@ -340,33 +340,29 @@ class Trainer:
         # (53) ∂E/∂b1[k] = (1/N)·Σ_n ∂E[n]/∂s1[n,k]
         ones.dot(ds1, out=db1)
         self._clip(self.clip_norm)
-        parameters, gradient = self._flat, self._gradient
-        m, v = self._m, self._v
-        change1, change2 = self._change1, self._change2
         beta1 = self.beta1
         beta2 = self.beta2
         epsilon = self.epsilon
         rate = self._rate()
         steps = self.steps + 1
-        # (58) m' = beta1·m + (1 - beta1)·g
-        m *= beta1
-        np.multiply(1 - beta1, gradient, out=change1)
-        m += change1
-        # (59) v' = beta2·v + (1 - beta2)·g²
-        v *= beta2
-        np.square(gradient, out=change1)
-        change1 *= 1 - beta2
-        v += change1
-        # (60) w' = w - learning_rate·m'/((1 - beta1^step)·(epsilon + sqrt(v'/(1 -
-        #     beta2^step))))
-        factor1 = 1 / (1 - beta2**steps)
-        factor2 = rate / (1 - beta1**steps)
-        np.multiply(factor2, m, out=change1)
-        np.multiply(factor1, v, out=change2)
-        np.sqrt(change2, out=change2)
-        change2 += epsilon
-        change1 /= change2
-        parameters -= change1
+        # the numbers in (65)
+        factor1 = math.sqrt((1 - beta2) / (1 - beta2**steps))
+        factor2 = rate * (1 - beta1) / factor1 / (1 - beta1**steps)
+        for M, V, parameters, gradient, change1 in self._parts:
+            # (63) M' = g + beta1·M
+            M *= beta1
+            M += gradient
+            # (64) V' = beta2·V + g²
+            V *= beta2
+            np.square(gradient, out=change1)
+            V += change1
+            # (65) w' = w - (1 - beta1)·learning_rate·M'/((1 - beta1^step)·(epsilon +
+            #     sqrt((1 - beta2)·V'/(1 - beta2^step))))
+            np.sqrt(V, out=change1)
+            change1 += epsilon / factor1
+            np.divide(M, change1, out=change1)
+            change1 *= factor2
+            parameters -= change1
         self.steps += 1
         return float(E) if with_loss else None
 
@@ -468,7 +464,7 @@ class Trainer:
                 if run.interrupted:
                     break
             errors = self._errors[before:]
-            if not (all(map(math.isfinite, errors)) and _all_finite(self._values)):
+            if not self._is_finite(*errors):
                 self._take_again(data, batches[: len(errors)])
             if run.interrupted:
                 return None
@@ -485,9 +481,13 @@ class Trainer:
         for batch in batches:
             np.copyto(self._before, self._values)
             E = self.step(*data.batch(batch))
-            if not (math.isfinite(E) and _all_finite(self._values)):
+            if not self._is_finite(E):
                 E = self._require_finite(*data.batch(batch))
             self._errors.append(E)
+
+    def _is_finite(self, *errors):
+        """Return whether errors, parameters and the optimiser's state are all finite."""
+        return all(map(math.isfinite, errors)) and all(map(_all_finite, self._values))
 
     def _watch(self, value):
         """Count the epochs since the lowest loss."""
@@ -510,8 +510,8 @@ class Trainer:
             self._require("E", E)
             for name, value in zip(PARAMETER_SHAPES, self._derivatives):
                 self._require(f"dE/d{name}", value)
-            self._require("m", self._m)
-            self._require("v", self._v)
+            self._require("M", self._M)
+            self._require("V", self._V)
             for name, value in self.parameters.items():
                 self._require(name, value)
         except FloatingPointError:
@@ -540,8 +540,8 @@ class Trainer:
             "generator": self.generator.bit_generator.state,
         }
         arrays = {**self.parameters, **self.scaling}
-        arrays["state.m"] = self._m
-        arrays["state.v"] = self._v
+        arrays["state.M"] = self._M
+        arrays["state.V"] = self._V
         if self._order is not None:
             arrays["order"] = self._order
         arrays["settings"] = np.array(json.dumps(self.settings))
@@ -556,8 +556,8 @@ class Trainer:
         try:
             trainer = cls(parameters, **json.loads(str(arrays["settings"])))
             progress = json.loads(str(arrays["progress"]))
-            trainer._m[:] = arrays["state.m"]
-            trainer._v[:] = arrays["state.v"]
+            trainer._M[:] = arrays["state.M"]
+            trainer._V[:] = arrays["state.V"]
             trainer.generator.bit_generator.state = progress["generator"]
             for name in ("steps", "epochs", "waited"):
                 progress[name] = _whole(name, progress[name], 0)
@@ -581,17 +581,18 @@ class Trainer:
 # The array that each quantity of a step is in: those never needed at once share one.
 _BUFFERS = {
     "s1": 0,
-    "x1": 1,
+    "x1": 0,
     "s2": 2,
-    "x2": 3,
-    "s3": 4,
-    "difference": 5,
-    "work1": 4,
+    "x2": 2,
+    "s3": 3,
+    "difference": 4,
+    "work1": 3,
     "ds3": 4,
-    "ds2": 3,
-    "ds1": 1,
+    "ds2": 6,
+    "ds1": 2,
     "mask3": 7,
-    "ones": 6,
+    "zeros32": 1,
+    "ones": 5,
 }
 
 
@@ -710,6 +711,30 @@ def _checked_schedule(schedule):
             "a factor at most 1"
         )
     return (name, *(float(value) for value in values), *after)
+
+
+def _zeros(shape, dtype):
+    """Return zeros from the beginning of a line of the processor's cache, for speed."""
+    size = math.prod(shape)
+    room = np.zeros(size + 64 // dtype.itemsize, dtype)
+    begin = -room.ctypes.data % 64 // dtype.itemsize
+    return room[begin : begin + size].reshape(shape)
+
+
+def _rows_of(count, size, dtype):
+    """Return rows of zeros that all begin so."""
+    line = 64 // dtype.itemsize
+    return _zeros((count, -(-size // line) * line), dtype)[:, :size]
+
+
+def _parts_of(rows, buffers):
+    """Return parts of rows short enough for a processor's cache, each with buffers of its length."""
+    size, longest = rows.shape[1], 2**16
+    scratch = _rows_of(buffers, min(size, longest), rows.dtype)
+    return [
+        (*rows[:, begin : begin + longest], *scratch[:, : size - begin])
+        for begin in range(0, size, longest)
+    ]
 
 
 def _views(flat):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sympy import Expr
+from sympy import Expr, Integer
 
 from symbackprop.batch import SAMPLES
 from symbackprop.code import LINE, OWN_FUNCTIONS, Text, assignment, fitting, update_lines, write
@@ -15,6 +15,7 @@ from symbackprop.lowering.operations import Place
 _IN_PLACE = {"add": "+=", "subtract": "-=", "multiply": "*=", "divide": "/="}
 _COMMUTES = ("add", "multiply")
 _NUMBERS = {"0": "zero", "1": "one"}
+_SLOW_WITH_NUMBERS = ("maximum", "minimum")  # NumPy takes two arrays in a third of the time
 _MASKS = (
     "greater", "greater_equal", "less", "less_equal", "equal", "not_equal",
     "logical_and", "logical_or", "logical_not",
@@ -33,6 +34,7 @@ class Workspace:
     ``padded`` are buffers whose borders stay zero, ``counts`` holds the numbers of the samples.
     ``constants`` are arrays that are made once: they hold no data.  ``numbers``, None to do without them,
     are arrays of one number: NumPy reads them in a fifth of the time that a number of Python takes.
+    ``filled`` are arrays of zeros or of ones, which no statement writes to.
     ``stem`` begins the names of temporaries, which are none of ``taken``; ``size`` gives sizes their
     numbers.
     """
@@ -43,6 +45,7 @@ class Workspace:
     counts: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
     constants: dict[Operation, str] = field(default_factory=dict)
     numbers: dict[str, str] | None = None
+    filled: dict[str, tuple[str, tuple[Expr, ...]]] = field(default_factory=dict)
     idle: list[str] = field(default_factory=list)
     count: int = 0
     stem: str = "work"
@@ -83,6 +86,19 @@ class Workspace:
             self.numbers[text] = self.fresh(name) if name in self.taken else name
         return self.numbers[text]
 
+    def full_of(self, text: str, shape: tuple[Expr, ...]) -> str:
+        """Return the name of an array of that shape in which every number is 0 or is 1."""
+        wanted = f"{_NUMBERS[text]}s", tuple(map(self.size, shape))
+        for name, kind in self.filled.items():
+            if kind == wanted:
+                return name
+        sizes = [str(n) for n in wanted[1] if n not in (SAMPLES, 1)]
+        name = "".join((wanted[0], *sizes[-1:]))
+        if name in self.taken or name in self.filled:
+            name = self.fresh(wanted[0])
+        self.filled[name] = wanted
+        return name
+
     def numbers_of_samples(self) -> str:
         """Return the name of the array 0, 1, 2 … with a number for each sample."""
         if not self.counts:
@@ -106,7 +122,6 @@ class BufferWriter:
         self.workspace = workspace
         self.lines: list[str] = []
         self.busy: list[str] = []
-        self.uses_ones = False
         self.weighted = False
 
     def assign(self, name: str, operation: Operation) -> list[str]:
@@ -174,6 +189,9 @@ class BufferWriter:
             return Operation("vdot", (name, self._array(second)))
         buffer = self._weighted(whole) if weighted else self._operand(whole)
         name = Operation("array", (), buffer, whole.axes, whole.shape)
+        if whole.shape[0] == SAMPLES and all(self.workspace.size(n) == 1 for n in whole.shape[1:]):
+            ones = Operation("array", (), self.workspace.full_of("1", (SAMPLES,)), shape=(SAMPLES,))
+            return Operation("vdot", (name, ones))
         return Operation("sum", (name,), operation.value)
 
     def _factors(self, product: Operation) -> tuple[Operation, Operation] | None:
@@ -364,12 +382,16 @@ class BufferWriter:
         assert isinstance(operation.value, tuple)
         axis, kept = operation.value
         (inner,) = operation.inputs
-        over_samples = axis == 0 and not kept and len(inner.shape) == 2 and inner.shape[0] == SAMPLES
         text = self._operand(inner, out if inner.shape == operation.shape else None)
-        if operation.kind == "sum" and over_samples:
-            self.uses_ones = True
-            self.lines.append(f"ones.dot({text}, out={out})")
-            return
+        if operation.kind == "sum" and len(inner.shape) == 2 and inner.shape[0] == SAMPLES:
+            rows, columns = inner.shape
+            if axis == 0 and not kept:
+                self.lines.append(f"{self.workspace.full_of('1', (rows,))}.dot({text}, out={out})")
+                return
+            if axis == 1 and kept and text != out:
+                ones = self.workspace.full_of("1", (columns, Integer(1)))
+                self.lines.append(f"{text}.dot({ones}, out={out})")
+                return
         keep = ", keepdims=True" if kept else ""
         array, first = (text, "") if text.isidentifier() else ("np", f"{text}, ")
         self.lines.append(f"{array}.{operation.kind}({first}axis={axis}{keep}, out={out})")
@@ -390,6 +412,10 @@ class BufferWriter:
         if operation.kind == "divide" and texts[0] == "1":
             self.lines.append(f"np.reciprocal({texts[1]}, out={out})")
             return
+        if operation.kind in _SLOW_WITH_NUMBERS and all(
+            i.shape in ((), operation.shape) for i in operation.inputs
+        ):
+            texts = [self.workspace.full_of(t, operation.shape) if t in _NUMBERS else t for t in texts]
         texts = [self.workspace.number(text) for text in texts]
         self.lines.append(self._one_line(operation.kind, texts, out))
 

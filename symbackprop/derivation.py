@@ -113,7 +113,8 @@ class Derivation(Printable):
     quantity with a result and no named adjoint was written into its only reader.
     ``stable`` are forms of forward equations that neither overflow nor lose digits, equal to the
     plain ones; ``batch`` are the derivatives of the mean over a batch of N samples; ``update`` are the
-    equations of the optimiser, for every component of every parameter.
+    equations of the optimiser, for every component of every parameter, and ``rescaled`` the same in the
+    multiples of its state that the trainer keeps.
     """
 
     system: EquationSystem
@@ -124,12 +125,13 @@ class Derivation(Printable):
     stable: tuple[Step, ...] = ()
     batch: tuple[Step, ...] = ()
     update: tuple[Step, ...] = ()
+    rescaled: tuple[Step, ...] = ()
     optimizer: str = "sgd"
     model: Model | None = None
     by_number: dict[int, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        steps = (*self.steps, *self.stable, *self.batch, *self.update)
+        steps = (*self.steps, *self.stable, *self.batch, *self.update, *self.rescaled)
         object.__setattr__(self, "by_number", {s.number: s for s in steps})
 
     @property
@@ -226,6 +228,7 @@ class Derivation(Printable):
             stable=exchanged(self.stable),
             batch=exchanged(self.batch),
             update=exchanged(self.update),
+            rescaled=exchanged(self.rescaled),
         )
 
     def _rendered(self, form: str, notation: str | None, fragment: bool, language: str) -> str:

@@ -115,7 +115,7 @@ def document_context(
         "initial": narrator.initial(),
         "descent": commentary.descent(),
         "update_introduction": narrator.update_introduction(),
-        "update": narrator.explained(derivation.update),
+        "update": narrator.explained((*derivation.update, *derivation.rescaled)),
         "results_columns": head,
         "results": rows,
         "assumptions": narrator.assumptions(),

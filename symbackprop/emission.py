@@ -94,7 +94,7 @@ class _Module:
         if not model.per_sample:  # nothing but the learning rate is left to multiply by
             scalars[SCALE.name] = "rate"
         self.optimizer = OPTIMIZERS[derivation.optimizer]
-        self.update = UpdateProgram(derivation.update, self.optimizer)
+        self.update = UpdateProgram(derivation, self.optimizer)
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
         style = TextFormat(notation_for(derivation, "layered"), derivation)
@@ -364,14 +364,9 @@ class _Module:
         step = TrainingStep(statements, parameters, self.comments, self.model, self.given, weighted)
         return {
             "docstring": f"Trains by {self.optimizer.name} on buffers that are allocated once.",
-            "description": [
-                "A step carries out the equations of `gradients` under the same numbers; what all",
-                "derivatives are multiplied by goes into the first adjoints, as everything that follows",
-                "is linear in them. The optimiser's equations are carried out for all parameters at",
-                f"once{'; `gradient` then holds learning_rate g' if folds else ''}.",
-            ],
+            "description": self._description(step.compares_after),
             "defaults": list(self.optimizer.defaults.items()),
-            "state": self.optimizer.state,
+            "state": self.update.state,
             "folds_rate": folds,
             "scaling": self._scaling(),
             "weighted": weighted,
@@ -379,6 +374,18 @@ class _Module:
             "update_scratch": self.update.scratch,
             **step.context(),
         }
+
+    def _description(self, compares_after: bool) -> list[str]:
+        """Return what distinguishes a step of the trainer from `gradients`."""
+        sentences = [
+            "A step carries out the equations of `gradients` under the same numbers; what all derivatives "
+            "are multiplied by goes into the first adjoints, as everything that follows is linear in them.",
+            "The optimiser's equations are carried out for all parameters at once"
+            f"{'; `gradient` then holds learning_rate g' if self.update.folds_rate else ''}.",
+        ]
+        if compares_after:
+            sentences.append("Whether s > 0 is read off max(s, 0), which takes the place of s.")
+        return textwrap.wrap(" ".join(sentences), LINE - 4, break_on_hyphens=False)
 
     def _batch_forms(self, weighted: bool) -> str:
         """Return what a batch is that `fit` is given."""

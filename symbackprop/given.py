@@ -31,6 +31,7 @@ TAKEN = (
         "one",
         "zero",
         "ones",
+        "zeros",
         "self",
         "np",
     ),

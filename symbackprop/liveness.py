@@ -7,6 +7,8 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+import numpy as np
+
 _MOST_TURNS = 3
 
 
@@ -19,32 +21,58 @@ def shared_arrays(lines: Iterable[str], kinds: Mapping[str, Hashable]) -> dict[s
             whose content outlives the step.
 
     A buffer is needed from the statement that names it first to the one that names it last, views of it
-    included.  Nothing is in an array that the same statement reads another buffer from.
+    included.  Nothing is in an array that the same statement reads another buffer from, but where a
+    function takes component by component what its result then replaces.
     """
-    spans = _spans(lines, kinds)
-    arrays: dict[Hashable, dict[int, int]] = {}  # kind -> its arrays, with the last statement that needs each
+    statements = list(_statements(ast.parse("\n".join(lines)).body))
+    spans = _spans(statements, kinds)
+    replaced = {number: _overwritten(statement) for number, statement in enumerate(statements)}
+    arrays: dict[Hashable, dict[int, tuple[int, str]]] = {}  # kind -> its arrays, with what needs each last
     count = 0
     found: dict[str, int] = {}
     for name in sorted(kinds, key=lambda n: spans.get(n, (0, 0))[0]):
         first, last = spans.get(name, (0, 0))
         kind = kinds[name]
         alike = arrays.setdefault(kind, {})
-        idle = [(end, number) for number, end in alike.items() if kind is not None and end < first]
+        idle = [
+            (end, number)
+            for number, (end, other) in alike.items()
+            if kind is not None and (end < first or (end == first and other in replaced[first].get(name, ())))
+        ]
         if idle:
             _, number = max(idle)  # what was used last is the likeliest to be near the processor
         else:
             number = count
             count += 1
-        alike[number] = last
+        alike[number] = last, name
         found[name] = number
     return {name: found[name] for name in kinds}
 
 
-def _spans(lines: Iterable[str], names: Iterable[str]) -> dict[str, tuple[int, int]]:
+def _overwritten(statement: ast.stmt) -> dict[str, set[str]]:
+    """Return the array that an elementwise function of NumPy writes to, with the arrays that it reads.
+
+    It may write to one of these, as it has read a component before it writes that one.
+    """
+    match statement:
+        case ast.Expr(
+            ast.Call(
+                ast.Attribute(ast.Name("np"), function), arguments, [ast.keyword("out", ast.Name(result))]
+            )
+        ) if isinstance(ufunc := getattr(np, function), np.ufunc) and ufunc.signature is None:
+            plain = [argument.id for argument in arguments if isinstance(argument, ast.Name)]
+            read = [
+                node.id for argument in arguments for node in ast.walk(argument) if isinstance(node, ast.Name)
+            ]
+            return {result: {name for name in plain if read.count(name) == plain.count(name)}}
+    return {}
+
+
+def _spans(statements: Iterable[ast.stmt], names: Iterable[str]) -> dict[str, tuple[int, int]]:
     """Return the first and the last statement that needs each buffer."""
     stands_for = {name: {name} for name in names}  # a view stands for what it is a view of
     spans: dict[str, tuple[int, int]] = {}
-    for number, statement in enumerate(_statements(ast.parse("\n".join(lines)).body)):
+    for number, statement in enumerate(statements):
         read = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
         needed = set().union(*(stands_for.get(name, set()) for name in read))
         for name in needed:

@@ -591,6 +591,20 @@ class Narrator:
         quantity = self.inline(Symbol(step.target, real=True))
         return self.say("update.parameter" if step.target == "w" else "update.state", quantity=quantity)
 
+    def _kept(self, step: Step, before: Step | None) -> str:
+        old, new = self.inline(Symbol(step.target, real=True)), self.inline(step.lhs)
+        return self.say("rescaling.definition", old=old, new=new)
+
+    def _rescaling(self, step: Step, before: Step | None) -> str:
+        names = {s.target: s.lhs.name for s in self.derivation.rescaled if s.rule == "kept"}
+        of = next(s for s in self.derivation.update if names.get(s.target, s.target) == step.target)
+        return self.say(
+            "rescaling.equation",
+            number=f"({of.number})",
+            old=self.listed(self.inline(Symbol(name, real=True)) for name in names),
+            new=self.listed(self.inline(Symbol(name, real=True)) for name in names.values()),
+        )
+
     def initial(self) -> list[str]:
         """Return one line for each initialiser: its variances, and what they keep."""
         model = self.derivation.model
@@ -741,4 +755,6 @@ _TELLERS = {
     "stable form": Narrator._stable_form,
     "batch mean": Narrator._batch_mean,
     "update": Narrator._update,
+    "kept": Narrator._kept,
+    "rescaling": Narrator._rescaling,
 }

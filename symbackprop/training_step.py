@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import groupby
 
@@ -49,7 +50,9 @@ class TrainingStep:
         self.model = model
         self.size = model.size
         self.given = given
-        self.shared, self.names = share(statements)
+        compared = compared_after(statements)
+        self.compares_after = compared != list(statements)
+        self.shared, self.names = share(compared)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *(s.name for s in statements)}
         self.arrays = own
         self.workspace = Workspace(taken=own, numbers={}, size=model.number)
@@ -68,7 +71,7 @@ class TrainingStep:
     def context(self) -> dict[str, object]:
         """Return the lines of the step and the buffers, for the template."""
         body = self.body
-        names = [*self._sample_buffers(), *(["ones"] if self.writer.uses_ones else [])]
+        names = self._sample_buffers()
         found = self.given.size_lines()
         arguments = () if self._can_be_cut else tuple(found)
         buffers, scratch = self._labels(names), self._labels(self._scratch())
@@ -219,7 +222,8 @@ class TrainingStep:
     def _all(self) -> dict[str, tuple[Expr, ...]]:
         """The buffers that the finished body needs."""
         own = self.workspace
-        return {**own.arrays, **own.masks, **own.padded, **own.counts}
+        filled = {name: shape for name, (_, shape) in own.filled.items()}
+        return {**own.arrays, **own.masks, **own.padded, **own.counts, **filled}
 
     def _sample_buffers(self) -> list[str]:
         """Return the buffers whose size depends on the data: on the number of samples, or on an open size."""
@@ -260,15 +264,14 @@ class TrainingStep:
     def _array(self, name: str) -> str:
         """Return the expression that makes an array for a buffer."""
         samples = "self.batch_size" if self._can_be_cut else "samples"
-        if name == "ones":
-            return f"np.ones({samples}, self.dtype)"
         if name in self.workspace.counts:
             return f"np.arange({samples})"
         sizes = [self.given.size(n, samples) for n in self._all[name]]
         shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
-        make = "zeros" if name in self.workspace.padded else "empty"
-        dtype = "bool" if name in self.workspace.masks else "self.dtype"
-        return f"np.{make}({shape}, {dtype})"
+        if name in self.workspace.masks:
+            return f"np.empty({shape}, bool)"
+        ones = self.workspace.filled.get(name, ("", ()))[0] == "ones"
+        return f"{'np.ones' if ones else '_zeros'}({shape}, self.dtype)"
 
     @property
     def _constant_names(self) -> list[str]:
@@ -287,6 +290,25 @@ class TrainingStep:
         made = self._constant_names
         if made:
             yield f"self._constants = {f'({made[0]},)' if len(made) == 1 else ', '.join(made)}"
+
+
+def compared_after(statements: Iterable[Statement]) -> list[Statement]:
+    """Return the statements with max(s, 0) > 0 in place of s > 0, which holds for the same s.
+
+    Of a pre-activation s that nothing else reads, the array is then free for the activation.
+    """
+    found, same = [], dict[Operation, Operation]()
+    for statement in statements:
+        operation = statement.operation.replaced(same)
+        found.append(replace(statement, operation=operation))
+        if operation.kind == "maximum":
+            axes, shape = operation.axes, operation.shape
+            value = Operation("array", (), statement.name, axes, shape)
+            before, *bound = operation.inputs
+            same[Operation("greater", (before, *bound))] = Operation(
+                "greater", (value, *bound), None, axes, shape
+            )
+    return found
 
 
 def shapes_in(operation: Operation, model: Model) -> tuple[tuple[Expr, ...], ...]:

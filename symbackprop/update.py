@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
-from sympy import Expr, Mul, Pow, Symbol
+from sympy import Expr, Pow, Symbol
 
 from symbackprop.buffers import BufferWriter, Workspace
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import Equation, index, quantity, size
+from symbackprop.factors import Factors
 from symbackprop.formula import parse
 from symbackprop.library.optimizers import Optimizer
 from symbackprop.lowering import Operation, lower
+from symbackprop.rescaling import rescaled
 
 _COMPONENT = index("p")
 _COUNT = size("P")
@@ -26,12 +29,13 @@ _RATE, _DERIVATIVE = Symbol("learning_rate", real=True), Symbol("g", real=True)
 
 def with_update(derivation: Derivation, optimizer: Optimizer) -> Derivation:
     """Return ``derivation`` with the numbered equations of ``optimizer``."""
-    derivation = replace(derivation, update=(), optimizer=optimizer.name)
+    derivation = replace(derivation, update=(), rescaled=(), optimizer=optimizer.name)
     number = max(derivation.by_number)
     steps = []
     for position, (name, rhs) in enumerate(update_equations(optimizer), start=1):
         steps.append(Step(number + position, name, "update", new_value(name), rhs))
-    return replace(derivation, update=tuple(steps))
+    varying = (_STEP, _RATE, *(_symbol(name) for name in ("w", "g", *optimizer.state)))
+    return replace(derivation, update=tuple(steps), rescaled=rescaled(steps, varying))
 
 
 def update_equations(optimizer: Optimizer) -> list[tuple[str, Expr]]:
@@ -60,9 +64,20 @@ def new_value(name: str) -> Symbol:
 class UpdateProgram:
     """The statements that carry out the equations of an optimiser on flat buffers."""
 
-    steps: tuple[Step, ...]
+    derivation: Derivation
     optimizer: Optimizer
     workspace: Workspace = field(default_factory=lambda: Workspace(stem="change"))
+
+    @cached_property
+    def steps(self) -> tuple[Step, ...]:
+        """The equations that are carried out."""
+        rescaled = tuple(step for step in self.derivation.rescaled if step.rule == "rescaling")
+        return rescaled or self.derivation.update
+
+    @cached_property
+    def state(self) -> tuple[str, ...]:
+        """The names of what is kept for each parameter beside its value."""
+        return tuple(step.target for step in self.steps[:-1])
 
     @property
     def folds_rate(self) -> bool:
@@ -71,87 +86,92 @@ class UpdateProgram:
             not _folded(step.rhs).has(_RATE) and step.rhs.has(_RATE * _DERIVATIVE) for step in self.steps
         )
 
-    @property
+    @cached_property
     def scratch(self) -> list[str]:
-        """The buffers, as long as the parameters, that the statements need."""
+        """The buffers that the statements need; these run over some of the parameters at a time."""
+        assert self._body  # is written first
         return list(self.workspace.arrays)
 
     def lines(self, comment: Callable[[int], Iterable[str]]) -> Iterator[str]:
         """Yield the lines of the update, each statement under its equation."""
-        body: list[str] = []
-        for step in self.steps:
-            rhs, factors = self._with_factors(_folded(step.rhs) if self.folds_rate else step.rhs)
-            body += comment(step.number)
-            for factor, value in factors.items():
-                body += BufferWriter({}, self.workspace).scalar(
-                    factor.name, self._number(value), weighted=False
-                )
-            writer = BufferWriter({}, self.workspace)
-            body += writer.assign(_ARRAYS.get(step.target, step.target), self._operation(rhs, factors))
         yield from self._bindings()
-        yield from body
+        numbers = {number: lines for number, (lines, _) in self._body.items() if lines}
+        for number, lines in numbers.items():
+            yield from (f"# the numbers in ({number})", *lines)
+        inside = [line for number, (_, lines) in self._body.items() for line in (*comment(number), *lines)]
+        if self.scratch:
+            yield f"for {', '.join(dict.fromkeys((*self.arrays.values(), *self.scratch)))} in self._parts:"
+        yield from (f"    {line}" if self.scratch else line for line in inside)
+
+    @cached_property
+    def _body(self) -> dict[int, tuple[list[str], list[str]]]:
+        """The number of each equation -> the lines that compute its factors, and those for arrays."""
+        found = {}
+        for step in self.steps:
+            factors = Factors(self.arrays, self._divisors)
+            rhs = factors.gathered(_folded(step.rhs) if self.folds_rate else step.rhs)
+            numbers: list[str] = []
+            for factor, value in factors.values.items():
+                numbers += self._writer.scalar(factor.name, self._number(value, factors), weighted=False)
+            name = _NAMES.get(step.target, step.target)
+            found[step.number] = numbers, self._writer.assign(name, self._operation(rhs, factors))
+        return found
+
+    @property
+    def _writer(self) -> BufferWriter:
+        return BufferWriter({}, self.workspace)
 
     def _bindings(self) -> Iterator[str]:
-        """Yield the local names of buffers and hyper-parameters."""
-        yield "parameters, gradient = self._flat, self._gradient"
-        for names in (self.optimizer.state, self.scratch):
-            if names:
-                yield f"{', '.join(names)} = {', '.join(f'self._{name}' for name in names)}"
+        """Yield the local names of arrays and hyper-parameters."""
+        if not self.scratch:
+            names = {name: f"self._{name}" for name in self.state}
+            names |= {"parameters": "self._flat", "gradient": "self._gradient"}
+            yield f"{', '.join(names)} = {', '.join(names.values())}"
+        read = set().union(*(step.rhs.free_symbols for step in self.steps))
         for name in self.optimizer.defaults:
-            if name != _RATE.name:
+            if name != _RATE.name and _symbol(name) in read:
                 yield f"{name} = self.{name}"
         if not self.folds_rate:
             yield "rate = self._rate()"
-        if any(step.rhs.has(_STEP) for step in self.steps):
+        if _STEP in read:
             yield "steps = self.steps + 1"
 
-    def _with_factors(self, rhs: Expr) -> tuple[Expr, dict[Symbol, Expr]]:
-        """Return ``rhs`` with the numbers of each product gathered in one factor, and the factors.
+    @cached_property
+    def arrays(self) -> dict[Symbol, str]:
+        """The symbols of what there is for each parameter, new values too, with their names in the code."""
+        names = {name: name for name in self.state} | _NAMES
+        return {s: names[n] for n in names for s in (_symbol(n), new_value(n))}
 
-        A pass over the parameters costs far more than arithmetic with numbers.
-        """
-        factors: dict[Symbol, Expr] = {}
+    @cached_property
+    def _divisors(self) -> set[Expr]:
+        """The numbers that some equation divides by: 1 - beta and the like, which are above 0."""
+        steps = (*self.steps, *self.derivation.rescaled)
+        powers = set().union(*(step.rhs.atoms(Pow) for step in steps))
+        return {power.base for power in powers if power.exp == -1 and not power.has(*self.arrays)}
 
-        def gathered(expression: Expr) -> Expr:
-            if not expression.args:
-                return expression
-            expression = expression.func(*map(gathered, expression.args))
-            if not isinstance(expression, Mul) or not self._arrays(expression):
-                return expression
-            numbers = [f for f in expression.args if f.free_symbols and not self._arrays(f)]
-            value = Mul(*numbers)
-            if not any(isinstance(f, Pow) for f in numbers) and len(numbers) < 2:
-                return expression
-            factor = Symbol(f"factor{len(factors) + 1}", real=True)
-            factors[factor] = value
-            return Mul(factor, *[f for f in expression.args if f not in numbers])
+    def _number(self, value: Expr, factors: Factors) -> Operation:
+        """Return the operation of a factor."""
+        return lower(Equation(Symbol("_factor"), value), self._scalars(factors))
 
-        return gathered(rhs), factors
+    def _operation(self, rhs: Expr, factors: Factors) -> Operation:
+        """Return the array operation of an equation."""
+        result = quantity("_result", _COUNT)[_COMPONENT]
+        values = {s: quantity(name, _COUNT)[_COMPONENT] for s, name in self.arrays.items()}
+        values |= {q: quantity(q.name, _COUNT)[_COMPONENT] for q in factors.quotients}
+        scalars = self._scalars(factors)
 
-    def _arrays(self, expression: Expr) -> dict[Symbol, str]:
-        """Return the symbols that stand for one number for each parameter, with their names in the code."""
-        arrays = {**_ARRAYS, **{name: name for name in self.optimizer.state}}
-        symbols = sorted(expression.free_symbols, key=str)
-        return {s: arrays[plain] for s in symbols if (plain := s.name.rstrip("'")) in arrays}
+        def lowered(expression: Expr) -> Operation:
+            return lower(Equation(result, expression.xreplace(values)), scalars)
 
-    @property
-    def _scalars(self) -> dict[str, str]:
-        names = {name: name for name in self.optimizer.defaults}
+        quotients = {Operation("array", (), q.name): lowered(value) for q, value in factors.quotients.items()}
+        return lowered(rhs).replaced(quotients)
+
+    def _scalars(self, factors: Factors) -> dict[str, str]:
+        names = {name: name for name in (*self.optimizer.defaults, *(f.name for f in factors.values))}
         return {**names, _RATE.name: "rate", _STEP.name: "steps"}
 
-    def _number(self, value: Expr) -> Operation:
-        """Return the operation of a factor."""
-        return lower(Equation(Symbol("_factor"), value), self._scalars)
 
-    def _operation(self, rhs: Expr, factors: Iterable[Symbol]) -> Operation:
-        """Return the array operation of an equation."""
-        values = {s: quantity(name, _COUNT)[_COMPONENT] for s, name in self._arrays(rhs).items()}
-        scalars = {**self._scalars, **{factor.name: factor.name for factor in factors}}
-        result = quantity("_result", _COUNT)[_COMPONENT]
-        return lower(Equation(result, rhs.xreplace(values)), scalars)
-
-
-_ARRAYS = {"w": "parameters", "g": "gradient"}
+_NAMES = {"w": "parameters", "g": "gradient"}
 
 
 def _folded(expression: Expr) -> Expr:

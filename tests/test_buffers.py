@@ -16,8 +16,17 @@ from tests.conftest import random_parameters, sample_data
 
 SAME = (False, "shape")
 STEPS: dict[str, tuple[str, dict[str, Any], list[set[str]]]] = {
-    "one after another": ("x.dot(w, out=a)\nnp.exp(a, out=b)\nb.dot(w, out=c)", {}, [{"a", "c"}, {"b"}]),
-    "not in one statement": ("np.exp(x, out=a)\nnp.exp(a, out=b)", {}, [{"a"}, {"b"}]),
+    "one after another": ("x.dot(w, out=a)\na.dot(w, out=b)\nb.dot(w, out=c)", {}, [{"a", "c"}, {"b"}]),
+    "component by component": ("np.exp(x, out=a)\nnp.add(a, x, out=b)\nb += x", {}, [{"a", "b"}]),
+    "of two of its arrays one": (
+        "np.exp(x, out=a)\nnp.exp(x, out=b)\nnp.add(a, b, out=c)",
+        {},
+        [{"a"}, {"b", "c"}],
+    ),
+    "not in a product": ("np.exp(x, out=a)\nnp.matmul(a, w, out=b)", {}, [{"a"}, {"b"}]),
+    "not in a sum": ("np.exp(x, out=a)\na.sum(axis=0, out=b)", {}, [{"a"}, {"b"}]),
+    "not transposed": ("np.exp(x, out=a)\nnp.add(a.T, a, out=b)", {}, [{"a"}, {"b"}]),
+    "not in a function of the module's own": ("np.exp(x, out=a)\n_erf(a, out=b)", {}, [{"a"}, {"b"}]),
     "read later": ("x.dot(w, out=a)\nnp.exp(a, out=b)\nb.dot(w, out=c)\nc *= a", {}, [{"a"}, {"b"}, {"c"}]),
     "a view": (
         "x.dot(w, out=a)\nv = a.reshape(2, 3)\nnp.exp(x, out=b)\nnp.exp(v, out=c)",
@@ -25,12 +34,12 @@ STEPS: dict[str, tuple[str, dict[str, Any], list[set[str]]]] = {
         [{"a"}, {"b", "c"}],
     ),
     "a view of a view": (
-        "np.exp(x, out=a)\nv = a.T\nu = v[1:]\nnp.exp(x, out=b)\nb += u\nnp.exp(b, out=c)",
+        "np.exp(x, out=a)\nv = a.T\nu = v[1:]\nnp.exp(x, out=b)\nb += u\nb.dot(w, out=c)",
         {},
         [{"a", "c"}, {"b"}],
     ),
     "under an if": (
-        "np.exp(x, out=a)\nif with_loss:\n    np.exp(a, out=b)\n    E = b.sum()\nnp.exp(x, out=c)",
+        "np.exp(x, out=a)\nif with_loss:\n    a.dot(w, out=b)\n    E = b.sum()\nnp.exp(x, out=c)",
         {},
         [{"a"}, {"b", "c"}],
     ),
@@ -42,7 +51,7 @@ STEPS: dict[str, tuple[str, dict[str, Any], list[set[str]]]] = {
     "of another shape": (
         "np.exp(x, out=a)\nnp.exp(a, out=b)\nnp.exp(b, out=c)",
         {"c": (False, "other")},
-        [{"a"}, {"b"}, {"c"}],
+        [{"a", "b"}, {"c"}],
     ),
     "kept between steps": (
         "np.exp(x, out=a)\nnp.exp(a, out=b)\nnp.exp(b, out=c)\nnp.exp(c, out=b)",
@@ -162,3 +171,77 @@ def test_predicting_needs_no_buffers_of_the_backward_pass() -> None:
 )
 def test_layers_that_are_never_needed_at_once_take_turns(lines: list[str], expected: int | None) -> None:
     assert turns_needed(lines, ["s"], "layer").get("s") == expected
+
+
+# ---------------------------------------------------------------- what is ready before a step
+
+
+def step_of(network: sb.Network) -> str:
+    return sb.generate(network).split("    def step(")[1].split("    def _clip(")[0]
+
+
+def test_a_maximum_is_taken_with_an_array_of_zeros() -> None:
+    network = sb.Network("5-6-3", hidden="relu", output="softmax")
+    assert "np.maximum(s1, zeros6, out=x1)" in step_of(network)
+    module = sb.load(network)
+    trainer = module.Trainer(batch_size=4, seed=0)
+    for samples in (4, 2):
+        trainer.step(*sample_data(network, np.random.default_rng(0), samples))
+    assert not trainer._buffers[list(module._BUFFERS).index("zeros6")].any()
+
+
+def test_sums_along_rows_and_over_samples_are_products_with_ones() -> None:
+    assert "exponentials2.dot(ones3, out=total2)" in step_of(sb.Network("5-6-3", output="softmax"))
+    assert "E = np.vdot(work1, ones) / samples" in step_of(sb.Network("5-6-1", output="sigmoid"))
+    assert "work1.sum()" in step_of(sb.Network("5-6-2", output="sigmoid"))
+
+
+def test_names_of_a_network_are_not_taken_by_its_buffers() -> None:
+    net = sb.Network.from_equations(
+        """
+        input     x[n, i]
+        target    t[n, j]
+        parameter w[i, j]
+        zeros4[n, j] = relu(sum(x[n, i]*w[i, j], i))
+        E            = mean(sum((zeros4[n, j] - t[n, j])**2, j), n)
+        output zeros4
+        """,
+        {"i": 3, "j": 4},
+    )
+    module = sb.load(net)
+    buffers = list(module._BUFFERS)
+    assert len(set(buffers)) == len(buffers)
+    rng = np.random.default_rng(0)
+    start = random_parameters(module.PARAMETER_SHAPES, rng)
+    x, t = rng.normal(size=(5, 3)), rng.normal(size=(5, 4))
+    trainer = module.Trainer(start, batch_size=5, learning_rate=1.0)
+    assert trainer.step(x, t) == pytest.approx(module.loss(start, x, t), rel=1e-12)
+    _, derivatives = module.gradients(start, x, t)
+    np.testing.assert_allclose(start["w"] - trainer.parameters["w"], derivatives["w"], rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_buffers_begin_a_line_of_the_cache(dtype: str) -> None:
+    module = sb.load(sb.Network("5-7-3", hidden="relu", output="softmax"))
+    start = {name: value.astype(dtype) for name, value in module.initialize(0).items()}
+    trainer = module.Trainer(start, batch_size=3)
+    names = [n for n in module._BUFFERS if not n.startswith(("mask", "ones"))]
+    buffers = dict(zip(module._BUFFERS, trainer._buffers, strict=True))
+    assert {buffers[name].ctypes.data % 64 for name in names} == {0}
+
+
+def test_a_mask_is_read_off_the_activation() -> None:
+    """So that the activation may take the array of its pre-activation; the numbers are the same."""
+    network = sb.Network("5-6-7-3", hidden="relu", output="softmax")
+    source = sb.generate(network)
+    assert "np.greater(x1, zero, out=mask" in source
+    module = sb.load(network)
+    assert module._BUFFERS["s1"] == module._BUFFERS["x1"]
+    rng = np.random.default_rng(0)
+    start = random_parameters(module.PARAMETER_SHAPES, rng)
+    x, t = sample_data(network, rng, 8)
+    trainer = module.Trainer(start, batch_size=8, learning_rate=1.0)
+    trainer.step(x, t)
+    _, derivatives = module.gradients(start, x, t)
+    for name, value in trainer.parameters.items():
+        np.testing.assert_allclose(start[name] - value, derivatives[name], rtol=1e-12, atol=1e-15)

@@ -209,7 +209,9 @@ class Step:
 
     def allocated(self, key: str, samples: int) -> tuple[Array, ...]:
         text = "(" + "\n".join(self.lines(key)) + "\n)"
-        return tuple(eval(text, {"np": np, "self": self, "samples": samples, "dtype": self.dtype}))
+        return tuple(
+            eval(text, {"np": np, "_zeros": np.zeros, "self": self, "samples": samples, "dtype": self.dtype})
+        )
 
     def _buffers_for(self, samples: int) -> tuple[Array, ...]:
         if self.context["cuts"]:

@@ -298,7 +298,7 @@ LOADERS: dict[str, Callable[[Path], Any]] = {
 
 def state_arrays() -> dict[str, Any]:
     trainer = module().Trainer(seed=0)
-    arrays = {**trainer.parameters, "state.m": trainer._m, "state.v": trainer._v}
+    arrays = {**trainer.parameters, "state.M": trainer._M, "state.V": trainer._V}
     arrays["settings"] = np.array(json.dumps(trainer.settings))
     progress = {"steps": 0, "epochs": 0, "start": 0, "errors": [], "best": 1.0, "waited": 0}
     progress["generator"] = trainer.generator.bit_generator.state
@@ -333,8 +333,8 @@ DAMAGED: dict[str, tuple[Callable[[Path], Any], str]] = {
 }
 NO_STATE: dict[str, tuple[Callable[[Path], Any], str]] = {
     "weights alone": (_changed(settings=None, progress=None), "holds no state of a trainer: settings"),
-    "no state": (_changed(**{"state.m": None}), "state.m is missing"),
-    "state shape": (_changed(**{"state.v": np.zeros(5)}), "holds no state of this trainer"),
+    "no state": (_changed(**{"state.M": None}), "state.M is missing"),
+    "state shape": (_changed(**{"state.V": np.zeros(5)}), "holds no state of this trainer"),
     "settings text": (_changed(settings=np.array("{")), "holds no state of this trainer"),
     "settings other": (_changed(settings=np.array('{"rho": 0.5}')), "rho"),
     "settings wrong": (_changed(settings=np.array('{"beta1": 2}')), "beta1 is 2"),

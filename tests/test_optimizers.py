@@ -225,12 +225,13 @@ def test_equations(name: str) -> None:
 def test_the_update_is_the_last_section_of_the_derivation(name: str) -> None:
     derivation = sb.derive(sb.Network("2-3-1"), optimizer=name)
     printed = derivation.text()
-    numbers = [step.number for step in derivation.update]
+    steps = (*derivation.update, *derivation.rescaled)
+    numbers = [step.number for step in steps]
     assert numbers == list(range(max(derivation.by_number) - len(numbers) + 1, max(derivation.by_number) + 1))
-    assert len(numbers) == len(OPTIMIZERS[name].equations)
+    assert len(derivation.update) == len(OPTIMIZERS[name].equations)
     for number in numbers:
-        assert len(re.findall(rf"\({number}\)", printed)) == 1
-    for step in derivation.update:
+        assert len(re.findall(rf"^(?:=>)? +\({number}\) ", printed, re.M)) == 1
+    for step in steps:
         assert re.search(rf"\({step.number}\) +{step.lhs} = ", printed)
 
 
@@ -238,7 +239,8 @@ def test_the_update_is_the_last_section_of_the_derivation(name: str) -> None:
 def test_the_update_of_the_module_stands_under_its_equations(name: str) -> None:
     derivation = sb.derive(sb.Network("2-3-1"), optimizer=name)
     source = sb.generate(derivation)
-    places = [source.index(f"        # ({step.number}) {step.target}' = ") for step in derivation.update]
+    carried_out = [s for s in derivation.rescaled if s.rule == "rescaling"] or derivation.update
+    places = [source.index(f" # ({step.number}) {step.target}' = ") for step in carried_out]
     assert places == sorted(places)
     assert places[0] > source.index("def step(")
 

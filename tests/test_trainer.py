@@ -392,7 +392,7 @@ def diverging(optimizer: str, x: float, start: float, **options: Any) -> tuple[A
         ("sgd", 1.0, 1e20, 1e-3, 1, "E"),  # its square is, or a buffer on the way to it
         ("sgd", 1e18, 1.0, 1e10, 1, "dE/dw1"),  # the derivative times the learning rate
         ("momentum", 1.0, 1e10, 1e30, 1, "w1"),  # the update alone
-        ("adam", 1e10, 1.0, 1e-3, 1, "v"),  # a square in the state
+        ("adam", 1e10, 1.0, 1e-3, 1, "V"),  # a square in the state
         ("adagrad", 1e10, 1.0, 1e-3, 1, "a"),
         ("nesterov", 100.0, 1.0, 10.0, None, None),
     ],

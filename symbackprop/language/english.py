@@ -186,6 +186,8 @@ ENGLISH: dict[str, str] = {
     "rule.stable form": "Stable form",
     "rule.batch mean": "Batch mean",
     "rule.update": "Update",
+    "rule.kept": "Rescaling",
+    "rule.rescaling": "Rescaling",
     # what was done, and why it may be done
     "chain.one": "{loss} depends on {quantity} only through {through}.",
     "chain.feeds": "{quantity} feeds every {through}, so the changes add up over {indices}.",
@@ -216,6 +218,10 @@ ENGLISH: dict[str, str] = {
     "batch": "The mean of {number} over the samples.",
     "update.state": "There is one {quantity} for each component; it starts at 0.",
     "update.parameter": "The new value of {quantity}.",
+    "rescaling.definition": (
+        "The trainer keeps {new} in place of {old}, which saves a multiplication for each component."
+    ),
+    "rescaling.equation": "{number}, with {old} written through {new}.",
     # a worked example
     "trace.title": "A worked example: {title}",
     "trace.introduction": (

@@ -176,6 +176,8 @@ KOREAN: dict[str, str] = {
     "rule.stable form": "안정된 꼴",
     "rule.batch mean": "배치 평균",
     "rule.update": "갱신",
+    "rule.kept": "척도 바꾸기",
+    "rule.rescaling": "척도 바꾸기",
     # what was done, and why it may be done
     "chain.one": "{loss:은/는} {through:을/를} 거쳐서만 {quantity}에 의존한다.",
     "chain.feeds": "{quantity:은/는} 모든 {through}에 들어가므로 변화를 {indices}에 대해 더한다.",
@@ -206,6 +208,8 @@ KOREAN: dict[str, str] = {
     "batch": "식 {number:을/를} 표본에 대해 평균한 것이다.",
     "update.state": "{quantity:은/는} 성분마다 하나씩 있고 0에서 시작한다.",
     "update.parameter": "{quantity}의 새 값이다.",
+    "rescaling.definition": "프로그램은 {old} 대신 {new:을/를} 보관한다. 성분마다 곱셈이 한 번 줄어든다.",
+    "rescaling.equation": "식 {number}에서 {old:을/를} {new:으로/로} 나타낸 것이다.",
     # a worked example
     "trace.title": "수로 따라가는 예: {title}",
     "trace.introduction": (

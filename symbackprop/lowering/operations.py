@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from sympy import Expr, Integer, Symbol
@@ -121,6 +121,13 @@ class Operation:
         yield self
         for i in self.inputs:
             yield from i.parts()
+
+    def replaced(self, table: Mapping[Operation, Operation]) -> Operation:
+        """Return the operation with the parts in ``table`` replaced by others of the same shapes."""
+        if self in table:
+            return table[self]
+        inputs = tuple(i.replaced(table) for i in self.inputs)
+        return self if inputs == self.inputs else replace(self, inputs=inputs)
 
 
 def _keeps_order(positions: object) -> bool:

@@ -16,6 +16,7 @@ from symbackprop.derivation import Derivation
 from symbackprop.equations import EquationSystem, indices_of, name_of
 from symbackprop.errors import SpecificationError
 from symbackprop.library import OPTIMIZERS
+from symbackprop.rescaling import kept_name
 
 NOTATIONS: Mapping[str, str] = {
     "textbook": "w_ji, x_j: the index letter alone tells the layer",
@@ -187,7 +188,8 @@ def _notation(
     )
 
 
-_MOVING = frozenset({"w", "g"}.union(*(optimizer.state for optimizer in OPTIMIZERS.values())))
+_STATES = {name for optimizer in OPTIMIZERS.values() for name in optimizer.state}
+_MOVING = frozenset({"w", "g", *_STATES, *map(kept_name, _STATES)})
 
 
 def _depth(system: EquationSystem) -> int:

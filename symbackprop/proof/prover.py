@@ -14,6 +14,7 @@ from sympy import Piecewise
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import Fact
 from symbackprop.garbage import collecting_rarely
+from symbackprop.proof import rescaled
 from symbackprop.proof.comparison import Comparison, holds_exactly
 from symbackprop.proof.draw import THREE_SPREADS, WIDE_SPREADS, Draw, Spread, spreads_close_to
 from symbackprop.proof.errors import Unproved
@@ -49,14 +50,27 @@ class Verdict:
 
 @collecting_rarely()
 def prove(derivation: Derivation, *, seed: int = 0) -> list[Verdict]:
-    """Return a verdict on every step: those of the derivation, the stable forms, those for a batch."""
+    """Return a verdict on every step: those of the derivation, the stable forms, those for a batch.
+
+    The optimiser's equations are given; what follows from them is proved, too.
+    """
     prover = Prover(derivation, seed=seed)
-    return [prover.prove_step(s) for s in (*derivation.steps, *derivation.stable, *derivation.batch)]
+    steps = (*derivation.steps, *derivation.stable, *derivation.batch)
+    claims = [step for step in derivation.rescaled if step.rule == "rescaling"]
+    return [*map(prover.prove_step, steps), *(_of_optimizer(derivation, step, seed) for step in claims)]
 
 
 def prove_step(derivation: Derivation, step: Step, *, seed: int = 0) -> Verdict:
     """Return the verdict on one step, which need not be one of the derivation's own."""
+    if step.rule == "rescaling":
+        return _of_optimizer(derivation, step, seed)
     return Prover(derivation, seed=seed).prove_step(step)
+
+
+def _of_optimizer(derivation: Derivation, step: Step, seed: int) -> Verdict:
+    found = rescaled.counterexample(derivation, step, seed)
+    exact = found is None and rescaled.holds_exactly(derivation, step)
+    return Verdict(step, found is None, _EXACT if exact else _NUMERICAL, 1, (), found)
 
 
 class Prover:

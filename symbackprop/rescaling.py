@@ -1,0 +1,66 @@
+"""The optimiser's equations in multiples of its state, which take fewer operations.
+
+A running mean such as m' = beta1·m + (1 - beta1)·g multiplies g by the same number in every step. Of
+M = m/(1 - beta1) the new value is beta1·M + g: a trainer may keep any multiple of the state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+
+from sympy import Add, Basic, Expr, Symbol
+
+from symbackprop.derivation import Step
+
+
+def kept_name(state: str) -> str:
+    """Return the name of the multiple that is kept in place of ``state``."""
+    return state.upper()
+
+
+def rescaled(update: Sequence[Step], varying: Collection[Symbol]) -> tuple[Step, ...]:
+    """Return what is kept in place of the state, then the equations written through it.
+
+    There are none where no equation becomes shorter.
+
+    Args:
+        update: the optimiser's equations, that of the parameter last.
+        varying: the symbols whose values a later step may not share.
+    """
+    scales = dict(_scales(update, varying))
+    if not scales:
+        return ()
+    steps, written = [], dict[Basic, Basic]()
+    numbers = iter(range(update[-1].number + 1, update[-1].number + 1 + len(scales) + len(update)))
+    for state, scale in scales.items():
+        old, kept = _symbol(state), _symbol(kept_name(state))
+        steps.append(Step(next(numbers), state, "kept", kept, old / scale))
+        written |= {old: scale * kept, _after(old): scale * _after(kept)}
+    for step in update:
+        rhs, scale = step.rhs.xreplace(written), scales.get(step.target)
+        if scale is None:
+            steps.append(Step(next(numbers), step.target, "rescaling", step.lhs, rhs))
+            continue
+        rhs = Add(*[term / scale for term in Add.make_args(rhs)])
+        kept = _symbol(kept_name(step.target))
+        steps.append(Step(next(numbers), kept.name, "rescaling", _after(kept), rhs))
+    return tuple(steps)
+
+
+def _scales(update: Sequence[Step], varying: Collection[Symbol]) -> Iterator[tuple[str, Expr]]:
+    """Yield each state of which a multiple is shorter to compute, with the number that it is divided by."""
+    for step in update[:-1]:
+        state = _symbol(step.target)
+        rest = [term for term in Add.make_args(step.rhs) if not term.has(state)]
+        number, moving = Add(*rest).as_independent(*varying, as_Add=False)
+        if number != 1 and moving != 1 and step.rhs.diff(state, 2) == 0:
+            yield step.target, number
+
+
+def _symbol(name: str) -> Symbol:
+    return Symbol(name, real=True)
+
+
+def _after(symbol: Symbol) -> Symbol:
+    """Return the symbol of the value after the step."""
+    return Symbol(f"{symbol.name}'", real=True)
