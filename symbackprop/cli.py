@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
 import typer
 
 from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt, suggestion
-from symbackprop.garbage import collecting_rarely
+from symbackprop.garbage import collect_rarely_until_exit
 
 if TYPE_CHECKING:
     from symbackprop.specification import Network
@@ -92,9 +92,9 @@ FORMATS = {
 
 def main() -> NoReturn:
     """Run the command line; errors of the input are one message and exit status 2."""
+    collect_rarely_until_exit()
     try:
-        with collecting_rarely():
-            app()
+        app()
     except (SpecificationError, UnsupportedExpression) as error:
         sys.stderr.write(f"symbackprop: {error}\n")
         sys.exit(2)

@@ -23,6 +23,7 @@ from types import FrameType
 from typing import NamedTuple, NoReturn, TypeVar
 
 import sympy
+import sympy.tensor.tensor  # SymPy imports it in its first sum, which would count as work on a formula
 from sympy import Add, And, Basic, Dummy, Expr, Max, Min, Mul, Not, Or, Piecewise, Pow, Rational, S, exp, log
 from sympy.core.cache import clear_cache
 from sympy.core.evalf import PrecisionExhausted

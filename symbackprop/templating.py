@@ -67,12 +67,15 @@ def columns(text: str) -> int:
 
 def filled(text: str, width: int) -> str:
     """Return ``text`` in lines of at most ``width`` columns, broken at blanks."""
-    lines = [""]
+    lines, taken = [""], 0
     for word in text.split(" "):
-        if lines[-1] and columns(lines[-1]) + 1 + columns(word) > width:
+        own = columns(word)
+        if taken and taken + 1 + own > width:
             lines.append(word)
+            taken = own
         else:
-            lines[-1] += f" {word}" if lines[-1] else word
+            lines[-1] += f" {word}" if taken else word
+            taken += own + bool(taken)
     return "\n".join(lines)
 
 

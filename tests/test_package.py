@@ -78,6 +78,32 @@ def test_help_and_import_do_without_sympy(code: str, tmp_path: Path) -> None:
     assert printed.splitlines()[-1] == "LOADED []"
 
 
+def test_a_command_looks_for_no_garbage(tmp_path: Path) -> None:
+    """Neither while SymPy is imported, nor when the process ends: each would take a tenth of the command."""
+    code = """
+import atexit, gc, sys
+import symbackprop.cli
+seen = []
+gc.callbacks.append(lambda phase, _: seen.append(phase))
+atexit.register(lambda: print(f"{seen} frozen: {gc.get_freeze_count() > 100_000}"))
+sys.argv = ["symbackprop", "derive", "2-3-1"]
+symbackprop.cli.main()
+"""
+    assert run(sys.executable, "-B", "-c", code, cwd=tmp_path).splitlines()[-1] == "[] frozen: True"
+
+
+def test_imports_do_not_count_as_work_on_a_formula(tmp_path: Path) -> None:
+    code = """
+import sys
+from sympy import Symbol
+from symbackprop.formula import parse
+before = set(sys.modules)
+parse("1/(1 + exp(-s)) + s*tanh(s)", {"s": Symbol("s", real=True)})
+print("LOADED", sorted(name for name in set(sys.modules) - before if "tensor" in name))
+"""
+    assert run(sys.executable, "-B", "-c", code, cwd=tmp_path) == "LOADED []\n"
+
+
 def test_every_public_name_is_there() -> None:
     for name in sb.__all__:
         assert getattr(sb, name) is not None

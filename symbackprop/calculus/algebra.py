@@ -91,6 +91,7 @@ def cheapest(forms: Iterable[Expr]) -> Expr:
     return tied[0] if len(tied) == 1 else min(tied, key=cost)  # all of the cost takes long to work out
 
 
+@lru_cache(maxsize=4096)
 def tidy(expression: Expr) -> Expr:
     """Return the shortest of a few equal forms, with signs as in a textbook: (x - t)/(x (1 - x))."""
     if expression.is_Atom or isinstance(expression, (Indexed, Sum)):
