@@ -220,7 +220,7 @@ def _jax_update(configuration: Configuration) -> tuple[Callable[..., Any], Any, 
     return update, state, [(jnp.asarray(x), jnp.asarray(t)) for x, t in configuration.batches("float32")]
 
 
-def jax_jit(configuration: Configuration) -> Contestant:
+def jax_jit(configuration: Configuration, reads_loss: bool = False) -> Contestant:
     import jax
 
     update, state, batches = _jax_update(configuration)
@@ -231,10 +231,17 @@ def jax_jit(configuration: Configuration) -> Contestant:
         nonlocal state
         for _ in range(steps):
             x, t = next(source)
-            state, _ = compiled(state, x, t)
+            state, loss = compiled(state, x, t)
+            if reads_loss:
+                float(loss)
         jax.block_until_ready(state)
 
     return Contestant(run, lambda: [np.asarray(p) for p in state[0]])
+
+
+def jax_jit_read(configuration: Configuration) -> Contestant:
+    """The loss as a number after every step, as the trainer and PyTorch's loop give it."""
+    return jax_jit(configuration, reads_loss=True)
 
 
 def jax_scan(configuration: Configuration) -> Contestant:
@@ -355,6 +362,7 @@ CONTESTANTS: dict[str, Callable[[Configuration], Contestant]] = {
     "torch eager": torch_eager,
     "torch.compile": torch_compiled,
     "jax.jit": jax_jit,
+    "jax.jit, loss read": jax_jit_read,
     "jax.lax.scan": jax_scan,
     "HIPS autograd": hips_autograd,
     "scikit-learn": scikit_learn,

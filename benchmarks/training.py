@@ -191,7 +191,7 @@ def plot(measured: Mapping[str, dict[str, list[float]]], path: Path) -> None:
 
     figure, axes = pyplot.subplots(figsize=(9, 4.5), layout="constrained")
     by_letter = [clock.ratios(found, TRAINER) for found in measured.values()]
-    for name, marker in zip(list(CONTESTANTS)[2:], "_osD^vP*X", strict=True):
+    for name, marker in zip(list(CONTESTANTS)[2:], "_osD^v<P*X", strict=True):
         values = [found[name].median if name in found else np.nan for found in by_letter]
         axes.plot(list(measured), values, marker, label=name, markersize=8)
     axes.axhline(1, color="black", linewidth=1)

@@ -254,7 +254,8 @@ class Trainer:
         x0.T.dot(ds1, out=dw1)
         # (39) ∂E/∂b1[j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]
         ones.dot(ds1, out=db1)
-        self._clip(self.clip_norm and self.clip_norm * rate)
+        if self.clip_norm is not None:
+            self._clip(self.clip_norm * rate)
         parameters, gradient = self._flat, self._gradient
         # (42) w' = w - learning_rate·g
         parameters -= gradient
@@ -262,13 +263,12 @@ class Trainer:
         return float(E) if with_loss else None
 
     def _clip(self, limit):
-        """Shorten the derivatives to a norm of limit, if there is one and they are longer."""
-        if limit is not None:
-            norm = math.sqrt(np.vdot(self._gradient, self._gradient))
-            if math.isinf(norm):  # the squares are too large for the dtype
-                norm = float(np.linalg.norm(self._gradient.astype(np.float64)))
-            if norm > limit:
-                self._gradient *= limit / norm
+        """Shorten the derivatives to a norm of limit, if they are longer."""
+        norm = math.sqrt(np.vdot(self._gradient, self._gradient))
+        if math.isinf(norm):  # the squares are too large for the dtype
+            norm = float(np.linalg.norm(self._gradient.astype(np.float64)))
+        if norm > limit:
+            self._gradient *= limit / norm
 
     def _rate(self):
         """Return the learning rate of the next step."""

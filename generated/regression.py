@@ -339,7 +339,8 @@ class Trainer:
         dw1 += work5
         # (53) ∂E/∂b1[k] = (1/N)·Σ_n ∂E[n]/∂s1[n,k]
         ones.dot(ds1, out=db1)
-        self._clip(self.clip_norm)
+        if self.clip_norm is not None:
+            self._clip(self.clip_norm)
         beta1 = self.beta1
         beta2 = self.beta2
         epsilon = self.epsilon
@@ -367,13 +368,12 @@ class Trainer:
         return float(E) if with_loss else None
 
     def _clip(self, limit):
-        """Shorten the derivatives to a norm of limit, if there is one and they are longer."""
-        if limit is not None:
-            norm = math.sqrt(np.vdot(self._gradient, self._gradient))
-            if math.isinf(norm):  # the squares are too large for the dtype
-                norm = float(np.linalg.norm(self._gradient.astype(np.float64)))
-            if norm > limit:
-                self._gradient *= limit / norm
+        """Shorten the derivatives to a norm of limit, if they are longer."""
+        norm = math.sqrt(np.vdot(self._gradient, self._gradient))
+        if math.isinf(norm):  # the squares are too large for the dtype
+            norm = float(np.linalg.norm(self._gradient.astype(np.float64)))
+        if norm > limit:
+            self._gradient *= limit / norm
 
     def _rate(self):
         """Return the learning rate of the next step."""

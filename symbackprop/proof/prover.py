@@ -14,13 +14,13 @@ from sympy import Piecewise
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import Fact
 from symbackprop.garbage import collecting_rarely
-from symbackprop.proof import rescaled
 from symbackprop.proof.comparison import Comparison, holds_exactly
 from symbackprop.proof.draw import THREE_SPREADS, WIDE_SPREADS, Draw, Spread, spreads_close_to
 from symbackprop.proof.errors import Unproved
 from symbackprop.proof.grid import Grid
 from symbackprop.proof.integers import Environment
 from symbackprop.proof.points import KINKED, Point
+from symbackprop.proof.rescaling import rescaling_holds_exactly, where_rescaling_fails
 from symbackprop.proof.scope import Scope, Setting, settings_of
 from symbackprop.proof.sizes import assignments_of_sizes, larger_sizes
 from symbackprop.proof.spelling import spell
@@ -68,8 +68,8 @@ def prove_step(derivation: Derivation, step: Step, *, seed: int = 0) -> Verdict:
 
 
 def _of_optimizer(derivation: Derivation, step: Step, seed: int) -> Verdict:
-    found = rescaled.counterexample(derivation, step, seed)
-    exact = found is None and rescaled.holds_exactly(derivation, step)
+    found = where_rescaling_fails(derivation, step, seed)
+    exact = found is None and rescaling_holds_exactly(derivation, step)
     return Verdict(step, found is None, _EXACT if exact else _NUMERICAL, 1, (), found)
 
 

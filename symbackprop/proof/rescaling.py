@@ -17,7 +17,7 @@ _POINTS = 3
 _DIGITS = 40
 
 
-def counterexample(derivation: Derivation, step: Step, seed: int) -> str | None:
+def where_rescaling_fails(derivation: Derivation, step: Step, seed: int) -> str | None:
     """Return where a rescaled equation is wrong, None where it holds at random points."""
     claim, truth = _sides(derivation, step)
     random = Random(seed)
@@ -31,7 +31,7 @@ def counterexample(derivation: Derivation, step: Step, seed: int) -> str | None:
     return None
 
 
-def holds_exactly(derivation: Derivation, step: Step) -> bool:
+def rescaling_holds_exactly(derivation: Derivation, step: Step) -> bool:
     """Whether a rescaled equation holds by algebra."""
     claim, truth = _sides(derivation, step)
     return bool(expand(fraction(together(claim - truth))[0]) == 0)
