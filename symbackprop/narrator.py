@@ -598,11 +598,12 @@ class Narrator:
     def _rescaling(self, step: Step, before: Step | None) -> str:
         names = {s.target: s.lhs.name for s in self.derivation.rescaled if s.rule == "kept"}
         of = next(s for s in self.derivation.update if names.get(s.target, s.target) == step.target)
+        read = {symbol.name.rstrip("'") for symbol in (of.lhs + of.rhs).free_symbols}
         return self.say(
             "rescaling.equation",
             number=f"({of.number})",
-            old=self.listed(self.inline(Symbol(name, real=True)) for name in names),
-            new=self.listed(self.inline(Symbol(name, real=True)) for name in names.values()),
+            old=self.listed(self.inline(Symbol(old, real=True)) for old in names if old in read),
+            new=self.listed(self.inline(Symbol(new, real=True)) for old, new in names.items() if old in read),
         )
 
     def initial(self) -> list[str]:
