@@ -175,8 +175,8 @@ class Trainer:
 
     A step carries out the equations of `gradients` under the same numbers; what all
     derivatives are multiplied by goes into the first adjoints, as everything that
-    follows is linear in them. The optimiser's equations are carried out for all
-    parameters at once; `gradient` then holds learning_rate g.
+    follows is linear in them. The optimiser's equations are carried out on one array of
+    all parameters; `gradient` then holds learning_rate g.
 
     Args:
         parameters: a dict of arrays, copied; None for `initialize(seed)`.
@@ -229,21 +229,21 @@ class Trainer:
                 layer: _zeros((self.batch_size, 16), self.dtype)
                 for layer in range(1, 20)
             },  # x
-            _zeros((self.batch_size, 10), self.dtype),  # s20, difference20, work2
+            _zeros((self.batch_size, 10), self.dtype),  # s20, difference20, work3
             _zeros((self.batch_size, 1), self.dtype),  # work1
             _zeros((self.batch_size, 10), self.dtype),  # exponentials20, x20, ds20
             _zeros((self.batch_size, 1), self.dtype),  # total20
-            np.ones((self.batch_size,), self.dtype),  # ones
+            np.ones(self.batch_size, self.dtype),  # ones
             _by_turns(
                 range(1, 20),
                 _zeros((self.batch_size, 16), self.dtype),
                 _zeros((self.batch_size, 16), self.dtype),
             ),  # ds
-            _zeros((self.batch_size, 16), self.dtype),  # work3
+            _zeros((self.batch_size, 16), self.dtype),  # work4
         )
         self._buffers = tuple(arrays[number] for number in _BUFFERS.values())
         self._scratch = (
-            np.ones((10, 1), self.dtype),  # ones10
+            np.ones((10, 1), self.dtype),  # ones2
         )
         dtype = self.dtype
         one = np.array(1, dtype)
@@ -298,13 +298,13 @@ class Trainer:
             exponentials20,
             total20,
             x20,
-            work2,
+            work3,
             ds20,
             ds,
-            work3,
+            work4,
             ones,
         ) = self._buffers_for(samples)
-        (ones10,) = self._scratch
+        (ones2,) = self._scratch
         (one,) = self._constants
         x = {0: x0, **x}
         for layer in range(1, 20):
@@ -320,15 +320,15 @@ class Trainer:
         s20.max(axis=1, keepdims=True, out=work1)
         np.subtract(s20, work1, out=difference20)
         np.exp(difference20, out=exponentials20)
-        exponentials20.dot(ones10, out=total20)
+        exponentials20.dot(ones2, out=total20)
         np.divide(exponentials20, total20, out=x20)
         # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
         if with_loss:
             np.log(total20, out=work1)
-            np.subtract(work1, difference20, out=work2)
+            np.subtract(work1, difference20, out=work3)
             if weights is not None:
-                work2 *= weights
-            E = np.vdot(work2, t) / samples
+                work3 *= weights
+            E = np.vdot(work3, t) / samples
         # (48) ∂E/∂s20[i] = x20[i] - t[i]
         np.subtract(x20, t, out=ds20)
         ds20 *= scale
@@ -338,9 +338,9 @@ class Trainer:
         ones.dot(ds20, out=db20)
         # (64) ∂E/∂s19[j] = (Σ_i ∂E/∂s20[i]·w20[j,i])·(1 - x19[j]²)
         ds20.dot(w20.T, out=ds[19])
-        np.square(x[19], out=work3)
-        np.subtract(one, work3, out=work3)
-        ds[19] *= work3
+        np.square(x[19], out=work4)
+        np.subtract(one, work4, out=work4)
+        ds[19] *= work4
         # (362) ∂E/∂w19[k,j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]·x18[n,k]
         x[18].T.dot(ds[19], out=dw19)
         # (363) ∂E/∂b19[j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]
@@ -348,9 +348,9 @@ class Trainer:
         for layer in range(18, 0, -1):
             # (79), …, (317) ∂E/∂s[ℓ,k] = (Σ_j ∂E/∂s[ℓ+1,j]·w[ℓ+1,k,j])·(1 - x[ℓ,k]²)
             ds[layer + 1].dot(w[layer + 1].T, out=ds[layer])
-            np.square(x[layer], out=work3)
-            np.subtract(one, work3, out=work3)
-            ds[layer] *= work3
+            np.square(x[layer], out=work4)
+            np.subtract(one, work4, out=work4)
+            ds[layer] *= work4
             # (360), …, (326) ∂E/∂w[ℓ,k,j] = (1/N)·Σ_n ∂E[n]/∂s[ℓ,n,j]·x[ℓ-1,n,k]
             x[layer - 1].T.dot(ds[layer], out=dw[layer])
             # (361), …, (327) ∂E/∂b[ℓ,j] = (1/N)·Σ_n ∂E[n]/∂s[ℓ,n,j]
@@ -582,10 +582,10 @@ _BUFFERS = {
     "exponentials20": 4,
     "total20": 5,
     "x20": 4,
-    "work2": 2,
+    "work3": 2,
     "ds20": 4,
     "ds": 7,
-    "work3": 8,
+    "work4": 8,
     "ones": 6,
 }
 

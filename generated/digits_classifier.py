@@ -130,8 +130,8 @@ class Trainer:
 
     A step carries out the equations of `gradients` under the same numbers; what all
     derivatives are multiplied by goes into the first adjoints, as everything that
-    follows is linear in them. The optimiser's equations are carried out for all
-    parameters at once; `gradient` then holds learning_rate g.
+    follows is linear in them. The optimiser's equations are carried out on one array of
+    all parameters; `gradient` then holds learning_rate g.
 
     Args:
         parameters: a dict of arrays, copied; None for `initialize(seed)`.
@@ -170,17 +170,17 @@ class Trainer:
         del start  # makes room for the buffers
         self._derivatives = tuple(_views(self._gradient).values())
         arrays = (
-            _zeros((self.batch_size, 32), self.dtype),  # s1, x1, work3
-            _zeros((self.batch_size, 10), self.dtype),  # s2, difference2, work2
+            _zeros((self.batch_size, 32), self.dtype),  # s1, x1, work4
+            _zeros((self.batch_size, 10), self.dtype),  # s2, difference2, work3
             _zeros((self.batch_size, 1), self.dtype),  # work1
             _zeros((self.batch_size, 10), self.dtype),  # exponentials2, x2, ds2
             _zeros((self.batch_size, 1), self.dtype),  # total2
-            np.ones((self.batch_size,), self.dtype),  # ones
+            np.ones(self.batch_size, self.dtype),  # ones
             _zeros((self.batch_size, 32), self.dtype),  # ds1
         )
         self._buffers = tuple(arrays[number] for number in _BUFFERS.values())
         self._scratch = (
-            np.ones((10, 1), self.dtype),  # ones10
+            np.ones((10, 1), self.dtype),  # ones2
         )
         dtype = self.dtype
         one = np.array(1, dtype)
@@ -230,13 +230,13 @@ class Trainer:
             exponentials2,
             total2,
             x2,
-            work2,
+            work3,
             ds2,
             ds1,
-            work3,
+            work4,
             ones,
         ) = self._buffers_for(samples)
-        (ones10,) = self._scratch
+        (ones2,) = self._scratch
         (one,) = self._constants
         # (1) s1[j] = Σ_k x0[k]·w1[k,j] + b1[j]
         x0.dot(w1, out=s1)
@@ -253,15 +253,15 @@ class Trainer:
         s2.max(axis=1, keepdims=True, out=work1)
         np.subtract(s2, work1, out=difference2)
         np.exp(difference2, out=exponentials2)
-        exponentials2.dot(ones10, out=total2)
+        exponentials2.dot(ones2, out=total2)
         np.divide(exponentials2, total2, out=x2)
         # (37) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s2[n,k])) - s2[n,i])
         if with_loss:
             np.log(total2, out=work1)
-            np.subtract(work1, difference2, out=work2)
+            np.subtract(work1, difference2, out=work3)
             if weights is not None:
-                work2 *= weights
-            E = np.vdot(work2, t) / samples
+                work3 *= weights
+            E = np.vdot(work3, t) / samples
         # (12) ∂E/∂s2[i] = x2[i] - t[i]
         np.subtract(x2, t, out=ds2)
         ds2 *= scale
@@ -272,8 +272,8 @@ class Trainer:
         # (28) ∂E/∂s1[j] = (Σ_i ∂E/∂s2[i]·w2[j,i])·x1[j]·(1 - x1[j])
         ds2.dot(w2.T, out=ds1)
         ds1 *= x1
-        np.subtract(one, x1, out=work3)
-        ds1 *= work3
+        np.subtract(one, x1, out=work4)
+        ds1 *= work4
         # (38) ∂E/∂w1[k,j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]·x0[n,k]
         x0.T.dot(ds1, out=dw1)
         # (39) ∂E/∂b1[j] = (1/N)·Σ_n ∂E[n]/∂s1[n,j]
@@ -501,10 +501,10 @@ _BUFFERS = {
     "exponentials2": 3,
     "total2": 4,
     "x2": 3,
-    "work2": 1,
+    "work3": 1,
     "ds2": 3,
     "ds1": 6,
-    "work3": 0,
+    "work4": 0,
     "ones": 5,
 }
 

@@ -165,8 +165,8 @@ class Trainer:
 
     A step carries out the equations of `gradients` under the same numbers; what all
     derivatives are multiplied by goes into the first adjoints, as everything that
-    follows is linear in them. The optimiser's equations are carried out for all
-    parameters at once. Whether s > 0 is read off max(s, 0), which takes the place of s.
+    follows is linear in them. The optimiser's equations are carried out on one array of
+    all parameters. Where max(u, c) is at hand, u > c is read off it.
 
     Args:
         parameters: a dict of arrays, copied; None for `initialize(seed)`.
@@ -204,6 +204,8 @@ class Trainer:
         size = sum(value.size for value in start.values())
         rows = _rows_of(4, size, self.dtype)
         self._values, self._gradient = rows[:-1], rows[-1]
+        # (61) M = m/(1 - beta1)
+        # (62) V = v/(1 - beta2)
         self._M, self._V, self._flat = self._values
         self.parameters = _views(self._flat)
         for name, value in self.parameters.items():
@@ -213,11 +215,11 @@ class Trainer:
         self._derivatives = tuple(_views(self._gradient).values())
         arrays = (
             _zeros((self.batch_size, 32), self.dtype),  # s1, x1
-            _zeros((self.batch_size, 32), self.dtype),  # zeros32
+            _zeros((self.batch_size, 32), self.dtype),  # zeros
             _zeros((self.batch_size, 32), self.dtype),  # s2, x2, ds1
             _zeros((self.batch_size, 1), self.dtype),  # s3, work1
             _zeros((self.batch_size, 1), self.dtype),  # difference, ds3
-            np.ones((self.batch_size,), self.dtype),  # ones
+            np.ones(self.batch_size, self.dtype),  # ones
             _zeros((self.batch_size, 32), self.dtype),  # ds2
             np.empty((self.batch_size, 32), bool),  # mask3
         )
@@ -280,7 +282,7 @@ class Trainer:
             ds2,
             ds1,
             mask3,
-            zeros32,
+            zeros,
             ones,
         ) = self._buffers_for(samples)
         work2, work4, work5 = self._scratch
@@ -289,12 +291,12 @@ class Trainer:
         x0.dot(w1, out=s1)
         s1 += b1
         # (2) x1[k] = { s1[k] if s1[k] > 0; 0 otherwise }
-        np.maximum(s1, zeros32, out=x1)
+        np.maximum(s1, zeros, out=x1)
         # (3) s2[j] = Σ_k x1[k]·w2[k,j] + b2[j]
         x1.dot(w2, out=s2)
         s2 += b2
         # (4) x2[j] = { s2[j] if s2[j] > 0; 0 otherwise }
-        np.maximum(s2, zeros32, out=x2)
+        np.maximum(s2, zeros, out=x2)
         # (5) s3[i] = Σ_j x2[j]·w3[j,i] + b3[i]
         x2.dot(w3, out=s3)
         s3 += b3
@@ -591,7 +593,7 @@ _BUFFERS = {
     "ds2": 6,
     "ds1": 2,
     "mask3": 7,
-    "zeros32": 1,
+    "zeros": 1,
     "ones": 5,
 }
 

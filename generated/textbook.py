@@ -116,8 +116,8 @@ class Trainer:
 
     A step carries out the equations of `gradients` under the same numbers; what all
     derivatives are multiplied by goes into the first adjoints, as everything that
-    follows is linear in them. The optimiser's equations are carried out for all
-    parameters at once; `gradient` then holds learning_rate g.
+    follows is linear in them. The optimiser's equations are carried out on one array of
+    all parameters; `gradient` then holds learning_rate g.
 
     Args:
         parameters: a dict of arrays, copied; None for `initialize(seed)`.
@@ -160,7 +160,7 @@ class Trainer:
             _zeros((self.batch_size, 1), self.dtype),  # s2, work2
             _zeros((self.batch_size, 1), self.dtype),  # x2, ds2
             _zeros((self.batch_size, 1), self.dtype),  # work1
-            np.ones((self.batch_size,), self.dtype),  # ones
+            np.ones(self.batch_size, self.dtype),  # ones
             _zeros((self.batch_size, 3), self.dtype),  # ds1
         )
         self._buffers = tuple(arrays[number] for number in _BUFFERS.values())

@@ -88,15 +88,13 @@ class Workspace:
 
     def full_of(self, text: str, shape: tuple[Expr, ...]) -> str:
         """Return the name of an array of that shape in which every number is 0 or is 1."""
-        wanted = f"{_NUMBERS[text]}s", tuple(map(self.size, shape))
+        stem, shape = f"{_NUMBERS[text]}s", tuple(map(self.size, shape))
         for name, kind in self.filled.items():
-            if kind == wanted:
+            if kind == (stem, shape):
                 return name
-        sizes = [str(n) for n in wanted[1] if n not in (SAMPLES, 1)]
-        name = "".join((wanted[0], *sizes[-1:]))
-        if name in self.taken or name in self.filled:
-            name = self.fresh(wanted[0])
-        self.filled[name] = wanted
+        plain = text == "0" or shape == (SAMPLES,)  # `ones` alone are those of the samples
+        name = stem if plain and stem not in self.taken | self.filled.keys() else self.fresh(stem)
+        self.filled[name] = stem, shape
         return name
 
     def numbers_of_samples(self) -> str:

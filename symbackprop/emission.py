@@ -16,6 +16,7 @@ from symbackprop.formats import TextFormat
 from symbackprop.given import GivenCode
 from symbackprop.language import ENGLISH
 from symbackprop.library import OPTIMIZERS
+from symbackprop.library.optimizers import BELOW_ONE
 from symbackprop.lowering import Operation, Statement
 from symbackprop.model import Initial, Model
 from symbackprop.narrator import Narrator
@@ -367,6 +368,8 @@ class _Module:
             "description": self._description(step.compares_after),
             "defaults": list(self.optimizer.defaults.items()),
             "state": self.update.state,
+            "kept": [line for number in self.update.kept for line in self.comment(number)],
+            "below_one": BELOW_ONE,
             "folds_rate": folds,
             "scaling": self._scaling(),
             "weighted": weighted,
@@ -380,11 +383,11 @@ class _Module:
         sentences = [
             "A step carries out the equations of `gradients` under the same numbers; what all derivatives "
             "are multiplied by goes into the first adjoints, as everything that follows is linear in them.",
-            "The optimiser's equations are carried out for all parameters at once"
+            "The optimiser's equations are carried out on one array of all parameters"
             f"{'; `gradient` then holds learning_rate g' if self.update.folds_rate else ''}.",
         ]
         if compares_after:
-            sentences.append("Whether s > 0 is read off max(s, 0), which takes the place of s.")
+            sentences.append("Where max(u, c) is at hand, u > c is read off it.")
         return textwrap.wrap(" ".join(sentences), LINE - 4, break_on_hyphens=False)
 
     def _batch_forms(self, weighted: bool) -> str:

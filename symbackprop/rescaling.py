@@ -6,19 +6,24 @@ M = m/(1 - beta1) the new value is beta1·M + g: a trainer may keep any multiple
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Container, Iterator, Sequence
 
 from sympy import Add, Basic, Expr, Symbol
 
 from symbackprop.derivation import Step
 
 
-def kept_name(state: str) -> str:
-    """Return the name of the multiple that is kept in place of ``state``."""
-    return state.upper()
+def kept_name(state: str, taken: Container[str]) -> str:
+    """Return the name of the multiple that is kept in place of ``state``, none of those taken."""
+    name = state.upper()
+    while name in taken:
+        name += "_kept"
+    return name
 
 
-def rescaled(update: Sequence[Step], varying: Collection[Symbol]) -> tuple[Step, ...]:
+def rescaled(
+    update: Sequence[Step], varying: Collection[Symbol], taken: Container[str] = ()
+) -> tuple[Step, ...]:
     """Return what is kept in place of the state, then the equations written through it.
 
     There are none where no equation becomes shorter.
@@ -26,6 +31,7 @@ def rescaled(update: Sequence[Step], varying: Collection[Symbol]) -> tuple[Step,
     Args:
         update: the optimiser's equations, that of the parameter last.
         varying: the symbols whose values a later step may not share.
+        taken: the names that the network has given.
     """
     scales = dict(_scales(update, varying))
     if not scales:
@@ -33,7 +39,7 @@ def rescaled(update: Sequence[Step], varying: Collection[Symbol]) -> tuple[Step,
     steps, written = [], dict[Basic, Basic]()
     numbers = iter(range(update[-1].number + 1, update[-1].number + 1 + len(scales) + len(update)))
     for state, scale in scales.items():
-        old, kept = _symbol(state), _symbol(kept_name(state))
+        old, kept = _symbol(state), _symbol(kept_name(state, taken))
         steps.append(Step(next(numbers), state, "kept", kept, old / scale))
         written |= {old: scale * kept, _after(old): scale * _after(kept)}
     for step in update:
@@ -42,7 +48,7 @@ def rescaled(update: Sequence[Step], varying: Collection[Symbol]) -> tuple[Step,
             steps.append(Step(next(numbers), step.target, "rescaling", step.lhs, rhs))
             continue
         rhs = Add(*[term / scale for term in Add.make_args(rhs)])
-        kept = _symbol(kept_name(step.target))
+        kept = _symbol(kept_name(step.target, taken))
         steps.append(Step(next(numbers), kept.name, "rescaling", _after(kept), rhs))
     return tuple(steps)
 

@@ -270,8 +270,9 @@ class TrainingStep:
         shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
         if name in self.workspace.masks:
             return f"np.empty({shape}, bool)"
-        ones = self.workspace.filled.get(name, ("", ()))[0] == "ones"
-        return f"{'np.ones' if ones else '_zeros'}({shape}, self.dtype)"
+        if self.workspace.filled.get(name, ("", ()))[0] == "ones":
+            return f"np.ones({sizes[0] if len(sizes) == 1 else shape}, self.dtype)"
+        return f"_zeros({shape}, self.dtype)"
 
     @property
     def _constant_names(self) -> list[str]:

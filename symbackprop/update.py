@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from sympy import Expr, Pow, Symbol
+from sympy import Expr, Symbol
 
 from symbackprop.buffers import BufferWriter, Workspace
 from symbackprop.derivation import Derivation, Step
 from symbackprop.equations import Equation, index, quantity, size
 from symbackprop.factors import Factors
 from symbackprop.formula import parse
-from symbackprop.library.optimizers import Optimizer
+from symbackprop.library.optimizers import BELOW_ONE, Optimizer
 from symbackprop.lowering import Operation, lower
 from symbackprop.rescaling import rescaled
 
@@ -35,7 +35,9 @@ def with_update(derivation: Derivation, optimizer: Optimizer) -> Derivation:
     for position, (name, rhs) in enumerate(update_equations(optimizer), start=1):
         steps.append(Step(number + position, name, "update", new_value(name), rhs))
     varying = (_STEP, _RATE, *(_symbol(name) for name in ("w", "g", *optimizer.state)))
-    return replace(derivation, update=tuple(steps), rescaled=rescaled(steps, varying))
+    return replace(
+        derivation, update=tuple(steps), rescaled=rescaled(steps, varying, derivation.system.quantities)
+    )
 
 
 def update_equations(optimizer: Optimizer) -> list[tuple[str, Expr]]:
@@ -108,7 +110,7 @@ class UpdateProgram:
         """The number of each equation -> the lines that compute its factors, and those for arrays."""
         found = {}
         for step in self.steps:
-            factors = Factors(self.arrays, self._divisors)
+            factors = Factors(self.arrays, _POSITIVE)
             rhs = factors.gathered(_folded(step.rhs) if self.folds_rate else step.rhs)
             numbers: list[str] = []
             for factor, value in factors.values.items():
@@ -142,12 +144,10 @@ class UpdateProgram:
         names = {name: name for name in self.state} | _NAMES
         return {s: names[n] for n in names for s in (_symbol(n), new_value(n))}
 
-    @cached_property
-    def _divisors(self) -> set[Expr]:
-        """The numbers that some equation divides by: 1 - beta and the like, which are above 0."""
-        steps = (*self.steps, *self.derivation.rescaled)
-        powers = set().union(*(step.rhs.atoms(Pow) for step in steps))
-        return {power.base for power in powers if power.exp == -1 and not power.has(*self.arrays)}
+    @property
+    def kept(self) -> list[int]:
+        """The numbers of the equations that say what is kept in place of the state."""
+        return [step.number for step in self.derivation.rescaled if step.rule == "kept"]
 
     def _number(self, value: Expr, factors: Factors) -> Operation:
         """Return the operation of a factor."""
@@ -172,6 +172,7 @@ class UpdateProgram:
 
 
 _NAMES = {"w": "parameters", "g": "gradient"}
+_POSITIVE = {1 - power for name in BELOW_ONE for power in (_symbol(name), _symbol(name) ** _STEP)}
 
 
 def _folded(expression: Expr) -> Expr:

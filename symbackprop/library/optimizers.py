@@ -29,6 +29,9 @@ class Optimizer:
         return tuple(name for name, _ in self.equations if name != "w")
 
 
+BELOW_ONE = ("momentum", "rho", "beta1", "beta2")
+"""The hyper-parameters that are at least 0 and below 1; the others are at least 0."""
+
 _MOMENTS = (("m", "beta1*m + (1 - beta1)*g"), ("v", "beta2*v + (1 - beta2)*g**2"))
 _ADAPTED = "learning_rate*(m/(1 - beta1**step))/(sqrt(v/(1 - beta2**step)) + epsilon)"
 _ADAM = {"learning_rate": "0.003", "beta1": "0.9", "beta2": "0.999", "epsilon": "1e-8"}

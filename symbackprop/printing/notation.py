@@ -183,13 +183,13 @@ def _notation(
         positions,
         axes,
         frozenset(system.parameters),
-        moving=_MOVING - frozenset(system.quantities),
+        moving=frozenset({"w", "g", *_STATES} - set(system.quantities))
+        | {kept_name(state, system.quantities) for state in _STATES},
         words=words,
     )
 
 
 _STATES = {name for optimizer in OPTIMIZERS.values() for name in optimizer.state}
-_MOVING = frozenset({"w", "g", *_STATES, *map(kept_name, _STATES)})
 
 
 def _depth(system: EquationSystem) -> int:
