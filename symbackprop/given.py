@@ -304,8 +304,7 @@ class GivenCode:
         """Return the expression that draws numbers which a given array may hold."""
         shape = (*(5,) * given.has_samples, *self.model.sample_shape(given))
         if given.integer:
-            counts = [self.model.size(n) for n in given.places if self.model.is_fixed((n,))]
-            return f"generator.integers({min(counts, default=2)}, size={shape})"
+            return f"generator.integers({self.model.sample_places(given)}, size={shape})"
         if self._draws_shares(given):
             return _shares(shape, given)
         if given.is_unbounded:

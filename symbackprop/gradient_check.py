@@ -103,8 +103,7 @@ def _drawn(given: Given, model: Model, generator: np.random.Generator) -> Array:
     """Return random numbers such as ``given`` must hold."""
     shape = (*(_SAMPLES,) * given.has_samples, *model.sample_shape(given))
     if given.integer:
-        places = min(map(model.size, given.places), default=2)
-        return generator.integers(places, size=shape)  # type: ignore[return-value]
+        return generator.integers(model.sample_places(given), size=shape)  # type: ignore[return-value]
     axis, total = given.total_axis, 0.0 if given.total is None else float(given.total)
     if given.is_unbounded and total <= 0:
         values = generator.normal(size=shape)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from sympy import Expr, Integer, Mul, Pow, Sum, Symbol, exp, expand
 
 from symbackprop.batch import SAMPLES
-from symbackprop.equations import ONE, EquationSystem, size
+from symbackprop.equations import BINDERS, ONE, EquationSystem, size
 from symbackprop.errors import SpecificationError, UnsupportedExpression
 from symbackprop.library import Initializer
 
@@ -147,10 +147,34 @@ class Model:
         """Whether all sizes have numbers."""
         return all(s.name in self.sizes for n in sizes for s in n.free_symbols)
 
+    def sample_size(self, n: Expr) -> int:
+        """Return the number of a size in random data, where open sizes are small numbers."""
+        return self.size(n.xreplace(self._small_sizes))
+
     def sample_shape(self, given: Given) -> tuple[int, ...]:
-        """Return the shape of an array of random data, without the samples; open sizes are small numbers."""
-        small = {size(name): Integer(number) for number, name in enumerate(self.open, start=4)}
-        return tuple(self.size(n.xreplace(small)) for n in given.shape)
+        """Return the shape of an array of random data, without the samples."""
+        return tuple(map(self.sample_size, given.shape))
+
+    @cached_property
+    def _small_sizes(self) -> dict[Expr, Expr]:
+        """Small numbers for the open sizes, with which no other size is below 1."""
+        small: dict[Expr, Expr] = {size(name): Integer(n) for n, name in enumerate(self.open, start=4)}
+        bound = set().union(*(e.rhs.atoms(*BINDERS) for e in self.system.equations))
+        sizes = {n for q in self.system.quantities.values() for n in q.shape}
+        sizes |= {last + 1 for binder in bound for _, _, last in binder.limits}
+        varying = sorted((n for n in sizes if n.has(*small)), key=str) if small else []
+        for _ in range(_ATTEMPTS):
+            short = [n for n in varying if self.size(n.xreplace(small)) < 1]
+            if not short:
+                break
+            more = [s for s in small if short[0].coeff(s).is_positive]
+            for s in more or short[0].free_symbols & small.keys():
+                small[s] = max(small[s] + (1 if more else -1), ONE)
+        return small
+
+    def sample_places(self, given: Given) -> int:
+        """Return the number of values that whole numbers in random data may have."""
+        return min(map(self.sample_size, given.places), default=2)
 
     @property
     def output_shape(self) -> tuple[Expr, ...]:
@@ -166,6 +190,9 @@ class Model:
             _is_share(form, definition.indices[-1]) for form in (definition.rhs, expand(exp(definition.rhs)))
         )
         return shares or any(target.total is not None for target in self.targets)
+
+
+_ATTEMPTS = 100
 
 
 def _is_share(expression: Expr, i: Expr) -> bool:

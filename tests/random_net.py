@@ -7,6 +7,7 @@ a target, labels or a penalty.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -575,6 +576,18 @@ def random_net(seed: int) -> RandomNet:
         terms.append(net.penalty())
     net.equations.append(f"E = {' + '.join(terms)}")
     return finished(net)
+
+
+def opened(made: RandomNet) -> tuple[str, dict[str, int]]:
+    """Return the text, and the sizes that parameters have: the data give all others."""
+    sizes = dict(made.given_sizes)
+    lines = made.text.splitlines()
+    for line in [line for line in lines if line.startswith("size ")]:
+        lines.remove(line)
+        sizes |= {name: int(number) for name, number in re.findall(r"(\w+) = (\d+)", line)}
+    declared = " ".join(line for line in lines if line.startswith(("parameter ", "constant ")))
+    fixed = set(re.findall(r"\w+", declared))
+    return "\n".join(lines) + "\n", {name: number for name, number in sizes.items() if name in fixed}
 
 
 def finished(net: Layers) -> RandomNet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import types
 from collections import Counter
 from functools import cache
@@ -16,7 +17,7 @@ from symbackprop.derivation import Derivation
 from symbackprop.gradient_check import check_module, sample_data
 from symbackprop.proof import prove
 from tests.net_text import evaluate
-from tests.random_net import LAYERS, RandomNet, random_net
+from tests.random_net import LAYERS, RandomNet, opened, random_net
 
 SEEDS = 300
 QUICK = (2, 5, 11, 37, 43, 44, 58, 154, 191, 202, 203, 204, 217, 228)
@@ -61,6 +62,38 @@ def check(seed: int) -> None:
 )
 def test_random_networks(seed: int) -> None:
     check(seed)
+
+
+OPEN = 90
+OPEN_QUICK = range(0, OPEN, 15)
+
+
+@pytest.mark.parametrize(
+    "seed", [s if s in OPEN_QUICK else pytest.param(s, marks=pytest.mark.slow) for s in range(OPEN)]
+)
+def test_random_networks_for_data_of_any_size(seed: int) -> None:
+    text, sizes = opened(random_net(seed))
+    network = accepted(text, sizes)
+    if network is not None:
+        wrong = [row for row in check_module(sb.load(network), network) if not row.holds]
+        assert not wrong, f"{wrong}\n{text}"
+
+
+def test_data_of_any_size_are_accepted_more_often_than_not() -> None:
+    found = [accepted(*opened(random_net(seed))) for seed in OPEN_QUICK]
+    assert sum(network is not None for network in found) > len(found) / 2
+
+
+def accepted(text: str, sizes: dict[str, int]) -> Any:
+    """Return the network; None where it is refused, for a reason that names a size."""
+    try:
+        network = sb.Network.from_equations(text, sizes)
+        network.model.require_sizes()
+    except sb.SpecificationError as error:
+        if not re.search(r"add --size|this reads beyond the end", str(error)):
+            raise
+        return None
+    return network
 
 
 def test_the_networks_have_every_construct() -> None:
