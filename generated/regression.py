@@ -367,6 +367,8 @@ class Trainer:
             change1 *= factor2
             parameters -= change1
         self.steps += 1
+        if self.steps % 100 == 0:
+            self._drop_subnormal()
         return float(E) if with_loss else None
 
     def _clip(self, limit):
@@ -376,6 +378,12 @@ class Trainer:
             norm = float(np.linalg.norm(self._gradient.astype(np.float64)))
         if norm > limit:
             self._gradient *= limit / norm
+
+    def _drop_subnormal(self):
+        """Set state to 0 that has decayed below the normal numbers: they slow processors down."""
+        tiny = np.finfo(self.dtype).tiny
+        for M, *_ in self._parts:
+            M *= np.abs(M) >= tiny
 
     def _rate(self):
         """Return the learning rate of the next step."""

@@ -369,6 +369,7 @@ class _Module:
             "defaults": list(self.optimizer.defaults.items()),
             "state": self.update.state,
             "kept": [line for number in self.update.kept for line in self.comment(number)],
+            "decaying": self.update.decaying,
             "below_one": BELOW_ONE,
             "folds_rate": folds,
             "scaling": self._scaling(),

@@ -145,6 +145,13 @@ class UpdateProgram:
         return {s: names[n] for n in names for s in (_symbol(n), new_value(n))}
 
     @property
+    def decaying(self) -> str | None:
+        """The first state, where it fades without derivatives and is as large as they are."""
+        first = self.steps[0]
+        fades = first.rhs.has(_symbol(first.target)) and first.rhs.diff(_DERIVATIVE).is_number
+        return first.target if first.target in self.state and fades else None
+
+    @property
     def kept(self) -> list[int]:
         """The numbers of the equations that say what is kept in place of the state."""
         return [step.number for step in self.derivation.rescaled if step.rule == "kept"]

@@ -193,3 +193,28 @@ def test_the_module_says_what_is_kept() -> None:
         f"# ({numbers[0]}) M = m/(1 - beta1)",
         f"# ({numbers[1]}) V = v/(1 - beta2)",
     ]
+
+
+@pytest.mark.parametrize("name", ["momentum", "nesterov", "adam", "adamw"])
+def test_state_that_has_decayed_below_the_normal_numbers_is_dropped(name: str) -> None:
+    """Of a unit that is dead the state fades for ever; the parameters are the same with it and without."""
+    module = sb.load(sb.Network("3-4-2", hidden="relu", output="identity"), optimizer=name)
+    start = {key: value.astype("float32") for key, value in module.initialize(0).items()}
+    generator = np.random.default_rng(0)
+    x, t = generator.normal(size=(6, 3)), generator.normal(size=(6, 2))
+    tiny = np.finfo("float32").tiny
+    found = []
+    for drops in (True, False):
+        trainer = module.Trainer(start, batch_size=6, learning_rate=1e-3)
+        if not drops:
+            trainer._drop_subnormal = lambda: None
+        trainer.parameters["b1"][0] = -1e6  # kills the unit
+        trainer.step(x, t)
+        trainer._values[0][trainer._gradient == 0] = tiny / 8
+        for _ in range(99):
+            trainer.step(x, t)
+        assert trainer.steps == 100
+        state = np.abs(trainer._values[0])
+        assert ((state > 0) & (state < tiny)).any() != drops
+        found.append(trainer._flat.copy())
+    np.testing.assert_array_equal(*found)
