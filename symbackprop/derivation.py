@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sympy import Add, Basic, Derivative, Eq, Expr, Indexed, Sum, Symbol
 
 from symbackprop.calculus.algebra import substitute
-from symbackprop.calculus.indices import replaced, settle
+from symbackprop.calculus.indices import renamed, settle
 from symbackprop.calculus.kinds import LETTERS, outcome_of
 from symbackprop.calculus.rule import Consumer, Goal, Worked
 from symbackprop.equations import (
@@ -26,7 +26,6 @@ from symbackprop.equations import (
     EquationSystem,
     Fact,
     Quantity,
-    index,
     indices_of,
     name_of,
 )
@@ -323,7 +322,8 @@ class _Pass:
         self.reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
         self.leaves = {name: n for n, name in enumerate(wrt) if name not in system.definitions}
         self.letters = {s for e in system.equations for s in e.lhs.atoms(Symbol) | e.rhs.atoms(Symbol)}
-        self.letters |= set(map(index, system.quantities))  # Σ_k beside a quantity k would be hard to read
+        # Σ_k beside a quantity k would be hard to read.
+        self.letters |= {i for i in LETTERS if i.name in system.quantities}
         self.by_rarest_read = self._by_rarest_read()
         self.groups: dict[str, _Group] = {}
         self.definitions: dict[str, Equation] = {}
@@ -361,7 +361,7 @@ class _Pass:
         for adjoint in outcome.inlined:
             real = adjoint.base if adjoint.shape else adjoint.symbol
             self.unnamed.add(self.quantity_of[str(names[real].name)])
-        lhs, result = goal.adjoint.at(goal.indices), replaced(outcome.steps[-1].rhs, names)
+        lhs, result = goal.adjoint.at(goal.indices), renamed(outcome.steps[-1].rhs, names)
         self.groups[name] = _Group(goal.quantity, steps, len(steps) - 1)
         self.definitions[name] = Equation(lhs, result)
         full = self._written_out(result)
@@ -373,7 +373,7 @@ class _Pass:
             self.written[self.adjoint_of[name].name] = Equation(lhs, full)
 
     def _renamed(self, step: Worked, names: dict[Basic, Basic]) -> Sides:
-        return self._named(replaced(step.lhs, names)), self._named(replaced(step.rhs, names))
+        return self._named(renamed(step.lhs, names)), self._named(renamed(step.rhs, names))
 
     def _written_out(self, expression: Expr) -> Expr:
         """Return ``expression`` with the adjoints that hold no sum written out."""

@@ -120,9 +120,14 @@ class OuterSum(Sum):  # type: ignore[misc]  # SymPy has no types
             return Sum(function, *limits)
         folded = Sum.__new__(cls, function.xreplace(names), *limits)
         body = folded.function.xreplace({name: inner for inner, name in names.items()})
-        found = Expr.__new__(cls, body, *folded.limits)
-        found.is_commutative = True
-        return found
+        return as_it_stands(cls, body, *folded.limits)
+
+
+def as_it_stands(kind: type[Sum], body: Expr, *limits: Tuple) -> Sum:
+    """Return a sum without looking for choices in its body, or for sums that could be one with it."""
+    found = Expr.__new__(kind, body, *limits)
+    found.is_commutative = True
+    return found
 
 
 def _sums_of_choices(expression: Basic) -> list[Expr]:

@@ -105,6 +105,8 @@ def turns_needed(lines: Iterable[str], stems: Iterable[str], counter: str) -> di
     In turn, layer ℓ has array ℓ mod n: those with the same array must never be needed at once.
     """
     spans: dict[str, dict[int, tuple[int, int]]] = {stem: {} for stem in stems}
+    if not spans:
+        return {}
     for time, (reads, layer) in enumerate(_unrolled(ast.parse("\n".join(lines)).body, counter)):
         for stem, place in reads:
             if place is None:  # what is kept under another name is needed for no one knows how long

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sympy import Abs, Add, Expr, Integer, Rational, Symbol, sympify
 
-from symbackprop.calculus.indices import replaced
+from symbackprop.calculus.indices import renamed
 from symbackprop.equations import (
     Equation,
     EquationSystem,
@@ -236,12 +236,11 @@ def activation_expression(
         trainable: what the trainable parameters of the activation are called in this layer; for those
             that are not given their first values are put in.
     """
-    template = _activation_template(text)
+    values = {**trainable_parameters(text), **trainable}
+    template = _activation_template(text).xreplace({_trainable(name): value for name, value in values.items()})
     units = pre_activation.shape[0]
-    names = {**trainable_parameters(text), **trainable}
     layer = {_LAYER.base: pre_activation.base, _UNITS: units, _OTHER: other}
-    values = {_trainable(name): value for name, value in names.items()}
-    return replaced(template, {_UNIT: pre_activation[own], **layer, **values})
+    return renamed(template, {_UNIT: pre_activation[own], **layer})
 
 
 _OTHER = index("_other")

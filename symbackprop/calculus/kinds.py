@@ -12,7 +12,7 @@ from functools import cache
 
 from sympy import Basic, Expr, IndexedBase, Symbol
 
-from symbackprop.calculus.indices import replaced
+from symbackprop.calculus.indices import renamed
 from symbackprop.calculus.rule import SPARE, Consumer, Goal, Outcome, work_out
 from symbackprop.equations import Equation, Fact, Quantity, index, size
 
@@ -41,31 +41,33 @@ class Naming:
         if symbol.name in self.known and symbol == self.known[symbol.name].symbol:
             self._quantity(self.known[symbol.name])
         elif symbol.is_integer and symbol.is_positive:
-            self.names[symbol] = size(f"_n{len(self.names)}")
+            self.names[symbol] = _canonical_size(len(self.names))
         elif symbol.is_integer:
             self.letters.append(symbol)
-            self.names[symbol] = index(f"_i{len(self.letters)}")
+            self.names[symbol] = _canonical_index(len(self.letters))
 
     def _quantity(self, quantity: Quantity) -> None:
         for n in quantity.shape:
             self.walk(n)
         shape = tuple(n.xreplace(self.names) for n in quantity.shape)
-        renamed = _canonical_quantity(f"_q{len(self.names)}", shape, quantity.integer)
-        old, new = (quantity.base, renamed.base) if quantity.shape else (quantity.symbol, renamed.symbol)
-        self.names[old] = new
+        new = _canonical_quantity(f"_q{len(self.names)}", shape, quantity.integer)
+        if quantity.shape:
+            self.names[quantity.base] = new.base
+        else:
+            self.names[quantity.symbol] = new.symbol
 
     def quantity(self, quantity: Quantity) -> Quantity:
         """Return the canonical quantity."""
-        self.walk(quantity.base if quantity.shape else quantity.symbol)
-        renamed = self.names[quantity.base if quantity.shape else quantity.symbol]
+        named = quantity.base if quantity.shape else quantity.symbol
+        self.walk(named)
         shape = tuple(n.xreplace(self.names) for n in quantity.shape)
-        return _canonical_quantity(str(renamed.name), shape, quantity.integer)
+        return _canonical_quantity(str(self.names[named].name), shape, quantity.integer)
 
     def equation(self, equation: Equation) -> Equation:
         """Return the canonical equation."""
         self.walk(equation.lhs)
         self.walk(equation.rhs)
-        return Equation(replaced(equation.lhs, self.names), replaced(equation.rhs, self.names))
+        return Equation(renamed(equation.lhs, self.names), renamed(equation.rhs, self.names))
 
     def fact(self, fact: Fact) -> Fact:
         """Return the canonical fact."""
@@ -95,14 +97,25 @@ class Naming:
     def back(self, elsewhere: Collection[Symbol] = ()) -> dict[Basic, Basic]:
         """Return the way back, spare letters included: those come first that are not used ``elsewhere``."""
         way = {new: old for old, new in self.names.items()}
-        unused = sorted((i for i in LETTERS if i not in self.letters), key=lambda i: i in elsewhere)
+        taken = set(self.letters)
+        unused = sorted((i for i in LETTERS if i not in taken), key=lambda i: i in elsewhere)
         return {**way, **dict(zip(SPARE, unused, strict=False))}
 
 
+# One object for equal names: SymPy takes long to make one, and to find that two are equal.
 @cache
 def _canonical_quantity(name: str, shape: tuple[Expr, ...], integer: bool) -> Quantity:
-    """Return one object for equal quantities: SymPy takes long to make an indexed base."""
     return Quantity(name, shape, integer)
+
+
+@cache
+def _canonical_size(number: int) -> Symbol:
+    return size(f"_n{number}")
+
+
+@cache
+def _canonical_index(number: int) -> Symbol:
+    return index(f"_i{number}")
 
 
 LETTERS = tuple(index(letter) for letter in "ijklpqruvabcdefgh")
