@@ -8,6 +8,7 @@ or numbers, indices are integer symbols that run from 0 to size - 1.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -115,6 +116,8 @@ class OuterSum(Sum):  # type: ignore[misc]  # SymPy has no types
     def __new__(cls, function: Expr, *limits: Expr | tuple[Symbol, Expr, Expr]) -> Expr:
         while isinstance(function, Sum):
             function, limits = function.function, (*function.limits, *limits)
+        if not function.has(Piecewise):
+            return as_it_stands(Sum, function, *itertools.starmap(Tuple, limits))
         names = {inner: Dummy(real=True) for inner in _sums_of_choices(function)}
         if not names:
             return Sum(function, *limits)
@@ -124,7 +127,7 @@ class OuterSum(Sum):  # type: ignore[misc]  # SymPy has no types
 
 
 def as_it_stands(kind: type[Sum], body: Expr, *limits: Tuple) -> Sum:
-    """Return a sum without looking for choices in its body, or for sums that could be one with it."""
+    """Return a sum of a body that is known to hold no choices to move, and to be no sum itself."""
     found = Expr.__new__(kind, body, *limits)
     found.is_commutative = True
     return found

@@ -236,8 +236,8 @@ def activation_expression(
         trainable: what the trainable parameters of the activation are called in this layer; for those
             that are not given their first values are put in.
     """
-    values = {**trainable_parameters(text), **trainable}
-    template = _activation_template(text).xreplace({_trainable(name): value for name, value in values.items()})
+    given = {**trainable_parameters(text), **trainable}
+    template = _activation_template(text).xreplace({_trainable(name): n for name, n in given.items()})
     units = pre_activation.shape[0]
     layer = {_LAYER.base: pre_activation.base, _UNITS: units, _OTHER: other}
     return renamed(template, {_UNIT: pre_activation[own], **layer})
