@@ -27,15 +27,15 @@ class Naming:
 
     def form(self, expression: Basic) -> Hashable:
         """Return the tree of ``expression`` with a canonical name for everything that it names."""
-        if expression in self.names:
-            return self.names[expression]
-        if isinstance(expression, IndexedBase):
-            self._quantity(self.known[str(expression.name)])
-        elif isinstance(expression, Symbol):
-            self._symbol(expression)
-        elif expression.args:
-            return (expression.func, *map(self.form, expression.args))
-        return self.names.get(expression, expression)
+        if expression not in self.names:
+            if isinstance(expression, IndexedBase):
+                self._quantity(self.known[str(expression.name)])
+            elif isinstance(expression, Symbol):
+                self._symbol(expression)
+            elif expression.args:
+                return (expression.func, *map(self.form, expression.args))
+        form: Hashable = self.names.get(expression, expression)
+        return form
 
     def _symbol(self, symbol: Symbol) -> None:
         if symbol.name in self.known and symbol == self.known[symbol.name].symbol:
