@@ -236,11 +236,13 @@ def activation_expression(
         trainable: what the trainable parameters of the activation are called in this layer; for those
             that are not given their first values are put in.
     """
-    given = {**trainable_parameters(text), **trainable}
-    template = _activation_template(text).xreplace({_trainable(name): n for name, n in given.items()})
-    units = pre_activation.shape[0]
-    layer = {_LAYER.base: pre_activation.base, _UNITS: units, _OTHER: other}
-    return renamed(template, {_UNIT: pre_activation[own], **layer})
+    template = _activation_template(text)
+    values = {_trainable(name): value for name, value in trainable_parameters(text).items()}
+    values |= {_trainable(name): value for name, value in trainable.items()}
+    values |= {_UNITS: pre_activation.shape[0], _OTHER: other}
+    names = {_UNIT: pre_activation[own], _LAYER.base: pre_activation.base, **values}
+    are_names = all(value.is_Symbol for value in values.values())
+    return renamed(template, names) if are_names else template.xreplace(names)
 
 
 _OTHER = index("_other")
