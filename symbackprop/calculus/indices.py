@@ -89,9 +89,10 @@ def rename(expression: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
 
 
 def renamed(expression: Basic, names: Mapping[Basic, Basic]) -> Basic:
-    """Return ``expression`` under other names, which all differ and are assumed the same of.
+    """Return ``expression.xreplace(names)``, where nothing but names changes.
 
-    Of ``expression.xreplace(names)`` SymPy takes long to find that there is nothing to simplify.
+    No two may become one, and the same must be assumed of each: then there is nothing to simplify, which
+    SymPy takes long to find out.
     """
     if expression in names:
         return names[expression]
