@@ -2,7 +2,7 @@
 
 Run with `make bench`; the table goes to standard output and to benchmarks/results/depth.md.  JAX traces the
 same gradient (`make_jaxpr`), PyTensor builds the graph of it, and `sympy.diff` differentiates the error of a
-network of two units a layer, written out.
+network of two units a layer, written out.  Contestants take turns, and the median of several rounds counts.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,11 @@ from symbackprop.equations import component
 
 DEPTHS = (2, 4, 16, 64, 128, 256, 1000)
 RESULTS = Path(__file__).parent / "results"
+Contestant = Callable[[Sequence[int]], None]
+"""Gets the gradient of a network of layers of those sizes."""
 LIMIT = 2.0  # times JAX, at 128 layers
+ROUNDS = 7
+LONGEST = 256  # layers of a network that is measured in every round; a deeper one is measured once
 DEEPEST = {"sympy.diff": 4, "PyTensor": 128}
 """How deep those go that take minutes, or more calls than Python allows, beyond."""
 
@@ -83,16 +88,17 @@ def sympy_diff(sizes: Sequence[int]) -> None:
         loss.diff(parameter)
 
 
-CONTESTANTS: dict[str, Callable[[Sequence[int]], None]] = {
-    "symbackprop, derive and generate": symbackprop,
+OWN, JAX = "symbackprop, derive and generate", "JAX, make_jaxpr"
+CONTESTANTS: dict[str, Contestant] = {
+    OWN: symbackprop,
     "the same, equal layers": lambda sizes: symbackprop([32] * len(sizes)),
-    "JAX, make_jaxpr": jax_trace,
+    JAX: jax_trace,
     "PyTensor": pytensor_graph,
     "sympy.diff": sympy_diff,
 }
 
 
-def seconds(function: Callable[[Sequence[int]], None], depth: int) -> float:
+def seconds(function: Contestant, depth: int) -> float:
     """Return the processor time that ``function`` takes, without what was worked out before.
 
     What does not depend on the network is kept: the rules for a kind of equation, as JAX keeps those for its
@@ -107,36 +113,59 @@ def seconds(function: Callable[[Sequence[int]], None], depth: int) -> float:
     return time.process_time() - begin
 
 
+def available() -> dict[str, Contestant]:
+    """Return the contestants that are installed; imports and first use are not what is measured."""
+    found = {}
+    for name, function in CONTESTANTS.items():
+        try:
+            for depth in (2, 4, 2):
+                seconds(function, depth)
+        except ImportError as error:
+            print(f"{name} is left out: {error}")
+        else:
+            found[name] = function
+    return found
+
+
+def measured(contestants: dict[str, Contestant], depth: int, rounds: int) -> dict[str, list[float]]:
+    """Return the seconds of every round by contestant, of those that go as deep."""
+    found: dict[str, list[float]] = {name: [] for name in contestants if depth <= DEEPEST.get(name, depth)}
+    for _ in range(rounds):
+        for name, times in found.items():
+            times.append(seconds(contestants[name], depth))
+    return found
+
+
+def relative_to_jax(times: dict[str, list[float]]) -> str:
+    """Return the median of the ratios within a round."""
+    return f"{median(own / jax for own, jax in zip(times[OWN], times[JAX], strict=True)):.2f}"
+
+
 def main() -> None:
     """Measure, print and write the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="see that it works, without writing results")
     short = parser.parse_args().short
     depths = DEPTHS[:2] if short else DEPTHS
-    found: dict[str, dict[int, float]] = {}
-    for name, function in CONTESTANTS.items():
-        try:
-            seconds(function, 2)  # imports and first use are not what is measured
-        except ImportError as error:
-            print(f"{name} is left out: {error}")
-            continue
-        print(f"{name} …", flush=True)
-        found[name] = {d: seconds(function, d) for d in depths if d <= DEEPEST.get(name, d)}
+    contestants = available()
+    found: dict[int, dict[str, list[float]]] = {}
+    for depth in depths:
+        print(f"{depth} layers …", flush=True)
+        found[depth] = measured(contestants, depth, 1 if short or depth > LONGEST else ROUNDS)
     lines = [
         "# Time against depth\n",
         "Seconds of processor time to get the gradient of a network whose layers all differ in width from "
-        "their neighbours, in one run; the second row is a network of layers of 32 units.\n",
+        "their neighbours; the second row is a network of layers of 32 units. The median of "
+        f"{ROUNDS} rounds in which all take turns, of more than {LONGEST} layers a single one.\n",
         versions() + "\n",
         "| layers | " + " | ".join(map(str, depths)) + " |",
         "| --- |" + " ---: |" * len(depths),
     ]
-    for name, times in found.items():
-        cells = [f"{times[d]:.2f}" if d in times else "–" for d in depths]
+    for name in contestants:
+        cells = [f"{median(times[name]):.2f}" if name in times else "–" for times in found.values()]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
-    own, jax = found.get("symbackprop, derive and generate"), found.get("JAX, make_jaxpr")
-    if own and jax:
-        ratios = [f"{own[d] / jax[d]:.2f}" for d in depths]
-        lines.append("| relative to JAX | " + " | ".join(ratios) + " |")
+    if JAX in contestants:
+        lines.append("| relative to JAX | " + " | ".join(map(relative_to_jax, found.values())) + " |")
         lines.append(f"\nThe limit is {LIMIT:.0f} times JAX at 128 layers.")
     text = "\n".join(lines) + "\n"
     print(text)

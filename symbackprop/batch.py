@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
 
-from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Symbol, expand_mul
+from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Mul, Symbol, expand_mul
 
 from symbackprop.calculus.indices import close_sum
 from symbackprop.derivation import Derivation, Step
@@ -84,7 +84,7 @@ class Batch:
         varying = Add(*[t for t in terms if self.varies(t)]) if constant else expression
         factor, rest = varying.as_coeff_Mul()
         total = close_sum(self.lift(rest), [(SAMPLE, SAMPLES)]) if rest.free_symbols else rest
-        return factor * total / SAMPLES + constant
+        return Mul(factor, total, 1 / SAMPLES) + constant
 
 
 class WholeBatch(Batch):

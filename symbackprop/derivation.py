@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sympy import Add, Basic, Derivative, Eq, Expr, Indexed, Sum, Symbol
 
 from symbackprop.calculus.algebra import substitute
-from symbackprop.calculus.indices import replaced, settle
+from symbackprop.calculus.indices import renamed, settle
 from symbackprop.calculus.kinds import LETTERS, outcome_of
 from symbackprop.calculus.rule import Consumer, Goal, Worked
 from symbackprop.equations import (
@@ -26,7 +26,6 @@ from symbackprop.equations import (
     EquationSystem,
     Fact,
     Quantity,
-    index,
     indices_of,
     name_of,
 )
@@ -323,7 +322,8 @@ class _Pass:
         self.reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
         self.leaves = {name: n for n, name in enumerate(wrt) if name not in system.definitions}
         self.letters = {s for e in system.equations for s in e.lhs.atoms(Symbol) | e.rhs.atoms(Symbol)}
-        self.letters |= set(map(index, system.quantities))  # Σ_k beside a quantity k would be hard to read
+        # Σ_k beside a quantity k would be hard to read.
+        self.letters |= {i for i in LETTERS if i.name in system.quantities}
         self.by_rarest_read = self._by_rarest_read()
         self.groups: dict[str, _Group] = {}
         self.definitions: dict[str, Equation] = {}
@@ -354,26 +354,33 @@ class _Pass:
     def _derive(self, name: str) -> None:
         goal = self._goal(name)
         outcome, names = outcome_of(goal, self.known, self.letters)
+        lhs, result = goal.adjoint.at(goal.indices), renamed(outcome.steps[-1].rhs, names)
         steps: list[tuple[str, Callable[[], Sides], Sketch, str | None]] = []
         for s in outcome.steps:
             by = None if s.by is None else name_of(s.by.xreplace(names))
-            steps.append((s.rule, partial(self._renamed, s, names), Sketch(s.lhs, s.rhs, names), by))
+            sides = (
+                partial(self._named, lhs, result)
+                if s is outcome.steps[-1]
+                else partial(self._renamed, s, names)
+            )
+            steps.append((s.rule, sides, Sketch(s.lhs, s.rhs, names), by))
         for adjoint in outcome.inlined:
             real = adjoint.base if adjoint.shape else adjoint.symbol
             self.unnamed.add(self.quantity_of[str(names[real].name)])
-        lhs, result = goal.adjoint.at(goal.indices), replaced(outcome.steps[-1].rhs, names)
         self.groups[name] = _Group(goal.quantity, steps, len(steps) - 1)
         self.definitions[name] = Equation(lhs, result)
         full = self._written_out(result)
         if full is not result:
-            sketch = Sketch(lhs, full, {})
-            steps.append(("substitution", lambda: (self._named(lhs), self._named(full)), sketch, None))
+            steps.append(("substitution", partial(self._named, lhs, full), Sketch(lhs, full, {}), None))
         plain = name in self.system.definitions and not full.has(Sum)
         if plain and full.count_ops() <= _WRITTEN_OUT_LIMIT:
             self.written[self.adjoint_of[name].name] = Equation(lhs, full)
 
     def _renamed(self, step: Worked, names: dict[Basic, Basic]) -> Sides:
-        return self._named(replaced(step.lhs, names)), self._named(replaced(step.rhs, names))
+        return self._named(renamed(step.lhs, names), renamed(step.rhs, names))
+
+    def _named(self, lhs: Expr, rhs: Expr) -> Sides:
+        return self._with_derivatives(lhs), self._with_derivatives(rhs)
 
     def _written_out(self, expression: Expr) -> Expr:
         """Return ``expression`` with the adjoints that hold no sum written out."""
@@ -453,7 +460,7 @@ class _Pass:
                 adjoints[self.adjoint_of[name].name] = name
         return Derivation(self.system, tuple(steps), results, adjoints, numbers)
 
-    def _named(self, expression: Expr) -> Expr:
+    def _with_derivatives(self, expression: Expr) -> Expr:
         """Write ∂E/∂q as a derivative where q is a leaf or its adjoint was written into its reader."""
         loss = self.system.quantities[self.system.loss].symbol
         mapping = {}

@@ -8,6 +8,7 @@ or numbers, indices are integer symbols that run from 0 to size - 1.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -115,14 +116,21 @@ class OuterSum(Sum):  # type: ignore[misc]  # SymPy has no types
     def __new__(cls, function: Expr, *limits: Expr | tuple[Symbol, Expr, Expr]) -> Expr:
         while isinstance(function, Sum):
             function, limits = function.function, (*function.limits, *limits)
+        if not function.has(Piecewise):
+            return as_it_stands(Sum, function, *itertools.starmap(Tuple, limits))
         names = {inner: Dummy(real=True) for inner in _sums_of_choices(function)}
         if not names:
             return Sum(function, *limits)
         folded = Sum.__new__(cls, function.xreplace(names), *limits)
         body = folded.function.xreplace({name: inner for inner, name in names.items()})
-        found = Expr.__new__(cls, body, *folded.limits)
-        found.is_commutative = True
-        return found
+        return as_it_stands(cls, body, *folded.limits)
+
+
+def as_it_stands(kind: type[Sum], body: Expr, *limits: Tuple) -> Sum:
+    """Return a sum of a body that is known to hold no choices to move, and to be no sum itself."""
+    found = Expr.__new__(kind, body, *limits)
+    found.is_commutative = True
+    return found
 
 
 def _sums_of_choices(expression: Basic) -> list[Expr]:

@@ -73,8 +73,7 @@ def _spans(statements: Iterable[ast.stmt], names: Iterable[str]) -> dict[str, tu
     stands_for = {name: {name} for name in names}  # a view stands for what it is a view of
     spans: dict[str, tuple[int, int]] = {}
     for number, statement in enumerate(statements):
-        read = {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
-        needed = set().union(*(stands_for.get(name, set()) for name in read))
+        needed = set().union(*(stands_for.get(name, ()) for name in _names(statement)))
         for name in needed:
             spans[name] = (spans.get(name, (number, number))[0], number)
         if isinstance(statement, ast.Assign):
@@ -82,6 +81,18 @@ def _spans(statements: Iterable[ast.stmt], names: Iterable[str]) -> dict[str, tu
                 if isinstance(target, ast.Name) and target.id not in spans:
                     stands_for[target.id] = stands_for.get(target.id, set()) | needed
     return spans
+
+
+def _names(node: ast.AST) -> Iterator[str]:
+    """Yield the names in a statement; ``ast.walk`` takes several times as long to find them."""
+    if isinstance(node, ast.Name):
+        yield node.id
+        return
+    for field in node._fields:
+        value = getattr(node, field)
+        for part in value if isinstance(value, list) else (value,):
+            if isinstance(part, ast.AST):
+                yield from _names(part)
 
 
 def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
@@ -105,6 +116,8 @@ def turns_needed(lines: Iterable[str], stems: Iterable[str], counter: str) -> di
     In turn, layer ℓ has array ℓ mod n: those with the same array must never be needed at once.
     """
     spans: dict[str, dict[int, tuple[int, int]]] = {stem: {} for stem in stems}
+    if not spans:
+        return {}
     for time, (reads, layer) in enumerate(_unrolled(ast.parse("\n".join(lines)).body, counter)):
         for stem, place in reads:
             if place is None:  # what is kept under another name is needed for no one knows how long

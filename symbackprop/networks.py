@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from sympy import Abs, Add, Expr, Integer, Rational, Symbol, sympify
 
-from symbackprop.calculus.indices import replaced
+from symbackprop.calculus.indices import renamed
 from symbackprop.equations import (
     Equation,
     EquationSystem,
@@ -237,11 +237,12 @@ def activation_expression(
             that are not given their first values are put in.
     """
     template = _activation_template(text)
-    units = pre_activation.shape[0]
-    names = {**trainable_parameters(text), **trainable}
-    layer = {_LAYER.base: pre_activation.base, _UNITS: units, _OTHER: other}
-    values = {_trainable(name): value for name, value in names.items()}
-    return replaced(template, {_UNIT: pre_activation[own], **layer, **values})
+    values = {_trainable(name): value for name, value in trainable_parameters(text).items()}
+    values |= {_trainable(name): value for name, value in trainable.items()}
+    values |= {_UNITS: pre_activation.shape[0], _OTHER: other}
+    names = {_UNIT: pre_activation[own], _LAYER.base: pre_activation.base, **values}
+    are_names = all(value.is_Symbol for value in values.values())
+    return renamed(template, names) if are_names else template.xreplace(names)
 
 
 _OTHER = index("_other")

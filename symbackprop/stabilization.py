@@ -15,7 +15,7 @@ from functools import cache, partial
 from sympy import Add, Basic, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol
 
 from symbackprop.calculus.forms import Pointwise
-from symbackprop.calculus.indices import canonical, close_sum, open_sum, rename, replaced, settle
+from symbackprop.calculus.indices import canonical, close_sum, open_sum, rename, settle
 from symbackprop.calculus.kinds import LETTERS
 from symbackprop.calculus.stable import stable_form
 from symbackprop.derivation import Derivation, Sketch, Step, adjoint_name
@@ -305,7 +305,7 @@ class _Kind:
 
     def _read(self, component: Expr, names: Mapping[Basic, Basic], is_adjoint: bool = False) -> object:
         """Return the number of a component; where it is new, what it is made of, too."""
-        indices = tuple(replaced(i, names) for i in indices_of(component))
+        indices = tuple(names.get(i, i) if i.is_Symbol else i.xreplace(names) for i in indices_of(component))
         label = component.base if indices else component
         name = str(names.get(label, label).name)
         target = name if is_adjoint else self.stabilizer.adjoints.get(name)

@@ -6,6 +6,7 @@ Templates hold text, Python holds logic: a template gets finished strings and li
 from __future__ import annotations
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
@@ -28,10 +29,12 @@ def template_directory() -> Path:
     raise FileNotFoundError(f"no templates in {' or '.join(map(str, candidates))}; please reinstall")
 
 
+@cache
 def environment(latex: bool = False) -> Environment:
     r"""Return the environment for text templates, or for LaTeX with ``\VAR{ }`` and ``\BLOCK{ }``.
 
-    A name that a template reads and is not given is an error.
+    A name that a template reads and is not given is an error.  Jinja takes longer to read a template than
+    to fill it in: each is read once.
     """
     # Imported here: most commands render nothing, and the import costs more than they do.
     from jinja2 import Environment, FileSystemLoader, StrictUndefined

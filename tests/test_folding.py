@@ -10,7 +10,7 @@ from sympy import Expr, Integer, Piecewise, Symbol, cos, exp, expand, log, oo, s
 
 from symbackprop.calculus.folding import fold
 from symbackprop.calculus.indices import canonical, rename
-from symbackprop.calculus.kinds import canonical_outcome
+from symbackprop.calculus.kinds import OUTCOMES
 from symbackprop.derivation import Derivation, derive_system
 from symbackprop.equations import ZERO, Equation, EquationSystem, arg_max, index, quantity, size, sum_over
 from symbackprop.proof import Prover, prove
@@ -238,7 +238,7 @@ def test_the_time_for_a_parameter_grows_as_the_number_of_its_readers() -> None:
             Equation(after[n, i], tanh(sum_over(before[n, j] * w[j, i], (j, S))))
             for before, after in pairwise(states)
         ]
-        canonical_outcome.cache_clear()
+        OUTCOMES.clear()
         begin = time.process_time()
         derive_system(network((states[0],), (w,), *equations))
         return time.process_time() - begin

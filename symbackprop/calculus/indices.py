@@ -7,12 +7,14 @@ fresh indices first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cmp_to_key
 from itertools import chain
+from operator import is_
 from types import MappingProxyType
 
-from sympy import Add, And, Basic, Dummy, Expr, Indexed, Le, Mul, Piecewise, S, Sum, Symbol, expand
+from sympy import Add, And, Basic, Dummy, Expr, Indexed, Le, Mul, Piecewise, Pow, S, Sum, Symbol, exp, expand
 
-from symbackprop.equations import BINDERS, ZERO, ArgMax, OuterSum, Ranges, compared, component
+from symbackprop.equations import BINDERS, ZERO, ArgMax, OuterSum, Ranges, as_it_stands, compared, component
 
 RangeList = tuple[tuple[Symbol, Expr], ...]
 """Bound indices with the sizes they run over, from the innermost outwards."""
@@ -86,16 +88,30 @@ def rename(expression: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
     return compared(expression.func, *arguments) if expression.is_Relational else expression.func(*arguments)
 
 
-def replaced(expression: Basic, mapping: Mapping[Basic, Basic]) -> Basic:
-    """Return ``expression.xreplace(mapping)``, with components that exist already used again."""
-    if expression in mapping:
-        return mapping[expression]
+def renamed(expression: Basic, names: Mapping[Basic, Basic]) -> Basic:
+    """Return ``expression.xreplace(names)``, where nothing but names changes.
+
+    No two may become one, and the same must be assumed of each: then there is nothing to simplify, which
+    SymPy takes long to find out.
+    """
+    if expression in names:
+        return names[expression]
     if not expression.args:
         return expression
-    args = [replaced(argument, mapping) for argument in expression.args]
-    if all(new is old for new, old in zip(args, expression.args, strict=True)):
+    args = [renamed(argument, names) for argument in expression.args]
+    if all(map(is_, args, expression.args)):
         return expression
-    return component(*args) if isinstance(expression, Indexed) else expression.func(*args)
+    if isinstance(expression, Indexed):
+        return component(*args)
+    if isinstance(expression, Sum):
+        return as_it_stands(expression.func, *args)
+    if isinstance(expression, (Add, Mul)):
+        return expression.func(*sorted(args, key=_in_order), evaluate=False)
+    return expression.func(*args, **_UNCHANGED if isinstance(expression, (Pow, exp)) else {})
+
+
+_in_order = cmp_to_key(Basic.compare)
+_UNCHANGED = {"evaluate": False}
 
 
 _CANONICAL = "_b"

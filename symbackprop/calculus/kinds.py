@@ -1,4 +1,4 @@
-"""Kinds of goals: a goal with canonical names, so that equal layers are worked out once.
+"""Kinds of goals: what goals have in common up to their names, so that equal layers are worked out once.
 
 The names of quantities, sizes and indices are replaced in the order in which a walk meets them; what
 comes out for the canonical goal is renamed back.
@@ -6,13 +6,13 @@ comes out for the canonical goal is renamed back.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
 from sympy import Basic, Expr, IndexedBase, Symbol
 
-from symbackprop.calculus.indices import replaced
+from symbackprop.calculus.indices import renamed
 from symbackprop.calculus.rule import SPARE, Consumer, Goal, Outcome, work_out
 from symbackprop.equations import Equation, Fact, Quantity, index, size
 
@@ -25,51 +25,50 @@ class Naming:
     names: dict[Basic, Basic] = field(default_factory=dict)
     letters: list[Symbol] = field(default_factory=list)
 
-    def walk(self, expression: Basic) -> None:
-        """Give a canonical name to everything that ``expression`` names."""
-        if expression in self.names:
-            return
-        if isinstance(expression, IndexedBase):
-            self._quantity(self.known[str(expression.name)])
-        elif isinstance(expression, Symbol):
-            self._symbol(expression)
-        else:
-            for argument in expression.args:
-                self.walk(argument)
+    def form(self, expression: Basic) -> Hashable:
+        """Return the tree of ``expression`` with a canonical name for everything that it names."""
+        if expression not in self.names:
+            if isinstance(expression, IndexedBase):
+                self._quantity(self.known[str(expression.name)])
+            elif isinstance(expression, Symbol):
+                self._symbol(expression)
+            elif expression.args:
+                return (expression.func, *map(self.form, expression.args))
+        form: Hashable = self.names.get(expression, expression)
+        return form
 
     def _symbol(self, symbol: Symbol) -> None:
         if symbol.name in self.known and symbol == self.known[symbol.name].symbol:
             self._quantity(self.known[symbol.name])
         elif symbol.is_integer and symbol.is_positive:
-            self.names[symbol] = size(f"_n{len(self.names)}")
+            self.names[symbol] = _canonical_size(len(self.names))
         elif symbol.is_integer:
             self.letters.append(symbol)
-            self.names[symbol] = index(f"_i{len(self.letters)}")
+            self.names[symbol] = _canonical_index(len(self.letters))
 
     def _quantity(self, quantity: Quantity) -> None:
         for n in quantity.shape:
-            self.walk(n)
+            self.form(n)
         shape = tuple(n.xreplace(self.names) for n in quantity.shape)
-        renamed = _canonical_quantity(f"_q{len(self.names)}", shape, quantity.integer)
-        old, new = (quantity.base, renamed.base) if quantity.shape else (quantity.symbol, renamed.symbol)
-        self.names[old] = new
+        new = _canonical_quantity(f"_q{len(self.names)}", shape, quantity.integer)
+        self.names[_name(quantity)] = _name(new)
 
     def quantity(self, quantity: Quantity) -> Quantity:
         """Return the canonical quantity."""
-        self.walk(quantity.base if quantity.shape else quantity.symbol)
-        renamed = self.names[quantity.base if quantity.shape else quantity.symbol]
+        name = _name(quantity)
+        self.form(name)
         shape = tuple(n.xreplace(self.names) for n in quantity.shape)
-        return _canonical_quantity(str(renamed.name), shape, quantity.integer)
+        return _canonical_quantity(str(self.names[name].name), shape, quantity.integer)
 
     def equation(self, equation: Equation) -> Equation:
         """Return the canonical equation."""
-        self.walk(equation.lhs)
-        self.walk(equation.rhs)
-        return Equation(replaced(equation.lhs, self.names), replaced(equation.rhs, self.names))
+        self.form(equation.lhs)
+        self.form(equation.rhs)
+        return Equation(renamed(equation.lhs, self.names), renamed(equation.rhs, self.names))
 
     def fact(self, fact: Fact) -> Fact:
         """Return the canonical fact."""
-        self.walk(fact.component)
+        self.form(fact.component)
         return Fact(fact.component.xreplace(self.names), fact.index.xreplace(self.names), fact.value)
 
     def consumer(self, consumer: Consumer) -> Consumer:
@@ -80,11 +79,16 @@ class Naming:
             equation, adjoint, self.equation(consumer.definition) if consumer.definition else None
         )
 
+    def kind(self, goal: Goal) -> Hashable:
+        """Return what ``goal`` has in common with all that have the same canonical goal."""
+        counts = len(goal.consumers), len(goal.facts), len(goal.known)
+        return goal.is_leaf, *counts, *[e if e is None else self.form(e) for e in _expressions(goal)]
+
     def goal(self, goal: Goal) -> Goal:
         """Return the canonical goal."""
         quantity, adjoint = self.quantity(goal.quantity), self.quantity(goal.adjoint)
         for i in goal.indices:
-            self.walk(i)
+            self.form(i)
         consumers = tuple(self.consumer(c) for c in goal.consumers)
         facts = tuple(self.fact(f) for f in goal.facts)
         known = tuple(self.equation(e) for e in goal.known)
@@ -95,20 +99,53 @@ class Naming:
     def back(self, elsewhere: Collection[Symbol] = ()) -> dict[Basic, Basic]:
         """Return the way back, spare letters included: those come first that are not used ``elsewhere``."""
         way = {new: old for old, new in self.names.items()}
-        unused = sorted((i for i in LETTERS if i not in self.letters), key=lambda i: i in elsewhere)
+        taken = set(self.letters)
+        unused = sorted((i for i in LETTERS if i not in taken), key=lambda i: i in elsewhere)
         return {**way, **dict(zip(SPARE, unused, strict=False))}
 
 
+def _name(quantity: Quantity) -> Basic:
+    """Return what names a quantity in expressions."""
+    return quantity.base if quantity.shape else quantity.symbol
+
+
+def _expressions(goal: Goal) -> Iterator[Expr | None]:
+    """Yield what a goal consists of, always as many expressions for a consumer."""
+    yield _name(goal.quantity)
+    yield _name(goal.adjoint)
+    yield from goal.indices
+    for consumer in goal.consumers:
+        yield from (consumer.equation.lhs, consumer.equation.rhs)
+        yield _name(consumer.adjoint) if consumer.adjoint else None
+        definition = consumer.definition
+        yield from (definition.lhs, definition.rhs) if definition else (None, None)
+    for fact in goal.facts:
+        yield from (fact.component, fact.index, fact.value)
+    for equation in goal.known:
+        yield from (equation.lhs, equation.rhs)
+
+
+# One object for equal names: SymPy takes long to make one, and to find that two are equal.
 @cache
 def _canonical_quantity(name: str, shape: tuple[Expr, ...], integer: bool) -> Quantity:
-    """Return one object for equal quantities: SymPy takes long to make an indexed base."""
     return Quantity(name, shape, integer)
+
+
+@cache
+def _canonical_size(number: int) -> Symbol:
+    return size(f"_n{number}")
+
+
+@cache
+def _canonical_index(number: int) -> Symbol:
+    return index(f"_i{number}")
 
 
 LETTERS = tuple(index(letter) for letter in "ijklpqruvabcdefgh")
 """Letters for indices that have none of their own, in the order in which they are taken."""
 
-canonical_outcome = cache(work_out)
+OUTCOMES: dict[Hashable, Outcome] = {}
+"""What was worked out, for a canonical goal, by the kind of the goal."""
 
 
 def outcome_of(
@@ -119,5 +156,7 @@ def outcome_of(
     Letters that are used ``elsewhere`` are given to further indices only where no other is left.
     """
     naming = Naming(known)
-    canonical = naming.goal(goal)
-    return canonical_outcome(canonical), naming.back(elsewhere)
+    kind = naming.kind(goal)
+    if kind not in OUTCOMES:
+        OUTCOMES[kind] = work_out(naming.goal(goal))
+    return OUTCOMES[kind], naming.back(elsewhere)

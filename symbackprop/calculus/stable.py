@@ -19,7 +19,7 @@ from symbackprop.equations import ONE, ZERO, Equation, EquationSystem, name_of
 
 def stable_form(equation: Equation, system: EquationSystem) -> Expr | None:
     """Return the right-hand side of ``equation`` in a stable form, or None where the plain one stays."""
-    if all(has_stable_operation(node) for node in equation.rhs.atoms(log)):
+    if not equation.rhs.has(log) or all(map(has_stable_operation, equation.rhs.atoms(log))):
         return None
     result = _stable(equation.rhs, system)
     if _logarithms_read(result) == _logarithms_read(equation.rhs):

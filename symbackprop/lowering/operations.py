@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TypeAlias
 
 from sympy import Expr, Integer, Symbol
@@ -70,6 +71,14 @@ class Operation:
     axes: tuple[Axis, ...] = field(default=(), compare=False)
     shape: tuple[Expr, ...] = field(default=(), compare=False)
     whole: bool = field(default=False, compare=False)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # Worked out once: that of the whole takes those of all parts.
+        return hash((self.kind, self.inputs, self.value))
 
     @property
     def is_leaf(self) -> bool:

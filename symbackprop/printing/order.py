@@ -162,9 +162,12 @@ class Order:
     def _is_difference(self, expression: Add) -> bool:
         return not self._starts_with_number(expression) and bool(self.reads(expression))
 
-    @staticmethod
-    def _starts_with_number(expression: Add) -> bool:
-        return any(bool(term.is_number and term.is_positive) for term in expression.args)
+    def _starts_with_number(self, expression: Add) -> bool:
+        return any(self._is_number(term) and bool(term.is_positive) for term in expression.args)
+
+    def _is_number(self, term: Expr) -> bool:
+        # To see that a sum is none SymPy writes it down anew; what reads something is none anyway.
+        return not self.reads(term) and bool(term.is_number)
 
     # ---- factors
 
@@ -299,7 +302,7 @@ class Order:
 
     def _term_rank(self, term: Expr, in_index: bool) -> int:
         """Data before parameters, before penalties and constants; a number comes first or last."""
-        if term.is_number:
+        if self._is_number(term):
             return _FIRST if term.is_positive and not in_index else _LAST
         names = {name_of(read) for read in self.reads(term)}
         if not names:
@@ -323,6 +326,8 @@ def complexity(expression: Basic) -> int:
 def summed_indices(expression: Sum) -> list[Symbol]:
     """Return the summed indices in the order of the axes that they run over: Σ_{n,i} of x[n,i]."""
     letters = [limit[0] for limit in expression.limits]
+    if len(letters) == 1:
+        return letters
     reads = sorted(expression.function.atoms(Indexed), key=lambda r: (name_of(r), str(r.indices)))
     widest = max(reads, key=lambda r: len(set(letters) & set(r.indices)), default=None)
     axes = [i for i in indices_of(widest) if i in letters] if widest is not None else []
