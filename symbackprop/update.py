@@ -109,12 +109,14 @@ class UpdateProgram:
     def _body(self) -> dict[int, tuple[list[str], list[str]]]:
         """The number of each equation -> the lines that compute its factors, and those for arrays."""
         found = {}
+        factors = Factors(self.arrays, _POSITIVE)
         for step in self.steps:
-            factors = Factors(self.arrays, _POSITIVE)
+            known = set(factors.values)
             rhs = factors.gathered(_folded(step.rhs) if self.folds_rate else step.rhs)
             numbers: list[str] = []
             for factor, value in factors.values.items():
-                numbers += self._writer.scalar(factor.name, self._number(value, factors), weighted=False)
+                if factor not in known:
+                    numbers += self._writer.scalar(factor.name, self._number(value, factors), weighted=False)
             name = _NAMES.get(step.target, step.target)
             found[step.number] = numbers, self._writer.assign(name, self._operation(rhs, factors))
         return found

@@ -149,6 +149,12 @@ def test_a_positive_factor_leaves_the_root_and_the_divisor() -> None:
     assert factors.quotients[quotient] == A / (c / factor + sqrt(B))
 
 
+def test_numbers_of_several_equations_have_names_of_their_own() -> None:
+    factors = Factors((A, B), ())
+    assert factors.gathered(a * b * A) != factors.gathered(b * c * A)
+    assert [str(factor) for factor in factors.values] == ["factor1", "factor2"]
+
+
 def test_numbers_alone_stay_as_they_are() -> None:
     assert Factors((A,), ()).gathered(a * b + Pow(c, 2)) == a * b + Pow(c, 2)
     assert Factors((A,), ()).gathered(Integer(2) * A) == 2 * A
