@@ -10,7 +10,7 @@ from sympy import Add, Float, Integer, Symbol, oo, sympify
 from symbackprop.batch import SAMPLE, SAMPLES
 from symbackprop.bounds import Bounds, shown
 from symbackprop.derivation import Step
-from symbackprop.equations import name_of
+from symbackprop.equations import name_of, scalar
 from symbackprop.insight import (
     Slope,
     Tendency,
@@ -185,7 +185,7 @@ class Commentary:
 
     def descent(self) -> list[str]:
         """Return what the gradient is, what descent does with it, what a random batch changes, the rate."""
-        rate, w, g = (Symbol(name, real=True) for name in ("learning_rate", "w", "g"))
+        rate, w, g = map(scalar, ("learning_rate", "w", "g"))
         shown = {
             "loss": self.system.quantities[self.system.loss].symbol,
             "parameter": w,

@@ -139,6 +139,16 @@ class Derivation(Printable):
         text, option = self.model.description if self.model else "", _option(self.optimizer)
         return text + (option.lstrip() if text.endswith("\n") else option)
 
+    @property
+    def kept(self) -> tuple[Step, ...]:
+        """What a trainer keeps in place of the optimiser's state, as multiples of it."""
+        return tuple(step for step in self.rescaled if step.rule == "kept")
+
+    @property
+    def carried_out(self) -> tuple[Step, ...]:
+        """The optimiser's equations as a trainer carries them out, each for that of ``update``."""
+        return self.rescaled[len(self.kept) :] or self.update
+
     @cached_property
     def computed(self) -> dict[int, Step]:
         """The number of an equation or a result -> the stable form that is computed in its place."""

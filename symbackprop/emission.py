@@ -95,7 +95,7 @@ class _Module:
         if not model.per_sample:  # nothing but the learning rate is left to multiply by
             scalars[SCALE.name] = "rate"
         self.optimizer = OPTIMIZERS[derivation.optimizer]
-        self.update = UpdateProgram(derivation, self.optimizer)
+        self.update = UpdateProgram(derivation.carried_out, self.optimizer)
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
         style = TextFormat(notation_for(derivation, "layered"), derivation)
@@ -368,7 +368,7 @@ class _Module:
             "description": self._description(step.compares_after),
             "defaults": list(self.optimizer.defaults.items()),
             "state": self.update.state,
-            "kept": [line for number in self.update.kept for line in self.comment(number)],
+            "kept": [line for step in self.derivation.kept for line in self.comment(step.number)],
             "decaying": self.update.decaying,
             "below_one": BELOW_ONE,
             "folds_rate": folds,

@@ -49,6 +49,16 @@ def size(name: str) -> Symbol:
     return Symbol(name, integer=True, positive=True)
 
 
+def scalar(name: str) -> Symbol:
+    """Return the symbol of one real number, such as a hyper-parameter or a component of a parameter."""
+    return Symbol(name, real=True)
+
+
+def new_value(name: str) -> Symbol:
+    """Return the symbol of the value that such a number has after a training step."""
+    return scalar(f"{name}'")
+
+
 def sum_over(body: Expr, *ranges: tuple[Symbol, Expr | int]) -> Expr:
     """Return the sum of ``body`` over indices that run from 0 to size - 1."""
     return OuterSum(sympify(body), *[(i, 0, sympify(n) - 1) for i, n in ranges])

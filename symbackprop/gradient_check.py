@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import lambdify
 
+from symbackprop.equations import new_value
 from symbackprop.given import drawn_between
 from symbackprop.library import OPTIMIZERS, Optimizer
 from symbackprop.model import Given, Model
 from symbackprop.specification import Network
-from symbackprop.update import new_value, update_equations
+from symbackprop.update import update_equations
 
 Array = NDArray[np.float64]
 Parameters = dict[str, Array]

@@ -61,9 +61,7 @@ def _overwritten(statement: ast.stmt) -> dict[str, set[str]]:
             )
         ) if isinstance(ufunc := getattr(np, function), np.ufunc) and ufunc.signature is None:
             plain = [argument.id for argument in arguments if isinstance(argument, ast.Name)]
-            read = [
-                node.id for argument in arguments for node in ast.walk(argument) if isinstance(node, ast.Name)
-            ]
+            read = [name for argument in arguments for name in _names(argument)]
             return {result: {name for name in plain if read.count(name) == plain.count(name)}}
     return {}
 
@@ -84,7 +82,7 @@ def _spans(statements: Iterable[ast.stmt], names: Iterable[str]) -> dict[str, tu
 
 
 def _names(node: ast.AST) -> Iterator[str]:
-    """Yield the names in a statement; ``ast.walk`` takes several times as long to find them."""
+    """Yield the names in code; ``ast.walk`` takes several times as long to find them."""
     if isinstance(node, ast.Name):
         yield node.id
         return

@@ -15,7 +15,7 @@ from sympy import Add, Derivative, Expr, KroneckerDelta, Rational, Sum, Symbol, 
 
 from symbackprop.batch import SAMPLE, SAMPLES
 from symbackprop.derivation import Derivation, Step, differentiated
-from symbackprop.equations import ArgMax, Equation, Fact, indices_of, name_of, sum_over
+from symbackprop.equations import ArgMax, Equation, Fact, indices_of, name_of, new_value, scalar, sum_over
 from symbackprop.errors import SpecificationError
 from symbackprop.formats import Format
 from symbackprop.formula import parse
@@ -588,22 +588,23 @@ class Narrator:
         return self.say("batch", number=f"({number})")
 
     def _update(self, step: Step, before: Step | None) -> str:
-        quantity = self.inline(Symbol(step.target, real=True))
+        quantity = self.inline(scalar(step.target))
         return self.say("update.parameter" if step.target == "w" else "update.state", quantity=quantity)
 
     def _kept(self, step: Step, before: Step | None) -> str:
-        old, new = self.inline(Symbol(step.target, real=True)), self.inline(step.lhs)
+        old, new = self.inline(scalar(step.target)), self.inline(step.lhs)
         return self.say("rescaling.definition", old=old, new=new)
 
     def _rescaling(self, step: Step, before: Step | None) -> str:
-        names = {s.target: s.lhs.name for s in self.derivation.rescaled if s.rule == "kept"}
-        of = next(s for s in self.derivation.update if names.get(s.target, s.target) == step.target)
-        read = {symbol.name.rstrip("'") for symbol in (of.lhs + of.rhs).free_symbols}
+        derivation = self.derivation
+        of = derivation.update[derivation.carried_out.index(step)]
+        read = {of.lhs, *of.rhs.free_symbols}
+        kept = [s for s in derivation.kept if read & {scalar(s.target), new_value(s.target)}]
         return self.say(
             "rescaling.equation",
             number=f"({of.number})",
-            old=self.listed(self.inline(Symbol(old, real=True)) for old in names if old in read),
-            new=self.listed(self.inline(Symbol(new, real=True)) for old, new in names.items() if old in read),
+            old=self.listed(self.inline(scalar(s.target)) for s in kept),
+            new=self.listed(self.inline(s.lhs) for s in kept),
         )
 
     def initial(self) -> list[str]:
@@ -671,7 +672,7 @@ class Narrator:
         """Return a hyper-parameter with its default, and its keyword where a formula writes it otherwise."""
         name, value = setting
         show, keyword = self.style.printer.show, self.style.escape(name)
-        shown = show(Symbol(name, real=True))
+        shown = show(scalar(name))
         remark = "" if shown == keyword else f" ({keyword})"
         return self.style.inline(f"{shown} = {show(Rational(value))}") + remark
 

@@ -11,6 +11,7 @@ from collections.abc import Collection, Container, Iterator, Sequence
 from sympy import Add, Basic, Expr, Symbol
 
 from symbackprop.derivation import Step
+from symbackprop.equations import new_value, scalar
 
 
 def kept_name(state: str, taken: Container[str]) -> str:
@@ -39,34 +40,25 @@ def rescaled(
     steps, written = [], dict[Basic, Basic]()
     numbers = iter(range(update[-1].number + 1, update[-1].number + 1 + len(scales) + len(update)))
     for state, scale in scales.items():
-        old, kept = _symbol(state), _symbol(kept_name(state, taken))
+        old, kept = scalar(state), scalar(kept_name(state, taken))
         steps.append(Step(next(numbers), state, "kept", kept, old / scale))
-        written |= {old: scale * kept, _after(old): scale * _after(kept)}
+        written |= {old: scale * kept, new_value(state): scale * new_value(kept.name)}
     for step in update:
         rhs, scale = step.rhs.xreplace(written), scales.get(step.target)
         if scale is None:
             steps.append(Step(next(numbers), step.target, "rescaling", step.lhs, rhs))
             continue
         rhs = Add(*[term / scale for term in Add.make_args(rhs)])
-        kept = _symbol(kept_name(step.target, taken))
-        steps.append(Step(next(numbers), kept.name, "rescaling", _after(kept), rhs))
+        name = kept_name(step.target, taken)
+        steps.append(Step(next(numbers), name, "rescaling", new_value(name), rhs))
     return tuple(steps)
 
 
 def _scales(update: Sequence[Step], varying: Collection[Symbol]) -> Iterator[tuple[str, Expr]]:
     """Yield each state of which a multiple is shorter to compute, with the number that it is divided by."""
     for step in update[:-1]:
-        state = _symbol(step.target)
+        state = scalar(step.target)
         rest = [term for term in Add.make_args(step.rhs) if not term.has(state)]
-        number, moving = Add(*rest).as_independent(*varying, as_Add=False)
-        if number != 1 and moving != 1 and step.rhs.diff(state, 2) == 0:
-            yield step.target, number
-
-
-def _symbol(name: str) -> Symbol:
-    return Symbol(name, real=True)
-
-
-def _after(symbol: Symbol) -> Symbol:
-    """Return the symbol of the value after the step."""
-    return Symbol(f"{symbol.name}'", real=True)
+        scale, moving = Add(*rest).as_independent(*varying, as_Add=False)
+        if scale != 1 and moving != 1 and step.rhs.diff(state, 2) == 0:
+            yield step.target, scale

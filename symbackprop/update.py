@@ -14,7 +14,7 @@ from sympy import Expr, Symbol
 
 from symbackprop.buffers import BufferWriter, Workspace
 from symbackprop.derivation import Derivation, Step
-from symbackprop.equations import Equation, index, quantity, size
+from symbackprop.equations import Equation, index, new_value, quantity, scalar, size
 from symbackprop.factors import Factors
 from symbackprop.formula import parse
 from symbackprop.library.optimizers import BELOW_ONE, Optimizer
@@ -24,17 +24,16 @@ from symbackprop.rescaling import rescaled
 _COMPONENT = index("p")
 _COUNT = size("P")
 _STEP = Symbol("step", integer=True, positive=True)
-_RATE, _DERIVATIVE = Symbol("learning_rate", real=True), Symbol("g", real=True)
+_RATE, _DERIVATIVE = scalar("learning_rate"), scalar("g")
 
 
 def with_update(derivation: Derivation, optimizer: Optimizer) -> Derivation:
     """Return ``derivation`` with the numbered equations of ``optimizer``."""
     derivation = replace(derivation, update=(), rescaled=(), optimizer=optimizer.name)
-    number = max(derivation.by_number)
     steps = []
-    for position, (name, rhs) in enumerate(update_equations(optimizer), start=1):
-        steps.append(Step(number + position, name, "update", new_value(name), rhs))
-    varying = (_STEP, _RATE, *(_symbol(name) for name in ("w", "g", *optimizer.state)))
+    for number, (name, rhs) in enumerate(update_equations(optimizer), start=max(derivation.by_number) + 1):
+        steps.append(Step(number, name, "update", new_value(name), rhs))
+    varying = (_STEP, _RATE, *(scalar(name) for name in ("w", "g", *optimizer.state)))
     return replace(
         derivation, update=tuple(steps), rescaled=rescaled(steps, varying, derivation.system.quantities)
     )
@@ -42,10 +41,10 @@ def with_update(derivation: Derivation, optimizer: Optimizer) -> Derivation:
 
 def update_equations(optimizer: Optimizer) -> list[tuple[str, Expr]]:
     """Return each assigned name with the expression of its new value."""
-    names: dict[str, Expr] = {name: _symbol(name) for name in optimizer.defaults}
+    names: dict[str, Expr] = {name: scalar(name) for name in optimizer.defaults}
     names[_STEP.name] = _STEP
     for name in ("w", "g", *optimizer.state):
-        names[name] = _symbol(name)
+        names[name] = scalar(name)
     found = []
     for name, formula in optimizer.equations:
         found.append((name, parse(formula, names, subject=f"optimizer {optimizer.name}")))
@@ -53,28 +52,13 @@ def update_equations(optimizer: Optimizer) -> list[tuple[str, Expr]]:
     return found
 
 
-def _symbol(name: str) -> Symbol:
-    return Symbol(name, real=True)
-
-
-def new_value(name: str) -> Symbol:
-    """Return the symbol of a value after the step."""
-    return Symbol(f"{name}'", real=True)
-
-
 @dataclass
 class UpdateProgram:
     """The statements that carry out the equations of an optimiser on flat buffers."""
 
-    derivation: Derivation
+    steps: tuple[Step, ...]
     optimizer: Optimizer
     workspace: Workspace = field(default_factory=lambda: Workspace(stem="change"))
-
-    @cached_property
-    def steps(self) -> tuple[Step, ...]:
-        """The equations that are carried out."""
-        rescaled = tuple(step for step in self.derivation.rescaled if step.rule == "rescaling")
-        return rescaled or self.derivation.update
 
     @cached_property
     def state(self) -> tuple[str, ...]:
@@ -133,7 +117,7 @@ class UpdateProgram:
             yield f"{', '.join(names)} = {', '.join(names.values())}"
         read = set().union(*(step.rhs.free_symbols for step in self.steps))
         for name in self.optimizer.defaults:
-            if name != _RATE.name and _symbol(name) in read:
+            if name != _RATE.name and scalar(name) in read:
                 yield f"{name} = self.{name}"
         if not self.folds_rate:
             yield "rate = self._rate()"
@@ -144,19 +128,14 @@ class UpdateProgram:
     def arrays(self) -> dict[Symbol, str]:
         """The symbols of what there is for each parameter, new values too, with their names in the code."""
         names = {name: name for name in self.state} | _NAMES
-        return {s: names[n] for n in names for s in (_symbol(n), new_value(n))}
+        return {s: names[n] for n in names for s in (scalar(n), new_value(n))}
 
     @property
     def decaying(self) -> str | None:
         """The first state, where it fades without derivatives and is as large as they are."""
         first = self.steps[0]
-        fades = first.rhs.has(_symbol(first.target)) and first.rhs.diff(_DERIVATIVE).is_number
+        fades = first.rhs.has(scalar(first.target)) and first.rhs.diff(_DERIVATIVE).is_number
         return first.target if first.target in self.state and fades else None
-
-    @property
-    def kept(self) -> list[int]:
-        """The numbers of the equations that say what is kept in place of the state."""
-        return [step.number for step in self.derivation.rescaled if step.rule == "kept"]
 
     def _number(self, value: Expr, factors: Factors) -> Operation:
         """Return the operation of a factor."""
@@ -181,7 +160,7 @@ class UpdateProgram:
 
 
 _NAMES = {"w": "parameters", "g": "gradient"}
-_POSITIVE = {1 - power for name in BELOW_ONE for power in (_symbol(name), _symbol(name) ** _STEP)}
+_POSITIVE = {1 - power for name in BELOW_ONE for power in (scalar(name), scalar(name) ** _STEP)}
 
 
 def _folded(expression: Expr) -> Expr:

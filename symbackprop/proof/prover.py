@@ -55,22 +55,14 @@ def prove(derivation: Derivation, *, seed: int = 0) -> list[Verdict]:
     The optimiser's equations are given; what follows from them is proved, too.
     """
     prover = Prover(derivation, seed=seed)
-    steps = (*derivation.steps, *derivation.stable, *derivation.batch)
-    claims = [step for step in derivation.rescaled if step.rule == "rescaling"]
-    return [*map(prover.prove_step, steps), *(_of_optimizer(derivation, step, seed) for step in claims)]
+    rescaled = derivation.carried_out if derivation.rescaled else ()
+    steps = (*derivation.steps, *derivation.stable, *derivation.batch, *rescaled)
+    return [prover.prove_step(step) for step in steps]
 
 
 def prove_step(derivation: Derivation, step: Step, *, seed: int = 0) -> Verdict:
     """Return the verdict on one step, which need not be one of the derivation's own."""
-    if step.rule == "rescaling":
-        return _of_optimizer(derivation, step, seed)
     return Prover(derivation, seed=seed).prove_step(step)
-
-
-def _of_optimizer(derivation: Derivation, step: Step, seed: int) -> Verdict:
-    found = where_rescaling_fails(derivation, step, seed)
-    exact = found is None and rescaling_holds_exactly(derivation, step)
-    return Verdict(step, found is None, _EXACT if exact else _NUMERICAL, 1, (), found)
 
 
 class Prover:
@@ -80,6 +72,7 @@ class Prover:
     """
 
     def __init__(self, derivation: Derivation, *, seed: int = 0) -> None:
+        self._derivation = derivation
         self._structure = Structure(derivation)
         self._seed = seed
         self._grids: dict[object, Grid] = {}
@@ -89,12 +82,19 @@ class Prover:
     def prove_step(self, step: Step) -> Verdict:
         """Return the verdict on ``step``; whatever is wrong with it is a counterexample, no exception."""
         try:
+            if step.rule == "rescaling":  # is about the optimiser's equations, not the network's
+                return self._of_optimizer(step)
             return self._verdict(Statement.of(step, self._structure))
         except Unproved as error:
             reason = str(error)
         except Exception as error:  # a broken step may break anything; the verdict says so
             reason = f"the step cannot be evaluated: {type(error).__name__}: {error}"
         return Verdict(step, False, _NUMERICAL, 0, (), reason)
+
+    def _of_optimizer(self, step: Step) -> Verdict:
+        found = where_rescaling_fails(self._derivation, step, self._seed)
+        exact = found is None and rescaling_holds_exactly(self._derivation, step)
+        return Verdict(step, found is None, _EXACT if exact else _NUMERICAL, 1, (), found)
 
     def _verdict(self, statement: Statement) -> Verdict:
         """Try the step as it stands first, then under more and more of what it may use."""

@@ -39,7 +39,7 @@ def rescaling_holds_exactly(derivation: Derivation, step: Step) -> bool:
 
 def _sides(derivation: Derivation, step: Step) -> tuple[Expr, Expr]:
     """Return what the step claims and what is true, in the state and the parameter before the step."""
-    kept = {s.lhs: s.rhs for s in derivation.rescaled if s.rule == "kept"}
+    kept = {s.lhs: s.rhs for s in derivation.kept}
     state = {Symbol(s.target, real=True): s.lhs for s in derivation.update}
     multiples = {**kept, **{_after(name): value.xreplace(state) for name, value in kept.items()}}
     new = {s.lhs: s.rhs for s in derivation.update}
@@ -59,4 +59,4 @@ def _after(symbol: Basic) -> Symbol:
 
 def _number(symbol: Symbol, random: Random) -> Rational:
     """Return a number between 0 and 1, or a whole one from 1."""
-    return Rational(random.randint(1, 9) if symbol.is_integer else random.randint(1, 999) / Rational(1000))
+    return Rational(random.randint(1, 9)) if symbol.is_integer else Rational(random.randint(1, 999), 1000)
