@@ -35,7 +35,7 @@ test-slow: $(READY)
 	$(BIN)/python -B -m pytest -q -n auto --dist worksteal -m slow
 
 test-documents: $(READY)
-	tests/documents/install
+	tests/document/rendered/install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev,documents]"
 	$(BIN)/python -B -m pytest -q -m documents
 
@@ -49,7 +49,7 @@ format: $(READY)
 	$(BIN)/ruff format --no-cache .
 
 update-generated: $(READY)
-	$(BIN)/python -B -m pytest -q tests/test_generated.py tests/test_notebook.py --update-generated
+	$(BIN)/python -B -m pytest -q tests/code/test_generated.py tests/document/test_notebook.py --update-generated
 
 $(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv $(BENCH)

@@ -21,7 +21,7 @@ import sympy
 
 import symbackprop as sb
 from benchmarks.training import versions
-from symbackprop.equations import component
+from symbackprop.equations.system import component
 
 DEPTHS = (2, 4, 16, 64, 128, 256, 1000)
 RESULTS = Path(__file__).parent / "results"

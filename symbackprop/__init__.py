@@ -10,18 +10,21 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from symbackprop.derivation import Derivation, Step
-    from symbackprop.drawing import draw
-    from symbackprop.errors import SpecificationError, UnsupportedExpression
-    from symbackprop.exercises import exercise
-    from symbackprop.pipeline import derive, generate, load
-    from symbackprop.proof import Verdict, prove
-    from symbackprop.specification import Network
-    from symbackprop.tracing import trace
-    from symbackprop.verification import verify, verify_function
+from symbackprop.code.version import VERSION
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from symbackprop.commands.exercise import exercise
+    from symbackprop.commands.trace import trace
+    from symbackprop.commands.verify.decision import verify
+    from symbackprop.commands.verify.functions import verify_function
+    from symbackprop.document.printable import Derivation
+    from symbackprop.equations.steps import Step
+    from symbackprop.errors import SpecificationError, UnsupportedExpression
+    from symbackprop.network.network import Network
+    from symbackprop.pipeline import derive, draw, generate, load, prove
+    from symbackprop.proof import Verdict
+
+__version__ = VERSION
 
 __all__ = [
     "Derivation",
@@ -42,21 +45,21 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Derivation": "derivation",
-    "Network": "specification",
+    "Derivation": "document.printable",
+    "Network": "network.network",
     "SpecificationError": "errors",
-    "Step": "derivation",
+    "Step": "equations.steps",
     "UnsupportedExpression": "errors",
     "Verdict": "proof",
     "derive": "pipeline",
-    "draw": "drawing",
-    "exercise": "exercises",
+    "draw": "pipeline",
+    "exercise": "commands.exercise",
     "generate": "pipeline",
     "load": "pipeline",
-    "prove": "proof",
-    "trace": "tracing",
-    "verify": "verification",
-    "verify_function": "verification",
+    "prove": "pipeline",
+    "trace": "commands.trace",
+    "verify": "commands.verify.decision",
+    "verify_function": "commands.verify.functions",
 }
 
 

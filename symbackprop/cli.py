@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import io
 import os
 import sys
@@ -12,10 +14,9 @@ from typing import TYPE_CHECKING, Annotated, NoReturn, Optional
 import typer
 
 from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt, suggestion
-from symbackprop.garbage import collect_rarely_until_exit
 
 if TYPE_CHECKING:
-    from symbackprop.specification import Network
+    from symbackprop.network.network import Network
 
 app = typer.Typer(
     name="symbackprop",
@@ -80,15 +81,6 @@ NotationName = Annotated[
 Fragment = Annotated[bool, typer.Option("--fragment", help="LaTeX for inclusion in a document of your own.")]
 Language = Annotated[str, typer.Option(help="The language of the sentences.")]
 
-FORMATS = {
-    "text": (".txt",),
-    "markdown": (".md", ".markdown"),
-    "latex": (".tex",),
-    "html": (".html", ".htm"),
-    "pdf": (".pdf",),
-}
-"""Format of a derivation -> the suffixes that choose it."""
-
 
 def main() -> NoReturn:
     """Run the command line; errors of the input are one message and exit status 2."""
@@ -99,6 +91,21 @@ def main() -> NoReturn:
         sys.stderr.write(f"symbackprop: {error}\n")
         sys.exit(2)
     sys.exit(0)
+
+
+def collect_rarely_until_exit() -> None:
+    """Look for garbage less often in the rest of the process, and not once more when it ends.
+
+    That last look takes a third of an import of SymPy, and finds what the process leaves anyway.
+    """
+    first, *others = gc.get_threshold()
+    if first:  # 0: somebody has turned it off
+        gc.set_threshold(max(first, _FEW_COLLECTIONS), *others)
+    atexit.register(gc.freeze)
+
+
+_FEW_COLLECTIONS = 1_000_000
+"""New objects after which garbage is looked for: expressions stay in use."""
 
 
 @app.command()
@@ -177,7 +184,7 @@ def derive(
     file: Destination = None,
 ) -> None:
     """Print the derivation, step by step."""
-    from symbackprop.document import heading, render
+    from symbackprop.document.render import heading, render
 
     chosen = _document_options(format, file, notation, fragment, lang)
     if architecture is None and depth is None:
@@ -199,8 +206,8 @@ def _derive_theorem(
     network: Network, depth: str, format: str, notation: str | None, fragment: bool, language: str, file: Path
 ) -> None:
     """Print the theorem for any number of layers; a theorem that does not hold is exit status 1."""
-    from symbackprop.theorem import derive_theorem
-    from symbackprop.theorem_document import render_theorem
+    from symbackprop.commands.theorem import derive_theorem
+    from symbackprop.commands.theorem_document import render_theorem
 
     if depth != "L":
         hint = "write --depth L, or the sizes of a network of that depth"
@@ -218,7 +225,7 @@ def _derive_theorem(
 def _write_document(text: str, format: str, file: Path) -> None:
     """Write a document; for a PDF ``text`` is its LaTeX."""
     if format == "pdf":
-        from symbackprop.pdf import compiled
+        from symbackprop.document.pdf import compiled
 
         _write(compiled(text), file)
     else:
@@ -248,15 +255,16 @@ def draw(
     file: Destination = None,
 ) -> None:
     """Draw the network."""
-    from symbackprop import drawing
-    from symbackprop.language import CATALOGUES
+    from symbackprop import pipeline
+    from symbackprop.document.language.catalogues import CATALOGUES
 
     _require(lang, CATALOGUES, "--lang")
     if format is not None:
-        _require(format, drawing.DRAWINGS, "--format")
+        _require(format, pipeline.DRAWINGS, "--format")
     else:
-        format = drawing.format_of(file)
-    _write(drawing.draw(_network(context), format=format, language=lang), Path("-") if file is None else file)
+        format = pipeline.format_of(file)
+    picture = pipeline.draw(_network(context), format=format, language=lang)
+    _write(picture, Path("-") if file is None else file)
 
 
 @app.command()
@@ -284,7 +292,7 @@ def check(
 
     The steps are those of the derivation, the code is the generated module.
     """
-    from symbackprop.checking import check_file, check_network
+    from symbackprop.commands.check import check_file, check_network
 
     if architecture.endswith(".py"):
         _refuse_options(context, (*_OPTIONS, "size"))
@@ -331,8 +339,8 @@ def trace(
 
     It ends with one step of training.
     """
-    from symbackprop.arrays import data_in, read_arrays
-    from symbackprop.tracing import trace as traced
+    from symbackprop.commands.inputs import data_in, read_arrays
+    from symbackprop.commands.trace import trace as traced
 
     chosen = _document_options(format, file, notation, fragment, lang)
     network = _network(context)
@@ -383,8 +391,8 @@ def verify(
 
     What is wrong has a counterexample in numbers, and the likely slip.
     """
-    from symbackprop.verification import verify_function, verify_lines
-    from symbackprop.verification.functions import import_function
+    from symbackprop.commands.verify.decision import verify_lines
+    from symbackprop.commands.verify.functions import import_function, verify_function
 
     if [claim, claims, function].count(None) != 2:
         raise SpecificationError("verify: give one of a claim, --file FILE, and --function MODULE:FUNCTION")
@@ -419,7 +427,7 @@ def exercise(
     file: Destination = None,
 ) -> None:
     """A sheet with blanks, and its solution."""
-    from symbackprop.exercises import exercise as sheet
+    from symbackprop.commands.exercise import exercise as sheet
 
     chosen = _document_options(format, file, notation, fragment, lang)
     source = "latex" if chosen == "pdf" else chosen
@@ -448,7 +456,7 @@ def equations(
 
     The same trainer can be generated from it.
     """
-    from symbackprop.net.writing import text_of
+    from symbackprop.network.writing import text_of
 
     _write(text_of(_network(context)), Path("-") if file is None else file)
 
@@ -461,7 +469,7 @@ def list_(
     ] = None,
 ) -> None:
     """Show what there is, with formulas and slopes."""
-    from symbackprop.listing import TOPICS
+    from symbackprop.commands.listing import TOPICS
 
     if topic is not None:
         _require(topic, TOPICS, "list")
@@ -472,7 +480,7 @@ def list_(
 @app.command()
 def demo() -> None:
     """Derive, prove and train on handwritten digits."""
-    from symbackprop.demo import run
+    from symbackprop.commands.demo import run
 
     raise typer.Exit(0 if run(_say) else 1)
 
@@ -497,8 +505,8 @@ def _document_options(
     format: str | None, file: Path | None, notation: str | None, fragment: bool, lang: str
 ) -> str:
     """Return the format of a document, after a look at the other options."""
-    from symbackprop.language import CATALOGUES
-    from symbackprop.printing import NOTATIONS
+    from symbackprop.document.language.catalogues import CATALOGUES
+    from symbackprop.printing.notation import NOTATIONS
 
     chosen = _format(format, file)
     if notation is not None:
@@ -521,7 +529,8 @@ def _lines(path: Path | None) -> list[str]:
 
 def _network(context: typer.Context) -> Network:
     """Return the network that the argument ARCH and the options beside it describe."""
-    from symbackprop.specification import Network, numbers
+    from symbackprop.network.architecture import numbers
+    from symbackprop.network.network import Network
 
     values = context.params
     architecture = "2-2-2" if values["architecture"] is None else values["architecture"]  # for a theorem
@@ -541,15 +550,14 @@ def _network(context: typer.Context) -> Network:
 
 def _network_of_file(path: Path, sizes: Iterable[str]) -> Network:
     """Return the network in a .net file."""
-    from symbackprop.net.network import EquationNetwork, read_file
-    from symbackprop.specification import size_of
+    from symbackprop.network.network import Network, size_of
 
     given: dict[str, int] = {}
     for text in sizes:
         for letter, number in size_of(text).items():
             if given.setdefault(letter, number) != number:
                 raise SpecificationError(f"--size: {letter} is given as {given[letter]} and as {number}")
-    return EquationNetwork(read_file(path), given, str(path), path.stem)
+    return Network.from_file(path, given)
 
 
 def _refuse_options(
@@ -579,6 +587,8 @@ def _module_name(name: str) -> str:
 
 def _format(format: str | None, file: Path | None) -> str:
     """Return the format asked for, or the one of the file's suffix."""
+    from symbackprop.document.printable import FORMATS
+
     if format is not None:
         _require(format, FORMATS, "--format")
         return format
@@ -598,7 +608,7 @@ def _write(content: str | bytes, file: Path) -> None:
     if str(file) == "-":
         _say(content, end="")
         return
-    from symbackprop.writing import write_file
+    from symbackprop.files import write_file
 
     write_file(file, content)
     _say(f"wrote {file}")

@@ -1,44 +1,58 @@
 """The pipeline: each stage with what comes in and what goes out, then the calls.
 
-    stage          module         in                          out
-    -------------  -------------  --------------------------  --------------------------------------
-    specification  specification  text and options            Network: parsed, validated, defaults
-    model          networks       Network                     Model: equations, forward only, and data
-    derivation     derivation     its EquationSystem          Derivation: numbered steps and results
-    batch          batch          Derivation                  Derivation with the mean over a batch
-    update         update         Derivation, optimiser       Derivation with the optimiser's equations
-    proof          proof          Derivation                  a Verdict for each step
-    statements     program        Derivation                  Statements of array operations
-    code           emission       Derivation                  source of the generated module
-    document       document       Derivation                  text, markdown, LaTeX, HTML or PDF
-    picture        drawing        Network or Derivation       SVG or TikZ
-    theorem        theorem        Network                     the recursion for L layers, and its proof
-    numbers        evaluation     Derivation, arrays          Numbers: every equation and step evaluated
-    trace          tracing        Network, arrays             Trace; worked makes a document of it
-    verification   verification   Derivation, claims          a Verification for each claim
-    exercise       exercises      Derivation                  Exercise: a document with blanks
+    stage       in                             out
+    ----------  -----------------------------  --------------------------------------------------------
+    network     sizes and options, or a .net   Network; its model: forward equations, sizes, data
+    derivation  the model's equations          Derived: numbered steps, for a sample, a batch, an update
+    proof       Derived                        a Verdict for each step
+    code        Derived                        the source of a generated module
+    document    Derived                        text, Markdown, LaTeX, HTML, PDF; pictures
 
-The derivation that is proved, the one that is printed and the one that is emitted are one object.
+A stage is the folder of that name.  `equations/`, `library/`, `arrays/` and `printing/` are what several of
+them are built from, `commands/` is built from them.  The derivation that is proved, the one that is printed
+and the one that is emitted are one object.
 """
 
 from __future__ import annotations
 
-import sys
+import gc
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from symbackprop.batch import with_batch
-from symbackprop.derivation import Derivation, derive_system
+from symbackprop.derivation.batch import with_batch
+from symbackprop.derivation.optimizer import with_update
+from symbackprop.derivation.reverse_pass import derive_system
+from symbackprop.document.printable import Derivation, printable
+from symbackprop.equations.steps import Derived
 from symbackprop.errors import SpecificationError, excerpt, suggestion
-from symbackprop.garbage import collecting_rarely
-from symbackprop.library import OPTIMIZERS, Optimizer
-from symbackprop.specification import Network
-from symbackprop.update import with_update
-from symbackprop.writing import write_file
+from symbackprop.files import write_file
+from symbackprop.library.optimizers import OPTIMIZERS, Optimizer
+from symbackprop.network.network import Network
+
+if TYPE_CHECKING:
+    from symbackprop.proof.prover import Verdict
+
+_FEW_COLLECTIONS = 1_000_000
+"""New objects after which garbage is looked for."""
 
 
-@collecting_rarely()
+@contextmanager
+def _collecting_rarely() -> Iterator[None]:
+    """Look for garbage less often: expressions stay in use, and looking takes a fifth of the time."""
+    first, *others = before = gc.get_threshold()
+    if first:  # 0: somebody has turned it off
+        gc.set_threshold(max(first, _FEW_COLLECTIONS), *others)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+@_collecting_rarely()
 def derive(network: Network, *, optimizer: str = "sgd") -> Derivation:
     """Derive the error of ``network`` for every parameter, for one sample and for a batch.
 
@@ -47,9 +61,21 @@ def derive(network: Network, *, optimizer: str = "sgd") -> Derivation:
     if not isinstance(network, Network):
         raise SpecificationError(f"derive: expected a Network, got {type(network).__name__}")
     model = network.model
-    derivation = replace(derive_system(model.system), model=model)
-    derivation = with_batch(derivation) if model.per_sample else derivation
-    return with_update(derivation, _optimizer(optimizer))
+    derived = replace(derive_system(model.system), model=model)
+    if model.per_sample:
+        derived = with_batch(derived)
+    return printable(with_update(derived, _optimizer(optimizer)))
+
+
+@_collecting_rarely()
+def prove(derivation: Derived, *, seed: int = 0) -> list[Verdict]:
+    """Return a verdict on every step of ``derivation``.
+
+    ``seed`` chooses the numbers at which both sides of a step are compared where algebra can't decide.
+    """
+    from symbackprop.proof import prover
+
+    return prover.prove(derivation, seed=seed)
 
 
 def _optimizer(name: str) -> Optimizer:
@@ -60,9 +86,9 @@ def _optimizer(name: str) -> Optimizer:
     return OPTIMIZERS[plain]
 
 
-@collecting_rarely()
+@_collecting_rarely()
 def generate(
-    source: Network | Derivation, path: str | Path | None = None, *, optimizer: str | None = None
+    source: Network | Derived, path: str | Path | None = None, *, optimizer: str | None = None
 ) -> str:
     """Return the source of a standalone NumPy trainer, and write it to ``path`` if one is given.
 
@@ -71,9 +97,9 @@ def generate(
     Raises:
         SpecificationError: an unknown optimiser, or a path that can't be written.
     """
-    from symbackprop.emission import emit
+    from symbackprop.code.module import emit
 
-    if not isinstance(source, Derivation):
+    if not isinstance(source, Derived):
         source = derive(source, optimizer="sgd" if optimizer is None else optimizer)
     elif optimizer is not None:
         source = with_update(source, _optimizer(optimizer))
@@ -83,7 +109,7 @@ def generate(
     return text
 
 
-def load(source: Network | Derivation, *, optimizer: str | None = None) -> types.ModuleType:
+def load(source: Network | Derived, *, optimizer: str | None = None) -> types.ModuleType:
     """Return the generated module, imported."""
     text = generate(source, optimizer=optimizer)
     model = source.model
@@ -93,24 +119,69 @@ def load(source: Network | Derivation, *, optimizer: str | None = None) -> types
     return module
 
 
-def import_file(path: Path) -> types.ModuleType:
-    """Import the module in ``path`` under a name of its own; Python runs it, as it runs any module.
+DRAWINGS = {"svg": (".svg",), "tikz": (".tex", ".tikz")}
+"""Format of a picture -> the suffixes that choose it."""
+
+
+class Drawing(str):
+    """The text of an SVG or TikZ picture; a notebook shows an SVG as the picture."""
+
+    __slots__ = ()
+
+    def _repr_svg_(self) -> str | None:
+        return str(self) if self.startswith("<svg") else None
+
+
+def draw(
+    source: Network | Derived,
+    path: str | Path | None = None,
+    *,
+    format: str | None = None,
+    language: str = "en",
+) -> Drawing:
+    """Return a picture of a network, and write it to ``path`` if one is given.
+
+    A dense network is drawn unit by unit, equations as the graph of their quantities.
+
+    Args:
+        source: the network, or its derivation.
+        path: the file to write.
+        format: "svg" or "tikz"; default: by the suffix of ``path``, else "svg".
+        language: a key of ``symbackprop.language.CATALOGUES``.
 
     Raises:
-        SpecificationError: there is no such file, or running it fails.
+        SpecificationError: an unknown format or language, or a path that can't be written.
     """
-    try:
-        found = path.is_file()
-    except OSError:
-        found = False
-    if not found:
-        raise SpecificationError(f"{path}: there is no such file")
-    module = types.ModuleType(path.stem)
-    module.__file__ = str(path)
-    try:
-        source = path.read_text(encoding="utf-8")
-        sys.modules.setdefault(module.__name__, module)
-        exec(compile(source, str(path), "exec"), module.__dict__)
-    except (Exception, SystemExit) as error:
-        raise SpecificationError(f"{path}: does not run: {type(error).__name__}: {error}") from error
-    return module
+    from symbackprop.document.drawing.layout import picture_of
+    from symbackprop.document.drawing.svg import svg
+    from symbackprop.document.drawing.tikz import tikz
+    from symbackprop.document.language.catalogues import CATALOGUES
+
+    file = None if path is None else Path(path)
+    chosen = format_of(file) if format is None else format
+    for subject, name, known in (("format", chosen, DRAWINGS), ("language", language, CATALOGUES)):
+        if name not in known:
+            raise SpecificationError(f"{subject}: {excerpt(name)} is not known; {suggestion(name, known)}")
+    if not isinstance(source, Network | Derived):
+        raise SpecificationError(f"draw: expected a Network or a Derivation, got {type(source).__name__}")
+    system = source.system if isinstance(source, Derived) else source.model.system
+    picture = picture_of(source.model, system, catalogue=CATALOGUES[language])
+    text = Drawing(svg(picture) if chosen == "svg" else tikz(picture))
+    if file is not None:
+        write_file(file, text)
+    return text
+
+
+def format_of(file: Path | None) -> str:
+    """Return the format that the suffix of a file chooses, "svg" where there is no file.
+
+    Raises:
+        SpecificationError: the suffix chooses none.
+    """
+    if file is None or str(file) == "-":
+        return "svg"
+    for format, suffixes in DRAWINGS.items():
+        if file.suffix.lower() in suffixes:
+            return format
+    known = ", ".join(suffix for suffixes in DRAWINGS.values() for suffix in suffixes)
+    raise SpecificationError(f"{file}: the suffix {excerpt(file.suffix)} names no picture; known are {known}")

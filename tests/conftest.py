@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-generated", action="store_true", help="write the modules of generated/ anew")
 
 
+ROOT = Path(__file__).parents[1]
+"""The root of the repository."""
+REFERENCE = Path(__file__).parent / "reference"
+"""Figures from elsewhere."""
+MARKUP = ("text", "markdown", "latex")
+"""The formats of documents beside pages, which have tests of their own."""
+
+
 @pytest.fixture
 def rng(request: pytest.FixtureRequest) -> np.random.Generator:
     return np.random.default_rng(request.config.getoption("--seed"))
@@ -39,9 +48,9 @@ def update_generated(request: pytest.FixtureRequest) -> bool:
 
 def sample_data(network: Network, generator: np.random.Generator, samples: int = 5) -> tuple[Array, Array]:
     """Return inputs, and targets that every loss accepts where a built-in one is used."""
-    x = generator.normal(size=(samples, network.sizes[0]))
-    t = generator.uniform(0.05, 0.95, size=(samples, network.sizes[-1]))
-    return x, t / t.sum(axis=1, keepdims=True) if network.loss == "cross_entropy" else t
+    x = generator.normal(size=(samples, network.source.sizes[0]))
+    t = generator.uniform(0.05, 0.95, size=(samples, network.source.sizes[-1]))
+    return x, t / t.sum(axis=1, keepdims=True) if network.source.loss == "cross_entropy" else t
 
 
 def random_parameters(shapes: Mapping[str, tuple[int, ...]], generator: np.random.Generator) -> Parameters:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from sympy import Expr, Indexed, Piecewise, Symbol, exp, log, sqrt, tanh
 
-from symbackprop.equations import (
+from symbackprop.equations.system import (
     Equation,
     EquationSystem,
     Quantity,

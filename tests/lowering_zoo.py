@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from sympy import And, Expr, Integer, Max, Piecewise, Symbol, exp, log, sin, tanh
 
-from symbackprop.equations import ONE, Equation, EquationSystem, arg_max, quantity, sum_over
+from symbackprop.equations.system import ONE, Equation, EquationSystem, arg_max, quantity, sum_over
 from tests.zoo import (
     B,
     D,

@@ -25,13 +25,13 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
-from symbackprop.derivation import Derivation, Step
-from symbackprop.proof import Prover
+from symbackprop.equations.steps import Derived, Step
+from symbackprop.proof.prover import Prover
 
 LOSS = Symbol("E", real=True)
 
 
-def survivors(derivation: Derivation, per_step: int | None, seed: int = 0) -> tuple[int, list[str]]:
+def survivors(derivation: Derived, per_step: int | None, seed: int = 0) -> tuple[int, list[str]]:
     """Return how many mutants of a derivation were tried, and those that were not caught.
 
     Without ``per_step`` these are all mutants of each step, else so many, chosen at random.
@@ -56,7 +56,7 @@ class Mutator:
     A mutant that is the same mathematics is none; ``is_same`` decides that without the prover.
     """
 
-    def __init__(self, derivation: Derivation, step: Step) -> None:
+    def __init__(self, derivation: Derived, step: Step) -> None:
         self.system = derivation.system
         self.step = step
         self.local = {

@@ -48,7 +48,7 @@ from sympy.core.function import AppliedUndef
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanAtom
 
-from symbackprop.equations import ArgMax, EquationSystem, Quantity, indices_of, name_of
+from symbackprop.equations.system import ArgMax, EquationSystem, Quantity, indices_of, name_of
 
 Number = int | float
 Array = np.ndarray[Any, np.dtype[Any]]

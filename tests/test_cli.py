@@ -17,8 +17,11 @@ from typing import Any
 import pytest
 
 import symbackprop as sb
-from symbackprop import cli, writing
-from symbackprop.library import ACTIVATIONS, INITIALIZERS, LOSSES
+from symbackprop import cli
+from symbackprop import files as writing
+from symbackprop.library.activations import ACTIVATIONS
+from symbackprop.library.initializers import INITIALIZERS
+from symbackprop.library.losses import LOSSES
 
 SCRIPT = Path(sys.executable).with_name("symbackprop")
 PLAIN_ENVIRONMENT = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"}
@@ -578,7 +581,7 @@ def test_check_of_a_file_that_is_not_there(command: Runner, tmp_path: Path) -> N
 
 
 def test_a_step_that_does_not_hold_gives_status_1(command: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    import symbackprop.checking as checking
+    import symbackprop.commands.check as checking
 
     prove = checking.prove
 
@@ -626,7 +629,7 @@ def test_pdf_without_tex_leaves_everything_as_it_was(
 def test_pdf_is_written_as_tex_made_it(
     command: Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("symbackprop.pdf.compiled", lambda source: b"%PDF\xff" + source[:5].encode())
+    monkeypatch.setattr("symbackprop.document.pdf.compiled", lambda source: b"%PDF\xff" + source[:5].encode())
     assert_done(command("derive", "2-1", "-o", "a.pdf"))
     assert (tmp_path / "a.pdf").read_bytes() == b"%PDF\xff\\docu"
     code = "import sys; from symbackprop import cli; cli._write(b'%PDF\\xff', cli.Path('-'))"

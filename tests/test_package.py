@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 import symbackprop as sb
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 IGNORED = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info")
 
@@ -96,7 +96,7 @@ def test_imports_do_not_count_as_work_on_a_formula(tmp_path: Path) -> None:
     code = """
 import sys
 from sympy import Symbol
-from symbackprop.formula import parse
+from symbackprop.library.formula import parse
 before = set(sys.modules)
 parse("1/(1 + exp(-s)) + s*tanh(s)", {"s": Symbol("s", real=True)})
 print("LOADED", sorted(name for name in set(sys.modules) - before if "tensor" in name))
@@ -159,7 +159,11 @@ def test_the_wheel_holds_package_templates_and_data_alone(built: Path) -> None:
     assert folders == {"symbackprop", f"symbackprop-{sb.__version__}.dist-info"}
     for template in (ROOT / "templates").iterdir():
         assert f"symbackprop/templates/{template.name}" in names
-    for name in ("symbackprop/data/digits.npz", "symbackprop/py.typed", "symbackprop/data/README.md"):
+    for name in (
+        "symbackprop/commands/digits/digits.npz",
+        "symbackprop/py.typed",
+        "symbackprop/commands/digits/README.md",
+    ):
         assert name in names
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "symbackprop").rglob("*.py")}
     assert modules <= set(names)
@@ -197,7 +201,7 @@ def test_the_sdist_is_enough_to_build_and_test(built: Path) -> None:
 
 
 def test_the_installed_package_is_not_the_repository(installed: Path, tmp_path: Path) -> None:
-    code = "import symbackprop.templating as t; print(t.__file__); print(t.template_directory())"
+    code = "import symbackprop.printing.templating as t; print(t.__file__); print(t.template_directory())"
     printed = run(installed / "python", "-c", code, cwd=tmp_path).splitlines()
     assert len(printed) == 2
     for line in printed:

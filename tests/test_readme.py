@@ -13,8 +13,8 @@ import pytest
 
 import symbackprop as sb
 from symbackprop import cli
+from tests.conftest import ROOT
 
-ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BLOCKS = BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
 PLAIN = re.compile(r"symbackprop( +(\"[^\"$`\\!]*\"|[\w.,:/=-]+))*")

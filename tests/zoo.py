@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from sympy import Expr, Indexed, Max, Piecewise, Symbol, exp, log, sqrt, tanh
 
-from symbackprop.equations import (
+from symbackprop.equations.system import (
     ONE,
     Equation,
     EquationSystem,

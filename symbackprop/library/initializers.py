@@ -2,23 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Initializer:
-    """One initialiser of weights.
-
-    ``distribution`` is uniform, normal, orthogonal (directions at right angles) or zeros; ``variance`` is
-    a formula in ``fan_in`` and ``fan_out``, the numbers of units that a weight comes from and goes to.
-    """
-
-    name: str
-    distribution: str
-    variance: str
-    source: str
-    reason: str  # key of the sentence that says what the variance keeps
-
+from symbackprop.equations.model import Initializer
 
 _BOTH, _HE, _LECUN, _SMALL = "2 / (fan_in + fan_out)", "2 / fan_in", "1 / fan_in", "0.05**2"
 _TABLE = (

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 from sympy import Basic, Derivative, Expr, Integer, Piecewise, Pow, Rational, S, Sum
 
-from symbackprop.printing.notation import Glyph, Notation, split_name
+from symbackprop.equations.naming import Glyph, split_name
+from symbackprop.printing.notation import Notation
 from symbackprop.printing.order import Product, complexity
 from symbackprop.printing.printer import Level, Piece, Printer
 from symbackprop.printing.text import TEXT_SYMBOLS, TextPrinter
@@ -208,3 +209,16 @@ def _around(condition: str, words: str) -> str:
 def latex(expression: Basic, notation: Notation) -> str:
     """Return ``expression`` as LaTeX, without dollars."""
     return LatexPrinter(notation).show(expression)
+
+
+_LATEX_SPECIAL = {
+    "\\": r"\textbackslash{}", "^": r"\textasciicircum{}", "~": r"\textasciitilde{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "|": r"\textbar{}", '"': r'\texttt{"}',
+    **{mark: "\\" + mark for mark in "{}$&#%_"},
+}  # fmt: skip
+
+
+def escape_latex(plain: str) -> str:
+    """Return plain text for LaTeX; two hyphens stay two hyphens."""
+    escaped = "".join(_LATEX_SPECIAL.get(character, character) for character in plain)
+    return escaped.replace("--", "-{}-")

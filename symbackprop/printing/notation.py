@@ -1,22 +1,20 @@
 """How the quantities of a network are printed.
 
-In go a ``Derivation`` or an ``EquationSystem`` and the name of a notation, out comes a ``Notation``.
+In go a ``Derived`` or an ``EquationSystem`` and the name of a notation, out comes a ``Notation``.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
 
 from sympy import Expr, Indexed, Symbol
 
-from symbackprop.derivation import Derivation
-from symbackprop.equations import EquationSystem, indices_of, name_of
+from symbackprop.equations.naming import Glyph, kept_name, split_name
+from symbackprop.equations.steps import Derived
+from symbackprop.equations.system import EquationSystem, indices_of, name_of
 from symbackprop.errors import SpecificationError
-from symbackprop.library import OPTIMIZERS
-from symbackprop.rescaling import kept_name
+from symbackprop.library.optimizers import OPTIMIZERS
 
 NOTATIONS: Mapping[str, str] = {
     "textbook": "w_ji, x_j: the index letter alone tells the layer",
@@ -35,19 +33,6 @@ WORDS: Mapping[str, str] = {
 }
 """The words that stand inside formulas, round a condition where there is a place for it; a language
 replaces them."""
-
-
-class Glyph(NamedTuple):
-    """How a quantity is printed: its letter or word, and its layer where that is shown."""
-
-    word: str
-    layer: str | None = None
-
-
-def split_name(name: str) -> Glyph:
-    """Return the word and the trailing number of a name: ``w12`` is layer 12 of ``w``."""
-    found = re.fullmatch(r"(.*[^\d_])_?(\d+)", name)
-    return Glyph(found[1], found[2]) if found else Glyph(name)
 
 
 @dataclass(frozen=True)
@@ -92,9 +77,7 @@ class Notation:
         return known and not symbol.is_integer
 
 
-def notation_for(
-    derivation: Derivation, name: str | None = None, words: Mapping[str, str] = WORDS
-) -> Notation:
+def notation_for(derivation: Derived, name: str | None = None, words: Mapping[str, str] = WORDS) -> Notation:
     """Return the notation in which ``derivation`` is printed.
 
     Without a ``name`` it is "textbook" for a net of at most two layers in which the index letters
@@ -151,7 +134,7 @@ def with_layers(notation: Notation, layers: Mapping[str, str]) -> Notation:
     return replace(notation, layers={**layers, **named}, glyphs={**notation.glyphs, **glyphs})
 
 
-def _unclear_names(derivation: Derivation) -> set[str]:
+def _unclear_names(derivation: Derived) -> set[str]:
     """Return the words whose layers the index letters do not tell, in any step."""
     system = derivation.system
     expressions = [side for e in system.equations for side in (e.lhs, e.rhs)]

@@ -31,8 +31,9 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
-from symbackprop.equations import indices_of, name_of
-from symbackprop.printing.notation import Notation, split_name
+from symbackprop.equations.naming import split_name
+from symbackprop.equations.system import indices_of, name_of
+from symbackprop.printing.notation import Notation
 
 
 class Product(NamedTuple):

@@ -45,7 +45,7 @@ from sympy import (
 from sympy import Function as AnyFunction
 from sympy.core.relational import Relational
 
-from symbackprop.equations import ArgMax, indices_of, name_of
+from symbackprop.equations.system import ArgMax, indices_of, name_of
 from symbackprop.printing.notation import Notation
 from symbackprop.printing.order import Order, Product, flat, fraction, summed_indices
 

@@ -1,6 +1,6 @@
 """Proof of a derivation, step by step, against plain scalar calculus.
 
-In goes a ``Derivation``, out comes a ``Verdict`` for each of its steps.
+In goes a ``Derived``, out comes a ``Verdict`` for each of its steps.
 
 Nothing here is shared with what makes the derivation: of its modules only the data classes are used.
 A step is made concrete instead.  Sizes become small unequal numbers, every component of every quantity

@@ -36,7 +36,7 @@ from sympy import (
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean, false, true
 
-from symbackprop.equations import ArgMax
+from symbackprop.equations.system import ArgMax
 from symbackprop.proof.arithmetic import RELATIONS, uniform
 from symbackprop.proof.errors import Unproved
 from symbackprop.proof.integers import Environment, rational, whole

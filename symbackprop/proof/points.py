@@ -32,7 +32,7 @@ from sympy import (
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean
 
-from symbackprop.equations import Fact
+from symbackprop.equations.system import Fact
 from symbackprop.proof.arithmetic import CONTEXT, RELATIONS
 from symbackprop.proof.draw import Draw
 from symbackprop.proof.errors import OutsideDomain, Unproved

@@ -1,6 +1,6 @@
 """The proof of one step after the other, from its claim to the verdict.
 
-In go a ``Derivation`` and its steps, out comes a ``Verdict`` for each.
+In go a ``Derived`` and its steps, out comes a ``Verdict`` for each.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ from itertools import islice
 
 from sympy import Piecewise
 
-from symbackprop.derivation import Derivation, Step
-from symbackprop.equations import Fact
-from symbackprop.garbage import collecting_rarely
+from symbackprop.equations.steps import Derived, Step
+from symbackprop.equations.system import Fact
 from symbackprop.proof.comparison import Comparison, holds_exactly
 from symbackprop.proof.draw import THREE_SPREADS, WIDE_SPREADS, Draw, Spread, spreads_close_to
 from symbackprop.proof.errors import Unproved
@@ -48,8 +47,7 @@ class Verdict:
     counterexample: str | None = None
 
 
-@collecting_rarely()
-def prove(derivation: Derivation, *, seed: int = 0) -> list[Verdict]:
+def prove(derivation: Derived, *, seed: int = 0) -> list[Verdict]:
     """Return a verdict on every step: those of the derivation, the stable forms, those for a batch.
 
     The optimiser's equations are given; what follows from them is proved, too.
@@ -60,7 +58,7 @@ def prove(derivation: Derivation, *, seed: int = 0) -> list[Verdict]:
     return [prover.prove_step(step) for step in steps]
 
 
-def prove_step(derivation: Derivation, step: Step, *, seed: int = 0) -> Verdict:
+def prove_step(derivation: Derived, step: Step, *, seed: int = 0) -> Verdict:
     """Return the verdict on one step, which need not be one of the derivation's own."""
     return Prover(derivation, seed=seed).prove_step(step)
 
@@ -71,7 +69,7 @@ class Prover:
     The verdicts depend on the derivation, the step and the seed alone, not on what was proved before.
     """
 
-    def __init__(self, derivation: Derivation, *, seed: int = 0) -> None:
+    def __init__(self, derivation: Derived, *, seed: int = 0) -> None:
         self._derivation = derivation
         self._structure = Structure(derivation)
         self._seed = seed

@@ -11,13 +11,13 @@ from random import Random
 
 from sympy import Basic, Expr, Rational, Symbol, expand, fraction, together
 
-from symbackprop.derivation import Derivation, Step
+from symbackprop.equations.steps import Derived, Step
 
 _POINTS = 3
 _DIGITS = 40
 
 
-def where_rescaling_fails(derivation: Derivation, step: Step, seed: int) -> str | None:
+def where_rescaling_fails(derivation: Derived, step: Step, seed: int) -> str | None:
     """Return where a rescaled equation is wrong, None where it holds at random points."""
     claim, truth = _sides(derivation, step)
     random = Random(seed)
@@ -31,13 +31,13 @@ def where_rescaling_fails(derivation: Derivation, step: Step, seed: int) -> str 
     return None
 
 
-def rescaling_holds_exactly(derivation: Derivation, step: Step) -> bool:
+def rescaling_holds_exactly(derivation: Derived, step: Step) -> bool:
     """Whether a rescaled equation holds by algebra."""
     claim, truth = _sides(derivation, step)
     return bool(expand(fraction(together(claim - truth))[0]) == 0)
 
 
-def _sides(derivation: Derivation, step: Step) -> tuple[Expr, Expr]:
+def _sides(derivation: Derived, step: Step) -> tuple[Expr, Expr]:
     """Return what the step claims and what is true, in the state and the parameter before the step."""
     kept = {s.lhs: s.rhs for s in derivation.kept}
     state = {Symbol(s.target, real=True): s.lhs for s in derivation.update}

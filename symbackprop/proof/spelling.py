@@ -11,7 +11,7 @@ from itertools import chain
 
 from sympy import Expr, Indexed, Sum, Symbol
 
-from symbackprop.equations import ArgMax
+from symbackprop.equations.system import ArgMax
 from symbackprop.proof.scope import Scope
 from symbackprop.proof.statement import Statement
 from symbackprop.proof.structure import Structure, is_size

@@ -12,7 +12,7 @@ from typing import Literal
 
 from sympy import Derivative, Expr, Indexed, Sum, Symbol
 
-from symbackprop.derivation import Step
+from symbackprop.equations.steps import Step
 from symbackprop.proof.errors import Unproved
 from symbackprop.proof.integers import Environment, whole
 from symbackprop.proof.structure import Structure, parts_of

@@ -1,6 +1,6 @@
 """The equations of a derivation as the proof sees them: who reads whom.
 
-In goes a ``Derivation``, out comes its ``Structure``: definitions, their readers, names of adjoints.
+In goes a ``Derived``, out comes its ``Structure``: definitions, their readers, names of adjoints.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from functools import cached_property
 
 from sympy import Add, Expr, Indexed, Integer, Piecewise, Sum, Symbol, expand
 
-from symbackprop.derivation import Derivation
-from symbackprop.equations import ArgMax, Equation, EquationSystem, Quantity
+from symbackprop.equations.steps import Derived
+from symbackprop.equations.system import ArgMax, Equation, EquationSystem, Quantity
 from symbackprop.proof.errors import Unproved
 
 
 class Structure:
     """Who reads whom in the equations of a derivation."""
 
-    def __init__(self, derivation: Derivation) -> None:
+    def __init__(self, derivation: Derived) -> None:
         self.system: EquationSystem = derivation.system
         self.quantities: Mapping[str, Quantity] = derivation.system.quantities
         self.adjoints: Mapping[str, str] = derivation.adjoints

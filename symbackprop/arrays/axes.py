@@ -1,0 +1,240 @@
+"""Indices as axes: layouts that broadcast, and what is known about sizes and index expressions."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sympy import Expr, Indexed, Integer, Symbol, expand
+
+from symbackprop.arrays.operations import Axis, Operation
+from symbackprop.equations.system import ONE, ZERO, Ranges
+
+
+@dataclass(frozen=True)
+class Affine:
+    """An index expression: the sum of slope times index, and ``offset``."""
+
+    slopes: Mapping[Symbol, int]
+    offset: Expr
+
+
+class Axes(ABC):
+    """The range of each index of one equation; their order is that of the axes.
+
+    ``concrete`` says that numbers of this network's own were used, ``guarded`` that what is lowered counts
+    only where a condition holds.
+    """
+
+    def __init__(self, ranges: Ranges, scalars: Mapping[str, str]) -> None:
+        self.ranges: Ranges = dict(ranges)
+        self.scalars = scalars
+        self.concrete = False
+        self.guarded = False
+
+    # ------------------------------------------------------------ sizes and index expressions
+
+    def number(self, n: Expr) -> Expr:
+        """Return a size or an index expression with the number of each size that has one.
+
+        What is made with a size holds for this network alone, which `concrete` then says.
+        """
+        sizes = [s for s in n.free_symbols if s not in self.ranges]
+        self.concrete |= bool(sizes)
+        known = {s: Integer(text) for s in sizes if (text := self.scalars.get(s.name, "")).isdigit()}
+        return expand(n.xreplace(known)) if known else expand(n)
+
+    def text(self, n: Expr) -> str:
+        """Return a size in the code."""
+        named = n.xreplace({s: Symbol(self.scalars.get(s.name, s.name)) for s in n.free_symbols})
+        return str(named).replace("*", " * ")
+
+    def extent(self, i: Symbol) -> Expr:
+        """Return the number of values of an index."""
+        return self.number(self.ranges[i])
+
+    def runs_over(self, i: Symbol, n: Expr) -> bool:
+        """Whether an index takes every place of an axis of that size."""
+        return bool(self.ranges[i] == n or self.extent(i) == self.number(n))
+
+    def affine(self, expression: Expr) -> Affine | None:
+        """Return an index expression as an affine one; None where it reads integers or is not affine."""
+        if expression.has(Indexed):
+            return None
+        rest, slopes = self.number(expression), {}
+        for i in (i for i in self.ranges if i in rest.free_symbols):
+            slope = rest.coeff(i)
+            rest = expand(rest - slope * i)
+            if not isinstance(slope, Integer) or i in rest.free_symbols:
+                return None
+            slopes[i] = int(slope)
+        sizes = all(s.is_positive for s in rest.free_symbols)
+        return Affine(slopes, rest) if sizes and rest.is_integer else None
+
+    def bounds(self, affine: Affine) -> tuple[Expr, Expr]:
+        """Return the least and the greatest value of an index expression."""
+        low = high = affine.offset
+        for i, slope in affine.slopes.items():
+            last = slope * (self.extent(i) - 1)
+            low, high = (low, high + last) if slope > 0 else (low + last, high)
+        return expand(low), expand(high)
+
+    def nominal(self, i: Symbol) -> int:
+        """Return the size of an index for comparison; one that is known at run time alone counts as large."""
+        n = self.extent(i)
+        return int(n) if isinstance(n, Integer) else 10**9
+
+    # ------------------------------------------------------------ layout
+
+    def layout(self, operation: Operation, axes: Sequence[Axis]) -> Operation:
+        """Return ``operation`` with its axes in the order of ``axes``, new ones of length 1."""
+        return laid_out(operation, axes)
+
+    def together(self, operations: Sequence[Operation]) -> tuple[tuple[Operation, ...], tuple[Axis, ...]]:
+        """Return ``operations`` laid out so that they broadcast, and the axes of the result."""
+        axes = self.order({axis for operation in operations for axis in operation.axes})
+        return tuple(self.layout(operation, axes) for operation in operations), axes
+
+    def order(self, present: set[Axis]) -> tuple[Axis, ...]:
+        """Return the order of the axes of a result."""
+        return tuple(axis for axis in self.ranges if axis in present)
+
+    def bind(self, ranges: Ranges, reads: Sequence[Indexed]) -> None:
+        """Enter summed indices: where all that is read has them among the others, or else after these."""
+        for i, n in ranges.items():
+            order = list(self.ranges)
+            before, after = [-1], [len(order)]
+            for indices in (read.indices for read in reads if i in read.indices):
+                at = indices.index(i)
+                before += [order.index(e) for e in indices[:at] if e in self.ranges]
+                after += [order.index(e) for e in indices[at + 1 :] if e in self.ranges]
+            place = min(after) if max(before) < min(after) else len(order)
+            if i not in self.ranges:
+                order.insert(place, i)
+            self.ranges = {j: self.ranges.get(j, n) for j in order}
+
+    def elementwise(self, kind: str, *operations: Operation) -> Operation:
+        """Return the elementwise operation of that kind."""
+        inputs, axes = self.together(operations)
+        return oriented(Operation(kind, inputs, None, axes, self.shape(axes)))
+
+    def shape(self, axes: Sequence[Axis]) -> tuple[Expr, ...]:
+        """Return the sizes of axes."""
+        return tuple(ONE if axis is None else self.ranges[axis] for axis in axes)
+
+    def reduce(self, kind: str, operand: Operation, summed: Sequence[Symbol]) -> Operation:
+        """Return the sum or the maximum of ``operand`` over the axes ``summed``."""
+        positions = tuple(sorted(operand.axes.index(i) for i in summed))
+        kept = [p for p in range(len(operand.axes)) if p not in positions]
+        axes, shape = tuple(operand.axes[p] for p in kept), tuple(operand.shape[p] for p in kept)
+        axis: object = None if not kept else positions[0] if len(positions) == 1 else positions
+        return Operation(kind, (operand,), (axis, False), axes, shape)
+
+    def dimensions(self, sizes: Sequence[Expr]) -> tuple[Operation, ...]:
+        """Return the sizes of an array that is made anew, as operations."""
+        return tuple(self.dimension(n) for n in sizes)
+
+    @abstractmethod
+    def dimension(self, n: Expr) -> Operation:
+        """Return a size as an operation."""
+
+
+def laid_out(operation: Operation, axes: Sequence[Axis]) -> Operation:
+    """Return ``operation`` with its axes in the order of ``axes``, new ones of length 1."""
+    order = tuple(axis for axis in axes if axis in operation.axes)
+    if operation.axes == tuple(axes) or not operation.axes:
+        return operation
+    operation = _squeezed(operation)
+    if order != tuple(a for a in operation.axes if a is not None):
+        operation = transposed(operation, order)
+    first = next(p for p, axis in enumerate(axes) if axis in operation.axes)
+    return _with_new_axes(operation, tuple(a if a in operation.axes else None for a in axes[first:]))
+
+
+def transposed(operation: Operation, axes: Sequence[Axis]) -> Operation:
+    """Return ``operation`` with its axes in another order; a mask is made in that order."""
+    if operation.axes == tuple(axes):
+        return operation
+    if operation.is_elementwise and _is_of_indices(operation) and None not in axes:
+        inputs = tuple(laid_out(i, axes) for i in operation.inputs)
+        shape = tuple(operation.shape[operation.axes.index(a)] for a in axes)
+        return oriented(Operation(operation.kind, inputs, operation.value, tuple(axes), shape))
+    positions = tuple(operation.axes.index(a) for a in axes)
+    shape = tuple(operation.shape[p] for p in positions)
+    return Operation("layout", (operation,), positions, tuple(axes), shape)
+
+
+_REVERSED = {
+    "greater": "less",
+    "greater_equal": "less_equal",
+    "less": "greater",
+    "less_equal": "greater_equal",
+    "equal": "equal",
+    "not_equal": "not_equal",
+}
+"""What a comparison is from right to left."""
+
+
+def oriented(operation: Operation) -> Operation:
+    """Return a comparison of indices with that of the first axis first, so that equal masks are one."""
+    if operation.kind not in _REVERSED or not _is_of_indices(operation):
+        return operation
+    left, right = operation.inputs
+    if len(left.axes) >= len(right.axes):
+        return operation
+    return Operation(_REVERSED[operation.kind], (right, left), None, operation.axes, operation.shape)
+
+
+def _is_of_indices(operation: Operation) -> bool:
+    return not any(part.kind in ("array", "scatter", "zeros") for part in operation.parts())
+
+
+def _with_new_axes(operation: Operation, axes: tuple[Axis, ...]) -> Operation:
+    """Insert axes of length 1; where possible in the inputs, so that code says keepdims."""
+    if operation.axes == axes or not operation.axes:
+        return operation
+    operation = _squeezed(operation)
+    shape = iter(operation.shape)
+    full = tuple(next(shape) if axis is not None else ONE for axis in axes)
+    if operation.kind in ("sum", "max") and isinstance(operation.value, tuple):
+        axis, kept = operation.value
+        if not kept and isinstance(axis, int) and axes[axis] is None and len(axes) == len(operation.axes) + 1:
+            return Operation(operation.kind, operation.inputs, (axis, True), axes, full)
+    if operation.is_elementwise:
+        inputs = tuple(_with_new_axes(i, _axes_inside(i, axes)) for i in operation.inputs)
+        return Operation(operation.kind, inputs, operation.value, axes, full)
+    positions = tuple(None if axis is None else operation.axes.index(axis) for axis in axes)
+    return Operation("layout", (operation,), positions, axes, full)
+
+
+def _squeezed(operation: Operation) -> Operation:
+    """Return ``operation`` without axes of length 1."""
+    if None not in operation.axes:
+        return operation
+    if operation.kind == "layout":
+        return _squeezed(operation.inputs[0])
+    axes = tuple(a for a in operation.axes if a is not None)
+    shape = tuple(n for n, a in zip(operation.shape, operation.axes, strict=True) if a is not None)
+    if operation.is_elementwise:
+        inputs = tuple(map(_squeezed, operation.inputs))
+        return Operation(operation.kind, inputs, operation.value, axes, shape)
+    assert isinstance(operation.value, tuple)  # a reduction that keeps its axis
+    return Operation(operation.kind, operation.inputs, (operation.value[0], False), axes, shape)
+
+
+def _axes_inside(operation: Operation, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+    """Return the axes of one input of an elementwise operation that is to have ``axes``."""
+    if not operation.axes:
+        return ()
+    return tuple(axis if axis in operation.axes else None for axis in axes)
+
+
+def surely(condition: Expr) -> bool:
+    """Whether ``condition >= 0`` for every value of the sizes that it holds."""
+    return bool(condition.is_nonnegative)
+
+
+def excess(value: Expr) -> Expr:
+    """Return the positive part of a number; 0 for what is never positive."""
+    return ZERO if surely(-value) else value

@@ -1,0 +1,223 @@
+"""Sums of products: matrix products wherever two arrays share what is summed.
+
+Arrays are taken two at a time.  An index that one array alone carries is summed first; two that share a
+summed index which no other has become a matrix product; one whose axes another has, too, is multiplied in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from itertools import combinations
+
+from sympy import Expr, Integer, Mul, Symbol
+
+from symbackprop.arrays.axes import Axes, transposed
+from symbackprop.arrays.operations import Axis, Operation, number
+
+
+def contract(axes: Axes, operands: Sequence[Operation], summed: Sequence[Symbol]) -> Operation:
+    """Return the sum over ``summed`` of the product of ``operands``."""
+
+    def multiply(first: Operation, second: Operation) -> Operation:
+        return axes.elementwise(*_product_or_quotient(first, second))
+
+    whole = set().union(*[o.axes for o in operands])
+    if whole <= set(summed) and any(set(o.axes) == whole for o in operands):
+        return axes.reduce("sum", reduce(multiply, operands), [i for i in summed if i in whole])
+    arrays = list(operands)
+    left = [i for i in summed if i in whole]
+    outside: list[Operation] = []
+    while len(arrays) > 1:
+        arrays, left = _summed_alone(axes, arrays, left)
+        outside += [a for a in arrays if not set(a.axes) & set(left)]
+        arrays = [a for a in arrays if set(a.axes) & set(left)]
+        if len(arrays) > 1:
+            arrays, left = _one_less(axes, arrays, left)
+    result = [axes.reduce("sum", array, left) if left else array for array in arrays]
+    return reduce(multiply, [*outside, *result])
+
+
+def _summed_alone(
+    axes: Axes, arrays: list[Operation], summed: list[Symbol]
+) -> tuple[list[Operation], list[Symbol]]:
+    """Sum each array over the indices that no other one carries."""
+    found = []
+    for n, array in enumerate(arrays):
+        others = {axis for m, other in enumerate(arrays) if m != n for axis in other.axes}
+        own = [i for i in summed if i in array.axes and i not in others]
+        summed = [i for i in summed if i not in own]
+        found.append(axes.reduce("sum", array, own) if own else array)
+    return found, summed
+
+
+def _one_less(
+    axes: Axes, arrays: list[Operation], summed: list[Symbol]
+) -> tuple[list[Operation], list[Symbol]]:
+    """Join the two arrays that are best joined first."""
+    pairs = list(combinations(range(len(arrays)), 2))
+    n, m = min(pairs, key=lambda pair: _rank(arrays, pair, summed))
+    first, second = arrays[n], arrays[m]
+    rest = [a for p, a in enumerate(arrays) if p not in (n, m)]
+    own = _shared_alone(arrays, (n, m), summed)
+    if set(first.axes) == set(second.axes) or not own:
+        joined = _multiplied(axes, first, second)
+    else:
+        joined = product(axes, first, second, own)
+        summed = [i for i in summed if i not in own]
+    rest.insert(n, joined)
+    return rest, summed
+
+
+def _multiplied(axes: Axes, first: Operation, second: Operation) -> Operation:
+    """Return the product of two arrays, laid out as the larger one where it has all the axes."""
+    kind, *operands = _product_or_quotient(first, second)
+    larger = max(operands, key=lambda operand: len(operand.axes))
+    if not {*first.axes, *second.axes} <= set(larger.axes):
+        return axes.elementwise(kind, *operands)
+    inputs = tuple(axes.layout(operand, larger.axes) for operand in operands)
+    return Operation(kind, inputs, None, larger.axes, axes.shape(larger.axes))
+
+
+def _product_or_quotient(first: Operation, second: Operation) -> tuple[str, Operation, Operation]:
+    """Return the product of two operands as an operation on them; a product with 1/r divides by r."""
+    for one, other in ((first, second), (second, first)):
+        if other.kind == "divide" and other.inputs[0] == number(1):
+            return "divide", one, other.inputs[1]
+    return "multiply", first, second
+
+
+def _shared_alone(
+    arrays: Sequence[Operation], pair: tuple[int, int], summed: Sequence[Symbol]
+) -> list[Symbol]:
+    others = {axis for p, array in enumerate(arrays) if p not in pair for axis in array.axes}
+    n, m = pair
+    return [i for i in summed if i in arrays[n].axes and i in arrays[m].axes and i not in others]
+
+
+def _rank(arrays: Sequence[Operation], pair: tuple[int, int], summed: Sequence[Symbol]) -> tuple[object, ...]:
+    """Equal axes first, then matrix products, then what adds no axis; small ones before large ones."""
+    first, second = (set(arrays[p].axes) for p in pair)
+    own = _shared_alone(arrays, pair, summed)
+    kind = 0 if first == second else 1 if own else 2 if first <= second or second <= first else 3
+    return (kind, len(first | second), len((first | second) - set(own)), pair)
+
+
+# ---------------------------------------------------------------- the product of two arrays
+
+
+@dataclass(frozen=True)
+class _Groups:
+    """The axes of a product of two arrays: shared and kept, of the first, summed, of the second."""
+
+    batch: tuple[Axis, ...]
+    left: tuple[Axis, ...]
+    summed: tuple[Axis, ...]
+    right: tuple[Axis, ...]
+
+
+def product(axes: Axes, first: Operation, second: Operation, summed: Sequence[Symbol]) -> Operation:
+    """Return the sum over ``summed``, which both carry, of the product of two arrays."""
+    order = axes.order({*first.axes, *second.axes})
+    own = [a for a in order if a not in summed and not (a in first.axes and a in second.axes)]
+    of_first = [a in first.axes for a in own]
+    if own and (not any(of_first) or (of_first[-1] and not all(of_first))):
+        first, second = second, first  # the last axis of the result is the second's; a vector comes second
+    groups = _Groups(
+        batch=tuple(a for a in order if a in first.axes and a in second.axes and a not in summed),
+        left=tuple(a for a in own if a in first.axes),
+        summed=_summed_order(first, second, summed),
+        right=tuple(a for a in own if a in second.axes),
+    )
+    if groups.batch and not (groups.left and groups.right):
+        return _einsum(axes, first, second, summed)
+    return _matmul(axes, first, second, groups)
+
+
+def _summed_order(first: Operation, second: Operation, summed: Sequence[Symbol]) -> tuple[Axis, ...]:
+    """Return the summed axes in the order in which an array has them that need not be copied anyway."""
+    leader = second if first.is_leaf and not first.is_contiguous else first
+    return tuple(a for a in leader.axes if a in summed)
+
+
+def _matmul(axes: Axes, first: Operation, second: Operation, groups: _Groups) -> Operation:
+    """Return a matrix product, for each of the shared axes; several axes of one kind are taken together."""
+    batch, left, summed, right = groups.batch, groups.left, groups.summed, groups.right
+    names = (*batch, *left, *right)
+    plain = not batch and len(summed) == 1 and len(right) <= 1 and first.axes == (*left, *summed)
+    if plain or max(len(left), len(summed), len(right)) <= 1:
+        inputs = (_matrix(first, batch, left, summed), _matrix(second, batch, summed, right))
+        shape = axes.shape(names)
+        value = _texts(axes, (_size(axes, summed), *shape)) if len(shape) > 2 else None
+        return Operation("matmul", inputs, value, names, shape)
+    inputs = (_together(axes, first, batch, left, summed), _together(axes, second, batch, summed, right))
+    sides = [_size(axes, side) for side in (left, right) if side]
+    shape = (*axes.shape(batch), *sides)
+    value = _texts(axes, (_size(axes, summed), *shape))
+    whole = Operation("matmul", inputs, value, (*batch, *(side[0] for side in (left, right) if side)), shape)
+    if len(left) <= 1 and len(right) <= 1:
+        return whole
+    return reshaped(axes, whole, names)
+
+
+def _matrix(
+    operand: Operation, batch: tuple[Axis, ...], rows: tuple[Axis, ...], columns: tuple[Axis, ...]
+) -> Operation:
+    return transposed(operand, (*batch, *rows, *columns))
+
+
+def _together(
+    axes: Axes, operand: Operation, batch: tuple[Axis, ...], rows: tuple[Axis, ...], columns: tuple[Axis, ...]
+) -> Operation:
+    """Return ``operand`` as a matrix; where it has to be copied, its innermost axis stays innermost."""
+    groups = [group for group in (rows, columns) if group]
+    swapped = len(groups) == 2 and _innermost(operand, batch) in rows
+    stored = groups[::-1] if swapped else groups
+    array = transposed(operand, (*batch, *(a for group in stored for a in group)))
+    if any(len(group) > 1 for group in stored):
+        shape = (*axes.shape(batch), *(_size(axes, group) for group in stored))
+        names = (*batch, *(group[0] for group in stored))
+        array = Operation("reshape", (array,), _texts(axes, shape), names, shape)
+    if swapped:
+        array = transposed(array, (*batch, array.axes[-1], array.axes[-2]))
+    return array
+
+
+def _innermost(operand: Operation, batch: tuple[Axis, ...]) -> Axis:
+    """Return the axis along which the numbers lie side by side; of windows the longer one."""
+    inner = operand
+    while inner.kind in ("subscript", "layout"):
+        inner = inner.inputs[0]
+    if inner.kind == "windows":
+        left = [a for a in operand.axes if a not in batch and a in inner.axes]
+        moved = len(inner.axes) - len(inner.inputs[0].axes)
+        outer = [a for a in left if inner.axes.index(a) < len(inner.axes) - moved]
+        return (outer or left)[-1]
+    return operand.axes[-1]
+
+
+def _size(axes: Axes, group: Sequence[Axis]) -> Expr:
+    return Mul(*axes.shape(group))
+
+
+def _texts(axes: Axes, shape: Sequence[Expr]) -> tuple[int | str, ...]:
+    """Return a shape as numbers; what is known at run time is -1, or by name where there are several."""
+    numbers = [axes.number(n) for n in shape]
+    several = sum(not isinstance(n, Integer) for n in numbers) > 1
+    return tuple(int(n) if isinstance(n, Integer) else axes.text(n) if several else -1 for n in numbers)
+
+
+def reshaped(axes: Axes, operand: Operation, names: tuple[Axis, ...]) -> Operation:
+    """Return ``operand`` with its axes taken apart."""
+    shape = axes.shape(names)
+    return Operation("reshape", (operand,), _texts(axes, shape), names, shape)
+
+
+def _einsum(axes: Axes, first: Operation, second: Operation, summed: Sequence[Symbol]) -> Operation:
+    present = axes.order({*first.axes, *second.axes})
+    letters = dict(zip(present, "abcdefghijklmnopqrstuvwxyz", strict=False))
+    kept = tuple(a for a in present if a not in summed)
+    spec = ",".join("".join(letters[a] for a in o.axes) for o in (first, second))
+    spec += "->" + "".join(letters[a] for a in kept)
+    return Operation("einsum", (first, second), spec, kept, axes.shape(kept))

@@ -1,0 +1,753 @@
+"""The expressions of one equation, node by node, as array operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial, reduce
+
+import sympy
+from sympy import (
+    Add,
+    Expr,
+    Float,
+    Indexed,
+    Integer,
+    KroneckerDelta,
+    Mul,
+    Piecewise,
+    Pow,
+    Rational,
+    S,
+    Sum,
+    Symbol,
+    exp,
+    log,
+)
+from sympy.core.relational import Relational
+
+from symbackprop.arrays.axes import Axes
+from symbackprop.arrays.contraction import contract
+from symbackprop.arrays.guards import (
+    always,
+    condition_order,
+    is_guard,
+    is_on_indices,
+    split,
+    whole,
+    without_padding,
+)
+from symbackprop.arrays.operations import Axis, Operation
+from symbackprop.arrays.reads import read
+from symbackprop.arrays.scatter import loops_first, scatter, scattered
+from symbackprop.equations.indices import RangeList, open_sum
+from symbackprop.equations.system import BINDERS, ONE, ArgMax, Equation, Ranges, name_of
+from symbackprop.errors import UnsupportedExpression
+
+_ELEMENTWISE: dict[str, str] = {
+    "exp": "exp",
+    "log": "log",
+    "tanh": "tanh",
+    "sinh": "sinh",
+    "cosh": "cosh",
+    "sin": "sin",
+    "cos": "cos",
+    "tan": "tan",
+    "asin": "arcsin",
+    "acos": "arccos",
+    "atan": "arctan",
+    "asinh": "arcsinh",
+    "acosh": "arccosh",
+    "atanh": "arctanh",
+    "Abs": "abs",
+    "sign": "sign",
+    "erf": "erf",
+}
+"""SymPy function -> NumPy function, both of one argument."""
+
+_RELATIONS = {
+    ">": "greater",
+    ">=": "greater_equal",
+    "<": "less",
+    "<=": "less_equal",
+    "==": "equal",
+    "!=": "not_equal",
+}
+
+
+class Lowering(Axes):
+    """Lowers one equation."""
+
+    def __init__(self, equation: Equation, scalars: Mapping[str, str]) -> None:
+        super().__init__(equation.ranges, scalars)
+        self.equation = equation
+        self.integers = _is_integer(equation.lhs)
+
+    def run(self) -> Operation:
+        """Return the operation that computes the left-hand side."""
+        wanted = tuple(self.equation.ranges)
+        result = self.lower(self.equation.rhs)
+        laid_out = self.layout(result, wanted)
+        return laid_out if set(wanted) <= set(result.axes) else self.full(laid_out, wanted)
+
+    def full(self, value: Operation, axes: tuple[Symbol, ...]) -> Operation:
+        """Return the array in which ``value`` stands again along each axis that it does not have."""
+        shape = tuple(self.ranges[axis] for axis in axes)
+        return Operation("full", (value, *self.dimensions(shape)), self.integers, axes, shape)
+
+    def dimension(self, n: Expr) -> Operation:
+        """Return a size as an operation."""
+        with self.as_integers(True):
+            return self.lower(self.number(n))
+
+    def index(self, expression: Expr) -> Operation:
+        """Return the integers that an index expression gives."""
+        with self.as_integers(True):
+            return self.lower(expression)
+
+    @contextmanager
+    def as_integers(self, integers: bool) -> Iterator[None]:
+        """Lower what stands for integers as such, or as numbers of the parameters' dtype."""
+        before, self.integers = self.integers, integers
+        try:
+            yield
+        finally:
+            self.integers = before
+
+    @contextmanager
+    def guarding(self, guarded: bool = True) -> Iterator[None]:
+        """Lower what counts only where a condition holds."""
+        before, self.guarded = self.guarded, self.guarded or guarded
+        try:
+            yield
+        finally:
+            self.guarded = before
+
+    def unsupported(self, part: Expr) -> UnsupportedExpression:
+        name = name_of(self.equation.lhs)
+        return UnsupportedExpression(f"equation of {name}: there is no array operation for {part} yet")
+
+    def elementwise(self, kind: str, *operations: Operation) -> Operation:
+        """Return the elementwise operation; what scales a scattered array scales the scattered values."""
+        scaling = kind in ("multiply", "divide", "negative")
+        if scaling and sum(bool(o.axes) for o in operations) == 1:
+            (whole,) = (o for o in operations if o.axes)
+            if whole.kind == "scatter":
+                start, *updates = whole.inputs
+                if start.kind != "zeros":  # the updates of several terms were gathered
+                    start = super().elementwise(kind, *(start if o is whole else o for o in operations))
+                scaled = [self._scaled(u, kind, operations, whole) for u in updates]
+                return Operation("scatter", (start, *scaled), None, whole.axes, whole.shape)
+        return super().elementwise(kind, *operations)
+
+    def _scaled(
+        self, update: Operation, kind: str, operations: Sequence[Operation], whole: Operation
+    ) -> Operation:
+        value, *indices = update.inputs
+        if kind == "negative" and value.kind == "negative":
+            return Operation("update", (value.inputs[0], *indices), update.value)
+        inputs = tuple(value if o is whole else o for o in operations)
+        scaled = Operation(kind, inputs, None, value.axes, value.shape)
+        return Operation("update", (scaled, *indices), update.value)
+
+    # ------------------------------------------------------------ expressions
+
+    def lower(self, expression: Expr) -> Operation:
+        """Return the operation that computes ``expression``."""
+        if isinstance(expression, Indexed):
+            return self.read(expression)
+        if isinstance(expression, Symbol):
+            return self.symbol(expression)
+        if expression.is_number and not expression.has(*BINDERS):
+            return self.literal(expression)
+        for kind, method in self._methods():
+            if isinstance(expression, kind):
+                return method(expression)
+        name = type(expression).__name__
+        if name in _ELEMENTWISE:
+            return self.elementwise(_ELEMENTWISE[name], self.lower(expression.args[0]))
+        raise self.unsupported(expression)
+
+    def _methods(self) -> tuple[tuple[type, Callable[[Expr], Operation]], ...]:
+        return (
+            (Add, self.add),
+            (Mul, self.multiply),
+            (Pow, self.power),
+            (Sum, self.sum),
+            (log, self.log),
+            (Piecewise, self.piecewise),
+            (Relational, self.relation),
+            (sympy.Max, lambda e: self.fold("maximum", e)),
+            (sympy.Min, lambda e: self.fold("minimum", e)),
+            (sympy.Heaviside, self.heaviside),
+            (sympy.And, lambda e: self.all_of("logical_and", e)),
+            (sympy.Or, lambda e: self.all_of("logical_or", e)),
+            (sympy.Not, lambda e: self.elementwise("logical_not", self.condition(e.args[0]))),
+            (KroneckerDelta, self.delta),
+            (ArgMax, self.place_of_largest),
+        )
+
+    def read(self, component: Indexed) -> Operation:
+        return self.as_numbers(component, read(self, component, self.index))
+
+    def symbol(self, symbol: Symbol) -> Operation:
+        if symbol in self.ranges:
+            n = self.ranges[symbol]
+            return Operation("arange", self.dimensions([n]), self.integers, (symbol,), (n,))
+        if symbol.name in self.scalars:
+            return Operation("name", (), self.scalars[symbol.name])
+        return self.as_numbers(symbol, Operation("array", (), symbol.name, whole=_is_integer(symbol)))
+
+    def as_numbers(self, component: Expr, array: Operation) -> Operation:
+        """Return an array of integers as numbers, unless integers are wanted."""
+        if self.integers or not _is_integer(component):
+            return array
+        return Operation("cast", (array,), None, array.axes, array.shape)
+
+    def literal(self, value: Expr) -> Operation:
+        return Operation("number", (), value)
+
+    def add(self, expression: Add) -> Operation:
+        """Lower a sum of terms: what is not negated first, a number before the rest."""
+        for term in expression.args:
+            if isinstance(term, log) and _is_sum_of_exponentials(term.args[0]):
+                return self.beside_logarithm(term, expression - term)
+        if expression.args[0] == -1 and len(expression.args) == 2 and isinstance(expression.args[1], exp):
+            return self.elementwise("expm1", self.lower(expression.args[1].args[0]))
+        terms = sorted(expression.args, key=_term_order)
+        signs = tuple(term.could_extract_minus_sign() for term in terms)
+        values = [self.lower(-t if negative else t) for t, negative in zip(terms, signs, strict=True)]
+        if len(values) > 2 and not any(value.axes for value in values):
+            return Operation("terms", tuple(values), signs)  # flat: regularised nets have many
+        if any(value.kind == "scatter" for value in values) and len(values) > 1:
+            return self.gathered_updates(values, signs)
+        return self.signed_sum(values, signs)
+
+    def signed_sum(self, values: Sequence[Operation], signs: Sequence[bool]) -> Operation:
+        """Return the sum of values, of which those with a sign are subtracted."""
+        total = self.elementwise("negative", values[0]) if signs[0] else values[0]
+        for value, negative in zip(values[1:], signs[1:], strict=True):
+            total = self.elementwise("subtract" if negative else "add", total, value)
+        return total
+
+    def gathered_updates(self, values: Sequence[Operation], signs: Sequence[bool]) -> Operation:
+        """Return a sum of terms some of which are scattered: their updates go to one array."""
+        updates: list[Operation] = []
+        others: list[tuple[Operation, bool]] = []
+        axes = next(value.axes for value in values if value.kind == "scatter")
+        for value, negative in zip(values, signs, strict=True):
+            if value.kind == "scatter" and value.axes == axes:
+                start, *own = (self.elementwise("negative", value) if negative else value).inputs
+                updates += own
+            else:
+                others.append((value, negative))
+        total = self.signed_sum(*zip(*others, strict=True)) if others else None
+        first = start if total is None or total.axes != axes else total
+        shape = tuple(self.ranges[a] for a in axes if a is not None)
+        whole = Operation("scatter", (first, *updates), None, axes, shape)
+        return whole if total is None or first is total else self.elementwise("add", total, whole)
+
+    def beside_logarithm(self, logarithm: log, rest: Expr) -> Operation:
+        """Lower log Σ exp(v) + rest: large numbers meet first, so that no digit of the logarithm is lost."""
+        largest, total = self.sum_of_exponentials(logarithm.args[0])
+        logged = self.elementwise("log", total)
+        if rest.could_extract_minus_sign():
+            return self.elementwise(
+                "subtract", logged, self.elementwise("subtract", self.lower(-rest), largest)
+            )
+        return self.elementwise("add", logged, self.elementwise("add", self.lower(rest), largest))
+
+    def multiply(self, expression: Mul) -> Operation:
+        """Lower a product: numerator from left to right, then one division by each denominator."""
+        if expression.could_extract_minus_sign():
+            return self.elementwise("negative", self.lower(-expression))
+        if any(isinstance(factor, KroneckerDelta) for factor in expression.args):
+            return self.product(expression, ())
+        for factor in expression.args:
+            if isinstance(factor, Add) and any(map(_is_delta, factor.args)):
+                return self.lower(_deltas_apart(expression, factor))
+        above, below = _fraction(expression)
+        parts = _shared_out(above, below)
+        if parts:
+            return reduce(partial(self.elementwise, "multiply"), [self.lower(part) for part in parts])
+        return self.fraction(above, below)
+
+    def fraction(self, above: Sequence[Expr], below: Sequence[Expr]) -> Operation:
+        """Lower a fraction such that what may overflow is multiplied last: nothing times it is nothing."""
+        above, below, powers = _equal_powers(above, below)
+        above = sorted(above, key=_factor_order)
+        shifted = self.shifted_exponentials(above, below)
+        last = [f for f in above if f not in shifted and _may_overflow(f)]
+        factors = [shifted[f] if f in shifted else self.factor(f) for f in above if f not in last]
+        factors += [self.integer_power(self.lower(base), exponent) for base, exponent in powers]
+        if any(f.free_symbols for f in above):
+            below = _units(below)
+        total = factors[0] if factors else self.factor(last.pop(0)) if last else self.literal(ONE)
+        for factor in factors[1:]:
+            total = self.elementwise("multiply", total, factor)
+        total = self.divided(total, [shifted.get(divisor) or self.lower(divisor) for divisor in below])
+        for factor in _units(last):
+            total = self.elementwise("multiply", total, self.factor(factor))
+        return total
+
+    def divided(self, total: Operation, divisors: Sequence[Operation]) -> Operation:
+        """Return ``total`` by each divisor; numbers divide an array once, by their product."""
+        numbers = [d for d in divisors if not d.axes and not self.integers]
+        arrays = [d for d in divisors if d not in numbers]
+        if total.axes and numbers:
+            numbers = [reduce(partial(self.elementwise, "multiply"), numbers)]
+        return reduce(partial(self.elementwise, "divide"), [*numbers, *arrays], total)
+
+    def shifted_exponentials(self, above: Sequence[Expr], below: Sequence[Expr]) -> dict[Expr, Operation]:
+        """Take the largest exponent out of exp(u)/Σ exp(v), above and below: neither can overflow."""
+        found: dict[Expr, Operation] = {}
+        free = [f for f in above if isinstance(f, exp)]
+        for divisor in below:
+            if free and _is_sum_of_exponentials(divisor):
+                numerator = free.pop(0)
+                largest, total = self.sum_of_exponentials(divisor)
+                difference = self.elementwise("subtract", self.lower(numerator.args[0]), largest)
+                found |= {numerator: self.elementwise("exp", difference), divisor: total}
+        return found
+
+    def sum_of_exponentials(self, expression: Sum) -> tuple[Operation, Operation]:
+        """Return the largest exponent m of Σ exp(v), and Σ exp(v - m)."""
+        body, ranges = open_sum(expression)
+        self.ranges |= dict(ranges)
+        summed = [i for i, _ in ranges]
+        exponent = self.lower(body.args[0])
+        largest = self.reduce("max", exponent, summed)
+        exponentials = self.elementwise("exp", self.elementwise("subtract", exponent, largest))
+        return largest, self.reduce("sum", exponentials, summed)
+
+    def factor(self, factor: Expr) -> Operation:
+        """Lower a factor; one that is 1 or 0 by a condition is the condition itself."""
+        if is_guard(factor) and factor.args[0][0] == 1:
+            return self.condition(factor.args[0][1])
+        return self.lower(factor)
+
+    def power(self, expression: Pow) -> Operation:
+        """Lower a power: small integer powers are products, which are much faster."""
+        base, exponent = expression.as_base_exp()
+        if base == sympy.E:
+            return self.elementwise("exp", self.lower(exponent))
+        if exponent.could_extract_minus_sign():
+            return self.elementwise("divide", self.literal(ONE), self.lower(base**-exponent))
+        if exponent == S.Half:
+            return self.root(base)
+        value = self.lower(base)
+        if isinstance(exponent, Integer):
+            return self.integer_power(value, int(exponent))
+        if isinstance(exponent, Rational) and exponent.q == 2:
+            root = self.elementwise("sqrt", value)
+            return self.elementwise("multiply", self.integer_power(value, int(exponent.p) // 2), root)
+        return self.elementwise("power", value, self.lower(exponent))
+
+    def root(self, square: Expr) -> Operation:
+        """Lower a square root; that of 1 + u² does not square what is large."""
+        if square.is_Add and len(square.args) == 2:
+            number, other = square.args
+            if number.is_positive and number.is_number and other.is_Pow and other.exp == 2:
+                return self.elementwise("hypot", self.literal(sympy.sqrt(number)), self.lower(other.base))
+        return self.elementwise("sqrt", self.lower(square))
+
+    def integer_power(self, value: Operation, exponent: int) -> Operation:
+        if exponent == 1:
+            return value
+        half = self.integer_power(value, exponent // 2)
+        square = self.elementwise("square", half)
+        return self.elementwise("multiply", square, value) if exponent % 2 else square
+
+    def log(self, expression: log) -> Operation:
+        """Lower a logarithm; those of sums of exponentials never overflow."""
+        argument = expression.args[0]
+        if _is_sum_of_exponentials(argument):
+            largest, total = self.sum_of_exponentials(argument)
+            return self.elementwise("add", largest, self.elementwise("log", total))
+        if argument.is_Add and len(argument.args) == 2 and all(_is_exponential(a) for a in argument.args):
+            first, second = sorted((_exponent(a) for a in argument.args), key=_term_order)
+            return self.elementwise("logaddexp", self.lower(first), self.lower(second))
+        if argument.is_Add and argument.args[0] == 1:
+            return self.elementwise("log1p", self.lower(argument - 1))
+        return self.elementwise("log", self.lower(argument))
+
+    def piecewise(self, expression: Piecewise) -> Operation:
+        """Lower a choice; the larger of a quantity and a number is recognised."""
+        if any(always(self, c) for _, c in expression.args[:-1]):
+            return self.lower(self.decided(expression))
+        (value, condition), (other, otherwise) = expression.args[0], expression.args[-1]
+        two = len(expression.args) == 2 and isinstance(condition, sympy.StrictGreaterThan)
+        if two and (condition.gts, condition.lts) == (value, other):
+            return self.elementwise("maximum", self.lower(value), self.lower(other))
+        if otherwise is not S.true:
+            raise self.unsupported(expression)
+        if (
+            is_guard(expression)
+            and value == 1
+            and all(_is_integer(side) for r in condition.atoms(Relational) for side in r.args)
+        ):
+            return self.mask(condition)
+        padded = self.padded(expression)
+        if padded is not None:
+            return padded
+        with self.guarding():
+            result = self.lower(other)
+            for value, condition in reversed(expression.args[:-1]):
+                result = self.where(self.condition(condition), self.lower(value), result)
+        return result
+
+    def decided(self, expression: Piecewise) -> Expr:
+        """Return a choice without what comes after a condition that holds for all indices."""
+        kept = []
+        for value, condition in expression.args:
+            if always(self, condition):
+                kept.append((value, S.true))
+                break
+            kept.append((value, condition))
+        return kept[0][0] if len(kept) == 1 else Piecewise(*kept)
+
+    def where(self, condition: Operation, value: Operation, other: Operation) -> Operation:
+        chosen = self.elementwise("where", condition, value, other)
+        return Operation("where", chosen.inputs, self.integers, chosen.axes, chosen.shape)
+
+    def padded(self, expression: Piecewise) -> Operation | None:
+        """Return a guarded value whose reads are zero wherever the guard excludes them."""
+        factors, conditions = split(self, expression)
+        if factors == [expression] or without_padding(self, (factors, conditions)):
+            return None
+        with self.guarding():
+            return self.lower(Mul(*factors))
+
+    def condition(self, condition: Expr) -> Operation:
+        """Return the truth values of a condition; of integers it compares integers."""
+        if isinstance(condition, Relational) and is_on_indices(self, condition):
+            condition = whole(self, condition)
+        integers = all(_is_integer(side) for r in condition.atoms(Relational) for side in r.args)
+        with self.as_integers(integers):
+            return self.lower(condition)
+
+    def all_of(self, kind: str, expression: Expr) -> Operation:
+        """Lower a condition made of several."""
+        parts = sorted(expression.args, key=lambda c: condition_order(self, c))
+        return reduce(partial(self.elementwise, kind), [self.condition(c) for c in parts])
+
+    def relation(self, expression: Relational) -> Operation:
+        kind = _RELATIONS[expression.rel_op]
+        return self.elementwise(kind, self.lower(expression.lhs), self.lower(expression.rhs))
+
+    def delta(self, expression: KroneckerDelta) -> Operation:
+        """Lower a delta beside no product."""
+        return self.product(expression, ())
+
+    def mask(self, condition: Expr) -> Operation:
+        """Return 1 where a condition holds and 0 elsewhere."""
+        truth = self.condition(condition)
+        return truth if self.integers else Operation("cast", (truth,), None, truth.axes, truth.shape)
+
+    def place_of_largest(self, expression: ArgMax) -> Operation:
+        body, ranges = open_sum(expression)
+        self.ranges |= dict(ranges)
+        ((i, _),) = ranges
+        with self.as_integers(False):
+            operand = self.lower(body)
+        if i not in operand.axes:
+            return self.literal(Integer(0))
+        axis = operand.axes.index(i)
+        axes = tuple(a for a in operand.axes if a != i)
+        return Operation("argmax", (operand,), axis, axes, self.shape(axes))
+
+    def heaviside(self, expression: Expr) -> Operation:
+        return self.elementwise("heaviside", self.lower(expression.args[0]), self.literal(expression.args[1]))
+
+    def fold(self, kind: str, expression: Expr) -> Operation:
+        first, *rest = _in_order(expression)
+        total = self.lower(first)
+        for other in rest:
+            total = self.elementwise(kind, total, self.lower(other))
+        return total
+
+    # ------------------------------------------------------------ sums and products of sums
+
+    def sum(self, expression: Sum) -> Operation:
+        """Lower a sum: a matrix product where two groups of factors share the summed axis."""
+        body, ranges = _with_scatters_opened(*open_sum(expression))
+        if any(n.has(Indexed) for _, n in ranges):
+            raise self.unsupported(expression)
+        self.bind(_axis_order(body, dict(ranges)), list(body.atoms(Indexed)))
+        coefficient, body = body.as_coeff_Mul()
+        result = self.product(body, [i for i, _ in ranges])
+        if coefficient == -1:
+            return self.elementwise("negative", result)
+        return result if coefficient == 1 else self.elementwise("multiply", self.literal(coefficient), result)
+
+    def product(self, body: Expr, summed: Sequence[Symbol]) -> Operation:
+        """Lower the sum of a product; what has a place of its own in the result is scattered to it."""
+        factors, conditions = split(self, body)
+        if not conditions and not any(isinstance(f, KroneckerDelta) for f in factors):
+            terms = self._terms_with_outer_products(factors, summed)
+            return self.sum_of_terms(terms, summed) if terms else self.contraction(factors, (), summed)
+        found = scattered(self, (factors, conditions), summed)
+        with self.guarding(bool(conditions) or any(map(is_guard, factors))):
+            if found is None:
+                return self.contraction(factors, conditions, summed)
+            placed = {i for place in found.places.values() for i in place.free_symbols}
+            loops_first(self, found)
+            summed = [
+                i for i in self.ranges if i in found.inner and i not in placed and i not in found.solved
+            ]
+            value = self.contraction(found.factors, found.conditions, summed)
+            return scatter(self, value, found, self.index) if found.places else value
+
+    def _terms_with_outer_products(self, factors: Sequence[Expr], summed: Sequence[Symbol]) -> list[Expr]:
+        """Return the terms of a product with a sum of outer products, each of which is a matrix product.
+
+        Of Σ_n (a[n,i] b[n,j] + c[n,i] d[n,j]) no array with all three axes is made.
+        """
+        totals = [f for f in factors if isinstance(f, Add) and not f.has(KroneckerDelta, Piecewise)]
+        if len(totals) != 1 or not summed:
+            return []
+        axes = set(self.lower(totals[0]).axes)
+        outer = [t for t in totals[0].args if set(self.lower(t).axes) == axes and self._is_outer(t)]
+        others = Mul(*[f for f in factors if f is not totals[0]])
+        terms = [others * term for term in totals[0].args]
+        return terms if outer and all(map(self._is_outer, terms)) else []
+
+    def _is_outer(self, term: Expr) -> bool:
+        """Whether no factor of a product has all of its axes."""
+        axes = [set(self.lower(factor).axes) for factor in Mul.make_args(term)]
+        return set().union(*axes) not in axes
+
+    def sum_of_terms(self, terms: Sequence[Expr], summed: Sequence[Symbol]) -> Operation:
+        """Lower a sum of products term by term."""
+        ordered = sorted(terms, key=lambda term: (*_term_order(term), str(term)))
+        signs = [term.could_extract_minus_sign() for term in ordered]
+        values = [
+            self.product(-t if negative else t, summed) for t, negative in zip(ordered, signs, strict=True)
+        ]
+        return self.signed_sum(values, signs)
+
+    def contraction(
+        self, factors: Sequence[Expr], conditions: Sequence[Expr], summed: Sequence[Symbol]
+    ) -> Operation:
+        """Lower the sum of the product of ``factors`` where ``conditions`` hold."""
+        masks = [self.mask(c) for c in without_padding(self, (list(factors), list(conditions)))]
+        groups = self._groups(factors)
+        outside = groups.pop(frozenset(), [])
+        operands = [*(self._product(g) for g in groups.values()), *masks]
+        present = {axis for operand in operands for axis in operand.axes}
+        repeated = [self.ranges[i] for i in summed if i not in present]
+        summed = [i for i in summed if i in present]
+        outside = [*repeated, *(f for f in outside if f != 1)]
+        if not operands:
+            return self._product(outside)
+        return self._scaled_sum(outside, contract(self, operands, summed))
+
+    def _scaled_sum(self, outside: Sequence[Expr], total: Operation) -> Operation:
+        """Return ``total`` times the factors outside of the sum; what only divides it comes after it."""
+        above, below = _fraction(Mul(*outside))
+        if any(factor != 1 for factor in above):
+            return self.elementwise("multiply", self._product(outside), total)
+        return self.divided(total, [self.lower(d) for d in below if d != 1])
+
+    def _groups(self, factors: Sequence[Expr]) -> dict[frozenset[Axis], list[Expr]]:
+        """Group the factors of a product by the axes that they carry."""
+        groups: dict[frozenset[Axis], list[Expr]] = {}
+        if any(_is_sum_of_exponentials(f) for f in _fraction(Mul(*factors))[1]):
+            return {frozenset(self.lower(Mul(*factors)).axes): list(factors)}  # its parts go together
+        for factor in sorted(factors, key=_factor_order):
+            axes = frozenset(self.lower(factor).axes) - {None}
+            groups.setdefault(axes, []).append(factor)
+        return groups
+
+    def _product(self, factors: Sequence[Expr]) -> Operation:
+        return self.lower(Mul(*factors))
+
+
+def _with_scatters_opened(body: Expr, ranges: RangeList) -> tuple[Expr, RangeList]:
+    """Return a sum's body and ranges with those of inner sums of deltas, to be scattered together."""
+    inner = [f for f in Mul.make_args(body) if isinstance(f, Sum) and f.function.has(KroneckerDelta)]
+    for total in inner:
+        own, more = open_sum(total)
+        body, ranges = body / total * own, (*ranges, *more)
+    return body, ranges
+
+
+def _is_delta(term: Expr) -> bool:
+    """Whether a term is a delta, or a product with one."""
+    return any(isinstance(factor, KroneckerDelta) for factor in Mul.make_args(term))
+
+
+def _deltas_apart(expression: Mul, factor: Add) -> Expr:
+    """Return a product with the deltas of one factor in terms of their own, to be scattered."""
+    others = Mul(*[f for f in expression.args if f is not factor])
+    deltas = [term for term in factor.args if _is_delta(term)]
+    return Add(others * (factor - Add(*deltas)), *[others * delta for delta in deltas])
+
+
+def _in_order(expression: Expr) -> list[Expr]:
+    return sorted(expression.args, key=lambda term: (*_term_order(term), str(term)))
+
+
+def _is_integer(expression: Expr) -> bool:
+    """Whether an expression has integer values alone."""
+    return bool(expression.is_integer)
+
+
+def _axis_order(body: Expr, ranges: Ranges) -> Ranges:
+    """Return summed indices in the order of the axes of what is read, so that nothing is transposed."""
+    known = list(ranges)
+
+    def rank(read: Indexed) -> tuple[object, ...]:
+        bound = [known.index(i) for i in read.indices if i in ranges]
+        return (-len(set(bound)), str(read), bound)
+
+    reads = sorted(body.atoms(Indexed), key=rank)
+    first = list(reads[0].indices) if reads else []
+    order = sorted(ranges, key=lambda i: first.index(i) if i in first else len(first))
+    return {i: ranges[i] for i in order}
+
+
+def _is_sum_of_exponentials(expression: Expr) -> bool:
+    return isinstance(expression, Sum) and isinstance(expression.function, exp)
+
+
+def _is_exponential(expression: Expr) -> bool:
+    return expression == ONE or isinstance(expression, exp)
+
+
+def _exponent(expression: Expr) -> Expr:
+    return expression.args[0] if isinstance(expression, exp) else Integer(0)
+
+
+def _fraction(expression: Expr) -> tuple[list[Expr], list[Expr]]:
+    """Return the factors above and below the line; a rational number is split, 0.5 stays.
+
+    Numbers beside an irrational one, as in sqrt(2)/(2 sqrt(π)), are one number.
+    """
+    above: list[Expr] = []
+    below: list[Expr] = []
+    factors = list(Mul.make_args(expression))
+    numbers = [factor for factor in factors if factor.is_number]
+    if any(not number.is_Rational for number in numbers) and len(numbers) < len(factors):
+        above.append(Float(Mul(*numbers).evalf(20), 17))
+        factors = [factor for factor in factors if not factor.is_number]
+    for factor in factors:
+        base, exponent = factor.as_base_exp()
+        if factor.is_Rational and not is_decimal(factor):
+            above += [Integer(factor.p)] if factor.p != 1 else []
+            below.append(Integer(factor.q))
+        elif base != sympy.E and exponent.is_Rational and exponent.is_negative:
+            below.append(base**-exponent)
+        else:
+            above.append(factor)
+    return above, below
+
+
+def _may_overflow(factor: Expr) -> bool:
+    """Whether a factor is an exponential that grows, as far as its sign tells."""
+    if isinstance(factor, exp):
+        return not factor.args[0].could_extract_minus_sign()
+    base, exponent = factor.as_base_exp()
+    return isinstance(base, (sympy.cosh, sympy.sinh)) and exponent.is_positive
+
+
+def _shared_out(above: Sequence[Expr], below: Sequence[Expr]) -> list[Expr]:
+    """Return factors of a fraction that divide once each, where it divides by a power of what is computed.
+
+    The square below, or the whole numerator, may overflow where the value does not: s⁴/(1 + s⁴)² is
+    computed as the square of s²/(1 + s⁴).
+    """
+    powers = [(d.base, int(d.exp)) for d in below if d.is_Pow and not d.base.is_Atom and d.exp.is_Integer]
+    varying = [f for f in above if f.free_symbols]
+    if len(powers) != 1 or not varying:
+        return []
+    (base, count) = powers[0]
+    constant = Mul(*[f for f in above if not f.free_symbols])
+    others = [d for d in below if not (d.is_Pow and d.base == base)]
+    shares: list[list[Expr]] = [[] for _ in range(count)]
+    units = [u for f in varying for u in _unit_factors(f)]
+    for unit in sorted(units, key=_grows, reverse=True):
+        min(shares, key=lambda share: sum(map(_grows, share))).append(unit)
+    factors = [Mul(*share) / base for share in shares]
+    factors[0] *= constant * Mul(*[1 / d for d in others])
+    return factors if all(f.count_ops() < Mul(*factors).count_ops() for f in factors) else []
+
+
+def _equal_powers(
+    above: Sequence[Expr], below: Sequence[Expr]
+) -> tuple[list[Expr], list[Expr], list[tuple[Expr, int]]]:
+    """Return a fraction without the factors of equal powers, and these as powers of one base.
+
+    x² t² is computed as (x t)²: no square overflows where the product doesn't, and there is one less.
+    """
+    bases: dict[int, list[Expr]] = {}
+    for factors, sign in ((above, 1), (below, -1)):
+        for factor in factors:
+            base, exponent = factor.as_base_exp()
+            if exponent.is_Integer and exponent > 1 and base.free_symbols and not _may_overflow(factor):
+                bases.setdefault(int(exponent), []).append(base**sign)
+    powers = [(Mul(*found), exponent) for exponent, found in bases.items() if len(found) > 1]
+    taken = {base**exponent for exponent, found in bases.items() if len(found) > 1 for base in found}
+    rest = [f for f in above if f not in taken], [f for f in below if 1 / f not in taken]
+    return *rest, powers
+
+
+def _grows(factor: Expr) -> int:
+    """Return how fast a factor may grow: a function faster than what it is a function of."""
+    return 1 if factor.is_Symbol or isinstance(factor, Indexed) else 10
+
+
+def _units(factors: Sequence[Expr]) -> list[Expr]:
+    """Return x, x for x² and x, x, x for x³: a power may overflow, or be 0, where its base is not."""
+    units = [_unit_factors(factor) for factor in factors]
+    return [
+        u for factor, own in zip(factors, units, strict=True) for u in (own if len(own) <= 3 else [factor])
+    ]
+
+
+def _unit_factors(factor: Expr) -> list[Expr]:
+    """Return x, x, x for x³, and any other factor as it is."""
+    base, exponent = factor.as_base_exp()
+    whole = exponent.is_Integer and exponent > 1 and base != sympy.E
+    return [base] * int(exponent) if whole else [factor]
+
+
+def is_decimal(number: Expr) -> bool:
+    """Whether a rational number is written as a decimal, such as 0.1 or 7; 1/2 and 1/4 divide."""
+    denominator = int(number.q)
+    for prime in (2, 5):
+        while denominator % prime == 0:
+            denominator //= prime
+    return denominator == 1 and number.q not in (2, 4)
+
+
+def _term_order(term: Expr) -> tuple[object, ...]:
+    """Numbers first, then what is not negated, then as named."""
+    negative = term.could_extract_minus_sign()
+    return (negative, not term.is_number, not term.has(Sum), _first_name(term))
+
+
+def _factor_order(factor: Expr) -> tuple[object, ...]:
+    """Numbers, named constants, sums, then quantities; x before the sum 1 - x.
+
+    What decays comes before what may overflow: nothing times a large number is nothing.
+    """
+    return (
+        not factor.is_number,
+        not (isinstance(factor, exp) and not _may_overflow(factor)),
+        factor.has(Indexed),
+        not factor.has(Sum),
+        factor.has(Piecewise),
+        _first_name(factor),
+        factor.is_Add,
+    )
+
+
+def _first_name(expression: Expr) -> tuple[str, int, str]:
+    """Return the key of the first quantity that is read: w2 comes before w10."""
+    return min((_with_number(name_of(read)) for read in expression.atoms(Indexed)), default=("", 0, ""))
+
+
+def _with_number(name: str) -> tuple[str, int, str]:
+    stem = name.rstrip("0123456789")
+    return stem, int(name[len(stem) :] or -1), name

@@ -1,1 +1,0 @@
-"""Index calculus on SymPy: binders, paths and contraction, closed forms, stable forms."""

@@ -1,0 +1,1 @@
+"""From a derivation to the text of a generated module: which statements, on which buffers, in which loops."""

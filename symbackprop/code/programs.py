@@ -1,0 +1,339 @@
+"""From a derivation to programs: the statements of forward, loss, gradients and of a training step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from sympy import Add, Derivative, Expr, Mul, Piecewise, Sum, Symbol
+
+from symbackprop.arrays.operations import Operation, Statement
+from symbackprop.arrays.signature import UNCHANGED, Change, Lowered, lower
+from symbackprop.code.buffers import is_mask
+from symbackprop.derivation.batch import Batch, WholeBatch
+from symbackprop.equations.indices import close_sum
+from symbackprop.equations.naming import SAMPLE, SAMPLES, adjoint_name
+from symbackprop.equations.steps import Derived, Step
+from symbackprop.equations.system import ONE, Equation, indices_of, name_of
+from symbackprop.errors import UnsupportedExpression
+
+SCALE = Symbol("_scale", real=True)
+"""What the first adjoints of a step are multiplied by: 1/N, the learning rate, weights of samples."""
+RATE = Symbol("_rate", real=True)
+"""The learning rate."""
+
+
+@dataclass(frozen=True)
+class Programs:
+    """Builds the statements of each function from the equations of one derivation.
+
+    ``scalars`` holds the name in the code of each symbol that stands for a number; ``rate`` is what the
+    derivatives of a training step are multiplied by.
+    """
+
+    derivation: Derived
+    scalars: Mapping[str, str]
+    rate: Expr = ONE
+
+    @cached_property
+    def batch(self) -> Batch:
+        """The samples' axis."""
+        return Batch(self.derivation) if self.derivation.batch else WholeBatch(self.derivation)
+
+    @cached_property
+    def forward(self) -> list[Statement]:
+        """The statements that compute every quantity but the error."""
+        system, numbers = self.derivation.system, self.derivation.numbers
+        found = []
+        for equation in system.equations:
+            if equation.name != system.loss:
+                stable = self.derivation.computed.get(numbers[equation.name])
+                rhs, number = (stable or equation).rhs, stable.number if stable else numbers[equation.name]
+                found.append(self._statement(equation.name, equation.lhs, rhs, number))
+        return found
+
+    @cached_property
+    def error(self) -> Statement:
+        """The statement that computes the mean error of the batch."""
+        step = self._batch_step(self.derivation.system.loss)
+        return Statement(step.target, self._lower(Equation(step.lhs, step.rhs), UNCHANGED), step.number)
+
+    @cached_property
+    def backward(self) -> list[Statement]:
+        """The statements that compute the adjoints and the derivatives, from the error inwards."""
+        found = []
+        for name in self._results():
+            if name in self.derivation.system.parameters:
+                step = self._batch_step(name)
+                equation = Equation(_target(step), step.rhs)
+                found.append(self._derivative(name, equation, step.number))
+            else:
+                step = self._result(name)
+                found.append(self._statement(name_of(step.lhs), step.lhs, step.rhs, step.number))
+        return found
+
+    @cached_property
+    def scaled_backward(self) -> list[Statement]:
+        """As `backward`, with 1/N, and the learning rate where it is folded in, multiplied in early.
+
+        Everything is linear in the adjoints, so these factors go into the first ones, and into terms
+        that no adjoint reaches.
+        """
+        found = []
+        for name in self._results():
+            step = self._result(name)
+            if name in self.derivation.system.parameters:
+                number, equation = self._batch_step(name).number, Equation(_target(step), step.rhs)
+                found.append(self._derivative(name, equation, number, self._total))
+            else:
+                found.append(self._scaled_statement(step))
+        return found
+
+    def _derivative(
+        self, parameter: str, equation: Equation, number: int, change: Change = UNCHANGED
+    ) -> Statement:
+        name = adjoint_name(parameter, self.derivation.system.quantities.keys())
+        return Statement(name, self._lower(equation, change), number)
+
+    def _scaled_statement(self, step: Step) -> Statement:
+        """Return the statement of an adjoint; where it reads none, its whole array is scaled.
+
+        The scale may be a column, with a number for each sample, so it never meets a shorter array.
+        """
+        if self._reads_adjoint(step.rhs):
+            operation = self._lower(Equation(step.lhs, step.rhs), self._scaled_lift)
+            return Statement(name_of(step.lhs), operation, step.number)
+        plain = self._statement(name_of(step.lhs), step.lhs, step.rhs, step.number)
+        inputs = (plain.operation, Operation("name", (), self.scalars[SCALE.name]))
+        axes, shape = plain.operation.axes, plain.operation.shape
+        return replace(plain, operation=Operation("multiply", inputs, None, axes, shape))
+
+    def _results(self) -> Iterator[str]:
+        named = set(self.derivation.adjoints.values()) | set(self.derivation.system.parameters)
+        return (name for name in self.derivation.results if name in named)
+
+    def _result(self, name: str) -> Step:
+        number = self.derivation.results[name]
+        return self.derivation.computed.get(number, self.derivation.by_number[number])
+
+    def _batch_step(self, name: str) -> Step:
+        return self._batch_steps[name]
+
+    @cached_property
+    def _batch_steps(self) -> dict[str, Step]:
+        """The steps that end in the error and in the derivatives of a batch, by what they are about."""
+        if self.derivation.batch:
+            return {step.target: step for step in self.derivation.batch}
+        system = self.derivation.system
+        loss = system.definitions[system.loss]
+        plain = Step(self.derivation.numbers[loss.name], loss.name, "definition", loss.lhs, loss.rhs)
+        stable = {step.target: step for step in self.derivation.stable}
+        ends = {loss.name: plain, **{name: self._result(name) for name in system.parameters}}
+        return {name: stable.get(name, step) for name, step in ends.items()}
+
+    def _statement(self, name: str, lhs: Expr, rhs: Expr, number: int) -> Statement:
+        return Statement(name, self._lower(Equation(lhs, rhs), self._lift), number)
+
+    @cached_property
+    def _kinds(self) -> Lowered:
+        return {}
+
+    def _lower(self, equation: Equation, change: Change) -> Operation:
+        return lower(equation, self.scalars, self._kinds, change)
+
+    @cached_property
+    def _lift(self) -> Change:
+        """Makes an equation for one sample one for the batch."""
+
+        def apply(equation: Equation) -> Equation:
+            return Equation(self.batch.lift(equation.lhs), self.batch.lift(equation.rhs))
+
+        return Change("lift", apply, lambda node: (self.batch.is_lifted(node),))
+
+    @cached_property
+    def _scaled_lift(self) -> Change:
+        """Scales the definition of an adjoint, and makes it one for the batch."""
+
+        def apply(equation: Equation) -> Equation:
+            return Equation(self.batch.lift(equation.lhs), self.batch.lift(self._scaled(equation.rhs)))
+
+        return Change("scaled", apply, self._marks)
+
+    @cached_property
+    def _total(self) -> Change:
+        """Makes a derivative for one sample the scaled sum over the batch."""
+        return Change("total", lambda e: Equation(e.lhs, self._scaled_total(e.rhs)), self._marks)
+
+    def _marks(self, node: Expr) -> tuple[bool, ...]:
+        return self.batch.is_lifted(node), name_of(node) in self.derivation.adjoints
+
+    def _scaled_total(self, expression: Expr) -> Expr:
+        """Return the sum over the samples of a derivative, scaled by the learning rate."""
+        if not self.derivation.batch:
+            return self._scaled(expression)
+        terms = Add.make_args(expression)
+        varying = [term for term in terms if self.batch.varies(term)]
+        constant = [term for term in terms if not self.batch.varies(term)]
+        total = self.batch.lift(Add(*[self._scaled(term) for term in varying]))
+        summed = close_sum(total, [(SAMPLE, SAMPLES)]) if varying else total
+        return summed + self.rate * Add(*constant)
+
+    def _scaled(self, expression: Expr) -> Expr:
+        """Return ``expression``, which is linear in adjoints, with `SCALE` on what reads none."""
+        if not self._reads_adjoint(expression):
+            return SCALE * expression
+        if any(name_of(c) in self.derivation.adjoints for c in _component(expression)):
+            return expression
+        if isinstance(expression, Add):
+            return Add(*[self._scaled(term) for term in expression.args])
+        if isinstance(expression, Sum):
+            return expression.func(self._scaled(expression.function), *expression.limits)
+        if isinstance(expression, Piecewise):
+            return Piecewise(*[(self._scaled(value), c) for value, c in expression.args])
+        carriers = [f for f in Mul.make_args(expression) if self._reads_adjoint(f)]
+        if isinstance(expression, Mul) and len(carriers) == 1:
+            others = [f for f in expression.args if f is not carriers[0]]
+            return Mul(*others, self._scaled(carriers[0]))
+        raise UnsupportedExpression(f"not linear in the adjoints: {expression}")
+
+    def _reads_adjoint(self, expression: Expr) -> bool:
+        names = {s.name for s in expression.atoms(Symbol)}
+        return not names.isdisjoint(self.derivation.adjoints)
+
+
+def _component(expression: Expr) -> tuple[Expr, ...]:
+    return (expression,) if indices_of(expression) or isinstance(expression, Symbol) else ()
+
+
+def _target(step: Step) -> Expr:
+    """Return the component of the parameter that a step differentiates for."""
+    assert isinstance(step.lhs, Derivative)
+    return step.lhs.variables[0]
+
+
+# ---------------------------------------------------------------- needed statements, shared parts
+
+
+def needed(statements: Sequence[Statement], results: Sequence[str]) -> list[Statement]:
+    """Return the statements that ``results`` need, in order."""
+    wanted, kept = set(results), []
+    for statement in reversed(statements):
+        if statement.name in wanted:
+            kept.append(statement)
+            wanted |= arrays_read(statement.operation)
+    return kept[::-1]
+
+
+def arrays_read(operation: Operation) -> set[str]:
+    """Return the names of the arrays that ``operation`` reads."""
+    if operation.kind == "array":
+        return {str(operation.value)}
+    return set().union(*[arrays_read(i) for i in operation.inputs])
+
+
+@dataclass(frozen=True)
+class Named:
+    """A statement with the parts that are computed before it because something else needs them too."""
+
+    statement: Statement
+    parts: tuple[tuple[str, Operation], ...]
+
+
+_WORDS = {
+    "exp": "exponentials",
+    "square": "squares",
+    "max": "largest",
+    "sum": "total",
+    "subtract": "difference",
+    "windows": "windows",
+    "reshape": "columns",
+    "pad": "padded",
+    "gather": "rows",
+    "cast": "mask",
+}
+
+
+def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation, str]]:
+    """Name each part that is used more than once, so that it is computed once.
+
+    Returns the statements with their new parts, and the name of each operation that has one.
+    """
+    uses = _count_uses([s.operation for s in statements])
+    read = sorted({name for s in statements for name in arrays_read(s.operation)})
+    names: dict[Operation, str] = {Operation("array", (), name): name for name in read}
+    taken = {s.name for s in statements} | set(read)
+    result = []
+    for statement in statements:
+        parts: list[tuple[str, Operation]] = []
+        for operation in _inside_out(statement.operation, set()):
+            costly = operation.shape and not operation.is_leaf and operation.kind not in _CHEAP
+            if operation in names or operation is statement.operation:
+                continue
+            if (costly and uses[operation] > 1) or _deserves_name(operation):
+                names[operation] = _name(operation, statement.name, taken)
+                parts.append((names[operation], operation))
+        if not statement.operation.is_leaf:  # t or 0 keeps its own name: it is read before, too
+            names.setdefault(statement.operation, statement.name)
+        result.append(Named(statement, tuple(parts)))
+    return result, names
+
+
+def _deserves_name(operation: Operation) -> bool:
+    """Whether a part is named even where it is used once: windows, their columns for a product, places."""
+    if operation.kind == "reshape" and operation.is_whole:
+        return True  # places
+    columns = operation.kind == "reshape" and not operation.is_view
+    return operation.kind == "windows" or (columns and any(p.kind == "windows" for p in operation.parts()))
+
+
+_CHEAP = ("negative", "layout", "subscript", "diagonal", "update", "zeros", "arange")
+"""Operations that are no dearer than reading what they give, or no arrays by themselves."""
+
+
+def _count_uses(roots: Sequence[Operation]) -> Counter[Operation]:
+    uses: Counter[Operation] = Counter()
+    seen: set[Operation] = set()
+
+    def visit(operation: Operation) -> None:
+        uses[operation] += 1
+        if operation not in seen:
+            seen.add(operation)
+            for i in operation.inputs:
+                visit(i)
+
+    for root in roots:
+        visit(root)
+    return uses
+
+
+def _inside_out(operation: Operation, seen: set[Operation]) -> Iterator[Operation]:
+    if operation in seen:
+        return
+    seen.add(operation)
+    for i in operation.inputs:
+        yield from _inside_out(i, seen)
+    yield operation
+
+
+def _is_mask_of_numbers(operation: Operation) -> bool:
+    return operation.kind == "cast" and is_mask(operation.inputs[0])
+
+
+def _name(operation: Operation, beside: str, taken: set[str]) -> str:
+    """Return a name such as ``exponentials2`` for a part of the statement of ``x2``."""
+    digits = beside[len(beside.rstrip("0123456789")) :]
+    word = "places" if operation.is_whole else _WORDS.get(operation.kind, "part")
+    word = "condition" if is_mask(operation) else word
+    if operation.kind == "multiply" and any(map(_is_mask_of_numbers, operation.inputs)):
+        word = "masked"
+    if word == "columns" and not any(part.kind == "windows" for part in operation.parts()):
+        word = "part" if operation.inputs[0].kind == "matmul" else "matrix"
+    stem = word + digits
+    name, count = stem, 1
+    while name in taken:
+        count += 1
+        name = f"{stem}_{count}"
+    taken.add(name)
+    return name

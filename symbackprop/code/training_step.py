@@ -1,0 +1,335 @@
+"""The body of `Trainer.step`: a program's statements on buffers that are allocated once."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from itertools import groupby
+
+from sympy import Expr
+
+from symbackprop.arrays.operations import Operation, Statement
+from symbackprop.code.buffers import BufferWriter, Workspace
+from symbackprop.code.data import GivenCode
+from symbackprop.code.liveness import shared_arrays, turns_needed
+from symbackprop.code.loops import COLUMNS, LAYER, Comments, Item, Rolled, comprehension, turns
+from symbackprop.code.programs import arrays_read, share
+from symbackprop.code.text import assignment
+from symbackprop.equations.model import Model
+from symbackprop.equations.naming import SAMPLES
+
+
+class TrainingStep:
+    """Writes the statements of one step and collects the buffers that they need.
+
+    Args:
+        statements: forward, error and scaled derivatives, in order.
+        parameters: the names of the parameters.
+        comments: gives the comment lines of an equation's number.
+        model: gives the number of a size.
+        given: writes the lines that bind inputs, targets and constants.
+        weighted: whether the errors of samples can be given weights.
+    """
+
+    def __init__(
+        self,
+        statements: Sequence[Statement],
+        parameters: Sequence[str],
+        comments: Comments,
+        model: Model,
+        given: GivenCode,
+        weighted: bool,
+    ) -> None:
+        self.weighted = weighted
+        self.loss = model.system.loss
+        self.keys = list(parameters)
+        self.parameters = [given.code(name) for name in parameters]
+        self.derivatives = [given.derivative(name) for name in parameters]
+        self.comments = comments
+        self.model = model
+        self.size = model.size
+        self.given = given
+        compared = compared_after(statements)
+        self.compares_after = compared != list(statements)
+        self.shared, self.names = share(compared)
+        own = {*self.names.values(), *self.parameters, *self.derivatives, *(s.name for s in statements)}
+        self.arrays = own
+        self.workspace = Workspace(taken=own, numbers={}, size=model.number)
+        self.writer = BufferWriter(self.names, self.workspace)
+
+    @cached_property
+    def rolled(self) -> Rolled:
+        """The statements, those of equal layers as loops."""
+        return Rolled(list(self._items()), self.arrays, self.given.reserved)
+
+    @cached_property
+    def body(self) -> list[str]:
+        """The lines of the step, without those that bind names."""
+        return [line for part in self.rolled.parts for line in self.rolled.lines(part, self.comments)]
+
+    def context(self) -> dict[str, object]:
+        """Return the lines of the step and the buffers, for the template."""
+        body = self.body
+        names = self._sample_buffers()
+        found = self.given.size_lines()
+        arguments = () if self._can_be_cut else tuple(found)
+        buffers, scratch = self._labels(names), self._labels(self._scratch())
+        binding = [
+            *self._parameter_lines(),
+            *found.values(),
+            *unpacked(buffers, f"self._buffers_for({', '.join(('samples', *arguments))})"),
+            *unpacked(scratch, "self._scratch"),
+            *unpacked(self._constant_names, "self._constants"),
+            *self.given.constant_lines(self._read, "self.dtype"),
+            *self._dict_lines(),
+        ]
+        if any("dtype" in line for line in body):
+            binding.append("dtype = self.dtype")
+        return {
+            "step": [*binding, *body],
+            "given": list(self.given.given_lines(self._read, "self.dtype")),
+            "error": self.loss,
+            "places": list((places := self._places(buffers)).items()),
+            "buffers": [
+                line
+                for number in range(len({*places.values()}))
+                for line in self._allocation_lines(*_at(number, places))
+            ],
+            "cuts": self._can_be_cut,
+            "data_sizes": ["samples", *arguments],
+            "scratch": [line for name in scratch for line in self._allocation_lines(name)],
+            "by_layer": self._by_layer(),
+            "has_dicts": bool(self.rolled.dicts),
+            "has_turns": bool(self._turns),
+            "constants": list(self._constants()),
+        }
+
+    @cached_property
+    def _read(self) -> set[str]:
+        """The names of the arrays that the statements read."""
+        return set().union(*[arrays_read(entry.statement.operation) for entry in self.shared])
+
+    def _items(self) -> Iterable[Item]:
+        """Yield the lines of each statement."""
+        for entry in self.shared:
+            statement = entry.statement
+            lines = [line for name, operation in entry.parts for line in self.writer.part(name, operation)]
+            own = self._statement(statement)
+            if statement.name == self.loss:
+                lines += ["if with_loss:", *(f"    {line}" for line in own)]
+            else:
+                lines += own
+            shapes = shapes_in(statement.operation, self.model)
+            yield Item(statement.name, tuple(lines), statement.number, shapes)
+
+    # ------------------------------------------------------------ what the loops read and write
+
+    def _kept(self, stem: str) -> list[int]:
+        """Return the layers of a dict whose arrays are buffers."""
+        return [n for n in self.rolled.dicts.get(stem, ()) if f"{stem}{n}" in self._all]
+
+    def _labels(self, names: Iterable[str]) -> list[str]:
+        """Return names of buffers; of those that are kept in a dict its name, once."""
+        split = ((name, self.rolled.layered.get(name, (name, 0))[0]) for name in names)
+        return list(dict.fromkeys(stem if self.rolled.holds(name) else name for name, stem in split))
+
+    def _parameter_lines(self) -> Iterator[str]:
+        """Yield the lines that bind the parameters and their derivatives."""
+        if not self.rolled.dicts:
+            yield from unpacked(self.parameters, "self.parameters.values()")
+            yield from unpacked(self.derivatives, "self._derivatives")
+            return
+        for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
+            for name, key in zip(names, self.keys, strict=True):
+                if not self.rolled.holds(name):
+                    yield f'{name} = self.{where}["{key}"]'
+        yield from unpacked(list(self._stems_of_parameters), "self._by_layer")
+
+    @cached_property
+    def _stems_of_parameters(self) -> dict[str, str]:
+        """The dicts of parameters and of derivatives by layer, with the text of an entry."""
+        found = {}
+        for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
+            for name, key in zip(names, self.keys, strict=True):
+                if self.rolled.holds(name):
+                    stem, layer = self.rolled.layered[name]
+                    found[stem] = f'self.{where}[f"{key.removesuffix(str(layer))}{{{LAYER}}}"]'
+        return found
+
+    def _by_layer(self) -> list[str]:
+        """Return the lines of the dicts of parameters and derivatives."""
+        return [
+            line
+            for stem, value in self._stems_of_parameters.items()
+            for line in comprehension(f"{LAYER}: {value}", self.rolled.dicts[stem], "{", f"}},  # {stem}")
+        ]
+
+    @cached_property
+    def _turns(self) -> dict[str, int]:
+        """The dicts of buffers whose layers can share a few arrays, and how many these are."""
+        arrays = {stem: {self._array(f"{stem}{n}") for n in self._kept(stem)} for stem in self.rolled.dicts}
+        padded = {self.rolled.layered.get(name, (name, 0))[0] for name in self.workspace.padded}
+        stems = [stem for stem, alike in arrays.items() if len(alike) == 1 and stem not in padded]
+        return turns_needed(self.body, stems, LAYER)
+
+    def _dict_lines(self) -> Iterator[str]:
+        """Yield the lines that make the other dicts, of what is given and of views."""
+        if not self.rolled.dicts:
+            return
+        given = self.given.arguments
+        for stem, layers in self.rolled.dicts.items():
+            kept = self._kept(stem)
+            if stem not in self._stems_of_parameters and len(kept) < len(layers):
+                entries = [f"{n}: {stem}{n}" for n in layers if f"{stem}{n}" in given]
+                entries += [f"**{stem}"] if kept else []
+                yield f"{stem} = {{{', '.join(entries)}}}"
+
+    def _allocation_lines(self, label: str, *others: str) -> list[str]:
+        """Return the lines that allocate a buffer, or a dict of them, and others that share it."""
+        if label not in self.rolled.dicts:
+            return [self._allocation(label, *others)]
+        note = f",  # {', '.join((label, *others))}"
+        if label in self._turns:
+            layers = self._kept(label)
+            array = self._array(f"{label}{layers[0]}")
+            listed = [turns(range(layers[0], layers[-1] + 1)), *[array] * self._turns[label]]
+            return ["_by_turns(", *(f"    {line}," for line in listed), f"){note}"]
+        kept = groupby(self._kept(label), lambda n: self._array(f"{label}{n}"))
+        runs = [(f"{LAYER}: {text}", list(layers)) for text, layers in kept]
+        spans = [(entry, range(layers[0], layers[-1] + 1)) for entry, layers in runs]
+        if len(spans) == 1:
+            return comprehension(*spans[0], "{", f"}}{note}")
+        inside = [line for span in spans for line in comprehension(*span, "**{", "},")]
+        return ["{", *(f"    {line}" for line in inside), f"}}{note}"]
+
+    def _statement(self, statement: Statement) -> Iterable[str]:
+        name, operation = statement.name, statement.operation
+        if not operation.shape and name in self.derivatives:
+            yield from self.writer.scalar(f"{name}[...]", operation, weighted=False)
+        elif not operation.shape:
+            yield from self.writer.scalar(
+                name, operation, weighted=self.weighted and name == self.loss, indent=4
+            )
+        elif name not in self.derivatives and (operation.is_leaf or operation.is_whole):
+            yield from self.writer.part(name, operation)  # the same numbers under another name
+        else:
+            if name not in self.derivatives:
+                self.workspace.arrays[name] = operation.shape
+            yield from self.writer.assign(name, operation)
+
+    @cached_property
+    def _all(self) -> dict[str, tuple[Expr, ...]]:
+        """The buffers that the finished body needs."""
+        own = self.workspace
+        filled = {name: shape for name, (_, shape) in own.filled.items()}
+        return {**own.arrays, **own.masks, **own.padded, **own.counts, **filled}
+
+    def _sample_buffers(self) -> list[str]:
+        """Return the buffers whose size depends on the data: on the number of samples, or on an open size."""
+        return [name for name, shape in self._all.items() if not self.model.is_fixed(shape)]
+
+    def _scratch(self) -> list[str]:
+        """Return the other buffers."""
+        return [name for name, shape in self._all.items() if self.model.is_fixed(shape)]
+
+    @cached_property
+    def _can_be_cut(self) -> bool:
+        """Whether the first rows of each buffer are a buffer for fewer samples."""
+        shapes = [self._all[name] for name in self._sample_buffers()]
+        return all(shape[0] == SAMPLES and self.model.is_fixed(shape[1:]) for shape in shapes)
+
+    def _places(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the number of the array, or of the dict of arrays, that each buffer is in."""
+        own = self.workspace
+        kinds: dict[str, Hashable] = {
+            name: (name in own.masks, *map(self.given.size, self._all[name]))
+            if name in own.arrays or name in own.masks
+            else None
+            for name in names
+            if name not in self.rolled.dicts
+        }
+        for name in (name for name in names if name in self.rolled.dicts):
+            arrays = tuple((n, self._array(f"{name}{n}")) for n in self._kept(name))
+            kinds[name] = (self._turns.get(name), arrays)
+        places = shared_arrays(self.body, kinds)
+        return {name: places[name] for name in names}
+
+    def _allocation(self, name: str, *others: str) -> str:
+        """Return the line that allocates an array for a buffer, and for others that share it."""
+        line = f"{self._array(name)},  # {name}"
+        listed = ", ".join((line, *others))
+        return listed if len(listed) <= COLUMNS else f"{line} and {len(others)} others"
+
+    def _array(self, name: str) -> str:
+        """Return the expression that makes an array for a buffer."""
+        samples = "self.batch_size" if self._can_be_cut else "samples"
+        if name in self.workspace.counts:
+            return f"np.arange({samples})"
+        sizes = [self.given.size(n, samples) for n in self._all[name]]
+        shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+        if name in self.workspace.masks:
+            return f"np.empty({shape}, bool)"
+        if self.workspace.filled.get(name, ("", ()))[0] == "ones":
+            return f"np.ones({sizes[0] if len(sizes) == 1 else shape}, self.dtype)"
+        return f"_zeros({shape}, self.dtype)"
+
+    @property
+    def _constant_names(self) -> list[str]:
+        return [*(self.workspace.numbers or {}).values(), *self.workspace.constants.values()]
+
+    def _constants(self) -> Iterable[str]:
+        """Yield the lines that make the arrays without data."""
+        names = self.workspace.constants
+        numbers = self.workspace.numbers or {}
+        taken = {Operation("array", (), name): name for name in names.values()}
+        lines = [f"{name} = np.array({text}, dtype)" for text, name in numbers.items()]
+        lines += [line for o, name in names.items() for line in assignment(name, o, dict(taken))]
+        if any("dtype" in line for line in lines):
+            yield "dtype = self.dtype"
+        yield from lines
+        made = self._constant_names
+        if made:
+            yield f"self._constants = {f'({made[0]},)' if len(made) == 1 else ', '.join(made)}"
+
+
+def compared_after(statements: Iterable[Statement]) -> list[Statement]:
+    """Return the statements with max(s, 0) > 0 in place of s > 0, which holds for the same s.
+
+    Of a pre-activation s that nothing else reads, the array is then free for the activation.
+    """
+    found, same = [], dict[Operation, Operation]()
+    for statement in statements:
+        operation = statement.operation.replaced(same)
+        found.append(replace(statement, operation=operation))
+        if operation.kind == "maximum":
+            axes, shape = operation.axes, operation.shape
+            value = Operation("array", (), statement.name, axes, shape)
+            before, *bound = operation.inputs
+            same[Operation("greater", (before, *bound))] = Operation(
+                "greater", (value, *bound), None, axes, shape
+            )
+    return found
+
+
+def shapes_in(operation: Operation, model: Model) -> tuple[tuple[Expr, ...], ...]:
+    """Return the shapes of what an operation reads and gives, with the numbers of sizes that have one."""
+    parts = [operation, *(part for part in operation.parts() if part.kind == "array")]
+    return tuple(tuple(map(model.number, part.shape)) for part in parts)
+
+
+def _at(number: int, places: Mapping[str, int]) -> list[str]:
+    """Return the buffers in an array, in order."""
+    return [name for name, place in places.items() if place == number]
+
+
+def unpacked(names: Sequence[str], value: str, columns: int = 80) -> list[str]:
+    """Return the lines that unpack ``value`` into ``names``."""
+    if not names:
+        return []
+    if len(names) == 1:
+        return [f"({names[0]},) = {value}"]
+    line = f"{', '.join(names)} = {value}"
+    if len(line) <= columns:
+        return [line]
+    return ["(", *[f"    {name}," for name in names], f") = {value}"]

@@ -1,0 +1,1 @@
+"""The handwritten digits that the demonstration trains on."""

@@ -1,0 +1,392 @@
+"""Numbers for indexed expressions: the equations and steps of a derivation on arrays.
+
+In go a ``Derived`` and arrays for what its equations are given, out come arrays for everything else.
+An expression is evaluated node by node; each index is an axis, and a sum adds one up.  Nothing here
+knows a derivative: what a step says is what is computed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache, reduce
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import (
+    Abs,
+    Add,
+    And,
+    Basic,
+    Derivative,
+    Dummy,
+    Expr,
+    Indexed,
+    KroneckerDelta,
+    Max,
+    Min,
+    Mul,
+    Not,
+    Or,
+    Piecewise,
+    Pow,
+    Sum,
+    Symbol,
+    lambdify,
+)
+from sympy.core.relational import Relational
+from sympy.logic.boolalg import BooleanAtom
+
+from symbackprop.derivation.batch import Batch
+from symbackprop.equations.naming import SAMPLES
+from symbackprop.equations.steps import Derived, Step
+from symbackprop.equations.system import ArgMax, indices_of, name_of
+from symbackprop.errors import UnsupportedExpression
+
+Array = NDArray[Any]
+Environment = Mapping[Symbol, Array]
+"""Index symbol -> its values, along an axis of their own."""
+
+_IMPLICIT = Dummy("sample", integer=True)
+"""The index of the sample in equations that are written for one sample."""
+_LARGEST = 10**7  # elements of one intermediate array
+
+
+class Numbers:
+    """The numbers of a derivation for given data.
+
+    ``values`` holds an array for each quantity and each named adjoint; those that differ from sample to
+    sample have the samples as their first axis.  ``slopes`` holds the derivative of E for each quantity that
+    has a result.
+
+    Args:
+        derivation: the derivation of a network whose sizes are known.
+        leaves: arrays for inputs, targets, parameters and constants with axes.
+        sizes: the number of each size symbol, by name.
+        replaced: steps to evaluate in place of those that have their numbers.
+    """
+
+    def __init__(
+        self,
+        derivation: Derived,
+        leaves: Mapping[str, Array],
+        sizes: Mapping[str, int],
+        replaced: Mapping[int, Step] | None = None,
+    ) -> None:
+        self.derivation = derivation
+        self.system = derivation.system
+        model = derivation.model
+        assert model is not None
+        self.per_sample = model.per_sample
+        self.sizes = dict(sizes)
+        self.scalars: dict[str, float] = {**sizes}
+        self.scalars |= {c.name: c.value for c in model.constants if not isinstance(c.value, tuple)}
+        self.varying = Batch(derivation).varying if self.per_sample else frozenset()
+        self.values: dict[str, Array] = dict(leaves)
+        self.slopes: dict[str, Array] = {}
+        self.replaced = dict(replaced or {})
+
+    def run(self) -> Numbers:
+        """Evaluate the equations, then the results from the loss inwards."""
+        self.run_forward()
+        for name in self.derivation.results:
+            self.run_result(name)
+        return self
+
+    def run_forward(self) -> None:
+        """Evaluate the forward equations."""
+        for equation in self.system.equations:
+            value = self.evaluate(equation.rhs, equation.indices, equation.lhs)
+            shared = self.per_sample and equation.name not in self.varying
+            self.values[equation.name] = value[0] if shared else value
+
+    def run_result(self, name: str) -> None:
+        """Evaluate the derivative of E for the quantity ``name``."""
+        step = self.step(self.derivation.results[name])
+        step = self.derivation.computed.get(step.number, step) if step.number not in self.replaced else step
+        self.slopes[name] = self.of_step(step)
+        adjoint = next((a for a, q in self.derivation.adjoints.items() if q == name), None)
+        if adjoint is not None:
+            value = self.slopes[name]
+            self.values[adjoint] = value if adjoint in self.varying or not self.per_sample else value[0]
+
+    def step(self, number: int) -> Step:
+        """Return the step of that number, or the one to evaluate in its place."""
+        return self.replaced.get(number, self.derivation.by_number[number])
+
+    # ------------------------------------------------------------ what is asked for
+
+    @property
+    def loss(self) -> float:
+        """E of the whole batch."""
+        return float(np.mean(self.values[self.system.loss]))
+
+    def gradient(self, name: str) -> Array:
+        """Return the derivative of E of the whole batch for the parameter ``name``."""
+        for step in self.derivation.batch:
+            if step.target == name:
+                return self.of_step(self.step(step.number))
+        return self.slopes[name]
+
+    def of_step(self, step: Step) -> Array:
+        """Return the numbers of a step, with an axis for each index; one about a sample has all of them."""
+        whole = any(step.number == each.number for each in self.derivation.batch)
+        return self.evaluate(step.rhs, tuple(self.free_indices(step.lhs)), step.lhs, whole)
+
+    def free_indices(self, lhs: Expr) -> dict[Symbol, int]:
+        """Return the range of each index on the left of a step, in the order in which they stand there."""
+        found: dict[Symbol, int] = {}
+        parts = (lhs.expr, lhs.variables[0]) if isinstance(lhs, Derivative) else (lhs,)
+        for part in parts:
+            for read in self._reads(part):
+                for i, n in zip(indices_of(read), self.shape(name_of(read)), strict=False):
+                    if isinstance(i, Symbol) and i in part.free_symbols:
+                        found.setdefault(i, n)
+        return found
+
+    def _reads(self, expression: Expr) -> Iterable[Expr]:
+        if isinstance(expression, Indexed) or self.system.is_read(expression):
+            return [expression]
+        return sorted(expression.atoms(Indexed), key=str)
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Return the shape of a quantity or an adjoint, as the equations write it."""
+        quantity = self.system.quantities.get(self.derivation.adjoints.get(name, name))
+        return () if quantity is None else tuple(map(self.size, quantity.shape))
+
+    def size(self, n: Expr) -> int:
+        """Return the number of a size."""
+        return int(n.xreplace({s: self.sizes[s.name] for s in n.free_symbols}))
+
+    # ------------------------------------------------------------ evaluation
+
+    def evaluate(
+        self, expression: Expr, indices: Sequence[Expr], lhs: Expr, whole_batch: bool = False
+    ) -> Array:
+        """Return ``expression`` for all values of ``indices``, whose ranges ``lhs`` tells."""
+        ranges = self.free_indices(lhs)
+        extents = [ranges[i] for i in indices if isinstance(i, Symbol)]
+        symbols = [i for i in indices if isinstance(i, Symbol)]
+        if self.per_sample and not whole_batch:
+            symbols, extents = [_IMPLICIT, *symbols], [self.sizes[SAMPLES.name], *extents]
+        return self.over(expression, dict(zip(symbols, extents, strict=True)))
+
+    def over(self, expression: Expr, ranges: Mapping[Symbol, int]) -> Array:
+        """Return ``expression`` with an axis for each index in ``ranges``."""
+        extents = tuple(ranges.values())
+        grid = np.ix_(*map(np.arange, extents)) if extents else ()
+        with np.errstate(all="ignore"):
+            value = self.value(expression, dict(zip(ranges, grid, strict=True)))
+        return np.array(np.broadcast_to(value, extents))
+
+    def over_samples(self, expression: Expr, ranges: Mapping[Symbol, int]) -> Array:
+        """Return an expression about one sample for all of them, their axis first."""
+        return self.over(expression, {_IMPLICIT: self.sizes[SAMPLES.name], **ranges})
+
+    def at(self, expression: Basic, sample: int = 0) -> float:
+        """Return an expression whose indices are numbers, of one sample; of a condition 1 where it holds."""
+        with np.errstate(all="ignore"):
+            return float(self.value(expression, {_IMPLICIT: np.array(sample)}).reshape(()))
+
+    def value(self, node: Basic, environment: Environment) -> Array:
+        """Return the value of a node for the indices in ``environment``."""
+        for kind, method in _METHODS:
+            if isinstance(node, kind):
+                return method(self, node, environment)
+        if getattr(node, "is_number", False) and not node.args:
+            return np.asarray(float(node))
+        return self._call(node, environment)
+
+    def _all(self, nodes: Iterable[Basic], environment: Environment) -> list[Array]:
+        return [self.value(node, environment) for node in nodes]
+
+    def _read(self, node: Indexed, environment: Environment) -> Array:
+        return self._element(self._array(name_of(node)), name_of(node), indices_of(node), environment)
+
+    def _array(self, name: str) -> Array:
+        if name not in self.values:
+            raise UnsupportedExpression(f"there is no number for {name} yet")
+        return self.values[name]
+
+    def _element(self, array: Array, name: str, indices: Sequence[Expr], environment: Environment) -> Array:
+        """Return the elements of an array; one outside of it has no number."""
+        if array.ndim == len(indices) + 1 and _IMPLICIT in environment:
+            places = [environment[_IMPLICIT]]
+        else:
+            places = []
+        places += [p.astype(int) for p in self._all(indices, environment)]
+        if len(places) != array.ndim:
+            raise UnsupportedExpression(f"{name} has {array.ndim} axes and is read at {len(places)}")
+        if not places:
+            return array
+        inside = np.ones((), bool)
+        for place, extent in zip(places, array.shape, strict=True):
+            inside = inside & (place >= 0) & (place < extent)
+        if inside.all():
+            return np.asarray(array[tuple(places)])
+        held = [np.clip(place, 0, extent - 1) for place, extent in zip(places, array.shape, strict=True)]
+        return np.where(inside, array[tuple(held)], np.nan)
+
+    def _symbol(self, node: Symbol, environment: Environment) -> Array:
+        if node in environment:
+            return environment[node]
+        if node.name in self.scalars and node.name not in self.values:
+            return np.asarray(self.scalars[node.name])
+        return self._element(self._array(node.name), node.name, (), environment)
+
+    def _derivative(self, node: Derivative, environment: Environment) -> Array:
+        """Return the derivative of E as it was found, or a local derivative by the step that states it."""
+        variable = node.variables[0]
+        if isinstance(node.expr, Symbol) and node.expr.name == self.system.loss:
+            slope = self.slopes.get(name_of(variable))
+            if slope is None:
+                raise UnsupportedExpression(f"there is no number for {node} yet")
+            return self._element(slope, name_of(variable), indices_of(variable), environment)
+        for step in self._local_steps.get(_topic(node), ()):
+            letters = _matched(step.lhs, node)
+            if letters is not None:
+                inner = {i: self.value(at, environment) for i, at in letters.items()}
+                kept = {_IMPLICIT: environment[_IMPLICIT]} if _IMPLICIT in environment else {}
+                return self.value(step.rhs, {**kept, **inner})
+        raise UnsupportedExpression(f"no step states {node}")
+
+    @property
+    def _local_steps(self) -> Mapping[tuple[str, str], list[Step]]:
+        if not hasattr(self, "_locals"):
+            self._locals: dict[tuple[str, str], list[Step]] = {}
+            for step in map(self.step, [s.number for s in self.derivation.steps]):
+                if isinstance(step.lhs, Derivative):
+                    self._locals.setdefault(_topic(step.lhs), []).append(step)
+        return self._locals
+
+    def _sum(self, node: Sum, environment: Environment) -> Array:
+        return self._summed(node.function, list(node.limits), environment)
+
+    def _summed(self, body: Expr, limits: list[Any], environment: Environment) -> Array:
+        """Add up over the last limit, the outermost loop, what the others give."""
+        if not limits:
+            return self.value(body, environment)
+        *inner, (i, _, high) = limits
+        count = int(self.value(high, environment).max()) + 1
+        axes = 1 + max((a.ndim for a in environment.values()), default=0)
+        elements = count * math.prod(max(e) for e in _extents(environment.values()))
+        if elements > _LARGEST:
+            each = (self._summed(body, inner, {**environment, i: np.array(k)}) for k in range(count))
+            return reduce(np.add, each, np.zeros(()))
+        places = np.arange(count).reshape(-1, *[1] * (axes - 1))
+        value = self._summed(body, inner, {**environment, i: places})
+        if value.ndim < axes or (value.shape[0] == 1 and count != 1):
+            return count * (value if value.ndim < axes else np.asarray(value[0]))
+        return np.asarray(value.sum(axis=0))
+
+    def _place_of_largest(self, node: ArgMax, environment: Environment) -> Array:
+        ((i, _, high),) = node.limits
+        count = int(self.value(high, environment).max()) + 1
+        axes = 1 + max((a.ndim for a in environment.values()), default=0)
+        places = np.arange(count).reshape(-1, *[1] * (axes - 1))
+        value = self.value(node.function, {**environment, i: places})
+        return np.asarray(np.broadcast_to(value, np.broadcast_shapes(value.shape, places.shape)).argmax(0))
+
+    def _product(self, node: Mul, environment: Environment) -> Array:
+        """A guard that is 0 protects the other factors, which may read outside of an array."""
+        guards = self._all([a for a in node.args if isinstance(a, _GUARDS)], environment)
+        others = self._all([a for a in node.args if not isinstance(a, _GUARDS)], environment)
+        guard = reduce(np.multiply, guards, np.ones(()))
+        product = reduce(np.multiply, others, np.ones(()))
+        return np.where(guard == 0, 0.0, guard * product) if guards else product
+
+    def _cases(self, node: Piecewise, environment: Environment) -> Array:
+        result = np.asarray(np.nan)
+        for value, condition in reversed(node.args):
+            holds = self.value(condition, environment)
+            result = np.where(holds, self.value(value, environment), result)
+        return result
+
+    def _relation(self, node: Relational, environment: Environment) -> Array:
+        left, right = self._all(node.args, environment)
+        return np.asarray(_RELATIONS[node.rel_op](left, right))
+
+    def _power(self, node: Pow, environment: Environment) -> Array:
+        base, exponent = self._all(node.args, environment)
+        return np.asarray(np.power(base.astype(float), exponent))
+
+    def _call(self, node: Basic, environment: Environment) -> Array:
+        function = _function(node.func, len(node.args))
+        return np.asarray(function(*self._all(node.args, environment)), float)
+
+
+_GUARDS = (Piecewise, KroneckerDelta)
+
+_RELATIONS: Mapping[str, Callable[[Array, Array], Array]] = {
+    "==": np.equal,
+    "!=": np.not_equal,
+    "<": np.less,
+    "<=": np.less_equal,
+    ">": np.greater,
+    ">=": np.greater_equal,
+}
+
+
+def _fold(operation: Callable[[Array, Array], Array]) -> Callable[[Numbers, Any, Environment], Array]:
+    return lambda numbers, node, environment: np.asarray(
+        reduce(operation, numbers._all(node.args, environment))
+    )
+
+
+_METHODS: tuple[tuple[Any, Callable[[Numbers, Any, Environment], Array]], ...] = (
+    (Indexed, Numbers._read),
+    (Symbol, Numbers._symbol),
+    (Derivative, Numbers._derivative),
+    (Sum, Numbers._sum),
+    (ArgMax, Numbers._place_of_largest),
+    (Add, _fold(np.add)),
+    (Mul, Numbers._product),
+    (Pow, Numbers._power),
+    (Piecewise, Numbers._cases),
+    (KroneckerDelta, lambda numbers, node, e: np.equal(*numbers._all(node.args[:2], e)).astype(float)),
+    (Relational, Numbers._relation),
+    (And, _fold(np.logical_and)),
+    (Or, _fold(np.logical_or)),
+    (Not, lambda numbers, node, e: np.logical_not(numbers.value(node.args[0], e))),
+    (BooleanAtom, lambda numbers, node, e: np.asarray(bool(node))),
+    (Max, _fold(np.maximum)),
+    (Min, _fold(np.minimum)),
+    (Abs, lambda numbers, node, e: np.abs(numbers.value(node.args[0], e))),
+)
+"""Kind of node -> how it is evaluated; the first kind that fits counts."""
+
+
+@lru_cache(maxsize=64)
+def _function(kind: Callable[..., Expr], count: int) -> Callable[..., Array]:
+    """Return a function of SymPy for arrays."""
+    arguments = [Dummy(f"a{n}", real=True) for n in range(count)]
+    own = {"erf": np.vectorize(math.erf, otypes=[float])}
+    found: Callable[..., Array] = lambdify(arguments, kind(*arguments), modules=[own, "numpy"])
+    return found
+
+
+def _extents(arrays: Iterable[Array]) -> Iterable[tuple[int, ...]]:
+    """Return the extents along each axis, the last axis first."""
+    shapes = [array.shape for array in arrays]
+    longest = max(map(len, shapes), default=0)
+    return [tuple(s[-axis] for s in shapes if len(s) >= axis) for axis in range(1, longest + 1)]
+
+
+def _topic(derivative: Derivative) -> tuple[str, str]:
+    """Return of what and by what a derivative is; of an expression that has no name the first is empty."""
+    of = derivative.expr
+    return name_of(of) if isinstance(of, Indexed | Symbol) else "", name_of(derivative.variables[0])
+
+
+def _matched(stated: Derivative, asked: Derivative) -> dict[Symbol, Expr] | None:
+    """Return what each index of the derivative that a step states is in the one that is asked for."""
+    pairs = list(zip(indices_of(stated.variables[0]), indices_of(asked.variables[0]), strict=True))
+    if isinstance(stated.expr, Indexed):
+        pairs += zip(indices_of(stated.expr), indices_of(asked.expr), strict=True)
+    found: dict[Symbol, Expr] = {}
+    for letter, at in pairs:
+        if found.setdefault(letter, at) != at:
+            return None
+    same = isinstance(stated.expr, Indexed | Symbol) or stated.expr.xreplace(found) == asked.expr
+    return found if same else None

@@ -1,0 +1,119 @@
+"""An exercise: the derivation with blanks, and its solution.
+
+In go a ``Derived`` and the name of a format, out comes a text.  The blanks are the right sides of whole
+groups of steps, few groups in which every rule occurs (with a sum and without), and whatever repeats what
+they ask for; the sentences stay as hints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from sympy import Sum, Symbol
+
+from symbackprop.document.blocks import Explained, Group, Row
+from symbackprop.document.language.catalogues import CATALOGUES
+from symbackprop.document.printable import Printable
+from symbackprop.document.render import render
+from symbackprop.document.sentences import Narrator
+from symbackprop.equations.steps import Derived, Step
+from symbackprop.network.network import Network
+from symbackprop.pipeline import derive
+
+_UNKNOWN = Symbol("?")
+"""What stands in place of a right side."""
+
+
+@dataclass(frozen=True)
+class Exercise(Printable):
+    """A derivation with blanks: ``blanks`` holds the number of each step whose right side is left out."""
+
+    derivation: Derived
+    blanks: tuple[int, ...]
+
+    def _rendered(self, form: str, notation: str | None, fragment: bool, language: str) -> str:
+        return render(
+            self.derivation,
+            form,
+            title=CATALOGUES[language]["exercise.title"].format(title=self.derivation.title),
+            notation=notation,
+            fragment=fragment,
+            language=language,
+            instead=lambda narrator: _Sheet(self, narrator).context(),
+        )
+
+
+def exercise(network: Network | Derived) -> Exercise:
+    """Return an exercise on the derivation of a network; equal input gives the same blanks."""
+    derivation = network if isinstance(network, Derived) else derive(network)
+    return Exercise(derivation, _blanks(derivation))
+
+
+def _blanks(derivation: Derived) -> tuple[int, ...]:
+    """Return the steps to leave out: those of the chosen groups, and others that would give them away."""
+    groups: dict[str, list[Step]] = {}
+    for step in derivation.steps:
+        groups.setdefault(step.target, []).append(step)
+    chosen: list[str] = []
+    left = {_skill(step) for step in derivation.steps}
+    while left:  # the group that practises most of what is left; the first of equals
+        best = max(groups, key=lambda name: len(left & set(map(_skill, groups[name]))))
+        chosen.append(best)
+        left -= set(map(_skill, groups[best]))
+    found = {step.number for name in chosen for step in groups[name]}
+    # what writes the same out once more, or is the mean of it, would give it away
+    found |= {step.number for step in derivation.steps if step.rule == "substitution"}
+    found |= {step.number for step in derivation.batch if step.target in chosen}
+    found |= {step.number for step in derivation.batch[-1:]}
+    return tuple(sorted(found))
+
+
+def _skill(step: Step) -> tuple[str, bool]:
+    """Return what a step practises: its rule, and whether there is a sum in it."""
+    return step.rule, step.rhs.has(Sum)
+
+
+class _Sheet:
+    """The sheet and the solution, as the templates read them."""
+
+    def __init__(self, exercise: Exercise, narrator: Narrator) -> None:
+        self.derivation = exercise.derivation
+        self.style = narrator.style
+        self.narrator = narrator
+        self.position = {number: n for n, number in enumerate(exercise.blanks, start=1)}
+
+    def context(self) -> dict[str, object]:
+        """Return what stands in place of the derivation's own lines."""
+        narrator, say = self.narrator, self.narrator.say
+        columns = Row(say("exercise.blank"), say("heading.derivative"), say("heading.formula"))
+        head, *rows = self.style.table([columns, *self._solution()])
+        return {
+            "given": [say("exercise.introduction", count=str(len(self.position))), *narrator.given()],
+            "groups": [
+                Group(self.style.heading(steps[0].lhs), tuple(self._with_blanks(steps)))
+                for steps in narrator.by_target()
+            ],
+            "stable": [],
+            "batch": list(self._with_blanks(self.derivation.batch)),
+            "initial": [],
+            "update": [],
+            "results_heading": say("exercise.solution"),
+            "results_columns": head,
+            "results": rows,
+        }
+
+    def _with_blanks(self, steps: Sequence[Step]) -> Iterator[Explained]:
+        for step, explained in zip(steps, self.narrator.explained(steps), strict=True):
+            if step.number in self.position:
+                words = self.narrator.catalogue["exercise.mark"].format(number=self.position[step.number])
+                formula = self.style.formula(step.lhs, _UNKNOWN, self.style.words(words))
+                explained = replace(explained, formula=formula)
+            yield explained
+
+    def _solution(self) -> Iterator[Row]:
+        """Yield a row for each blank: its number, that of the equation, and both sides."""
+        for number, position in self.position.items():
+            step = self.derivation.by_number[number]
+            label = f"{position} ({number})"
+            yield Row(label, self.style.cell(step.lhs), self.style.cell(step.rhs))

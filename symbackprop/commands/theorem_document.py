@@ -1,0 +1,198 @@
+"""The theorem for L layers as a document: base case, induction step, and what they give.
+
+In go a ``Theorem`` and its ``Check``, out comes text in any format, through the templates of a derivation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from sympy import Symbol
+
+from symbackprop.commands.theorem import DEPTHS, SEED, Check, Theorem
+from symbackprop.derivation.stable.bounds import shown
+from symbackprop.document.analysis import product_of_largest, slopes_of
+from symbackprop.document.blocks import Group, Numbered, Row
+from symbackprop.document.language.catalogues import CATALOGUES, words_in_formulas
+from symbackprop.document.remarks import Commentary
+from symbackprop.document.render import document_context, format_named
+from symbackprop.document.sentences import Narrator
+from symbackprop.equations.naming import layer_of, split_name
+from symbackprop.equations.steps import Derived, Step
+from symbackprop.equations.system import Equation
+from symbackprop.errors import SpecificationError
+from symbackprop.printing.layers import LAYER
+from symbackprop.printing.notation import notation_for, with_layers
+from symbackprop.printing.templating import environment
+
+_LAYERS_OF_BASE: Mapping[int, str] = {1: "L-1", 2: "L"}
+_LAYERS_OF_STEP: Mapping[int, str] = {0: f"{LAYER}-1", 1: LAYER, 2: f"{LAYER}+1"}
+
+
+def render_theorem(
+    theorem: Theorem,
+    check: Check,
+    format: str,
+    *,
+    notation: str | None = None,
+    fragment: bool = False,
+    language: str = "en",
+) -> str:
+    """Return ``theorem`` as a document; arguments as for `symbackprop.document.render`.
+
+    Raises:
+        KeyError: there is no such format, notation or language.
+        SpecificationError: the notation hides the layers, which a theorem about them can't do without.
+    """
+    if notation == "textbook":
+        raise SpecificationError(
+            "notation: 'textbook' shows no layers, and --depth is about them; use 'layered'"
+        )
+    printed = _Printed(theorem, format, notation or "layered", language)
+    template = environment(latex=printed.style.latex_template).get_template(printed.style.template)
+    return printed.style.finished(template.render(printed.context(check, fragment)))
+
+
+class _Printed:
+    """Base case and induction step, each with the narrator that calls its layers L, or ℓ and ℓ+1."""
+
+    def __init__(self, theorem: Theorem, format: str, notation: str, language: str) -> None:
+        self.theorem = theorem
+        self.catalogue = CATALOGUES[language]
+        self.format, self.notation = format, notation
+        base, step = _numbered(theorem)
+        self.base, self.step = self._narrator(base, _LAYERS_OF_BASE), self._narrator(step, _LAYERS_OF_STEP)
+        self.style = self.base.style
+
+    def _narrator(self, derivation: Derived, layers: Mapping[int, str]) -> Narrator:
+        plain = notation_for(derivation, self.notation, words_in_formulas(self.catalogue))
+        sizes = {
+            s.name for q in derivation.system.quantities.values() for n in q.shape for s in n.free_symbols
+        }
+        names = sorted({*derivation.system.quantities, *sizes})
+        called = {name: layers[n] for name in names if (n := layer_of(name)) is not None}
+        style = format_named(self.format)(with_layers(plain, called), derivation)
+        return Narrator(derivation, style, self.catalogue)
+
+    def context(self, check: Check, fragment: bool) -> dict[str, object]:
+        """Return what the templates read."""
+        known = document_context(
+            self.base.derivation, self.style, self.catalogue, self.theorem.title, [], fragment
+        )
+        head, *rows = self.style.table([self._columns(), *self.base.rows(), *self.step.rows()])
+        return {
+            **known,
+            "drawing": "",  # there is no picture of any number of layers
+            "given": self._given(),
+            "forward": [*self._equations(self.step, 1, "theorem.hidden"), *self._last_layer()],
+            "groups": [*self._base_case(), *self._induction_step()],
+            "slopes": self._slopes(),
+            "results_columns": head,
+            "results": rows,
+            "assumed_heading": self._say("heading.holds"),
+            "assumptions": [*self.base.assumptions(), *self.step.kinks(), self._checked(check)],
+        }
+
+    def _say(self, key: str, **values: str) -> str:
+        return self.base.say(key, **values)
+
+    def _columns(self) -> Row:
+        return Row(*(self._say(f"heading.{name}") for name in ("number", "derivative", "formula")))
+
+    def _symbol(self, name: str) -> str:
+        return self.style.inline(self.style.printer.symbol(name).text)
+
+    @property
+    def _hidden(self) -> str:
+        layer, dots = self.style.printer.symbol(LAYER).text, self.style.dots
+        return self.style.inline(f"{layer} = 1, {dots}, L-1")
+
+    def _given(self) -> list[str]:
+        return [self._say("theorem.given", depth=self._symbol("L"), layer=self._symbol(LAYER))]
+
+    def _equations(self, narrator: Narrator, layer: int, key: str) -> list[Numbered]:
+        equations = [e for e in narrator.system.equations if layer_of(e.name) == layer]
+        found = [narrator.forward(equation) for equation in equations]
+        return [replace(found[0], note=self._say(key, layers=self._hidden)), *found[1:]]
+
+    def _last_layer(self) -> list[Numbered]:
+        equations: list[Equation] = list(self.base.system.equations)
+        found = [self.base.forward(equation) for equation in equations]
+        return [replace(found[0], note=self._say("theorem.last")), *found[1:]]
+
+    def _base_case(self) -> list[Group]:
+        groups = self.base.groups()
+        return [replace(groups[0], note=self._say("theorem.base")), *groups[1:]]
+
+    def _induction_step(self) -> list[Group]:
+        groups = self.step.groups()
+        known = self.step.system.quantities["s2"].at(self.step.system.definitions["s2"].indices)
+        seed = self.step.system.quantities[SEED].at(self.step.system.definitions["s2"].indices)
+        note = self._say(
+            "theorem.step",
+            layer=self._symbol(LAYER),
+            known=self.step.inline(seed),
+            through=self.step.inline(known),
+            following=self.style.inline(f"{self.style.printer.symbol(LAYER).text}+1"),
+            own=f"({self.step.derivation.numbers['s1']})",
+            last=f"({self.base.derivation.numbers['s2']})",
+            loss=self._symbol(self.step.system.loss),
+        )
+        end = self._say("theorem.conclusion", layers=self._hidden)
+        return [replace(groups[0], note=note), *groups[1:-1], replace(groups[-1], lines=(end,))]
+
+    def _slopes(self) -> list[str]:
+        lines = Commentary(self.step).slopes(whole=False)
+        slopes = slopes_of(self.step.derivation)
+        if not slopes:
+            return lines
+        _, largest = product_of_largest(slopes)
+        power = self.style.infinite(self.style.power(shown(largest), "L-1"))
+        key = "slopes.keep" if largest == 1 else "slopes.vanish" if largest < 1 else "slopes.explode"
+        return [*lines, self._say("slopes.product", product=self.style.inline(power)), self._say(key)]
+
+    def _checked(self, check: Check) -> str:
+        proved = sum(verdict.holds for verdict in check.verdicts)
+        return self._say(
+            "theorem.checked",
+            proved=str(proved),
+            steps=str(len(check.verdicts)),
+            first=str(DEPTHS[0]),
+            last=str(DEPTHS[-1]),
+        )
+
+
+def _numbered(theorem: Theorem) -> tuple[Derived, Derived]:
+    """Return base case and induction step with the numbers of one document.
+
+    The equations of layer ℓ are also those of layer ℓ+1.  What only serves to keep names is left out.
+    """
+    hidden = [e.name for e in theorem.step.system.equations if layer_of(e.name) == 1]
+    numbers = {name: n for n, name in enumerate(hidden, start=1)}
+    last = {name: n for n, name in enumerate(theorem.base.numbers, start=len(numbers) + 1)}
+    base = _renumbered(theorem.base, 2, last, max(last.values()))
+    behind = {
+        e.name: numbers[split_name(e.name).word + "1"]
+        for e in theorem.step.system.equations[len(hidden) : -1]
+    }
+    step = _renumbered(
+        theorem.step, 1, {**numbers, **behind, theorem.step.system.loss: last["E"]}, max(base.by_number)
+    )
+    return base, replace(step, adjoints={**step.adjoints, SEED: "s2"})
+
+
+def _renumbered(derivation: Derived, layer: int, numbers: dict[str, int], last: int) -> Derived:
+    kept = [s for s in derivation.steps if layer_of(s.target) == layer and not _only_names_the_seed(s)]
+    new = {step.number: last + n for n, step in enumerate(kept, start=1)}
+    steps = [Step(new[s.number], s.target, s.rule, s.lhs, s.rhs, s.by) for s in kept]
+    results = {name: new[n] for name, n in derivation.results.items() if n in new}
+    # x of the layer before is no parameter; its derivative was asked for so that others keep their names.
+    parameters = tuple(name for name in derivation.system.parameters if split_name(name).word != "x")
+    system = replace(derivation.system, parameters=parameters)
+    return replace(derivation, system=system, steps=tuple(steps), results=results, numbers=numbers, stable=())
+
+
+def _only_names_the_seed(step: Step) -> bool:
+    """Whether a step writes c for ∂E/∂s[ℓ+1], which is only another name of it."""
+    return step.rule == "substitution" and Symbol(SEED, real=True) in step.rhs.free_symbols

@@ -1,0 +1,408 @@
+"""A worked example as a document: the derivation's own document with numbers below each equation.
+
+In go a ``TraceValues`` and the name of a format, out comes a text.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from sympy import Add, Basic, Derivative, Expr, Integer, KroneckerDelta, Piecewise, Sum, Symbol, sympify
+
+from symbackprop.commands.evaluation import Numbers
+from symbackprop.commands.inputs import Array
+from symbackprop.commands.trace_values import TraceValues, update_values
+from symbackprop.document.blocks import Explained, Group, Numbered
+from symbackprop.document.language.catalogues import CATALOGUES
+from symbackprop.document.render import render
+from symbackprop.document.sentences import Narrator
+from symbackprop.equations.steps import Step
+from symbackprop.equations.system import ArgMax, Equation
+from symbackprop.printing.latex import LatexPrinter
+from symbackprop.printing.printer import Level, Piece, Printer
+from symbackprop.printing.text import TextPrinter
+
+DIGITS = 9
+"""Significant digits of a printed number."""
+
+_WORKED_OUT = 4  # components up to which all of them are worked out
+_FIRST = 2  # components that are worked out of more
+_TERMS = 4  # terms up to which a sum is written out
+_LISTED = 6  # numbers along an axis up to which all of them are listed
+_TEXT_WIDTH, _MATH_WIDTH = 96, 84
+
+
+def render_trace(
+    trace: TraceValues,
+    format: str,
+    *,
+    notation: str | None = None,
+    fragment: bool = False,
+    language: str = "en",
+) -> str:
+    """Return a worked example as a document; the arguments are those of ``document.render``."""
+    return render(
+        trace.derivation,
+        format,
+        title=CATALOGUES[language]["trace.title"].format(title=trace.derivation.title),
+        # with a number in the place of its letter an index no longer tells the layer
+        notation=notation or "layered",
+        fragment=fragment,
+        language=language,
+        instead=lambda narrator: Worked(trace, narrator).context(),
+    )
+
+
+def shown(value: float, digits: int = DIGITS) -> str:
+    """Return a number as it is printed: 0.000438567734, 4.38567734e-08."""
+    text = f"{value:.{digits}g}"
+    return "0" if float(text) == 0 else text
+
+
+class Worked:
+    """Puts numbers below the equations of a document."""
+
+    def __init__(self, trace: TraceValues, narrator: Narrator) -> None:
+        self.trace = trace
+        self.derivation = trace.derivation
+        self.numbers = trace.numbers
+        self.style = style = narrator.style
+        self.narrator = narrator
+        self.notation = style.printer.notation
+        self.math = isinstance(style.printer, LatexPrinter)
+        self._width = _MATH_WIDTH if self.math else _TEXT_WIDTH
+        self._comma = r", \; " if self.math else ", "
+        self.printer = numbers_printer(style.printer, self.numbers, {})
+
+    def context(self) -> dict[str, object]:
+        """Return what stands in place of the derivation's own lines."""
+        derivation, narrator = self.derivation, self.narrator
+        return {
+            "given": [*narrator.given(), *self._given()],
+            "forward": [self._forward(equation) for equation in derivation.system.equations],
+            "groups": [
+                Group(self.style.heading(steps[0].lhs), tuple(self._all(steps)))
+                for steps in narrator.by_target()
+            ],
+            "stable": list(self._all(derivation.stable)),
+            "batch": list(self._all(derivation.batch)),
+            "initial": [],
+            "update": [*self._update(), *self._afterwards()],
+            "results": [],
+        }
+
+    # ------------------------------------------------------------ what is given
+
+    def _given(self) -> Iterator[str]:
+        say, trace = self.narrator.say, self.trace
+        yield say("trace.introduction")
+        if trace.samples > 1:
+            yield say("trace.samples", count=str(trace.samples))
+        yield say("trace.rate", rate=shown(trace.learning_rate))
+        if trace.frozen:
+            names = [self.style.inline(self._component(name, ())) for name in trace.frozen]
+            yield say("trace.frozen", parameters=self.narrator.listed(names))
+        system = self.derivation.system
+        for name in (
+            *system.inputs,
+            *(n for n in system.quantities if self._is_constant(n)),
+            *system.parameters,
+        ):
+            array = self.numbers.values[name]
+            if trace.samples == 1 and name in self.numbers.varying:
+                array = array[0]
+            rows = self._rows(f"{self._component(name, ())} = {self.listed(array)}")
+            yield " ".join(self.style.inline(row.strip()) for row in rows)
+
+    def _is_constant(self, name: str) -> bool:
+        system = self.derivation.system
+        return name not in (*system.inputs, *system.parameters) and name not in system.definitions
+
+    # ------------------------------------------------------------ equations with numbers
+
+    def _all(self, steps: Sequence[Step]) -> Iterator[Explained]:
+        for step, explained in zip(steps, self.narrator.explained(steps), strict=True):
+            values = self.numbers.of_step(step)
+            lines = self._lines(step.lhs, step.rhs, values, self._is_of_one(step))
+            yield replace(explained, formula=self.style.stacked([explained.formula, *lines], step.number))
+
+    def _is_of_one(self, step: Step) -> bool:
+        """Whether a step is about one sample, so that its numbers have the samples as their first axis."""
+        return self.numbers.per_sample and all(step.number != s.number for s in self.derivation.batch)
+
+    def _forward(self, equation: Equation) -> Numbered:
+        numbered, number = self.narrator.forward(equation), self.derivation.numbers[equation.name]
+        array = self.numbers.values[equation.name]
+        of_one = equation.name in self.numbers.varying
+        lines = self._lines(equation.lhs, equation.rhs, array, of_one)
+        return replace(numbered, formula=self.style.stacked([numbered.formula, *lines], number))
+
+    def _lines(self, lhs: Expr, rhs: Expr, values: Array, of_one: bool) -> Iterator[str]:
+        """Yield the numbers of an equation: some components worked out, then the array if it is long."""
+        letters = list(self.numbers.free_indices(lhs))
+        first = values[0] if of_one else values
+        places = list(itertools.islice(np.ndindex(*first.shape), _WORKED_OUT + 1))
+        complete = len(places) <= _WORKED_OUT
+        for place in places if complete else places[:_FIRST]:
+            at = dict(zip(letters, map(Integer, place), strict=True))
+            left = self.style.printer.show(lhs.xreplace(at))
+            yield self._line(left, self.printer.show(rhs.xreplace(at)), self._number(first[place]))
+        several = of_one and len(values) > 1
+        if several or not complete:
+            left = self.style.words(self.narrator.catalogue["trace.all"]) if several else ""
+            left += self.style.printer.show(lhs)
+            yield self._line(left, "", self.listed(values if several else first))
+
+    def _line(self, left: str, worked: str, result: str) -> str:
+        """Return left = worked = result, broken where it is too long."""
+        chunks = [left]
+        if worked and worked != result:
+            first, *others = _parts(worked, self._width // 2)
+            chunks += [f" = {first}", *others]
+        return self._filled([*chunks, *self._rows(f" = {result}")])
+
+    def _rows(self, result: str) -> list[str]:
+        """Return a number or an array in parts between which a line may end: the rows."""
+        rows = re.split(r"(?<=\],) (?:\\; )?", result)
+        return [rows[0], *(f" {row}" for row in rows[1:])]
+
+    def _filled(self, chunks: Sequence[str]) -> str:
+        lines = [""]
+        for chunk in chunks:
+            if lines[-1].strip() and self.style.measure(lines[-1] + chunk) > self._width:
+                lines.append(chunk.lstrip())
+            else:
+                lines[-1] += chunk
+        if len(lines) == 1:
+            return lines[0]
+        if self.math:
+            return lines[0] + "".join(rf" \\ & \quad {line}" for line in lines[1:])
+        margin = "\n" + " " * 14
+        return margin.join(lines)
+
+    def _number(self, value: Array | float) -> str:
+        return self.printer.show_number(float(value))
+
+    def listed(self, array: Array) -> str:
+        """Return an array as a list, the middle of a long axis left out."""
+        if array.ndim == 0:
+            return self._number(float(array))
+        long = len(array) > _LISTED
+        parts = [self.listed(part) for part in (array[:_FIRST] if long else array)]
+        parts += [r"\ldots" if self.math else "…", self.listed(array[-1])] if long else []
+        return f"[{self._comma.join(parts)}]"
+
+    def _component(self, name: str, place: Sequence[int]) -> str:
+        return self.style.printer.component(name, tuple(map(Integer, place))).text
+
+    # ------------------------------------------------------------ the step, and what comes after it
+
+    def _update(self) -> Iterator[Explained]:
+        steps = self.derivation.update
+        lines: dict[int, list[str]] = {step.number: [] for step in steps}
+        for name in self.derivation.system.parameters:
+            if name not in self.trace.frozen:
+                for step, line in self._updated(name):
+                    lines[step.number].append(line)
+        for step, explained in zip(steps, self.narrator.explained(steps), strict=True):
+            formulas = [explained.formula, *lines[step.number]]
+            yield replace(explained, formula=self.style.stacked(formulas, step.number))
+
+    def _updated(self, name: str) -> Iterator[tuple[Step, str]]:
+        """Yield each equation of the update with a line of numbers for a component of a parameter."""
+        derivation, rate = self.derivation, self.trace.learning_rate
+        old, new = self.numbers.values[name], self.trace.updated[name]
+        arrow = r" \leftarrow " if self.math else " ← "
+        places = list(itertools.islice(np.ndindex(*old.shape), _WORKED_OUT + 1))
+        complete = len(places) <= _WORKED_OUT
+        for place in places if complete else places[:_FIRST]:
+            values = update_values(derivation, old[place], self.trace.gradients[name][place], rate)
+            printer = numbers_printer(self.style.printer, self.numbers, values)
+            for step in derivation.update:
+                is_parameter = step is derivation.update[-1]
+                left = self._component(name, place) if is_parameter else self.style.printer.show(step.lhs)
+                worked = (
+                    f"{arrow}{printer.show(step.rhs)}" if is_parameter else f" = {printer.show(step.rhs)}"
+                )
+                result = self._number(float(values[str(step.lhs)]))
+                yield step, self._filled([left, worked, f" = {result}"])
+        if not complete:
+            yield (
+                derivation.update[-1],
+                self._filled([self._component(name, ()), arrow, *self._rows(self.listed(new))]),
+            )
+
+    def _afterwards(self) -> Iterator[Explained]:
+        """Yield E after the step, and what another order of the updates would give."""
+        say, trace, system = self.narrator.say, self.trace, self.derivation.system
+        loss = self.style.printer.show(system.quantities[system.loss].symbol)
+        output = self.derivation.model.output if self.derivation.model else ""
+        values = trace.after.values[output]
+        values = values[0] if trace.samples == 1 and output in trace.after.varying else values
+        outputs = self._filled(self._rows(f"{self._component(output, ())} = {self.listed(values)}"))
+        number = next((s.number for s in self.derivation.batch), self.derivation.numbers[system.loss])
+        sentence = say(
+            "trace.after",
+            forward=say("heading.forward"),
+            loss=self.style.inline(loss),
+            before=self.style.inline(self._number(trace.loss)),
+        )
+        formula = self.style.stacked([f"{loss} = {self._number(trace.loss_after)}", outputs], number)
+        yield Explained(self.style.label(number), say("rule.after step"), sentence, formula, False)
+        if trace.premature is not None:
+            yield self._order(loss)
+
+    def _order(self, loss: str) -> Explained:
+        """Return why the parameters move at once, with the figure that comes out otherwise."""
+        say, premature = self.narrator.say, self.trace.premature
+        assert premature is not None
+        inline, step = self.style.inline, premature.step
+        name = next(
+            n for n, g in premature.gradients.items() if not np.array_equal(g, self.trace.gradients[n])
+        )
+        wrong, right = premature.gradients[name], self.trace.gradients[name]
+        place = tuple(int(k) for k in np.unravel_index(int(np.argmax(np.abs(wrong - right))), wrong.shape))
+        result = self.derivation.by_number[self.derivation.results[name]]
+        sentence = say(
+            "trace.order",
+            moved=self.narrator.listed(inline(self._component(n, ())) for n in premature.moved),
+            result=inline(self.style.printer.show(step.lhs)),
+            number=f"({result.number})",
+            wrong=inline(self._number(wrong[place])),
+            right=inline(self._number(right[place])),
+            loss=inline(loss),
+            after=inline(self._number(premature.loss_after)),
+            repeated=inline(self._number(premature.loss_repeated)),
+        )
+        letters = self.numbers.free_indices(result.lhs)
+        at = dict(zip(letters, map(Integer, place), strict=True))
+        left = self.style.printer.show(result.lhs.xreplace(at))
+        sign = r" \ne " if self.math else " ≠ "
+        formula = f"{left} = {self._number(right[place])}{sign}{self._number(wrong[place])}"
+        return Explained(self.style.label(step.number), say("rule.order"), sentence, formula, False)
+
+
+# ------------------------------------------------------------------------------------------- printing
+
+
+class _NumbersPrinter(Printer):
+    """Prints an expression whose indices are numbers with the number of each component in its place."""
+
+    numbers: Numbers
+    scalars: Mapping[str, float]
+    sample = 0
+
+    def tie(self, expression: Basic) -> str:
+        return TextPrinter(self.notation).show(expression)
+
+    def bracket(self, inside: str) -> str:
+        """Return ``inside`` in brackets between which a line may end, which those of a fixed size allow."""
+        left, right = self.big_brackets if r"\frac" in inside else ("(", ")")
+        return f"{left}{inside}{right}"
+
+    def show_number(self, value: float) -> str:
+        """Return a number as it is printed."""
+        return self._piece_of(value).text
+
+    def piece(self, expression: Basic) -> Piece:
+        if expression not in self._known:
+            self._known[expression] = self._found(expression)
+        return self._known[expression]
+
+    def _fraction(self, numerator: Sequence[Expr], denominator: Sequence[Expr]) -> Piece:
+        """Return a fraction; below a bar on one line a sum of terms has brackets."""
+        if isinstance(self, TextPrinter) and len(denominator) == 1 and isinstance(denominator[0], Sum):
+            above = self.chain(numerator, closed=True).text
+            return Piece(f"{above}/{self.at_least(denominator[0], Level.POWER)}", Level.PRODUCT)
+        found: Piece = super()._fraction(numerator, denominator)  # type: ignore[misc]
+        return found
+
+    def _found(self, expression: Basic) -> Piece:
+        if isinstance(expression, Symbol) and expression.name in self.scalars:
+            return self._piece_of(self.scalars[expression.name])
+        if isinstance(expression, Derivative | KroneckerDelta | ArgMax) or self.order.is_read(expression):
+            return self._piece_of(self.numbers.at(expression, self.sample))
+        if isinstance(expression, Symbol) and expression.name in self.numbers.scalars:
+            return self._piece_of(self.numbers.scalars[expression.name])
+        if isinstance(expression, Piecewise):
+            return self.piece(self._taken(expression))
+        if isinstance(expression, Add):
+            return self._added(expression)
+        return self._written_out(expression) if isinstance(expression, Sum) else super().piece(expression)
+
+    def _added(self, expression: Add) -> Piece:
+        """Return terms with their signs; a sum that is written out needs no brackets among them."""
+        text = ""
+        for mark, product in self._products(expression):
+            (factor, *others) = product.numerator or (expression,)
+            alone = isinstance(factor, Sum) and not (others or product.denominator or product.negative)
+            text += _joined(mark, self.piece(factor).text if alone else self.unsigned(product).text)
+        return Piece(text, Level.SUM)
+
+    def _piece_of(self, value: float) -> Piece:
+        text = shown(abs(value))
+        mantissa, found, exponent = text.partition("e")
+        level = Level.ATOM
+        if found and isinstance(self, LatexPrinter):
+            text, level = rf"{mantissa} \cdot 10^{{{int(exponent)}}}", Level.PRODUCT
+        return Piece(f"-{text}", Level.SUM) if value < 0 and text != "0" else Piece(text, level)
+
+    def _taken(self, cases: Piecewise) -> Expr:
+        """Return the value of the case that holds."""
+        for value, condition in cases.args:
+            if self.numbers.at(condition, self.sample):
+                return value
+        return sympify(float("nan"))
+
+    def _written_out(self, total: Sum) -> Piece:
+        """Return a sum as its terms, the middle of a long one left out."""
+        letters = [limit[0] for limit in total.limits]
+        counts = [self.numbers.size(limit[2] + 1) for limit in total.limits]
+        places: list[tuple[int, ...]] = []
+        for place in itertools.islice(np.ndindex(*counts), _TERMS + 1):
+            places.append(place)
+        long = len(places) > _TERMS
+        terms = [self._term(total, letters, place) for place in (places[:_FIRST] if long else places)]
+        terms += [Piece(r"\cdots" if isinstance(self, LatexPrinter) else "…")] if long else []
+        terms += [self._term(total, letters, tuple(n - 1 for n in counts))] if long else []
+        if len(terms) == 1:
+            return terms[0]
+        return Piece(terms[0].text + "".join(_joined(" + ", term.text) for term in terms[1:]), Level.SUM)
+
+    def _term(self, total: Sum, letters: Sequence[Symbol], place: Sequence[int]) -> Piece:
+        return self.piece(total.function.xreplace(dict(zip(letters, map(Integer, place), strict=True))))
+
+
+def numbers_printer(like: Printer, numbers: Numbers, scalars: Mapping[str, float | Array]) -> _NumbersPrinter:
+    """Return a printer with the marks of another one that prints numbers in place of components."""
+    kind = type("NumbersPrinter", (_NumbersPrinter, type(like)), {})
+    printer: _NumbersPrinter = kind(like.notation)
+    printer.numbers = numbers
+    printer.scalars = {name: float(value) for name, value in scalars.items()}
+    return printer
+
+
+def _joined(mark: str, text: str) -> str:
+    """Return a term behind the sign before it; a sign of its own takes the place of a plus."""
+    return f" - {text[1:]}" if mark == " + " and text.startswith("-") else mark + text
+
+
+def _parts(formula: str, width: int) -> Iterator[str]:
+    """Yield the parts of a printed formula between which a line may end: terms, and factors of long ones."""
+    for term in _split(formula, (" + ", " - ")):
+        yield from _split(term, ("·", r" \cdot ")) if len(term) > width else [term]
+
+
+def _split(formula: str, marks: Sequence[str]) -> Iterator[str]:
+    """Yield the parts of a formula, each with the mark before it; what stands in braces is one part."""
+    depth, start = 0, 0
+    for position, character in enumerate(formula):
+        depth += (character == "{") - (character == "}")
+        if depth == 0 and position > start and formula.startswith(tuple(marks), position):
+            yield formula[start:position]
+            start = position
+    yield formula[start:]

@@ -1,0 +1,96 @@
+"""The numbers of a worked example, and one step of an optimiser in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from sympy import lambdify
+
+from symbackprop.commands.evaluation import Numbers
+from symbackprop.commands.inputs import Array
+from symbackprop.equations.naming import SAMPLES
+from symbackprop.equations.steps import Derived, Step
+from symbackprop.equations.system import name_of
+from symbackprop.errors import SpecificationError
+from symbackprop.library.optimizers import OPTIMIZERS
+
+
+@dataclass(frozen=True)
+class Premature:
+    """What comes out when each parameter moves as soon as its derivative is known.
+
+    ``step`` is the first result that then reads new values, those of ``moved``; ``gradients`` are the
+    derivatives found in this way, ``loss_after`` is E after the step.  ``loss_repeated`` is what E would be
+    if, after ``moved``, the whole pass were repeated for the other parameters.
+    """
+
+    step: Step
+    moved: tuple[str, ...]
+    gradients: Mapping[str, Array]
+    loss_after: float
+    loss_repeated: float
+
+
+@dataclass(frozen=True, repr=False)
+class TraceValues:
+    """The numbers of a derivation, before and after one step of training.
+
+    ``numbers`` evaluates any step; ``gradients`` holds ∂E/∂parameter of the batch, ``updated`` the
+    parameters after one step, ``loss`` and ``loss_after`` E before and after it.  ``premature`` is None
+    where the order of the updates makes no difference.
+    """
+
+    derivation: Derived
+    numbers: Numbers
+    after: Numbers
+    gradients: Mapping[str, Array]
+    updated: Mapping[str, Array]
+    learning_rate: float
+    frozen: tuple[str, ...]
+    premature: Premature | None = field(default=None)
+
+    @property
+    def loss(self) -> float:
+        """E of the batch before the step."""
+        return self.numbers.loss
+
+    @property
+    def loss_after(self) -> float:
+        """E of the batch after the step."""
+        return self.after.loss
+
+    @property
+    def samples(self) -> int:
+        """The number of samples."""
+        return self.numbers.sizes[SAMPLES.name]
+
+    def __getitem__(self, number: int) -> Array:
+        """Return the numbers of the step of that number, with an axis for each index on its left.
+
+        The samples come first where the step is about one of them.
+        """
+        if number not in self.derivation.by_number:
+            raise SpecificationError(f"there is no step {number}")
+        return self.numbers.of_step(self.derivation.by_number[number])
+
+
+def moved(derivation: Derived, value: Array, gradient: Array, rate: float) -> Array:
+    """Return a parameter after the first step of the derivation's optimiser."""
+    return np.asarray(update_values(derivation, value, gradient, rate)[name_of(derivation.update[-1].lhs)])
+
+
+def update_values(
+    derivation: Derived, value: Array, gradient: Array, rate: float
+) -> dict[str, Array | float]:
+    """Return what the equations of the update read and give, by the names of their symbols, in order."""
+    optimizer = OPTIMIZERS[derivation.optimizer]
+    values: dict[str, Array | float] = {name: float(v) for name, v in optimizer.defaults.items()}
+    values |= {"learning_rate": rate, "step": 1.0, "w": value, "g": gradient}
+    values |= {name: np.zeros_like(value) for name in optimizer.state}
+    for step in derivation.update:
+        symbols = sorted(step.rhs.free_symbols, key=str)
+        new = lambdify(symbols, step.rhs, "numpy")(*[values[s.name] for s in symbols])
+        values[name_of(step.lhs)] = np.asarray(new)
+    return values

@@ -1,0 +1,433 @@
+"""What a person claims, such as ``dE/dw2[j,i] = (x2[i] - t[i])*x1[j]``, read into expressions.
+
+In go a text and the ``Derived`` that it is about, out comes a ``Claim``.  A claim may be wrong in ways
+that no equation of a network may be: an index may be free on the right, or run over two different sizes.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Integer, KroneckerDelta, Mul, Sum, Symbol
+from sympy.logic.boolalg import Boolean
+
+from symbackprop.derivation.batch import Batch
+from symbackprop.equations.naming import LETTERS, SAMPLES, adjoint_name
+from symbackprop.equations.steps import Derived
+from symbackprop.equations.system import EquationSystem, Quantity, index, indices_of, name_of, size, sum_over
+from symbackprop.errors import SpecificationError, suggestion
+from symbackprop.library.formula import FormulaReader
+from symbackprop.network.functions import activation_functions
+
+MAX_INDICES = 16
+"""Index letters of one claim."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement about a derivative: ``lhs = rhs`` for every value of the indices on the left.
+
+    ``output`` is the quantity that is differentiated and ``target`` the one by which.  ``free`` are the
+    indices of the right side that the left does not have and no sum binds; ``conflicts`` says where an index
+    would run over two sizes.  ``ranges`` holds the size of each index, ``of_batch`` tells whether the right
+    side has a sum over samples.
+    """
+
+    text: str
+    output: str
+    target: str
+    lhs: Expr
+    rhs: Expr
+    ranges: Mapping[Symbol, Expr]
+    free: tuple[Symbol, ...] = ()
+    conflicts: tuple[str, ...] = ()
+    of_batch: bool = False
+
+    @property
+    def component(self) -> Expr:
+        """The component by which is differentiated."""
+        return self.lhs.variables[0] if isinstance(self.lhs, Derivative) else self.lhs
+
+    @property
+    def indices(self) -> tuple[Symbol, ...]:
+        """The indices on the left."""
+        parts = (self.lhs.expr, self.lhs.variables[0]) if isinstance(self.lhs, Derivative) else (self.lhs,)
+        return tuple(dict.fromkeys(i for part in parts for i in indices_of(part)))
+
+
+_SIDE = r"d(?P<{0}>[A-Za-z_]\w*)\s*(?P<{0}_at>\[[^\]=]*\])?"
+_QUOTIENT = re.compile(rf"\s*{_SIDE.format('above')}\s*/\s*{_SIDE.format('below')}\s*", re.ASCII)
+_ADJOINT = re.compile(rf"\s*{_SIDE.format('below')}\s*", re.ASCII)
+_EQUALS = re.compile(r"(?<![<>=!])=(?!=)")
+_SIGNS = str.maketrans({"∂": "d", "·": "*", "−": "-", "×": "*"})
+
+
+def read_claim(text: str, derivation: Derived) -> Claim:
+    """Return what ``text`` claims.
+
+    Raises:
+        SpecificationError: it can't be read; the message says what would be right.
+    """
+    plain = text.translate(_SIGNS)
+    sides = _EQUALS.split(plain)
+    if len(sides) != 2:
+        _fail(text, "a claim is one equation", "write dE/dw2[j,i] = (x2[i] - t[i])*x1[j]")
+    left, right = sides
+    found = _QUOTIENT.fullmatch(left)
+    above, below = (found["above"], found["below"]) if found else ("", "")
+    if not found:
+        found = _ADJOINT.fullmatch(left)
+        if not found:
+            _fail(text, "the left side is no derivative", "write dE/dw2[j,i], or ds1[j] for that of E by s1")
+        above, below = derivation.system.loss, found["below"]
+    return _ClaimReader(text, derivation, above, below).claim(found, right)
+
+
+def _fail(text: str, problem: str, hint: str) -> NoReturn:
+    shown = text if len(text) <= 80 else text[:77] + "..."
+    raise SpecificationError(f"claim '{shown}': {problem}; {hint}")
+
+
+class _ClaimReader:
+    """Reads the two sides of one claim."""
+
+    def __init__(self, text: str, derivation: Derived, output: str, target: str) -> None:
+        self.text = text
+        self.derivation = derivation
+        self.system = derivation.system
+        for name in (output, target):
+            if name not in self.system.quantities:
+                hint = suggestion(name, self.system.quantities)
+                _fail(text, f"'{name[:40]}' is no quantity of this network", hint)
+        if target not in derivation.results and output == self.system.loss:
+            kind = suggestion(target, derivation.results)
+            _fail(text, f"the derivative of {output} by {target} is not derived here", kind)
+        self.output, self.target = output, target
+
+    def claim(self, left: re.Match[str], right: str) -> Claim:
+        """Return the claim."""
+        groups = left.groupdict()
+        bare = "[" not in self.text
+        scope = _Scope(self.derivation)
+        if bare:
+            target = self._bare(self.target, scope)
+            output = self._bare(self.output, scope)
+        else:
+            target = self._side(self.target, groups.get("below_at"))
+            output = self._side(self.output, groups.get("above_at"))
+            for part in (output, target):
+                scope.note(part)
+        sample = self._stripped_sample(target)
+        target, output = _without(target, sample, self.system.quantities), output
+        reader = Reader(right, self.derivation, scope, bare, sample)
+        rhs = reader.read()
+        if bare:
+            rhs = _contracted(self.text, rhs, scope, set(indices_of(target)) | set(indices_of(output)))
+        lifted = [r for r in rhs.atoms(Indexed) if _is_lifted(r, self.derivation)]
+        bound = {limit[0] for total in rhs.atoms(Sum) for limit in total.limits}
+        known = {*indices_of(target), *indices_of(output)}
+        letters = {s for s in rhs.free_symbols if s in scope.ranges}
+        free = tuple(sorted(letters - known - bound, key=str))
+        return Claim(
+            self.text.strip(),
+            self.output,
+            self.target,
+            self._lhs(output, target),
+            rhs,
+            scope.ranges,
+            free,
+            tuple(scope.conflicts),
+            bool(lifted),
+        )
+
+    def _lhs(self, output: Expr, target: Expr) -> Expr:
+        named = {quantity: adjoint for adjoint, quantity in self.derivation.adjoints.items()}
+        if self.output == self.system.loss and self.target in named:
+            return Quantity(named[self.target], self.system.quantities[self.target].shape).at(
+                indices_of(target)
+            )
+        return Derivative(output, target)
+
+    def _side(self, name: str, at: str | None) -> Expr:
+        """Return a component on the left."""
+        quantity = self.system.quantities[name]
+        letters = [part.strip() for part in at[1:-1].split(",")] if at else []
+        for letter in letters:
+            if not re.fullmatch(r"[A-Za-z]\w*", letter):
+                _fail(
+                    self.text, f"'{letter[:20]}' on the left is no index letter", "write one letter an axis"
+                )
+        if len(set(letters)) != len(letters):
+            _fail(self.text, "an index stands twice on the left", "write another letter for each axis")
+        lifted = len(letters) == len(quantity.shape) + 1 and name in Batch(self.derivation).varying
+        if len(letters) != len(quantity.shape) and not (lifted and self.derivation.batch):
+            axes = f"{name} has {len(quantity.shape)} axes, the left side gives it {len(letters)}"
+            _fail(self.text, axes, f"its shape is ({', '.join(map(str, quantity.shape))})")
+        indices = tuple(map(index, letters))
+        return lifted_component(quantity, indices) if lifted else quantity.at(indices)
+
+    def _bare(self, name: str, scope: _Scope) -> Expr:
+        return scope.with_letters(self.system.quantities[name], self.text)
+
+    def _stripped_sample(self, target: Expr) -> Symbol | None:
+        """Return the sample's index where the left side has it: the claim is about that sample."""
+        quantity = self.system.quantities[self.target]
+        return indices_of(target)[0] if len(indices_of(target)) > len(quantity.shape) else None
+
+
+class _Scope:
+    """The sizes that indices run over, as the components of a claim tell them."""
+
+    def __init__(self, derivation: Derived) -> None:
+        self.derivation = derivation
+        self.ranges: dict[Symbol, Expr] = {}
+        self.conflicts: list[str] = []
+        self.letters: dict[Expr, Symbol] = {}
+
+    def note(self, component: Expr) -> None:
+        """Learn from a component how far its indices run."""
+        if not isinstance(component, Indexed):
+            return
+        for i, n in zip(component.indices, component.base.shape, strict=True):
+            if isinstance(i, Symbol) and self.ranges.setdefault(i, n) != n:
+                found = f"{component}: {i} runs over {self.ranges[i]}, but this axis has size {n}"
+                if found not in self.conflicts:
+                    self.conflicts.append(found)
+        if len(self.ranges) > MAX_INDICES:
+            raise SpecificationError(f"claim: more than {MAX_INDICES} indices are not allowed")
+
+    def with_letters(self, quantity: Quantity, text: str) -> Expr:
+        """Return a quantity that is written without indices with a letter for each axis, by its size."""
+        if len(set(quantity.shape)) != len(quantity.shape):
+            _fail(text, f"two axes of {quantity.name} have one size", "write the indices")
+        component = quantity.at([self._letter_of(n) for n in quantity.shape])
+        self.note(component)
+        return component
+
+    def _letter_of(self, n: Expr) -> Symbol:
+        if n not in self.letters:
+            own = self._usual.get(n)
+            taken = {*self.letters.values(), *(s for m, s in self._usual.items() if m != n)}
+            taken |= {index(name) for name in self.derivation.system.quantities}
+            free = next(letter for letter in LETTERS if letter not in taken)
+            self.letters[n] = free if own is None or own in self.letters.values() else own
+        return self.letters[n]
+
+    @property
+    def _usual(self) -> dict[Expr, Symbol]:
+        """The letter that the equations use for a size first."""
+        found: dict[Expr, Symbol] = {}
+        for equation in self.derivation.system.equations:
+            for i, n in equation.ranges.items():
+                if i not in found.values():
+                    found.setdefault(n, i)
+        return found
+
+
+class Reader(FormulaReader):
+    """Reads the right side of a claim."""
+
+    def __init__(
+        self, text: str, derivation: Derived, scope: _Scope, bare: bool, sample: Symbol | None
+    ) -> None:
+        system = derivation.system
+        names: dict[str, Expr] = {q.name: q.symbol for q in system.quantities.values() if not q.shape}
+        model = derivation.model
+        names |= {name: size(name) for name in (*(model.sizes if model else ()), SAMPLES.name)}
+        names |= {c.name: _symbol_of(c.name, system) for c in (model.constants if model else ())}
+        super().__init__(_adjoints_marked(text, system.loss), names, activation_functions(), "claim")
+        self.derivation = derivation
+        self.scope = scope
+        self.bare = bare
+        self.sample = sample
+        self.quantities = dict(system.quantities)
+        self.adjoint_names = {adjoint_name(name, set(system.quantities)): name for name in derivation.results}
+        self.forms |= {"sum": self.total, "mean": self.mean, "delta": self.delta}
+        self.indexing = False
+        self.compared: dict[Symbol, ast.AST] = {}
+
+    def read(self) -> Expr:
+        """Return the expression that the whole text stands for."""
+        found = super().read()
+        for i, node in self.compared.items():
+            if i not in self.scope.ranges:
+                self.fail(node, f"unknown name '{i.name[:40]}'", self._suggest(i.name, self.names))
+        return found
+
+    def build(self, node: ast.expr) -> Expr:
+        """Return the expression for a node; a matrix product has no meaning without rows and columns."""
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            self.fail(node, "a matrix product is not read", "write it with indices: sum(a[n,j]*b[n,i], n)")
+        return super().build(node)
+
+    def resolve_name(self, node: ast.Name) -> Expr:
+        """Return a scalar, a quantity without indices, or in a condition an index."""
+        name = node.id
+        known = name in self.names or name in self.quantities or name in self.adjoint_names
+        if self.indexing and (index(name) in self.scope.ranges or not known):
+            self.compared.setdefault(index(name), node)  # the read that tells its range may come later
+            return index(name)
+        scalar = self.adjoint_names.get(name) if name not in self.names else None
+        if scalar is not None and not self.quantities[scalar].shape:
+            return self._adjoint(name, ())
+        if name in (*self.quantities, *self.adjoint_names) and name not in self.names:
+            if not self.bare:
+                self.fail(node, f"'{name}' has axes", f"write its indices, as in {name}[i]")
+            quantity = self.quantities[self.adjoint_names.get(name, name)]
+            component = self.scope.with_letters(quantity, self.text)
+            return component if name in self.quantities else self._adjoint(name, indices_of(component))
+        return super().resolve_name(node)
+
+    def _suggest(self, name: str, known: Mapping[str, object]) -> str:
+        return suggestion(name, {**known, **self.quantities, **self.adjoint_names})
+
+    def resolve_subscript(self, node: ast.Subscript) -> Expr:
+        """Return the component of a quantity or of an adjoint."""
+        if not isinstance(node.value, ast.Name):
+            self.fail(node, "only a named quantity has elements", "write x1[j]")
+        name = node.value.id
+        if name not in self.quantities and name not in self.adjoint_names:
+            self.fail(node, f"unknown quantity '{name[:40]}'", self._suggest(name, {}))
+        quantity = self.quantities[
+            self.adjoint_names.get(name, name) if name not in self.quantities else name
+        ]
+        nodes = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        indices = tuple(self._index(each) for each in nodes)
+        if self.sample is not None and indices and indices[0] == self.sample:
+            indices = indices[1:]
+        axes = len(quantity.shape)
+        lifted = len(indices) == axes + 1 and bool(self.derivation.batch) and self._varies(name)
+        if len(indices) != axes and not lifted:
+            self.fail(node, f"'{name}' has {axes} axes, not {len(nodes)}", f"its shape is {quantity.shape}")
+        component = lifted_component(quantity, indices) if lifted else quantity.at(indices)
+        self.scope.note(component)
+        return component if name in self.quantities else self._adjoint(name, indices)
+
+    def _varies(self, name: str) -> bool:
+        varying = Batch(self.derivation).varying
+        return self.adjoint_names.get(name, name) in varying or name in varying
+
+    def _adjoint(self, name: str, indices: Sequence[Expr]) -> Expr:
+        """Return the derivative of E by a quantity: its named adjoint where it has one."""
+        quantity = self.quantities[self.adjoint_names[name]]
+        if name in self.derivation.adjoints:
+            own = Quantity(name, quantity.shape)
+            return lifted_component(own, indices) if len(indices) > len(quantity.shape) else own.at(indices)
+        loss = self.quantities[self.derivation.system.loss].symbol
+        return Derivative(loss, quantity.at(indices))
+
+    def _index(self, node: ast.expr) -> Expr:
+        match node:
+            case ast.Constant(value=int(value)) if not isinstance(value, bool) and 0 <= value < 10**6:
+                return Integer(value)
+            case ast.Name(id=name):
+                whole = self.quantities.get(name)
+                return whole.symbol if whole is not None and whole.integer else index(name)
+            case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() as operator, left=left, right=right):
+                first, second = self._index(left), self._index(right)
+                if isinstance(operator, ast.Mult):
+                    return first * second
+                return first + second if isinstance(operator, ast.Add) else first - second
+            case ast.Subscript():
+                return self.resolve_subscript(node)
+        self.fail(node, "this is no index", "write a letter, a whole number, or a sum such as h + u")
+
+    # ------------------------------------------------------------ sums
+
+    def total(self, node: ast.Call) -> Expr:
+        """Return sum(e, i, j)."""
+        return self._summed(node, False)
+
+    def mean(self, node: ast.Call) -> Expr:
+        """Return mean(e, i, j)."""
+        return self._summed(node, True)
+
+    def _summed(self, node: ast.Call, averaged: bool) -> Expr:
+        self.check_arguments(node, 2, 1 + MAX_INDICES)
+        body = self.expression(node.args[0])
+        for letter in node.args[1:]:
+            if not isinstance(letter, ast.Name):
+                self.fail(letter, "an index letter is needed here", "write sum(e[i], i)")
+            i = index(letter.id)
+            if i not in self.scope.ranges:
+                self.fail(letter, f"nothing here depends on the index '{letter.id}'", "leave it out")
+            n = self.scope.ranges[i]
+            number, rest = body.as_coeff_Mul()
+            body = number * sum_over(rest, (i, n)) if i in rest.free_symbols else n * body
+            body = body / n if averaged else body
+        return body
+
+    def delta(self, node: ast.Call) -> Expr:
+        """Return delta(i, j), which is 1 where its indices are equal and 0 elsewhere."""
+        self.check_arguments(node, 2, 2)
+        return KroneckerDelta(*map(self._index, node.args))
+
+    def comparison(self, node: ast.Compare) -> Boolean:
+        """Return a comparison, of indices too."""
+        before, self.indexing = self.indexing, True
+        result = super().comparison(node)
+        self.indexing = before
+        return result
+
+
+def _symbol_of(name: str, system: EquationSystem) -> Expr:
+    """Return the symbol of a constant as the equations have it."""
+    found = (s for e in system.equations for s in e.rhs.free_symbols if s.name == name)
+    return next(found, Symbol(name, real=True))
+
+
+def lifted_component(quantity: Quantity, indices: Sequence[Expr]) -> Expr:
+    """Return a component of one of several samples: its first index is the sample's."""
+    return IndexedBase(quantity.symbol, shape=(SAMPLES, *quantity.shape))[tuple(indices)]
+
+
+def _is_lifted(read: Indexed, derivation: Derived) -> bool:
+    name = derivation.adjoints.get(name_of(read), name_of(read))
+    quantity = derivation.system.quantities.get(name)
+    return quantity is not None and len(read.indices) == len(quantity.shape) + 1
+
+
+def _without(target: Expr, sample: Symbol | None, quantities: Mapping[str, Quantity]) -> Expr:
+    return target if sample is None else quantities[name_of(target)].at(indices_of(target)[1:])
+
+
+def _adjoints_marked(text: str, loss: str) -> str:
+    """Return the text with dE/ds1 as ds1, in as many characters, so that columns stay."""
+    pattern = rf"\bd{re.escape(loss)}\s*/\s*(d[A-Za-z_]\w*)"
+    return re.sub(pattern, lambda m: m[1].ljust(len(m[0])), text)
+
+
+# ------------------------------------------------------------------------------- without indices
+
+
+def _contracted(text: str, rhs: Expr, scope: _Scope, kept: Iterable[Expr]) -> Expr:
+    """Return a claim that was written without indices, summed over what the left side does not have."""
+    inner = [i for i in scope.ranges if i in rhs.free_symbols and i not in set(kept)]
+    for i in inner:
+        rhs = contracted(rhs, i, scope.ranges[i])
+        if i in rhs.free_symbols:
+            _fail(text, f"it is not clear what is summed over {scope.ranges[i]}", "write the indices")
+    return rhs
+
+
+def contracted(expression: Expr, i: Symbol, n: Expr) -> Expr:
+    """Return ``expression`` with the factors that depend on an index summed over it, term by term."""
+    if i not in expression.free_symbols:
+        return expression
+    if isinstance(expression, Add):
+        return Add(*[contracted(term, i, n) for term in expression.args])
+    factors = Mul.make_args(expression)
+    within = [f for f in factors if i in f.free_symbols]
+    return Mul(*[f for f in factors if f not in within], sum_over(Mul(*within), (i, n)))
+
+
+def products(expression: Expr) -> Iterator[Expr]:
+    """Yield the terms of an expression, and those inside its sums."""
+    for term in Add.make_args(expression):
+        yield term
+        for total in term.atoms(Sum):
+            yield from Add.make_args(total.function)

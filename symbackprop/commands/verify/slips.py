@@ -1,0 +1,251 @@
+"""The one change that turns a wrong formula into a right one: sign, factor, index, sum.
+
+In goes an expression, out come ``Edit``s: the same expression with one thing changed, and what would have
+been the slip if the changed one is right (or, the other way round, if the changed one is what was written).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice, permutations, product
+
+from sympy import Add, Basic, Expr, Indexed, Integer, Mul, Pow, Sum, Symbol
+
+from symbackprop.equations.naming import SAMPLES
+from symbackprop.equations.system import indices_of, sum_over
+
+Show = Callable[[Expr], str]
+"""Prints an expression."""
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A likely slip: its ``kind``, and a sentence that says what is wrong."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Edit:
+    """An expression with one thing changed.
+
+    ``slip`` is what was wrong before the change, ``inverse`` what would be wrong after it.
+    """
+
+    rhs: Expr
+    slip: Slip
+    inverse: Slip
+
+
+def edits(
+    rhs: Expr, candidates: Sequence[Expr], ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], show: Show
+) -> Iterator[Edit]:
+    """Yield changed expressions, the plainest changes first.
+
+    Args:
+        rhs: what is changed.
+        candidates: factors and terms that may be missing.
+        ranges: the size of each index.
+        outer: the indices of the left side.
+        show: prints an expression in a message.
+    """
+    yield from _signs(rhs, show)
+    yield from _constants(rhs, ranges, show)
+    yield from _sums(rhs, ranges, outer, show)
+    yield from _indices(rhs, ranges, outer, show)
+    yield from _fewer_factors(rhs, show)
+    yield from _more_factors(rhs, candidates, ranges, outer, show)
+    yield from _terms(rhs, candidates, ranges, outer, show)
+
+
+def _signs(rhs: Expr, show: Show) -> Iterator[Edit]:
+    whole = Slip("sign", "the sign of the whole right side is wrong")
+    yield Edit(-rhs, whole, whole)
+    for node in _nodes(rhs, Add):
+        for term in node.args:
+            slip = Slip("sign", f"the sign of {show(_positive(term))} is wrong")
+            yield Edit(_put(rhs, node, node - 2 * term), slip, slip)
+
+
+def _positive(term: Expr) -> Expr:
+    return -term if term.could_extract_minus_sign() else term
+
+
+def _constants(rhs: Expr, ranges: Mapping[Symbol, Expr], show: Show) -> Iterator[Edit]:
+    two = Slip("factor 2", "it is half of what it should be: a factor 2 is missing")
+    half = Slip("factor 2", "it is twice what it should be: a factor 2 too many")
+    mean = Slip("batch mean", "it is the sum over the batch where the mean is needed: divide by N")
+    total = Slip("batch mean", "it is divided by the number of samples N once too often")
+    yield Edit(2 * rhs, two, half)
+    yield Edit(rhs / 2, half, two)
+    yield Edit(rhs / SAMPLES, mean, total)
+    yield Edit(rhs * SAMPLES, total, mean)
+    sizes = dict.fromkeys(n for n in ranges.values() if n != SAMPLES)
+    for constant in (Integer(3), Integer(4), *sizes):
+        more = Slip("constant factor", f"a factor {show(constant)} is missing")
+        less = Slip("constant factor", f"a factor {show(constant)} is too many")
+        yield Edit(rhs * constant, more, less)
+        yield Edit(rhs / constant, less, more)
+
+
+def _sums(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], show: Show) -> Iterator[Edit]:
+    free = [i for i in ranges if i in rhs.free_symbols and i not in outer]
+    for i in free:
+        missing = Slip("forgotten sum", f"the sum over {i} is missing")
+        extra = Slip("extra sum", f"the sum over {i} is too much")
+        for place in dict.fromkeys((rhs, *_nodes(rhs, Mul))):
+            if i in place.free_symbols:
+                factors = Mul.make_args(place)
+                within = [f for f in factors if i in f.free_symbols]
+                others = [f for f in factors if i not in f.free_symbols]
+                summed = Mul(*others, sum_over(Mul(*within), (i, ranges[i])))
+                yield Edit(_put(rhs, place, summed), missing, extra)
+    for total in _nodes(rhs, Sum):
+        for limit in total.limits:
+            i, rest = limit[0], [other for other in total.limits if other != limit]
+            body = Sum(total.function, *rest) if rest else total.function
+            missing = Slip("forgotten sum", f"the sum over {i} is missing")
+            extra = Slip("extra sum", f"the sum over {i} is too much")
+            yield Edit(_put(rhs, total, body), extra, missing)
+            # a person who forgets a sum reads its index from the left instead
+            for j in outer:
+                if ranges.get(j) == limit[2] + 1:
+                    yield Edit(_put(rhs, total, body.xreplace({i: j})), extra, missing)
+
+
+def _indices(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], show: Show) -> Iterator[Edit]:
+    reads = sorted(rhs.atoms(Indexed), key=str)
+    for read in reads:
+        for order in islice(permutations(read.indices), 1, 24):
+            changed = read.base[order]
+            yield _replaced(rhs, read, changed, "transposed index", show)
+    letters = dict.fromkeys((*outer, *(i for i in ranges if i in rhs.atoms(Symbol))))
+    for read in reads:
+        for axis, old in enumerate(read.indices):
+            for letter in letters:
+                if letter != old:
+                    new = (*read.indices[:axis], letter, *read.indices[axis + 1 :])
+                    yield _replaced(rhs, read, read.base[new], "wrong index", show)
+
+
+def _replaced(rhs: Expr, old: Expr, new: Expr, kind: str, show: Show) -> Edit:
+    before, after = (
+        Slip(kind, f"{show(wrong)} stands where {show(right)} belongs")
+        for wrong, right in ((old, new), (new, old))
+    )
+    return Edit(rhs.xreplace({old: new}), before, after)
+
+
+def _fewer_factors(rhs: Expr, show: Show) -> Iterator[Edit]:
+    """Take single factors away, then two of them that belong together, then powers down."""
+    for node in dict.fromkeys((*_nodes(rhs, Mul), *_whole(rhs))):
+        factors = [f for f in Mul.make_args(node) if not f.is_number]
+        pairs: list[tuple[Expr, ...]] = [(f,) for f in factors]
+        pairs += [(f, g) for n, f in enumerate(factors) for g in factors[n + 1 :]] if len(factors) < 8 else []
+        for group in pairs:
+            if len(group) == len(Mul.make_args(node)) and node != rhs and not node.args:
+                continue
+            yield _with_factor(rhs, node, 1 / Mul(*group), Mul(*group), show, less=True)
+    for power in _nodes(rhs, Pow):
+        if power.exp.is_Integer and abs(power.exp) > 1:
+            yield _with_factor(rhs, power, 1 / power.base, power.base, show, less=True)
+
+
+def _whole(rhs: Expr) -> Iterator[Expr]:
+    """Yield what is a product of one factor: the expression itself, its terms, bodies of sums."""
+    yield from Add.make_args(rhs)
+    for total in _nodes(rhs, Sum):
+        yield from Add.make_args(total.function)
+
+
+def _with_factor(rhs: Expr, node: Expr, by: Expr, factor: Expr, show: Show, less: bool) -> Edit:
+    extra = Slip("extra factor", f"the factor {show(factor)} is too much")
+    missing = Slip("missing factor", f"the factor {show(factor)} is missing")
+    return Edit(_put(rhs, node, node * by), *((extra, missing) if less else (missing, extra)))
+
+
+def _more_factors(
+    rhs: Expr,
+    candidates: Sequence[Expr],
+    ranges: Mapping[Symbol, Expr],
+    outer: Sequence[Symbol],
+    show: Show,
+) -> Iterator[Edit]:
+    """Multiply the whole, a term, or what stands in a sum by what may be missing."""
+    places: dict[Expr, tuple[Symbol, ...]] = {rhs: tuple(outer)}
+    for term in Add.make_args(rhs):
+        places.setdefault(term, tuple(outer))
+    for total in _nodes(rhs, Sum):
+        inside = (*outer, *(limit[0] for limit in total.limits))
+        for term in (total.function, *Add.make_args(total.function)):
+            places.setdefault(term, inside)
+    for candidate, (place, letters) in product(candidates, places.items()):
+        for fitted in fitting(candidate, letters, ranges):
+            yield _with_factor(rhs, place, fitted, fitted, show, less=False)
+            if not fitted.is_number and place == rhs:
+                yield _with_factor(rhs, place, 1 / fitted, fitted, show, less=True)
+
+
+def _terms(
+    rhs: Expr,
+    candidates: Sequence[Expr],
+    ranges: Mapping[Symbol, Expr],
+    outer: Sequence[Symbol],
+    show: Show,
+) -> Iterator[Edit]:
+    for node in _nodes(rhs, Add):
+        for term in node.args:
+            extra = Slip("extra term", f"the term {show(term)} is too much")
+            missing = Slip("missing term", f"the term {show(term)} is missing")
+            yield Edit(_put(rhs, node, node - term), extra, missing)
+    for candidate in candidates:
+        for fitted in fitting(candidate, outer, ranges):
+            missing = Slip("missing term", f"the term {show(fitted)} is missing")
+            extra = Slip("extra term", f"the term {show(fitted)} is too much")
+            yield Edit(rhs + fitted, missing, extra)
+
+
+def fitting(candidate: Expr, letters: Sequence[Symbol], ranges: Mapping[Symbol, Expr]) -> Iterator[Expr]:
+    """Yield a candidate with its free indices replaced by those of a place that run as far."""
+    own = free_ranges(candidate)
+    choices = [[j for j in letters if ranges.get(j) == n] for n in own.values()]
+    for chosen in islice(product(*choices), 12):
+        if len(set(chosen)) == len(chosen):
+            yield candidate.xreplace(dict(zip(own, chosen, strict=True)))
+
+
+def free_ranges(expression: Expr) -> dict[Symbol, Expr]:
+    """Return the free indices of an expression with the sizes that they run over."""
+    found: dict[Symbol, Expr] = {}
+    for read in sorted(expression.atoms(Indexed), key=str):
+        for i, n in zip(indices_of(read), read.base.shape or (), strict=False):
+            if isinstance(i, Symbol) and i in expression.free_symbols:
+                found.setdefault(i, n)
+    return found
+
+
+def factors_of(expressions: Iterable[Expr]) -> list[Expr]:
+    """Return what may be missing elsewhere: the terms of expressions, their factors, and pairs of these."""
+    found: dict[Expr, None] = {}
+    for expression in expressions:
+        for term in (expression, *_whole(expression)):
+            bare = term.as_coeff_Mul()[1]
+            factors = [f for f in Mul.make_args(bare) if not f.is_number]
+            for factor in factors:
+                found.setdefault(factor)
+            for n, factor in enumerate(factors[:6]):
+                for other in factors[n + 1 : 6]:
+                    found.setdefault(factor * other)
+            found.setdefault(term)
+    return [each for each in found if not each.is_number]
+
+
+def _nodes(expression: Basic, kind: type) -> list[Expr]:
+    """Return the nodes of one kind, in a fixed order, the outermost first."""
+    return sorted(expression.atoms(kind), key=lambda node: (-node.count_ops(), str(node)))
+
+
+def _put(rhs: Expr, old: Expr, new: Expr) -> Expr:
+    return new if rhs == old else rhs.xreplace({old: new})

@@ -1,0 +1,160 @@
+"""Kinds of goals: what goals have in common up to their names, so that equal layers are worked out once.
+
+The names of quantities, sizes and indices are replaced in the order in which a walk meets them; what
+comes out for the canonical goal is renamed back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from sympy import Basic, Expr, IndexedBase, Symbol
+
+from symbackprop.derivation.calculus.rule import SPARE, Consumer, Goal, Outcome, work_out
+from symbackprop.equations.indices import renamed
+from symbackprop.equations.naming import LETTERS
+from symbackprop.equations.system import Equation, Fact, Quantity, index, size
+
+
+@dataclass
+class Naming:
+    """The canonical name of each name, in the order of first appearance."""
+
+    known: Mapping[str, Quantity]
+    names: dict[Basic, Basic] = field(default_factory=dict)
+    letters: list[Symbol] = field(default_factory=list)
+
+    def form(self, expression: Basic) -> Hashable:
+        """Return the tree of ``expression`` with a canonical name for everything that it names."""
+        if expression not in self.names:
+            if isinstance(expression, IndexedBase):
+                self._quantity(self.known[str(expression.name)])
+            elif isinstance(expression, Symbol):
+                self._symbol(expression)
+            elif expression.args:
+                return (expression.func, *map(self.form, expression.args))
+        form: Hashable = self.names.get(expression, expression)
+        return form
+
+    def _symbol(self, symbol: Symbol) -> None:
+        if symbol.name in self.known and symbol == self.known[symbol.name].symbol:
+            self._quantity(self.known[symbol.name])
+        elif symbol.is_integer and symbol.is_positive:
+            self.names[symbol] = _canonical_size(len(self.names))
+        elif symbol.is_integer:
+            self.letters.append(symbol)
+            self.names[symbol] = _canonical_index(len(self.letters))
+
+    def _quantity(self, quantity: Quantity) -> None:
+        for n in quantity.shape:
+            self.form(n)
+        shape = tuple(n.xreplace(self.names) for n in quantity.shape)
+        new = _canonical_quantity(f"_q{len(self.names)}", shape, quantity.integer)
+        self.names[_name(quantity)] = _name(new)
+
+    def quantity(self, quantity: Quantity) -> Quantity:
+        """Return the canonical quantity."""
+        name = _name(quantity)
+        self.form(name)
+        shape = tuple(n.xreplace(self.names) for n in quantity.shape)
+        return _canonical_quantity(str(self.names[name].name), shape, quantity.integer)
+
+    def equation(self, equation: Equation) -> Equation:
+        """Return the canonical equation."""
+        self.form(equation.lhs)
+        self.form(equation.rhs)
+        return Equation(renamed(equation.lhs, self.names), renamed(equation.rhs, self.names))
+
+    def fact(self, fact: Fact) -> Fact:
+        """Return the canonical fact."""
+        self.form(fact.component)
+        return Fact(fact.component.xreplace(self.names), fact.index.xreplace(self.names), fact.value)
+
+    def consumer(self, consumer: Consumer) -> Consumer:
+        """Return the canonical consumer."""
+        equation = self.equation(consumer.equation)
+        adjoint = self.quantity(consumer.adjoint) if consumer.adjoint else None
+        return Consumer(
+            equation, adjoint, self.equation(consumer.definition) if consumer.definition else None
+        )
+
+    def kind(self, goal: Goal) -> Hashable:
+        """Return what ``goal`` has in common with all that have the same canonical goal."""
+        counts = len(goal.consumers), len(goal.facts), len(goal.known)
+        return goal.is_leaf, *counts, *[e if e is None else self.form(e) for e in _expressions(goal)]
+
+    def goal(self, goal: Goal) -> Goal:
+        """Return the canonical goal."""
+        quantity, adjoint = self.quantity(goal.quantity), self.quantity(goal.adjoint)
+        for i in goal.indices:
+            self.form(i)
+        consumers = tuple(self.consumer(c) for c in goal.consumers)
+        facts = tuple(self.fact(f) for f in goal.facts)
+        known = tuple(self.equation(e) for e in goal.known)
+        indices = tuple(i.xreplace(self.names) for i in goal.indices)
+        letters = tuple(i.xreplace(self.names) for i in self.letters)
+        return Goal(quantity, indices, adjoint, consumers, facts, letters, known, goal.is_leaf)
+
+    def back(self, elsewhere: Collection[Symbol] = ()) -> dict[Basic, Basic]:
+        """Return the way back, spare letters included: those come first that are not used ``elsewhere``."""
+        way = {new: old for old, new in self.names.items()}
+        taken = set(self.letters)
+        unused = sorted((i for i in LETTERS if i not in taken), key=lambda i: i in elsewhere)
+        return {**way, **dict(zip(SPARE, unused, strict=False))}
+
+
+def _name(quantity: Quantity) -> Basic:
+    """Return what names a quantity in expressions."""
+    return quantity.base if quantity.shape else quantity.symbol
+
+
+def _expressions(goal: Goal) -> Iterator[Expr | None]:
+    """Yield what a goal consists of, always as many expressions for a consumer."""
+    yield _name(goal.quantity)
+    yield _name(goal.adjoint)
+    yield from goal.indices
+    for consumer in goal.consumers:
+        yield from (consumer.equation.lhs, consumer.equation.rhs)
+        yield _name(consumer.adjoint) if consumer.adjoint else None
+        definition = consumer.definition
+        yield from (definition.lhs, definition.rhs) if definition else (None, None)
+    for fact in goal.facts:
+        yield from (fact.component, fact.index, fact.value)
+    for equation in goal.known:
+        yield from (equation.lhs, equation.rhs)
+
+
+# One object for equal names: SymPy takes long to make one, and to find that two are equal.
+@cache
+def _canonical_quantity(name: str, shape: tuple[Expr, ...], integer: bool) -> Quantity:
+    return Quantity(name, shape, integer)
+
+
+@cache
+def _canonical_size(number: int) -> Symbol:
+    return size(f"_n{number}")
+
+
+@cache
+def _canonical_index(number: int) -> Symbol:
+    return index(f"_i{number}")
+
+
+OUTCOMES: dict[Hashable, Outcome] = {}
+"""What was worked out, for a canonical goal, by the kind of the goal."""
+
+
+def outcome_of(
+    goal: Goal, known: Mapping[str, Quantity], elsewhere: Collection[Symbol] = ()
+) -> tuple[Outcome, dict[Basic, Basic]]:
+    """Return the outcome of the goal's kind, and the names that make it the goal's own.
+
+    Letters that are used ``elsewhere`` are given to further indices only where no other is left.
+    """
+    naming = Naming(known)
+    kind = naming.kind(goal)
+    if kind not in OUTCOMES:
+        OUTCOMES[kind] = work_out(naming.goal(goal))
+    return OUTCOMES[kind], naming.back(elsewhere)

@@ -1,0 +1,168 @@
+"""The derivative of an indexed expression, one path per occurrence, and the contraction of deltas.
+
+Differentiating a sum and simplifying afterwards fails in SymPy (captured indices, guards on ranges
+that always hold).  So each occurrence of a quantity is a path of its own: the coefficient in front of
+it, the sums around it, and the indices at which it is read.  The derivative with respect to the
+component at ``target`` is the sum over the paths of coefficient times delta(read index, target).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from sympy import (
+    Abs,
+    And,
+    DiracDelta,
+    Dummy,
+    Expr,
+    Indexed,
+    KroneckerDelta,
+    Mul,
+    S,
+    Sum,
+    Symbol,
+    count_ops,
+    default_sort_key,
+    expand,
+)
+
+from symbackprop.equations.indices import (
+    RangeList,
+    guarded,
+    holds,
+    make_sum,
+    open_sum,
+    range_condition,
+    reads,
+    rename,
+)
+from symbackprop.equations.system import ONE, ZERO, ArgMax, Quantity, Ranges, indices_of
+
+
+@dataclass(frozen=True)
+class Path:
+    """One occurrence of a quantity q: the differential holds sum over ``sums`` of coefficient·dq[at]."""
+
+    coefficient: Expr
+    sums: RangeList
+    at: tuple[Expr, ...]
+
+
+def paths(expression: Expr, quantity: Quantity) -> list[Path]:
+    """Return the paths from ``quantity`` to the value of ``expression``."""
+    if reads(expression, quantity):
+        return [Path(ONE, (), indices_of(expression))]
+    if not holds(expression, quantity):
+        return []
+    if isinstance(expression, Sum):
+        body, ranges = open_sum(expression)
+        return [replace(p, sums=ranges + p.sums) for p in paths(body, quantity)]
+    nodes = sorted(_outermost(expression, quantity), key=default_sort_key)
+    symbols = {node: Dummy(real=True) for node in nodes}
+    nodes_of = {symbol: node for node, symbol in symbols.items()}
+    scalar = expression.xreplace(symbols)
+    found = []
+    for node in nodes:
+        slope = _without_impulses(_slope(scalar, symbols[node])).xreplace(nodes_of)
+        if slope != 0:
+            inner = paths(node, quantity)
+            found += [replace(p, coefficient=slope * p.coefficient) for p in inner]
+    return found
+
+
+def _outermost(expression: Expr, quantity: Quantity) -> set[Expr]:
+    """Return the outermost sums and components that hold ``quantity``."""
+    if reads(expression, quantity):
+        return {expression}
+    if isinstance(expression, Sum):
+        return {expression} if holds(expression, quantity) else set()
+    if isinstance(expression, (Indexed, ArgMax)):
+        return set()  # an integer inside an index, or the place of a maximum, carries no derivative
+    return set().union(*[_outermost(argument, quantity) for argument in expression.args])
+
+
+def _slope(expression: Expr, symbol: Symbol) -> Expr:
+    """Return the derivative of a scalar expression, all of whose parts are real where it has a value.
+
+    SymPy takes |log(s)| for a function of a complex number, as log(s) is one for a negative s.
+    """
+    unsure = [node for node in expression.atoms(Abs) if not node.args[0].is_extended_real]
+    outer = [a for a in unsure if a.has(symbol) and not any(a != b and b.has(a) for b in unsure)]
+    inner = {node: Dummy(real=True) for node in sorted(outer, key=default_sort_key)}
+    flat = expression.xreplace({node: Abs(argument) for node, argument in inner.items()})
+    total = flat.diff(symbol)
+    for node, argument in inner.items():
+        total += flat.diff(argument) * _slope(node.args[0], symbol)
+    return total.xreplace({argument: node.args[0] for node, argument in inner.items()})
+
+
+def _without_impulses(expression: Expr) -> Expr:
+    """Take the derivative of a jump as 0 everywhere: sign and Heaviside are constant between jumps."""
+    return expression.replace(lambda node: isinstance(node, DiracDelta), lambda node: ZERO)
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """A way to solve one delta for one summed index."""
+
+    position: int
+    index: Symbol
+    value: Expr
+    condition: Expr
+    rank: tuple[object, ...]
+
+
+def contract(
+    coefficient: Expr,
+    sums: Sequence[tuple[Symbol, Expr]],
+    deltas: Sequence[tuple[Expr, Expr]],
+    ranges: Ranges,
+    preferred: frozenset[Symbol] = frozenset(),
+) -> Expr:
+    """Return the sum over ``sums`` of ``coefficient`` times deltas, with the deltas solved.
+
+    Each delta ``(read, target)`` is solved for a summed index in which it is affine with slope ±1.  A
+    guard is added only where interval bounds cannot show the solution to be in range; what cannot be
+    solved stays a Kronecker delta, which is right for a scatter.
+
+    Args:
+        coefficient: what is summed.
+        sums: the summed indices and their sizes.
+        deltas: pairs of index expressions that must be equal.
+        ranges: the ranges of the free indices.
+        preferred: indices to eliminate first (the consumer's own, so that the gradient of a
+            convolution comes out as a convolution).
+    """
+    open_sums, unsolved = dict(sums), list(deltas)
+    conditions: list[Expr] = []
+    while (choice := _best_choice(unsolved, open_sums, ranges, preferred)) is not None:
+        unsolved.pop(choice.position)
+        open_sums.pop(choice.index)
+        mapping = {choice.index: choice.value}
+        coefficient = rename(coefficient, mapping)
+        unsolved = [(rename(read, mapping), target) for read, target in unsolved]
+        conditions = [rename(c, mapping) for c in conditions] + [choice.condition]
+        open_sums = {i: rename(n, mapping) for i, n in open_sums.items()}
+    left = Mul(*[KroneckerDelta(read, target) for read, target in unsolved])
+    return make_sum(guarded(coefficient * left, And(*conditions)), open_sums.items())
+
+
+def _best_choice(
+    deltas: Sequence[tuple[Expr, Expr]], sums: Ranges, ranges: Ranges, preferred: frozenset[Symbol]
+) -> _Choice | None:
+    choices = []
+    for position, (read, target) in enumerate(deltas):
+        difference = expand(read - target)
+        for i in sums:
+            slope = difference.coeff(i)
+            rest = difference - slope * i
+            if slope not in (1, -1) or i in rest.free_symbols:
+                continue
+            value = expand(-slope * rest)
+            scope = {j: n for j, n in {**ranges, **sums}.items() if j != i}
+            condition = range_condition(value, sums[i], scope)
+            rank = (condition is not S.true, i not in preferred, count_ops(value), str(sums[i]), position)
+            choices.append(_Choice(position, i, value, condition, rank))
+    return min(choices, key=lambda choice: choice.rank, default=None)

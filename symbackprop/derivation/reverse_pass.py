@@ -1,0 +1,266 @@
+"""The derivation: kept, numbered steps from the equations to the derivative for every quantity.
+
+There is one rule, the adjoint rule.  For a quantity q, over all equations that read it:
+
+    ∂E/∂q[target] = Σ_consumers Σ_indices ∂E/∂consumer[indices] · ∂consumer[indices]/∂q[target]
+
+Each adjoint gets a name, so nothing swells with depth.  The rule is worked out once per kind of goal
+(the quantity and its consumers up to their names) and then instantiated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from sympy import Add, Basic, Derivative, Expr, Indexed, Sum, Symbol
+
+from symbackprop.derivation.calculus.kinds import outcome_of
+from symbackprop.derivation.calculus.rule import Consumer, Goal, Worked
+from symbackprop.derivation.stable.choose import with_stable
+from symbackprop.equations.indices import renamed, settle, substitute
+from symbackprop.equations.naming import LETTERS, adjoint_name
+from symbackprop.equations.steps import Derived, Sides, Sketch, Step
+from symbackprop.equations.system import Equation, EquationSystem, Quantity, indices_of, name_of
+from symbackprop.equations.well_formed import check_system
+
+
+def derive_system(
+    system: EquationSystem, wrt: Sequence[str] | None = None, *, stable: bool = True
+) -> Derived:
+    """Derive the loss for every quantity between it and ``wrt`` (default: the parameters).
+
+    Without ``stable`` no stable forms are looked for, which takes about half of the time.
+
+    Raises:
+        SpecificationError: the equations are not well formed.
+        UnsupportedExpression: an expression that the calculus does not know.
+    """
+    check_system(system)
+    derivation = _Pass(system, tuple(system.parameters if wrt is None else wrt)).run()
+    return with_stable(derivation) if stable else derivation
+
+
+@dataclass
+class _Group:
+    """The steps to one quantity, with adjoints of what was written in still under their names."""
+
+    quantity: Quantity
+    steps: list[tuple[str, Callable[[], Sides], Sketch, str | None]]
+    result: int
+
+
+class _Pass:
+    """One reverse pass over the equations."""
+
+    def __init__(self, system: EquationSystem, wrt: tuple[str, ...]) -> None:
+        self.system = system
+        self.wrt = wrt
+        self.consumers = _consumers(system)
+        self.needed = _between(system, wrt)
+        names = set(system.quantities)
+        self.adjoint_of = {
+            q.name: Quantity(adjoint_name(q.name, names), q.shape) for q in system.quantities.values()
+        }
+        self.known = {**system.quantities, **{a.name: a for a in self.adjoint_of.values()}}
+        self.quantity_of = {a.name: name for name, a in self.adjoint_of.items()}
+        self.reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
+        self.leaves = {name: n for n, name in enumerate(wrt) if name not in system.definitions}
+        self.letters = {s for e in system.equations for s in e.lhs.atoms(Symbol) | e.rhs.atoms(Symbol)}
+        # Σ_k beside a quantity k would be hard to read.
+        self.letters |= {i for i in LETTERS if i.name in system.quantities}
+        self.by_rarest_read = self._by_rarest_read()
+        self.groups: dict[str, _Group] = {}
+        self.definitions: dict[str, Equation] = {}
+        self.written: dict[str, Equation] = {}
+        self.unnamed: set[str] = set()
+
+    def run(self) -> Derived:
+        """Go from the loss inwards; a leaf follows as soon as all that read it are done."""
+        waiting = {name: len(self._consumers_of(name)) for name in self.wrt}
+        for equation in reversed(self.system.equations):
+            name = equation.name
+            if name not in self.needed:
+                continue
+            if name != self.system.loss:
+                self._derive(name)
+            for leaf in self._leaves_read_by(name):
+                waiting[leaf] -= 1
+                if not waiting[leaf]:
+                    self._derive(leaf)
+        return self._number()
+
+    def _consumers_of(self, name: str) -> list[Equation]:
+        return [e for e in self.consumers.get(name, ()) if e.name in self.needed]
+
+    def _leaves_read_by(self, name: str) -> list[str]:
+        return sorted(self.reads[name] & self.leaves.keys(), key=self.leaves.__getitem__)
+
+    def _derive(self, name: str) -> None:
+        goal = self._goal(name)
+        outcome, names = outcome_of(goal, self.known, self.letters)
+        lhs, result = goal.adjoint.at(goal.indices), renamed(outcome.steps[-1].rhs, names)
+        steps: list[tuple[str, Callable[[], Sides], Sketch, str | None]] = []
+        for s in outcome.steps:
+            by = None if s.by is None else name_of(s.by.xreplace(names))
+            sides = (
+                partial(self._named, lhs, result)
+                if s is outcome.steps[-1]
+                else partial(self._renamed, s, names)
+            )
+            steps.append((s.rule, sides, Sketch(s.lhs, s.rhs, names), by))
+        for adjoint in outcome.inlined:
+            real = adjoint.base if adjoint.shape else adjoint.symbol
+            self.unnamed.add(self.quantity_of[str(names[real].name)])
+        self.groups[name] = _Group(goal.quantity, steps, len(steps) - 1)
+        self.definitions[name] = Equation(lhs, result)
+        full = self._written_out(result)
+        if full is not result:
+            steps.append(("substitution", partial(self._named, lhs, full), Sketch(lhs, full, {}), None))
+        plain = name in self.system.definitions and not full.has(Sum)
+        if plain and full.count_ops() <= _WRITTEN_OUT_LIMIT:
+            self.written[self.adjoint_of[name].name] = Equation(lhs, full)
+
+    def _renamed(self, step: Worked, names: dict[Basic, Basic]) -> Sides:
+        return self._named(renamed(step.lhs, names), renamed(step.rhs, names))
+
+    def _named(self, lhs: Expr, rhs: Expr) -> Sides:
+        return self._with_derivatives(lhs), self._with_derivatives(rhs)
+
+    def _written_out(self, expression: Expr) -> Expr:
+        """Return ``expression`` with the adjoints that hold no sum written out."""
+        read = sorted({name_of(c) for c in _components(expression)} & self.written.keys())
+        for name in read:
+            expression = substitute(expression, self.known[name], self.written[name])
+        return settle(expression, LETTERS) if read else expression
+
+    def _goal(self, name: str) -> Goal:
+        quantity = self.system.quantities[name]
+        equations = self._consumers_of(name)
+        consumers = tuple(self._consumer(e, name) for e in equations)
+        facts = tuple(self.system.facts)
+        indices = self._target_indices(quantity, equations)
+        known = tuple(self._definitions_within(equations))
+        is_leaf = name not in self.system.definitions
+        return Goal(quantity, indices, self.adjoint_of[name], consumers, facts, (), known, is_leaf)
+
+    def _by_rarest_read(self) -> dict[str, list[Equation]]:
+        """Return the real definitions by what they read that the fewest others read: a short way to them."""
+        found: dict[str, list[Equation]] = {}
+        for equation in self.system.equations:
+            whole = self.system.quantities[equation.name].integer
+            if equation.name != self.system.loss and not whole and self.reads[equation.name]:
+                rarest = min(self.reads[equation.name], key=lambda name: (len(self.consumers[name]), name))
+                found.setdefault(rarest, []).append(equation)
+        return found
+
+    def _definitions_within(self, consumers: Sequence[Equation]) -> Iterator[Equation]:
+        """Yield other definitions that read nothing but what the consumers of a quantity read."""
+        read = set().union(*[self.reads[c.name] for c in consumers if c.name != self.system.loss])
+        own = {c.name for c in consumers}
+        for rarest in sorted(read & self.by_rarest_read.keys()):
+            for equation in self.by_rarest_read[rarest]:
+                if equation.name not in own and self.reads[equation.name] <= read:
+                    yield equation
+
+    def _consumer(self, equation: Equation, reader: str) -> Consumer:
+        if equation.name == self.system.loss:
+            return Consumer(equation, None)
+        definition = None if self._other_readers(equation, reader) else self.definitions[equation.name]
+        return Consumer(equation, self.adjoint_of[equation.name], definition)
+
+    def _other_readers(self, equation: Equation, reader: str) -> set[str]:
+        """Return the quantities besides ``reader`` whose adjoints read that of what ``equation`` defines."""
+        adjoint = self.adjoint_of[equation.name].symbol
+        others = (self.reads[equation.name] & self.needed) - {reader}
+        return {q for q in others if q not in self.definitions or self.definitions[q].rhs.has(adjoint)}
+
+    def _target_indices(self, quantity: Quantity, equations: Sequence[Equation]) -> tuple[Symbol, ...]:
+        if quantity.name in self.system.definitions:
+            return tuple(self.system.definitions[quantity.name].indices)
+        for equation in (*equations, *self.consumers.get(quantity.name, ())):
+            for component in self.system.reads(equation.rhs):
+                at = indices_of(component)
+                letters = all(isinstance(i, Symbol) and not self.system.is_read(i) for i in at)
+                plain = letters and len(set(at)) == len(at)
+                if name_of(component) == quantity.name and plain:
+                    return at
+        return LETTERS[: len(quantity.shape)]
+
+    def _number(self) -> Derived:
+        """Number the forward equations and the steps, and name the adjoints that kept their name."""
+        count = iter(range(1, 10**9))
+        numbers = {e.name: next(count) for e in self.system.equations}
+        steps: list[Step] = []
+        results: dict[str, int] = {}
+        adjoints: dict[str, str] = {}
+        for name, group in self.groups.items():
+            for position, (rule, sides, sketch, by) in enumerate(group.steps):
+                steps.append(Step.pending(next(count), name, rule, sides, sketch, by))
+                if position == group.result:
+                    results[name] = steps[-1].number
+                    if name in self.unnamed:
+                        break  # written into its only reader: nobody asks for another form of it
+            if name in self.system.definitions and name not in self.unnamed:
+                adjoints[self.adjoint_of[name].name] = name
+        return Derived(self.system, tuple(steps), results, adjoints, numbers)
+
+    def _with_derivatives(self, expression: Expr) -> Expr:
+        """Write ∂E/∂q as a derivative where q is a leaf or its adjoint was written into its reader."""
+        loss = self.system.quantities[self.system.loss].symbol
+        mapping = {}
+        for component in _components(expression):
+            name = name_of(component)
+            quantity = self.quantity_of.get(name)
+            if quantity is None:
+                continue
+            if quantity in self.unnamed or quantity not in self.system.definitions:
+                original = self.system.quantities[quantity]
+                mapping[component] = Derivative(loss, original.at(indices_of(component)))
+        return expression.xreplace(mapping) if mapping else expression
+
+
+_WRITTEN_OUT_LIMIT = 40
+"""Operations up to which an adjoint without a sum is written out in the derivatives that read it."""
+
+
+def _components(expression: Expr) -> Iterator[Expr]:
+    """Yield the indexed components and the symbols that stand for themselves, which are no integers."""
+    if isinstance(expression, Indexed) or (isinstance(expression, Symbol) and not expression.is_integer):
+        yield expression
+    else:
+        for argument in expression.args:
+            yield from _components(argument)
+
+
+def _consumers(system: EquationSystem) -> dict[str, list[Equation]]:
+    """Return, for each quantity, the equations that read it; of the loss only the terms that do.
+
+    The loss is the root, and its value is read by nobody; keeping whole only the terms that matter
+    keeps the cost of a thousand regularised layers linear.
+    """
+    found: dict[str, list[Equation]] = {}
+    for equation in system.equations:
+        terms = Add.make_args(equation.rhs) if equation.name == system.loss else (equation.rhs,)
+        readers: dict[str, list[Expr]] = {}
+        for term in terms:
+            for name in dict.fromkeys(name_of(c) for c in system.reads(term)):
+                readers.setdefault(name, []).append(term)
+        for name, own in readers.items():
+            found.setdefault(name, []).append(Equation(equation.lhs, Add(*own)))
+    return found
+
+
+def _between(system: EquationSystem, wrt: Sequence[str]) -> set[str]:
+    """Return the quantities that lie on a path from ``wrt`` to the loss."""
+    leads, reached = set(wrt), {system.loss}
+    reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
+    for equation in system.equations:
+        if reads[equation.name] & leads and not system.quantities[equation.name].integer:
+            leads.add(equation.name)
+    for equation in reversed(system.equations):
+        if equation.name in reached:
+            reached |= reads[equation.name]
+    real = {name for name, q in system.quantities.items() if not q.integer}
+    return leads & reached & real

@@ -1,0 +1,1 @@
+"""Equal forms that neither overflow nor lose digits, found by measuring."""

@@ -1,0 +1,357 @@
+"""What the code computes in place of an equation or a result that would overflow or lose its digits.
+
+In goes a derivation, out comes one with its stable forms: numbered steps, equal to what they stand for,
+proved and printed like the rest.  A sum of errors is opened by the rules of logarithms; everything else
+that is computed component by component is measured, and replaced only where another form is right at
+more numbers (``symbackprop.precision``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
+
+from sympy import Add, Basic, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol
+
+from symbackprop.derivation.stable.forms import Pointwise
+from symbackprop.derivation.stable.logarithms import stable_form
+from symbackprop.derivation.stable.measure import best_form, is_good
+from symbackprop.equations.indices import canonical, close_sum, open_sum, rename, settle
+from symbackprop.equations.naming import LETTERS, adjoint_name
+from symbackprop.equations.steps import Derived, Sketch, Step
+from symbackprop.equations.system import ZERO, indices_of, name_of
+
+_LONGEST = 200
+"""Operations up to which an expression, or the definition of what it reads, is looked at."""
+
+
+def with_stable(derivation: Derived) -> Derived:
+    """Return ``derivation`` with its stable forms, numbered after its steps."""
+    return replace(derivation, stable=tuple(_stable_steps(derivation)))
+
+
+def _stable_steps(derivation: Derived) -> Iterator[Step]:
+    system, stabilizer = derivation.system, _Stabilizer(derivation)
+    number = max(derivation.by_number, default=len(system.equations))
+    for equation in system.equations:
+        opened = stable_form(equation, system)
+        if opened is None:
+            form = stabilizer.improved(equation.rhs)
+        elif stabilizer.is_measured(equation.rhs):
+            form = stabilizer.improved(equation.rhs, [opened])
+        else:
+            form = stabilizer.improved(opened)
+        stabilizer.define(equation.name, equation.lhs, form, partial(_same, form))
+        if form != equation.rhs and canonical(form) != canonical(equation.rhs):
+            number += 1
+            yield Step(number, equation.name, "stable form", equation.lhs, settle(form, LETTERS))
+    computed = {*derivation.adjoints.values(), *system.parameters}
+    for target, steps in _groups(derivation).items():
+        result, best = steps[-1], cache(partial(stabilizer.improved_result, steps))
+        if target in system.definitions:
+            stabilizer.define(("adjoint", target), result.lhs, result.rhs, best)
+        if target not in computed:
+            continue  # looked at where a form of what it is written into reads it
+        form = best()
+        if form != result.rhs and canonical(form) != canonical(result.rhs):
+            number += 1
+            yield Step(
+                number, target, "stable form", result.lhs, settle(form, LETTERS, result.lhs.free_symbols)
+            )
+
+
+def _groups(derivation: Derived) -> dict[str, list[Step]]:
+    """Return, for each target, the steps that say what its derivative is made of; its result is the last."""
+    groups: dict[str, list[Step]] = {}
+    for step in derivation.steps:
+        own = groups.setdefault(step.target, [])
+        if step.number <= derivation.results[step.target]:
+            own.append(step)
+    return groups
+
+
+@dataclass(frozen=True)
+class _Definition:
+    """How a component is computed from others: as ``plain`` or, in its best form, as ``form()``."""
+
+    component: Expr
+    plain: Expr
+    form: Callable[[], Expr]
+
+    @property
+    def indices(self) -> tuple[Expr, ...]:
+        """The indices of the component."""
+        return indices_of(self.component)
+
+
+def _same(form: Expr) -> Expr:
+    return form
+
+
+class _Stabilizer:
+    """Finds the best form of expressions, and remembers what is computed component by component."""
+
+    def __init__(self, derivation: Derived) -> None:
+        self.system = derivation.system
+        self.adjoints = {adjoint_name(name, self.system.quantities): name for name in derivation.results}
+        self.loss = self.system.quantities[self.system.loss].symbol
+        self.definitions: dict[object, _Definition] = {}
+        self.beside: list[Expr] = []
+        """What is computed beside the expression, so that its forms may read it."""
+        self.all_free = False
+        """Whether every adjoint is taken as it is: what is left are products with it."""
+        self._good: set[object] = set()
+        """The kinds of expressions that are in their best form: equal layers are measured once."""
+
+    def define(self, key: object, lhs: Expr, plain: Expr, form: Callable[[], Expr]) -> None:
+        """Remember that what ``key`` stands for is computed as ``form()``, or ``plain``, if by component."""
+        component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
+        if not plain.is_Atom and self.is_measured(plain) and plain.count_ops() <= _LONGEST:
+            self.definitions[key] = _Definition(component, plain, form)
+
+    # ------------------------------------------------------------ taking an expression apart
+
+    def improved(self, expression: Expr, others: Sequence[Expr] = ()) -> Expr:
+        """Return ``expression`` with its parts in their best form.
+
+        ``others`` hold other forms of the derivatives in it, which may be better to compute.
+        """
+        kind = _Kind(self).of_all(Sketch(ZERO, side, {}) for side in (expression, *others))
+        if kind in self._good:
+            return expression
+        form = self._improved(expression, others)
+        if form == expression:
+            self._good.add(kind)
+        return form
+
+    def improved_result(self, steps: Sequence[Step]) -> Expr:
+        """Return what the last of the steps to one derivative ends in, with its parts in their best form."""
+        *others, result = steps
+        before = self.all_free, self.beside
+        self.all_free = result.target not in self.system.definitions
+        kind = (self.all_free, _Kind(self).of_all(step.sketch for step in steps))
+        if kind not in self._good:
+            outputs = [step.lhs.expr for step in others if isinstance(step.lhs, Derivative)]
+            self.beside = [o for o in outputs if isinstance(o, Indexed)]
+            forms = [step.rhs for step in others if step.rule != "chain rule"]
+            if self.is_measured(result.rhs):
+                forms += self.chained(result, others)
+            form = self._improved(result.rhs, forms)
+        else:
+            form = result.rhs
+        if form == result.rhs:
+            self._good.add(kind)
+        self.all_free, self.beside = before
+        return form
+
+    def _improved(self, expression: Expr, others: Sequence[Expr]) -> Expr:
+        if isinstance(expression, Sum):
+            body, ranges = open_sum(expression)
+            improved = self._improved(body, others)
+            return expression if improved == body else close_sum(improved, ranges)
+        if self._is_pointwise(expression) and not self._carriers(expression):
+            return self._best(expression, others)
+        if isinstance(expression, Piecewise):
+            branches = [(self._improved(value, others), condition) for value, condition in expression.args]
+            return expression.func(*branches)
+        if isinstance(expression, Add):
+            return self._improved_terms(expression, others)
+        if isinstance(expression, Mul):
+            return self._improved_factors(expression, others)
+        return expression
+
+    def _improved_terms(self, expression: Add, others: Sequence[Expr]) -> Expr:
+        """Improve what each derivative and each sum is multiplied by."""
+        groups: dict[Expr, list[Expr]] = {}
+        for term in expression.args:
+            carrier = Mul(*[f for f in Mul.make_args(term) if not self._is_plain(f)])
+            groups.setdefault(carrier, []).append(term)
+        wholes = [(c, Add(*terms)) for c, terms in groups.items()]
+        forms = [self._improved_group(carrier, whole, others) for carrier, whole in wholes]
+        unchanged = all(form == whole for form, (_, whole) in zip(forms, wholes, strict=True))
+        return expression if unchanged else Add(*forms)
+
+    def _improved_group(self, carrier: Expr, whole: Expr, others: Sequence[Expr]) -> Expr:
+        if carrier == 1 or not whole.is_Add:
+            return self._improved(whole, others)
+        coefficient = Add(*[term / carrier for term in whole.args])
+        best = self._best(coefficient, others)
+        return whole if best == coefficient else self._improved(carrier, others) * best
+
+    def _improved_factors(self, expression: Mul, others: Sequence[Expr]) -> Expr:
+        plain = [f for f in expression.args if self._is_plain(f)]
+        carriers = [f for f in expression.args if f not in plain]
+        improved = [self._best(Mul(*plain), others), *[self._improved(f, others) for f in carriers]]
+        return expression if improved == [Mul(*plain), *carriers] else Mul(*improved)
+
+    def _is_plain(self, factor: Expr) -> bool:
+        return self._is_pointwise(factor) and not self._carriers(factor)
+
+    def _carriers(self, expression: Expr) -> list[Expr]:
+        return [read for read in self.reads(expression) if self.is_cotangent(read)]
+
+    def is_cotangent(self, read: Expr) -> bool:
+        """Whether ``read`` is a derivative that is not computed from values alone."""
+        target = self._differentiated(read)
+        return target is not None and self.is_free(target)
+
+    def is_free(self, target: str) -> bool:
+        """Whether the adjoint of ``target`` is taken as it is."""
+        return self.all_free or ("adjoint", target) not in self.definitions
+
+    def _differentiated(self, read: Expr) -> str | None:
+        """Return the quantity whose adjoint ``read`` is, if it is one."""
+        if isinstance(read, Derivative):
+            return name_of(read.variables[0])
+        return self.adjoints.get(name_of(read))
+
+    def is_measured(self, expression: Expr) -> bool:
+        """Whether the form of the whole ``expression`` is chosen by measuring it."""
+        return self._is_pointwise(expression) and not self._carriers(expression)
+
+    def definition_of(self, read: Expr) -> Expr | None:
+        """Return how the component ``read`` is computed from other components, if by component."""
+        target = self._differentiated(read)
+        definition = self.definitions.get(name_of(read) if target is None else ("adjoint", target))
+        if definition is None:
+            return None
+        component = read.variables[0] if isinstance(read, Derivative) else read
+        mapping = dict(zip(definition.indices, indices_of(component), strict=True))
+        return rename(definition.form(), {i: new for i, new in mapping.items() if i != new})
+
+    def _is_pointwise(self, expression: Expr) -> bool:
+        """Whether each component is computed from one component of everything that is read."""
+        if isinstance(expression, (Sum, KroneckerDelta)):
+            return False
+        if isinstance(expression, Indexed):
+            return all(i.is_Symbol or i.is_Integer for i in expression.indices)
+        if isinstance(expression, Symbol):
+            return not expression.is_integer
+        if isinstance(expression, Derivative):
+            return expression.expr == self.loss and self._is_pointwise(expression.variables[0])
+        return all(self._is_pointwise(argument) for argument in expression.args)
+
+    def reads(self, expression: Expr) -> Iterator[Expr]:
+        """Yield the components, derivatives of the loss and constants that are read."""
+        if isinstance(expression, (Indexed, Symbol, Derivative)):
+            yield expression
+        elif isinstance(expression, Sum):
+            yield from self.reads(expression.function)
+        else:
+            for argument in expression.args:
+                yield from self.reads(argument)
+
+    def chained(self, result: Step, steps: Sequence[Step]) -> Iterator[Expr]:
+        """Yield the chain rule of a result with its local derivatives inserted: as found, closed, and best.
+
+        Automatic differentiation multiplies these as they are; what the result makes of them must not
+        be worse.
+        """
+        local: dict[Expr, list[Expr]] = {}
+        for step in steps:
+            if isinstance(step.lhs, Derivative) and step.lhs.expr != self.loss:
+                local.setdefault(step.lhs, []).append(step.rhs)
+        best = {lhs: self.improved(forms[-1], forms) for lhs, forms in local.items()}
+        for step in steps:
+            if step.lhs == result.lhs and step.rhs.atoms(Derivative) & local.keys():
+                for each in ({lhs: forms[n] for lhs, forms in local.items()} for n in (0, -1)):
+                    yield step.rhs.xreplace(each)
+                yield step.rhs.xreplace(best)
+
+    # ------------------------------------------------------------ measuring a part
+
+    def _best(self, expression: Expr, others: Sequence[Expr]) -> Expr:
+        if expression.is_Atom or isinstance(expression, Indexed) or expression.count_ops() > _LONGEST:
+            return expression
+        scalars = _Scalars(self)
+        flat = scalars.flat(expression)
+        scalars.flat(Add(*self.beside))
+        problem = Pointwise(flat, tuple(scalars.definitions.items()))
+        if is_good(problem):
+            return expression
+        known = {*problem.free, *scalars.definitions}
+        further = [scalars.flat(other) for other in others if self._is_plain(other)]
+        further = [scalars.written_out(other, known) for other in further]
+        further = [other for other in dict.fromkeys(further) if other.free_symbols <= known]
+        best = best_form(problem, further)
+        return expression if best == problem.expression else best.xreplace(scalars.back)
+
+
+class _Kind:
+    """Describes expressions up to the names of what they read, with the definitions of that.
+
+    Expressions of one kind have their best forms in common.
+    """
+
+    def __init__(self, stabilizer: _Stabilizer) -> None:
+        self.stabilizer = stabilizer
+        self.numbers: dict[object, int] = {}
+        """The number of each component that is read, in the order of appearance."""
+
+    def of_all(self, steps: Iterable[Sketch]) -> object:
+        """Return what ``steps`` have in common with others that differ in names only."""
+        return tuple(self._of(side, names) for *sides, names in steps for side in sides)
+
+    def _of(self, node: Expr, names: Mapping[Basic, Basic]) -> object:
+        if isinstance(node, (Indexed, Symbol)):
+            return self._read(node, names)
+        if isinstance(node, Derivative):
+            of = None if node.expr == self.stabilizer.loss else self._of(node.expr, names)
+            return (of, self._read(node.variables[0], names, is_adjoint=True))
+        if isinstance(node, Sum):
+            return (node.func, self._of(node.function, names))
+        return (node.func, *(self._of(a, names) for a in node.args)) if node.args else node
+
+    def _read(self, component: Expr, names: Mapping[Basic, Basic], is_adjoint: bool = False) -> object:
+        """Return the number of a component; where it is new, what it is made of, too."""
+        indices = tuple(names.get(i, i) if i.is_Symbol else i.xreplace(names) for i in indices_of(component))
+        label = component.base if indices else component
+        name = str(names.get(label, label).name)
+        target = name if is_adjoint else self.stabilizer.adjoints.get(name)
+        key: object = name if target is None else ("adjoint", target)
+        if (key, indices) in self.numbers:
+            return self.numbers[key, indices]
+        number = self.numbers[key, indices] = len(self.numbers)
+        plain = all(i.is_Symbol or i.is_Integer for i in indices) if indices else not component.is_integer
+        definition = self.stabilizer.definitions.get(key)
+        made_of: object = target is not None and self.stabilizer.is_free(target)
+        if definition is not None:
+            made_of = self._of(definition.plain, dict(zip(definition.indices, indices, strict=True)))
+        return (number, plain, target is None, made_of)
+
+
+@dataclass
+class _Scalars:
+    """Gives each component that is read a plain symbol, in the order of appearance."""
+
+    stabilizer: _Stabilizer
+    symbols: dict[Expr, Symbol] = field(default_factory=dict)
+    definitions: dict[Symbol, Expr] = field(default_factory=dict)
+
+    @property
+    def back(self) -> dict[Expr, Expr]:
+        """Symbol -> component."""
+        return {symbol: read for read, symbol in self.symbols.items()}
+
+    def flat(self, expression: Expr) -> Expr:
+        """Return ``expression`` in scalars."""
+        reads = list(dict.fromkeys(self.stabilizer.reads(expression)))
+        return expression.xreplace({read: self._symbol(read) for read in reads})
+
+    def written_out(self, expression: Expr, known: Container[Expr]) -> Expr:
+        """Return ``expression`` with the definitions inserted of what is not ``known``."""
+        for symbol, definition in reversed(self.definitions.items()):
+            if symbol not in known:
+                expression = expression.xreplace({symbol: definition})
+        return expression
+
+    def _symbol(self, read: Expr) -> Symbol:
+        """Return the symbol of ``read``; what it reads itself comes before it in ``definitions``."""
+        if read not in self.symbols:
+            symbol = Symbol(f"_{len(self.symbols)}", real=True)
+            self.symbols[read] = symbol
+            definition = self.stabilizer.definition_of(read)
+            if definition is not None and definition.count_ops() <= _LONGEST:
+                self.definitions[symbol] = self.flat(definition)
+        return self.symbols[read]

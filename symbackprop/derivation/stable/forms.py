@@ -1,0 +1,144 @@
+"""Other forms of an expression, equal to it, that may be computed without overflow or loss of digits.
+
+Which of them is best is measured elsewhere (``symbackprop.precision``); here they are made, by algebra
+alone.  Expressions are scalar: plain symbols stand for what they read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sympy import (
+    Expr,
+    Piecewise,
+    PolynomialError,
+    Symbol,
+    cosh,
+    count_ops,
+    exp,
+    expand,
+    log,
+    piecewise_fold,
+    sinh,
+    tanh,
+)
+
+from symbackprop.derivation.calculus.algebra import distributed, expanded_terms, is_short, tidy
+from symbackprop.derivation.calculus.exponentials import HYPERBOLIC, absorbed, decided_by_sign, growth_apart
+from symbackprop.derivation.stable.logarithms import (
+    has_stable_operation,
+    normal_logarithms,
+    open_logarithm,
+    turned_logarithms,
+)
+
+_LONGEST = 150
+"""Operations beyond which only forms that cost little are tried."""
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """An expression of scalars, some of which are computed from the others by ``definitions``.
+
+    ``definitions`` are pairs of a symbol and its expression, in the order of computation.
+    """
+
+    expression: Expr
+    definitions: tuple[tuple[Symbol, Expr], ...] = ()
+
+    def written_out(self, expression: Expr) -> Expr:
+        """Return ``expression`` in the scalars that are not computed."""
+        for symbol, definition in reversed(self.definitions):
+            expression = expression.xreplace({symbol: definition})
+        return expression
+
+    def folded(self, expression: Expr) -> Expr:
+        """Return ``expression`` with the definitions that stand in it as factors or terms by name."""
+        for symbol, definition in self.definitions:
+            if not definition.is_Symbol:
+                expression = expression.subs(definition, symbol)
+        return expression
+
+    @property
+    def free(self) -> tuple[Symbol, ...]:
+        """The scalars that are not computed, sorted by name."""
+        computed = {symbol for symbol, _ in self.definitions}
+        read = {s for e in (self.expression, *(d for _, d in self.definitions)) for s in e.free_symbols}
+        return tuple(sorted(read - computed, key=str))
+
+
+def equal_forms(problem: Pointwise, others: Sequence[Expr] = ()) -> Iterator[list[Expr]]:
+    """Yield forms of the expression in groups, those that cost least to find first.
+
+    ``others`` are further forms to start from, such as a derivative before it was simplified.
+    """
+    seen: set[Expr] = set()
+    for start in (*others, problem.expression, problem.written_out(problem.expression)):
+        longest = max(_LONGEST, 2 * count_ops(problem.expression))
+        found = [form for form in _forms(start, problem) if count_ops(form) <= 2 * longest]
+        group = [each for form in found for each in (form, problem.folded(form))]
+        new = [f for f in dict.fromkeys(group) if f not in seen and count_ops(f) <= longest]
+        seen.update(new)
+        yield new
+
+
+def _forms(start: Expr, problem: Pointwise) -> Iterator[Expr]:
+    opened = open_logarithms(start, problem)
+    for form in dict.fromkeys((start, opened, distributed(start), distributed(opened))):
+        yield form
+        yield absorbed(form)
+        yield from by_path(form)
+        if form.has(log):
+            yield expand(turned_logarithms(form), deep=False)
+        if count_ops(form) > _LONGEST or not is_short(form):
+            continue
+        yield absorbed(expand(form, deep=False))
+        yield absorbed(_tidied(form))
+        if form.has(Piecewise):
+            yield _tidied(piecewise_fold(form))
+        if form.has(*HYPERBOLIC):
+            yield _expanded(form.replace(tanh, lambda u: sinh(u) / cosh(u)))
+            yield absorbed(_expanded(form.rewrite(HYPERBOLIC, exp)))
+        by_sign = decided_by_sign(form)
+        if by_sign is not None:
+            yield by_sign
+
+
+def by_path(form: Expr) -> Iterator[Expr]:
+    """Yield ``form`` as automatic differentiation would add it up, if it is another one."""
+    apart = growth_apart(form) if is_short(form) else form
+    if apart != form:
+        yield apart
+        yield absorbed(apart)
+
+
+def _expanded(expression: Expr) -> Expr:
+    few = is_short(expression) and expanded_terms(expression) <= _LONGEST
+    return expand(expression) if few else expression
+
+
+def _tidied(expression: Expr) -> Expr:
+    try:
+        return tidy(expression)
+    except (PolynomialError, NotImplementedError):
+        return expression
+
+
+# ---------------------------------------------------------------- logarithms
+
+
+def open_logarithms(expression: Expr, problem: Pointwise) -> Expr:
+    """Return ``expression`` with each logarithm opened, through definitions where that helps."""
+    if not expression.has(log):
+        return expression
+
+    def opened(node: Expr) -> Expr:
+        whole = problem.written_out(node.args[0])
+        for candidate in (node.args[0], whole, whole.rewrite(HYPERBOLIC, exp)):
+            result = normal_logarithms(open_logarithm(candidate))
+            if all(has_stable_operation(each) for each in result.atoms(log)):
+                return result
+        return node
+
+    return expression.replace(lambda node: isinstance(node, log), opened)

@@ -1,0 +1,161 @@
+"""Forms that neither overflow nor lose digits, equal to the plain ones.
+
+A logarithm is opened through the definitions of what it reads: the logarithm of a product becomes a
+sum, exp inside log comes out, and log(1 + exp(-z)) is written as log(1 + exp(z)) - z, so that terms
+cancel.  What may be left, log(1 + exp(z)) and the logarithm of a sum of exponentials, has a stable
+operation in the generated code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sympy import Add, Dummy, Expr, Mul, Sum, Symbol, exp, expand, factor, log, together
+
+from symbackprop.derivation.calculus.algebra import tidy
+from symbackprop.equations.indices import RangeList, close_sum, open_sum, substitute
+from symbackprop.equations.system import ONE, ZERO, Equation, EquationSystem, name_of
+
+
+def stable_form(equation: Equation, system: EquationSystem) -> Expr | None:
+    """Return the right-hand side of ``equation`` in a stable form, or None where the plain one stays."""
+    if not equation.rhs.has(log) or all(map(has_stable_operation, equation.rhs.atoms(log))):
+        return None
+    result = _stable(equation.rhs, system)
+    if _logarithms_read(result) == _logarithms_read(equation.rhs):
+        return None  # no logarithm was opened: another order of terms is no other form
+    return result.replace(_is_negative_sum, _sign_inside)
+
+
+def _logarithms_read(expression: Expr) -> set[Expr]:
+    """Return the logarithms of an expression, with fresh indices under the letters they came from."""
+    letters = {d: Symbol(d.name, integer=True) for d in expression.atoms(Dummy)}
+    return {node.xreplace(letters) for node in expression.atoms(log)}
+
+
+def _is_negative_sum(node: Expr) -> bool:
+    return node.is_Mul and node.args[0] == -1 and isinstance(node.args[-1], Sum) and len(node.args) == 2
+
+
+def _sign_inside(node: Expr) -> Expr:
+    """Return -Σ (a - b) c as Σ (b - a) c; where there is no difference the sign stays outside."""
+    whole = node.args[-1]
+    factors = list(Mul.make_args(whole.function))
+    for n, part in enumerate(factors):
+        if isinstance(part, Add):
+            factors[n] = Add(*[-term for term in part.args])
+            return whole.func(Mul(*factors), *whole.limits)
+    return node
+
+
+def _stable(expression: Expr, system: EquationSystem) -> Expr:
+    if not expression.has(log):
+        return expression
+    if isinstance(expression, Sum):
+        body, ranges = open_sum(expression)
+        return _whole_sum(_fewest_logarithms(_stable(body, system)), ranges)
+    parts = [_stable(argument, system) for argument in expression.args]
+    if isinstance(expression, log):
+        return _opened(parts[0], system)
+    return expression.func(*parts)
+
+
+def _whole_sum(body: Expr, ranges: RangeList) -> Expr:
+    """Return one sum of ``body``: its terms stay together, a constant comes out."""
+    constant, rest = body.as_coeff_Mul()
+    return constant * close_sum(rest, ranges)
+
+
+def _fewest_logarithms(body: Expr) -> Expr:
+    """Return ``body`` expanded where that lets logarithms cancel, else tidied."""
+    expanded = expand(body)
+    return expanded if _logarithms(expanded) < _logarithms(body) else tidy(body)
+
+
+def _logarithms(expression: Expr) -> int:
+    return int(expression.count(lambda node: isinstance(node, log)))
+
+
+def _opened(argument: Expr, system: EquationSystem) -> Expr:
+    """Return log(argument) opened as it stands or through definitions, where that makes it stable."""
+    inlined = argument
+    for name in sorted({name_of(read) for read in system.reads(argument)}):
+        if name in system.definitions:
+            inlined = substitute(inlined, system.quantities[name], system.definitions[name])
+    for candidate in (argument, inlined):
+        result = normal_logarithms(open_logarithm(candidate))
+        if all(has_stable_operation(node) for node in result.atoms(log)):
+            return result
+    return log(argument)
+
+
+def has_stable_operation(logarithm: log) -> bool:
+    """Whether the code has a stable operation for it: log(1 + exp(z)), the log of a sum of exp, a number."""
+    argument = logarithm.args[0]
+    if argument.is_number:
+        return True
+    if isinstance(argument, Sum):
+        return isinstance(argument.function, exp)
+    two_terms = argument.is_Add and len(argument.args) == 2
+    return two_terms and all(a == ONE or isinstance(a, exp) for a in argument.args)
+
+
+def open_logarithm(argument: Expr) -> Expr:
+    """Return log(argument) as a sum over the factors of its argument, where all are positive."""
+    whole = together(argument) if argument.has(Sum) else factor(together(argument))
+    total = ZERO
+    for base, exponent in (_merged(f).as_base_exp() for f in Mul.make_args(whole)):
+        if base == exp(1):
+            total += exponent
+        elif is_positive(base):
+            total += exponent * log(base)
+        else:
+            return log(argument)
+    return total
+
+
+def _merged(expression: Expr) -> Expr:
+    """Return ``expression`` with exp(a)·exp(b), which factoring takes apart, as exp(a + b)."""
+
+    def is_apart(node: Expr) -> bool:
+        return isinstance(node, Mul) and sum(isinstance(f, exp) for f in node.args) > 1
+
+    def together_again(product: Expr) -> Expr:
+        exponentials = [f for f in product.args if isinstance(f, exp)]
+        others = [f for f in product.args if f not in exponentials]
+        return Mul(*others) * exp(Add(*[f.args[0] for f in exponentials]))
+
+    return expression.replace(is_apart, together_again)
+
+
+def is_positive(expression: Expr) -> bool:
+    """Whether ``expression`` is positive for all real values of what it reads."""
+    if isinstance(expression, exp) or expression.is_positive:
+        return True
+    if isinstance(expression, (Add, Mul)):
+        return all(is_positive(a) for a in expression.args)
+    return isinstance(expression, Sum) and is_positive(expression.function)
+
+
+def normal_logarithms(expression: Expr) -> Expr:
+    """Return ``expression`` with log(1 + exp(-z)) as log(1 + exp(z)) - z, the form in which they cancel."""
+    return _turned(expression, Expr.could_extract_minus_sign)
+
+
+def turned_logarithms(expression: Expr) -> Expr:
+    """Return ``expression`` with log(1 + exp(z)) as log(1 + exp(-z)) + z.
+
+    z - log(1 + exp(z)) is a difference of large numbers, -log(1 + exp(-z)) a small one.
+    """
+    return _turned(expression, lambda exponent: True)
+
+
+def _turned(expression: Expr, wanted: Callable[[Expr], bool]) -> Expr:
+    def turned(node: Expr) -> Expr:
+        if has_stable_operation(node) and ONE in node.args[0].args:
+            for power in node.args[0].args:
+                if isinstance(power, exp) and wanted(power.args[0]):
+                    return log(ONE + exp(-power.args[0])) + power.args[0]
+        return node
+
+    return expression.replace(lambda node: isinstance(node, log), turned)

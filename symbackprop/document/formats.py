@@ -1,0 +1,393 @@
+"""What each format makes of formulas and of plain text: text, Markdown, LaTeX."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from sympy import Add, Derivative, Expr, Mul, Rational
+
+from symbackprop.document.blocks import Row
+from symbackprop.equations.steps import Derived, differentiated
+from symbackprop.printing.latex import LatexPrinter, escape_latex
+from symbackprop.printing.notation import Notation
+from symbackprop.printing.printer import Printer
+from symbackprop.printing.templating import columns
+from symbackprop.printing.text import TextPrinter
+
+_DEEPEST = 5
+"""Levels of brackets inside of which a line may end."""
+
+
+class Format(ABC):
+    """What a format makes of formulas and of plain text."""
+
+    template: ClassVar[str]
+    latex_template: ClassVar[bool] = False
+    draws: ClassVar[bool] = False
+    """Whether the document shows the network as a picture."""
+    printer: Printer
+
+    def __init__(self, notation: Notation, derivation: Derived) -> None:
+        self.derivation = derivation
+
+    def blank(self) -> str:
+        """Return what stands in place of the number of an equation that has none."""
+        return ""
+
+    def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
+        """Return what the template of this format alone reads."""
+        return {}
+
+    def finished(self, document: str) -> str:
+        """Return the document as its template made it, with the last touch where a format needs one."""
+        return document
+
+    @abstractmethod
+    def escape(self, plain: str) -> str:
+        """Return plain text so that no character of it is markup."""
+
+    @abstractmethod
+    def inline(self, formula: str) -> str:
+        """Return a formula inside a sentence."""
+
+    @abstractmethod
+    def words(self, plain: str) -> str:
+        """Return plain text inside a formula."""
+
+    @abstractmethod
+    def label(self, number: int) -> str:
+        """Return the number of an equation as the template places it."""
+
+    @abstractmethod
+    def slashed(self, above: Expr, below: Expr) -> str:
+        """Return the derivative of ``above`` with respect to ``below`` on one line."""
+
+    @abstractmethod
+    def on_one_line(self, expression: Expr) -> str:
+        """Return a formula that is not high, so that it fits into a line of words."""
+
+    def heading(self, derivative: Expr) -> str:
+        """Return the heading of the steps that lead to ``derivative``."""
+        loss = self.derivation.system.quantities[self.derivation.system.loss].symbol
+        return self.inline(self.slashed(loss, differentiated(derivative, self.derivation)))
+
+    @abstractmethod
+    def formula(self, lhs: Expr, rhs: Expr, note: str = "") -> str:
+        """Return an equation on a line of its own, broken where it is too long."""
+
+    @abstractmethod
+    def display(self, left: str, parts: Sequence[str], note: str = "") -> str:
+        """Return a finished equation on a line of its own; it may be broken between the parts."""
+
+    @abstractmethod
+    def stacked(self, formulas: Sequence[str], label: int) -> str:
+        """Return formulas below each other as one; the first is that of the equation ``label``."""
+
+    @abstractmethod
+    def cell(self, expression: Expr) -> str:
+        """Return a formula in the table of results."""
+
+    @abstractmethod
+    def table(self, rows: list[Row]) -> list[Row]:
+        """Return the rows of the table, headings first, as the template places them."""
+
+    about: ClassVar[str]
+    dots: ClassVar[str]
+    dot: ClassVar[str]
+    space: ClassVar[str]
+    errors: ClassVar[str]
+    product: ClassVar[str]
+    ones: ClassVar[str]
+    """The marks for about equal, for what is left out, between factors, a gap before a remark, the
+    matrix of derivatives, the product by components, and the vector of ones."""
+
+    @abstractmethod
+    def arrow(self, what: str, where: str) -> str:
+        """Return ``what`` tends to ``where``."""
+
+    @abstractmethod
+    def infinite(self, formula: str) -> str:
+        """Return a formula of numbers with the mark of infinity as the format writes it."""
+
+    @abstractmethod
+    def power(self, base: str, count: int | str) -> str:
+        """Return a number, written out, to a power."""
+
+    @abstractmethod
+    def measure(self, formula: str) -> float:
+        """Return the width of a formula, in letters."""
+
+    def filled(self, expression: Expr, width: float) -> list[str]:
+        """Return ``expression`` in lines of at most ``width`` letters where its parts allow."""
+        lines: list[str] = []
+        for depth in range(_DEEPEST):
+            lines = self._lines(self.printer.chunks(expression, depth), width)
+            if max(map(self.measure, lines)) <= width:
+                break
+        return lines
+
+    def _lines(self, chunks: Sequence[str], width: float) -> list[str]:
+        lines = [""]
+        for chunk in chunks:
+            if lines[-1] and self.measure(lines[-1] + chunk) > width:
+                lines.append(chunk.lstrip())
+            else:
+                lines[-1] += chunk
+        return lines
+
+
+class TextFormat(Format):
+    """Unicode text for a terminal; long equations go on below their equality sign."""
+
+    template = "derivation.txt.jinja"
+    _WIDTH = 96
+    _TABLE_WIDTH = 80
+
+    def __init__(self, notation: Notation, derivation: Derived) -> None:
+        super().__init__(notation, derivation)
+        self.printer = TextPrinter(notation)
+        numbers = (*derivation.numbers.values(), *derivation.by_number)
+        self._label_width = len(f"({max(numbers, default=0)})")
+
+    def escape(self, plain: str) -> str:
+        return plain
+
+    def inline(self, formula: str) -> str:
+        return formula
+
+    def words(self, plain: str) -> str:
+        return plain
+
+    def label(self, number: int) -> str:
+        return f"({number})".rjust(self._label_width)
+
+    def blank(self) -> str:
+        return " " * self._label_width
+
+    def slashed(self, above: Expr, below: Expr) -> str:
+        return self.printer.show(Derivative(above, below))
+
+    def on_one_line(self, expression: Expr) -> str:
+        return self.printer.show(expression)
+
+    about, dots, dot, space = " ≈ ", "…", "·", "  "
+    errors, product, ones = "Δ", "⊙", "𝟏"
+
+    def arrow(self, what: str, where: str) -> str:
+        return f"{what} → {where}"
+
+    def infinite(self, formula: str) -> str:
+        return formula.replace("oo", "∞")
+
+    def power(self, base: str, count: int | str) -> str:
+        if count == 1 or base == "1":
+            return base
+        exponent = str(count) if str(count).isalnum() else f"({count})"
+        return f"({base})^{exponent}" if "/" in base else f"{base}^{exponent}"
+
+    def measure(self, formula: str) -> float:
+        return len(formula)
+
+    def formula(self, lhs: Expr, rhs: Expr, note: str = "") -> str:
+        left = self.printer.show(lhs)
+        return self._broken(left, self.filled(rhs, self._WIDTH - len(f"{left} = ")), note)
+
+    def display(self, left: str, parts: Sequence[str], note: str = "") -> str:
+        return self._broken(left, self._lines(parts, self._WIDTH - len(f"{left} = ")), note)
+
+    def _broken(self, left: str, lines: Sequence[str], note: str) -> str:
+        # Before a formula stand three columns for the mark of a result, the label, and two blanks.
+        below = "\n" + " " * (3 + self._label_width + 2 + len(f"{left} = "))
+        text = f"{left} = {below.join(line.rstrip() for line in lines)}"
+        wide = len(f"{left} = {lines[-1]}    {note}") > self._WIDTH
+        return f"{text}{below if wide else '    '}{note}" if note else text
+
+    def stacked(self, formulas: Sequence[str], label: int) -> str:
+        indent = "\n" + " " * (3 + len(self.label(label)) + 2)
+        return indent.join(formulas)
+
+    def cell(self, expression: Expr) -> str:
+        return "\n".join(line.rstrip() for line in self.filled(expression, self._TABLE_WIDTH))
+
+    def table(self, rows: list[Row]) -> list[Row]:
+        label = max(columns(row.label) for row in rows)
+        derivative = max(columns(row.derivative) for row in rows)
+        below = "\n" + " " * (3 + label + 2 + derivative + 2)
+        return [
+            Row(
+                " " * (label - columns(row.label)) + row.label,
+                row.derivative + " " * (derivative - columns(row.derivative)),
+                row.formula.replace("\n", below),
+            )
+            for row in rows
+        ]
+
+
+class _MathFormat(Format):
+    """What Markdown and LaTeX share: formulas between dollars, broken inside ``aligned``."""
+
+    _WIDTH = 80
+    _TABLE_WIDTH = 64
+
+    def __init__(self, notation: Notation, derivation: Derived) -> None:
+        super().__init__(notation, derivation)
+        self.printer = LatexPrinter(notation)
+
+    def inline(self, formula: str) -> str:
+        return f"${formula}$"
+
+    def words(self, plain: str) -> str:
+        return rf"\text{{{self.escape(plain)}}}"
+
+    def label(self, number: int) -> str:
+        return str(number)
+
+    def slashed(self, above: Expr, below: Expr) -> str:
+        return rf"\partial {self.printer.show(above)} / \partial {self.printer.show(below)}"
+
+    def on_one_line(self, expression: Expr) -> str:
+        above, below = expression.as_numer_denom()
+        if isinstance(expression, Rational) or below == 1:
+            return self.printer.show(expression)
+        shown = [self.printer.show(each) for each in (above, below)]
+        brackets = [isinstance(above, Add), isinstance(below, Add | Mul)]
+        return "/".join(f"({text})" if add else text for text, add in zip(shown, brackets, strict=True))
+
+    about, dots, dot, space = r" \approx ", r"\dots", r" \cdot ", r"\quad "
+    errors, product, ones = r"\boldsymbol{\Delta}", r"\odot", r"\mathbf{1}"
+
+    def arrow(self, what: str, where: str) -> str:
+        return rf"{what} \to {where}"
+
+    def infinite(self, formula: str) -> str:
+        return formula.replace("oo", r"\infty").replace("∞", r"\infty")
+
+    def power(self, base: str, count: int | str) -> str:
+        if count == 1 or base == "1":
+            return base
+        return rf"\left({base}\right)^{{{count}}}" if "/" in base else f"{base}^{{{count}}}"
+
+    def measure(self, formula: str) -> float:
+        return latex_width(formula)
+
+    def formula(self, lhs: Expr, rhs: Expr, note: str = "") -> str:
+        left = self.printer.show(lhs)
+        return self._broken(left, self.filled(rhs, self._WIDTH - self.measure(left + "=" + note)), note)
+
+    def display(self, left: str, parts: Sequence[str], note: str = "") -> str:
+        return self._broken(left, self._lines(parts, self._WIDTH - self.measure(left + "=" + note)), note)
+
+    def _broken(self, left: str, lines: Sequence[str], note: str) -> str:
+        behind = rf" \qquad {note}" if note else ""
+        if len(lines) == 1:
+            return f"{left} = {lines[0]}{behind}"
+        return aligned(f"{left} &= ", lines, behind)
+
+    def stacked(self, formulas: Sequence[str], label: int) -> str:
+        inside = r" \\ ".join(f"& {formula}" for formula in formulas)
+        return rf"\begin{{aligned}} {inside} \end{{aligned}}"
+
+    def cell(self, expression: Expr) -> str:
+        lines = self.filled(expression, self._TABLE_WIDTH)
+        return self.inline(rf"\displaystyle {lines[0]}" if len(lines) == 1 else aligned("& ", lines))
+
+    def table(self, rows: list[Row]) -> list[Row]:
+        return rows
+
+
+def aligned(left: str, lines: Sequence[str], behind: str = "") -> str:
+    """Return the lines of a long formula below each other; the later ones stand a little inwards."""
+    below = "".join(rf" \\ &\quad {line}" for line in lines[1:])
+    return rf"\begin{{aligned}} {left}{lines[0]}{below}{behind} \end{{aligned}}"
+
+
+class MarkdownFormat(_MathFormat):
+    """Markdown with formulas between dollars, as GitHub and notebooks show them."""
+
+    template = "derivation.md.jinja"
+
+    def escape(self, plain: str) -> str:
+        return re.sub(r"([\\`*_{}\[\]<>#|$~])", r"\\\1", plain)
+
+
+class LatexFormat(_MathFormat):
+    """LaTeX with amsmath."""
+
+    template = "derivation.tex.jinja"
+    latex_template = True
+    draws = True
+
+    def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
+        from symbackprop.document.drawing.layout import picture_of
+        from symbackprop.document.drawing.tikz import tikz
+
+        korean = any("가" <= letter <= "힣" for sentence in catalogue.values() for letter in sentence)
+        picture = picture_of(self.derivation.model, self.derivation.system, self.printer.notation, catalogue)
+        return {"drawing": tikz(picture), "packages": ["kotex"] if korean else []}
+
+    def finished(self, document: str) -> str:
+        return re.sub(r"\n{3,}", "\n\n", document)
+
+    def escape(self, plain: str) -> str:
+        return escape_latex(plain)
+
+
+# ---- the width of LaTeX
+
+_TOKEN = re.compile(r"\\begin\{\w+\}|\\end\{\w+\}|\\[A-Za-z]+|\\.|\S")
+_WIDE = {"+": 2.6, "-": 2.6, "=": 2.8, "<": 2.8, ">": 2.8, r"\le": 2.8, r"\ge": 2.8, r"\ne": 2.8}
+_WIDE |= {r"\sum": 2.6, r"\cdot": 1.5, r"\quad": 2, r"\qquad": 4, r"\sqrt": 1.6, ",": 0.8, "&": 0}
+_WIDE |= {r"\left": 0.4, r"\right": 0.4, r"\lvert": 0.6, r"\rvert": 0.6, r"\mathrm": 0, r"\text": 0.5}
+_WIDE |= {r"\begin{cases}": 2, r"\end{cases}": 0, r"\begin{aligned}": 0, r"\end{aligned}": 0}
+_OPERATORS = re.compile(r"\\(log|exp|sin|cos|tanh?|sinh|cosh|max|min|arc\w+)$")
+
+
+def latex_width(formula: str) -> float:
+    """Return about how wide a formula is, in letters; it need only be good enough to break lines."""
+    return _width(_TOKEN.findall(formula))
+
+
+def _width(tokens: list[str]) -> float:
+    """Measure ``tokens`` up to the brace that closes the group, and remove them."""
+    rows = [0.0]
+    while tokens:
+        token = tokens.pop(0)
+        if token == "}":
+            break
+        if token == r"\\":
+            rows.append(0.0)
+        elif token == "{":
+            rows[-1] += _width(tokens)
+        elif token == r"\frac":
+            rows[-1] += 0.6 + max(_width(_argument(tokens)), _width(_argument(tokens)))
+        elif token in ("_", "^"):
+            scripts = [_width(_argument(tokens))]
+            if tokens[:1] in (["_"], ["^"]):  # set above each other
+                tokens.pop(0)
+                scripts.append(_width(_argument(tokens)))
+            rows[-1] += 0.8 * max(scripts)
+        elif _OPERATORS.match(token):
+            rows[-1] += len(token)
+        else:
+            rows[-1] += _WIDE.get(token, 1.0)
+    return max(rows)
+
+
+def _argument(tokens: list[str]) -> list[str]:
+    """Remove the next token or group, and return what it holds."""
+    if not tokens:
+        return []
+    first = tokens.pop(0)
+    if first != "{":
+        return [first]
+    depth, inside = 1, []
+    while tokens:
+        token = tokens.pop(0)
+        depth += (token == "{") - (token == "}")
+        if depth == 0:
+            break
+        inside.append(token)
+    return inside

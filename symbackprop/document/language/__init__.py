@@ -1,0 +1,1 @@
+"""The sentences of a document, one catalogue for each language."""

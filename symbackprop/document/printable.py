@@ -1,0 +1,104 @@
+"""Objects that print themselves in every format, a derivation first of all."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import fields
+
+from symbackprop.equations.steps import Derived
+from symbackprop.errors import SpecificationError, excerpt, suggestion
+
+FORMATS = {
+    "text": (".txt",),
+    "markdown": (".md", ".markdown"),
+    "latex": (".tex",),
+    "html": (".html", ".htm"),
+    "pdf": (".pdf",),
+}
+"""Format of a document -> the suffixes of the files that choose it."""
+TEXT_FORMATS = tuple(name for name in FORMATS if name != "pdf")
+"""The formats that are text."""
+
+
+class Printable(ABC):
+    """A document in text, Markdown, LaTeX, HTML and PDF, in every notation and language."""
+
+    @abstractmethod
+    def _rendered(self, form: str, notation: str | None, fragment: bool, language: str) -> str:
+        """Return the document; the arguments are known to be right."""
+
+    def document(
+        self, form: str, notation: str | None = None, fragment: bool = False, language: str = "en"
+    ) -> str:
+        """Return the document in a format: "text", "markdown", "latex" or "html".
+
+        Raises:
+            SpecificationError: there is no such format, notation or language.
+        """
+        from symbackprop.document.language.catalogues import CATALOGUES
+        from symbackprop.printing.notation import NOTATIONS
+
+        known = {
+            "format": (form, [name for name in FORMATS if name != "pdf"]),
+            "language": (language, list(CATALOGUES)),
+        }
+        if notation is not None:
+            known["notation"] = notation, list(NOTATIONS)
+        for what, (name, names) in known.items():
+            if name not in names:
+                problem = f"{excerpt(str(name))} is not known; {suggestion(str(name), names)}"
+                raise SpecificationError(f"{what}: {problem}")
+        return self._rendered(form, notation, fragment, language)
+
+    def text(self, notation: str | None = None, language: str = "en") -> str:
+        """Return plain text."""
+        return self.document("text", notation, language=language)
+
+    def markdown(self, notation: str | None = None, language: str = "en") -> str:
+        """Return markdown, with formulas as GitHub and Jupyter show them."""
+        return self.document("markdown", notation, language=language)
+
+    def latex(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
+        """Return LaTeX; a ``fragment`` is for inclusion in a document of your own."""
+        return self.document("latex", notation, fragment, language)
+
+    def html(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
+        """Return a page that needs nothing else, or a part for inclusion in one."""
+        return self.document("html", notation, fragment, language)
+
+    def pdf(self, notation: str | None = None, language: str = "en") -> bytes:
+        """Return a PDF, set by the TeX that is installed.
+
+        Raises:
+            SpecificationError: there is no TeX, or it fails.
+        """
+        from symbackprop.document.pdf import compiled
+
+        return compiled(self.latex(notation, language=language))
+
+    def _repr_html_(self) -> str:
+        return self.html(fragment=True)
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
+    def _repr_latex_(self) -> str:
+        return self.latex(fragment=True)
+
+
+class Derivation(Printable, Derived):
+    """A derivation that prints itself: its equations, numbered steps and results.
+
+    ``document`` and its short forms return it in a format; the other members are those of ``Derived``.
+    """
+
+    def _rendered(self, form: str, notation: str | None, fragment: bool, language: str) -> str:
+        from symbackprop.document.render import heading, render
+
+        title = heading(self, language)
+        return render(self, form, title=title, notation=notation, fragment=fragment, language=language)
+
+
+def printable(derived: Derived) -> Derivation:
+    """Return the same derivation as one that prints itself."""
+    return Derivation(**{f.name: getattr(derived, f.name) for f in fields(derived) if f.init})

@@ -1,0 +1,131 @@
+"""A derivation as a document: text, Markdown or LaTeX.
+
+``render`` turns the steps into the strings and lists that a template places.  Formulas come from the
+steps alone, sentences from the catalogue of the language.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from symbackprop.document.blocks import Row
+from symbackprop.document.formats import Format, LatexFormat, MarkdownFormat, TextFormat
+from symbackprop.document.language.catalogues import CATALOGUES, Catalogue, words_in_formulas
+from symbackprop.document.remarks import Commentary
+from symbackprop.document.sentences import Narrator
+from symbackprop.equations.steps import Derived
+from symbackprop.printing.notation import notation_for
+from symbackprop.printing.templating import environment
+
+
+def render(
+    derivation: Derived,
+    format: str,
+    *,
+    title: str,
+    notation: str | None = None,
+    fragment: bool = False,
+    header: Sequence[str] = (),
+    language: str = "en",
+    instead: Callable[[Narrator], Mapping[str, object]] | None = None,
+) -> str:
+    """Return ``derivation`` as a document.
+
+    Args:
+        derivation: the equations and the steps.
+        format: "text", "markdown", "latex" or "html".
+        title: the heading of the document, plain text.
+        notation: "textbook", "layered", "zad" or "matrix"; None chooses what suits the network.
+        fragment: leave out the title and, in LaTeX, the preamble.
+        header: lines below the title, plain text, such as the architecture.
+        language: a key of ``CATALOGUES``.
+        instead: what stands in place of the derivation's own lines, by the keys of ``document_context``.
+
+    Raises:
+        KeyError: there is no such format, notation or language.
+        SpecificationError: an equation that the notation can't say.
+    """
+    catalogue = CATALOGUES[language]
+    style = format_named(format)(notation_for(derivation, notation, words_in_formulas(catalogue)), derivation)
+    context = document_context(derivation, style, catalogue, title, header, fragment)
+    if instead is not None:
+        context |= instead(Narrator(derivation, style, catalogue))
+    template = environment(latex=style.latex_template).get_template(style.template)
+    return style.finished(template.render(context))
+
+
+def heading(derivation: Derived, language: str) -> str:
+    """Return what stands above a derivation: the title that a network has, or one that names it."""
+    dense = derivation.model is not None and derivation.model.layers
+    title = derivation.title
+    return CATALOGUES[language]["document.title"].format(network=title) if dense else title
+
+
+def document_context(
+    derivation: Derived,
+    style: Format,
+    catalogue: Catalogue,
+    title: str,
+    header: Sequence[str],
+    fragment: bool,
+) -> dict[str, object]:
+    """Return what the templates read: the same keys for every format, and those of its own."""
+    narrator = Narrator(derivation, style, catalogue)
+    commentary = Commentary(narrator)
+    headings = {f"{name}_heading": narrator.say(f"heading.{name}") for name in SECTIONS}
+    columns = Row(*(narrator.say(f"heading.{name}") for name in ("number", "derivative", "formula")))
+    head, *rows = style.table([columns, *narrator.rows()])
+    return {
+        **headings,
+        "title": style.escape(title),
+        "header": [style.escape(line) for line in header],
+        "fragment": fragment,
+        **style.extra(catalogue, fragment),
+        "given": narrator.given(),
+        "forward": narrator.forwards(),
+        "error": commentary.error(),
+        "backward_introduction": narrator.backward_introduction(),
+        "groups": narrator.groups(),
+        "slopes": commentary.slopes(),
+        "stable_introduction": narrator.say("stable.introduction"),
+        "stable": narrator.explained_once(derivation.stable),
+        "batch_introduction": narrator.batch_introduction(),
+        "batch": narrator.explained_once(derivation.batch),
+        "matrices_introduction": commentary.matrix_introduction(),
+        "matrices": commentary.matrices,
+        "initial_introduction": narrator.say("initial.introduction"),
+        "initial": narrator.initial(),
+        "descent": commentary.descent(),
+        "update_introduction": narrator.update_introduction(),
+        "update": narrator.explained((*derivation.update, *derivation.rescaled)),
+        "results_columns": head,
+        "results": rows,
+        "assumptions": narrator.assumptions(),
+    }
+
+
+SECTIONS = (
+    "forward",
+    "error",
+    "backward",
+    "slopes",
+    "stable",
+    "batch",
+    "initial",
+    "update",
+    "results",
+    "assumed",
+)
+"""The sections of a document in their order; behind the forward equations the network may be drawn."""
+
+
+_STYLES: Mapping[str, type[Format]] = {"text": TextFormat, "markdown": MarkdownFormat, "latex": LatexFormat}
+
+
+def format_named(name: str) -> type[Format]:
+    """Return a format by its name: "text", "markdown", "latex" or "html"."""
+    if name == "html":
+        from symbackprop.document.html import HtmlFormat  # imported here: few documents are pages
+
+        return HtmlFormat
+    return _STYLES[name]

@@ -1,0 +1,238 @@
+"""A network as every later stage sees it, whether it was written as layer sizes or as equations.
+
+In go a ``Network``'s equations with what its text says beside them, out comes a ``Model``: numbers for the
+symbols, the first values of the parameters, and what is known of the data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from sympy import Expr, Integer, Mul, Pow, Sum, Symbol, exp, expand
+
+from symbackprop.equations.naming import SAMPLES
+from symbackprop.equations.system import BINDERS, ONE, EquationSystem, size
+from symbackprop.errors import SpecificationError, UnsupportedExpression
+
+
+@dataclass(frozen=True)
+class Constant:
+    """A named number of the equations, or an array of them."""
+
+    name: str
+    value: float | tuple[float, ...]
+
+    @property
+    def code(self) -> str:
+        """Its name in the generated code."""
+        return self.name.upper()
+
+
+@dataclass(frozen=True)
+class Initial:
+    """How a parameter starts: drawn by an initialiser, or as a number where there is none.
+
+    ``activation`` is the one that the initialiser was chosen for.
+    """
+
+    initializer: Initializer | None = None
+    fan_in: Expr = ONE
+    fan_out: Expr = ONE
+    value: float = 0.0
+    activation: str = ""
+
+
+@dataclass(frozen=True)
+class Given:
+    """An input or a target, and what its numbers must be like.
+
+    ``shape`` leaves the samples' axis out where the array ``has_samples``.  ``low`` and ``high`` bound every
+    number; ``total``, the sum along an axis of the whole array, is checked where the derivation rests on it.
+    ``places`` are the sizes of the axes in which an integer is a place, from 0.
+    """
+
+    name: str
+    shape: tuple[Expr, ...]
+    integer: bool = False
+    has_samples: bool = True
+    low: Expr | None = None
+    high: Expr | None = None
+    total: Expr | None = None
+    total_axis: int = 1
+    places: tuple[Expr, ...] = ()
+
+    @property
+    def is_unbounded(self) -> bool:
+        """Whether its numbers may be anything."""
+        return self.low is None and self.high is None
+
+    @property
+    def drawn_between(self) -> tuple[float, float]:
+        """Bounds for random numbers that it may hold."""
+        if self.low is None:
+            high = 0.0 if self.high is None else float(self.high)
+            return high - 1, high
+        low = float(self.low)
+        return low, max(low + 1, 1.0) if self.high is None else float(self.high)
+
+    @property
+    def is_table(self) -> bool:
+        """Whether it is rows of real numbers, one row for each sample."""
+        return self.has_samples and not self.integer and len(self.shape) == 1
+
+
+@dataclass(frozen=True)
+class Model:
+    """The equations of a network with everything that its trainer needs beside them.
+
+    ``title`` heads its derivation, ``subject`` is what a sentence calls it, ``name`` a Python name for its
+    module, ``description`` the text from which the same network can be made, and ``origin`` what a sentence
+    calls that text where it is long.  ``sizes`` holds the number of each size symbol.  The equations are
+    those of one sample where ``per_sample``.  ``missing`` holds the index letter of each size that has no
+    number and needs one; ``open`` holds where the others without one are found when data come: the name of
+    an input, and the axis of the whole array.  ``layers`` are those of a dense network.
+    """
+
+    title: str
+    subject: str
+    name: str
+    description: str
+    system: EquationSystem
+    output: str
+    sizes: Mapping[str, int]
+    constants: tuple[Constant, ...]
+    initial: Mapping[str, Initial]
+    inputs: tuple[Given, ...]
+    targets: tuple[Given, ...]
+    per_sample: bool = True
+    origin: str = ""
+    missing: Mapping[str, str] = field(default_factory=dict)
+    open: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    layers: tuple[Layer, ...] = ()
+
+    def require_sizes(self) -> None:
+        """See that a trainer can be generated.
+
+        Raises:
+            SpecificationError: the number of a size is missing.
+            UnsupportedExpression: the samples run along a later axis of the data.
+        """
+        for given in (*self.inputs, *self.targets):
+            if any(n.has(SAMPLES) for n in given.shape):
+                problem = f"{given.name}: a trainer takes the samples along the first axis of its data alone"
+                raise UnsupportedExpression(f"{problem}; nothing cuts a later one into batches yet")
+        letters = list(self.missing.values())
+        if letters:
+            named = _listed([f"'{letter}'" for letter in letters])
+            problem = (
+                f"the size of the index {named} is not given"
+                if len(letters) == 1
+                else f"the sizes of the indices {named} are not given"
+            )
+            options = " ".join(f"--size {letter}=8" for letter in letters)
+            line = ", ".join(f"{letter} = 8" for letter in letters)
+            raise SpecificationError(f"{problem}; add {options}, or a line: size {line}")
+
+    def size(self, n: Expr) -> int:
+        """Return the number of a size."""
+        return int(n.xreplace({s: self.sizes[s.name] for s in n.free_symbols}))
+
+    def number(self, n: Expr) -> Expr:
+        """Return a size with the numbers of those that have one."""
+        return n.xreplace({s: Integer(self.sizes[s.name]) for s in n.free_symbols if s.name in self.sizes})
+
+    def shape(self, sizes: tuple[Expr, ...]) -> tuple[int, ...]:
+        """Return the numbers of some sizes."""
+        return tuple(map(self.size, sizes))
+
+    def is_fixed(self, sizes: Iterable[Expr]) -> bool:
+        """Whether all sizes have numbers."""
+        return all(s.name in self.sizes for n in sizes for s in n.free_symbols)
+
+    def sample_size(self, n: Expr) -> int:
+        """Return the number of a size in random data, where open sizes are small numbers."""
+        return self.size(n.xreplace(self._small_sizes))
+
+    def sample_shape(self, given: Given) -> tuple[int, ...]:
+        """Return the shape of an array of random data, without the samples."""
+        return tuple(map(self.sample_size, given.shape))
+
+    @cached_property
+    def _small_sizes(self) -> dict[Expr, Expr]:
+        """Small numbers for the open sizes, with which no other size is below 1."""
+        small: dict[Expr, Expr] = {size(name): Integer(n) for n, name in enumerate(self.open, start=4)}
+        bound = set().union(*(e.rhs.atoms(*BINDERS) for e in self.system.equations))
+        sizes = {n for q in self.system.quantities.values() for n in q.shape}
+        sizes |= {last + 1 for binder in bound for _, _, last in binder.limits}
+        varying = sorted((n for n in sizes if n.has(*small)), key=str) if small else []
+        for _ in range(_ATTEMPTS):
+            short = [n for n in varying if self.size(n.xreplace(small)) < 1]
+            if not short:
+                break
+            more = [s for s in small if short[0].coeff(s).is_positive]
+            for s in more or short[0].free_symbols & small.keys():
+                small[s] = max(small[s] + (1 if more else -1), ONE)
+        return small
+
+    def sample_places(self, given: Given) -> int:
+        """Return the number of values that whole numbers in random data may have."""
+        return min(map(self.sample_size, given.places), default=2)
+
+    @property
+    def output_shape(self) -> tuple[Expr, ...]:
+        """The sizes of the output's axes beside that of the samples."""
+        shape = self.system.quantities[self.output].shape
+        return shape if self.per_sample or shape[:1] != (SAMPLES,) else shape[1:]
+
+    @cached_property
+    def has_classes(self) -> bool:
+        """Whether outputs or targets are shares of a total, as those of softmax are: labels name one."""
+        definition = self.system.definitions[self.output]
+        shares = bool(definition.indices) and any(
+            _is_share(form, definition.indices[-1]) for form in (definition.rhs, expand(exp(definition.rhs)))
+        )
+        return shares or any(target.total is not None for target in self.targets)
+
+
+_ATTEMPTS = 100
+
+
+def _is_share(expression: Expr, i: Expr) -> bool:
+    """Whether ``expression`` is a value divided by the sum of all such values over ``i``."""
+    for factor in Mul.make_args(expression):
+        if isinstance(factor, Pow) and factor.exp == -1 and isinstance(factor.base, Sum):
+            body, limits = factor.base.function, factor.base.limits
+            value = expression / factor
+            if len(limits) == 1 and isinstance(i, Symbol) and body.xreplace({limits[0][0]: i}) == value:
+                return True
+    return False
+
+
+def _listed(names: list[str]) -> str:
+    """Return the names as one reads them out: a, b and c."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+@dataclass(frozen=True)
+class Initializer:
+    """One initialiser of weights.
+
+    ``distribution`` is uniform, normal, orthogonal (directions at right angles) or zeros; ``variance`` is
+    a formula in ``fan_in`` and ``fan_out``, the numbers of units that a weight comes from and goes to.
+    """
+
+    name: str
+    distribution: str
+    variance: str
+    source: str
+    reason: str  # key of the sentence that says what the variance keeps
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A dense layer: how many units it has, and its activation as a name, a call or a formula."""
+
+    units: int
+    activation: str

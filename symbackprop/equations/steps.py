@@ -1,0 +1,229 @@
+"""Derived steps: numbered statements about derivatives, and the whole of a derivation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import NamedTuple, Self
+
+from sympy import Basic, Derivative, Eq, Expr, Symbol
+
+from symbackprop.equations.indices import settle, substitute
+from symbackprop.equations.model import Model
+from symbackprop.equations.naming import LETTERS
+from symbackprop.equations.system import Equation, EquationSystem, Fact, Quantity, indices_of, name_of
+from symbackprop.errors import SpecificationError, excerpt, suggestion
+
+
+@dataclass(frozen=True)
+class Step:
+    """One numbered step, ``lhs = rhs``.
+
+    ``target`` is the name of the quantity whose derivative is sought, ``rule`` what was done.
+    ``lhs`` is a named adjoint such as ``ds2[i]``, which stands for ∂E/∂s2[i], or a ``Derivative``:
+    of the loss E, or of one quantity with respect to another (a local derivative).  ``by`` is the
+    quantity whose definition a folding uses.
+    """
+
+    number: int
+    target: str
+    rule: str
+    lhs: Expr
+    rhs: Expr
+    by: str | None = None
+
+    @classmethod
+    def pending(
+        cls,
+        number: int,
+        target: str,
+        rule: str,
+        sides: Callable[[], Sides],
+        sketch: Sketch,
+        by: str | None = None,
+    ) -> Step:
+        """Return a step whose sides are written down when they are first read.
+
+        Of a thousand equal layers most steps are never looked at, and SymPy takes long to rename them.
+        """
+        step = cls.__new__(cls)
+        step.__dict__.update(number=number, target=target, rule=rule, by=by, _sides=sides, _sketch=sketch)
+        return step
+
+    @property
+    def sketch(self) -> Sketch:
+        """The sides as they were worked out, without writing them down."""
+        return self.__dict__.get("_sketch") or Sketch(self.lhs, self.rhs, {})
+
+    def __getattr__(self, name: str) -> Expr:
+        if name not in ("lhs", "rhs") or "_sides" not in self.__dict__:
+            raise AttributeError(f"a step has no attribute {name!r}")
+        lhs, rhs = self.__dict__.pop("_sides")()
+        self.__dict__.update(lhs=lhs, rhs=rhs)
+        return lhs if name == "lhs" else rhs
+
+
+Sides = tuple[Expr, Expr]
+"""Left-hand and right-hand side of a step."""
+
+
+class Sketch(NamedTuple):
+    """The sides of a step before they are written down: all adjoints under their names.
+
+    ``names`` holds what the names of the sides stand for, where it is something else.
+    """
+
+    lhs: Expr
+    rhs: Expr
+    names: Mapping[Basic, Basic]
+
+
+@dataclass(frozen=True, repr=False)
+class Derived:
+    """The result of a derivation: the equations, the steps and what they end in.
+
+    ``numbers`` holds the number of each forward equation by the quantity that it defines.
+    ``steps`` come in a person's order, from the error inwards.  ``results`` holds, for each quantity,
+    the number of the step that ends in its derivative, written with named adjoints: that step is
+    printed, proved and emitted.  ``adjoints`` maps the name of a named adjoint to its quantity; a
+    quantity with a result and no named adjoint was written into its only reader.
+    ``stable`` are forms of forward equations that neither overflow nor lose digits, equal to the
+    plain ones; ``batch`` are the derivatives of the mean over a batch of N samples; ``update`` are the
+    equations of the optimiser, for every component of every parameter, and ``rescaled`` the same in the
+    multiples of its state that the trainer keeps.
+    """
+
+    system: EquationSystem
+    steps: tuple[Step, ...]
+    results: dict[str, int]
+    adjoints: dict[str, str]
+    numbers: dict[str, int]
+    stable: tuple[Step, ...] = ()
+    batch: tuple[Step, ...] = ()
+    update: tuple[Step, ...] = ()
+    rescaled: tuple[Step, ...] = ()
+    optimizer: str = "sgd"
+    model: Model | None = None
+    by_number: dict[int, Step] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        steps = (*self.steps, *self.stable, *self.batch, *self.update, *self.rescaled)
+        object.__setattr__(self, "by_number", {s.number: s for s in steps})
+
+    @property
+    def description(self) -> str:
+        """The architecture and options from which the same derivation can be made."""
+        text, option = self.model.description if self.model else "", _option(self.optimizer)
+        return text + (option.lstrip() if text.endswith("\n") else option)
+
+    @property
+    def kept(self) -> tuple[Step, ...]:
+        """What a trainer keeps in place of the optimiser's state, as multiples of it."""
+        return tuple(step for step in self.rescaled if step.rule == "kept")
+
+    @property
+    def carried_out(self) -> tuple[Step, ...]:
+        """The optimiser's equations as a trainer carries them out, each for that of ``update``."""
+        return self.rescaled[len(self.kept) :] or self.update
+
+    @cached_property
+    def computed(self) -> dict[int, Step]:
+        """The number of an equation or a result -> the stable form that is computed in its place."""
+        found = {}
+        for step in self.stable:
+            definition = self.system.definitions.get(step.target)
+            is_value = definition is not None and definition.lhs == step.lhs
+            found[self.numbers[step.target] if is_value else self.results[step.target]] = step
+        return found
+
+    @property
+    def used_facts(self) -> tuple[Fact, ...]:
+        """The facts about the data that a step rests on."""
+        return self.system.facts if any(step.rule == "fact" for step in self.steps) else ()
+
+    @property
+    def title(self) -> str:
+        """What heads the derivation."""
+        if self.model is None:
+            return "a network given by its equations"
+        return self.model.title
+
+    def __repr__(self) -> str:
+        return f"<Derivation of {self.description or 'equations'}: {len(self.by_number)} steps>"
+
+    def equation(self, name: str) -> Eq:
+        """Return the forward equation that defines ``name``."""
+        found = self.system.definitions[self._known(name, self.system.definitions)]
+        return Eq(found.lhs, found.rhs, evaluate=False)
+
+    def adjoint(self, name: str) -> Expr:
+        """Return the definition of the derivative of the loss for ``name``, with named adjoints."""
+        return self.by_number[self.results[self._known(name, self.results)]].rhs
+
+    def gradient(self, name: str, inline: bool = False) -> Expr:
+        """Return the derivative of the loss for ``name``.
+
+        Adjoints that hold a sum stay named; with ``inline`` every adjoint is written out, so that the
+        result is in forward quantities only.
+        """
+        self._known(name, self.results)
+        if not inline:
+            return next(s for s in reversed(self.steps) if s.target == name and _is_about_loss(s)).rhs
+        return settle(self._inlined(self.adjoint(name)), LETTERS)
+
+    def indices(self, name: str) -> tuple[Symbol, ...]:
+        """Return the free indices of the derivative for ``name``, in the order of its axes."""
+        lhs = self.by_number[self.results[self._known(name, self.results)]].lhs
+        component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
+        return indices_of(component)
+
+    def with_step(self, step: Step) -> Self:
+        """Return the derivation with ``step`` in place of the one that has its number."""
+        if step.number not in self.by_number:
+            raise SpecificationError(f"there is no step {step.number}")
+
+        def exchanged(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+            return tuple(step if s.number == step.number else s for s in steps)
+
+        return replace(
+            self,
+            steps=exchanged(self.steps),
+            stable=exchanged(self.stable),
+            batch=exchanged(self.batch),
+            update=exchanged(self.update),
+            rescaled=exchanged(self.rescaled),
+        )
+
+    def _known(self, name: str, table: Iterable[str]) -> str:
+        if name not in table:
+            hint = suggestion(str(name), table)
+            raise SpecificationError(f"{excerpt(str(name))} is not derived here; {hint}")
+        return name
+
+    def _inlined(self, expression: Expr) -> Expr:
+        """Write out every adjoint, from the outermost layer that is read inwards."""
+        for name, target in reversed(list(self.adjoints.items())):
+            step = self.by_number[self.results[target]]
+            quantity = Quantity(name, self.system.quantities[target].shape)
+            if expression.has(quantity.symbol):
+                expression = substitute(expression, quantity, Equation(step.lhs, step.rhs))
+        return expression
+
+
+def _option(optimizer: str) -> str:
+    """Return the option that chooses the optimiser, if it takes one."""
+    return "" if optimizer == "sgd" else f" --optimizer {optimizer}"
+
+
+def _is_about_loss(step: Step) -> bool:
+    """Whether a step states the derivative of the loss, and not a local one."""
+    return not isinstance(step.lhs, Derivative) or isinstance(step.lhs.expr, Symbol)
+
+
+def differentiated(derivative: Expr, derivation: Derived) -> Expr:
+    """Return the component with respect to which ``derivative``, or a named adjoint, is taken."""
+    if isinstance(derivative, Derivative):
+        return derivative.variables[0]
+    quantity = derivation.system.quantities[derivation.adjoints[name_of(derivative)]]
+    return quantity.at(indices_of(derivative))

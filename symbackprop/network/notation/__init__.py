@@ -1,0 +1,1 @@
+"""The ``.net`` notation: from the text of a file to a ``Model``."""

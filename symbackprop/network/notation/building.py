@@ -1,0 +1,346 @@
+"""From a ``.net`` text to the model of its network: sizes, letters, samples, first values, data."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from sympy import Add, Expr, Indexed, Mul, Symbol
+
+from symbackprop.equations.model import Constant, Given, Initial, Initializer, Model
+from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
+from symbackprop.equations.system import ONE, Equation, EquationSystem, Fact, Quantity, index, size
+from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.library.initializers import INITIALIZERS
+from symbackprop.network.architecture import MAX_PARAMETERS, MAX_UNITS
+from symbackprop.network.notation.declarations import LOSS, Text, read_text
+from symbackprop.network.notation.inside import SizeRelations
+from symbackprop.network.notation.ranges import provisional_index, provisional_size
+from symbackprop.network.notation.samples import Samples, shared_by_samples
+
+
+@dataclass(frozen=True)
+class Equations:
+    """A network as equations in index notation.
+
+    ``sizes`` are numbers for sizes beside those in the text, by index letter; ``origin`` is what messages
+    call the text, such as its file name; ``name`` is what a module generated from it is called.
+    """
+
+    text: str
+    sizes: Mapping[str, int]
+    origin: str = "equations"
+    name: str = "network"
+
+    def model(self) -> Model:
+        """Return the network that the text describes.
+
+        Raises:
+            SpecificationError: anything about it is wrong; the message points to the place.
+        """
+        model = _Building(read_text(self.text, self.origin), self.text, dict(self.sizes)).model()
+        return replace(model, name=_python_name(self.name))
+
+
+def _python_name(text: str) -> str:
+    """Return a Python name made from that of a file."""
+    name = "".join(c if c.isalnum() and c.isascii() else "_" for c in text).strip("_").lower()
+    taken = not name.isidentifier() or keyword.iskeyword(name)
+    return f"network_{name}" if taken or name in sys.stdlib_module_names else name
+
+
+class _Building:
+    """Makes the model of one text."""
+
+    def __init__(self, found: Text, text: str, sizes: dict[str, int]) -> None:
+        self.found = found
+        self.names = found.names
+        self.ranges = found.names.ranges
+        self.text = text
+        self.sizes = sizes
+        self._fix_sizes()
+        self.samples_root = self.ranges.of(self.names.axes[found.inputs[0]][0])
+        if self.samples_root.number is not None:
+            letter = self.names.axes[found.inputs[0]][0]
+            problem = f"'{letter}' numbers the samples, and their number comes with the data"
+            for given in self.samples_root.letters:
+                if given in found.sizes:
+                    found.sizes[given].fail(problem, "give it no size")
+            raise SpecificationError(f"size {letter}: {problem}; give it no size")
+        self._resolve_sizes()
+
+    def _fix_sizes(self) -> None:
+        """Give ranges the numbers that were asked for beside the text."""
+        known = {letter for letter in self.ranges.by_letter if "~" not in letter}
+        for letter, number in self.sizes.items():
+            if letter not in known:
+                hint = suggestion(letter, known)
+                raise SpecificationError(f"size {excerpt(letter)}: there is no such index; {hint}")
+            if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= MAX_UNITS:
+                raise SpecificationError(f"size {letter}: must be a whole number from 1 to {MAX_UNITS}")
+            root = self.ranges.of(letter)
+            if root.number is not None and root.number != number:
+                clash = f"{number} contradicts {root.number}, which the equations or another size say"
+                raise SpecificationError(f"size {letter}: {clash}")
+            root.number = number
+
+    def _resolve_sizes(self) -> None:
+        """Find the size symbol of each letter, see that reads stay inside, and relate sizes."""
+        taken = {*self.names.quantities, LOSS, SAMPLES.name}
+        named = self.ranges.names(taken)
+        self.letter_of: dict[str, str] = {}
+        self.final: dict[Expr, Expr] = {}
+        numbers: dict[str, int] = {}
+        for letter in self.ranges.by_letter:
+            root = self.ranges.of(letter)
+            name = named[root.letters[0]]
+            symbol = SAMPLES if root is self.samples_root else size(name)
+            self.final[provisional_size(letter)] = symbol
+            self.letter_of.setdefault(name, root.letters[0])
+            if root.number is not None:
+                numbers[name] = root.number
+        relations = SizeRelations(self.names, self.final, numbers, self._declared())
+        relations.check()
+        self.final = {p: s.xreplace(relations.written) for p, s in self.final.items()}
+        self.numbers = relations.numbers
+
+    def _declared(self) -> set[Expr]:
+        """Return the sizes that data, parameters and constants have."""
+        declared = [*self.found.inputs, *self.found.targets, *self.found.parameters, *self.found.constants]
+        return {self.final[provisional_size(i)] for name in declared for i in self.names.axes[name]}
+
+    # ------------------------------------------------------------ equations
+
+    @cached_property
+    def quantities(self) -> dict[str, Quantity]:
+        """Every quantity with its final shape, the samples' axis included."""
+        known = {
+            q.name: Quantity(q.name, tuple(n.xreplace(self.final) for n in q.shape), q.integer)
+            for q in self.names.quantities.values()
+        }
+        return {n: q for n, q in known.items() if n not in self.found.constants or q.shape}
+
+    @cached_property
+    def letters(self) -> dict[Symbol, str]:
+        """The letter of each provisional index."""
+        return {provisional_index(letter): letter for letter in self.ranges.by_letter}
+
+    @cached_property
+    def sample_letters(self) -> set[Symbol]:
+        """The provisional indices that run over the samples."""
+        return {s for s, letter in self.letters.items() if self.ranges.of(letter) is self.samples_root}
+
+    def _system(self) -> tuple[EquationSystem, bool]:
+        """Return the equations, and whether they are those of one sample."""
+        resolved = [
+            Equation(e.lhs.xreplace(self.final), e.rhs.xreplace(self.final)) for e in self.found.equations
+        ]
+        samples = Samples(self.quantities, self.sample_letters)
+        shared = shared_by_samples(resolved, self.found.parameters, samples.varies)
+        samples = replace(samples, shared=shared - {LOSS})
+        stripped = samples.strip(resolved, LOSS)
+        quantities = self.quantities
+        if stripped is not None:
+            quantities = {name: samples.one(q) for name, q in quantities.items()}
+        self.shown = _Letters(self, per_sample=stripped is not None)
+        equations = [self.shown.equation(e) for e in (resolved if stripped is None else stripped)]
+        given = (*self.found.inputs, *self.found.targets)
+        if stripped is not None:  # what is the same for every sample is a constant of each
+            given = tuple(name for name in given if samples.varies(name))
+        system = EquationSystem(
+            tuple(equations),
+            quantities,
+            tuple(self.found.parameters),
+            given,
+            LOSS,
+            tuple(self._facts(quantities)),
+        )
+        return system, stripped is not None
+
+    def _facts(self, quantities: Mapping[str, Quantity]) -> Iterator[Fact]:
+        for total in self.found.totals:
+            letters = [provisional_index(i) for i in total.letters]
+            kept = letters[len(letters) - len(quantities[total.name].shape) :]
+            summed = letters[total.axis]
+            if summed not in kept or summed in self.sample_letters:
+                raise SpecificationError(
+                    f"{self.found.source}: assume: a sum over the samples can't be assumed"
+                )
+            shown = self.shown.of(kept)
+            component = quantities[total.name].at([shown[i] for i in kept])
+            yield Fact(component, shown[summed], total.value)
+
+    # ------------------------------------------------------------ the model
+
+    def model(self) -> Model:
+        """Return the model."""
+        system, per_sample = self._system()
+        self._check_reached(system)
+        symbols = {s.name for q in system.quantities.values() for n in q.shape for s in n.free_symbols}
+        symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if s.is_positive}
+        symbols -= {SAMPLES.name}
+        sizes = {name: self.numbers[name] for name in sorted(symbols) if name in self.numbers}
+        found = self._open(symbols - self.numbers.keys(), system)
+        constants = tuple(Constant(name, value) for name, value in self.found.constants.items())
+        model = Model(
+            title=_title(self.text),
+            subject="a network given by its equations",
+            name="network",
+            description=_description(self.text, self.sizes),
+            system=system,
+            output=self.found.output,
+            sizes=sizes,
+            constants=constants,
+            initial={name: self._initial(name, system) for name in system.parameters},
+            inputs=tuple(self._given(name, system) for name in self.found.inputs),
+            targets=tuple(self._given(name, system) for name in self.found.targets),
+            per_sample=per_sample,
+            origin="the equations in ARCHITECTURE",
+            missing={n: self.letter_of[n] for n in sorted(symbols - found.keys() - self.numbers.keys())},
+            open=found,
+        )
+        if not model.missing:
+            self._check_count(model)
+        return model
+
+    def _open(self, unknown: set[str], system: EquationSystem) -> dict[str, tuple[str, int]]:
+        """Return where sizes without numbers can be found in the inputs: those that no parameter has."""
+        kept = [*system.parameters, *(name for name in self.found.constants if name in system.quantities)]
+        fixed = {s for name in kept for s in _sizes(system, name)}
+        found: dict[str, tuple[str, int]] = {}
+        for name in self.found.inputs:
+            for axis, n in enumerate(self.quantities[name].shape):
+                if n.is_Symbol and n.name in unknown and n not in fixed:
+                    found.setdefault(n.name, (name, axis))
+        return found
+
+    def _check_count(self, model: Model) -> None:
+        count = 0
+        for name in model.system.parameters:
+            shape = model.shape(model.system.quantities[name].shape)
+            if shape and min(shape) < 1:
+                problem = f"the sizes leave no room: {name} has shape {shape}"
+                raise SpecificationError(f"{self.found.source}: {problem}")
+            count += int(Mul(*shape))
+        if count > MAX_PARAMETERS:
+            problem = f"{count} parameters are more than {MAX_PARAMETERS}"
+            raise SpecificationError(f"{self.found.source}: {problem}")
+
+    def _check_reached(self, system: EquationSystem) -> None:
+        """Refuse a parameter that the loss does not depend on."""
+        reached = {LOSS}
+        for equation in reversed(self.found.equations):
+            if equation.name in reached:
+                reached |= {str(part.base.name) for part in equation.rhs.atoms(Indexed)}
+                reached |= {s.name for s in equation.rhs.free_symbols}
+        for name in system.parameters:
+            if name not in reached:
+                self.found.places[name].fail(f"the loss does not depend on '{name}'", "leave it out")
+
+    def _initial(self, name: str, system: EquationSystem) -> Initial:
+        """Return how a parameter starts: as it is told, else by how the equations use it."""
+        told = self.found.parameters[name]
+        if isinstance(told, float):
+            return Initial(value=told)
+        uses = self.names.uses[name]
+        uses = [use for use in uses if use.equation != LOSS] or uses
+        if told is None and all(use.added for use in uses):
+            return Initial()
+        shape = system.quantities[name].shape
+        summed = uses[0].summed
+        fan_in = Mul(*[n for axis, n in enumerate(shape) if axis in summed]) if summed else ONE
+        fan_out = Mul(*[n for axis, n in enumerate(shape) if axis not in summed])
+        initializer: Initializer = INITIALIZERS["lecun_normal"] if told is None else told
+        if initializer.distribution == "orthogonal" and len(shape) != 2:
+            self.found.places[name].fail("orthogonal first values need two axes", "name another initialiser")
+        return Initial(initializer, fan_in, fan_out)
+
+    def _given(self, name: str, system: EquationSystem) -> Given:
+        """Return what is known of an input or a target."""
+        whole = self.quantities[name]
+        has_samples = bool(whole.shape) and whole.shape[0] == SAMPLES
+        shape = whole.shape[1:] if has_samples else whole.shape
+        bounds = [b for b in self.found.bounds if b.name == name]
+        lows, highs = ([getattr(b, end) for b in bounds] for end in ("low", "high"))
+        low = max((value for value in lows if value is not None), default=None)
+        high = min((value for value in highs if value is not None), default=None)
+        totals = [(t.axis, t.value) for t in self.found.totals if t.name == name]
+        places = [self.final[provisional_size(i)] for i in self.names.positions.get(name, ())]
+        return Given(
+            name,
+            shape,
+            whole.integer,
+            has_samples,
+            low,
+            high,
+            totals[0][1] if totals else None,
+            totals[0][0] if totals else 1,
+            tuple(dict.fromkeys(places)) if whole.integer else (),
+        )
+
+
+class _Letters:
+    """Chooses the letters under which indices are shown, for each equation anew."""
+
+    def __init__(self, building: _Building, per_sample: bool) -> None:
+        self.letters = building.letters
+        self.order = {symbol: n for n, symbol in enumerate(building.letters)}
+        self.taken = {*building.names.quantities, *building.found.constants, *building.letter_of}
+        if per_sample:  # of a batch this numbers the samples
+            self.taken.add(SAMPLE.name)
+
+    def equation(self, equation: Equation) -> Equation:
+        """Return an equation with the letters that are shown; the terms of a scalar share none."""
+        if equation.indices:
+            shown = self._together(equation.lhs, equation.rhs)
+            return Equation(equation.lhs.xreplace(shown), equation.rhs.xreplace(shown))
+        terms = [term.xreplace(self._together(term)) for term in Add.make_args(equation.rhs)]
+        return Equation(equation.lhs, Add(*terms))
+
+    def _together(self, *expressions: Expr) -> dict[Symbol, Symbol]:
+        found = {s for each in expressions for s in each.atoms(Symbol)} & self.letters.keys()
+        return self.of(sorted(found, key=self.order.__getitem__))
+
+    def of(self, symbols: Iterable[Symbol]) -> dict[Symbol, Symbol]:
+        """Return the shown letter of each provisional index that stand together."""
+        symbols = list(symbols)
+        own = [s for s in symbols if "~" not in self.letters[s]]
+        plain = {s: re.sub(r"(?<=\D)\d+$", "", self.letters[s]) for s in own}
+        shown: dict[Symbol, str] = {}
+        for symbol, letter in plain.items():
+            alone = list(plain.values()).count(letter) == 1
+            shown[symbol] = self._free(letter if alone else self.letters[symbol], shown.values())
+        for symbol in symbols:
+            if symbol not in plain:
+                beside = shown.get(provisional_index(self.letters[symbol].split("~")[0]), "")
+                wanted = "ijk"[("ijk".index(beside) + 2) % 3] if beside in tuple("ijk") else "j"
+                shown[symbol] = self._free(wanted, shown.values())
+        return {symbol: index(letter) for symbol, letter in shown.items()}
+
+    def _free(self, wanted: str, used: Iterable[str]) -> str:
+        """Return the letter that is wanted, or the first one that stands for nothing else."""
+        taken = {*self.taken, *used}
+        known = (wanted, *(str(letter.name) for letter in LETTERS), *(f"i_{n}" for n in range(1000)))
+        return next(letter for letter in known if letter not in taken)
+
+
+def _sizes(system: EquationSystem, name: str) -> set[Symbol]:
+    return {s for n in system.quantities[name].shape for s in n.free_symbols}
+
+
+def _title(text: str) -> str:
+    """Return what heads the derivation: the first comment, if the text begins with one."""
+    first = text.lstrip("\ufeff \n\r").split("\n", 1)[0].strip()
+    words = first.lstrip("# ").rstrip(" .") if first.startswith("#") else ""
+    return words or "a network given by its equations"
+
+
+def _description(text: str, sizes: Mapping[str, int]) -> str:
+    """Return the text from which the same network can be made, with the sizes given beside it."""
+    lines = [line.rstrip() for line in text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")]
+    options = " ".join(f"--size {letter}={number}" for letter, number in sizes.items())
+    return "\n".join(lines).strip("\n") + "\n" + options

@@ -1,0 +1,450 @@
+"""A whole ``.net`` text: its declarations and equations, with provisional sizes and letters."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from sympy import Add, Expr, Indexed, Rational, expand
+
+from symbackprop.equations.model import Initializer
+from symbackprop.equations.naming import SAMPLES
+from symbackprop.equations.system import ZERO, Equation, Quantity, name_of
+from symbackprop.errors import suggestion
+from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
+from symbackprop.library.initializers import FAMILIES, INITIALIZERS
+from symbackprop.network.architecture import MAX_UNITS
+from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside, statements
+from symbackprop.network.notation.ranges import provisional_index, provisional_size
+from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader
+
+MAX_LETTERS = 5_000
+"""Index letters of a whole text."""
+_WORK_OF_A_LINE = 100_000  # calls and returns inside SymPy that a line adds to what one formula may need
+_WORK_OF_A_TEXT = 50_000_000
+
+LOSS = "E"
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A fact about single numbers: ``name`` is nowhere below ``low`` nor above ``high``."""
+
+    name: str
+    low: Expr | None
+    high: Expr | None
+
+
+@dataclass(frozen=True)
+class Total:
+    """A fact about sums: those of ``name`` over the axis ``axis`` are ``value``."""
+
+    name: str
+    letters: tuple[str, ...]
+    axis: int
+    value: Expr
+
+
+@dataclass
+class Text:
+    """What a text says, in its own order."""
+
+    source: str
+    names: Names = field(default_factory=Names)
+    inputs: list[str] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
+    parameters: dict[str, Initializer | float | None] = field(default_factory=dict)
+    constants: dict[str, float | tuple[float, ...]] = field(default_factory=dict)
+    equations: list[Equation] = field(default_factory=list)
+    bounds: list[Bound] = field(default_factory=list)
+    totals: list[Total] = field(default_factory=list)
+    output: str = ""
+    places: dict[str, Part] = field(default_factory=dict)
+    lines: dict[str, Part] = field(default_factory=dict)  # the equation of each defined quantity
+    sizes: dict[str, Part] = field(default_factory=dict)
+
+
+def read_text(text: str, source: str) -> Text:
+    """Return what a text says.
+
+    Raises:
+        SpecificationError: something is wrong; the message has line, column and a caret.
+    """
+    found = Text(source)
+    parts = list(statements(text, source))
+    found.names.later = _defined_later(parts)
+    statement = None
+    try:
+        with limited_work(min(MAX_WORK + _WORK_OF_A_LINE * len(parts), _WORK_OF_A_TEXT)):
+            for statement in parts:
+                _READERS[statement.keyword](found, statement)
+    except TooMuchWork:
+        assert statement is not None
+        statement.body.fail("working this out takes too long", "write it in a simpler way")
+    _check_whole(found, Part(Line(source, text.count("\n") + 1, ""), "", 0))
+    return found
+
+
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+def _defined_later(parts: list[Statement]) -> dict[str, int]:
+    """Return the line in which each quantity is defined by an equation."""
+    found: dict[str, int] = {}
+    for statement in parts:
+        name = _NAME.match(statement.body.text)
+        if name and statement.keyword == "":
+            found.setdefault(name[0], statement.body.line.number)
+    return found
+
+
+# ------------------------------------------------------------------------------------ declarations
+
+
+def _head(part: Part, names: Names, what: str) -> tuple[str, tuple[str, ...]]:
+    """Return the name and the letters of what stands on the left, such as x[n, i]."""
+    reader = NetReader(part, names)
+    tree = reader.tree()
+    nodes: list[ast.expr] = []
+    name = tree
+    if isinstance(tree, ast.Subscript):
+        nodes = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
+        name = tree.value
+    if not isinstance(name, ast.Name):
+        reader.fail(tree.col_offset, f"{what} needs a name, with an index for each axis", "write x[n, i]")
+    if name.id.startswith("_"):
+        reader.fail(name, "names begin with a letter")
+    letters: list[str] = []
+    for node in nodes:
+        if not isinstance(node, ast.Name):
+            reader.fail(node.col_offset, "an index letter is needed for each axis here", "write x[n, i]")
+        if node.id in letters:
+            reader.fail(node, f"the index '{node.id}' stands twice", "two letters may run over one axis")
+        letters.append(node.id)
+    if len(letters) > MAX_AXES:
+        reader.fail(nodes[MAX_AXES], f"more than {MAX_AXES} axes are not allowed")
+    for letter in letters:
+        names.ranges.of(letter)
+    if len(names.ranges.by_letter) > MAX_LETTERS:
+        part.fail(f"more than {MAX_LETTERS} indices are not allowed")
+    return name.id, tuple(letters)
+
+
+def _declare(found: Text, part: Part, what: str, integer: bool = False) -> str:
+    """Enter a quantity that is declared."""
+    name, letters = _head(part, found.names, what)
+    _require_new(found, name, letters, part)
+    if name == LOSS:
+        part.fail("E is the loss", "choose another name")
+    shape = tuple(map(found.names.size, letters))
+    found.names.add(Quantity(name, shape, integer), letters)
+    found.places[name] = part
+    return name
+
+
+def _require_new(found: Text, name: str, letters: Sequence[str], part: Part) -> None:
+    if name == SAMPLES.name and not letters:
+        part.fail(f"{name} is the number of samples", "choose another name")
+    if name in found.places:
+        line = found.places[name].line.number
+        part.fail(f"'{name}' is defined twice, first in line {line}", "each name stands for one thing")
+
+
+def _input(found: Text, statement: Statement) -> None:
+    for part in split_outside(statement.body, ","):
+        found.inputs.append(_declare(found, part, "an input", statement.integer))
+
+
+def _target(found: Text, statement: Statement) -> None:
+    for part in split_outside(statement.body, ","):
+        found.targets.append(_declare(found, part, "a target", statement.integer))
+
+
+def _parameter(found: Text, statement: Statement) -> None:
+    for item in split_outside(statement.body, ","):
+        left, right = sides(item)
+        name = _declare(found, left, "a parameter")
+        found.parameters[name] = None if right is None else _first_value(right, found.names)
+
+
+def _first_value(part: Part, names: Names) -> Initializer | float:
+    """Return the initialiser that is named, or the number that is given."""
+    reader = NetReader(part, Names())
+    tree = reader.tree()
+    call = tree if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) else None
+    node = call.func if call is not None else tree
+    if not isinstance(node, ast.Name) or node.id in names.scalars:
+        return _number(part)
+    plain = node.id.lower()
+    plain = FAMILIES.get(plain, plain)
+    if plain not in INITIALIZERS:
+        hint = suggestion(plain, (*INITIALIZERS, *FAMILIES))
+        reader.fail(node, f"'{node.id[:40]}' is not a known initialiser", hint)
+    initializer = INITIALIZERS[plain]
+    if call is None or not (call.args or call.keywords):
+        return initializer
+    return _with_spread(reader, call, initializer)
+
+
+_SPREADS = {"normal": ("deviation", "{}**2"), "uniform": ("limit", "{}**2 / 3")}
+"""Initialiser -> what its number is called, and the variance that follows."""
+
+
+def _with_spread(reader: NetReader, call: ast.Call, initializer: Initializer) -> Initializer:
+    """Return normal(0.02) or uniform(0.1): how far the first values spread."""
+    if initializer.name not in _SPREADS:
+        reader.fail(call, f"'{initializer.name}' takes no number", f"write {initializer.name}")
+    what, formula = _SPREADS[initializer.name]
+    given = [*call.args, *(k.value for k in call.keywords if k.arg == what)]
+    if len(given) != 1 or len(call.args) + len(call.keywords) != 1:
+        reader.fail(call, f"'{initializer.name}' takes one number", f"write {initializer.name}({what}=0.02)")
+    value = reader.expression(given[0])
+    if not (isinstance(value, Rational) and value > 0):
+        reader.fail(given[0], f"the {what} must be a positive number")
+    variance = formula.format(repr(float(value)))
+    return Initializer(initializer.name, initializer.distribution, variance, initializer.source, "small")
+
+
+def _constant(found: Text, statement: Statement) -> None:
+    for item in split_outside(statement.body, ","):
+        left, right = sides(item)
+        if right is None:
+            left.fail("a constant needs a value", f"write {left.text[:40]} = 0.1")
+        name = _declare(found, left, "a constant")
+        letters = found.names.axes[name]
+        if not letters:
+            found.constants[name] = _number(right)
+            continue
+        if len(letters) > 1:
+            left.fail("a constant has one axis or none")
+        found.constants[name] = _numbers(right)
+        _fix_size(found, letters[0], len(_numbers(right)), left)
+
+
+def _number(part: Part) -> float:
+    """Return the number that a formula of numbers stands for."""
+    value = _constant_value(part)
+    if not value.is_number or not value.is_real:
+        part.fail("a number is needed here")
+    return float(value)
+
+
+def _constant_value(part: Part) -> Expr:
+    """Return the exact value of a formula of numbers."""
+    reader = NetReader(part, Names())
+    tree = reader.tree()
+    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and id(node) not in functions and node.id != "pi":
+            reader.fail(node, "a number is needed here")
+    return reader.expression(tree)
+
+
+def _numbers(part: Part) -> tuple[float, ...]:
+    """Return the numbers of a list in parentheses."""
+    if not (part.text.startswith("(") and part.text.endswith(")")):
+        part.fail("a constant with an axis needs a list of numbers", "write (1, 2.5, 1)")
+    inside = part.slice(1, len(part.text) - 1)
+    items = split_outside(inside, ",")
+    items = items[:-1] if items[-1].text == "" and len(items) > 1 else items
+    return tuple(_number(item) for item in items)
+
+
+def _size(found: Text, statement: Statement) -> None:
+    for item in split_outside(statement.body, ","):
+        left, right = sides(item)
+        if right is None:
+            left.fail("a size needs a value", f"write size {left.text[:40]} = 64")
+        letter, letters = _head(left, Names(), "a size")
+        if letters:
+            left.fail("a size is named by an index letter", f"write size {letter} = 64")
+        if letter in found.sizes:
+            line = found.sizes[letter].line.number
+            left.fail(f"the size of '{letter}' is given twice, first in line {line}")
+        found.sizes[letter] = left
+        value = _constant_value(right)
+        if not (value.is_Integer and 0 < value <= MAX_UNITS):
+            right.fail(f"a size is a whole number from 1 to {MAX_UNITS}")
+        _fix_size(found, letter, int(value), left)
+
+
+def _fix_size(found: Text, letter: str, number: int, part: Part) -> None:
+    """Give the range of a letter its number."""
+    root = found.names.ranges.of(letter)
+    if root.number is not None and root.number != number:
+        others = ", ".join(f"'{other}'" for other in root.letters if other != letter and "~" not in other)
+        along = f", as {others} does" if others else ""
+        part.fail(f"the index '{letter}' can't run over {number}: it runs over {root.number}{along}")
+    root.number = number
+
+
+def _output(found: Text, statement: Statement) -> None:
+    if found.output:
+        statement.body.fail("there are two outputs", "name one quantity")
+    name, _ = _head(statement.body, Names(), "an output")
+    found.output = name
+    found.places.setdefault("", statement.body)
+
+
+# --------------------------------------------------------------------------------------- equations
+
+
+def _equation(found: Text, statement: Statement) -> None:
+    left, right = sides(statement.body)
+    if right is None:
+        hint = "write name[n, i] = formula, or begin with input, parameter, output"
+        left.fail("this is neither an equation nor a declaration", hint)
+    name, letters = _head(left, found.names, "an equation")
+    _require_new(found, name, letters, left)
+    if name == LOSS and letters:
+        left.fail("the loss E must be a scalar, without indices", "sum or average over them")
+    reader = NetReader(right, found.names, letters, equation=name)
+    tree = reader.tree()
+    rhs = reader.expression_of(tree)
+    for letter in letters:
+        if letter not in reader.letters_read:
+            left.fail(f"the index '{letter}' stands on the left only", "leave it out, or use it on the right")
+    shape = tuple(map(found.names.size, letters))
+    quantity = Quantity(name, shape)
+    for hidden in found.names.hidden:
+        found.equations.append(hidden)
+        found.lines[hidden.name] = left
+        found.places.setdefault(name_of(hidden.lhs), left)
+    found.names.hidden.clear()
+    found.names.later.pop(name, None)
+    found.names.add(quantity, letters)
+    found.places[name] = left
+    found.lines[name] = left
+    found.equations.append(Equation(quantity.at([provisional_index(i) for i in letters]), rhs))
+
+
+# ------------------------------------------------------------------------------------------- facts
+
+
+def _assume(found: Text, statement: Statement) -> None:
+    """Read sum(t[n, i], i) == 1, or 0 <= t[n, i] <= 1."""
+    reader = NetReader(statement.body, found.names)
+    tree = reader.tree()
+    if not isinstance(tree, ast.Compare):
+        hint = "write sum(t[n, i], i) == 1 or 0 <= t[n, i] <= 1"
+        reader.fail(tree.col_offset, "a fact is a comparison", hint)
+    values = [tree.left, *tree.comparators]
+    for operator, left, right in zip(tree.ops, values, values[1:], strict=False):
+        _fact(found, reader, operator, left, right)
+
+
+def _fact(found: Text, reader: NetReader, operator: ast.cmpop, left: ast.expr, right: ast.expr) -> None:
+    number_first = not any(isinstance(node, ast.Name) for node in ast.walk(left))
+    number, about = (left, right) if number_first else (right, left)
+    if any(isinstance(node, ast.Name) for node in ast.walk(number)):
+        reader.fail(number, "one side of a fact must be a number")
+    value = reader.expression(number)
+    if isinstance(operator, ast.Eq) and isinstance(about, ast.Call):
+        found.totals.append(_total(found, reader, about, value))
+        return
+    if not isinstance(operator, ast.LtE | ast.GtE):
+        reader.fail(about, "a fact about single numbers is a <= or >=", "write 0 <= t[n, i] <= 1")
+    name, _ = _data_read(found, reader, about, (*found.inputs, *found.targets))
+    is_low = isinstance(operator, ast.LtE) == number_first
+    found.bounds.append(Bound(name, value if is_low else None, None if is_low else value))
+
+
+def _total(found: Text, reader: NetReader, call: ast.Call, value: Expr) -> Total:
+    is_sum = isinstance(call.func, ast.Name) and call.func.id == "sum" and len(call.args) == 2
+    index = call.args[1] if is_sum else None
+    if not isinstance(index, ast.Name):
+        reader.fail(call, "this kind of fact is not known", "write sum(t[n, i], i) == 1")
+    name, letters = _data_read(found, reader, call.args[0], _with_axes(found))
+    if index.id not in letters:
+        reader.fail(index, f"nothing here depends on the index '{index.id}'", f"use one of {letters}")
+    total = Total(name, letters, letters.index(index.id), value)
+    if name in found.lines and not _follows(found, total):
+        reader.fail(call, f"this does not follow from what is assumed of the data, as '{name}' is computed")
+    return total
+
+
+def _with_axes(found: Text) -> list[str]:
+    """Return the quantities that a fact about sums may be about."""
+    return [name for name in (*found.inputs, *found.targets, *found.lines) if found.names.axes.get(name)]
+
+
+def _follows(found: Text, total: Total) -> bool:
+    """Whether a sum over a computed quantity follows from one over the data: it is a·t + b of that."""
+    (equation,) = [e for e in found.equations if e.name == total.name]
+    i = equation.indices[total.axis]
+    terms = expand(equation.rhs)
+    result = ZERO
+    for term in Add.make_args(terms):
+        if i not in term.free_symbols:
+            result += term * provisional_size(i.name[1:])
+            continue
+        reads = [read for read in term.atoms(Indexed) if i in read.free_symbols]
+        known = [t for t in found.totals if reads and t.name == name_of(reads[0])]
+        rest = term / reads[0] if reads else term
+        if len(reads) != 1 or not known or rest.free_symbols & {i} or reads[0].indices[known[0].axis] != i:
+            return False
+        result += rest * known[0].value
+    return bool(expand(result - total.value) == 0)
+
+
+def _data_read(
+    found: Text, reader: NetReader, node: ast.expr, known: Sequence[str]
+) -> tuple[str, tuple[str, ...]]:
+    """Return which of the ``known`` quantities a fact is about, and the letters at which it reads it."""
+    name = node.value if isinstance(node, ast.Subscript) else node
+    if not isinstance(name, ast.Name) or name.id not in known:
+        hint = suggestion(name.id, known) if isinstance(name, ast.Name) and known else "declare it first"
+        reader.fail(node, "a fact is about an input or a target", hint)
+    places = []
+    if isinstance(node, ast.Subscript):
+        places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+    letters = tuple(place.id for place in places if isinstance(place, ast.Name))
+    reader.scope += [letter for letter in letters if letter not in reader.scope]
+    reader.expression(node)
+    if len(letters) != len(places) or len(set(letters)) != len(letters):
+        reader.fail(node, "a fact has a letter for each axis", f"write {name.id}[n, i]")
+    return name.id, letters
+
+
+_READERS: Mapping[str, Callable[[Text, Statement], None]] = {
+    "": _equation,
+    "input": _input,
+    "target": _target,
+    "parameter": _parameter,
+    "constant": _constant,
+    "size": _size,
+    "assume": _assume,
+    "output": _output,
+}
+
+
+# ----------------------------------------------------------------------------------------- the whole
+
+
+def _check_whole(found: Text, end: Part) -> None:
+    """Check what can be known at the end only: the loss, the output, and that everything is used."""
+    names = found.names
+    if LOSS not in found.lines:
+        end.fail("there is no loss", "define E, as in E = mean(..., n)")
+    if not found.output:
+        end.fail("there is no output", "name one, as in: output y")
+    if found.output not in found.lines or found.output == LOSS:
+        place = found.places[""]
+        known = [name for name in found.lines if name != LOSS]
+        hint = suggestion(found.output, known) if known else ""
+        place.fail(f"'{found.output[:40]}' is no quantity that an equation defines", hint)
+    if not found.inputs:
+        end.fail("there is no input", "declare one, as in: input x[n, k]")
+    if not names.axes[found.inputs[0]]:
+        found.places[found.inputs[0]].fail("the first input needs an index for the samples", "write x[n, k]")
+    if not found.parameters:
+        end.fail("there is no parameter, so nothing can be learned", "declare one, as in: parameter w[k, i]")
+    for name, part in found.places.items():
+        if name and name not in names.used and name not in (LOSS, found.output):
+            part.fail(f"'{name}' is never used", "leave it out")
+    letters = {letter for axes in names.axes.values() for letter in axes} | names.letters
+    for letter, part in found.sizes.items():
+        if letter not in letters:
+            part.fail(f"there is no index '{letter[:40]}'", suggestion(letter, letters))

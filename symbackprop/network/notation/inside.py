@@ -1,0 +1,178 @@
+"""Every read must stay inside its array: checked with symbolic sizes as far as they decide.
+
+Where they do not, as for ``x[h + u]``, the numbers of the sizes decide.  The sizes are then no longer free of
+each other, so one of them is written through the others: H = P - U + 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from sympy import And, Dummy, Expr, Indexed, Integer, Symbol, expand
+from sympy.core.relational import Equality, GreaterThan, LessThan, StrictGreaterThan, StrictLessThan
+from sympy.logic.boolalg import Boolean
+
+from symbackprop.equations.indices import interval
+from symbackprop.equations.naming import SAMPLES
+from symbackprop.equations.system import ONE, ZERO, indices_of, name_of
+from symbackprop.network.notation.ranges import provisional_index
+from symbackprop.network.notation.reader import Names, Read, name_of_integer
+
+
+@dataclass
+class SizeRelations:
+    """The sizes while the reads are checked.
+
+    ``final`` maps the provisional size of each letter to its size symbol, ``numbers`` holds what is known of
+    them by name, ``declared`` the sizes that the data and the parameters have, and ``written`` those sizes
+    that are written through others.
+    """
+
+    names: Names
+    final: Mapping[Expr, Expr]
+    numbers: dict[str, int]
+    declared: Collection[Expr]
+    written: dict[Expr, Expr] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Check all reads; raises SpecificationError where one leaves its array."""
+        open_ends = [end for read in self.names.reads for end in self._ends(read)]
+        for end in open_ends:
+            self._settle(end)
+        for end in open_ends:
+            if self._sign(self._now(end.room)) is False:
+                end.fail(self)
+
+    # ------------------------------------------------------------ one read
+
+    def _ends(self, read: Read) -> Iterator[_End]:
+        """Yield the ends of an axis that a read is not shown to stay within."""
+        index = indices_of(read.component)[read.axis]
+        ranges: dict[Symbol, Expr] = {}
+        for letter in read.ranges:
+            ranges[provisional_index(letter)] = self.final[self.names.size(letter)]
+        places = self._places(index, ranges, read)
+        index = index.xreplace(places)
+        size = self.final[read.component.base.shape[read.axis]]
+        guards = [self._resolved(g.xreplace(places)) for guard in read.guards for g in _inequalities(guard)]
+        for below, room in ((True, index), (False, size - ONE - index)):
+            room = self._resolved(room)
+            worst = interval(room, ranges)[0]
+            # What numbers alone decide is related below, so that it holds for other numbers, too.
+            if self._symbolic_sign(worst) is True or any(
+                self._sign(interval(room - guard, ranges)[0]) is True for guard in guards
+            ):
+                continue
+            end = _End(read, below, worst)
+            if self._sign(worst) is False:
+                end.fail(self)
+            yield end
+
+    def _resolved(self, expression: Expr) -> Expr:
+        return expand(expression.xreplace(self.final))
+
+    def _places(self, index: Expr, ranges: dict[Symbol, Expr], read: Read) -> dict[Expr, Expr]:
+        """Return a symbol in place of each integer quantity that an index reads, with its range."""
+        places: dict[Expr, Expr] = {}
+        found = {*index.atoms(Indexed), *index.atoms(Symbol)}
+        for part in sorted(found, key=str):
+            name = name_of_integer(part, self.names)
+            if name is None or (isinstance(part, Symbol) and any(part in p.free_symbols for p in places)):
+                continue
+            axes = self.names.positions.get(name)
+            if axes is None:
+                problem = f"nothing tells how large '{name}' can be here"
+                read.part.fail(problem, "use it as a place of its own", read.column)
+            places[part] = Dummy(name, integer=True)
+            ranges[places[part]] = self.final[self.names.size(axes[0])]
+        return places
+
+    # ------------------------------------------------------------ relations between sizes
+
+    def number(self, expression: Expr) -> Expr:
+        """Return ``expression`` with the numbers that are known."""
+        now = self._now(expression)
+        known = {s: self.numbers[s.name] for s in now.free_symbols if s.name in self.numbers}
+        return now.xreplace({s: Integer(n) for s, n in known.items()})
+
+    def _now(self, expression: Expr) -> Expr:
+        """Return ``expression`` through those sizes that are not written through others."""
+        return expand(expression.xreplace(self.written))
+
+    def _sign(self, expression: Expr) -> bool | None:
+        """Return whether ``expression`` of sizes is never negative, or always; None where that depends."""
+        sizes = expression.free_symbols
+        known = {s: Integer(self.numbers[s.name]) for s in sizes if s.name in self.numbers}
+        for values in ({}, known):
+            shifted = {s: Dummy(integer=True, nonnegative=True) + 1 for s in sizes if s not in values}
+            value = expand(expression.xreplace({**shifted, **values}))
+            if value.is_nonnegative is not None:
+                return bool(value.is_nonnegative)
+        return None
+
+    def _settle(self, end: _End) -> None:
+        """Write one size through the others such that the room at ``end`` is what it is."""
+        room = self._now(end.room)
+        sizes = sorted(room.free_symbols, key=str)
+        unknown = [s for s in sizes if s.name not in self.numbers]
+        known = {s: Integer(self.numbers[s.name]) for s in sizes if s.name in self.numbers}
+        if len(unknown) == 1 and room.coeff(unknown[0]).is_negative:
+            rest = int(room.xreplace({**known, unknown[0]: ZERO}))
+            self.numbers[unknown[0].name] = max(1, rest // -int(room.coeff(unknown[0])))
+            known, unknown = {**known, unknown[0]: Integer(self.numbers[unknown[0].name])}, []
+        left = 0 if unknown else int(room.xreplace(known))
+        if left < 0:
+            end.fail(self)
+        free = [s for s in unknown or sizes if abs(room.coeff(s)) == 1 and s != SAMPLES]
+        if not free or self._symbolic_sign(room) is not None:
+            return
+        chosen = min(free, key=lambda s: self._preference(s, room.coeff(s)))
+        slope = room.coeff(chosen)
+        value = expand((left - room.xreplace({chosen: ZERO})) / slope)
+        self.written = {s: expand(e.xreplace({chosen: value})) for s, e in self.written.items()}
+        self.written[chosen] = value
+
+    def _preference(self, size: Expr, slope: Expr) -> tuple[bool, bool, str]:
+        """Rank a size: H = P - U + 1 for what is computed, P = 2 H + U - 2 where only the data are left."""
+        declared = size in self.declared
+        return declared, (slope == -1) == declared, str(size)
+
+    def _symbolic_sign(self, expression: Expr) -> bool | None:
+        """Return the sign that holds whatever the sizes are."""
+        shifted = {s: Dummy(integer=True, nonnegative=True) + 1 for s in expression.free_symbols}
+        sign = expand(expression.xreplace(shifted)).is_nonnegative
+        return None if sign is None else bool(sign)
+
+
+@dataclass(frozen=True)
+class _End:
+    """One end of an axis, and the room between it and what is read, at worst."""
+
+    read: Read
+    below: bool
+    room: Expr
+
+    def fail(self, relations: SizeRelations) -> None:
+        """Refuse the read."""
+        name, axis = name_of(self.read.component), self.read.axis
+        letters = relations.names.axes[name]
+        end = "before the beginning" if self.below else "beyond the end"
+        problem = f"this reads {end} of axis {axis + 1} of '{name}'"
+        room = relations.number(self.room)
+        problem += f", by {-room}" if room.is_Integer else ""
+        hint = f"guard it: where(0 <= index < size({letters[axis]}), {name}[...], 0)"
+        self.read.part.fail(problem, hint, self.read.column)
+
+
+def _inequalities(condition: Boolean) -> Iterator[Expr]:
+    """Yield expressions that a condition makes not negative, if it joins inequalities by and."""
+    parts = condition.args if isinstance(condition, And) else (condition,)
+    for part in parts:
+        if isinstance(part, (GreaterThan, LessThan)):
+            yield part.gts - part.lts
+        elif isinstance(part, (StrictGreaterThan, StrictLessThan)):
+            yield part.gts - part.lts - ONE
+        elif isinstance(part, Equality):
+            yield part.lhs - part.rhs
+            yield part.rhs - part.lhs

@@ -1,0 +1,497 @@
+"""One formula of a ``.net`` text as an expression: reads at indices, sums, activations by name.
+
+Sizes and letters are provisional symbols here; what they become is known when the whole text is read.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import NoReturn
+
+from sympy import Expr, Integer, Piecewise, Sum, Symbol, expand
+from sympy.logic.boolalg import Boolean, Not
+
+from symbackprop.equations.system import (
+    Equation,
+    Quantity,
+    arg_max,
+    constant_outside,
+    indices_of,
+    name_of,
+    sum_over,
+)
+from symbackprop.errors import SpecificationError, suggestion
+from symbackprop.library.activations import ACTIVATIONS
+from symbackprop.library.formula import FUNCTIONS, FormulaReader, parse
+from symbackprop.network.functions import activation_constants, activation_functions
+from symbackprop.network.notation.lines import MAX_LINE, Part
+from symbackprop.network.notation.ranges import Ranges, SizeConflict, provisional_index, provisional_size
+
+MAX_AXES = 8
+"""Axes of one quantity."""
+MAX_INDICES = 16
+"""Index letters of one equation."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """An index of a read that is no plain letter: it must stay inside its axis."""
+
+    part: Part
+    column: int
+    component: Expr
+    axis: int
+    ranges: tuple[str, ...]
+    guards: tuple[Boolean, ...]
+
+
+@dataclass(frozen=True)
+class Use:
+    """A read of a parameter: in which equation, whether it is only added, and which axes are summed."""
+
+    equation: str
+    added: bool
+    summed: frozenset[int]
+
+
+@dataclass
+class Names:
+    """What the text has named so far, and what was learned while reading."""
+
+    ranges: Ranges = field(default_factory=Ranges)
+    quantities: dict[str, Quantity] = field(default_factory=dict)
+    axes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the letters of each quantity
+    scalars: dict[str, Expr] = field(default_factory=dict)  # constants, and quantities without axes
+    later: dict[str, int] = field(default_factory=dict)  # name -> the line that will define it
+    used: set[str] = field(default_factory=set)
+    reads: list[Read] = field(default_factory=list)
+    uses: dict[str, list[Use]] = field(default_factory=dict)
+    positions: dict[str, list[str]] = field(default_factory=dict)  # integer quantity -> axes it is a place in
+    letters: set[str] = field(default_factory=set)  # that any equation binds
+    hidden: list[Equation] = field(default_factory=list)  # what max over an index needs before an equation
+    functions: Mapping[str, Callable[[Expr], Expr]] = field(default_factory=activation_functions)
+
+    def add(self, quantity: Quantity, letters: tuple[str, ...]) -> None:
+        """Enter a quantity with the letters of its axes."""
+        self.quantities[quantity.name] = quantity
+        self.axes[quantity.name] = letters
+        if not letters:
+            self.scalars[quantity.name] = quantity.symbol
+
+    def numbers_samples(self, letter: str) -> bool:
+        """Whether a letter runs over the samples: over the first axis of what was declared first."""
+        first = next((letters[0] for letters in self.axes.values() if letters), letter)
+        return self.ranges.of(letter) is self.ranges.of(first)
+
+    def size(self, letter: str) -> Expr:
+        """Return the provisional size of the range of a letter."""
+        self.ranges.of(letter)
+        return provisional_size(letter)
+
+
+class NetReader(FormulaReader):
+    """Reads one formula; ``letters`` are the indices that it may use from the start."""
+
+    max_text = MAX_LINE
+    max_nodes = 50_000
+
+    def __init__(self, part: Part, names: Names, letters: Sequence[str] = (), equation: str = "") -> None:
+        super().__init__(part.text, names.scalars, names.functions, part.line.source)
+        self.part = part
+        self.known = names
+        self.scope = list(letters)
+        self.summed: list[str] = []
+        self.guards: list[Boolean] = []
+        self.equation = equation
+        self.in_condition = False
+        self.letters_read: set[str] = set()
+        self.additive: set[int] = set()
+        self.forms |= {
+            "sum": self.total,
+            "mean": self.mean,
+            "max": self.largest,
+            "size": self.size_of,
+        }
+
+    # ------------------------------------------------------------ errors
+
+    def fail(self, place: ast.AST | int, problem: str, hint: str = "") -> NoReturn:
+        """Raise the error with file, line and column, and a caret under its place."""
+        self.part.fail(problem, hint, place if isinstance(place, int) else self.column(place))
+
+    def _fail_cases(self, node: ast.AST) -> NoReturn:
+        problem = "a condition on something that has cases itself is not allowed"
+        self.fail(node, problem, "give that a name in an equation before")
+
+    # ------------------------------------------------------------ names
+
+    def expression_of(self, tree: ast.expr) -> Expr:
+        """Return the expression of a tree, and remember what is only added in it."""
+        self.additive = {id(tree)}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
+                self.additive |= {id(node.left), id(node.right)}
+        return self.expression(tree)
+
+    def resolve_name(self, node: ast.Name) -> Expr:
+        """Return a scalar, or in a condition an index."""
+        name = node.id
+        if self.in_condition and name in self.scope:
+            self.letters_read.add(name)
+            return provisional_index(name)
+        if name in self.names:
+            self.known.used.add(name)
+            self._note_use(node, name, ())
+            return self.names[name]
+        if name in self.known.axes:
+            shown = f"{name}[{', '.join(self.known.axes[name])}]"
+            self.fail(node, f"'{name}' has axes", f"write {shown}")
+        if name in self.scope:
+            problem = f"the index '{name}' is no number here"
+            self.fail(node, problem, "an index stands in brackets or in conditions")
+        self._fail_later(node, name)
+        if name in self.functions or name in self.forms:
+            return super().resolve_name(node)
+        known = {*self.names, *self.known.axes} - {"pi"}
+        hint = suggestion(name, known) if known else "declare it first"
+        self.fail(node, f"unknown name '{name[:40]}'", hint)
+
+    def _fail_later(self, node: ast.AST, name: str) -> None:
+        """Refuse what is defined by this line or by a later one."""
+        if name == self.equation:
+            self.fail(node, f"'{name}' is used in its own definition", "equations can't go in a circle")
+        if name in self.known.later:
+            line = self.known.later[name]
+            problem = f"'{name}' is used before it is defined in line {line}"
+            self.fail(node, problem, "define it first; equations can't go in a circle")
+
+    def resolve_subscript(self, node: ast.Subscript) -> Expr:
+        """Return the component of a quantity."""
+        if not isinstance(node.value, ast.Name):
+            self.fail(node, "only a named quantity has elements", "write x[n, i]")
+        name = node.value.id
+        quantity = self.known.quantities.get(name)
+        if quantity is None:
+            self._fail_later(node, name)
+            if name in self.names:
+                self.fail(node, f"'{name}' is a number without indices", f"write {name}")
+            hint = suggestion(name, self.known.quantities) if self.known.quantities else "declare it first"
+            self.fail(node, f"unknown quantity '{name[:40]}'", hint)
+        places = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
+        letters = self.known.axes[name]
+        if len(places) != len(letters):
+            written = f"{name}[{', '.join(letters)}]" if letters else name
+            axes = "1 axis" if len(letters) == 1 else f"{len(letters)} axes"
+            self.fail(node, f"'{name}' has {axes}, not {len(places)}", f"write {written}")
+        self.known.used.add(name)
+        indices = [self.index(place) for place in places]
+        component = quantity.at(indices)
+        for axis, place in enumerate(places):
+            self._place(component, axis, indices[axis], place)
+        self._note_use(node, name, indices)
+        return component
+
+    def _place(self, component: Expr, axis: int, index: Expr, node: ast.AST) -> None:
+        """Give an index the range of the axis that it reads, or remember that it must stay inside."""
+        name = name_of(component)
+        own = self.known.axes[name][axis]
+        integer = name_of_integer(index, self.known)
+        if isinstance(index, Symbol) and index.name.startswith("@"):
+            try:
+                self.known.ranges.unite(own, index.name[1:])
+            except SizeConflict:
+                letter = index.name[1:]
+                number, other = self.known.ranges.of(letter).number, self.known.ranges.of(own).number
+                axis_text = f"axis {axis + 1} of '{name}' has size {other}"
+                self.fail(node, f"the index '{letter}' runs over {number}, but {axis_text}")
+        elif integer is not None:
+            self.known.positions.setdefault(integer, []).append(own)
+        else:
+            guards = tuple(self.guards)
+            read_at = Read(self.part, self.column(node), component, axis, tuple(self.scope), guards)
+            self.known.reads.append(read_at)
+
+    def _note_use(self, node: ast.AST, name: str, indices: Sequence[Expr]) -> None:
+        """Remember how a quantity is read, from which a parameter's first values follow."""
+        bound = {provisional_index(letter) for letter in self.summed}
+        summed = frozenset(n for n, i in enumerate(indices) if i.free_symbols & bound)
+        use = Use(self.equation, id(node) in self.additive and not summed, summed)
+        self.known.uses.setdefault(name, []).append(use)
+
+    # ------------------------------------------------------------ indices
+
+    def index(self, node: ast.expr) -> Expr:
+        """Return an index: a letter, a whole number, an integer quantity, or a sum of multiples of such."""
+        match node:
+            case ast.Constant(value=int(value)) if not isinstance(value, bool):
+                return Integer(value) if abs(value) < 10**9 else self._fail_index(node)
+            case ast.Name(id=name) if name in self.scope:
+                self.letters_read.add(name)
+                return provisional_index(name)
+            case ast.Name(id=name) if name in self.known.quantities and self.known.quantities[name].integer:
+                return self.resolve_name(node)
+            case ast.Name(id=name):
+                problem = f"the index '{name}' is free: neither the left side nor a sum around this has it"
+                self.fail(node, problem, self._letter_hint(name))
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return -self.index(operand)
+            case ast.BinOp(op=ast.Add() | ast.Sub() as operator, left=left, right=right):
+                first, second = self.index(left), self.index(right)
+                return first + second if isinstance(operator, ast.Add) else first - second
+            case ast.BinOp(op=ast.Mult(), left=left, right=right):
+                first, second = self.index(left), self.index(right)
+                if first.is_Integer or second.is_Integer:
+                    return expand(first * second)
+            case ast.Call(func=ast.Name(id="size")):
+                return self.size_of(node)
+            case ast.Subscript(value=ast.Name(id=name)):
+                component = self.expression(node)
+                if self.known.quantities[name].integer:
+                    return component
+                problem = f"'{name}' is no integer and can't be an index"
+                self.fail(node, problem, "declare it as integer input")
+        self._fail_index(node)
+
+    def _fail_index(self, node: ast.AST) -> NoReturn:
+        allowed = "write a letter, a whole number, a sum such as 2*h + u - 1, or an integer quantity"
+        self.fail(node, "this is no index", allowed)
+
+    def _letter_hint(self, name: str) -> str:
+        return suggestion(name, self.scope) if self.scope else "add it on the left"
+
+    def size_of(self, node: ast.Call) -> Expr:
+        """Return size(h), the number of values of an index."""
+        self.check_arguments(node, 1, 1)
+        (argument,) = node.args
+        if not isinstance(argument, ast.Name):
+            self.fail(argument, "size takes an index letter", "write size(i)")
+        if argument.id not in self.known.ranges.by_letter and argument.id not in self.scope:
+            known = self.known.ranges.by_letter
+            hint = suggestion(argument.id, known) if known else ""
+            self.fail(argument, f"no index '{argument.id[:40]}' is known so far", hint)
+        return self.known.size(argument.id)
+
+    # ------------------------------------------------------------ sums and maxima
+
+    @contextmanager
+    def _bound(self, nodes: Sequence[ast.expr], summed: bool = True) -> Iterator[list[str]]:
+        """Bring letters into scope."""
+        letters: list[str] = []
+        for node in nodes:
+            if not isinstance(node, ast.Name):
+                self.fail(node, "an index letter is needed here", "write sum(x[n, i], i)")
+            if node.id in self.scope or node.id in letters:
+                self.fail(node, f"the index '{node.id}' is bound twice", "use another letter")
+            letters.append(node.id)
+        if len(self.scope) + len(letters) > MAX_INDICES:
+            self.fail(nodes[0], f"an equation of more than {MAX_INDICES} indices is not allowed")
+        self.scope += letters
+        self.known.letters.update(letters)
+        self.summed += letters if summed else []
+        outside = self.letters_read
+        self.letters_read = set()
+        yield letters
+        for node, letter in zip(nodes, letters, strict=True):
+            if letter not in self.letters_read:
+                self.fail(node, f"nothing here depends on the index '{letter}'", "leave it out")
+            self.scope.remove(letter)
+            if summed:
+                self.summed.remove(letter)
+        self.letters_read = outside | (self.letters_read - set(letters))
+
+    def _body_and_letters(self, node: ast.Call) -> tuple[ast.expr, Sequence[ast.expr]]:
+        self.check_arguments(node, 2, 1 + MAX_AXES)
+        return node.args[0], node.args[1:]
+
+    def total(self, node: ast.Call) -> Expr:
+        """Return sum(e, i, j)."""
+        argument, indices = self._body_and_letters(node)
+        with self._bound(indices) as letters:
+            body = self._argument(argument)
+        for letter in letters:
+            i, n = provisional_index(letter), self.known.size(letter)
+            body = constant_outside(sum_over(body, (i, n))) if i in body.free_symbols else n * body
+        return body
+
+    def mean(self, node: ast.Call) -> Expr:
+        """Return mean(e, i, j): the sum divided by how many terms it has."""
+        result = self.total(node)
+        for letter in node.args[1:]:
+            assert isinstance(letter, ast.Name)
+            result /= self.known.size(letter.id)
+        return result
+
+    def largest(self, node: ast.Call) -> Expr:
+        """Return max(a, b), or max(e, i): e at the place where it is largest, the first if there are more."""
+        last = node.args[-1] if len(node.args) > 1 else None
+        if not isinstance(last, ast.Name) or last.id in self.names:
+            return self.extreme(node)
+        argument, indices = self._body_and_letters(node)
+        if self.guards:
+            self.fail(
+                node, "a maximum over an index is not allowed inside where", "give it an equation before"
+            )
+        with self._bound(indices, summed=False) as letters:
+            body = self._named(self._argument(argument), Sum)
+            first = sorted(self.letters_read - set(letters), key=self.scope.index)
+        for letter in reversed(letters):
+            others = [other for other in letters[: letters.index(letter)] if _reads(body, other)]
+            body = self._at_largest(body, letter, [*first, *others])
+        return body
+
+    def _at_largest(self, body: Expr, letter: str, free: Sequence[str]) -> Expr:
+        """Define the place where ``body`` is largest, and return ``body`` there."""
+        indices = [provisional_index(i) for i in free if _reads(body, i)]
+        letters = tuple(i.name[1:] for i in indices)
+        shape = tuple(self.known.size(i) for i in letters)
+        place = Quantity(self._own_name("at"), shape, integer=True)
+        self.known.add(place, letters)
+        self.known.used.add(place.name)
+        self.known.positions[place.name] = [letter]
+        i, n = provisional_index(letter), self.known.size(letter)
+        self.known.hidden.append(Equation(place.at(indices), arg_max(body, (i, n))))
+        return body.xreplace({i: place.at(indices)})  # what it reads is bound nowhere in the body
+
+    def _own_name(self, ending: str) -> str:
+        """Return a new name for a quantity that is defined for this equation."""
+        name, number = f"{self.equation}_{ending}", 2
+        while name in self.known.quantities or name in self.known.later or name in self.known.scalars:
+            name, number = f"{self.equation}_{ending}{number}", number + 1
+        return name
+
+    def _argument(self, node: ast.expr) -> Expr:
+        """Return the expression of an argument: not part of a condition, whatever is around it."""
+        before, self.in_condition = self.in_condition, False
+        value = self.expression(node)
+        self.in_condition = before
+        return value
+
+    # ------------------------------------------------------------ conditions
+
+    def comparison(self, node: ast.Compare) -> Boolean:
+        """Return a comparison of indices, sizes and values."""
+        before, self.in_condition = self.in_condition, True
+        result = super().comparison(node)
+        self.in_condition = before
+        return result
+
+    def where(self, node: ast.Call) -> Expr:
+        """Return where(condition, value, other); the condition guards what is read in the value."""
+        self.check_arguments(node, 3, 3)
+        condition = self.condition(node.args[0])
+        with self._guarded_by(condition):
+            value = self._argument(node.args[1])
+        with self._guarded_by(Not(condition)):
+            other = self._argument(node.args[2])
+        return Piecewise((value, condition), (other, True))
+
+    @contextmanager
+    def _guarded_by(self, condition: Boolean) -> Iterator[None]:
+        self.guards.append(condition)
+        yield
+        self.guards.pop()
+
+    # ------------------------------------------------------------ functions
+
+    def resolve_call(self, node: ast.Call) -> Expr:
+        """Return the value of a call; an activation may be given its constants by keyword."""
+        name = node.func.id if isinstance(node.func, ast.Name) else ""
+        if name not in ACTIVATIONS or name in FUNCTIONS:
+            return super().resolve_call(node)
+        constants = activation_constants(name)
+        for given in node.keywords:
+            if given.arg not in constants:
+                takes = "it takes " + ", ".join(constants) if constants else "it takes none"
+                self.fail(given.value, f"'{name}' has no constant '{given.arg or '**'}'", takes)
+            constants[given.arg] = self._argument(given.value)
+        if _formula_of_axis(name):
+            return self.normalised(node, constants)
+        self.check_arguments(node, 1, 1)
+        formula, argument = ACTIVATIONS[name].formula, self._argument(node.args[0])
+        if len(re.findall(r"\bs\b", formula)) > 1:
+            argument = self._named(argument, Sum)
+        return self._applied(formula, argument, constants, node)
+
+    def _named(self, body: Expr, *kinds: type[Expr]) -> Expr:
+        """Return a quantity of its own for what is read more than once, if it holds such ``kinds``.
+
+        Not inside of where, as outside of it the reads that it guards could leave their arrays.
+        """
+        if self.guards or not body.has(*kinds):
+            return body
+        letters = [letter for letter in self.scope if _reads(body, letter)]
+        letters.sort(key=lambda letter: not self.known.numbers_samples(letter))
+        indices = [provisional_index(letter) for letter in letters]
+        named = Quantity(self._own_name("in"), tuple(map(self.known.size, letters)))
+        self.known.add(named, tuple(letters))
+        self.known.used.add(named.name)
+        self.known.hidden.append(Equation(named.at(indices), body))
+        return named.at(indices)
+
+    def normalised(self, node: ast.Call, constants: Mapping[str, Expr]) -> Expr:
+        """Return an activation of a whole axis, such as softmax(a[n, i], i)."""
+        assert isinstance(node.func, ast.Name)
+        name = node.func.id
+        self.check_arguments(node, 2, 1 + MAX_AXES)
+        argument, indices = node.args[0], node.args[1:]
+        body = self._named(self._argument(argument), Sum)
+        letters = []
+        for index in indices:
+            if not isinstance(index, ast.Name) or index.id not in self.scope:
+                self.fail(index, "an index of the first argument is needed here", f"write {name}(a[n, i], i)")
+            if not _reads(body, index.id) or index.id in letters:
+                self.fail(index, f"nothing here depends on the index '{index.id}'", "leave it out")
+            letters.append(index.id)
+        others = [self._other(letter, body, letters) for letter in letters]
+        new = dict(zip(map(provisional_index, letters), map(provisional_index, others), strict=True))
+
+        def total(term: Expr) -> Expr:
+            ranges = [(new[provisional_index(i)], self.known.size(i)) for i in letters]
+            return sum_over(term.xreplace(new), *ranges)  # the new letters are bound nowhere in the term
+
+        return self._applied(ACTIVATIONS[name].formula, body, constants, node, {"total": total})
+
+    def _applied(
+        self,
+        formula: str,
+        argument: Expr,
+        constants: Mapping[str, Expr],
+        node: ast.AST,
+        functions: Mapping[str, Callable[[Expr], Expr]] | None = None,
+    ) -> Expr:
+        """Return a formula of the library in s at an argument."""
+        for named in (False, True):
+            value = self._named(argument, Piecewise) if named else argument
+            with suppress(SpecificationError):
+                return parse(formula, {"s": value, **constants}, functions)
+        self._fail_cases(node)
+
+    def _other(self, letter: str, body: Expr, used: Sequence[str]) -> str:
+        """Return a letter for the sum over an axis that ``letter`` runs along already."""
+        symbols = {s.name[1:] for s in body.atoms(Symbol) if s.name.startswith("@")}
+        number = 1
+        while f"{letter}~{number}" in {*symbols, *self.scope, *used}:
+            number += 1
+        other = f"{letter}~{number}"
+        self.known.ranges.unite(letter, other)
+        return other
+
+
+def name_of_integer(index: Expr, names: Names) -> str | None:
+    """Return the integer quantity that an index is a component of, None where it is something else."""
+    plain = bool(indices_of(index)) or isinstance(index, Symbol)
+    name = name_of(index) if plain else ""
+    return name if name in names.quantities and names.quantities[name].integer else None
+
+
+def _reads(expression: Expr, letter: str) -> bool:
+    return provisional_index(letter) in expression.free_symbols
+
+
+def _formula_of_axis(name: str) -> bool:
+    """Whether a function is one of all values along an axis, and not of one value."""
+    return "total(" in ACTIVATIONS[name].formula

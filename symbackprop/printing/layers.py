@@ -1,0 +1,250 @@
+"""Repeated layers: what a derivation says of each of them in the same words, to be said once.
+
+In go items such as equations or steps, each about the quantity of a layer, out come single items and
+``Run``s: neighbouring layers whose items are the same but for the number of the layer, the letters of
+the indices and the names of the sizes.  What is printed for any ℓ is the first layer of a run under other
+names, so every formula is still that of a step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Generic, Protocol, TypeVar
+
+from sympy import Add, Basic, Derivative, Expr, Indexed, IndexedBase, Symbol
+
+from symbackprop.equations.indices import canonical
+from symbackprop.equations.naming import layer_of, split_name
+from symbackprop.equations.steps import Derived, Step
+from symbackprop.equations.system import Equation, indices_of, name_of
+from symbackprop.printing.notation import Notation, with_layers
+from symbackprop.printing.order import flat
+from symbackprop.printing.printer import Printer
+
+LEAST = 3
+"""Layers that have to be alike before they are said once."""
+LAYER = "ℓ"
+"""The number of any layer in a formula."""
+
+
+class Sides(Protocol):
+    """An equation or a step."""
+
+    @property
+    def lhs(self) -> Expr:
+        """The left-hand side."""
+
+    @property
+    def rhs(self) -> Expr:
+        """The right-hand side."""
+
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Run(Generic[Item]):
+    """Layers that are alike, in the order in which they come, each with its items."""
+
+    layers: tuple[int, ...]
+    blocks: tuple[tuple[Item, ...], ...]
+
+    @property
+    def first(self) -> tuple[Item, ...]:
+        """The items of the layer that stands for all."""
+        return self.blocks[0]
+
+
+def with_runs(
+    items: Sequence[Item], name: Callable[[Item], str], alike: Callable[[Item, Item, int], bool]
+) -> Iterator[Item | Run[Item]]:
+    """Yield the items, those of three or more layers that are alike as one run.
+
+    ``name`` tells the quantity that an item is about; ``alike(a, b, n)`` whether ``b`` is what ``a`` is,
+    ``n`` layers further.
+    """
+    blocks = [(layer, tuple(group)) for layer, group in groupby(items, lambda item: layer_of(name(item)))]
+    for run in _chains(blocks, alike):
+        layers = tuple(layer for layer, _ in run if layer is not None)
+        if len(layers) >= LEAST:
+            yield Run(layers, tuple(block for _, block in run))
+        else:
+            yield from (item for _, block in run for item in block)
+
+
+_Block = tuple[int | None, tuple[Item, ...]]
+
+
+def _chains(
+    blocks: Sequence[_Block[Item]], alike: Callable[[Item, Item, int], bool]
+) -> Iterator[list[_Block[Item]]]:
+    """Yield the longest chains of blocks that follow each other and are alike."""
+    chain: list[_Block[Item]] = []
+    shift = 0
+    for block in blocks:
+        step = (block[0] or 0) - (chain[-1][0] or 0) if chain else 0
+        follows = len(chain) == 1 or step == shift
+        if chain and follows and _same(chain[-1], block, alike):
+            shift = step
+        else:
+            if chain:
+                yield chain
+            chain = []
+        chain.append(block)
+    if chain:
+        yield chain
+
+
+def _same(a: _Block[Item], b: _Block[Item], alike: Callable[[Item, Item, int], bool]) -> bool:
+    if a[0] is None or b[0] is None or abs(b[0] - a[0]) != 1 or len(a[1]) != len(b[1]):
+        return False
+    shift = b[0] - a[0]
+    return all(alike(x, y, shift) for x, y in zip(a[1], b[1], strict=True))
+
+
+@dataclass
+class Shift:
+    """Moves expressions from layer to layer; ``names`` are those of the quantities and their adjoints."""
+
+    names: frozenset[str]
+    _known: dict[tuple[Basic, int], Basic] = field(default_factory=dict)
+
+    def alike(self, a: Sides, b: Sides, shift: int) -> bool:
+        """Whether ``b`` says of a layer what ``a`` says of one ``shift`` layers before it."""
+        left, right = self._moved(a.lhs, shift), self._moved(a.rhs, shift)
+        if left is None or right is None:
+            return False
+        letters = _letters(left, b.lhs)
+        if letters is None or canonical(left).xreplace(letters) != canonical(b.lhs):
+            return False
+        return bool(canonical(right).xreplace(letters) == canonical(b.rhs))
+
+    def name(self, name: str, shift: int) -> str | None:
+        """Return what ``name`` is called ``shift`` layers further, None if there is no such quantity."""
+        word, layer = split_name(name)
+        if layer is None:
+            return name
+        moved = f"{word}{int(layer) + shift}"
+        return moved if name not in self.names or moved in self.names else None
+
+    def _moved(self, expression: Expr, shift: int) -> Expr | None:
+        replaced: dict[Basic, Basic] = {}
+        for base in expression.atoms(IndexedBase):
+            label = self._symbol(base.label, shift)
+            if label is None:
+                return None
+            if (base, shift) not in self._known:
+                shape = [self._moved(n, shift) for n in base.shape]
+                self._known[base, shift] = IndexedBase(label, shape=tuple(shape))
+            replaced[base] = self._known[base, shift]
+        bases = {base.label for base in replaced}
+        for symbol in expression.free_symbols | expression.atoms(Symbol):
+            if symbol not in bases and not isinstance(symbol, (Indexed, IndexedBase)):
+                moved = self._symbol(symbol, shift)
+                if moved is None:
+                    return None
+                if moved != symbol:
+                    replaced[symbol] = moved
+        return expression.xreplace(replaced)
+
+    def _symbol(self, symbol: Symbol, shift: int) -> Symbol | None:
+        if (symbol, shift) not in self._known:
+            layered = symbol.name in self.names or (symbol.is_integer and symbol.is_positive)
+            name = self.name(symbol.name, shift) if layered else symbol.name
+            if name is None:
+                return None
+            self._known[symbol, shift] = (
+                Symbol(name, **symbol.assumptions0) if name != symbol.name else symbol
+            )
+        return self._known[symbol, shift]
+
+
+def _letters(a: Expr, b: Expr) -> Mapping[Basic, Basic] | None:
+    """Return which index letter of ``a`` is which of ``b``, None where they don't correspond."""
+    found: dict[Basic, Basic] = {}
+    if isinstance(a, Derivative) != isinstance(b, Derivative):
+        return None
+    pairs = [(a.variables[0], b.variables[0]), (a.expr, b.expr)] if isinstance(a, Derivative) else [(a, b)]
+    for first, second in pairs:
+        if len(indices_of(first)) != len(indices_of(second)):
+            return None
+        for i, j in zip(indices_of(first), indices_of(second), strict=True):
+            if found.setdefault(i, j) != j:
+                return None
+    return {i: j for i, j in found.items() if i != j}
+
+
+class AnyLayer:
+    """What a derivation says of a layer, said for any layer ℓ where others say the same.
+
+    ``printer`` writes the formulas; those for any layer are written by the same kind of printer, in a
+    notation that calls one layer ℓ, the one before it ℓ-1, and so on.
+    """
+
+    def __init__(self, derivation: Derived, printer: Printer) -> None:
+        self.system = derivation.system
+        self.printer = printer
+        self.shift = Shift(frozenset({*derivation.system.quantities, *derivation.adjoints}))
+        self._compared: dict[tuple[int, int], bool] = {}
+
+    def alike(self, a: Step | Equation, b: Step | Equation, shift: int) -> bool:
+        """Whether ``b`` is the same step or equation as ``a``, ``shift`` layers further."""
+        if not (isinstance(a, Step) and isinstance(b, Step)):
+            return type(a) is type(b) and self.shift.alike(a, b, shift)
+        if (a.number, b.number) not in self._compared:
+            self._compared[a.number, b.number] = a.rule == b.rule and self.shift.alike(a, b, shift)
+        return self._compared[a.number, b.number]
+
+    def are_alike(self, a: Sequence[Step | Equation], b: Sequence[Step | Equation], shift: int) -> bool:
+        """Whether ``b`` says of its layer what ``a`` says of one ``shift`` layers before it."""
+        return len(a) == len(b) and all(self.alike(x, y, shift) for x, y in zip(a, b, strict=True))
+
+    def notation(self, layer: int) -> Notation:
+        """Return the notation that calls ``layer`` ℓ."""
+        sizes = {s.name for q in self.system.quantities.values() for n in q.shape for s in n.free_symbols}
+        names = {}
+        for name in (*self.system.quantities, *sorted(sizes)):
+            number = layer_of(name)
+            if number is not None:
+                names[name] = LAYER + (f"{number - layer:+d}" if number != layer else "")
+        return with_layers(self.printer.notation, names)
+
+    def printer_of(self, layer: int) -> Printer:
+        """Return the printer that calls ``layer`` ℓ."""
+        return type(self.printer)(self.notation(layer))
+
+    def summed(self, rhs: Expr) -> list[str]:
+        """Return a sum in parts, terms that are alike in several layers as one sum over ℓ; [] without such.
+
+        So the penalties of many weights are (λ/2) Σ_ℓ Σ w².
+        """
+        rest, runs = self.apart(rhs)
+        sums = [
+            f" + {self.printer_of(layers[0]).sum_of_layers(term, LAYER, layers)}" for term, layers in runs
+        ]
+        return [*self.printer.chunks(rest), *sums] if sums else []
+
+    def apart(self, rhs: Expr) -> tuple[Expr, list[tuple[Expr, Sequence[int]]]]:
+        """Return the terms of a sum that differ, and of those that are alike in several layers the first.
+
+        Beside each of these stand the layers.
+        """
+        terms = list(flat(rhs, Add))
+        runs: list[tuple[Expr, Sequence[int]]] = []
+        if len(terms) <= LEAST:
+            return rhs, runs
+        names = {term: {name_of(read) for read in self.system.reads(term)} for term in terms}
+        own = {term: min(read) for term, read in names.items() if len(read) == 1}
+        layered = [term for term in terms if term in own and layer_of(own[term]) is not None]
+        layered.sort(key=lambda term: (layer_of(own[term]) or 0, self.printer.tie(term)))
+        for run in with_runs(layered, own.__getitem__, self._terms_alike):
+            if isinstance(run, Run):
+                runs += [(term, run.layers) for term in run.first]
+                terms = [term for term in terms if not any(term in block for block in run.blocks)]
+        return (Add(*terms), runs) if terms and runs else (rhs, [])
+
+    def _terms_alike(self, a: Expr, b: Expr, shift: int) -> bool:
+        loss = self.system.quantities[self.system.loss].symbol
+        return self.shift.alike(Equation(loss, a), Equation(loss, b), shift)

@@ -1,0 +1,475 @@
+"""Every lowered equation against a plain-loop evaluation of it: as expressions and as buffer statements."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+from sympy import Derivative, Expr, Symbol, sympify
+
+from symbackprop.arrays.operations import Operation, Place, Statement
+from symbackprop.arrays.signature import lower
+from symbackprop.code.loops import Comments
+from symbackprop.code.programs import share
+from symbackprop.code.text import assignment
+from symbackprop.code.training_step import TrainingStep
+from symbackprop.derivation.reverse_pass import derive_system
+from symbackprop.equations.naming import SAMPLES
+from symbackprop.equations.steps import Derived
+from symbackprop.equations.system import ONE, Equation, EquationSystem, Quantity, name_of, size
+from tests.lowering_zoo import SYSTEMS
+from tests.plain_loops import Array, random_values, run
+from tests.zoo import CONSTANTS, SIZES, ZOO, B, output_of, with_cotangent
+
+ALL = {**ZOO, **SYSTEMS}
+DTYPES = ("float64", "float32")
+NUMBERS = {**SIZES, **CONSTANTS, SAMPLES: SIZES[B]}
+
+
+def scalars(numbers: Mapping[Symbol, float]) -> dict[str, str]:
+    """Return the code of each size and constant: digits, but for the size of a batch, known at run time."""
+    return {
+        s.name: "samples" if s == SAMPLES else s.name if s in CONSTANTS else str(n)
+        for s, n in numbers.items()
+    }
+
+
+@cache
+def lowered(equation: Equation) -> Operation:
+    return lower(equation, scalars(NUMBERS))
+
+
+def equations_of(derivation: Derived) -> list[Equation]:
+    """Return the forward equations, then every result, in an order in which they can be evaluated."""
+    numbers = set(derivation.results.values())
+    found = list(derivation.system.equations)
+    for step in derivation.steps:
+        if step.number in numbers:
+            found.append(Equation(_component(step.lhs), step.rhs))
+    return found
+
+
+def _component(lhs: Expr) -> Expr:
+    """Return the component that a result is an array of; a derivative gets a name of its own."""
+    if not isinstance(lhs, Derivative):
+        return lhs
+    component = lhs.variables[0]
+    name = Symbol(f"d{name_of(component)}", real=True)
+    return type(component.base)(name, shape=component.shape)[component.indices] if component.args else name
+
+
+def batched(system: EquationSystem) -> EquationSystem:
+    """Return ``system`` with the size of the batch as the number of samples that generated code knows."""
+    rename = {B: SAMPLES}
+    return EquationSystem(
+        equations=tuple(Equation(e.lhs.xreplace(rename), e.rhs.xreplace(rename)) for e in system.equations),
+        quantities={
+            name: Quantity(name, tuple(n.xreplace(rename) for n in each.shape), each.integer)
+            for name, each in system.quantities.items()
+        },
+        parameters=system.parameters,
+        inputs=system.inputs,
+        loss=system.loss,
+    )
+
+
+def leaves(system: EquationSystem) -> list[str]:
+    """Return what the gradient is derived for: every leaf of real numbers."""
+    return [n for n, q in system.quantities.items() if not q.integer and n not in system.definitions]
+
+
+@cache
+def derived(name: str) -> Derived:
+    system = ALL[name]()
+    system = batched(with_cotangent(system, output_of(system)))
+    return derive_system(system, wrt=leaves(system))
+
+
+@cache
+def data(name: str) -> dict[str, Array]:
+    """Return the values of everything that the equations of a derivation read and define."""
+    derivation = derived(name)
+    values = random_values(derivation.system, NUMBERS, np.random.default_rng(5))
+    known = run(equations_of(derivation), values, NUMBERS)
+    integers = {e.name for e in equations_of(derivation) if e.lhs.is_integer}
+    return {n: value.astype(int) if n in integers else value for n, value in known.items()}
+
+
+def namespace(values: Mapping[str, Array], dtype: str) -> dict[str, object]:
+    """Return what generated code may use, the values in ``dtype``."""
+    return {
+        "np": np,
+        "math": math,
+        "sliding_window_view": sliding_window_view,
+        "dtype": np.dtype(dtype),
+        "samples": NUMBERS[SAMPLES],
+        **{s.name: value for s, value in CONSTANTS.items()},
+        **{n: v if v.dtype.kind == "i" else v.astype(dtype) for n, v in values.items()},
+    }
+
+
+def as_expression(equation: Equation, operation: Operation) -> list[str]:
+    """Return the lines of a pure function that compute the left side of ``equation``."""
+    shared, names = share([Statement(equation.name, operation, 1)])
+    (entry,) = shared
+    parts = (*entry.parts, (equation.name, operation))
+    return [line for name, part in parts for line in assignment(name, part, names)]
+
+
+def evaluated(equation: Equation, values: Mapping[str, Array], dtype: str) -> Array:
+    lines = as_expression(equation, lowered(equation))
+    own = namespace(values, dtype)
+    own.pop(equation.name, None)
+    with np.errstate(all="ignore"):
+        exec("\n".join(lines), own)
+    return np.asarray(own[equation.name])
+
+
+def assert_equal(equation: Equation, values: Mapping[str, Array], dtype: str, found: Array) -> None:
+    wanted = values[equation.name]
+    assert found.shape == wanted.shape, equation
+    integer = bool(equation.lhs.is_integer)
+    assert found.dtype.kind == "i" if integer else found.dtype == dtype, (found.dtype, equation)
+    tolerance = 1e-11 if dtype == "float64" else 1e-4
+    np.testing.assert_allclose(found, wanted, rtol=tolerance, atol=tolerance, err_msg=str(equation))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ALL)
+def test_expressions_compute_what_plain_loops_do(name: str, dtype: str) -> None:
+    for equation in equations_of(derived(name)):
+        assert_equal(equation, data(name), dtype, evaluated(equation, data(name), dtype))
+
+
+# ------------------------------------------------------------------------------------ buffer statements
+
+
+class Sizes:
+    """Stands in for a model: the numbers of sizes, and no data of its own."""
+
+    def __init__(self, system: EquationSystem) -> None:
+        self.system = system
+
+    def size(self, n: Expr) -> int:
+        return int(n.xreplace(NUMBERS))
+
+    def number(self, n: Expr) -> Expr:
+        return sympify(n.xreplace({k: v for k, v in NUMBERS.items() if k != SAMPLES}))
+
+    def is_fixed(self, sizes: Sequence[Expr]) -> bool:
+        return not any(n.has(SAMPLES) for n in sizes)
+
+    def constant_lines(self, read: object, dtype: str) -> list[str]:
+        return []
+
+    def given_lines(self, read: object, dtype: str) -> list[str]:
+        return []
+
+
+class Given(Sizes):
+    """Stands in for the code of what is given: names as they are, sizes as text."""
+
+    reserved = ()
+
+    def size(self, n: Expr, samples: str = "samples") -> str:  # type: ignore[override]
+        return str(
+            n.xreplace({k: v for k, v in NUMBERS.items() if k != SAMPLES} | {SAMPLES: Symbol(samples)})
+        )
+
+    def size_lines(self) -> dict[str, str]:
+        return {}
+
+    def code(self, name: str) -> str:
+        return name
+
+    def derivative(self, name: str) -> str:
+        return f"d{name}"
+
+
+class Step:
+    """What the lines of a training step see as ``self``, for a batch of fewer rows than there may be."""
+
+    def __init__(self, step: TrainingStep, values: Mapping[str, Array], dtype: str, batch_size: int) -> None:
+        self.dtype = np.dtype(dtype)
+        self.batch_size = batch_size
+        self.context = step.context()
+        self.parameters = {n: values[n].astype(dtype) for n in step.parameters}
+        self._derivatives = tuple(np.empty_like(p) for p in self.parameters.values())
+        self._scratch = self.allocated("scratch", batch_size)
+        exec("\n".join(self.lines("constants")), {"np": np, "math": math, "self": self})
+
+    def lines(self, key: str) -> list[str]:
+        lines = self.context[key]
+        assert isinstance(lines, list)
+        return lines
+
+    def allocated(self, key: str, samples: int) -> tuple[Array, ...]:
+        text = "(" + "\n".join(self.lines(key)) + "\n)"
+        return tuple(
+            eval(text, {"np": np, "_zeros": np.zeros, "self": self, "samples": samples, "dtype": self.dtype})
+        )
+
+    def _buffers_for(self, samples: int) -> tuple[Array, ...]:
+        if self.context["cuts"]:
+            return tuple(buffer[:samples] for buffer in self._apart(self.batch_size))
+        return self._apart(samples)
+
+    def _apart(self, samples: int) -> tuple[Array, ...]:
+        """Return an array for each buffer, so that what it held can be looked at after the step."""
+        arrays, places = self.allocated("buffers", samples), self.context["places"]
+        assert isinstance(places, list)
+        return tuple(arrays[number].copy() for _, number in places)
+
+    def run(self, given: Mapping[str, object]) -> dict[str, object]:
+        own = {**given, "self": self, "weights": None, "with_loss": True}
+        with np.errstate(all="ignore"):
+            exec("\n".join(self.lines("step")), own)
+        return own
+
+
+SILENT = Comments(lambda number: [], lambda first, last: [])
+
+
+def stepped(derivation: Derived, dtype: str, values: Mapping[str, Array], batch_size: int) -> Step:
+    equations = equations_of(derivation)
+    statements = [Statement(e.name, lowered(e), n) for n, e in enumerate(equations)]
+    sizes, given_code = Sizes(derivation.system), Given(derivation.system)
+    parameters = leaves(derivation.system)
+    step = TrainingStep(statements, parameters, SILENT, sizes, given_code, True)  # type: ignore[arg-type]
+    return Step(step, values, dtype, batch_size)
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ALL)
+def test_buffer_statements_compute_what_plain_loops_do(name: str, dtype: str, rows: int) -> None:
+    values = data(name)
+    step = stepped(derived(name), dtype, values, NUMBERS[SAMPLES] + rows)
+    given = namespace({n: v for n, v in values.items() if v.dtype.kind == "i"}, dtype)
+    for name_ in [e.name for e in equations_of(derived(name))]:
+        given.pop(name_, None)
+    for _ in range(2):  # what a step leaves in its buffers must not matter
+        found = step.run(given)
+    for equation in equations_of(derived(name)):
+        value = np.asarray(found[equation.name])
+        assert_equal(equation, values, dtype, value if value.shape else value.astype(dtype))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_statements_of_one_function_share_their_parts(name: str) -> None:
+    values, equations = data(name), equations_of(derived(name))
+    own = namespace({n: v for n, v in values.items() if n not in {e.name for e in equations}}, "float32")
+    shared, names = share([Statement(e.name, lowered(e), n) for n, e in enumerate(equations)])
+    parts = [part for s in shared for part in (*s.parts, (s.statement.name, s.statement.operation))]
+    with np.errstate(all="ignore"):
+        exec("\n".join(line for part in parts for line in assignment(*part, names)), own)
+    for equation in equations:
+        assert_equal(equation, values, "float32", np.asarray(own[equation.name]))
+
+
+# ------------------------------------------------------------------------------------ the checker itself
+
+
+def mutants(operation: Operation) -> Iterator[tuple[str, Operation]]:
+    """Yield operations that are wrong in one place, with what was done to them."""
+    for wrong in _wrong(operation):
+        yield operation.kind, wrong
+    for position, part in enumerate(operation.inputs):
+        for kind, wrong in mutants(part):
+            inputs = (*operation.inputs[:position], wrong, *operation.inputs[position + 1 :])
+            yield kind, replace(operation, inputs=inputs)
+
+
+def _wrong(operation: Operation) -> Iterator[Operation]:
+    kind, value = operation.kind, operation.value
+    if kind == "subscript":
+        assert isinstance(value, tuple)
+        for axis, entry in enumerate(value):
+            if entry != (None, None, None):
+                moved = entry - 1 if isinstance(entry, int) else ((entry[0] or 0) + 1, *entry[1:])
+                yield replace(operation, value=(*value[:axis], moved, *value[axis + 1 :]))
+    elif kind == "pad":
+        assert isinstance(value, tuple)
+        yield replace(
+            operation, value=tuple((a + 1, b - 1) if b else (a - 1, 1) if a else (0, 0) for a, b in value)
+        )
+    elif kind in ("windows", "diagonal"):
+        (read,) = operation.inputs
+        axis = operation.value[1] if kind == "diagonal" else operation.value[1][-1]  # type: ignore[index]
+        entries = tuple((None, None, -1 if n == axis else None) for n in range(len(read.shape)))
+        yield replace(operation, inputs=(Operation("subscript", (read,), entries, read.axes, read.shape),))
+    elif kind == "argmax":
+        yield Operation("add", (operation, Operation("number", (), ONE)), None, (), operation.shape)
+    elif kind == "sum":
+        assert isinstance(value, tuple)
+        if isinstance(value[0], int) and len(operation.inputs[0].shape) > 1:
+            yield replace(operation, value=((value[0] + 1) % len(operation.inputs[0].shape), value[1]))
+    elif kind in ("less", "less_equal", "greater", "greater_equal") and operation.is_constant:
+        other = kind.removesuffix("_equal") if kind.endswith("_equal") else f"{kind}_equal"
+        yield replace(operation, kind=other)
+    elif kind == "layout":
+        assert isinstance(value, tuple)
+        if None not in value:
+            yield replace(operation, value=(*value[1:], value[0]))
+    elif kind == "update":
+        assert isinstance(value, Place)
+        yield replace(operation, inputs=(Operation("negative", operation.inputs[:1]), *operation.inputs[1:]))
+        if not value.unique:
+            yield replace(operation, value=replace(value, unique=True))
+    elif kind in ("add", "multiply"):
+        yield replace(operation, kind="subtract" if kind == "add" else "divide")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_wrong_operation_is_caught(name: str) -> None:
+    values = data(name)
+    survivors = []
+    for equation in equations_of(derived(name)):
+        for kind, wrong in mutants(lowered(equation)):
+            own = namespace(values, "float64")
+            try:
+                with np.errstate(all="ignore"):
+                    exec("\n".join(as_expression(equation, wrong)), own)
+                assert_equal(equation, values, "float64", np.asarray(own[equation.name]))
+            except (AssertionError, ValueError, IndexError, TypeError):
+                continue
+            survivors.append(f"{kind} in {equation.lhs} = {equation.rhs}")
+    assert survivors == []
+
+
+def test_every_kind_of_operation_was_made_wrong() -> None:
+    kinds = {kind for name in ALL for e in equations_of(derived(name)) for kind, _ in mutants(lowered(e))}
+    assert kinds >= {
+        "subscript", "pad", "windows", "diagonal", "argmax", "sum", "layout", "update", "add", "multiply",
+        "less_equal", "greater", "greater_equal",
+    }  # fmt: skip
+
+
+# ------------------------------------------------------------------------------------ the shape of the code
+
+LARGE = {
+    SAMPLES: 16, size("n"): 7, size("m"): 6, size("o"): 9, size("F"): 5, size("G"): 8, size("P"): 20,
+    size("Q"): 19, size("K"): 3, size("L"): 4, size("H"): 18, size("T"): 17, size("D"): 10, size("V"): 30,
+}  # fmt: skip
+
+
+def operations(name: str) -> dict[str, Operation]:
+    """Return the operation of each quantity and adjoint of a system, the loss left out."""
+    found = {e.name: lowered(e) for e in equations_of(derived(name))}
+    return {n: operation for n, operation in found.items() if n not in ("E", "dC")}
+
+
+def kinds_in(operation: Operation) -> list[str]:
+    return [part.kind for part in operation.parts()]
+
+
+def elements(shape: tuple[Expr, ...]) -> int:
+    return math.prod(int(n.xreplace(LARGE)) for n in shape)
+
+
+# Where a guard keeps infinities out, nothing may be taken out of its sum.
+@pytest.mark.parametrize("name", [name for name in ALL if name != "guarded_functions"])
+def test_nothing_has_the_size_of_a_jacobian(name: str) -> None:
+    """Nothing that is computed is as large as the derivative of the result for an array that is read."""
+    arrays = {result: o for result, o in operations(name).items() if elements(o.shape) > 1}
+    for result, operation in arrays.items():
+        read = [elements(part.shape) for part in operation.parts() if part.kind == "array"]
+        for part in operation.parts():
+            computed = part.kind != "array" and not part.is_view and not part.is_constant
+            bound = max([elements(operation.shape), 1]) * max(read, default=1)
+            assert not (computed and bound > 1) or elements(part.shape) < bound or part is operation, (
+                result,
+                part,
+            )
+
+
+def matrix_products(name: str) -> dict[str, tuple[int, int]]:
+    """Return the number of matrix products and of einsums of each quantity that has any."""
+    counts = {n: kinds_in(operation) for n, operation in operations(name).items()}
+    return {
+        n: (kinds.count("matmul"), kinds.count("einsum"))
+        for n, kinds in counts.items()
+        if "matmul" in kinds or "einsum" in kinds
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["convolution_1d", "convolution_2d_batch", "dilated_strided_convolution", "transposed_convolution"],
+)
+def test_a_convolution_and_its_gradients_are_one_matrix_product_each(name: str) -> None:
+    products = matrix_products(name)
+    assert set(products.values()) == {(1, 0)}
+    assert len(products) == 3
+
+
+def test_matrix_products_of_an_attention_are_batched() -> None:
+    products = matrix_products("causal_two_headed_attention")
+    assert products == {**dict.fromkeys(products, (1, 0)), "dx": (3, 0)}
+    for name in ("score", "mixed", "dshare", "dvalue", "dquery", "dkey"):
+        operation = next(
+            o for o in operations("causal_two_headed_attention")[name].parts() if o.kind == "matmul"
+        )
+        assert len(operation.shape) == 4
+
+
+@pytest.mark.parametrize(
+    "name", ["embedding", "gather_in_two_axes", "words_of_a_sentence", "picked_by_label"]
+)
+def test_integers_gather_and_scatter_without_truth_values(name: str) -> None:
+    kinds = {kind for operation in operations(name).values() for kind in kinds_in(operation)}
+    assert {"gather", "scatter"} <= kinds
+    assert not kinds & {"equal", "where"}
+
+
+def code_of(system: str, quantity: str) -> list[str]:
+    equation = next(e for e in equations_of(derived(system)) if e.name == quantity)
+    return as_expression(equation, lowered(equation))
+
+
+READABLE = {
+    ("embedding", "y"): ["y = weight[token]"],
+    ("embedding", "dweight"): [
+        "places = (5 * token[:, None] + np.arange(5)).reshape(-1)",
+        "dweight = np.zeros((2, 5), dtype)",
+        "np.add.at(dweight.reshape(-1), places, dy.reshape(-1))",
+    ],
+    ("attention", "score"): ["score = query @ key.T / math.sqrt(5)"],
+    ("layers_of_a_sequence", "y"): ["y = x @ w + bias"],
+    ("layers_of_a_sequence", "dw"): ["dw = x.reshape(-1, 4).T @ dy.reshape(-1, 5)"],
+    ("convolution_after_convolution", "s"): [
+        "windows = sliding_window_view(x, (3, 2), axis=(2, 3))",
+        "columns = windows.transpose(1, 4, 5, 0, 2, 3).reshape(12, -1)",
+        "s = (w.reshape(5, 12) @ columns).reshape(5, -1, 6, 5).transpose(1, 0, 2, 3)",
+    ],
+    ("transposed_convolution", "y"): [
+        "y = np.zeros((samples, 5, 9), dtype)",
+        "part1 = w.reshape(2, 15).T @ x.transpose(1, 0, 2).reshape(2, -1)",
+        "part1 = part1.reshape(5, 3, -1, 4).transpose(1, 2, 0, 3)",
+        "for offset in range(3):",
+        "    y[:, :, offset : offset + 7 : 2] += part1[offset]",
+    ],
+    ("steps_of_a_sequence", "h1"): ["h1 = np.tanh(e[:, 0] @ w)"],
+    ("largest_of_a_row", "ds"): [
+        "ds = np.zeros((samples, 5), dtype)",
+        "ds[np.arange(samples), place] += C",
+    ],
+    ("triangular_sums", "s"): ["s = x @ (np.arange(3)[:, None] <= np.arange(3)).astype(dtype)"],
+    ("reversed_reads", "z"): ["windows = sliding_window_view(x, 3, axis=1)", "z = windows @ w[::-1]"],
+    ("scalars", "total"): ["total = 0.2 * slope * (x**2 * x).sum()"],
+    ("picked_by_label", "ds"): [
+        "exponentials = np.exp(s - s.max(axis=1, keepdims=True))",
+        "ds = C[:, None] * exponentials / exponentials.sum(axis=1, keepdims=True)",
+        "ds[np.arange(samples), label] -= C",
+    ],
+}
+
+
+@pytest.mark.parametrize("key", READABLE, ids=".".join)
+def test_code_reads_as_a_person_would_write_it(key: tuple[str, str]) -> None:
+    assert code_of(*key) == READABLE[key]

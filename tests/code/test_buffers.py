@@ -1,0 +1,328 @@
+"""Buffers that are never needed at once are one array; predicting needs none of training's."""
+
+from __future__ import annotations
+
+import re
+import tracemalloc
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symbackprop as sb
+from symbackprop.code.liveness import shared_arrays, turns_needed
+from symbackprop.commands.gradient_check import check_module
+from tests.conftest import random_parameters, sample_data
+
+# ---------------------------------------------------------------- which may share
+
+SAME = (False, "shape")
+STEPS: dict[str, tuple[str, dict[str, Any], list[set[str]]]] = {
+    "one after another": ("x.dot(w, out=a)\na.dot(w, out=b)\nb.dot(w, out=c)", {}, [{"a", "c"}, {"b"}]),
+    "component by component": ("np.exp(x, out=a)\nnp.add(a, x, out=b)\nb += x", {}, [{"a", "b"}]),
+    "of two of its arrays one": (
+        "np.exp(x, out=a)\nnp.exp(x, out=b)\nnp.add(a, b, out=c)",
+        {},
+        [{"a"}, {"b", "c"}],
+    ),
+    "not in a product": ("np.exp(x, out=a)\nnp.matmul(a, w, out=b)", {}, [{"a"}, {"b"}]),
+    "not in a sum": ("np.exp(x, out=a)\na.sum(axis=0, out=b)", {}, [{"a"}, {"b"}]),
+    "not transposed": ("np.exp(x, out=a)\nnp.add(a.T, a, out=b)", {}, [{"a"}, {"b"}]),
+    "not in a function of the module's own": ("np.exp(x, out=a)\n_erf(a, out=b)", {}, [{"a"}, {"b"}]),
+    "read later": ("x.dot(w, out=a)\nnp.exp(a, out=b)\nb.dot(w, out=c)\nc *= a", {}, [{"a"}, {"b"}, {"c"}]),
+    "a view": (
+        "x.dot(w, out=a)\nv = a.reshape(2, 3)\nnp.exp(x, out=b)\nnp.exp(v, out=c)",
+        {},
+        [{"a"}, {"b", "c"}],
+    ),
+    "a view of a view": (
+        "np.exp(x, out=a)\nv = a.T\nu = v[1:]\nnp.exp(x, out=b)\nb += u\nb.dot(w, out=c)",
+        {},
+        [{"a", "c"}, {"b"}],
+    ),
+    "under an if": (
+        "np.exp(x, out=a)\nif with_loss:\n    a.dot(w, out=b)\n    E = b.sum()\nnp.exp(x, out=c)",
+        {},
+        [{"a"}, {"b", "c"}],
+    ),
+    "around a loop": (
+        "np.exp(x, out=a)\nfor k in range(3):\n    np.exp(x, out=b)\n    np.exp(b, out=c)\n    c += a",
+        {},
+        [{"a"}, {"b"}, {"c"}],
+    ),
+    "of another shape": (
+        "np.exp(x, out=a)\nnp.exp(a, out=b)\nnp.exp(b, out=c)",
+        {"c": (False, "other")},
+        [{"a", "b"}, {"c"}],
+    ),
+    "kept between steps": (
+        "np.exp(x, out=a)\nnp.exp(a, out=b)\nnp.exp(b, out=c)\nnp.exp(c, out=b)",
+        {"a": None, "c": None},
+        [{"a"}, {"b"}, {"c"}],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STEPS)
+def test_buffers_share_an_array_that_are_never_needed_at_once(case: str) -> None:
+    lines, special, expected = STEPS[case]
+    kinds = {name: special.get(name, SAME) for name in "abc" if f"out={name}" in lines}
+    found = shared_arrays(lines.split("\n"), kinds)
+    assert list(found) == list(kinds)
+    groups = [{name for name, place in found.items() if place == number} for number in set(found.values())]
+    assert sorted(map(sorted, groups)) == sorted(map(sorted, expected))
+
+
+# ---------------------------------------------------------------- in generated modules
+
+NETWORKS = {
+    "relu-softmax": sb.Network("5-6:relu-6:relu-6:relu-3:softmax"),
+    "sigmoid": sb.Network("5-4-4-4-2", l2=0.1),
+    "tanh": sb.Network("5-4:tanh-4:tanh-4:tanh-3:identity", l1=0.1),
+    "gelu": sb.Network("5-4:gelu-4:mish-4:softplus-3:softmax"),
+    "hidden-softmax": sb.Network("5-4:softmax-4:softmax-4:softmax-3:softmax", loss="squared_error"),
+}
+
+
+def trained(module: Any, network: sb.Network, alter: Any = None) -> Any:
+    """Return a trainer after steps on full and short batches, with and without the error."""
+    rng = np.random.default_rng(0)
+    trainer = module.Trainer(random_parameters(module.PARAMETER_SHAPES, rng), batch_size=7)
+    if alter:
+        trainer._buffers = alter(trainer._buffers)
+    errors = []
+    for step in range(6):
+        x, t = sample_data(network, rng, 7 if step % 3 else 4)
+        errors.append(trainer.step(x, t, with_loss=step % 2 == 0))
+    return trainer._values.tobytes(), errors
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_shared_buffers_change_no_bit(name: str, optimizer: str) -> None:
+    module = sb.load(NETWORKS[name], optimizer=optimizer)
+    assert len(set(module._BUFFERS.values())) < 0.75 * len(module._BUFFERS)
+    apart = trained(module, NETWORKS[name], lambda buffers: tuple(buffer.copy() for buffer in buffers))
+    assert trained(module, NETWORKS[name]) == apart
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_buffers_that_are_needed_at_once_are_found_out(name: str) -> None:
+    """What the test above relies on: one array too few, and the numbers are others."""
+    module = sb.load(NETWORKS[name])
+    first = next(n for n in module._BUFFERS if n.startswith("x"))
+    other = next(n for n in module._BUFFERS if n.startswith(("x", "s")) and n > first)
+    places = list(module._BUFFERS)
+
+    def merged(buffers: tuple[Any, ...]) -> tuple[Any, ...]:
+        assert buffers[places.index(first)].shape == buffers[places.index(other)].shape
+        one = buffers[places.index(first)]
+        return tuple(one if n == other else b for n, b in zip(places, buffers, strict=True))
+
+    assert trained(module, NETWORKS[name], merged) != trained(module, NETWORKS[name])
+
+
+def test_depth_adds_one_array_a_layer() -> None:
+    """Of a layer only its activation is needed until the derivatives come back to it."""
+
+    def arrays(depth: int) -> int:
+        module = sb.load(sb.Network("-".join(["8"] * (depth + 1)), hidden="tanh"))
+        return len(set(module._BUFFERS.values()))
+
+    assert arrays(9) - arrays(6) == 3
+
+
+def test_predicting_needs_no_buffers_of_the_backward_pass() -> None:
+    """Outputs take the memory of the forward quantities, derivatives as much again."""
+    depth, units, rows = 6, 64, 2000
+    network = sb.Network("-".join([str(units)] * (depth + 1)), hidden="tanh", output="identity")
+    module = sb.load(network)
+    parameters = module.initialize(0)
+    x, t = np.ones((2, rows, units), "f4")
+
+    def peak(function: Any, *arguments: Any) -> float:
+        tracemalloc.start()
+        function(*arguments)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found / x.nbytes
+
+    assert peak(module.forward, parameters, x) < 2 * depth + 1.1
+    assert peak(module.gradients, parameters, x, t) > 3 * depth
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["for layer in range(1, 9):", "    np.exp(x, out=s[layer])", "    s[layer] += 1"], 1),
+        (["s[9].fill(0)", "for layer in range(8, 0, -1):", "    np.exp(s[layer + 1], out=s[layer])"], 2),
+        (["for layer in range(2, 9):", "    s[layer - 2].dot(w, out=s[layer])"], 3),
+        (["for layer in range(1, 9):", "    s[layer].fill(0)", "s[1].fill(1)"], None),
+        (
+            [
+                "for layer in range(1, 9):",
+                "    s[layer].fill(0)",
+                "for layer in range(1, 9):",
+                "    y += s[layer]",
+            ],
+            None,
+        ),
+        (["for layer in range(1, 9):", "    view = s[layer]", "    view += 1"], None),
+        (["s = {0: x0, **s}", "for layer in range(1, 9):", "    s[layer].fill(0)"], None),
+    ],
+)
+def test_layers_that_are_never_needed_at_once_take_turns(lines: list[str], expected: int | None) -> None:
+    assert turns_needed(lines, ["s"], "layer").get("s") == expected
+
+
+# ---------------------------------------------------------------- what is ready before a step
+
+
+def step_of(network: sb.Network) -> str:
+    return sb.generate(network).split("    def step(")[1].split("    def _clip(")[0]
+
+
+def test_a_maximum_is_taken_with_an_array_of_zeros() -> None:
+    network = sb.Network("5-6-3", hidden="relu", output="softmax")
+    assert "np.maximum(s1, zeros, out=x1)" in step_of(network)
+    module = sb.load(network)
+    trainer = module.Trainer(batch_size=4, seed=0)
+    for samples in (4, 2):
+        trainer.step(*sample_data(network, np.random.default_rng(0), samples))
+    assert not trainer._buffers[list(module._BUFFERS).index("zeros")].any()
+
+
+def test_sums_along_rows_and_over_samples_are_products_with_ones() -> None:
+    assert re.search(
+        r"exponentials2\.dot\(ones\d+, out=total2\)", step_of(sb.Network("5-6-3", output="softmax"))
+    )
+    assert "E = np.vdot(work1, ones) / samples" in step_of(sb.Network("5-6-1", output="sigmoid"))
+    assert "work1.sum()" in step_of(sb.Network("5-6-2", output="sigmoid"))
+
+
+def test_names_of_a_network_are_not_taken_by_its_buffers() -> None:
+    net = sb.Network.from_equations(
+        """
+        input     x[n, i]
+        target    t[n, j]
+        parameter w[i, j]
+        zeros[n, j] = relu(sum(x[n, i]*w[i, j], i))
+        E           = mean(sum((zeros[n, j] - t[n, j])**2, j), n)
+        output zeros
+        """,
+        {"i": 3, "j": 4},
+    )
+    module = sb.load(net)
+    buffers = list(module._BUFFERS)
+    assert len(set(buffers)) == len(buffers)
+    rng = np.random.default_rng(0)
+    start = random_parameters(module.PARAMETER_SHAPES, rng)
+    x, t = rng.normal(size=(5, 3)), rng.normal(size=(5, 4))
+    trainer = module.Trainer(start, batch_size=5, learning_rate=1.0)
+    assert trainer.step(x, t) == pytest.approx(module.loss(start, x, t), rel=1e-12)
+    _, derivatives = module.gradients(start, x, t)
+    np.testing.assert_allclose(start["w"] - trainer.parameters["w"], derivatives["w"], rtol=1e-12)
+
+
+NETS = {
+    "two stacks of maps of 7": (
+        """
+        input     x[n, p]
+        target    t[n, i]
+        parameter k1[a, u], k2[b, a, u], o[b, i]
+        s1[n, a, p] = sum(where(0 <= p + u - 1 < size(p), x[n, p + u - 1], 0)*k1[a, u], u)
+        h1[n, a, p] = relu(s1[n, a, p])
+        s2[n, b, p] = sum(where(0 <= p + u - 1 < size(p), h1[n, a, p + u - 1], 0)*k2[b, a, u], a, u)
+        h2[n, b, p] = relu(s2[n, b, p])
+        y[n, i] = softmax(sum(h2[n, b, p]*o[b, i], b, p), i)
+        E = -mean(sum(t[n, i]*log(y[n, i]), i), n)
+        output y
+        """,
+        {"p": 7, "i": 3, "a": 2, "b": 3, "u": 3},
+    ),
+    "a relu along an axis of open size": (
+        """
+        input     x[n, p]
+        target    t[n, i]
+        parameter w[u, c], v[c, i]
+        s[n, c, q] = sum(x[n, q + u]*w[u, c], u)
+        h[n, c, q] = relu(s[n, c, q])
+        m[n, c] = mean(h[n, c, q], q)
+        y[n, i] = sum(m[n, c]*v[c, i], c)
+        E = mean(sum((y[n, i] - t[n, i])**2, i), n)
+        output y
+        """,
+        {"u": 3, "c": 4, "i": 2},
+    ),
+    "a softmax along an axis of open size": (
+        """
+        input     x[n, p]
+        target    t[n, i]
+        parameter w[u], v[i]
+        s[n, q] = sum(x[n, q + u]*w[u], u)
+        y[n, q] = softmax(s[n, q], q)
+        z[n, i] = v[i]*sum(y[n, q]**2, q)
+        E = mean(sum((z[n, i] - t[n, i])**2, i), n)
+        output z
+        """,
+        {"u": 3, "i": 2},
+    ),
+    "ones of two shapes": (
+        """
+        input     x[n, i]
+        target    t[n, i]
+        parameter b[i]
+        r[i] = where(b[i] > 1, b[i], 1)
+        y[n, i] = where(x[n, i]*r[i] > 1, x[n, i]*r[i], 1)
+        E = mean(sum((y[n, i] - t[n, i])**2, i), n)
+        output y
+        """,
+        {"i": 2},
+    ),
+    "a pre-activation that is read elsewhere": (
+        """
+        input     x[n, k]
+        target    t[n, i]
+        parameter w[k, i]
+        pre[n, i] = sum(x[n, k]*w[k, i], k)
+        act[n, i] = where(pre[n, i] > 1, pre[n, i], 1)
+        y[n, i] = act[n, i]*pre[n, i]
+        E = mean(sum((y[n, i] - t[n, i])**2, i), n)
+        output y
+        """,
+        {"k": 3, "i": 4},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_filled_arrays_and_shared_ones_in_networks_of_any_shape(name: str) -> None:
+    net = sb.Network.from_equations(*NETS[name])
+    assert all(row.holds for row in check_module(sb.load(net), net))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_buffers_begin_a_line_of_the_cache(dtype: str) -> None:
+    module = sb.load(sb.Network("5-7-3", hidden="relu", output="softmax"))
+    start = {name: value.astype(dtype) for name, value in module.initialize(0).items()}
+    trainer = module.Trainer(start, batch_size=3)
+    names = [n for n in module._BUFFERS if not n.startswith(("mask", "ones"))]
+    buffers = dict(zip(module._BUFFERS, trainer._buffers, strict=True))
+    assert {buffers[name].ctypes.data % 64 for name in names} == {0}
+
+
+def test_a_mask_is_read_off_the_activation() -> None:
+    """So that the activation may take the array of its pre-activation; the numbers are the same."""
+    network = sb.Network("5-6-7-3", hidden="relu", output="softmax")
+    source = sb.generate(network)
+    assert "np.greater(x1, zero, out=mask" in source
+    module = sb.load(network)
+    assert module._BUFFERS["s1"] == module._BUFFERS["x1"]
+    rng = np.random.default_rng(0)
+    start = random_parameters(module.PARAMETER_SHAPES, rng)
+    x, t = sample_data(network, rng, 8)
+    trainer = module.Trainer(start, batch_size=8, learning_rate=1.0)
+    trainer.step(x, t)
+    _, derivatives = module.gradients(start, x, t)
+    for name, value in trainer.parameters.items():
+        np.testing.assert_allclose(start[name] - value, derivatives[name], rtol=1e-12, atol=1e-15)

@@ -1,0 +1,324 @@
+"""Claims: right ones in many forms, wrong ones with numbers and the likely slip, code, wrong input."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import symbackprop as sb
+from symbackprop.cli import app
+from symbackprop.commands.verify.decision import Verification, verify, verify_lines
+from symbackprop.commands.verify.functions import verify_function
+from symbackprop.equations.steps import Derived
+from symbackprop.errors import SpecificationError
+from tests.conftest import ROOT
+from tests.numbered_networks import NETWORKS
+
+Array = np.ndarray[Any, Any]
+
+
+@pytest.fixture(scope="module")
+def derived() -> Callable[[str], Derived]:
+    """Return derivations by the name of a network, each derived once."""
+    found: dict[str, Derived] = {}
+    makers: dict[str, Callable[[], sb.Network]] = {
+        "plain": lambda: sb.Network("2-3-1"),
+        "squares": lambda: sb.Network("2-3-3-2", loss="squared_error", output="identity", hidden="tanh"),
+        "softmax": lambda: sb.Network("4-5:relu-3:softmax", l2=0.1),
+        "no facts": lambda: sb.Network("4-3:softmax", facts=False),
+    }
+
+    def of(name: str) -> Derived:
+        if name not in found:
+            make = makers.get(name)
+            if make is None:
+                text = NETWORKS[name]
+                found[name] = sb.derive(sb.Network.from_equations(text).with_small_sizes())
+            else:
+                found[name] = sb.derive(make())
+        return found[name]
+
+    return of
+
+
+RIGHT = """
+plain: dE/dw2[j,i] = (x2[i] - t[i])*x1[j]
+plain: dE/dw2[a,b] = x1[a]*x2[b] - t[b]*x1[a]
+plain: ∂E/∂w2[j,i] = ds2[i]·x1[j]
+plain: dE/dw2[j,i] = dE/ds2[i] * x1[j]
+plain: dE/dw2 = (x2 - t)*x1
+plain: dE/dw2[j,i] = (sigmoid(s2[i]) - t[i])/(1 + exp(-s1[j]))
+plain: ds1[j] = sum(ds2[i]*w2[j,i], i)*x1[j]*(1 - x1[j])
+plain: dE/ds1[j] = sum((x2[i] - t[i])*w2[j,i], i)*exp(-s1[j])/(1 + exp(-s1[j]))**2
+plain: dE/ds1 = ds2*w2*x1*(1 - x1)
+plain: dE/dw1[k,j] = sum((x2[i] - t[i])*w2[j,i], i)*x1[j]*(1 - x1[j])*x0[k]
+plain: dE/dw2[j,i] = mean((x2[n,i] - t[n,i])*x1[n,j], n)
+plain: dE/db1[j] = sum(ds1[n,j], n)/N
+plain: ds2[n,i] = x2[n,i] - t[n,i]
+plain: dE/dx2[i] = (x2[i] - t[i])/(x2[i]*(1 - x2[i]))
+plain: dx2[i]/ds2[i] = x2[i]*(1 - x2[i])
+plain: ds2[i]/dw2[j,i] = x1[j]
+squares: dE/dw1[k,j] = sum(ds2[i]*w2[j,i], i)*(1 - x1[j]**2)*x0[k]
+squares: dE/ds1[j] = sum(sum(ds3[i]*w3[h,i], i)*(1 - tanh(s2[h])**2)*w2[j,h], h)*(1 - x1[j]**2)
+softmax: dE/dw2[j,i] = (x2[i] - t[i])*x1[j] + l2*w2[j,i]
+softmax: dE/ds2[i] = x2[i]*sum(t[a], a) - t[i]
+softmax: dE/ds1[j] = sum(ds2[i]*w2[j,i], i)*where(s1[j] > 0, 1, 0)
+softmax: dx2[i]/ds2[a] = x2[i]*(delta(i, a) - x2[a])
+radial: dE/dc[k,i] = 2*(y[i] - t[i])*y[i]*beta[i]*(x[k] - c[k,i])
+radial: dE/dbeta = -(y - t)*y*r
+radial: dE/dbeta[i] = mean(-(y[n,i] - t[n,i])*exp(-beta[i]*r[n,i])*r[n,i], n)
+batch norm: dE/dscale[i] = sum(dy[b,i]*u[b,i], b)
+batch norm: dE/dshift[i] = mean(y[b,i] - t[b,i], b)
+attention: dE/dwq[d,h] = sum(dq[p,h]*x[p,d], p)
+attention: dE/dq[p,h] = sum(da[p,r]*k[r,h], r)
+guarded: dE/dw[u] = sum(where(0 <= h + u - 1 < P, dy[h]*x[h + u - 1], 0), h)
+"""
+
+
+@pytest.mark.parametrize("case", RIGHT.strip().splitlines())
+def test_right_claims_in_many_forms(case: str, derived: Callable[[str], Derived]) -> None:
+    name, text = case.split(": ", 1)
+    found = verify(derived(name), text)
+    assert found, found.report()
+    assert found.report().startswith(f"right: {text}")
+
+
+WRONG = """
+plain | sign | dE/dw2[j,i] = (t[i] - x2[i])*x1[j]
+plain | sign | ds1[j] = sum(ds2[i]*w2[j,i], i)*x1[j]*(1 + x1[j])
+plain | missing factor | dE/dw2[j,i] = x2[i] - t[i]
+plain | missing factor | ds1[j] = sum(ds2[i]*w2[j,i], i)*x1[j]
+plain | missing factor | ds1[j] = sum(ds2[i]*w2[j,i], i)
+plain | missing factor | ds1[j] = sum(ds2[i], i)*x1[j]*(1 - x1[j])
+plain | extra factor | dE/dw2[j,i] = (x2[i] - t[i])*x2[i]*(1 - x2[i])*x1[j]
+plain | transposed index | ds1[j] = sum(ds2[i]*w2[i,j], i)*x1[j]*(1 - x1[j])
+plain | transposed index | dE/dw2[i,j] = (x2[i] - t[i])*x1[j]
+plain | wrong index | dE/dw2[j,i] = (x2[i] - t[i])*x1[i]
+plain | forgotten sum | ds1[j] = ds2[i]*w2[j,i]*x1[j]*(1 - x1[j])
+plain | forgotten sum | dE/dw2[j,i] = (x2[n,i] - t[n,i])*x1[n,j]/N
+plain | factor 2 | dE/dw2[j,i] = 2*(x2[i] - t[i])*x1[j]
+plain | factor 2 | dE/dw2[j,i] = (x2[i] - t[i])*x1[j]/2
+plain | batch mean | dE/dw2[j,i] = sum((x2[n,i] - t[n,i])*x1[n,j], n)
+plain | batch mean | dE/dw1[k,j] = ds1[j]*x0[k]/N
+squares | missing factor | dE/dw1[k,j] = sum(ds2[i]*w2[j,i], i)*x0[k]
+squares | transposed index | ds2[j] = sum(ds3[i]*w3[i,j], i)*(1 - x2[j]**2)
+squares | sign | ds2[j] = -sum(ds3[i]*w3[j,i], i)*(1 - x2[j]**2)
+squares | forgotten sum | ds2[j] = ds3[i]*w3[j,i]*(1 - x2[j]**2)
+squares | factor 2 | ds3[i] = 2*(x3[i] - t[i])
+softmax | missing term | dE/dw2[j,i] = (x2[i] - t[i])*x1[j]
+softmax | missing factor | dE/ds1[j] = sum(ds2[i]*w2[j,i], i)
+softmax | sign | dE/dw2[j,i] = (x2[i] - t[i])*x1[j] - l2*w2[j,i]
+radial | sign | dE/dbeta[i] = (y[i] - t[i])*y[i]*r[i]
+radial | missing factor | dE/dbeta[i] = -(y[i] - t[i])*r[i]
+radial | factor 2 | dE/dc[k,i] = (y[i] - t[i])*y[i]*beta[i]*(x[k] - c[k,i])
+radial | transposed index | dE/dc[k,i] = 2*(y[i] - t[i])*y[i]*beta[i]*(x[k] - c[i,k])
+radial | batch mean | dE/dbeta[i] = sum((t[n,i] - y[n,i])*y[n,i]*r[n,i], n)
+batch norm | forgotten sum | dE/dshift[i] = dy[b,i]
+batch norm | batch mean | dE/dshift[i] = sum(y[b,i] - t[b,i], b)
+attention | transposed index | dE/dq[p,h] = sum(da[r,p]*k[r,h], r)
+attention | forgotten sum | dE/dwq[d,h] = dq[p,h]*x[p,d]
+"""
+
+
+@pytest.mark.parametrize("case", WRONG.strip().splitlines())
+def test_wrong_claims_have_numbers_and_the_slip(case: str, derived: Callable[[str], Derived]) -> None:
+    name, kind, text = case.split(" | ")
+    found = verify(derived(name), text)
+    assert not found
+    assert found.slip is not None, found.report()
+    assert found.slip.kind == kind, found.report()
+    assert len(re.findall(r"-?\d+\.\d+", found.counterexample)) >= 2, found.report()
+
+
+def test_the_missing_factor_is_named(derived: Callable[[str], Derived]) -> None:
+    found = verify(derived("plain"), "ds1[j] = sum(ds2[i]*w2[j,i], i)")
+    assert found.slip is not None
+    assert "x1[j]·(1 - x1[j])" in found.slip.message
+    transposed = verify(derived("plain"), "ds1[j] = sum(ds2[i]*w2[i,j], i)*x1[j]*(1 - x1[j])").slip
+    assert transposed is not None
+    assert transposed.message == "w2[i,j] stands where w2[j,i] belongs"
+
+
+NEARLY = """
+plain: dE/dw2[j,i] = (x2[i] - t[i])*x1[j]*1.0000001
+plain: dE/dw2[j,i] = (x2[i] - t[i])*x1[j] + 1e-9*w2[j,i]
+plain: dE/dw1[k,j] = sin(ds1[j]*x0[k])
+plain: dE/ds1[j] = sum(ds2[i]*w2[j,i], i)*tanh(x1[j]*(1 - x1[j]))
+no facts: dE/ds1[i] = x1[i] - t[i]
+softmax: dE/ds1[j] = sum(ds2[i]*w2[j,i], i)*where(s1[j] > 0.01, 1, 0)
+"""
+
+
+@pytest.mark.parametrize("case", NEARLY.strip().splitlines())
+def test_nearly_right_is_wrong(case: str, derived: Callable[[str], Derived]) -> None:
+    name, text = case.split(": ", 1)
+    found = verify(derived(name), text)
+    assert not found
+    assert found.counterexample
+
+
+def test_a_fact_is_used_where_it_is_stated_and_needed(derived: Callable[[str], Derived]) -> None:
+    assert verify(derived("softmax"), "dE/ds2[i] = x2[i] - t[i]").assumes == ("Σ_i t[i] = 1",)
+    assert verify(derived("softmax"), "dE/ds2[i] = x2[i]*sum(t[a], a) - t[i]").assumes == ()
+    assert verify(derived("no facts"), "dE/ds1[i] = x1[i]*sum(t[a], a) - t[i]").assumes == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "there is none"),
+        ("x2[i] - t[i]", "a claim is one equation"),
+        ("dE/dw2[j,i] = x1[j] = 2", "a claim is one equation"),
+        ("E = 3", "no derivative"),
+        ("dE/dw3[j,i] = x1[j]", "'w3' is no quantity of this network; known are"),
+        ("dE/dw2[j] = x1[j]", "w2 has 2 axes"),
+        ("dE/dw2[j,j] = x1[j]", "stands twice"),
+        ("dE/dw2[j,1] = x1[j]", "no index letter"),
+        ("dE/dw2[j,i] = (x2[i] - t[i])*xx1[j]", "did you mean 'x1'"),
+        ("dE/dw2[j,i] = (x2[i] - t[i])*x1", "'x1' has axes"),
+        ("dE/dw2[j,i] = (x2[i] - t[i])*x1[j,i,i]", "has 1 axes, not 3"),
+        ("dE/dw2[j,i] = sgmoid(x1[j])", "did you mean 'sigmoid'"),
+        ("dE/dw2[j,i] = sum(x1[j], q)", "nothing here depends on the index 'q'"),
+        ("dE/dw2[j,i] = x1[j]**", "ends too early"),
+        ("dE/dw2[j,i] = __import__('os').system('true')", "only a named function|string"),
+        ("dE/dw2[j,i] = x1.T @ (x2 - t)", "not read|not allowed"),
+        ("dE/dt[i] = x2[i]", "not derived"),
+        ("dE/dw2[j,i] = where(q > 1, x1[j], 0)", "unknown name 'q'"),
+    ],
+)
+def test_what_cant_be_read(text: str, message: str, derived: Callable[[str], Derived]) -> None:
+    with pytest.raises(SpecificationError, match=message):
+        verify(derived("plain"), text)
+
+
+def test_several_lines(derived: Callable[[str], Derived]) -> None:
+    lines = ["# mine", "dE/dw2 = (x2 - t)*x1  # the output layer", "", "dE/db2 = t - x2"]
+    assert [v.holds for v in verify_lines(derived("plain"), lines)] == [True, False]
+
+
+# ---------------------------------------------------------------------------------- hand-written code
+
+
+def handwritten(slip: str = "") -> Callable[[dict[str, Array], Array, Array], dict[str, Array]]:
+    def gradients(p: dict[str, Array], x: Array, t: Array) -> dict[str, Array]:
+        h = 1 / (1 + np.exp(-(x @ p["w1"] + p["b1"])))
+        y = 1 / (1 + np.exp(-(h @ p["w2"] + p["b2"])))
+        d2 = (t - y if slip == "sign" else y - t) / (1 if slip == "batch mean" else len(x))
+        if slip == "extra factor":
+            d2 = d2 * y * (1 - y)
+        d2 = 2 * d2 if slip == "factor 2" else d2
+        d1 = (d2 @ p["w2"].T) * h * (1 if slip == "missing factor" else 1 - h)
+        w1 = x.T @ d1
+        return {
+            "w1": w1.T if slip == "transposed index" else w1,
+            "b1": d1.sum(0),
+            "w2": h.T @ d2,
+            "b2": d2.sum(0),
+        }
+
+    return gradients
+
+
+def test_a_right_function() -> None:
+    found = verify_function(sb.Network("3-4-2"), handwritten())
+    assert [v.text for v in found] == ["∂E/∂w2", "∂E/∂b2", "∂E/∂w1", "∂E/∂b1"]
+    assert all(found)
+    assert all(verify_function(sb.Network("3-4-2"), sb.load(sb.Network("3-4-2")).gradients))
+
+
+@pytest.mark.parametrize(
+    "slip", ["sign", "batch mean", "extra factor", "factor 2", "missing factor", "transposed index"]
+)
+def test_a_wrong_function(slip: str) -> None:
+    wrong = [v for v in verify_function(sb.Network("3-4-2"), handwritten(slip)) if not v]
+    assert wrong
+    assert {v.slip.kind for v in wrong if v.slip is not None} == {slip}
+    assert all(v.counterexample for v in wrong)
+    if slip == "missing factor":
+        assert [v.text for v in wrong] == ["∂E/∂w1", "∂E/∂b1"]
+        assert "1 - x1[j] is missing in ∂E/∂s1[j]" in wrong[0].report()
+
+
+def test_a_wrong_function_of_equations() -> None:
+    def gradients(p: dict[str, Array], x: Array, t: Array) -> dict[str, Array]:
+        difference = x[:, :, None] - p["c"][None]
+        r = (difference**2).sum(1)
+        y = np.exp(-p["beta"] * r)
+        dr = -(y - t) * y * p["beta"] / len(x)
+        return {"c": -(dr[:, None] * difference).sum(0), "beta": (-(y - t) * y * r).mean(0)}
+
+    net = sb.Network.from_equations(NETWORKS["radial"]).with_small_sizes()
+    c, beta = (
+        next(v for v in verify_function(net, gradients) if v.text == f"∂E/∂{n}") for n in ("c", "beta")
+    )
+    assert beta
+    assert c.slip is not None
+    assert c.slip.kind == "factor 2"
+
+
+@pytest.mark.parametrize(
+    ("function", "message"),
+    [
+        (lambda p, x, t: None, "returns NoneType"),
+        (lambda p, x, t: {"w1": p["w1"]}, "no derivative for b1"),
+        (lambda p, x, t: {**p, "w3": 1}, "'w3', which is no parameter"),
+        (lambda p, x, t: 1 / 0, "the function fails: ZeroDivisionError"),
+        (lambda p, x, t: dict.fromkeys(p, "a"), "something else than numbers"),
+    ],
+)
+def test_functions_that_cant_be_checked(function: Any, message: str) -> None:
+    with pytest.raises(SpecificationError, match=message):
+        verify_function(sb.Network("2-2"), function)
+
+
+# --------------------------------------------------------------------------------------- command line
+
+
+def test_the_command_and_its_exit_status(tmp_path: Path) -> None:
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, ["verify", "2-3-1", *arguments])
+        if isinstance(result.exception, SpecificationError):
+            return 2, str(result.exception)
+        return result.exit_code, result.output
+
+    assert run("dE/dw2[j,i] = (x2[i] - t[i])*x1[j]")[0] == 0
+    status, output = run("dE/dw2[j,i] = (t[i] - x2[i])*x1[j]")
+    assert (status, "likely slip (sign)" in output) == (1, True)
+    assert run("dE/dw2[j,i] = nothing")[0] == 2
+    assert run()[0] == 2
+    file = tmp_path / "claims.txt"
+    file.write_text("dE/db2 = x2 - t\ndE/db1 = ds1\n")
+    assert run("--file", str(file)) == (0, "right: dE/db2 = x2 - t\nright: dE/db1 = ds1\n")
+    assert run("--file", str(tmp_path / "none.txt"))[0] == 2
+    module = tmp_path / "mine.py"
+    module.write_text("def gradients(parameters, x, t):\n    return parameters\n\nVALUE = 1\n")
+    assert run("--function", f"{module}:gradients")[0] == 1
+    assert "did you mean 'gradients'" in run("--function", f"{module}:gradient")[1]
+    assert run("--function", f"{module}:VALUE")[0] == 2
+    assert run("--function", "no_such_module:f")[0] == 2
+    assert run("--function", "mine")[0] == 2
+
+
+def test_a_module_is_found_in_the_directory_of_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_here.py").write_text("def g(p, x, t):\n    return {n: -v for n, v in p.items()}\n")
+    monkeypatch.chdir(tmp_path)
+    result = CliRunner().invoke(app, ["verify", "2-1", "--function", "mine_here:g"])
+    assert result.exit_code == 1
+    assert result.output.startswith("wrong: ∂E/∂w1")
+
+
+def test_what_the_documentation_shows_is_what_is_printed(derived: Callable[[str], Derived]) -> None:
+    page = (ROOT / "docs" / "by-hand.md").read_text(encoding="utf-8")
+    claim, shown = re.findall(r'^\$ symbackprop verify 2-3-1 "([^"]*)"\n(.*?)^```', page, re.M | re.S)[0]
+    assert verify(derived("plain"), claim).report() + "\n" == shown
+
+
+def test_a_report_reads_well() -> None:
+    wrong = Verification("dE/db2 = 1", False, (), "it is 2")
+    assert wrong.report() == "wrong: dE/db2 = 1\n  it is 2\n  no single slip explains it"
