@@ -24,6 +24,7 @@ from symbackprop.equations.system import (
     size,
     sum_over,
 )
+from symbackprop.network.notation.layers import with_roles
 
 NetworkFactory = Callable[[], EquationSystem]
 
@@ -81,13 +82,15 @@ def system(
 ) -> EquationSystem:
     """Return the system of ``equations``; the quantities that they define have the shapes of their bases."""
     defined = [defined_quantity(equation) for equation in equations]
-    return EquationSystem(
-        equations=equations,
-        quantities={each.name: each for each in (*inputs, *parameters, *defined)},
-        parameters=tuple(each.name for each in parameters),
-        inputs=tuple(each.name for each in inputs),
-        loss=E.name,
-        facts=facts,
+    return with_roles(
+        EquationSystem(
+            equations=equations,
+            quantities={each.name: each for each in (*inputs, *parameters, *defined)},
+            parameters=tuple(each.name for each in parameters),
+            inputs=tuple(each.name for each in inputs),
+            loss=E.name,
+            facts=facts,
+        )
     )
 
 

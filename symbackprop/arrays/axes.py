@@ -27,7 +27,7 @@ class Axes(ABC):
     only where a condition holds.
     """
 
-    def __init__(self, ranges: Ranges, scalars: Mapping[str, str]) -> None:
+    def __init__(self, ranges: Ranges, scalars: Mapping[Symbol, str]) -> None:
         self.ranges: Ranges = dict(ranges)
         self.scalars = scalars
         self.concrete = False
@@ -42,12 +42,12 @@ class Axes(ABC):
         """
         sizes = [s for s in n.free_symbols if s not in self.ranges]
         self.concrete |= bool(sizes)
-        known = {s: Integer(text) for s in sizes if (text := self.scalars.get(s.name, "")).isdigit()}
+        known = {s: Integer(text) for s in sizes if (text := self.scalars.get(s, "")).isdigit()}
         return expand(n.xreplace(known)) if known else expand(n)
 
     def text(self, n: Expr) -> str:
         """Return a size in the code."""
-        named = n.xreplace({s: Symbol(self.scalars.get(s.name, s.name)) for s in n.free_symbols})
+        named = n.xreplace({s: Symbol(self.scalars.get(s, s.name)) for s in n.free_symbols})
         return str(named).replace("*", " * ")
 
     def extent(self, i: Symbol) -> Expr:

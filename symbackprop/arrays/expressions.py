@@ -78,7 +78,7 @@ _RELATIONS = {
 class Lowering(Axes):
     """Lowers one equation."""
 
-    def __init__(self, equation: Equation, scalars: Mapping[str, str]) -> None:
+    def __init__(self, equation: Equation, scalars: Mapping[Symbol, str]) -> None:
         super().__init__(equation.ranges, scalars)
         self.equation = equation
         self.integers = _is_integer(equation.lhs)
@@ -194,8 +194,8 @@ class Lowering(Axes):
         if symbol in self.ranges:
             n = self.ranges[symbol]
             return Operation("arange", self.dimensions([n]), self.integers, (symbol,), (n,))
-        if symbol.name in self.scalars:
-            return Operation("name", (), self.scalars[symbol.name])
+        if symbol in self.scalars:
+            return Operation("name", (), self.scalars[symbol])
         return self.as_numbers(symbol, Operation("array", (), symbol.name, whole=_is_integer(symbol)))
 
     def as_numbers(self, component: Expr, array: Operation) -> Operation:

@@ -33,7 +33,7 @@ UNCHANGED = Change("", lambda equation: equation, lambda node: ())
 
 def lower(
     equation: Equation,
-    scalars: Mapping[str, str],
+    scalars: Mapping[Symbol, str],
     known: Lowered | None = None,
     change: Change = UNCHANGED,
 ) -> Operation:
@@ -68,7 +68,7 @@ def lower(
 class _Signature:
     """Describes expressions up to the names of quantities, sizes and indices."""
 
-    def __init__(self, scalars: Mapping[str, str], mark: Callable[[Expr], tuple[bool, ...]]) -> None:
+    def __init__(self, scalars: Mapping[Symbol, str], mark: Callable[[Expr], tuple[bool, ...]]) -> None:
         self.scalars = scalars
         self.mark = mark
         self.names: dict[str, int] = {}
@@ -99,9 +99,9 @@ class _Signature:
         marks = self.mark(symbol)
         if symbol.is_integer and not symbol.is_positive and not any(marks):
             return ("index", self.indices.setdefault(symbol, len(self.indices)))
-        self.reads_size |= self.scalars.get(symbol.name, "").isdigit()
-        if symbol.name in self.scalars:
-            return ("scalar", self.scalars[symbol.name])
+        self.reads_size |= self.scalars.get(symbol, "").isdigit()
+        if symbol in self.scalars:
+            return ("scalar", self.scalars[symbol])
         return ("quantity", self.names.setdefault(symbol.name, len(self.names)), marks)
 
 

@@ -5,8 +5,6 @@ In goes a ``Model``, out come lines and words for the templates.
 
 from __future__ import annotations
 
-import keyword
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -14,32 +12,10 @@ from functools import cached_property
 from sympy import Expr, Integer, Symbol, expand
 
 from symbackprop.arrays.operations import Operation, Statement
+from symbackprop.code.names import FUNCTIONS_USE, CodeNames
 from symbackprop.equations.model import Given, Model
-from symbackprop.equations.naming import SAMPLES, adjoint_name
+from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.system import ONE
-
-TAKEN = (
-    *(
-        "parameters",
-        "samples",
-        "dtype",
-        "rate",
-        "scale",
-        "weights",
-        "with_loss",
-        "one",
-        "zero",
-        "ones",
-        "zeros",
-        "self",
-        "np",
-    ),
-    *("len", "float", "tuple", "buffer", "gradient", "steps"),
-    *("math", "range", "max", "min", "abs", "slice", "sliding_window_view"),
-)
-"""Names that the generated functions use themselves."""
-_SHARED = re.compile(r"(work|mask|change|part|exponentials|largest|total|difference|offset)\d*(_\d+)?")
-"""Names of parts that statements share."""
 
 
 @dataclass(frozen=True)
@@ -51,26 +27,17 @@ class GivenCode:
     # ------------------------------------------------------------ names
 
     @cached_property
-    def code_names(self) -> dict[str, str]:
-        """The name in the code of each quantity that can't have its own there."""
-        alone = {
-            a: g[0].name for a, g in (("x", self.model.inputs), ("t", self.model.targets)) if len(g) == 1
-        }
-        found = {}
-        for name in self.model.system.quantities:
-            argument = name in ("x", "t") and alone.get(name) != name
-            sizes = map(self.size_name, self.model.open)
-            if argument or name in (*TAKEN, *sizes) or _SHARED.fullmatch(name) or keyword.iskeyword(name):
-                found[name] = f"{name}_"
-        return found
+    def names(self) -> CodeNames:
+        """The names in the code."""
+        return CodeNames(self.model)
 
     def code(self, name: str) -> str:
         """Return the name of a quantity, or of a derivative, in the code."""
-        return self.code_names.get(name, name)
+        return self.names(name)
 
     def derivative(self, parameter: str) -> str:
         """Return what the derivative for a parameter is called in the code: dw2 for w2."""
-        return adjoint_name(parameter, self.model.system.quantities.keys())
+        return self.code(self.model.system.adjoints[parameter].name)
 
     @property
     def arguments(self) -> set[str]:
@@ -80,12 +47,10 @@ class GivenCode:
     @property
     def reserved(self) -> tuple[str, ...]:
         """Names that no dict can have in a function; x and t have been read when a dict is made."""
-        return (*TAKEN, *self.size_lines(), *(constant.code for constant in self.model.constants))
+        return (*FUNCTIONS_USE, *self.names.sizes.values(), *self.names.constants.values())
 
     def named(self, statements: Sequence[Statement]) -> list[Statement]:
         """Return statements with the names that the code has."""
-        if not self.code_names:
-            return list(statements)
         return [
             replace(s, name=self.code(s.name), operation=self._operation(s.operation)) for s in statements
         ]
@@ -110,7 +75,8 @@ class GivenCode:
         """Yield the lines that make arrays of the constants that are ``read``."""
         for constant in self.model.constants:
             if self.code(constant.name) in read:
-                yield f"{self.code(constant.name)} = np.array({constant.code}, {dtype})"
+                value = self.names.constants[constant.name]
+                yield f"{self.code(constant.name)} = np.array({value}, {dtype})"
 
     @property
     def output_shape(self) -> str:
@@ -122,20 +88,16 @@ class GivenCode:
 
     def size(self, n: Expr, samples: str = "samples") -> str:
         """Return a size in the code: a number, unless it is found with the data."""
-        names = {s: Symbol(self.size_name(s.name)) for s in n.free_symbols if s.name in self.model.open}
+        names = {s: Symbol(self.names.sizes[s.name]) for s in n.free_symbols if s.name in self.model.open}
         names[SAMPLES] = Symbol(samples)
         known = {s: Integer(self.model.sizes[s.name]) for s in n.free_symbols if s not in names}
         return str(expand(n.xreplace({**names, **known})))
-
-    def size_name(self, name: str) -> str:
-        """Return the name in the code of a size that is found with the data."""
-        return f"size_{name.lower()}"
 
     def size_lines(self) -> dict[str, str]:
         """Return the line that finds each open size in the data, by its name in the code."""
         found = {}
         for name, (given, axis) in self.model.open.items():
-            own = self.size_name(name)
+            own = self.names.sizes[name]
             found[own] = f"{own} = {self.code(given)}.shape[{axis}]"
         return found
 

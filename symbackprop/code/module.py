@@ -17,9 +17,9 @@ from symbackprop.code.training_step import TrainingStep, shapes_in
 from symbackprop.code.update import UpdateProgram
 from symbackprop.code.version import VERSION
 from symbackprop.equations.model import Initial, Model
-from symbackprop.equations.naming import SAMPLES, layer_of, split_name
+from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived, Step
-from symbackprop.equations.system import ONE, Equation
+from symbackprop.equations.system import ONE, Equation, size
 from symbackprop.library.optimizers import BELOW_ONE, OPTIMIZERS
 from symbackprop.printing.layers import AnyLayer
 from symbackprop.printing.notation import notation_for
@@ -85,13 +85,14 @@ class _Module:
         model.require_sizes()
         self.derivation = derivation
         self.model = model
-        scalars = {c.name: c.code for c in model.constants if not isinstance(c.value, tuple)}
-        scalars |= {name: str(units) for name, units in model.sizes.items()}
         self.given = GivenCode(model)
-        scalars |= {name: self.given.size_name(name) for name in model.open}
-        scalars |= {SAMPLES.name: _SAMPLE_COUNT, SCALE.name: "scale", RATE.name: "rate"}
+        names = self.given.names
+        sizes = {name: str(units) for name, units in model.sizes.items()} | names.sizes
+        scalars = {size(name): text for name, text in sizes.items()}
+        scalars |= {c.symbol: names.constants[c.name] for c in model.constants if c.is_number}
+        scalars |= {SAMPLES: _SAMPLE_COUNT, SCALE: "scale", RATE: "rate"}
         if not model.per_sample:  # nothing but the learning rate is left to multiply by
-            scalars[SCALE.name] = "rate"
+            scalars[SCALE] = "rate"
         self.optimizer = OPTIMIZERS[derivation.optimizer]
         self.update = UpdateProgram(derivation.carried_out, self.optimizer)
         rate = RATE if self.update.folds_rate else ONE
@@ -129,12 +130,12 @@ class _Module:
         """Return the definitions of the module's constants."""
         lines = []
         for constant in self.model.constants:
-            value = constant.value
+            name, value = self.given.names.constants[constant.name], constant.value
             if not isinstance(value, tuple):
-                lines.append(f"{constant.code} = {value!r}")
+                lines.append(f"{name} = {value!r}")
                 continue
-            line = f"{constant.code} = ({', '.join(map(repr, value))}{',' if len(value) == 1 else ''})"
-            exploded = [f"{constant.code} = (", *(f"    {number!r}," for number in value), ")"]
+            line = f"{name} = ({', '.join(map(repr, value))}{',' if len(value) == 1 else ''})"
+            exploded = [f"{name} = (", *(f"    {number!r}," for number in value), ")"]
             lines += [line] if len(line) <= LINE else exploded
         return lines
 
@@ -297,8 +298,8 @@ class _Module:
         There the first layer that is alike gives the letters; of results, told from the error inwards, it
         is the last one, where all steps to it are alike.
         """
-        steps = self._steps_like(first)
-        ends = [layer for number in (first, last) if (layer := layer_of(self._topic(number))) is not None]
+        system, steps = self.derivation.system, self._steps_like(first)
+        ends = [layer for number in (first, last) if (layer := system.layer(self._topic(number))) is not None]
         inwards = first in self.derivation.results.values()
         layer, towards = (max(ends), 1) if inwards else (min(ends), -1)
         told = self._told if inwards else {n: [step] for n, step in steps.items()}
@@ -316,7 +317,7 @@ class _Module:
         """The steps to all derivatives of a layer, by layer."""
         found: dict[int, list[Step]] = {}
         for step in self.derivation.steps:
-            layer = layer_of(step.target)
+            layer = self.derivation.system.layer(step.target)
             if layer is not None:
                 found.setdefault(layer, []).append(step)
         return found
@@ -328,7 +329,8 @@ class _Module:
 
     def _steps_like(self, number: int) -> dict[int, Step | Equation]:
         """Return the equations, the results or the steps for a batch of the same quantity, by layer."""
-        derivation, stem = self.derivation, split_name(self._topic(number)).word
+        derivation, roles = self.derivation, self.derivation.system.roles
+        own = roles[self._topic(number)]
         if number in self.defined_by:
             steps: Iterable[tuple[str, Step | Equation]] = derivation.system.definitions.items()
         elif number in derivation.results.values():
@@ -337,8 +339,8 @@ class _Module:
             is_batch = derivation.by_number[number].rule == "batch mean"
             group = derivation.batch if is_batch else derivation.stable
             steps = ((step.target, step) for step in group)
-        layered = ((layer_of(name), step) for name, step in steps if split_name(name).word == stem)
-        return {layer: step for layer, step in layered if layer is not None}
+        like = ((roles[name], step) for name, step in steps if name in roles)
+        return {role.layer: step for role, step in like if role.word == own.word}
 
     def _printed(self, number: int) -> str:
         step: Step | Equation | None = self.derivation.by_number.get(number)

@@ -14,7 +14,7 @@ from symbackprop.arrays.signature import UNCHANGED, Change, Lowered, lower
 from symbackprop.code.buffers import is_mask
 from symbackprop.derivation.batch import Batch, WholeBatch
 from symbackprop.equations.indices import close_sum
-from symbackprop.equations.naming import SAMPLE, SAMPLES, adjoint_name
+from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import ONE, Equation, indices_of, name_of
 from symbackprop.errors import UnsupportedExpression
@@ -34,7 +34,7 @@ class Programs:
     """
 
     derivation: Derived
-    scalars: Mapping[str, str]
+    scalars: Mapping[Symbol, str]
     rate: Expr = ONE
 
     @cached_property
@@ -94,7 +94,7 @@ class Programs:
     def _derivative(
         self, parameter: str, equation: Equation, number: int, change: Change = UNCHANGED
     ) -> Statement:
-        name = adjoint_name(parameter, self.derivation.system.quantities.keys())
+        name = self.derivation.system.adjoints[parameter].name
         return Statement(name, self._lower(equation, change), number)
 
     def _scaled_statement(self, step: Step) -> Statement:
@@ -106,7 +106,7 @@ class Programs:
             operation = self._lower(Equation(step.lhs, step.rhs), self._scaled_lift)
             return Statement(name_of(step.lhs), operation, step.number)
         plain = self._statement(name_of(step.lhs), step.lhs, step.rhs, step.number)
-        inputs = (plain.operation, Operation("name", (), self.scalars[SCALE.name]))
+        inputs = (plain.operation, Operation("name", (), self.scalars[SCALE]))
         axes, shape = plain.operation.axes, plain.operation.shape
         return replace(plain, operation=Operation("multiply", inputs, None, axes, shape))
 

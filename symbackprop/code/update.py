@@ -199,9 +199,9 @@ class UpdateProgram:
         quotients = {Operation("array", (), q.name): lowered(value) for q, value in factors.quotients.items()}
         return lowered(rhs).replaced(quotients)
 
-    def _scalars(self, factors: Factors) -> dict[str, str]:
-        names = {name: name for name in (*self.optimizer.defaults, *(f.name for f in factors.values))}
-        return {**names, RATE.name: "rate", STEP.name: "steps"}
+    def _scalars(self, factors: Factors) -> dict[Symbol, str]:
+        symbols = (*map(scalar, self.optimizer.defaults), *factors.values)
+        return {**{symbol: symbol.name for symbol in symbols}, RATE: "rate", STEP: "steps"}
 
 
 _NAMES = {"w": "parameters", "g": "gradient"}

@@ -41,7 +41,7 @@ from sympy.logic.boolalg import BooleanAtom
 from symbackprop.derivation.batch import Batch
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived, Step
-from symbackprop.equations.system import ArgMax, indices_of, name_of
+from symbackprop.equations.system import ArgMax, indices_of, name_of, size
 from symbackprop.errors import UnsupportedExpression
 
 Array = NDArray[Any]
@@ -80,8 +80,8 @@ class Numbers:
         assert model is not None
         self.per_sample = model.per_sample
         self.sizes = dict(sizes)
-        self.scalars: dict[str, float] = {**sizes}
-        self.scalars |= {c.name: c.value for c in model.constants if not isinstance(c.value, tuple)}
+        self.scalars: dict[Symbol, float] = {size(name): number for name, number in sizes.items()}
+        self.scalars |= {c.symbol: c.value for c in model.constants if not isinstance(c.value, tuple)}
         self.varying = Batch(derivation).varying if self.per_sample else frozenset()
         self.values: dict[str, Array] = dict(leaves)
         self.slopes: dict[str, Array] = {}
@@ -231,8 +231,8 @@ class Numbers:
     def _symbol(self, node: Symbol, environment: Environment) -> Array:
         if node in environment:
             return environment[node]
-        if node.name in self.scalars and node.name not in self.values:
-            return np.asarray(self.scalars[node.name])
+        if node in self.scalars:
+            return np.asarray(self.scalars[node])
         return self._element(self._array(node.name), node.name, (), environment)
 
     def _derivative(self, node: Derivative, environment: Environment) -> Array:

@@ -21,7 +21,6 @@ from sympy import Expr, IndexedBase, Sum, Symbol
 from symbackprop.derivation.reverse_pass import derive_system
 from symbackprop.equations.indices import substitute
 from symbackprop.equations.model import Layer
-from symbackprop.equations.naming import layer_of
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import Equation, EquationSystem, Quantity, name_of, quantity, sum_over
 from symbackprop.errors import SpecificationError
@@ -48,6 +47,11 @@ class Theorem:
     network: Architecture
     base: Derived
     step: Derived
+
+    @property
+    def behind(self) -> str:
+        """The pre-activation of the layer behind, whose derivatives are called `SEED`."""
+        return _named(self.step.system, "pre-activation", 2)
 
     @property
     def title(self) -> str:
@@ -118,21 +122,27 @@ def _network_of_depth(network: Architecture, depth: int) -> Architecture:
 
 def _base(two: EquationSystem) -> EquationSystem:
     """Return the last layer and the error, with the output of the layer before it as given."""
-    equations = tuple(e for e in two.equations if layer_of(e.name) != 1)
-    parameters = tuple(name for name in two.parameters if layer_of(name) == 2)
-    # The derivative for x1 is asked for too: what two read keeps a name of its own.
-    return _part_of(two, equations, (*parameters, "x1"))
+    equations = tuple(e for e in two.equations if two.layer(e.name) != 1)
+    parameters = tuple(name for name in two.parameters if two.layer(name) == 2)
+    # The derivative for the output before it is asked for too: what two read keeps a name of its own.
+    return _part_of(two, equations, (*parameters, _named(two, "activation", 1)))
 
 
 def _step(two: EquationSystem) -> EquationSystem:
     """Return a hidden layer and the pre-activations behind it, of which the error has the derivatives c."""
-    equations = [e for e in two.equations if layer_of(e.name) == 1]
-    behind = two.definitions["s2"]
+    equations = [e for e in two.equations if two.layer(e.name) == 1]
+    behind = two.definitions[_named(two, "pre-activation", 2)]
     (i,) = behind.indices
-    seed = quantity(SEED, *two.quantities["s2"].shape)
+    seed = quantity(SEED, *two.quantities[behind.name].shape)
     error = Equation(two.quantities[two.loss].symbol, sum_over(seed[i] * behind.lhs, (i, seed.shape[0])))
-    parameters = tuple(n for n in two.parameters if layer_of(n) == 1 or n.startswith(("w", "b")))
-    return _part_of(two, (*equations, behind, error), (*parameters, "x0"), (seed,))
+    parameters = tuple(n for n in two.parameters if two.layer(n) == 1 or two.kind(n) in ("weight", "bias"))
+    return _part_of(two, (*equations, behind, error), (*parameters, _named(two, "input", 0)), (seed,))
+
+
+def _named(system: EquationSystem, kind: str, layer: int) -> str:
+    name = system.of_kind(kind, layer)
+    assert name is not None
+    return name
 
 
 def _part_of(
@@ -163,11 +173,9 @@ def _names_in(expression: Expr) -> Iterator[str]:
 
 def _says(template: Derived, own: int, concrete: Derived, layer: int) -> bool:
     """Whether the results of layer ``own`` of a template are those of ``layer`` of a concrete net."""
-    names = frozenset({*template.system.quantities, *template.adjoints})
-    names |= {*concrete.system.quantities, *concrete.adjoints}
-    shift = Shift(names)
+    shift = Shift(concrete, template)
     for name in template.results:
-        if layer_of(name) != own or name == SEED:
+        if template.system.layer(name) != own:
             continue
         moved = shift.name(name, layer - own)
         if moved is None or moved not in concrete.results:

@@ -18,7 +18,6 @@ from symbackprop.document.language.catalogues import CATALOGUES, words_in_formul
 from symbackprop.document.remarks import Commentary
 from symbackprop.document.render import document_context, format_named
 from symbackprop.document.sentences import Narrator
-from symbackprop.equations.naming import layer_of, split_name
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import Equation
 from symbackprop.errors import SpecificationError
@@ -67,11 +66,8 @@ class _Printed:
 
     def _narrator(self, derivation: Derived, layers: Mapping[int, str]) -> Narrator:
         plain = notation_for(derivation, self.notation, words_in_formulas(self.catalogue))
-        sizes = {
-            s.name for q in derivation.system.quantities.values() for n in q.shape for s in n.free_symbols
-        }
-        names = sorted({*derivation.system.quantities, *sizes})
-        called = {name: layers[n] for name in names if (n := layer_of(name)) is not None}
+        roles = {**derivation.system.roles, **derivation.system.size_roles}
+        called = {name: layers[role.layer] for name, role in roles.items() if role.layer in layers}
         style = format_named(self.format)(with_layers(plain, called), derivation)
         return Narrator(derivation, style, self.catalogue)
 
@@ -112,7 +108,7 @@ class _Printed:
         return [self._say("theorem.given", depth=self._symbol("L"), layer=self._symbol(LAYER))]
 
     def _equations(self, narrator: Narrator, layer: int, key: str) -> list[Numbered]:
-        equations = [e for e in narrator.system.equations if layer_of(e.name) == layer]
+        equations = [e for e in narrator.system.equations if narrator.system.layer(e.name) == layer]
         found = [narrator.forward(equation) for equation in equations]
         return [replace(found[0], note=self._say(key, layers=self._hidden)), *found[1:]]
 
@@ -127,8 +123,9 @@ class _Printed:
 
     def _induction_step(self) -> list[Group]:
         groups = self.step.groups()
-        known = self.step.system.quantities["s2"].at(self.step.system.definitions["s2"].indices)
-        seed = self.step.system.quantities[SEED].at(self.step.system.definitions["s2"].indices)
+        behind = self.step.system.definitions[self.theorem.behind]
+        known = behind.lhs
+        seed = self.step.system.quantities[SEED].at(behind.indices)
         note = self._say(
             "theorem.step",
             layer=self._symbol(LAYER),
@@ -168,27 +165,29 @@ def _numbered(theorem: Theorem) -> tuple[Derived, Derived]:
 
     The equations of layer ℓ are also those of layer ℓ+1.  What only serves to keep names is left out.
     """
-    hidden = [e.name for e in theorem.step.system.equations if layer_of(e.name) == 1]
+    system = theorem.step.system
+    hidden = [e.name for e in system.equations if system.layer(e.name) == 1]
     numbers = {name: n for n, name in enumerate(hidden, start=1)}
     last = {name: n for n, name in enumerate(theorem.base.numbers, start=len(numbers) + 1)}
     base = _renumbered(theorem.base, 2, last, max(last.values()))
-    behind = {
-        e.name: numbers[split_name(e.name).word + "1"]
-        for e in theorem.step.system.equations[len(hidden) : -1]
-    }
-    step = _renumbered(
-        theorem.step, 1, {**numbers, **behind, theorem.step.system.loss: last["E"]}, max(base.by_number)
-    )
-    return base, replace(step, adjoints={**step.adjoints, SEED: "s2"})
+    behind = {e.name: numbers[system.like(e.name, 1)] for e in system.equations[len(hidden) : -1]}
+    of_step = {**numbers, **behind, system.loss: last[theorem.base.system.loss]}
+    step = _renumbered(theorem.step, 1, of_step, max(base.by_number))
+    return base, replace(step, adjoints={**step.adjoints, SEED: theorem.behind})
 
 
 def _renumbered(derivation: Derived, layer: int, numbers: dict[str, int], last: int) -> Derived:
-    kept = [s for s in derivation.steps if layer_of(s.target) == layer and not _only_names_the_seed(s)]
+    kept = [
+        s
+        for s in derivation.steps
+        if derivation.system.layer(s.target) == layer and not _only_names_the_seed(s)
+    ]
     new = {step.number: last + n for n, step in enumerate(kept, start=1)}
     steps = [Step(new[s.number], s.target, s.rule, s.lhs, s.rhs, s.by) for s in kept]
     results = {name: new[n] for name, n in derivation.results.items() if n in new}
+    kind = derivation.system.kind
     # x of the layer before is no parameter; its derivative was asked for so that others keep their names.
-    parameters = tuple(name for name in derivation.system.parameters if split_name(name).word != "x")
+    parameters = tuple(name for name in derivation.system.parameters if kind(name) in ("weight", "bias", ""))
     system = replace(derivation.system, parameters=parameters)
     return replace(derivation, system=system, steps=tuple(steps), results=results, numbers=numbers, stable=())
 

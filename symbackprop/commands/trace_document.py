@@ -326,8 +326,8 @@ class _NumbersPrinter(Printer):
             return self._piece_of(self.scalars[expression.name])
         if isinstance(expression, Derivative | KroneckerDelta | ArgMax) or self.order.is_read(expression):
             return self._piece_of(self.numbers.at(expression, self.sample))
-        if isinstance(expression, Symbol) and expression.name in self.numbers.scalars:
-            return self._piece_of(self.numbers.scalars[expression.name])
+        if expression in self.numbers.scalars:
+            return self._piece_of(self.numbers.scalars[expression])
         if isinstance(expression, Piecewise):
             return self.piece(self._taken(expression))
         if isinstance(expression, Add):

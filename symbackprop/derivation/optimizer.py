@@ -27,9 +27,9 @@ def with_update(derivation: Derived, optimizer: Optimizer) -> Derived:
     for number, (name, rhs) in enumerate(update_equations(optimizer), start=max(derivation.by_number) + 1):
         steps.append(Step(number, name, "update", new_value(name), rhs))
     varying = (STEP, RATE, *(scalar(name) for name in ("w", "g", *optimizer.state)))
-    return replace(
-        derivation, update=tuple(steps), rescaled=rescaled(steps, varying, derivation.system.quantities)
-    )
+    constants = () if derivation.model is None else derivation.model.constants
+    taken = {*derivation.system.quantities, *(constant.name for constant in constants)}
+    return replace(derivation, update=tuple(steps), rescaled=rescaled(steps, varying, taken))
 
 
 def update_equations(optimizer: Optimizer) -> list[tuple[str, Expr]]:

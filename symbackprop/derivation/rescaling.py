@@ -10,7 +10,6 @@ from collections.abc import Collection, Container, Iterator, Sequence
 
 from sympy import Add, Basic, Expr, Symbol
 
-from symbackprop.equations.naming import kept_name
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import new_value, scalar
 
@@ -33,7 +32,7 @@ def rescaled(
     steps, written = [], dict[Basic, Basic]()
     numbers = iter(range(update[-1].number + 1, update[-1].number + 1 + len(scales) + len(update)))
     for state, scale in scales.items():
-        old, kept = scalar(state), scalar(kept_name(state, taken))
+        old, kept = scalar(state), scalar(_kept_name(state, taken))
         steps.append(Step(next(numbers), state, "kept", kept, old / scale))
         written |= {old: scale * kept, new_value(state): scale * new_value(kept.name)}
     for step in update:
@@ -42,7 +41,7 @@ def rescaled(
             steps.append(Step(next(numbers), step.target, "rescaling", step.lhs, rhs))
             continue
         rhs = Add(*[term / scale for term in Add.make_args(rhs)])
-        name = kept_name(step.target, taken)
+        name = _kept_name(step.target, taken)
         steps.append(Step(next(numbers), name, "rescaling", new_value(name), rhs))
     return tuple(steps)
 
@@ -55,3 +54,11 @@ def _scales(update: Sequence[Step], varying: Collection[Symbol]) -> Iterator[tup
         scale, moving = Add(*rest).as_independent(*varying, as_Add=False)
         if scale != 1 and moving != 1 and step.rhs.diff(state, 2) == 0:
             yield step.target, scale
+
+
+def _kept_name(state: str, taken: Container[str]) -> str:
+    """Return the name of the multiple that is kept in place of ``state``, none of those taken."""
+    name = state.upper()
+    while name in taken:
+        name += "_kept"
+    return name

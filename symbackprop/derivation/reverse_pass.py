@@ -20,7 +20,7 @@ from symbackprop.derivation.calculus.kinds import outcome_of
 from symbackprop.derivation.calculus.rule import Consumer, Goal, Worked
 from symbackprop.derivation.stable.choose import with_stable
 from symbackprop.equations.indices import renamed, settle, substitute
-from symbackprop.equations.naming import LETTERS, adjoint_name
+from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.steps import Derived, Sides, Sketch, Step
 from symbackprop.equations.system import Equation, EquationSystem, Quantity, indices_of, name_of
 from symbackprop.equations.well_formed import check_system
@@ -59,12 +59,9 @@ class _Pass:
         self.wrt = wrt
         self.consumers = _consumers(system)
         self.needed = _between(system, wrt)
-        names = set(system.quantities)
-        self.adjoint_of = {
-            q.name: Quantity(adjoint_name(q.name, names), q.shape) for q in system.quantities.values()
-        }
+        self.adjoint_of = system.adjoints
         self.known = {**system.quantities, **{a.name: a for a in self.adjoint_of.values()}}
-        self.quantity_of = {a.name: name for name, a in self.adjoint_of.items()}
+        self.quantity_of = {a.name: a.to for a in self.adjoint_of.values()}
         self.reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
         self.leaves = {name: n for n, name in enumerate(wrt) if name not in system.definitions}
         self.letters = {s for e in system.equations for s in e.lhs.atoms(Symbol) | e.rhs.atoms(Symbol)}

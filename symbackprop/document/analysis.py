@@ -32,7 +32,7 @@ from sympy import (
 
 from symbackprop.derivation.kinks import decided
 from symbackprop.derivation.stable.bounds import Bounds, bounds_of, shown
-from symbackprop.equations.indices import settle, substitute
+from symbackprop.equations.indices import rename, settle, substitute
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import indices_of, name_of
@@ -195,7 +195,8 @@ def _in_one_number(step: Step, derivation: Derived) -> Expr:
     closed = derivation.by_number.get(step.number + 1, step)
     rhs = closed.rhs if closed.lhs == step.lhs else step.rhs
     of = step.lhs.expr
-    value = derivation.system.definitions[name_of(of)].rhs
+    definition = derivation.system.definitions[name_of(of)]
+    value = rename(definition.rhs, dict(zip(definition.indices, indices_of(of), strict=True)))
     return rhs.xreplace({of: value}).xreplace({step.lhs.variables[0]: _SLOPE_OF})
 
 

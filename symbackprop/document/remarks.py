@@ -18,7 +18,7 @@ from symbackprop.document.analysis import (
     slopes_of,
 )
 from symbackprop.document.sentences import Narrator
-from symbackprop.equations.naming import SAMPLE, SAMPLES, layer_of, split_name
+from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import name_of, scalar
 from symbackprop.printing.layers import Run, with_runs
@@ -130,7 +130,7 @@ class Commentary:
 
     def matrix_introduction(self) -> str:
         """Return how the letters of the matrix form are to be read."""
-        named = [q for q in self.derivation.adjoints.values() if split_name(q).word == "s" and layer_of(q)]
+        named = [q for q in self.derivation.adjoints.values() if self.system.kind(q) == "pre-activation"]
         said = [self.say("matrices.plain")]
         if named:
             sample, samples = self.narrator.inline(SAMPLE), self.narrator.inline(SAMPLES)
@@ -145,9 +145,9 @@ class Commentary:
     def _layers_of_matrices(self) -> list[str]:
         """Return that matrices carry the number of their layer, where nothing before them does."""
         model, printer = self.derivation.model, self.style.printer
-        if model is None or not model.layers or printer.notation.glyph("x1").layer is not None:
+        if model is None or not model.layers or printer.notation.shows_layers:
             return []
-        inputs = MatrixWriter(printer).name(self.system.quantities["x0"].symbol, 2)
+        inputs = MatrixWriter(printer).name(self.system.quantities[model.inputs[0].name].symbol, 2)
         return [self.say("given.layers", input=self.style.inline(inputs))]
 
     @cached_property
@@ -157,7 +157,7 @@ class Commentary:
         if self.style.printer.notation.name == "matrix":
             return found  # they have been told so already
         steps = [step for step in self.derivation.batch if step.target != self.system.loss]
-        for item in with_runs(steps, lambda step: step.target, self.narrator.layers.alike):
+        for item in with_runs(steps, lambda step: self.system.layer(step.target), self.narrator.layers.alike):
             if isinstance(item, Run):
                 general, style = self.narrator.general(item.layers[0]), self.style
                 layers = style.space + self.narrator.layers_listed(item.layers)

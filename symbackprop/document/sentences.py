@@ -18,8 +18,8 @@ from symbackprop.document.blocks import Explained, Group, Numbered, Row
 from symbackprop.document.formats import Format
 from symbackprop.document.language.catalogues import Catalogue
 from symbackprop.document.language.particles import with_particle
-from symbackprop.equations.model import Initial, Initializer
-from symbackprop.equations.naming import SAMPLE, SAMPLES, split_name
+from symbackprop.equations.model import Initial, Initializer, Model
+from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Derived, Step, differentiated
 from symbackprop.equations.system import (
     ArgMax,
@@ -98,17 +98,23 @@ class Narrator:
             self.say(key, quantities=self.listed(self._with_shapes(names))) for key, names in kinds if names
         ]
         if model is not None and model.layers:
-            first = (self.inline(self._first_reading(f"{word}1")) for word in "sxw")
-            lines.append(
-                self.say("given.units", **dict(zip(("sum", "output", "weight"), first, strict=True)))
-            )
-            if self.style.printer.notation.glyph("x1").layer is not None:
-                lines.append(self.say("given.layers", input=self.inline(self._first_reading("x0"))))
-            if self.style.draws and "b1" in self.system.parameters:
-                lines.append(self.say("given.biases"))
+            lines += self._units(model)
         lines += self._ranges()
         values = self._values()
         return [*lines, self.say("given.values", values=self.listed(values))] if values else lines
+
+    def _units(self, model: Model) -> list[str]:
+        """Return what a unit, a layer and a bias are in a dense network."""
+        kinds = {"sum": "pre-activation", "output": "activation", "weight": "weight"}
+        first = {key: self.system.of_kind(kind, 1) for key, kind in kinds.items()}
+        said = {key: self.inline(self._first_reading(name)) for key, name in first.items() if name}
+        lines = [self.say("given.units", **said)]
+        if self.style.printer.notation.shows_layers:
+            inputs = self.inline(self._first_reading(model.inputs[0].name))
+            lines.append(self.say("given.layers", input=inputs))
+        if self.style.draws and self.system.of_kind("bias", 1) is not None:
+            lines.append(self.say("given.biases"))
+        return lines
 
     def _ranges(self) -> list[str]:
         """Return what each index letter runs to; nothing where a letter has several ranges."""
@@ -149,7 +155,7 @@ class Narrator:
         """Return quantities with their shapes, those of layers that are alike once."""
         found: list[str] = []
         readings = [Equation(self._first_reading(name), self._first_reading(name)) for name in names]
-        for item in with_runs(readings, lambda e: e.name, self.layers.alike):
+        for item in with_runs(readings, lambda e: self.system.layer(e.name), self.layers.alike):
             if not isinstance(item, Run):
                 found.append(self._with_shape(item.name))
                 continue
@@ -226,7 +232,7 @@ class Narrator:
     def forwards(self) -> list[Numbered]:
         """Return the forward equations; those of layers that are alike first for any layer, then each."""
         found: list[Numbered] = []
-        for item in with_runs(self.system.equations, lambda e: e.name, self.layers.alike):
+        for item in with_runs(self.system.equations, lambda e: self.system.layer(e.name), self.layers.alike):
             if isinstance(item, Run):
                 general = self.general(item.layers[0])
                 once = [replace(general.forward(e), label=self.style.blank()) for e in item.first]
@@ -272,13 +278,18 @@ class Narrator:
     def groups(self) -> list[Group]:
         """Return the steps, grouped by the derivative that they lead to; layers that are alike once."""
         found: list[Group] = []
-        for item in with_runs(self.by_target(), lambda steps: steps[0].target, self.layers.are_alike):
+        for item in with_runs(
+            self.by_target(), lambda steps: self.system.layer(steps[0].target), self.layers.are_alike
+        ):
             if not isinstance(item, Run):
                 found.append(self._group(item))
                 continue
             found += [self._group(steps) for steps in item.first]
             found.append(self._further(item))
         return found
+
+    def _layer_of_steps(self, steps: Sequence[Step]) -> int | None:
+        return self.system.layer(steps[0].target)
 
     def by_target(self) -> list[list[Step]]:
         """Return the steps to each derivative, in order."""
@@ -364,7 +375,7 @@ class Narrator:
     def explained_once(self, steps: Sequence[Step]) -> list[Explained]:
         """Return steps of which each is about another quantity; those of layers that are alike once."""
         found: list[Explained] = []
-        for item in with_runs(steps, lambda step: step.target, self.layers.alike):
+        for item in with_runs(steps, lambda step: self.system.layer(step.target), self.layers.alike):
             if not isinstance(item, Run):
                 found += self.explained([item])
                 continue
@@ -379,7 +390,7 @@ class Narrator:
         """Return the rows of the table of all results, those of layers that are alike once."""
         found: list[Row] = []
         results = [self.derivation.by_number[number] for number in self.derivation.results.values()]
-        for item in with_runs(results, lambda step: step.target, self.layers.alike):
+        for item in with_runs(results, lambda step: self.system.layer(step.target), self.layers.alike):
             if isinstance(item, Run):
                 general = self.general(item.layers[0])
                 rows = [general.row(step.number) for step in item.first]
@@ -464,9 +475,14 @@ class Narrator:
             variable = self._variable(step.lhs)
             of = name_of(step.lhs.expr) if self._is_local(step.lhs) and self._is_read(step.lhs.expr) else ""
             for kink in kinks:
-                key = split_name(of).word, split_name(name_of(variable)).word, kink.of(variable, _ANY)
+                key = self._word(of), self._word(name_of(variable)), kink.of(variable, _ANY)
                 alike.setdefault(key, []).append(step)
         return [self._kink_assumed(kink, steps) for (_, _, kink), steps in alike.items()]
+
+    def _word(self, name: str) -> str:
+        """Return what quantities of the same role share in all layers; of one without a layer its name."""
+        role = self.system.roles.get(name)
+        return name if role is None else role.word
 
     def _kink_assumed(self, kink: Kink, steps: Sequence[Step]) -> str:
         own = kink.of(_ANY, self._variable(steps[0].lhs))
@@ -596,7 +612,7 @@ class Narrator:
             return self.layers.shift.name(a, shift) == b and self.layers.alike(pairs[0], pairs[1], shift)
 
         alone: dict[str, list[str]] = {}
-        for item in with_runs(list(drawn), lambda name: name, alike):
+        for item in with_runs(list(drawn), self.system.layer, alike):
             if not isinstance(item, Run):
                 weight, formula = self._variance(item, drawn[item])
                 alone.setdefault(formula, []).append(weight)

@@ -13,7 +13,7 @@ from functools import cached_property
 from sympy import Expr, Integer, Mul, Pow, Sum, Symbol, exp, expand
 
 from symbackprop.equations.naming import SAMPLES
-from symbackprop.equations.system import BINDERS, ONE, EquationSystem, size
+from symbackprop.equations.system import BINDERS, ONE, EquationSystem, scalar, size
 from symbackprop.errors import SpecificationError, UnsupportedExpression
 
 
@@ -25,9 +25,14 @@ class Constant:
     value: float | tuple[float, ...]
 
     @property
-    def code(self) -> str:
-        """Its name in the generated code."""
-        return self.name.upper()
+    def symbol(self) -> Symbol:
+        """What stands for it in the equations, where it is one number."""
+        return scalar(self.name)
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is one number, and no array."""
+        return not isinstance(self.value, tuple)
 
 
 @dataclass(frozen=True)

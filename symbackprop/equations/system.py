@@ -9,7 +9,7 @@ or numbers, indices are integer symbols that run from 0 to size - 1.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
@@ -47,6 +47,10 @@ def index(name: str) -> Symbol:
 def size(name: str) -> Symbol:
     """Return the size symbol of that name."""
     return Symbol(name, integer=True, positive=True)
+
+
+class WholeNumber(Symbol):  # type: ignore[misc]  # SymPy has no types
+    """The symbol of a quantity of whole numbers: never equal to an index letter of that name."""
 
 
 def scalar(name: str) -> Symbol:
@@ -179,7 +183,7 @@ class Quantity:
     @cached_property
     def symbol(self) -> Symbol:
         """The name as a SymPy symbol; for a scalar it stands for the quantity itself."""
-        return Symbol(self.name, integer=True) if self.integer else Symbol(self.name, real=True)
+        return WholeNumber(self.name, integer=True) if self.integer else Symbol(self.name, real=True)
 
     @cached_property
     def base(self) -> IndexedBase:
@@ -196,6 +200,18 @@ class Quantity:
     def ranges(self, indices: Sequence[Expr]) -> Ranges:
         """Return the range of each index symbol that reads an axis of this quantity."""
         return {i: n for i, n in zip(indices, self.shape, strict=True) if isinstance(i, Symbol)}
+
+
+@dataclass(frozen=True)
+class Adjoint(Quantity):
+    """The derivative of a scalar for a quantity, component by component.
+
+    What it is, is said by ``of``, the name of the scalar, and ``to``, the name of the quantity; its own name
+    is chosen beside all other names of a system and tells nothing.
+    """
+
+    of: str = ""
+    to: str = ""
 
 
 def quantity(name: str, *shape: Expr | int, integer: bool = False) -> Quantity:
@@ -255,11 +271,25 @@ class Fact:
 
 
 @dataclass(frozen=True)
+class Role:
+    """What a quantity, or a size, is in a network of layers.  Who builds the network says it.
+
+    ``layer`` is the number of the layer; ``word`` is what quantities of the same role share in all layers,
+    the w of w1, w2, …; ``kind`` is "input", "pre-activation", "activation", "weight", "bias", or "".
+    """
+
+    layer: int
+    word: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
 class EquationSystem:
     """Equations in evaluation order, the quantities they name, and what is asked of them.
 
     ``loss`` is the scalar that is differentiated; ``parameters`` are the quantities with respect to
-    which; ``inputs`` are given and not differentiated unless asked for.
+    which; ``inputs`` are given and not differentiated unless asked for.  ``roles`` and ``size_roles`` say, by
+    their names, to what layer quantities and sizes belong; what is not in them belongs to none.
     """
 
     equations: tuple[Equation, ...]
@@ -268,10 +298,50 @@ class EquationSystem:
     inputs: tuple[str, ...] = ()
     loss: str = "E"
     facts: tuple[Fact, ...] = ()
+    roles: Mapping[str, Role] = field(default_factory=dict)
+    size_roles: Mapping[str, Role] = field(default_factory=dict)
     definitions: dict[str, Equation] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "definitions", {e.name: e for e in self.equations})
+
+    @cached_property
+    def adjoints(self) -> dict[str, Adjoint]:
+        """The adjoint of each quantity of the loss, by the name of the quantity.
+
+        Each is called ds2 for s2 where nothing else is, and has more d's where that name is taken.
+        """
+        names = {name: f"d{name}" for name in self.quantities if f"d{name}" not in self.quantities}
+        taken = {*self.quantities, *names.values()}
+        for name in self.quantities:
+            if name not in names:
+                names[name] = f"dd{name}"
+                while names[name] in taken:
+                    names[name] = f"d{names[name]}"
+                taken.add(names[name])
+        return {
+            name: Adjoint(names[name], q.shape, of=self.loss, to=name) for name, q in self.quantities.items()
+        }
+
+    def layer(self, name: str) -> int | None:
+        """Return the number of the layer that a quantity belongs to, None where it belongs to none."""
+        role = self.roles.get(name)
+        return None if role is None else role.layer
+
+    def kind(self, name: str) -> str:
+        """Return what a quantity is in its layer, "" where nothing is said of it."""
+        role = self.roles.get(name)
+        return "" if role is None else role.kind
+
+    def like(self, name: str, layer: int) -> str:
+        """Return the quantity of another layer that has the same role as ``name``."""
+        own = self.roles[name]
+        return next(n for n, role in self.roles.items() if (role.word, role.layer) == (own.word, layer))
+
+    def of_kind(self, kind: str, layer: int) -> str | None:
+        """Return the quantity of that kind in a layer, None where there is none."""
+        found = (name for name, role in self.roles.items() if (role.kind, role.layer) == (kind, layer))
+        return next(found, None)
 
     def is_read(self, node: Expr) -> bool:
         """Whether ``node`` is a component of a quantity of the system, and no index or size of that name."""

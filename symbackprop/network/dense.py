@@ -10,6 +10,7 @@ from symbackprop.equations.system import (
     EquationSystem,
     Fact,
     Quantity,
+    Role,
     constant_outside,
     index,
     quantity,
@@ -114,11 +115,16 @@ class _Builder:
         self.quantities: dict[str, Quantity] = {}
         self.equations: list[Equation] = []
         self.parameters: list[str] = []
-        self.output = self._declare("x0", size("n0"))
+        self.roles: dict[str, Role] = {}
+        self.output = self._of_layer("x", 0, "input", size("n0"))
 
     def _declare(self, name: str, *shape: Expr) -> Quantity:
         self.quantities[name] = quantity(name, *shape)
         return self.quantities[name]
+
+    def _of_layer(self, word: str, layer: int, kind: str, *shape: Expr) -> Quantity:
+        self.roles[f"{word}{layer}"] = Role(layer, word, kind)
+        return self._declare(f"{word}{layer}", *shape)
 
     def letter(self, layer: int) -> Symbol:
         """Return the index of a layer's units: i for the outputs, then j, k, and round again."""
@@ -128,19 +134,19 @@ class _Builder:
         """Add the pre-activation and the output of one layer."""
         units_before, units = size(f"n{number - 1}"), size(f"n{number}")
         before, own, other = self.letter(number - 1), self.letter(number), self.letter(number - 2)
-        weight = self._declare(f"w{number}", units_before, units)
+        weight = self._of_layer("w", number, "weight", units_before, units)
         self.parameters.append(weight.name)
         total = sum_over(self.output[before] * weight[before, own], (before, units_before))
         if self.network.bias:
-            bias = self._declare(f"b{number}", units)
+            bias = self._of_layer("b", number, "bias", units)
             self.parameters.append(bias.name)
             total += bias[own]
-        pre_activation = self._declare(f"s{number}", units)
+        pre_activation = self._of_layer("s", number, "pre-activation", units)
         self.equations.append(Equation(pre_activation[own], total))
-        self.output = self._declare(f"x{number}", units)
+        self.output = self._of_layer("x", number, "activation", units)
         trainable: dict[str, Expr] = {}
         for name in trainable_parameters(layer.activation):
-            parameter = self._declare(f"{name}{number}")
+            parameter = self._of_layer(name, number, "")
             self.parameters.append(parameter.name)
             trainable[name] = parameter.symbol
         value = activation_expression(layer.activation, pre_activation, own, other, trainable)
@@ -166,6 +172,8 @@ class _Builder:
             ("x0", "t"),
             "E",
             self._facts(target, i),
+            self.roles,
+            {f"n{layer}": Role(layer, "n") for layer in range(self.network.depth + 1)},
         )
 
     def _smoothed(self, target: Quantity, i: Symbol) -> Quantity:

@@ -100,7 +100,7 @@ class LatexPrinter(Printer):
 
     def symbol(self, name: str) -> Piece:
         if name in self.notation.layers:
-            return Piece(f"{latex_word(split_name(name).word)}_{{{self._layer(name)}}}")
+            return Piece(f"{latex_word(self.notation.glyph(name).word)}_{{{self._layer(name)}}}")
         plain = name.rstrip("'")
         primes = name[len(plain) :]
         glyph = Glyph("lambda", plain[1]) if plain in TEXT_SYMBOLS else split_name(plain)

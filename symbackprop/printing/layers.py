@@ -9,14 +9,13 @@ names, so every formula is still that of a step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
 from sympy import Add, Basic, Derivative, Expr, Indexed, IndexedBase, Symbol
 
 from symbackprop.equations.indices import canonical
-from symbackprop.equations.naming import layer_of, split_name
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import Equation, indices_of, name_of
 from symbackprop.printing.notation import Notation, with_layers
@@ -58,16 +57,16 @@ class Run(Generic[Item]):
 
 
 def with_runs(
-    items: Sequence[Item], name: Callable[[Item], str], alike: Callable[[Item, Item, int], bool]
+    items: Sequence[Item], layer: Callable[[Item], int | None], alike: Callable[[Item, Item, int], bool]
 ) -> Iterator[Item | Run[Item]]:
     """Yield the items, those of three or more layers that are alike as one run.
 
-    ``name`` tells the quantity that an item is about; ``alike(a, b, n)`` whether ``b`` is what ``a`` is,
+    ``layer`` tells the layer that an item is about; ``alike(a, b, n)`` whether ``b`` is what ``a`` is,
     ``n`` layers further.
     """
-    blocks = [(layer, tuple(group)) for layer, group in groupby(items, lambda item: layer_of(name(item)))]
+    blocks = [(number, tuple(group)) for number, group in groupby(items, layer)]
     for run in _chains(blocks, alike):
-        layers = tuple(layer for layer, _ in run if layer is not None)
+        layers = tuple(number for number, _ in run if number is not None)
         if len(layers) >= LEAST:
             yield Run(layers, tuple(block for _, block in run))
         else:
@@ -104,12 +103,26 @@ def _same(a: _Block[Item], b: _Block[Item], alike: Callable[[Item, Item, int], b
     return all(alike(x, y, shift) for x, y in zip(a[1], b[1], strict=True))
 
 
-@dataclass
-class Shift:
-    """Moves expressions from layer to layer; ``names`` are those of the quantities and their adjoints."""
+_Place = tuple[str, str, int]
+"""Whether a name is that of a quantity, an adjoint or a size; the word of its role; its layer."""
 
-    names: frozenset[str]
-    _known: dict[tuple[Basic, int], Basic] = field(default_factory=dict)
+
+class Shift:
+    """Moves expressions from layer to layer, by the roles of what they read."""
+
+    def __init__(self, *derivations: Derived) -> None:
+        self._places: dict[str, _Place] = {}
+        self._sizes: dict[str, _Place] = {}
+        for derived in derivations:
+            system = derived.system
+            self._places |= {n: ("quantity", role.word, role.layer) for n, role in system.roles.items()}
+            for name, quantity in derived.adjoints.items():
+                role = system.roles.get(quantity)
+                if role is not None:
+                    self._places[name] = ("adjoint", role.word, role.layer)
+            self._sizes |= {n: ("size", role.word, role.layer) for n, role in system.size_roles.items()}
+        self._names = {place: name for name, place in (*self._places.items(), *self._sizes.items())}
+        self._known: dict[tuple[Basic, int], Basic] = {}
 
     def alike(self, a: Sides, b: Sides, shift: int) -> bool:
         """Whether ``b`` says of a layer what ``a`` says of one ``shift`` layers before it."""
@@ -123,11 +136,13 @@ class Shift:
 
     def name(self, name: str, shift: int) -> str | None:
         """Return what ``name`` is called ``shift`` layers further, None if there is no such quantity."""
-        word, layer = split_name(name)
-        if layer is None:
+        return self._shifted(name, self._places.get(name), shift)
+
+    def _shifted(self, name: str, place: _Place | None, shift: int) -> str | None:
+        if place is None:
             return name
-        moved = f"{word}{int(layer) + shift}"
-        return moved if name not in self.names or moved in self.names else None
+        kind, word, layer = place
+        return self._names.get((kind, word, layer + shift))
 
     def _moved(self, expression: Expr, shift: int) -> Expr | None:
         replaced: dict[Basic, Basic] = {}
@@ -151,12 +166,13 @@ class Shift:
 
     def _symbol(self, symbol: Symbol, shift: int) -> Symbol | None:
         if (symbol, shift) not in self._known:
-            layered = symbol.name in self.names or (symbol.is_integer and symbol.is_positive)
-            name = self.name(symbol.name, shift) if layered else symbol.name
+            is_size = symbol.is_integer and symbol.is_positive
+            place = (self._sizes if is_size else self._places).get(symbol.name)
+            name = self._shifted(symbol.name, place, shift)
             if name is None:
                 return None
             self._known[symbol, shift] = (
-                Symbol(name, **symbol.assumptions0) if name != symbol.name else symbol
+                symbol.func(name, **symbol.assumptions0) if name != symbol.name else symbol
             )
         return self._known[symbol, shift]
 
@@ -186,7 +202,7 @@ class AnyLayer:
     def __init__(self, derivation: Derived, printer: Printer) -> None:
         self.system = derivation.system
         self.printer = printer
-        self.shift = Shift(frozenset({*derivation.system.quantities, *derivation.adjoints}))
+        self.shift = Shift(derivation)
         self._compared: dict[tuple[int, int], bool] = {}
 
     def alike(self, a: Step | Equation, b: Step | Equation, shift: int) -> bool:
@@ -203,12 +219,9 @@ class AnyLayer:
 
     def notation(self, layer: int) -> Notation:
         """Return the notation that calls ``layer`` ℓ."""
-        sizes = {s.name for q in self.system.quantities.values() for n in q.shape for s in n.free_symbols}
-        names = {}
-        for name in (*self.system.quantities, *sorted(sizes)):
-            number = layer_of(name)
-            if number is not None:
-                names[name] = LAYER + (f"{number - layer:+d}" if number != layer else "")
+        roles = {**self.system.roles, **self.system.size_roles}
+        numbers = {name: role.layer - layer for name, role in roles.items()}
+        names = {name: LAYER + (f"{number:+d}" if number else "") for name, number in numbers.items()}
         return with_layers(self.printer.notation, names)
 
     def printer_of(self, layer: int) -> Printer:
@@ -237,9 +250,9 @@ class AnyLayer:
             return rhs, runs
         names = {term: {name_of(read) for read in self.system.reads(term)} for term in terms}
         own = {term: min(read) for term, read in names.items() if len(read) == 1}
-        layered = [term for term in terms if term in own and layer_of(own[term]) is not None]
-        layered.sort(key=lambda term: (layer_of(own[term]) or 0, self.printer.tie(term)))
-        for run in with_runs(layered, own.__getitem__, self._terms_alike):
+        layered = [term for term in terms if term in own and self.system.layer(own[term]) is not None]
+        layered.sort(key=lambda term: (self.system.layer(own[term]) or 0, self.printer.tie(term)))
+        for run in with_runs(layered, lambda term: self.system.layer(own[term]), self._terms_alike):
             if isinstance(run, Run):
                 runs += [(term, run.layers) for term in run.first]
                 terms = [term for term in terms if not any(term in block for block in run.blocks)]

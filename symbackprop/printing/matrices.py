@@ -32,7 +32,6 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
-from symbackprop.equations.naming import split_name
 from symbackprop.equations.system import indices_of, name_of
 from symbackprop.errors import SpecificationError
 from symbackprop.printing.latex import LatexPrinter, latex_word
@@ -85,10 +84,11 @@ class MatrixWriter:
         if axes == 0:
             return self.printer.show(component)
         quantity = self.printer.notation.adjoints.get(name)
-        word, layer = split_name(quantity or name)
+        role = self.printer.notation.roles.get(quantity or name)
+        word, layer = (quantity or name, None) if role is None else (role.word, str(role.layer))
         layer = self.printer.notation.layers.get(name, layer)
         capital = axes > 1
-        if quantity is not None and word == "s" and layer:
+        if quantity is not None and role is not None and role.kind == "pre-activation":
             return self._bold("Delta" if capital else "delta", layer)
         if quantity is not None:
             return self._partial(self._bold(word[:1].upper() + word[1:] if capital else word, layer))

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from sympy import Expr, Indexed, Symbol
 
-from symbackprop.equations.naming import Glyph, kept_name, split_name
+from symbackprop.equations.naming import Glyph
 from symbackprop.equations.steps import Derived
-from symbackprop.equations.system import EquationSystem, indices_of, name_of
+from symbackprop.equations.system import EquationSystem, Role, indices_of, name_of
 from symbackprop.errors import SpecificationError
 from symbackprop.library.optimizers import OPTIMIZERS
 
@@ -44,7 +44,8 @@ class Notation:
     place of each quantity in the order of evaluation and ``axes`` how many axes it has; factors are
     ordered by them.  ``layers`` names the layers of quantities and sizes that stand for any layer, such as
     ``ℓ+1``, and ``errors`` are the adjoints that have a letter of their own, such as δ.  ``moving`` names
-    what the update of an optimiser reads besides its constants: w and g, not the learning rate.
+    what the update of an optimiser reads besides its constants: w and g, not the learning rate.  ``renamed``
+    are the quantities that have another letter than in the equations, ``roles`` those of the system.
     """
 
     name: str = "layered"
@@ -57,18 +58,23 @@ class Notation:
     layers: Mapping[str, str] = field(default_factory=dict)
     errors: frozenset[str] = frozenset()
     moving: frozenset[str] = frozenset()
+    renamed: frozenset[str] = frozenset()
+    roles: Mapping[str, Role] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=lambda: WORDS)
 
     def glyph(self, quantity: str) -> Glyph:
-        """Return how ``quantity`` is printed."""
-        return self.glyphs.get(quantity) or split_name(quantity)
+        """Return how a quantity, or a size that has a layer, is printed."""
+        return self.glyphs.get(quantity) or Glyph(quantity)
 
     def written(self, quantity: str) -> Glyph:
         """Return how text writes ``quantity``: as the equations call it, unless it has another letter."""
-        own, shown = split_name(quantity), self.glyph(quantity)
-        if self.name != "zad" or own.word == shown.word:
-            return Glyph(quantity) if quantity not in self.layers else own
-        return shown
+        shown = self.glyph(quantity)
+        return shown if quantity in self.layers or quantity in self.renamed else Glyph(quantity)
+
+    @property
+    def shows_layers(self) -> bool:
+        """Whether quantities are printed with their layers."""
+        return any(self.glyphs[name].layer is not None for name in self.glyphs if name in self.axes)
 
     def is_scalar(self, symbol: Symbol) -> bool:
         """Whether ``symbol`` is a scalar quantity, and not a constant, or an index or a size of that name."""
@@ -93,38 +99,50 @@ def notation_for(derivation: Derived, name: str | None = None, words: Mapping[st
     unclear = set() if name in ("layered", "matrix") else _unclear_names(derivation)
     if name is None:
         name = "layered" if unclear else "textbook"
-    glyphs = {q: split_name(q) for q in system.quantities}
-    if name == "zad":
-        return _with_errors(_notation(system, name, glyphs, derivation.adjoints, words))
+    glyphs = _glyphs(system)
     if name == "textbook":
         # A layer that the letters do not tell stays visible, also where "textbook" was asked for.
-        glyphs = {q: g if g.word in unclear else Glyph(g.word) for q, g in glyphs.items()}
-    return _notation(system, name, glyphs, derivation.adjoints, words)
+        hidden = {q for q in system.roles if glyphs[q].word not in unclear}
+        glyphs = {q: Glyph(g.word) if q in hidden else g for q, g in glyphs.items()}
+    found = _notation(system, name, glyphs, derivation.adjoints, words)
+    kept = {name_of(step.lhs) for step in derivation.kept}
+    found = replace(found, moving=found.moving | kept)
+    return _with_errors(found, system) if name == "zad" else found
 
 
-_ZAD = {"s": "z", "x": "a"}
+def _glyphs(system: EquationSystem) -> dict[str, Glyph]:
+    """Return the word and the layer of each quantity and size that has one; of any other its name."""
+    roles = {**system.size_roles, **system.roles}
+    layered = {name: Glyph(role.word, str(role.layer)) for name, role in roles.items()}
+    return {**{name: Glyph(name) for name in system.quantities}, **layered}
 
 
-def _with_errors(notation: Notation) -> Notation:
+_ZAD = {"pre-activation": "z", "activation": "a", "input": "a"}
+
+
+def _with_errors(notation: Notation, system: EquationSystem) -> Notation:
     """Return ``notation`` with z for pre-activations, a for activations, and δ for ∂E/∂z.
 
     Raises:
         SpecificationError: the network has no layers s1, x1, … of which z, a and δ could tell.
     """
-    glyphs = {
-        name: glyph._replace(word=_ZAD.get(glyph.word, glyph.word)) for name, glyph in notation.glyphs.items()
-    }
-    clash = {glyph.word for glyph in notation.glyphs.values()} & {"z", "a", "delta"}
-    layered = {glyph.word for glyph in notation.glyphs.values() if glyph.layer is not None}
-    if clash or not _ZAD.keys() <= layered:
+    letters = {name: _ZAD[role.kind] for name, role in system.roles.items() if role.kind in _ZAD}
+    glyphs = {name: notation.glyphs[name]._replace(word=letter) for name, letter in letters.items()}
+    clash = {notation.glyphs[q].word for q in system.quantities if q not in letters} & {"z", "a", "delta"}
+    if clash or set(letters.values()) != set(_ZAD.values()):
         problem = "says z, a and δ of layers that are called s1, x1, s2, …"
         raise SpecificationError(f"notation: 'zad' {problem}; this network has others; use 'layered'")
     errors = {
-        a: Glyph("delta", split_name(q).layer)
+        a: Glyph("delta", notation.glyphs[q].layer)
         for a, q in notation.adjoints.items()
-        if split_name(q).word == "s"
+        if system.kind(q) == "pre-activation"
     }
-    return replace(notation, glyphs={**glyphs, **errors}, errors=frozenset(errors))
+    return replace(
+        notation,
+        glyphs={**notation.glyphs, **glyphs, **errors},
+        errors=frozenset(errors),
+        renamed=frozenset({*glyphs, *errors}),
+    )
 
 
 def with_layers(notation: Notation, layers: Mapping[str, str]) -> Notation:
@@ -145,7 +163,7 @@ def _unclear_names(derivation: Derived) -> set[str]:
 
 def notation_of_system(system: EquationSystem, words: Mapping[str, str] = WORDS) -> Notation:
     """Return the layered notation of equations that are not derived, as for a listing of them."""
-    return _notation(system, "layered", {q: split_name(q) for q in system.quantities}, {}, words)
+    return _notation(system, "layered", _glyphs(system), {}, words)
 
 
 def _notation(
@@ -166,8 +184,8 @@ def _notation(
         positions,
         axes,
         frozenset(system.parameters),
-        moving=frozenset({"w", "g", *_STATES} - set(system.quantities))
-        | {kept_name(state, system.quantities) for state in _STATES},
+        moving=frozenset({"w", "g", *_STATES} - set(system.quantities)),
+        roles=system.roles,
         words=words,
     )
 
@@ -176,8 +194,7 @@ _STATES = {name for optimizer in OPTIMIZERS.values() for name in optimizer.state
 
 
 def _depth(system: EquationSystem) -> int:
-    layers = (split_name(name).layer for name in system.quantities)
-    return max((int(layer) for layer in layers if layer is not None), default=0)
+    return max((role.layer for role in system.roles.values()), default=0)
 
 
 def _readings(expressions: Iterable[Expr], adjoints: Mapping[str, str]) -> dict[str, set[tuple[Expr, ...]]]:
@@ -195,7 +212,7 @@ def _unclear(system: EquationSystem, readings: Mapping[str, set[tuple[Expr, ...]
     seen: dict[tuple[str, tuple[Expr, ...]], str] = {}
     unclear: set[str] = set()
     for name in system.quantities:
-        word = split_name(name).word
+        word = system.roles[name].word if name in system.roles else name
         for indices in readings.get(name, {()}):
             if seen.setdefault((word, indices), name) != name:
                 unclear.add(word)

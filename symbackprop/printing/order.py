@@ -289,13 +289,8 @@ class Order:
 
     def _size_key(self, term: Expr, product: Product) -> tuple[int, bool, list[tuple[str, int]], str]:
         size = 0 if self._is_index(term) else complexity(term)
-        names = sorted({self._layered(name_of(read)) for read in self.reads(term)})
+        names = sorted({_natural(name_of(read)) for read in self.reads(term)})
         return size, product.negative, names, self.tie(term)
-
-    @staticmethod
-    def _layered(name: str) -> tuple[str, int]:
-        glyph = split_name(name)
-        return glyph.word, int(glyph.layer or 0)
 
     def _is_index(self, term: Expr) -> bool:
         """Whether ``term`` is part of an index such as 2·h + u: those are ordered by letter."""
@@ -312,6 +307,12 @@ class Order:
             return _DATA
         has_constant = any(self.is_constant(f) and not f.is_number for f in flat(term, Mul))
         return _PENALTY if has_constant or term.has(Sum) else _PARAMETER
+
+
+def _natural(name: str) -> tuple[str, int]:
+    """Return what names are sorted by: x2 before x10."""
+    spelled = split_name(name)
+    return spelled.word, int(spelled.layer or 0)
 
 
 _FIRST, _DATA, _PARAMETER, _PENALTY, _CONSTANT, _LAST = range(6)

@@ -31,11 +31,10 @@ DTYPES = ("float64", "float32")
 NUMBERS = {**SIZES, **CONSTANTS, SAMPLES: SIZES[B]}
 
 
-def scalars(numbers: Mapping[Symbol, float]) -> dict[str, str]:
+def scalars(numbers: Mapping[Symbol, float]) -> dict[Symbol, str]:
     """Return the code of each size and constant: digits, but for the size of a batch, known at run time."""
     return {
-        s.name: "samples" if s == SAMPLES else s.name if s in CONSTANTS else str(n)
-        for s, n in numbers.items()
+        s: "samples" if s == SAMPLES else s.name if s in CONSTANTS else str(n) for s, n in numbers.items()
     }
 
 

@@ -148,10 +148,10 @@ def test_the_equations_agree_with_plain_loops(name: str) -> None:
         for symbol in sorted({s for n in quantity.shape for s in n.free_symbols}, key=str):
             sizes[symbol] = found.numbers.sizes[symbol.name]
     sizes |= {
-        s: found.numbers.scalars[s.name]
+        s: found.numbers.scalars[s]
         for equation in system.equations
         for s in equation.rhs.free_symbols
-        if s.name in found.numbers.scalars
+        if s in found.numbers.scalars
     }
     own = found.numbers
     leaves = {n: own.values[n] for n in system.quantities if n not in system.definitions}

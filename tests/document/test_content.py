@@ -250,15 +250,16 @@ def test_every_step_has_its_number(deep: Derived) -> None:
 
 def test_a_layer_that_differs_is_told_on_its_own() -> None:
     derivation = sb.derive(sb.Network("3-4:tanh-4:tanh-4:tanh-4:relu-4:tanh-4:tanh-4:tanh-1"))
-    equations = derivation.system.equations
-    shift = Shift(frozenset({*derivation.system.quantities, *derivation.adjoints}))
-    runs = [item for item in with_runs(equations, lambda e: e.name, shift.alike) if isinstance(item, Run)]
+    equations, layer = derivation.system.equations, derivation.system.layer
+    shift = Shift(derivation)
+    items = with_runs(equations, lambda e: layer(e.name), shift.alike)
+    runs = [item for item in items if isinstance(item, Run)]
     assert [run.layers for run in runs] == [(1, 2, 3), (5, 6, 7)]
     # relu changes the derivatives of its own layer and of none behind it
     steps = list(derivation.steps)
     alike = [
         r
-        for r in with_runs(steps, lambda s: s.target, lambda a, b, n: shift.alike(a, b, n))
+        for r in with_runs(steps, lambda s: layer(s.target), lambda a, b, n: shift.alike(a, b, n))
         if isinstance(r, Run)
     ]
     assert [run.layers for run in alike] == [(3, 2, 1)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import types
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -476,6 +477,8 @@ def with_sizes_of(dense: EquationSystem, read: EquationSystem) -> EquationSystem
         read.inputs,
         read.loss,
         tuple(Fact(f.component.xreplace(names), f.index, f.value) for f in read.facts),
+        {name: replace(role, kind=dense.kind(name) and role.kind) for name, role in read.roles.items()},
+        dense.size_roles,
     )
 
 

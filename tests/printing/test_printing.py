@@ -74,6 +74,7 @@ from symbackprop.equations.system import (
     sum_over,
 )
 from symbackprop.library.initializers import INITIALIZERS
+from symbackprop.network.notation.layers import with_roles
 from symbackprop.printing.latex import LatexPrinter, escape_latex, latex
 from symbackprop.printing.notation import Notation, notation_for, notation_of_system
 from symbackprop.printing.templating import environment, template_directory
@@ -99,17 +100,19 @@ def textbook_system(l2_terms: bool = False) -> EquationSystem:
     if l2_terms:
         error += l2 / 2 * sum_over(w1[k, j] ** 2, (k, n0), (j, n1))
         error += l2 / 2 * sum_over(w2[j, i] ** 2, (j, n1), (i, n2))
-    return EquationSystem(
-        equations=(
-            Equation(s1[j], sum_over(x0[k] * w1[k, j], (k, n0)) + b1[j]),
-            Equation(x1[j], 1 / (1 + exp(-s1[j]))),
-            Equation(s2[i], sum_over(x1[j] * w2[j, i], (j, n1)) + b2[i]),
-            Equation(x2[i], 1 / (1 + exp(-s2[i]))),
-            Equation(E.symbol, error),
-        ),
-        quantities={q.name: q for q in (x0, w1, b1, s1, x1, w2, b2, s2, x2, t, E)},
-        parameters=("w1", "b1", "w2", "b2"),
-        inputs=("x0", "t"),
+    return with_roles(
+        EquationSystem(
+            equations=(
+                Equation(s1[j], sum_over(x0[k] * w1[k, j], (k, n0)) + b1[j]),
+                Equation(x1[j], 1 / (1 + exp(-s1[j]))),
+                Equation(s2[i], sum_over(x1[j] * w2[j, i], (j, n1)) + b2[i]),
+                Equation(x2[i], 1 / (1 + exp(-s2[i]))),
+                Equation(E.symbol, error),
+            ),
+            quantities={q.name: q for q in (x0, w1, b1, s1, x1, w2, b2, s2, x2, t, E)},
+            parameters=("w1", "b1", "w2", "b2"),
+            inputs=("x0", "t"),
+        )
     )
 
 
@@ -351,8 +354,9 @@ def test_textbook_form(name: str) -> None:
         ((x2[i] - t[i]) * x1[j], r"\left(x^{(2)}_{i} - t_{i}\right) x^{(1)}_{j}"),
         (1 - x1[j] ** 2, r"1 - \left(x^{(1)}_{j}\right)^{2}"),
         (sum_over(x0[k] * w1[k, j], (k, n0)), r"\sum_{k} x^{(0)}_{k} w^{(1)}_{kj}"),
-        (quantity("x3", n0, n1, n2)[i, h + u, 0], r"x^{(3)}_{i,h + u,0}"),
-        (quantity("beta2", n0)[i], r"\beta^{(2)}_{i}"),
+        (quantity("y", n0, n1, n2)[i, h + u, 0], r"y_{i,h + u,0}"),
+        (quantity("beta", n0)[i], r"\beta_{i}"),
+        (quantity("h1", n0)[i], r"\mathrm{h1}_{i}"),
         (quantity("gain", n0)[i], r"\mathrm{gain}_{i}"),
         (quantity("input_weight", n0)[i], r"\mathrm{input\_weight}_{i}"),
         (Symbol("eps", real=True), r"\varepsilon"),
@@ -963,7 +967,9 @@ def deep_system(depth: int) -> EquationSystem:
     error += sum_over((quantities[f"x{depth}"][i] - target[i]) ** 2, (i, sizes[depth])) / 2
     quantities |= {"t": target, "E": E}
     parameters = tuple(f"w{layer}" for layer in range(1, depth + 1))
-    return EquationSystem((*equations, Equation(E.symbol, error)), quantities, parameters, ("x0", "t"))
+    return with_roles(
+        EquationSystem((*equations, Equation(E.symbol, error)), quantities, parameters, ("x0", "t"))
+    )
 
 
 def test_penalties_of_equal_layers_are_one_sum() -> None:

@@ -16,7 +16,7 @@ from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Integer, Kronecke
 from sympy.logic.boolalg import Boolean
 
 from symbackprop.derivation.batch import Batch
-from symbackprop.equations.naming import LETTERS, SAMPLES, adjoint_name
+from symbackprop.equations.naming import LETTERS, SAMPLES
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import EquationSystem, Quantity, index, indices_of, name_of, size, sum_over
 from symbackprop.errors import SpecificationError, suggestion
@@ -245,7 +245,7 @@ class Reader(FormulaReader):
         self.bare = bare
         self.sample = sample
         self.quantities = dict(system.quantities)
-        self.adjoint_names = {adjoint_name(name, set(system.quantities)): name for name in derivation.results}
+        self.adjoint_names = {system.adjoints[name].name: name for name in derivation.results}
         self.forms |= {"sum": self.total, "mean": self.mean, "delta": self.delta}
         self.indexing = False
         self.compared: dict[Symbol, ast.AST] = {}

@@ -18,7 +18,7 @@ from symbackprop.derivation.stable.forms import Pointwise
 from symbackprop.derivation.stable.logarithms import stable_form
 from symbackprop.derivation.stable.measure import best_form, is_good
 from symbackprop.equations.indices import canonical, close_sum, open_sum, rename, settle
-from symbackprop.equations.naming import LETTERS, adjoint_name
+from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.steps import Derived, Sketch, Step
 from symbackprop.equations.system import ZERO, indices_of, name_of
 
@@ -94,7 +94,7 @@ class _Stabilizer:
 
     def __init__(self, derivation: Derived) -> None:
         self.system = derivation.system
-        self.adjoints = {adjoint_name(name, self.system.quantities): name for name in derivation.results}
+        self.adjoints = {self.system.adjoints[name].name: name for name in derivation.results}
         self.loss = self.system.quantities[self.system.loss].symbol
         self.definitions: dict[object, _Definition] = {}
         self.beside: list[Expr] = []

@@ -10,7 +10,6 @@ from symbackprop.document.drawing.picture import Picture
 from symbackprop.document.drawing.words import Words
 from symbackprop.document.language.catalogues import CATALOGUES, Catalogue
 from symbackprop.equations.model import Model
-from symbackprop.equations.naming import split_name
 from symbackprop.equations.system import EquationSystem, name_of
 from symbackprop.printing.notation import Notation, notation_of_system
 
@@ -37,7 +36,7 @@ def picture_of(
 def _dense_picture(model: Model, words: Words) -> Picture:
     sizes = [model.sizes["n0"], *(layer.units for layer in model.layers)]
     activations = [layer.activation for layer in model.layers]
-    picture = units.lay_out(sizes, activations, "b1" in model.initial, words)
+    picture = units.lay_out(sizes, activations, model.system.of_kind("bias", 1) is not None, words)
     columns = [words.say("drawing.inputs", units=str(sizes[0]))]
     columns += [
         words.say("drawing.layer", units=str(layer.units), activation=layer.activation)
@@ -78,5 +77,6 @@ def _notation(system: EquationSystem, model: Model | None) -> Notation:
     """Return the notation that suits a network which is not derived."""
     if model is None or not model.layers or len(model.layers) > 2:
         return notation_of_system(system)
-    glyphs = {name: split_name(name)._replace(layer=None) for name in system.quantities}
+    layered = notation_of_system(system)
+    glyphs = {name: glyph._replace(layer=None) for name, glyph in layered.glyphs.items()}
     return Notation("textbook", system.loss, glyphs)

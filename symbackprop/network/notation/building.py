@@ -19,6 +19,7 @@ from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.network.architecture import MAX_PARAMETERS, MAX_UNITS
 from symbackprop.network.notation.declarations import LOSS, Text, read_text
 from symbackprop.network.notation.inside import SizeRelations
+from symbackprop.network.notation.layers import with_roles
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.samples import Samples, shared_by_samples
 
@@ -179,6 +180,7 @@ class _Building:
     def model(self) -> Model:
         """Return the model."""
         system, per_sample = self._system()
+        system = with_roles(system)
         self._check_reached(system)
         symbols = {s.name for q in system.quantities.values() for n in q.shape for s in n.free_symbols}
         symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if s.is_positive}

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from sympy import Add, Expr, Indexed, Rational, expand
 
 from symbackprop.equations.model import Initializer
-from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.system import ZERO, Equation, Quantity, name_of
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
@@ -135,7 +134,7 @@ def _head(part: Part, names: Names, what: str) -> tuple[str, tuple[str, ...]]:
 def _declare(found: Text, part: Part, what: str, integer: bool = False) -> str:
     """Enter a quantity that is declared."""
     name, letters = _head(part, found.names, what)
-    _require_new(found, name, letters, part)
+    _require_new(found, name, part)
     if name == LOSS:
         part.fail("E is the loss", "choose another name")
     shape = tuple(map(found.names.size, letters))
@@ -144,9 +143,7 @@ def _declare(found: Text, part: Part, what: str, integer: bool = False) -> str:
     return name
 
 
-def _require_new(found: Text, name: str, letters: Sequence[str], part: Part) -> None:
-    if name == SAMPLES.name and not letters:
-        part.fail(f"{name} is the number of samples", "choose another name")
+def _require_new(found: Text, name: str, part: Part) -> None:
     if name in found.places:
         line = found.places[name].line.number
         part.fail(f"'{name}' is defined twice, first in line {line}", "each name stands for one thing")
@@ -297,7 +294,7 @@ def _equation(found: Text, statement: Statement) -> None:
         hint = "write name[n, i] = formula, or begin with input, parameter, output"
         left.fail("this is neither an equation nor a declaration", hint)
     name, letters = _head(left, found.names, "an equation")
-    _require_new(found, name, letters, left)
+    _require_new(found, name, left)
     if name == LOSS and letters:
         left.fail("the loss E must be a scalar, without indices", "sum or average over them")
     reader = NetReader(right, found.names, letters, equation=name)

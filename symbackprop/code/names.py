@@ -1,0 +1,82 @@
+"""The names that a generated module gives to what its equations are about.
+
+They are chosen last, in one place that knows all names of the module: those of quantities, their derivatives,
+constants and sizes, and those that the module uses itself.
+"""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from symbackprop.equations.model import Model
+
+FUNCTIONS_USE = frozenset(
+    {
+        *keyword.kwlist,
+        *dir(builtins),
+        *("parameters", "samples", "dtype", "rate", "scale", "weights", "with_loss", "self", "np", "math"),
+        *("one", "zero", "ones", "zeros", "buffer", "gradient", "steps", "sliding_window_view"),
+    }
+)
+"""Names that stand for something else in the functions that compute quantities."""
+_MODULE_USES = frozenset({"ARCHITECTURE", "PARAMETER_SHAPES"})
+"""Names of the module that are written as constants are."""
+_PART = re.compile(r"(work|mask|change|part|exponentials|largest|total|difference|offset)\d*(_\d+)?")
+"""Names of parts that statements share."""
+
+
+@dataclass(frozen=True)
+class CodeNames:
+    """The names in the code of one module."""
+
+    model: Model
+
+    @cached_property
+    def quantities(self) -> dict[str, str]:
+        """The name of each quantity and of each adjoint: its own, with underscores where that is taken."""
+        system = self.model.system
+        own = [*system.quantities, *(adjoint.name for adjoint in system.adjoints.values())]
+        taken = {*FUNCTIONS_USE, *self.sizes.values(), *self._arguments}
+        kept = {name for name in own if name not in taken and not _PART.fullmatch(name)}
+        kept |= {given for given in self._arguments if self._is_argument_of_its_name(given)}
+        return {name: name if name in kept else _free(f"{name}_", {*taken, *own}) for name in own}
+
+    @property
+    def _arguments(self) -> set[str]:
+        """The names of the arguments of every function."""
+        return {"x", "t"}
+
+    def _is_argument_of_its_name(self, argument: str) -> bool:
+        """Whether the argument x or t is the one array that is called so."""
+        arrays = self.model.inputs if argument == "x" else self.model.targets
+        return len(arrays) == 1 and arrays[0].name == argument
+
+    @cached_property
+    def sizes(self) -> dict[str, str]:
+        """The name of each size that is found with the data."""
+        return {name: f"size_{name.lower()}" for name in self.model.open}
+
+    @cached_property
+    def constants(self) -> dict[str, str]:
+        """The name of each constant, in capitals: it stands outside of functions."""
+        found: dict[str, str] = {}
+        taken = {*self.quantities.values(), *self.sizes.values(), *_MODULE_USES}
+        for constant in self.model.constants:
+            found[constant.name] = _free(constant.name.upper(), {*taken, *found.values()})
+        return found
+
+    def __call__(self, name: str) -> str:
+        """Return the name of a quantity, of an adjoint, or of what the code itself has named."""
+        return self.quantities.get(name, name)
+
+
+def _free(name: str, taken: Iterable[str]) -> str:
+    """Return a name with as many underscores as make it a free one."""
+    while name in taken:
+        name += "_"
+    return name

@@ -1,0 +1,174 @@
+"""The layers of a network that is given by equations: what repeats from one to the next.
+
+A number at the end of a name makes no layer: four heads h1 … h4 side by side are none.  Layers are a chain of
+equations.  One quantity is computed from what carries the number before it, and so on, and comes back to a
+quantity of its own word: s2 from x1, x2 from s2, s3 from x2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from sympy import Add, Expr, Mul, Sum
+
+from symbackprop.equations.naming import split_name
+from symbackprop.equations.system import EquationSystem, Role, name_of
+
+_Spelled = tuple[str, int]
+"""The word and the number of a name."""
+
+
+def with_roles(system: EquationSystem) -> EquationSystem:
+    """Return a system with the roles of its quantities and sizes: none where it has no layers."""
+    found = _Layers(system)
+    return replace(system, roles=found.roles, size_roles=found.size_roles)
+
+
+@dataclass(frozen=True)
+class _Layers:
+    """Finds the chain of layers in a system."""
+
+    system: EquationSystem
+
+    @cached_property
+    def spelled(self) -> dict[str, _Spelled]:
+        """The quantities whose names end in a number."""
+        split = {name: split_name(name) for name in self.system.quantities}
+        return {name: (word, int(number)) for name, (word, number) in split.items() if number is not None}
+
+    @cached_property
+    def reads(self) -> dict[str, set[str]]:
+        """What each defined quantity reads, of those whose names end in a number."""
+        return {
+            e.name: {name_of(c) for c in self.system.reads(e.rhs)} & self.spelled.keys()
+            for e in self.system.equations
+            if e.name in self.spelled
+        }
+
+    def _steps(self) -> Iterator[tuple[str, str, int]]:
+        """Yield each reader with what it reads of its own number, or of the one before."""
+        for reader, names in self.reads.items():
+            for name in names:
+                offset = self.spelled[reader][1] - self.spelled[name][1]
+                if offset in (0, 1):
+                    yield reader, name, offset
+
+    @cached_property
+    def _chained_words(self) -> set[str]:
+        """The words of quantities that lead, through one number after the other, back to the same word."""
+        leads: dict[str, set[str]] = {}
+        onwards: set[tuple[str, str]] = set()
+        for reader, name, offset in self._steps():
+            after, before = self.spelled[reader][0], self.spelled[name][0]
+            leads.setdefault(before, set()).add(after)
+            if offset:
+                onwards.add((before, after))
+        found: set[str] = set()
+        for before, after in onwards:
+            if before in (back := _reached(after, leads)):
+                found |= {word for word in back if before in _reached(word, leads)}
+        return found
+
+    @cached_property
+    def _chain(self) -> set[str]:
+        """The quantities of the chain: those of its words that it connects over two numbers or more."""
+        near: dict[str, set[str]] = {}
+        for reader, name, _ in self._steps():
+            if {self.spelled[reader][0], self.spelled[name][0]} <= self._chained_words:
+                near.setdefault(reader, set()).add(name)
+                near.setdefault(name, set()).add(reader)
+        found: set[str] = set()
+        for name in near:
+            if name not in found:
+                together = _reached(name, near)
+                found |= together if len({self.spelled[n][1] for n in together}) > 1 else set()
+        return found
+
+    @cached_property
+    def members(self) -> set[str]:
+        """The quantities of the layers: the chain, and what it reads or gives to under the same number."""
+        near: dict[str, set[str]] = {}
+        for reader, name, offset in self._steps():
+            if not offset:
+                near.setdefault(reader, set()).add(name)
+                near.setdefault(name, set()).add(reader)
+        found = set().union(*[_reached(name, near) for name in self._chain])
+        return found | self._continued(found)
+
+    def _continued(self, found: set[str]) -> set[str]:
+        """Return what is called as quantities of the layers are, under the number behind the last one."""
+        words = {self.spelled[name][0] for name in found}
+        last = max((self.spelled[name][1] for name in found), default=0)
+        return {name for name, (word, number) in self.spelled.items() if word in words and number == last + 1}
+
+    @cached_property
+    def roles(self) -> dict[str, Role]:
+        """The roles of the quantities."""
+        kinds = self._kinds
+        return {
+            name: Role(self.spelled[name][1], self.spelled[name][0], kinds.get(name, ""))
+            for name in self.spelled
+            if name in self.members
+        }
+
+    @cached_property
+    def size_roles(self) -> dict[str, Role]:
+        """The roles of the sizes whose names end in the number of a layer."""
+        numbers = {self.spelled[name][1] for name in self.members}
+        shapes = (self.system.quantities[name].shape for name in self.members)
+        sizes = sorted({s.name for shape in shapes for n in shape for s in n.free_symbols})
+        split = {name: split_name(name) for name in sizes}
+        return {
+            name: Role(int(glyph.layer), glyph.word)
+            for name, glyph in split.items()
+            if glyph.layer is not None and int(glyph.layer) in numbers
+        }
+
+    @cached_property
+    def _kinds(self) -> dict[str, str]:
+        """What quantities of a layer are, seen from their equations."""
+        found = {name: "input" for name in self.members if name in self.system.inputs}
+        for name in self.members & self.reads.keys():
+            weights, biases = self._parameters_of_sum(self.system.definitions[name].rhs)
+            if weights:
+                found |= {name: "pre-activation", **dict.fromkeys(weights, "weight")}
+                found |= dict.fromkeys(biases, "bias")
+        sums = {name for name, kind in found.items() if kind == "pre-activation"}
+        for name in self.members & self.reads.keys():
+            own = {n for n in self.reads[name] if self.spelled[n][1] == self.spelled[name][1]}
+            if name not in found and own & sums and own - self._parameters <= sums:
+                found[name] = "activation"
+        return found
+
+    @property
+    def _parameters(self) -> set[str]:
+        return set(self.system.parameters)
+
+    def _parameters_of_sum(self, rhs: Expr) -> tuple[list[str], list[str]]:
+        """Return the weights and the biases of a weighted sum of what the layer before gives, else none."""
+        weights: list[str] = []
+        biases: list[str] = []
+        for term in Add.make_args(rhs):
+            if isinstance(term, Sum):
+                factors = [name_of(f) for f in Mul.make_args(term.function) if self.system.is_read(f)]
+                own = [name for name in factors if name in self._parameters]
+                if len(own) != 1 or len(factors) != 2:
+                    return [], []
+                weights += own
+            elif self.system.is_read(term) and name_of(term) in self._parameters:
+                biases.append(name_of(term))
+            else:
+                return [], []
+        return weights, biases
+
+
+def _reached(start: str, near: Mapping[str, set[str]]) -> set[str]:
+    """Return what can be reached from ``start``, itself included."""
+    found, pending = {start}, [start]
+    while pending:
+        new = near.get(pending.pop(), set()) - found
+        found |= new
+        pending += new
+    return found
