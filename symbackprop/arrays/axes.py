@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from sympy import Expr, Indexed, Integer, Symbol, expand
 
 from symbackprop.arrays.operations import Axis, Operation
-from symbackprop.equations.system import ONE, ZERO, Ranges
+from symbackprop.equations.system import ONE, ZERO, Ranges, is_size
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Axes(ABC):
             if not isinstance(slope, Integer) or i in rest.free_symbols:
                 return None
             slopes[i] = int(slope)
-        sizes = all(s.is_positive for s in rest.free_symbols)
+        sizes = all(map(is_size, rest.free_symbols))
         return Affine(slopes, rest) if sizes and rest.is_integer else None
 
     def bounds(self, affine: Affine) -> tuple[Expr, Expr]:

@@ -42,7 +42,17 @@ from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import Boolean, BooleanAtom
 
-from symbackprop.equations.system import BINDERS, ZERO, ArgMax, Equation, EquationSystem, Ranges, name_of
+from symbackprop.equations.system import (
+    BINDERS,
+    ZERO,
+    ArgMax,
+    Equation,
+    EquationSystem,
+    Ranges,
+    is_index,
+    is_size,
+    name_of,
+)
 from symbackprop.errors import SpecificationError, UnsupportedExpression
 
 _ARITHMETIC = (Add, Mul, Pow, Sum, Symbol, Number, NumberSymbol, Function, Max, Min, Abs, sign)
@@ -151,7 +161,7 @@ class _Check:
                 self.fail(f"{node.name} is read before it is defined")
             if self.system.quantities[node.name].shape:
                 self.fail(f"{node.name} has axes and is read without indices")
-        elif node.is_integer and not node.is_positive and node not in scope.ranges:
+        elif is_index(node) and node not in scope.ranges:
             self.fail(f"the index {node} is free")
 
     def cases(self, node: Piecewise, scope: _Scope) -> None:
@@ -188,11 +198,11 @@ class _Check:
                 self.fail(f"{part} is not an integer and can't be an index")
             self.expression(part, scope)
         for s in sorted(_plain_symbols(i), key=str):
-            if not (s in scope.ranges or _is_size(s) or self.system.is_read(s)):
+            if not (s in scope.ranges or is_size(s) or self.system.is_read(s)):
                 self.fail(f"the index {s} of {read} is free")
         if not i.is_integer:
             self.fail(f"the index {i} of {read} is not always an integer")
-        letters = [s for s in i.free_symbols if isinstance(s, Symbol) and not _is_size(s)]
+        letters = [s for s in i.free_symbols if isinstance(s, Symbol) and not is_size(s)]
         if any(expand(i.diff(s)).free_symbols & set(letters) for s in letters):
             self.fail(f"the index {i} of {read} is not affine: only multiples of letters can be added")
 
@@ -228,7 +238,7 @@ def _lowest(expression: Expr, ranges: Ranges) -> dict[Expr, Expr]:
 
 def _of_four(expression: Expr) -> Expr:
     """Return an expression of sizes for sizes of four and more."""
-    sizes = {s: Dummy(integer=True, nonnegative=True) + 4 for s in expression.free_symbols if _is_size(s)}
+    sizes = {s: Dummy(integer=True, nonnegative=True) + 4 for s in expression.free_symbols if is_size(s)}
     return expand(expression.xreplace(sizes))
 
 
@@ -255,10 +265,6 @@ def _not_negative(condition: Boolean) -> list[Expr]:
     # SymPy writes 2 h > 1 as h > 1/2, which of integers is h >= 1
     strict = isinstance(condition, (Gt, Lt)) and constant.is_integer
     return [rest + (constant - 1 if strict else floor(constant))]
-
-
-def _is_size(symbol: Symbol) -> bool:
-    return bool(symbol.is_integer and symbol.is_positive)
 
 
 def _plain_symbols(expression: Expr) -> Iterator[Symbol]:

@@ -18,7 +18,7 @@ from sympy import Add, Basic, Derivative, Expr, Indexed, IndexedBase, Symbol
 from symbackprop.equations.indices import canonical
 from symbackprop.equations.naming import layer_of, split_name
 from symbackprop.equations.steps import Derived, Step
-from symbackprop.equations.system import Equation, indices_of, name_of
+from symbackprop.equations.system import Equation, indices_of, is_size, name_of
 from symbackprop.printing.notation import Notation, with_layers
 from symbackprop.printing.order import flat
 from symbackprop.printing.printer import Printer
@@ -151,7 +151,7 @@ class Shift:
 
     def _symbol(self, symbol: Symbol, shift: int) -> Symbol | None:
         if (symbol, shift) not in self._known:
-            layered = symbol.name in self.names or (symbol.is_integer and symbol.is_positive)
+            layered = symbol.name in self.names or is_size(symbol)
             name = self.name(symbol.name, shift) if layered else symbol.name
             if name is None:
                 return None

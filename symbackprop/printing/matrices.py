@@ -33,7 +33,7 @@ from sympy import (
 from sympy.core.relational import Relational
 
 from symbackprop.equations.naming import split_name
-from symbackprop.equations.system import indices_of, name_of
+from symbackprop.equations.system import indices_of, is_index, name_of
 from symbackprop.errors import SpecificationError
 from symbackprop.printing.latex import LatexPrinter, latex_word
 from symbackprop.printing.order import Product, summed_indices
@@ -153,9 +153,7 @@ class MatrixWriter:
 
     def _letters(self, expression: Expr) -> set[Symbol]:
         """Return the free index letters of ``expression``."""
-        return {
-            s for s in expression.free_symbols if isinstance(s, Symbol) and s.is_integer and not s.is_positive
-        }
+        return set(filter(is_index, expression.free_symbols))
 
     def _part(self, expression: Expr, axes: Axes) -> Part:
         """Return ``expression``, which has some or all of ``axes``, with exactly its own."""

@@ -45,7 +45,7 @@ from sympy import (
 from sympy import Function as AnyFunction
 from sympy.core.relational import Relational
 
-from symbackprop.equations.system import ArgMax, indices_of, name_of
+from symbackprop.equations.system import ArgMax, indices_of, is_size, name_of
 from symbackprop.printing.notation import Notation
 from symbackprop.printing.order import Order, Product, flat, fraction, summed_indices
 
@@ -414,7 +414,7 @@ def _room(bound: Basic) -> tuple[Expr, Expr] | None:
     if not isinstance(bound, (Lt, Le, Gt, Ge)) or not (bound.lhs.is_integer and bound.rhs.is_integer):
         return None
     terms = flat(expand(bound.gts - bound.lts - (1 if isinstance(bound, (Lt, Gt)) else 0)), Add)
-    letters, rest = sift(terms, lambda t: not all(s.is_positive for s in t.free_symbols), binary=True)
+    letters, rest = sift(terms, lambda t: not all(map(is_size, t.free_symbols)), binary=True)
     return Add(*letters), Add(*rest)
 
 

@@ -9,7 +9,7 @@ from symbackprop.commands.evaluation import Numbers
 from symbackprop.commands.inputs import Array
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived
-from symbackprop.equations.system import indices_of, name_of
+from symbackprop.equations.system import indices_of, is_size, name_of
 
 _SMALL = (3, 4, 2, 5)
 _SQUARE = 3
@@ -69,7 +69,7 @@ def _sizes(derivation: Derived, square: bool) -> dict[str, int]:
     symbols = dict.fromkeys(s for n in extents for s in sorted(n.free_symbols, key=str) if s != SAMPLES)
     for equation in derivation.system.equations:
         for s in sorted(equation.rhs.free_symbols, key=str):
-            if s.is_integer and s.is_positive and s != SAMPLES:
+            if is_size(s) and s != SAMPLES:
                 symbols.setdefault(s)
     sizes: dict[Symbol, int] = {
         s: _SQUARE if square else _SMALL[n % len(_SMALL)] for n, s in enumerate(symbols)
