@@ -22,8 +22,9 @@ from symbackprop.document.render import render
 from symbackprop.document.sentences import Narrator
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import ArgMax, Equation
+from symbackprop.printing.brackets import Level
 from symbackprop.printing.latex import LatexPrinter
-from symbackprop.printing.printer import Level, Piece, Printer
+from symbackprop.printing.printer import Piece, Printer
 from symbackprop.printing.text import TextPrinter
 
 DIGITS = 9
