@@ -14,15 +14,10 @@ from sympy import (
     Add,
     And,
     Dummy,
-    Equality,
     Expr,
     Function,
-    Ge,
-    Gt,
     Indexed,
     KroneckerDelta,
-    Le,
-    Lt,
     Max,
     Min,
     Mul,
@@ -35,13 +30,13 @@ from sympy import (
     Sum,
     Symbol,
     expand,
-    floor,
     sign,
 )
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
-from sympy.logic.boolalg import Boolean, BooleanAtom
+from sympy.logic.boolalg import BooleanAtom
 
+from symbackprop.equations.affine import affine, bounds, not_negative, with_sizes_from
 from symbackprop.equations.system import (
     BINDERS,
     ZERO,
@@ -168,8 +163,8 @@ class _Check:
         """Check the branches, each where its condition holds and those before it do not."""
         for value, condition in node.args:
             self.expression(condition, scope)
-            self.expression(value, scope.guarded(*_not_negative(condition)))
-            scope = scope.guarded(*_not_negative(Not(condition)))
+            self.expression(value, scope.guarded(*not_negative(condition)))
+            scope = scope.guarded(*not_negative(Not(condition)))
 
     # ---- reads
 
@@ -223,48 +218,16 @@ class _Check:
         for room in (i, extent - 1 - i):
             if any(_is_never_negative(room - guard, ranges) for guard in (ZERO, *guards)):
                 continue
-            corner = _lowest(room, ranges)
-            missing, *met = (_of_four(each.xreplace(corner)) for each in (-room, *guards))
+            found = affine(room, ranges)
+            corner = found.lowest(ranges) if found else {}
+            missing, *met = (with_sizes_from(4, each.xreplace(corner)) for each in (-room, *guards))
             if missing.is_positive and all(each.is_nonnegative for each in met):
                 at, axis = expand(i.xreplace(corner)), f"axis {position} of {name_of(read)} has size {extent}"
                 self.fail(f"the index {read.indices[position]} of {read} can be {at}, but {axis}: guard it")
 
 
-def _lowest(expression: Expr, ranges: Ranges) -> dict[Expr, Expr]:
-    """Return the values of the indices at which an affine expression is lowest."""
-    slopes = {i: expand(expression).coeff(i) for i in ranges}
-    return {i: ranges[i] - 1 if slope.is_negative else ZERO for i, slope in slopes.items() if slope != 0}
-
-
-def _of_four(expression: Expr) -> Expr:
-    """Return an expression of sizes for sizes of four and more."""
-    sizes = {s: Dummy(integer=True, nonnegative=True) + 4 for s in expression.free_symbols if is_size(s)}
-    return expand(expression.xreplace(sizes))
-
-
 def _is_never_negative(expression: Expr, ranges: Ranges) -> bool:
-    return bool(expand(expression.xreplace(_lowest(expression, ranges))).is_nonnegative)
-
-
-def _not_negative(condition: Boolean) -> list[Expr]:
-    """Return integer expressions that are not negative where ``condition`` holds; all that are known."""
-    if isinstance(condition, And):
-        return [expression for part in condition.args for expression in _not_negative(part)]
-    if isinstance(condition, Not) and isinstance(condition.args[0], Or):
-        return [e for part in condition.args[0].args for e in _not_negative(Not(part))]
-    if isinstance(condition, Equality):
-        return [
-            *_not_negative(condition.lhs >= condition.rhs),
-            *_not_negative(condition.lhs <= condition.rhs),
-        ]
-    if not isinstance(condition, (Ge, Le, Gt, Lt)):
-        return []
-    constant, rest = expand(condition.gts - condition.lts).as_coeff_Add()
-    if not rest.is_integer:
-        return []
-    # SymPy writes 2 h > 1 as h > 1/2, which of integers is h >= 1
-    strict = isinstance(condition, (Gt, Lt)) and constant.is_integer
-    return [rest + (constant - 1 if strict else floor(constant))]
+    return bool(bounds(expression, ranges)[0].is_nonnegative)
 
 
 def _plain_symbols(expression: Expr) -> Iterator[Symbol]:
