@@ -13,7 +13,8 @@ from functools import cached_property
 from sympy import Expr, Integer, Mul, Pow, Sum, Symbol, exp, expand
 
 from symbackprop.equations.naming import SAMPLES
-from symbackprop.equations.system import BINDERS, ONE, EquationSystem, size
+from symbackprop.equations.small_sizes import small_sizes
+from symbackprop.equations.system import ONE, EquationSystem, size
 from symbackprop.errors import SpecificationError, UnsupportedExpression
 
 
@@ -161,20 +162,11 @@ class Model:
 
     @cached_property
     def _small_sizes(self) -> dict[Expr, Expr]:
-        """Small numbers for the open sizes, with which no other size is below 1."""
-        small: dict[Expr, Expr] = {size(name): Integer(n) for n, name in enumerate(self.open, start=4)}
-        bound = set().union(*(e.rhs.atoms(*BINDERS) for e in self.system.equations))
-        sizes = {n for q in self.system.quantities.values() for n in q.shape}
-        sizes |= {last + 1 for binder in bound for _, _, last in binder.limits}
-        varying = sorted((n for n in sizes if n.has(*small)), key=str) if small else []
-        for _ in range(_ATTEMPTS):
-            short = [n for n in varying if self.size(n.xreplace(small)) < 1]
-            if not short:
-                break
-            more = [s for s in small if short[0].coeff(s).is_positive]
-            for s in more or short[0].free_symbols & small.keys():
-                small[s] = max(small[s] + (1 if more else -1), ONE)
-        return small
+        """Small numbers for the open sizes."""
+        start = {size(name): number for number, name in enumerate(self.open, start=4)}
+        known = {size(name): number for name, number in self.sizes.items()}
+        small = small_sizes(self.system, start, known) if start else {}
+        return {s: Integer(number) for s, number in small.items()}
 
     def sample_places(self, given: Given) -> int:
         """Return the number of values that whole numbers in random data may have."""
@@ -194,9 +186,6 @@ class Model:
             _is_share(form, definition.indices[-1]) for form in (definition.rhs, expand(exp(definition.rhs)))
         )
         return shares or any(target.total is not None for target in self.targets)
-
-
-_ATTEMPTS = 100
 
 
 def _is_share(expression: Expr, i: Expr) -> bool:

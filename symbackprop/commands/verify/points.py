@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import cycle, repeat
+
 import numpy as np
-from sympy import Expr, Symbol
 
 from symbackprop.commands.evaluation import Numbers
 from symbackprop.commands.inputs import Array
 from symbackprop.equations.naming import SAMPLES
+from symbackprop.equations.small_sizes import small_sizes
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import indices_of, is_size, name_of
 
@@ -65,24 +67,14 @@ def _sizes(derivation: Derived, square: bool) -> dict[str, int]:
     assert model is not None
     quantities = derivation.system.quantities
     fixed = {n for c in model.constants if isinstance(c.value, tuple) for n in quantities[c.name].shape}
-    extents = [n for q in quantities.values() for n in q.shape]
+    extents = (n for q in quantities.values() for n in q.shape)
     symbols = dict.fromkeys(s for n in extents for s in sorted(n.free_symbols, key=str) if s != SAMPLES)
     for equation in derivation.system.equations:
         for s in sorted(equation.rhs.free_symbols, key=str):
             if is_size(s) and s != SAMPLES:
                 symbols.setdefault(s)
-    sizes: dict[Symbol, int] = {
-        s: _SQUARE if square else _SMALL[n % len(_SMALL)] for n, s in enumerate(symbols)
-    }
-    sizes |= {s: model.sizes[s.name] for n in fixed for s in n.free_symbols if s.name in model.sizes}
-    for _ in range(20):
-        short = [n for n in extents if SAMPLES not in n.free_symbols and _number(n, sizes) < 2]
-        growing = [s for n in short for s in sorted(n.free_symbols, key=str) if n.diff(s).is_positive]
-        if not growing:
-            break
-        sizes[growing[0]] += 1
+    known = {s: model.sizes[s.name] for n in fixed for s in n.free_symbols if s.name in model.sizes}
+    numbers = zip(symbols, repeat(_SQUARE) if square else cycle(_SMALL), strict=False)
+    start = {s: number for s, number in numbers if s not in known}
+    sizes = {**known, **small_sizes(derivation.system, start, known, least=2)}
     return {**{s.name: number for s, number in sizes.items()}, SAMPLES.name: _SAMPLES}
-
-
-def _number(n: Expr, sizes: dict[Symbol, int]) -> int:
-    return int(n.xreplace(sizes))
