@@ -14,10 +14,10 @@ from types import ModuleType
 import numpy as np
 
 from symbackprop.commands.update_values import Number, default_values, updated_values
+from symbackprop.equations.model import SAMPLES_DRAWN, Model
 from symbackprop.equations.system import new_value
 from symbackprop.library.optimizers import OPTIMIZERS
-from symbackprop.network.network import Network
-from symbackprop.network.random_data import SAMPLES_DRAWN, Array, Data, sample_data
+from symbackprop.network.random_data import Array, Data, sample_data
 
 Parameters = dict[str, Array]
 
@@ -46,19 +46,17 @@ class Comparison:
         return bool(self.difference <= self.tolerance)
 
 
-def check_module(
-    module: ModuleType, network: Network, optimizer: str = "sgd", seed: int = 0
-) -> list[Comparison]:
+def check_module(module: ModuleType, model: Model, optimizer: str = "sgd", seed: int = 0) -> list[Comparison]:
     """Compare the module's derivatives with numerical ones, and its steps with its derivatives."""
     with np.errstate(all="ignore"):  # what is not finite is reported as a difference
-        return _compared(module, network, optimizer, seed)
+        return _compared(module, model, optimizer, seed)
 
 
-def _compared(module: ModuleType, network: Network, optimizer: str, seed: int) -> list[Comparison]:
+def _compared(module: ModuleType, model: Model, optimizer: str, seed: int) -> list[Comparison]:
     generator = np.random.default_rng(seed)
     size = 1.0
     for _ in range(_DRAWS):  # a formula such as log(s) has no value for some numbers
-        x, t = sample_data(network, generator)
+        x, t = sample_data(model, generator)
         parameters = {
             name: size * (np.asarray(value, np.float64) + 0.1 * generator.normal(size=np.shape(value)))
             for name, value in module.initialize(seed, np.float64).items()

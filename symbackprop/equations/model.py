@@ -6,7 +6,7 @@ symbols, the first values of the parameters, and what is known of the data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,6 +16,10 @@ from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.small_sizes import small_sizes
 from symbackprop.equations.system import ONE, EquationSystem, size
 from symbackprop.errors import SpecificationError, UnsupportedExpression
+
+SAMPLES_DRAWN = 5
+"""Samples of random data."""
+_MARGIN = 0.05  # between random numbers and their bounds, where a loss or its slope may be infinite
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,21 @@ class Initial:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """What random numbers an array of ``shape`` may hold.
+
+    Whole numbers lie in ``range(places)``.  Others lie within ``bounds`` where there are any, and those along
+    ``axis`` add up to ``total`` where there is one.
+    """
+
+    shape: tuple[int, ...]
+    places: int | None = None
+    bounds: tuple[float, float] | None = None
+    total: Expr | None = None
+    axis: int = 1
+
+
+@dataclass(frozen=True)
 class Given:
     """An input or a target, and what its numbers must be like.
 
@@ -69,14 +88,22 @@ class Given:
         """Whether its numbers may be anything."""
         return self.low is None and self.high is None
 
-    @property
-    def drawn_between(self) -> tuple[float, float]:
-        """Bounds for random numbers that it may hold."""
-        if self.low is None:
-            high = 0.0 if self.high is None else float(self.high)
-            return high - 1, high
-        low = float(self.low)
-        return low, max(low + 1, 1.0) if self.high is None else float(self.high)
+    def draw(self, size: Callable[[Expr], int], samples: int) -> Draw:
+        """Return what so many samples of it may be; ``size`` gives the number of a size."""
+        shape = (*(samples,) * self.has_samples, *map(size, self.shape))
+        places = min(map(size, self.places), default=2) if self.integer else None
+        bounds = None if self.is_unbounded else self._drawn_between()
+        return Draw(shape, places, bounds, self.total, self.total_axis)
+
+    def _drawn_between(self) -> tuple[float, float]:
+        """Return bounds for random numbers, which are not at the ends of what is allowed."""
+        low = None if self.low is None else float(self.low)
+        high = None if self.high is None else float(self.high)
+        if low is None:
+            low = (high or 0.0) - 1
+        if high is None:
+            high = max(low + 1, 1.0)
+        return low + _MARGIN, high - _MARGIN
 
     @property
     def is_table(self) -> bool:
@@ -156,9 +183,9 @@ class Model:
         """Return the number of a size in random data, where open sizes are small numbers."""
         return self.size(n.xreplace(self._small_sizes))
 
-    def sample_shape(self, given: Given) -> tuple[int, ...]:
-        """Return the shape of an array of random data, without the samples."""
-        return tuple(map(self.sample_size, given.shape))
+    def draw(self, given: Given) -> Draw:
+        """Return what random data for an input or a target may be."""
+        return given.draw(self.sample_size, SAMPLES_DRAWN)
 
     @cached_property
     def _small_sizes(self) -> dict[Expr, Expr]:
@@ -167,10 +194,6 @@ class Model:
         known = {size(name): number for name, number in self.sizes.items()}
         small = small_sizes(self.system, start, known) if start else {}
         return {s: Integer(number) for s, number in small.items()}
-
-    def sample_places(self, given: Given) -> int:
-        """Return the number of values that whole numbers in random data may have."""
-        return min(map(self.sample_size, given.places), default=2)
 
     @property
     def output_shape(self) -> tuple[Expr, ...]:

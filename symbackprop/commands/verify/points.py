@@ -35,13 +35,12 @@ def point(derivation: Derived, seed: int, short: bool = False, square: bool = Fa
         if isinstance(c.value, tuple):
             arrays[c.name] = np.array(c.value)
     for given in (*model.inputs, *model.targets):
-        shape = tuple(map(numbers.size, ((SAMPLES, *given.shape) if given.has_samples else given.shape)))
-        if given.integer:
-            count = min((numbers.size(n) for n in given.places), default=2)
-            arrays[given.name] = generator.integers(count, size=shape)
+        draw = given.draw(numbers.size, _SAMPLES)
+        if draw.places is not None:
+            arrays[given.name] = generator.integers(draw.places, size=draw.shape)
             continue
-        low, high = (-1.0, 1.0) if given.is_unbounded else given.drawn_between
-        arrays[given.name] = _drawn(generator, low + 0.05, high - 0.05, shape, short)
+        low, high = draw.bounds or (-0.95, 0.95)
+        arrays[given.name] = _drawn(generator, low, high, draw.shape, short)
     for name in derivation.system.parameters:
         shape = numbers.shape(name)
         arrays[name] = _drawn(generator, 0.1, 0.9, shape, short) * generator.choice([-1.0, 1.0], shape)
