@@ -17,8 +17,7 @@ from symbackprop.equations.model import Given, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived
 from symbackprop.errors import SpecificationError, excerpt, suggestion
-from symbackprop.network.random_data import rounded, sample_arrays
-from symbackprop.pipeline import load
+from symbackprop.network.random_data import initial_values, rounded, sample_arrays
 
 Array = NDArray[Any]
 Data = ArrayLike | Mapping[str, ArrayLike] | None
@@ -85,10 +84,10 @@ class Leaves:
         self.arrays: dict[str, Array] = {name: np.array(value) for name, value in constants.items()}
 
     def take_parameters(self, given: Mapping[str, ArrayLike] | None, seed: int) -> None:
-        """Take the parameters, or draw those that the generated trainer would start with, rounded."""
+        """Take the parameters, or draw those that a generated trainer starts with, rounded."""
         names = self.derivation.system.parameters
         if given is None:
-            drawn = load(self.derivation).initialize(seed, np.float64)
+            drawn = initial_values(self.model, seed, np.float64)
             given = {name: np.round(value, _DECIMALS) for name, value in drawn.items()}
         for name in given:
             if name not in names:

@@ -1,13 +1,14 @@
-"""Random data that a network accepts."""
+"""Random data that a network accepts, and the first values of its parameters."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
-from symbackprop.equations.model import Draw, Given, Model
+from symbackprop.equations.model import Draw, Given, Initial, Initializer, Model
 
 Array = NDArray[np.float64]
 Data = Array | dict[str, Array] | None
@@ -69,3 +70,52 @@ def rounded(draw: Draw, values: Array, decimals: int) -> Array:
         last = np.moveaxis(short, draw.axis, -1)
         last[..., -1] = np.round(float(draw.total) - last[..., :-1].sum(axis=-1), decimals)
     return short
+
+
+def initial_values(
+    model: Model, seed: int | None = None, dtype: DTypeLike = np.float32
+) -> dict[str, NDArray[np.floating[Any]]]:
+    """Return the parameters that a generated trainer starts with, bit for bit, by name.
+
+    Raises:
+        SpecificationError: the number of a size is missing.
+    """
+    model.require_sizes()
+    generator = np.random.default_rng(seed)
+    values = {}
+    for name in model.system.parameters:
+        shape = model.shape(model.system.quantities[name].shape)
+        values[name] = _first_value(model, model.initial[name], shape, generator).astype(dtype)
+    return values
+
+
+def _first_value(
+    model: Model, initial: Initial, shape: tuple[int, ...], generator: np.random.Generator
+) -> Array:
+    """Return the first value of a parameter in float64."""
+    initializer = initial.initializer
+    if initializer is None or not shape:
+        return np.full(shape, initial.value)
+    if initializer.distribution == "zeros":
+        return np.zeros(shape)
+    if initializer.distribution == "orthogonal":
+        return _orthogonal(shape, generator)
+    variance = _variance(initializer, model.size(initial.fan_in), model.size(initial.fan_out))
+    if initializer.distribution == "normal":
+        return generator.normal(0, np.sqrt(variance), shape)
+    limit = np.sqrt(3 * variance)
+    return generator.uniform(-limit, limit, shape)
+
+
+def _variance(initializer: Initializer, fan_in: int, fan_out: int) -> float:
+    """Return a variance; Python works its formula out with the rounding that generated code has."""
+    names = {"fan_in": fan_in, "fan_out": fan_out}
+    return float(eval(initializer.variance, {"__builtins__": {}}, names))
+
+
+def _orthogonal(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+    """Return a matrix whose rows or columns stand at right angles, every rotation equally likely."""
+    rows, columns = shape
+    directions, triangle = np.linalg.qr(generator.normal(size=(max(shape), min(shape))))
+    directions *= np.sign(np.diag(triangle))
+    return directions if rows >= columns else directions.T

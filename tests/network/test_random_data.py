@@ -8,8 +8,9 @@ from sympy import Rational, sympify
 
 import symbackprop as sb
 from symbackprop.equations.model import SAMPLES_DRAWN, Draw
-from symbackprop.network.random_data import drawn, rounded, sample_arrays, sample_data
-from tests.conftest import ROOT
+from symbackprop.library.initializers import INITIALIZERS
+from symbackprop.network.random_data import drawn, initial_values, rounded, sample_arrays, sample_data
+from tests.conftest import ROOT, same_initial_values
 
 EXAMPLES = sorted(path.stem for path in (ROOT / "examples").glob("*.net"))
 
@@ -82,3 +83,65 @@ def test_arrays_are_given_as_a_module_takes_them() -> None:
     assert isinstance(x, dict)
     assert list(x) == ["a", "b"]
     assert t is None
+
+
+# ---------------------------------------------------------------- first values of the parameters
+
+FIRST_VALUES = {
+    **{f"init {name}": sb.Network("3-5-4-2", init=name) for name in INITIALIZERS},
+    **{
+        f"flat {name}": sb.Network("1-1-7:relu-1", bias=False, init=name)
+        for name in ("orthogonal", "he_uniform")
+    },
+    "by activation": sb.Network("4-6:relu-5:tanh-4:selu-3:softmax", l2=0.1),
+    "trained": sb.Network("3-4:prelu-4:swish_beta-4:srelu-2:identity"),
+    "trained, by call": sb.Network("3-4:(swish_beta(beta=1.5))-1"),
+    "class weights": sb.Network("2-3:softmax", class_weights=(1.0, 2.0, 3.0)),
+    "wide": sb.Network("64-32-10:softmax"),
+    "deep": sb.Network("-".join(["4"] * 20), hidden="tanh"),
+    "equations": sb.Network.from_equations(
+        """
+        input x[n, i]
+        parameter a[i, j] = normal(0.02), b[i, j] = uniform(0.1), c[i, j] = orthogonal, d[j] = 0.3, e = 1.5
+        parameter f[j], g[i, j, k], h[i, j] = zeros, u[i] = normal(0.3), v[j, i] = orthogonal
+        z[n, j] = sum(x[n, i]*(a[i, j] + b[i, j]*c[i, j] + v[j, i]*h[i, j] + sum(g[i, j, k], k))*u[i], i)
+        y[n, j] = tanh(z[n, j]*d[j] + f[j])*e
+        output y
+        E = mean(sum(y[n, j]**2, j), n)
+        size i = 3, j = 4, k = 2
+        """
+    ),
+}
+
+
+@pytest.mark.parametrize("name", FIRST_VALUES)
+def test_parameters_start_as_in_the_generated_module(name: str) -> None:
+    network = FIRST_VALUES[name]
+    module = sb.load(network)
+    for dtype in (np.float32, np.float64):
+        for seed in (0, 1, 2024):
+            assert same_initial_values(
+                initial_values(network.model, seed, dtype), module.initialize(seed, dtype)
+            )
+    assert not same_initial_values(
+        initial_values(network.model, 0, np.float32), module.initialize(0, np.float64)
+    )
+
+
+def test_a_difference_of_one_bit_is_noticed() -> None:
+    values = initial_values(FIRST_VALUES["equations"].model, 0, np.float64)
+    assert same_initial_values(values, dict(values))
+    for name, value in values.items():
+        changed = {**values, name: np.nextafter(value, 2.0)}
+        assert not same_initial_values(values, changed), name
+    assert not same_initial_values(values, dict(reversed(values.items())))
+
+
+def test_other_seeds_give_other_values_and_missing_sizes_are_named() -> None:
+    model = FIRST_VALUES["wide"].model
+    first, second = (initial_values(model, seed)["w1"] for seed in (0, 1))
+    assert not np.array_equal(first, second)
+    assert not np.array_equal(initial_values(model)["w1"], initial_values(model)["w1"])
+    open_model = sb.Network.from_file(ROOT / "examples" / "dense.net").model
+    with pytest.raises(sb.SpecificationError, match="--size"):
+        initial_values(open_model)
