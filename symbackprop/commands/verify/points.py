@@ -7,57 +7,47 @@ from itertools import cycle, repeat
 import numpy as np
 
 from symbackprop.commands.evaluation import Numbers
-from symbackprop.commands.inputs import Array
+from symbackprop.equations.model import Draw
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.small_sizes import small_sizes
 from symbackprop.equations.steps import Derived
-from symbackprop.equations.system import indices_of, is_size, name_of
+from symbackprop.equations.system import is_size
+from symbackprop.network.random_data import Array, drawn, rounded
 
 _SMALL = (3, 4, 2, 5)
 _SQUARE = 3
 _SAMPLES = 6  # unlike every size
 _DECIMALS = 2
+_SIZE_OF_PARAMETERS, _SIGNS = (0.1, 0.9), (-1.0, 1.0)
+"""Parameters are away from 0, where |w| has its kink."""
 
 
 def point(derivation: Derived, seed: int, short: bool = False, square: bool = False) -> Numbers:
     """Return numbers for everything in a derivation, at a random point.
 
-    The data obey the facts about them.  ``short`` numbers have two decimals, for people to read;
-    with ``square`` all sizes are equal.
+    ``short`` numbers have two decimals, for people to read; with ``square`` all sizes are equal.
     """
     sizes = _sizes(derivation, square)
     generator = np.random.default_rng(seed)
     model = derivation.model
     assert model is not None
     numbers = Numbers(derivation, {}, sizes)
-    arrays: dict[str, Array] = {}
+
+    def chosen(draw: Draw) -> Array:
+        values = drawn(draw, generator)
+        return rounded(draw, values, _DECIMALS) if short else values
+
     for c in model.constants:
         if isinstance(c.value, tuple):
-            arrays[c.name] = np.array(c.value)
+            numbers.values[c.name] = np.array(c.value)
     for given in (*model.inputs, *model.targets):
-        draw = given.draw(numbers.size, _SAMPLES)
-        if draw.places is not None:
-            arrays[given.name] = generator.integers(draw.places, size=draw.shape)
-            continue
-        low, high = draw.bounds or (-0.95, 0.95)
-        arrays[given.name] = _drawn(generator, low, high, draw.shape, short)
+        numbers.values[given.name] = chosen(given.draw(numbers.size, _SAMPLES))
     for name in derivation.system.parameters:
         shape = numbers.shape(name)
-        arrays[name] = _drawn(generator, 0.1, 0.9, shape, short) * generator.choice([-1.0, 1.0], shape)
-    for fact in derivation.system.facts:
-        name = name_of(fact.component)
-        axis = fact.axis + (arrays[name].ndim - len(indices_of(fact.component)))
-        positive = np.abs(arrays[name]) + 0.1
-        arrays[name] = float(fact.value) * positive / positive.sum(axis=axis, keepdims=True)
-    numbers.values.update(arrays)
+        numbers.values[name] = chosen(Draw(shape, bounds=_SIZE_OF_PARAMETERS)) * generator.choice(
+            _SIGNS, shape
+        )
     return numbers.run()
-
-
-def _drawn(
-    generator: np.random.Generator, low: float, high: float, shape: tuple[int, ...], short: bool
-) -> Array:
-    values = generator.uniform(low, high, shape)
-    return np.round(values, _DECIMALS) if short else values
 
 
 def _sizes(derivation: Derived, square: bool) -> dict[str, int]:
