@@ -1,9 +1,13 @@
-"""The two errors of the package, and the suggestion of a name that was probably meant."""
+"""The two errors of the package, their carets, and the suggestion of a name that was probably meant."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+_CONTEXT = 60
+"""Characters of a text that are shown on each side of the place of a mistake."""
 
 
 class SpecificationError(ValueError):
@@ -32,4 +36,26 @@ def suggestion(name: str, candidates: Iterable[str]) -> str:
 def excerpt(text: str, limit: int = 60) -> str:
     """Return ``text`` quoted for a message: one line, printable, and not longer than ``limit``."""
     shown = text if len(text) <= limit else text[: limit - 3] + "..."
-    return "'" + "".join(c if c.isprintable() else ascii(c)[1:-1] for c in shown) + "'"
+    return f"'{printable(shown)}'"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with everything that is not printable escaped."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def fail_at(
+    column: int, text: str, subject: str, problem: str, hint: str, show: Callable[[str], str] = printable
+) -> NoReturn:
+    """Raise the error that shows a ``problem`` with a caret under a column of ``text``, counted from 0.
+
+    ``subject`` is what the message calls the text, and ``show`` makes a part of it fit to be shown.
+
+    Raises:
+        SpecificationError: always.
+    """
+    start, end = max(0, column - _CONTEXT), column + _CONTEXT
+    before = ("..." if start else "") + show(text[start:column])
+    after = show(text[column:end]) + ("..." if end < len(text) else "")
+    what = f"{problem}; {hint}" if hint else problem
+    raise SpecificationError(f"{subject}: {what}\n  {before}{after}\n  {' ' * len(before)}^")

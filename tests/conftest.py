@@ -98,3 +98,11 @@ def _directions(value: Array, generator: np.random.Generator) -> Iterator[Array]
     for _ in range(DIRECTIONS):
         direction = generator.normal(size=value.shape)
         yield direction / np.linalg.norm(direction)
+
+
+def same_initial_values(first: Parameters, second: Parameters) -> bool:
+    """Whether the same parameters stand in the same order, and are equal bit for bit."""
+    return list(first) == list(second) and all(
+        (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
+        for a, b in zip(first.values(), second.values(), strict=True)
+    )

@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from sympy import Expr, Indexed, Integer, Symbol, expand
 
 from symbackprop.arrays.operations import Axis, Operation
-from symbackprop.equations.system import ONE, ZERO, Ranges
-
-
-@dataclass(frozen=True)
-class Affine:
-    """An index expression: the sum of slope times index, and ``offset``."""
-
-    slopes: Mapping[Symbol, int]
-    offset: Expr
+from symbackprop.equations.affine import Affine, affine
+from symbackprop.equations.system import ONE, ZERO, Ranges, is_size
 
 
 class Axes(ABC):
@@ -59,26 +51,19 @@ class Axes(ABC):
         return bool(self.ranges[i] == n or self.extent(i) == self.number(n))
 
     def affine(self, expression: Expr) -> Affine | None:
-        """Return an index expression as an affine one; None where it reads integers or is not affine."""
-        if expression.has(Indexed):
+        """Return an index expression as an affine one, its slopes as plain numbers.
+
+        None where it reads integers, is not affine, or moves by a size that has no number.
+        """
+        found = None if expression.has(Indexed) else affine(self.number(expression), self.ranges)
+        if found is None or not all(isinstance(slope, Integer) for slope in found.slopes.values()):
             return None
-        rest, slopes = self.number(expression), {}
-        for i in (i for i in self.ranges if i in rest.free_symbols):
-            slope = rest.coeff(i)
-            rest = expand(rest - slope * i)
-            if not isinstance(slope, Integer) or i in rest.free_symbols:
-                return None
-            slopes[i] = int(slope)
-        sizes = all(s.is_positive for s in rest.free_symbols)
-        return Affine(slopes, rest) if sizes and rest.is_integer else None
+        sizes = all(map(is_size, found.offset.free_symbols)) and found.offset.is_integer
+        return Affine({i: int(slope) for i, slope in found.slopes.items()}, found.offset) if sizes else None
 
     def bounds(self, affine: Affine) -> tuple[Expr, Expr]:
         """Return the least and the greatest value of an index expression."""
-        low = high = affine.offset
-        for i, slope in affine.slopes.items():
-            last = slope * (self.extent(i) - 1)
-            low, high = (low, high + last) if slope > 0 else (low + last, high)
-        return expand(low), expand(high)
+        return affine.bounds({i: self.extent(i) for i in affine.slopes})
 
     def nominal(self, i: Symbol) -> int:
         """Return the size of an index for comparison; one that is known at run time alone counts as large."""

@@ -27,7 +27,6 @@ from sympy import (
     Piecewise,
     Pow,
     S,
-    Symbol,
     cos,
     expand,
     sign,
@@ -38,7 +37,7 @@ from sympy.core.relational import Relational
 
 from symbackprop.arrays.axes import Axes, surely
 from symbackprop.arrays.reads import pads
-from symbackprop.equations.system import ZERO
+from symbackprop.equations.system import ZERO, is_size
 
 Product = tuple[list[Expr], list[Expr]]
 """Factors, and the conditions on indices without which the product is zero."""
@@ -105,10 +104,7 @@ def _guard(axes: Axes, factor: Expr) -> tuple[Expr, list[Expr], list[Expr]] | No
 
 def is_on_indices(axes: Axes, condition: Expr) -> bool:
     """Whether a condition compares indices, sizes and numbers alone."""
-    return not condition.has(Indexed) and all(
-        s in axes.ranges or (isinstance(s, Symbol) and s.is_integer and s.is_positive)
-        for s in condition.free_symbols
-    )
+    return not condition.has(Indexed) and all(s in axes.ranges or is_size(s) for s in condition.free_symbols)
 
 
 def _may_be_infinite(value: Expr) -> bool:
@@ -123,7 +119,7 @@ def _may_be_infinite(value: Expr) -> bool:
 def _is_root_of_size(node: Expr) -> bool:
     """Whether ``node`` is a power of what is positive whatever the data, such as 1/sqrt(size(a))."""
     is_power = isinstance(node, Pow) and node.exp.is_Rational and bool(node.base.is_positive)
-    return is_power and all(s.is_integer and s.is_positive for s in node.base.free_symbols)
+    return is_power and all(map(is_size, node.base.free_symbols))
 
 
 _FINITE = (Piecewise, KroneckerDelta, Heaviside, Abs, Max, Min, sign, sin, cos, tanh)

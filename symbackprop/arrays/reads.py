@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 from sympy import Expr, Indexed, Integer, Symbol, sympify
 
-from symbackprop.arrays.axes import Affine, Axes, excess, surely
+from symbackprop.arrays.axes import Axes, excess, surely
 from symbackprop.arrays.operations import EVERYTHING, Axis, Entry, Operation, number
+from symbackprop.equations.affine import Affine
 from symbackprop.equations.system import name_of
 
 

@@ -13,10 +13,11 @@ from itertools import permutations
 
 from sympy import Eq, Expr, Ge, Indexed, Integer, KroneckerDelta, Le, Mul, Symbol, expand
 
-from symbackprop.arrays.axes import Affine, Axes, excess, surely
+from symbackprop.arrays.axes import Axes, excess, surely
 from symbackprop.arrays.guards import Product, inequality, normal, simplified
 from symbackprop.arrays.operations import EVERYTHING, Axis, Entry, Operation, Place, Stride, number
 from symbackprop.arrays.reads import gathered_axes, subscript
+from symbackprop.equations.affine import Affine
 from symbackprop.equations.indices import fresh, rename
 from symbackprop.equations.system import ONE, ZERO
 

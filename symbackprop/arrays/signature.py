@@ -9,7 +9,7 @@ from sympy import Expr, Indexed, Sum, Symbol
 
 from symbackprop.arrays.expressions import Lowering
 from symbackprop.arrays.operations import Operation
-from symbackprop.equations.system import Equation, name_of
+from symbackprop.equations.system import Equation, is_index, name_of
 
 Lowered = dict[object, tuple[Operation, tuple[str, ...], tuple[Symbol, ...]]]
 """What was lowered before in one program, by its signature: equal layers are lowered once."""
@@ -97,7 +97,7 @@ class _Signature:
     def symbol(self, symbol: Symbol) -> object:
         """Return the place of an index or of a quantity, or the name of a constant in the code."""
         marks = self.mark(symbol)
-        if symbol.is_integer and not symbol.is_positive and not any(marks):
+        if is_index(symbol) and not any(marks):
             return ("index", self.indices.setdefault(symbol, len(self.indices)))
         self.reads_size |= self.scalars.get(symbol, "").isdigit()
         if symbol in self.scalars:

@@ -13,7 +13,7 @@ from sympy import Expr, Integer, Symbol, expand
 
 from symbackprop.arrays.operations import Operation, Statement
 from symbackprop.code.names import FUNCTIONS_USE, CodeNames
-from symbackprop.equations.model import Given, Model
+from symbackprop.equations.model import Draw, Given, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.system import ONE
 
@@ -263,15 +263,15 @@ class GivenCode:
 
     def _draw(self, given: Given) -> str:
         """Return the expression that draws numbers which a given array may hold."""
-        shape = (*(5,) * given.has_samples, *self.model.sample_shape(given))
-        if given.integer:
-            return f"generator.integers({self.model.sample_places(given)}, size={shape})"
+        draw = self.model.draw(given)
+        if draw.places is not None:
+            return f"generator.integers({draw.places}, size={draw.shape})"
         if self._draws_shares(given):
-            return _shares(shape, given)
-        if given.is_unbounded:
-            return f"generator.normal(size={shape})"
-        low, high = given.drawn_between
-        return f"generator.uniform({low + 0.05!r}, {high - 0.05!r}, {shape})"
+            return _shares(draw)
+        if draw.bounds is None:
+            return f"generator.normal(size={draw.shape})"
+        low, high = draw.bounds
+        return f"generator.uniform({low!r}, {high!r}, {draw.shape})"
 
     def _draws_shares(self, given: Given) -> bool:
         if self.is_table:
@@ -280,9 +280,9 @@ class GivenCode:
         return given.total is not None
 
 
-def _shares(shape: tuple[int, ...], given: Given) -> str:
+def _shares(draw: Draw) -> str:
     """Return the expression that draws shares of the total; of none that is positive, centred numbers."""
-    axis, total = given.total_axis, ONE if given.total is None else given.total
+    shape, axis, total = draw.shape, draw.axis, ONE if draw.total is None else draw.total
     others = shape[:axis] + shape[axis + 1 :]
     drawn = f"generator.dirichlet(np.ones({shape[axis]}), {others[0] if len(others) == 1 else others})"
     if total <= 0:

@@ -10,36 +10,35 @@ from sympy import Expr, Rational
 
 from symbackprop.arrays.expressions import is_decimal
 from symbackprop.arrays.operations import EVERYTHING, Operation, Place, Stride
-
-ATOM, POWER, UNARY, PRODUCT, TERM, RELATION = range(6, 0, -1)
+from symbackprop.printing.brackets import Level, closed
 
 
 @dataclass(frozen=True)
 class Text:
-    """The text of an expression and how tightly its outermost operation binds."""
+    """The text of an expression and how tightly it holds together."""
 
     code: str
-    binding: int = ATOM
+    level: Level = Level.ATOM
 
-    def inside(self, binding: int) -> str:
-        """Return the text for use under an operation that binds as tightly as ``binding``."""
-        return self.code if self.binding >= binding else f"({self.code})"
+    def inside(self, level: Level) -> str:
+        """Return the text, with brackets unless it holds together as ``level`` asks."""
+        return closed(self.code, self.level, level)
 
 
 _BINARY = {
-    "add": ("+", TERM, TERM, PRODUCT),
-    "subtract": ("-", TERM, TERM, PRODUCT),
-    "multiply": ("*", PRODUCT, PRODUCT, UNARY),
-    "divide": ("/", PRODUCT, PRODUCT, UNARY),
-    "power": ("**", POWER, ATOM, UNARY),
-    "greater": (">", RELATION, TERM, TERM),
-    "greater_equal": (">=", RELATION, TERM, TERM),
-    "less": ("<", RELATION, TERM, TERM),
-    "less_equal": ("<=", RELATION, TERM, TERM),
-    "equal": ("==", RELATION, TERM, TERM),
-    "not_equal": ("!=", RELATION, TERM, TERM),
+    "add": ("+", Level.SUM, Level.SUM, Level.PRODUCT),
+    "subtract": ("-", Level.SUM, Level.SUM, Level.PRODUCT),
+    "multiply": ("*", Level.PRODUCT, Level.PRODUCT, Level.FACTOR),
+    "divide": ("/", Level.PRODUCT, Level.PRODUCT, Level.FACTOR),
+    "power": ("**", Level.POWER, Level.ATOM, Level.FACTOR),
+    "greater": (">", Level.RELATION, Level.SUM, Level.SUM),
+    "greater_equal": (">=", Level.RELATION, Level.SUM, Level.SUM),
+    "less": ("<", Level.RELATION, Level.SUM, Level.SUM),
+    "less_equal": ("<=", Level.RELATION, Level.SUM, Level.SUM),
+    "equal": ("==", Level.RELATION, Level.SUM, Level.SUM),
+    "not_equal": ("!=", Level.RELATION, Level.SUM, Level.SUM),
 }
-"""Operation -> its sign, how tightly it binds, and what its left and right sides must at least."""
+"""Operation -> its sign, its level, and those that its left and right sides must have at least."""
 
 
 OWN_FUNCTIONS = {"erf": "_erf"}
@@ -67,13 +66,13 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
     if kind in ("gather", "pad", "arange", "zeros", "cast", "argmax"):
         return _made(operation, [below(p) for p in range(len(operation.inputs))])
     if kind in ("sum", "max"):
-        return Text(f"{below(0).inside(ATOM)}.{kind}({_reduction(operation.value)})")
+        return Text(f"{below(0).inside(Level.ATOM)}.{kind}({_reduction(operation.value)})")
     if kind == "terms":
         signs = operation.value
         assert isinstance(signs, tuple)
-        first = f"-{below(0).inside(ATOM)}" if signs[0] else below(0).inside(TERM)
-        rest = (f" {'-' if n else '+'} {below(p).inside(PRODUCT)}" for p, n in enumerate(signs) if p)
-        return Text("".join([first, *rest]), TERM)
+        first = f"-{below(0).inside(Level.ATOM)}" if signs[0] else below(0).inside(Level.SUM)
+        rest = (f" {'-' if n else '+'} {below(p).inside(Level.PRODUCT)}" for p, n in enumerate(signs) if p)
+        return Text("".join([first, *rest]), Level.SUM)
     if kind == "broadcast":
         value, *shape = (below(p).code for p in range(len(operation.inputs)))
         return Text(f"np.broadcast_to({value}, {_sizes(shape)})")
@@ -82,19 +81,19 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
         dtype = "" if operation.value else ", dtype"
         return Text(f"np.full({_sizes(shape)}, {value}{dtype})")
     if kind == "matmul":
-        return Text(f"{below(0).inside(POWER)} @ {below(1).inside(POWER)}", PRODUCT)
+        return Text(f"{below(0).inside(Level.POWER)} @ {below(1).inside(Level.POWER)}", Level.PRODUCT)
     if kind == "einsum":
         operands = ", ".join(below(p).code for p in range(len(operation.inputs)))
         return Text(f'np.einsum("{operation.value}", {operands})')
     if kind == "negative":
-        return Text(f"-{below(0).inside(ATOM)}", UNARY)
+        return Text(f"-{below(0).inside(Level.ATOM)}", Level.FACTOR)
     if kind == "square":
-        return Text(_power(below(0).inside(ATOM), "2"), POWER)
+        return Text(_power(below(0).inside(Level.ATOM), "2"), Level.POWER)
     if kind in _BINARY:
-        sign, binding, left, right = _BINARY[kind]
+        sign, level, left, right = _BINARY[kind]
         first, second = _side(operation, below(0), 0, left), _side(operation, below(1), 1, right)
         power = kind == "power"
-        return Text(_power(first, second) if power else f"{first} {sign} {second}", binding)
+        return Text(_power(first, second) if power else f"{first} {sign} {second}", level)
     arguments = ", ".join(below(p).code for p in range(len(operation.inputs)))
     if kind in OWN_FUNCTIONS:
         return Text(f"{OWN_FUNCTIONS[kind]}({arguments})")
@@ -129,7 +128,7 @@ def _made(operation: Operation, inputs: Sequence[Text]) -> Text:
         entries = [":" if n is None else texts[n + 1] for n in value]
         while entries[-1] == ":":
             entries.pop()
-        return Text(f"{inputs[0].inside(ATOM)}[{', '.join(entries)}]")
+        return Text(f"{inputs[0].inside(Level.ATOM)}[{', '.join(entries)}]")
     if kind == "pad":
         assert isinstance(value, tuple)
         return Text(f"np.pad({texts[0]}, {_tuple(value[0] if len(value) == 1 else value)})")
@@ -138,8 +137,8 @@ def _made(operation: Operation, inputs: Sequence[Text]) -> Text:
     if kind == "zeros":
         return Text(f"np.zeros({_sizes(texts)}, dtype)")
     if kind == "cast":
-        return Text(f"{inputs[0].inside(ATOM)}.astype(dtype)")
-    return Text(f"{inputs[0].inside(ATOM)}.argmax(axis={value})")
+        return Text(f"{inputs[0].inside(Level.ATOM)}.astype(dtype)")
+    return Text(f"{inputs[0].inside(Level.ATOM)}.argmax(axis={value})")
 
 
 def _tuple(value: object) -> str:
@@ -155,23 +154,23 @@ def _power(base: str, exponent: str) -> str:
     return f"{base}**{exponent}" if simple else f"{base} ** {exponent}"
 
 
-def _side(operation: Operation, text: Text, position: int, binding: int) -> str:
+def _side(operation: Operation, text: Text, position: int, level: Level) -> str:
     """Return one side of an operation; a matrix product beside * is set apart by parentheses."""
     product = operation.inputs[position].kind == "matmul" and " @ " in text.code
     if product and operation.kind in ("multiply", "divide"):
         return f"({text.code})" if operation.kind == "multiply" else text.code
-    return text.inside(binding)
+    return text.inside(level)
 
 
 def number(value: Expr) -> Text:
     """Return a number as Python writes it; 1/3 stays a quotient, so that nothing is rounded twice."""
     if value.is_Integer:
-        return Text(str(value), ATOM if value >= 0 else UNARY)
+        return Text(str(value), Level.ATOM if value >= 0 else Level.FACTOR)
     if isinstance(value, Rational):
         if is_decimal(value) or value.q in (2, 4):
-            return Text(repr(float(value)), ATOM if value >= 0 else UNARY)
-        return Text(f"{value.p} / {value.q}", PRODUCT)
-    return Text(repr(float(value)), ATOM if value >= 0 else UNARY)
+            return Text(repr(float(value)), Level.ATOM if value >= 0 else Level.FACTOR)
+        return Text(f"{value.p} / {value.q}", Level.PRODUCT)
+    return Text(repr(float(value)), Level.ATOM if value >= 0 else Level.FACTOR)
 
 
 def _layout(operation: Operation, inner: Text) -> Text:
@@ -179,21 +178,21 @@ def _layout(operation: Operation, inner: Text) -> Text:
     assert isinstance(positions, tuple)
     if None not in positions:
         if positions == (1, 0):
-            return Text(f"{inner.inside(ATOM)}.T")
-        return Text(f"{inner.inside(ATOM)}.transpose({', '.join(map(str, positions))})")
+            return Text(f"{inner.inside(Level.ATOM)}.T")
+        return Text(f"{inner.inside(Level.ATOM)}.transpose({', '.join(map(str, positions))})")
     subscripts = ", ".join("None" if p is None else ":" for p in positions)
-    return Text(f"{inner.inside(ATOM)}[{subscripts}]")
+    return Text(f"{inner.inside(Level.ATOM)}[{subscripts}]")
 
 
 def _reshape(operation: Operation, inner: Text) -> Text:
     assert isinstance(operation.value, tuple)
-    return Text(f"{inner.inside(ATOM)}.reshape({', '.join(map(str, operation.value))})")
+    return Text(f"{inner.inside(Level.ATOM)}.reshape({', '.join(map(str, operation.value))})")
 
 
 def _subscript(operation: Operation, inner: Text) -> Text:
     assert isinstance(operation.value, tuple)
     entries = list(operation.value)
-    return Text(f"{inner.inside(ATOM)}[{subscripts(map(_entry, entries))}]")
+    return Text(f"{inner.inside(Level.ATOM)}[{subscripts(map(_entry, entries))}]")
 
 
 def subscripts(entries: Iterable[str]) -> str:
@@ -225,7 +224,7 @@ def _diagonal(operation: Operation, inner: Text) -> Text:
     assert isinstance(operation.value, tuple)
     first, second = operation.value
     axes = "" if (first, second) == (0, 1) else f"axis1={first}, axis2={second}"
-    return Text(f"{inner.inside(ATOM)}.diagonal({axes})")
+    return Text(f"{inner.inside(Level.ATOM)}.diagonal({axes})")
 
 
 _ARRANGED = {
@@ -347,7 +346,7 @@ def update_lines(
     entries = [_moved(entry, offsets, indices) for entry in place.entries]
     text = value.code
     if place.looped:
-        text = f"{value.inside(ATOM)}[{', '.join(offsets[n] for n in place.looped)}]"
+        text = f"{value.inside(Level.ATOM)}[{', '.join(offsets[n] for n in place.looped)}]"
     target = f"{name}[{subscripts(entries)}]" if entries else name
     if indices and not place.unique:
         at = [_as_slice(entry) for entry in entries]

@@ -72,7 +72,7 @@ def check_network(network: Network) -> Report:
     network = network.with_small_sizes()
     derivation = derive(network)
     return Report(
-        f"Checking {network.model.title}", prove(derivation), check_module(load(derivation), network)
+        f"Checking {network.model.title}", prove(derivation), check_module(load(derivation), network.model)
     )
 
 
@@ -103,7 +103,7 @@ def _described(module: ModuleType, path: Path) -> tuple[Network, str]:
 
 def _compared(module: ModuleType, network: Network, optimizer: str, path: Path) -> list[Comparison]:
     try:
-        return check_module(module, network, optimizer)
+        return check_module(module, network.model, optimizer)
     except Exception as error:  # whatever the code of a file raises is a finding about that file
         raise SpecificationError(f"{path}: its functions fail: {type(error).__name__}: {error}") from error
 

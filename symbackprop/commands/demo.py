@@ -90,7 +90,7 @@ def _prepared(name: str, say: Say) -> ModuleType:
     derivation = derive(network)
     _tell_derived(derivation, say)
     module = load(derivation)
-    report = Report(name, prove(derivation), check_module(module, network))
+    report = Report(name, prove(derivation), check_module(module, network.model))
     say(report.summary())
     if not report.holds:
         raise RuntimeError(report.table())

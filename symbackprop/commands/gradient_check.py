@@ -7,18 +7,17 @@ wrong derivative is wrong at all of them.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
 import numpy as np
-from sympy import lambdify
 
-from symbackprop.derivation.optimizer import update_equations
+from symbackprop.commands.update_values import Number, default_values, updated_values
+from symbackprop.equations.model import SAMPLES_DRAWN, Model
 from symbackprop.equations.system import new_value
-from symbackprop.library.optimizers import OPTIMIZERS, Optimizer
-from symbackprop.network.network import Network
-from symbackprop.network.random_data import SAMPLES_DRAWN, Array, Data, sample_data
+from symbackprop.library.optimizers import OPTIMIZERS
+from symbackprop.network.random_data import Array, Data, sample_data
 
 Parameters = dict[str, Array]
 
@@ -47,19 +46,17 @@ class Comparison:
         return bool(self.difference <= self.tolerance)
 
 
-def check_module(
-    module: ModuleType, network: Network, optimizer: str = "sgd", seed: int = 0
-) -> list[Comparison]:
+def check_module(module: ModuleType, model: Model, optimizer: str = "sgd", seed: int = 0) -> list[Comparison]:
     """Compare the module's derivatives with numerical ones, and its steps with its derivatives."""
     with np.errstate(all="ignore"):  # what is not finite is reported as a difference
-        return _compared(module, network, OPTIMIZERS[optimizer], seed)
+        return _compared(module, model, optimizer, seed)
 
 
-def _compared(module: ModuleType, network: Network, optimizer: Optimizer, seed: int) -> list[Comparison]:
+def _compared(module: ModuleType, model: Model, optimizer: str, seed: int) -> list[Comparison]:
     generator = np.random.default_rng(seed)
     size = 1.0
     for _ in range(_DRAWS):  # a formula such as log(s) has no value for some numbers
-        x, t = sample_data(network, generator)
+        x, t = sample_data(model, generator)
         parameters = {
             name: size * (np.asarray(value, np.float64) + 0.1 * generator.normal(size=np.shape(value)))
             for name, value in module.initialize(seed, np.float64).items()
@@ -118,24 +115,21 @@ def _difference(
     return min((d for d in found if np.isfinite(d)), default=float("inf"))
 
 
-def _check_step(
-    module: ModuleType, optimizer: Optimizer, parameters: Parameters, x: Data, t: Data
-) -> Comparison:
+def _check_step(module: ModuleType, optimizer: str, parameters: Parameters, x: Data, t: Data) -> Comparison:
     """Compare steps of the trainer with the optimiser's equations, evaluated on `gradients`."""
-    hyperparameters = {name: float(value) for name, value in optimizer.defaults.items()}
+    hyperparameters = default_values(optimizer)
     trainer = module.Trainer(parameters, batch_size=SAMPLES_DRAWN + 1, seed=0, **hyperparameters)
     expected = dict(parameters)
-    rules = _compiled(optimizer)
-    state = {name: dict.fromkeys(parameters, np.zeros(())) for name in optimizer.state}
+    start: dict[str, Number] = dict.fromkeys(OPTIMIZERS[optimizer].state, 0.0)
+    state = dict.fromkeys(parameters, start)
     for step in range(1, _STEPS + 1):
         trainer.step(x, t)
         _, derivatives = module.gradients(expected, x, t)
         for name in parameters:
-            values = {"w": expected[name], "g": derivatives[name], "step": step, **hyperparameters}
-            after = _updated(rules, {**values, **{key: state[key][name] for key in state}})
-            expected[name] = after.pop("w")
-            for key, value in after.items():
-                state[key][name] = value
+            given = {"w": expected[name], "g": derivatives[name], "step": step}
+            after = updated_values(optimizer, {**hyperparameters, **state[name], **given})
+            expected[name] = np.asarray(after[new_value("w").name])
+            state[name] = {each: after[new_value(each).name] for each in state[name]}
     worst = 0.0
     for name, value in parameters.items():
         moved = max(1e-3 * hyperparameters["learning_rate"], float(np.abs(expected[name] - value).max()))
@@ -145,26 +139,3 @@ def _check_step(
 
 
 _STEPS = 3  # more than one, so that a wrong use of the state shows
-
-
-Rule = tuple[str, list[str], Callable[..., Array]]
-"""What is assigned, the names that its new value is made of, and the function that makes it."""
-
-
-def _compiled(optimizer: Optimizer) -> list[Rule]:
-    """Return the optimiser's equations as functions of plain numbers."""
-    rules = []
-    for name, expression in update_equations(optimizer):
-        symbols = sorted(expression.free_symbols, key=str)
-        rules.append((name, [s.name for s in symbols], lambdify(symbols, expression)))
-    return rules
-
-
-def _updated(rules: list[Rule], values: dict[str, object]) -> Parameters:
-    """Return the new value of everything that the optimiser assigns, by plain evaluation."""
-    names: dict[str, object] = dict(values)
-    new: Parameters = {}
-    for name, read, function in rules:
-        new[name] = np.asarray(function(*[names[each] for each in read]))
-        names[new_value(name).name] = new[name]
-    return new

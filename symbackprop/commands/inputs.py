@@ -1,6 +1,6 @@
 """The arrays that a network is given: read from files, checked, or drawn.
 
-In go a ``Network`` and what the user has, out come arrays by the names of the equations.
+In go a derivation and what the user has, out come arrays by the names of the equations.
 """
 
 from __future__ import annotations
@@ -17,9 +17,7 @@ from symbackprop.equations.model import Given, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived
 from symbackprop.errors import SpecificationError, excerpt, suggestion
-from symbackprop.network.network import Network
-from symbackprop.network.random_data import sample_data
-from symbackprop.pipeline import load
+from symbackprop.network.random_data import initial_values, rounded, sample_arrays
 
 Array = NDArray[Any]
 Data = ArrayLike | Mapping[str, ArrayLike] | None
@@ -77,8 +75,7 @@ def data_in(arrays: Mapping[str, Array], model: Model, source: str) -> tuple[Dat
 class Leaves:
     """Collects arrays for all that the equations of a network are given, and finds the sizes on the way."""
 
-    def __init__(self, network: Network, derivation: Derived) -> None:
-        self.network = network
+    def __init__(self, derivation: Derived) -> None:
         self.derivation = derivation
         assert derivation.model is not None
         self.model = derivation.model
@@ -87,10 +84,10 @@ class Leaves:
         self.arrays: dict[str, Array] = {name: np.array(value) for name, value in constants.items()}
 
     def take_parameters(self, given: Mapping[str, ArrayLike] | None, seed: int) -> None:
-        """Take the parameters, or draw those that the generated trainer would start with, rounded."""
+        """Take the parameters, or draw those that a generated trainer starts with, rounded."""
         names = self.derivation.system.parameters
         if given is None:
-            drawn = load(self.derivation).initialize(seed, np.float64)
+            drawn = initial_values(self.model, seed, np.float64)
             given = {name: np.round(value, _DECIMALS) for name, value in drawn.items()}
         for name in given:
             if name not in names:
@@ -178,24 +175,13 @@ class Leaves:
     def _drawn(self, seed: int) -> tuple[Data, Data]:
         """Return a seeded sample of short numbers; a few where the equations are about all at once."""
         count = 1 if self.model.per_sample else _SAMPLES
-        x, t = sample_data(self.network, np.random.default_rng(seed))
+        drawn = sample_arrays(self.model, np.random.default_rng(seed))
 
-        def short(kind: Iterable[Given], drawn: Any) -> dict[str, Array]:
-            several = drawn if isinstance(drawn, dict) else dict.fromkeys((g.name for g in kind), drawn)
-            return {g.name: _rounded(g, several[g.name][: count if g.has_samples else None]) for g in kind}
+        def short(kind: Iterable[Given]) -> dict[str, Array]:
+            rows = {each.name: drawn[each.name][: count if each.has_samples else None] for each in kind}
+            return {each.name: rounded(self.model.draw(each), rows[each.name], _DECIMALS) for each in kind}
 
-        return short(self.model.inputs, x), short(self.model.targets, t) if self.model.targets else None
-
-
-def _rounded(given: Given, array: Array) -> Array:
-    """Return short numbers near those that were drawn, with the sum that they must have."""
-    if given.integer:
-        return array
-    short = np.round(array, _DECIMALS)
-    if given.total is not None:
-        last = np.moveaxis(short, given.total_axis, -1)
-        last[..., -1] = np.round(float(given.total) - last[..., :-1].sum(axis=-1), _DECIMALS)
-    return short
+        return short(self.model.inputs), short(self.model.targets) or None
 
 
 def _numbers(label: str, value: ArrayLike) -> Array:

@@ -66,7 +66,7 @@ def trace(
         network = network.with_small_sizes()
     derivation = derive(network)
     frozen = _frozen(freeze, derivation.system.parameters)
-    numbers = _numbers(network, derivation, parameters, x, t, seed)
+    numbers = _numbers(derivation, parameters, x, t, seed)
     leaves = {name: array for name, array in numbers.values.items() if _is_leaf(name, derivation)}
     names = derivation.system.parameters
     gradients = {name: numbers.gradient(name) for name in names}
@@ -81,7 +81,6 @@ def trace(
 
 
 def _numbers(
-    network: Network,
     derivation: Derived,
     parameters: Mapping[str, ArrayLike] | None,
     x: Data,
@@ -92,7 +91,7 @@ def _numbers(
     draws = 1 if parameters is not None and x is not None else _DRAWS
     tried: list[Numbers] = []
     for draw in range(draws):
-        leaves = Leaves(network, derivation)
+        leaves = Leaves(derivation)
         leaves.take_data(x, t, seed + draw * _STRIDE)  # first, as it may bring sizes that nothing else fixes
         leaves.take_parameters(parameters, seed + draw * _STRIDE)
         tried.append(Numbers(derivation, leaves.arrays, leaves.sizes).run())

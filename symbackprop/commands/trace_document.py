@@ -15,15 +15,16 @@ from sympy import Add, Basic, Derivative, Expr, Integer, KroneckerDelta, Piecewi
 
 from symbackprop.commands.evaluation import Numbers
 from symbackprop.commands.inputs import Array
-from symbackprop.commands.trace_values import TraceValues, update_values
+from symbackprop.commands.trace_values import TraceValues, first_update
 from symbackprop.document.blocks import Explained, Group, Numbered
 from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.render import render
 from symbackprop.document.sentences import Narrator
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import ArgMax, Equation
+from symbackprop.printing.brackets import Level
 from symbackprop.printing.latex import LatexPrinter
-from symbackprop.printing.printer import Level, Piece, Printer
+from symbackprop.printing.printer import Piece, Printer
 from symbackprop.printing.text import TextPrinter
 
 DIGITS = 9
@@ -220,7 +221,7 @@ class Worked:
         places = list(itertools.islice(np.ndindex(*old.shape), _WORKED_OUT + 1))
         complete = len(places) <= _WORKED_OUT
         for place in places if complete else places[:_FIRST]:
-            values = update_values(derivation, old[place], self.trace.gradients[name][place], rate)
+            values = first_update(derivation, old[place], self.trace.gradients[name][place], rate)
             printer = numbers_printer(self.style.printer, self.numbers, values)
             for step in derivation.update:
                 is_parameter = step is derivation.update[-1]

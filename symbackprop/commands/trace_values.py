@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
-from sympy import lambdify
 
 from symbackprop.commands.evaluation import Numbers
 from symbackprop.commands.inputs import Array
+from symbackprop.commands.update_values import Number, default_values, updated_values
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import name_of
@@ -78,19 +78,12 @@ class TraceValues:
 
 def moved(derivation: Derived, value: Array, gradient: Array, rate: float) -> Array:
     """Return a parameter after the first step of the derivation's optimiser."""
-    return np.asarray(update_values(derivation, value, gradient, rate)[name_of(derivation.update[-1].lhs)])
+    return np.asarray(first_update(derivation, value, gradient, rate)[name_of(derivation.update[-1].lhs)])
 
 
-def update_values(
-    derivation: Derived, value: Array, gradient: Array, rate: float
-) -> dict[str, Array | float]:
-    """Return what the equations of the update read and give, by the names of their symbols, in order."""
-    optimizer = OPTIMIZERS[derivation.optimizer]
-    values: dict[str, Array | float] = {name: float(v) for name, v in optimizer.defaults.items()}
-    values |= {"learning_rate": rate, "step": 1.0, "w": value, "g": gradient}
-    values |= {name: np.zeros_like(value) for name in optimizer.state}
-    for step in derivation.update:
-        symbols = sorted(step.rhs.free_symbols, key=str)
-        new = lambdify(symbols, step.rhs, "numpy")(*[values[s.name] for s in symbols])
-        values[name_of(step.lhs)] = np.asarray(new)
-    return values
+def first_update(derivation: Derived, value: Array, gradient: Array, rate: float) -> dict[str, Number]:
+    """Return what the equations of the first step read and give, by the names of their symbols, in order."""
+    name = derivation.optimizer
+    given: dict[str, Number] = {"learning_rate": rate, "step": 1.0, "w": value, "g": gradient}
+    start = dict.fromkeys(OPTIMIZERS[name].state, np.zeros_like(value))
+    return updated_values(name, {**default_values(name), **given, **start})

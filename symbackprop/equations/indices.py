@@ -1,4 +1,4 @@
-"""Bound indices: opening sums, renaming without capture, building sums, ranges of index expressions.
+"""Bound indices: opening sums, renaming without capture, building sums, guards.
 
 SymPy's own ``subs``, ``xreplace`` and ``diff`` capture bound indices; everything here opens a sum with
 fresh indices first.
@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 from sympy import Add, And, Basic, Dummy, Expr, Indexed, Le, Mul, Piecewise, Pow, S, Sum, Symbol, exp, expand
 
+from symbackprop.equations.affine import bounds
 from symbackprop.equations.system import (
     BINDERS,
     ZERO,
@@ -193,22 +194,9 @@ def _spare_letters() -> Iterator[Symbol]:
         number += 1
 
 
-def interval(expression: Expr, ranges: Mapping[Symbol, Expr]) -> tuple[Expr, Expr]:
-    """Return the least and the greatest value of an affine index expression over ``ranges``."""
-    low = high = expand(expression)
-    for i, n in ranges.items():
-        slope = expand(expression).coeff(i)
-        if slope == 0:
-            continue
-        rising = bool(slope.is_positive)
-        low = low.xreplace({i: ZERO if rising else n - 1})
-        high = high.xreplace({i: n - 1 if rising else ZERO})
-    return expand(low), expand(high)
-
-
-def range_condition(expression: Expr, size: Expr, ranges: Mapping[Symbol, Expr]) -> Expr:
+def range_condition(expression: Expr, size: Expr, ranges: Ranges) -> Expr:
     """Return the condition that ``0 <= expression < size``, reduced to what ``ranges`` leaves open."""
-    low, high = interval(expression, ranges)
+    low, high = bounds(expression, ranges)
     conditions = []
     if not low.is_nonnegative:
         conditions.append(expression >= 0)

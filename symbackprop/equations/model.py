@@ -6,15 +6,20 @@ symbols, the first values of the parameters, and what is known of the data.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from sympy import Expr, Integer, Mul, Pow, Sum, Symbol, exp, expand
 
 from symbackprop.equations.naming import SAMPLES
-from symbackprop.equations.system import BINDERS, ONE, EquationSystem, scalar, size
+from symbackprop.equations.small_sizes import small_sizes
+from symbackprop.equations.system import ONE, EquationSystem, scalar, size
 from symbackprop.errors import SpecificationError, UnsupportedExpression
+
+SAMPLES_DRAWN = 5
+"""Samples of random data."""
+_MARGIN = 0.05  # between random numbers and their bounds, where a loss or its slope may be infinite
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,21 @@ class Initial:
 
 
 @dataclass(frozen=True)
+class Draw:
+    """What random numbers an array of ``shape`` may hold.
+
+    Whole numbers lie in ``range(places)``.  Others lie within ``bounds`` where there are any, and those along
+    ``axis`` add up to ``total`` where there is one.
+    """
+
+    shape: tuple[int, ...]
+    places: int | None = None
+    bounds: tuple[float, float] | None = None
+    total: Expr | None = None
+    axis: int = 1
+
+
+@dataclass(frozen=True)
 class Given:
     """An input or a target, and what its numbers must be like.
 
@@ -73,14 +93,22 @@ class Given:
         """Whether its numbers may be anything."""
         return self.low is None and self.high is None
 
-    @property
-    def drawn_between(self) -> tuple[float, float]:
-        """Bounds for random numbers that it may hold."""
-        if self.low is None:
-            high = 0.0 if self.high is None else float(self.high)
-            return high - 1, high
-        low = float(self.low)
-        return low, max(low + 1, 1.0) if self.high is None else float(self.high)
+    def draw(self, size: Callable[[Expr], int], samples: int) -> Draw:
+        """Return what so many samples of it may be; ``size`` gives the number of a size."""
+        shape = (*(samples,) * self.has_samples, *map(size, self.shape))
+        places = min(map(size, self.places), default=2) if self.integer else None
+        bounds = None if self.is_unbounded else self._drawn_between()
+        return Draw(shape, places, bounds, self.total, self.total_axis)
+
+    def _drawn_between(self) -> tuple[float, float]:
+        """Return bounds for random numbers, which are not at the ends of what is allowed."""
+        low = None if self.low is None else float(self.low)
+        high = None if self.high is None else float(self.high)
+        if low is None:
+            low = (high or 0.0) - 1
+        if high is None:
+            high = max(low + 1, 1.0)
+        return low + _MARGIN, high - _MARGIN
 
     @property
     def is_table(self) -> bool:
@@ -160,30 +188,17 @@ class Model:
         """Return the number of a size in random data, where open sizes are small numbers."""
         return self.size(n.xreplace(self._small_sizes))
 
-    def sample_shape(self, given: Given) -> tuple[int, ...]:
-        """Return the shape of an array of random data, without the samples."""
-        return tuple(map(self.sample_size, given.shape))
+    def draw(self, given: Given) -> Draw:
+        """Return what random data for an input or a target may be."""
+        return given.draw(self.sample_size, SAMPLES_DRAWN)
 
     @cached_property
     def _small_sizes(self) -> dict[Expr, Expr]:
-        """Small numbers for the open sizes, with which no other size is below 1."""
-        small: dict[Expr, Expr] = {size(name): Integer(n) for n, name in enumerate(self.open, start=4)}
-        bound = set().union(*(e.rhs.atoms(*BINDERS) for e in self.system.equations))
-        sizes = {n for q in self.system.quantities.values() for n in q.shape}
-        sizes |= {last + 1 for binder in bound for _, _, last in binder.limits}
-        varying = sorted((n for n in sizes if n.has(*small)), key=str) if small else []
-        for _ in range(_ATTEMPTS):
-            short = [n for n in varying if self.size(n.xreplace(small)) < 1]
-            if not short:
-                break
-            more = [s for s in small if short[0].coeff(s).is_positive]
-            for s in more or short[0].free_symbols & small.keys():
-                small[s] = max(small[s] + (1 if more else -1), ONE)
-        return small
-
-    def sample_places(self, given: Given) -> int:
-        """Return the number of values that whole numbers in random data may have."""
-        return min(map(self.sample_size, given.places), default=2)
+        """Small numbers for the open sizes."""
+        start = {size(name): number for number, name in enumerate(self.open, start=4)}
+        known = {size(name): number for name, number in self.sizes.items()}
+        small = small_sizes(self.system, start, known) if start else {}
+        return {s: Integer(number) for s, number in small.items()}
 
     @property
     def output_shape(self) -> tuple[Expr, ...]:
@@ -199,9 +214,6 @@ class Model:
             _is_share(form, definition.indices[-1]) for form in (definition.rhs, expand(exp(definition.rhs)))
         )
         return shares or any(target.total is not None for target in self.targets)
-
-
-_ATTEMPTS = 100
 
 
 def _is_share(expression: Expr, i: Expr) -> bool:

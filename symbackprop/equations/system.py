@@ -53,6 +53,16 @@ class WholeNumber(Symbol):  # type: ignore[misc]  # SymPy has no types
     """The symbol of a quantity of whole numbers: never equal to an index letter of that name."""
 
 
+def is_size(node: Basic) -> bool:
+    """Whether ``node`` is a size symbol: of integers, the positive ones."""
+    return isinstance(node, Symbol) and bool(node.is_integer and node.is_positive)
+
+
+def is_index(node: Basic) -> bool:
+    """Whether ``node`` is an index symbol, or that of an integer quantity: of integers, those from 0."""
+    return isinstance(node, Symbol) and bool(node.is_integer and not node.is_positive)
+
+
 def scalar(name: str) -> Symbol:
     """Return the symbol of one real number, such as a hyper-parameter or a component of a parameter."""
     return Symbol(name, real=True)

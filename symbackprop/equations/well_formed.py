@@ -14,15 +14,10 @@ from sympy import (
     Add,
     And,
     Dummy,
-    Equality,
     Expr,
     Function,
-    Ge,
-    Gt,
     Indexed,
     KroneckerDelta,
-    Le,
-    Lt,
     Max,
     Min,
     Mul,
@@ -35,14 +30,24 @@ from sympy import (
     Sum,
     Symbol,
     expand,
-    floor,
     sign,
 )
 from sympy.core.relational import Relational
 from sympy.functions.elementary.piecewise import ExprCondPair
-from sympy.logic.boolalg import Boolean, BooleanAtom
+from sympy.logic.boolalg import BooleanAtom
 
-from symbackprop.equations.system import BINDERS, ZERO, ArgMax, Equation, EquationSystem, Ranges, name_of
+from symbackprop.equations.affine import affine, bounds, not_negative, with_sizes_from
+from symbackprop.equations.system import (
+    BINDERS,
+    ZERO,
+    ArgMax,
+    Equation,
+    EquationSystem,
+    Ranges,
+    is_index,
+    is_size,
+    name_of,
+)
 from symbackprop.errors import SpecificationError, UnsupportedExpression
 
 _ARITHMETIC = (Add, Mul, Pow, Sum, Symbol, Number, NumberSymbol, Function, Max, Min, Abs, sign)
@@ -151,15 +156,15 @@ class _Check:
                 self.fail(f"{node.name} is read before it is defined")
             if self.system.quantities[node.name].shape:
                 self.fail(f"{node.name} has axes and is read without indices")
-        elif node.is_integer and not node.is_positive and node not in scope.ranges:
+        elif is_index(node) and node not in scope.ranges:
             self.fail(f"the index {node} is free")
 
     def cases(self, node: Piecewise, scope: _Scope) -> None:
         """Check the branches, each where its condition holds and those before it do not."""
         for value, condition in node.args:
             self.expression(condition, scope)
-            self.expression(value, scope.guarded(*_not_negative(condition)))
-            scope = scope.guarded(*_not_negative(Not(condition)))
+            self.expression(value, scope.guarded(*not_negative(condition)))
+            scope = scope.guarded(*not_negative(Not(condition)))
 
     # ---- reads
 
@@ -188,11 +193,11 @@ class _Check:
                 self.fail(f"{part} is not an integer and can't be an index")
             self.expression(part, scope)
         for s in sorted(_plain_symbols(i), key=str):
-            if not (s in scope.ranges or _is_size(s) or self.system.is_read(s)):
+            if not (s in scope.ranges or is_size(s) or self.system.is_read(s)):
                 self.fail(f"the index {s} of {read} is free")
         if not i.is_integer:
             self.fail(f"the index {i} of {read} is not always an integer")
-        letters = [s for s in i.free_symbols if isinstance(s, Symbol) and not _is_size(s)]
+        letters = [s for s in i.free_symbols if isinstance(s, Symbol) and not is_size(s)]
         if any(expand(i.diff(s)).free_symbols & set(letters) for s in letters):
             self.fail(f"the index {i} of {read} is not affine: only multiples of letters can be added")
 
@@ -213,52 +218,16 @@ class _Check:
         for room in (i, extent - 1 - i):
             if any(_is_never_negative(room - guard, ranges) for guard in (ZERO, *guards)):
                 continue
-            corner = _lowest(room, ranges)
-            missing, *met = (_of_four(each.xreplace(corner)) for each in (-room, *guards))
+            found = affine(room, ranges)
+            corner = found.lowest(ranges) if found else {}
+            missing, *met = (with_sizes_from(4, each.xreplace(corner)) for each in (-room, *guards))
             if missing.is_positive and all(each.is_nonnegative for each in met):
                 at, axis = expand(i.xreplace(corner)), f"axis {position} of {name_of(read)} has size {extent}"
                 self.fail(f"the index {read.indices[position]} of {read} can be {at}, but {axis}: guard it")
 
 
-def _lowest(expression: Expr, ranges: Ranges) -> dict[Expr, Expr]:
-    """Return the values of the indices at which an affine expression is lowest."""
-    slopes = {i: expand(expression).coeff(i) for i in ranges}
-    return {i: ranges[i] - 1 if slope.is_negative else ZERO for i, slope in slopes.items() if slope != 0}
-
-
-def _of_four(expression: Expr) -> Expr:
-    """Return an expression of sizes for sizes of four and more."""
-    sizes = {s: Dummy(integer=True, nonnegative=True) + 4 for s in expression.free_symbols if _is_size(s)}
-    return expand(expression.xreplace(sizes))
-
-
 def _is_never_negative(expression: Expr, ranges: Ranges) -> bool:
-    return bool(expand(expression.xreplace(_lowest(expression, ranges))).is_nonnegative)
-
-
-def _not_negative(condition: Boolean) -> list[Expr]:
-    """Return integer expressions that are not negative where ``condition`` holds; all that are known."""
-    if isinstance(condition, And):
-        return [expression for part in condition.args for expression in _not_negative(part)]
-    if isinstance(condition, Not) and isinstance(condition.args[0], Or):
-        return [e for part in condition.args[0].args for e in _not_negative(Not(part))]
-    if isinstance(condition, Equality):
-        return [
-            *_not_negative(condition.lhs >= condition.rhs),
-            *_not_negative(condition.lhs <= condition.rhs),
-        ]
-    if not isinstance(condition, (Ge, Le, Gt, Lt)):
-        return []
-    constant, rest = expand(condition.gts - condition.lts).as_coeff_Add()
-    if not rest.is_integer:
-        return []
-    # SymPy writes 2 h > 1 as h > 1/2, which of integers is h >= 1
-    strict = isinstance(condition, (Gt, Lt)) and constant.is_integer
-    return [rest + (constant - 1 if strict else floor(constant))]
-
-
-def _is_size(symbol: Symbol) -> bool:
-    return bool(symbol.is_integer and symbol.is_positive)
+    return bool(bounds(expression, ranges)[0].is_nonnegative)
 
 
 def _plain_symbols(expression: Expr) -> Iterator[Symbol]:

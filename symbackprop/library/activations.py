@@ -27,6 +27,11 @@ class Activation:
     parameters: dict[str, Fraction] = field(default_factory=dict)
     trainable: bool = False
 
+    @property
+    def is_of_layer(self) -> bool:
+        """Whether the output of a unit depends on all units of the layer, and not on its own s alone."""
+        return "total(" in self.formula
+
 
 def _constants(**values: str) -> dict[str, Fraction]:
     return {name: Fraction(value) for name, value in values.items()}

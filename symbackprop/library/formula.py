@@ -29,7 +29,7 @@ from sympy.core.evalf import PrecisionExhausted
 from sympy.logic.boolalg import Boolean
 
 from symbackprop.equations.system import compared
-from symbackprop.errors import SpecificationError, UnsupportedExpression, suggestion
+from symbackprop.errors import SpecificationError, UnsupportedExpression, fail_at, suggestion
 
 MAX_TEXT = 10_000  # characters
 MAX_DEPTH = 50  # levels of nesting
@@ -227,11 +227,7 @@ class FormulaReader:
     def fail(self, place: ast.AST | int, problem: str, hint: str = "") -> NoReturn:
         """Raise the error that shows ``problem`` with a caret under its place in the text."""
         column = place if isinstance(place, int) else self.column(place)
-        start, end = max(0, column - 60), column + 60
-        before = ("..." if start else "") + _printable(self.text[start:column])
-        after = _printable(self.text[column:end]) + ("..." if end < len(self.text) else "")
-        what = f"{problem}; {hint}" if hint else problem
-        raise SpecificationError(f"{self.subject}: {what}\n  {before}{after}\n  {' ' * len(before)}^")
+        fail_at(column, self.text, self.subject, problem, hint, show=_in_ascii)
 
     def column(self, node: ast.AST) -> int:
         """Return the column that an error at ``node`` points to: that of the operator, if any."""
@@ -275,7 +271,7 @@ class FormulaReader:
             self.fail(0, f"the formula is longer than {self.max_text} characters")
         odd = re.search(r"[^ -~]", self.text)
         if odd:
-            name = _printable(odd[0])
+            name = _in_ascii(odd[0])
             self.fail(odd.start(), f"the character '{name}' is not allowed", "only plain ASCII is")
         if "#" in self.text:
             self.fail(self.text.index("#"), "a comment is not allowed")
@@ -616,7 +612,7 @@ def limited_work(limit: int | None = None) -> Iterator[None]:
         sys.setprofile(None)
 
 
-def _printable(text: str) -> str:
+def _in_ascii(text: str) -> str:
     """Return the text with everything but plain ASCII escaped."""
     return "".join(char if " " <= char <= "~" else ascii(char)[1:-1] for char in text)
 

@@ -179,7 +179,7 @@ def activation_functions() -> dict[str, Function]:
     return {
         name: ParametricFunction(partial(_applied, name), frozenset(activation.parameters))
         for name, activation in ACTIVATIONS.items()
-        if "total(" not in activation.formula and not activation.trainable
+        if not activation.is_of_layer and not activation.trainable
     }
 
 
@@ -200,5 +200,5 @@ def _applied(name: str, argument: Expr, **values: Expr) -> Expr:
     if entry.trainable:
         scope = {parameter: _trainable(parameter) for parameter in entry.parameters}
     total = {"total": lambda term: _total(term.xreplace({_PROBE: argument}))}
-    whole = parse(entry.formula, {"s": _PROBE, **scope}, total if "total(" in entry.formula else {})
+    whole = parse(entry.formula, {"s": _PROBE, **scope}, total if entry.is_of_layer else {})
     return whole.xreplace({_PROBE: argument})

@@ -7,9 +7,12 @@ import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from itertools import cycle
 from pathlib import Path
 
 from symbackprop.equations.model import Model
+from symbackprop.equations.small_sizes import small_sizes
+from symbackprop.equations.system import size
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.network.architecture import Architecture, numbers, read_architecture, require_text
 from symbackprop.network.dense import dense_model
@@ -128,10 +131,12 @@ class Network:
         """Return the network with small, unequal numbers for the sizes that have none."""
         if isinstance(self.source, Architecture) or not self.model.missing:
             return self
-        sizes = dict(self.source.sizes)
-        for number, letter in enumerate(dict.fromkeys(self.model.missing.values())):
-            sizes[letter] = _SMALL[number % len(_SMALL)]
-        return self._of(replace(self.source, sizes=sizes))
+        missing = {size(name): letter for name, letter in self.model.missing.items()}
+        start = dict(zip(missing, cycle(_SMALL), strict=False))
+        known = {size(name): number for name, number in self.model.sizes.items()}
+        small = small_sizes(self.model.system, start, known)
+        numbers = {missing[s]: number for s, number in small.items()}
+        return self._of(replace(self.source, sizes={**self.source.sizes, **numbers}))
 
     def __repr__(self) -> str:
         if isinstance(self.source, Architecture):

@@ -1,43 +1,121 @@
-"""Random data that a network accepts."""
+"""Random data that a network accepts, and the first values of its parameters."""
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from symbackprop.equations.model import Given, Model
-from symbackprop.network.network import Network
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from symbackprop.equations.model import Draw, Given, Initial, Initializer, Model
 
 Array = NDArray[np.float64]
 Data = Array | dict[str, Array] | None
 """The argument x or t of a module's functions."""
-SAMPLES_DRAWN = 5
-"""Rows of random data."""
+
+_SHARES = (0.05, 0.95)
+"""Between what the parts of a total are drawn, before they are multiplied, where nothing bounds them."""
 
 
-def sample_data(network: Network, generator: np.random.Generator) -> tuple[Data, Data]:
-    """Return random inputs and targets that the network accepts; dicts where there are several."""
-    model = network.model
-    return _arguments(model.inputs, model, generator), _arguments(model.targets, model, generator)
+def sample_data(model: Model, generator: np.random.Generator) -> tuple[Data, Data]:
+    """Return random inputs and targets that a network accepts; dicts where there are several."""
+    arrays = sample_arrays(model, generator)
+    return _argument(model.inputs, arrays), _argument(model.targets, arrays)
 
 
-def _arguments(arrays: tuple[Given, ...], model: Model, generator: np.random.Generator) -> Data:
-    drawn = {given.name: _drawn(given, model, generator) for given in arrays}
-    if len(drawn) > 1:
-        return drawn
-    return next(iter(drawn.values()), None)
+def _argument(kind: Sequence[Given], arrays: Mapping[str, Array]) -> Data:
+    if len(kind) > 1:
+        return {given.name: arrays[given.name] for given in kind}
+    return arrays[kind[0].name] if kind else None
 
 
-def _drawn(given: Given, model: Model, generator: np.random.Generator) -> Array:
-    """Return random numbers such as ``given`` must hold."""
-    shape = (*(SAMPLES_DRAWN,) * given.has_samples, *model.sample_shape(given))
-    if given.integer:
-        return generator.integers(model.sample_places(given), size=shape)  # type: ignore[return-value]
-    axis, total = given.total_axis, 0.0 if given.total is None else float(given.total)
-    if given.is_unbounded and total <= 0:
-        values = generator.normal(size=shape)
-        surplus = 0 if given.total is None else values.mean(axis, keepdims=True) - total / shape[axis]
-        return values - surplus
-    low, high = (0.0, 1.0) if given.is_unbounded else given.drawn_between
-    values = generator.uniform(low + 0.05, high - 0.05, size=shape)
-    return values if given.total is None else total * values / values.sum(axis, keepdims=True)
+def sample_arrays(model: Model, generator: np.random.Generator) -> dict[str, Array]:
+    """Return random inputs and targets that a network accepts, by name."""
+    return {given.name: drawn(model.draw(given), generator) for given in (*model.inputs, *model.targets)}
+
+
+def drawn(draw: Draw, generator: np.random.Generator) -> Array:
+    """Return random numbers of the kind that is asked for."""
+    if draw.places is not None:
+        return generator.integers(draw.places, size=draw.shape)  # type: ignore[return-value]
+    if draw.bounds is None and (draw.total is None or draw.total <= 0):
+        return _moved(generator.normal(size=draw.shape), draw)
+    low, high = draw.bounds or _SHARES
+    return _multiplied(generator.uniform(low, high, draw.shape), draw)
+
+
+def _moved(values: Array, draw: Draw) -> Array:
+    """Return ``values``, all moved by a number so that they add up to the total if there is one."""
+    if draw.total is None:
+        return values
+    means: Array = values.mean(draw.axis, keepdims=True)
+    return values - (means - float(draw.total) / draw.shape[draw.axis])
+
+
+def _multiplied(values: Array, draw: Draw) -> Array:
+    """Return ``values``, all multiplied by a number so that they add up to the total if there is one."""
+    if draw.total is None:
+        return values
+    sums: Array = values.sum(draw.axis, keepdims=True)
+    return float(draw.total) * values / sums
+
+
+def rounded(draw: Draw, values: Array, decimals: int) -> Array:
+    """Return short numbers near those that were drawn, with the total that they must have."""
+    if draw.places is not None:
+        return values
+    short = np.round(values, decimals)
+    if draw.total is not None:
+        last = np.moveaxis(short, draw.axis, -1)
+        last[..., -1] = np.round(float(draw.total) - last[..., :-1].sum(axis=-1), decimals)
+    return short
+
+
+def initial_values(
+    model: Model, seed: int | None = None, dtype: DTypeLike = np.float32
+) -> dict[str, NDArray[np.floating[Any]]]:
+    """Return the parameters that a generated trainer starts with, bit for bit, by name.
+
+    Raises:
+        SpecificationError: the number of a size is missing.
+    """
+    model.require_sizes()
+    generator = np.random.default_rng(seed)
+    values = {}
+    for name in model.system.parameters:
+        shape = model.shape(model.system.quantities[name].shape)
+        values[name] = _first_value(model, model.initial[name], shape, generator).astype(dtype)
+    return values
+
+
+def _first_value(
+    model: Model, initial: Initial, shape: tuple[int, ...], generator: np.random.Generator
+) -> Array:
+    """Return the first value of a parameter in float64."""
+    initializer = initial.initializer
+    if initializer is None or not shape:
+        return np.full(shape, initial.value)
+    if initializer.distribution == "zeros":
+        return np.zeros(shape)
+    if initializer.distribution == "orthogonal":
+        return _orthogonal(shape, generator)
+    variance = _variance(initializer, model.size(initial.fan_in), model.size(initial.fan_out))
+    if initializer.distribution == "normal":
+        return generator.normal(0, np.sqrt(variance), shape)
+    limit = np.sqrt(3 * variance)
+    return generator.uniform(-limit, limit, shape)
+
+
+def _variance(initializer: Initializer, fan_in: int, fan_out: int) -> float:
+    """Return a variance; Python works its formula out with the rounding that generated code has."""
+    names = {"fan_in": fan_in, "fan_out": fan_out}
+    return float(eval(initializer.variance, {"__builtins__": {}}, names))
+
+
+def _orthogonal(shape: tuple[int, ...], generator: np.random.Generator) -> Array:
+    """Return a matrix whose rows or columns stand at right angles, every rotation equally likely."""
+    rows, columns = shape
+    directions, triangle = np.linalg.qr(generator.normal(size=(max(shape), min(shape))))
+    directions *= np.sign(np.diag(triangle))
+    return directions if rows >= columns else directions.T

@@ -182,7 +182,7 @@ def _edits_of_call(
     if activation is None or not node.args or node.args[0].end_col_offset is None:
         return
     behind = node.args[0].end_col_offset
-    if "total(" in activation.formula:
+    if activation.is_of_layer:
         yield behind, behind, f", {letter}"
     if activation.trainable:
         end = node.end_col_offset

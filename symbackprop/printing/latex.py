@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from sympy import Basic, Derivative, Expr, Integer, Piecewise, Pow, Rational, S, Sum
 
 from symbackprop.equations.naming import Glyph, split_name
+from symbackprop.printing.brackets import Level
 from symbackprop.printing.notation import Notation
 from symbackprop.printing.order import Product, complexity
-from symbackprop.printing.printer import Level, Piece, Printer
+from symbackprop.printing.printer import Piece, Printer
 from symbackprop.printing.text import TEXT_SYMBOLS, TextPrinter
 
 _GREEK = (

@@ -17,7 +17,7 @@ from sympy import Add, Basic, Derivative, Expr, Indexed, IndexedBase, Symbol
 
 from symbackprop.equations.indices import canonical
 from symbackprop.equations.steps import Derived, Step
-from symbackprop.equations.system import Equation, indices_of, name_of
+from symbackprop.equations.system import Equation, indices_of, is_size, name_of
 from symbackprop.printing.notation import Notation, with_layers
 from symbackprop.printing.order import flat
 from symbackprop.printing.printer import Printer
@@ -166,8 +166,7 @@ class Shift:
 
     def _symbol(self, symbol: Symbol, shift: int) -> Symbol | None:
         if (symbol, shift) not in self._known:
-            is_size = symbol.is_integer and symbol.is_positive
-            place = (self._sizes if is_size else self._places).get(symbol.name)
+            place = (self._sizes if is_size(symbol) else self._places).get(symbol.name)
             name = self._shifted(symbol.name, place, shift)
             if name is None:
                 return None

@@ -9,7 +9,6 @@ product by components, ``𝟏`` a vector of ones.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from sympy import (
     Abs,
@@ -32,27 +31,18 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
-from symbackprop.equations.system import indices_of, name_of
+from symbackprop.equations.system import indices_of, is_index, name_of
 from symbackprop.errors import SpecificationError
+from symbackprop.printing.brackets import Level, in_brackets
 from symbackprop.printing.latex import LatexPrinter, latex_word
 from symbackprop.printing.order import Product, summed_indices
-from symbackprop.printing.printer import Printer
+from symbackprop.printing.printer import Piece, Printer
 
 Axes = tuple[Symbol, ...]
 
 
 class Unwritable(SpecificationError):
     """An expression that vectors and matrices alone can't say."""
-
-
-class Part(NamedTuple):
-    """A printed part of a matrix expression, and how tightly it holds together."""
-
-    text: str
-    level: int
-
-
-_SUM, _PRODUCT, _CHAIN, _ATOM = range(4)
 
 
 class MatrixWriter:
@@ -111,58 +101,51 @@ class MatrixWriter:
         loss = self.printer.notation.loss
         return rf"\frac{{\partial {loss}}}{{\partial {below}}}" if self.latex else f"∂{loss}/∂{below}"
 
-    def _derivative(self, derivative: Expr) -> Part:
+    def _derivative(self, derivative: Expr) -> Piece:
         variable = derivative.variables[0]
-        return Part(self._partial(self.name(variable, len(indices_of(variable)))), _ATOM)
+        return Piece(self._partial(self.name(variable, len(indices_of(variable)))))
 
-    def _transposed(self, part: Part) -> Part:
-        text = self._closed(part, _ATOM)
+    def _transposed(self, part: Piece) -> Piece:
+        text = self.printer.closed(part, Level.ATOM)
         if not self.latex:
-            return Part(f"({text})ᵀ" if "/" in text and not text.endswith(")") else f"{text}ᵀ", _ATOM)
+            return Piece(f"({text})ᵀ" if "/" in text and not text.endswith(")") else f"{text}ᵀ")
         if text.endswith(")}") and text.startswith((r"\mathbf", r"\boldsymbol")):
-            return Part(text[:-1] + r"\top}", _ATOM)
+            return Piece(text[:-1] + r"\top}")
         text = rf"\left({text}\right)" if text.startswith(r"\frac") else text
-        return Part(text + r"^{\top}", _ATOM)
+        return Piece(text + r"^{\top}")
 
     @property
-    def _ones(self) -> Part:
-        return Part(r"\mathbf{1}" if self.latex else "𝟏", _ATOM)
+    def _ones(self) -> Piece:
+        return Piece(r"\mathbf{1}" if self.latex else "𝟏")
 
-    def _closed(self, part: Part, level: int) -> str:
-        return self.printer.bracket(part.text) if part.level < level else part.text
-
-    def _by_components(self, parts: Sequence[Part]) -> Part:
+    def _by_components(self, parts: Sequence[Piece]) -> Piece:
         if len(parts) == 1:
             return parts[0]
         mark = r" \odot " if self.latex else " ⊙ "
-        return Part(mark.join(self._closed(part, _ATOM) for part in parts), _PRODUCT)
+        return Piece(mark.join(self.printer.closed(part, Level.ATOM) for part in parts), Level.PRODUCT)
 
-    def _times(self, parts: Sequence[Part]) -> Part:
+    def _times(self, parts: Sequence[Piece]) -> Piece:
         """Return matrices behind each other; one product inside another needs no brackets."""
         if len(parts) == 1:
             return parts[0]
         mark = r" \, " if self.latex else " "
-        return Part(mark.join(self._closed(part, _CHAIN) for part in parts), _CHAIN)
+        return Piece(mark.join(self.printer.closed(part, Level.FACTOR) for part in parts), Level.FACTOR)
 
-    def _diagonal(self, part: Part) -> Part:
-        return Part(
-            (r"\operatorname{diag}" if self.latex else "diag") + self.printer.bracket(part.text), _ATOM
-        )
+    def _diagonal(self, part: Piece) -> Piece:
+        return Piece((r"\operatorname{diag}" if self.latex else "diag") + self.printer.bracket(part.text))
 
     # ---- expressions
 
     def _letters(self, expression: Expr) -> set[Symbol]:
         """Return the free index letters of ``expression``."""
-        return {
-            s for s in expression.free_symbols if isinstance(s, Symbol) and s.is_integer and not s.is_positive
-        }
+        return set(filter(is_index, expression.free_symbols))
 
-    def _part(self, expression: Expr, axes: Axes) -> Part:
+    def _part(self, expression: Expr, axes: Axes) -> Piece:
         """Return ``expression``, which has some or all of ``axes``, with exactly its own."""
         if not expression.has(Indexed):
             if self._letters(expression):
                 raise Unwritable("an index stands outside of a quantity")
-            return Part(self.printer.show(expression), _ATOM if expression.is_Atom else _SUM)
+            return Piece(self.printer.show(expression), Level.ATOM if expression.is_Atom else Level.SUM)
         if isinstance(expression, Indexed):
             return self._read(expression, axes)
         if isinstance(expression, Derivative):
@@ -181,16 +164,16 @@ class MatrixWriter:
             return self._function(expression, axes)
         raise Unwritable(f"{type(expression).__name__} has no matrix form here")
 
-    def _read(self, read: Expr, axes: Axes) -> Part:
+    def _read(self, read: Expr, axes: Axes) -> Piece:
         at = indices_of(read)
         own = tuple(i for i in axes if i in at)
         if len(at) > 2 or len(own) != len(at) or len(set(at)) != len(at):
             raise Unwritable("a quantity is read at other places than its row and column")
-        part = Part(self.name(read, len(at)), _ATOM)
+        part = Piece(self.name(read, len(at)))
         return self._transposed(part) if at != own else part
 
-    def _sum(self, expression: Add, axes: Axes) -> Part:
-        return Part("".join(self._terms(expression, axes)), _SUM)
+    def _sum(self, expression: Add, axes: Axes) -> Piece:
+        return Piece("".join(self._terms(expression, axes)), Level.SUM)
 
     def _terms(self, expression: Add, axes: Axes) -> list[str]:
         own = tuple(i for i in axes if i in self._letters(expression))
@@ -198,14 +181,15 @@ class MatrixWriter:
         for product in self.order.terms(expression):
             term = self._product(product, axes, own)
             sign = "-" if product.negative else "+"
-            texts.append((f" {sign} " if texts else sign.replace("+", "")) + self._closed(term, _PRODUCT))
+            mark = f" {sign} " if texts else sign.replace("+", "")
+            texts.append(mark + self.printer.closed(term, Level.PRODUCT))
         return texts
 
-    def _signed(self, product: Product, axes: Axes) -> Part:
+    def _signed(self, product: Product, axes: Axes) -> Piece:
         part = self._product(product, axes)
-        return Part("-" + self._closed(part, _PRODUCT), _SUM) if product.negative else part
+        return Piece("-" + self.printer.closed(part, Level.PRODUCT), Level.SUM) if product.negative else part
 
-    def _product(self, product: Product, axes: Axes, whole: Axes = ()) -> Part:
+    def _product(self, product: Product, axes: Axes, whole: Axes = ()) -> Piece:
         """Return a product without its sign; ``whole`` are the axes of the sum in which it is a term."""
         above = self._factors(product.numerator, axes, whole)
         if not product.denominator:
@@ -216,25 +200,22 @@ class MatrixWriter:
         if arrays and not any(f.has(Indexed) for f in product.denominator):
             above = self._factors(share, axes, whole)  # (1/N) Xᵀ Δ rather than Xᵀ Δ/N
             scale = self._fraction(above, below)
-            return self._times(
-                [
-                    Part(scale.text if self.latex else f"({scale.text})", _ATOM),
-                    self._factors(arrays, axes, whole),
-                ]
-            )
+            shown = Piece(scale.text if self.latex else in_brackets(scale.text))
+            return self._times([shown, self._factors(arrays, axes, whole)])
         return self._fraction(above, below)
 
-    def _fraction(self, above: Part, below: Part) -> Part:
+    def _fraction(self, above: Piece, below: Piece) -> Piece:
         if self.latex:
-            return Part(rf"\frac{{{above.text}}}{{{below.text}}}", _ATOM)
-        return Part(f"{self._closed(above, _PRODUCT)}/{self._closed(below, _ATOM)}", _PRODUCT)
+            return Piece(rf"\frac{{{above.text}}}{{{below.text}}}")
+        shown = self.printer.closed(above, Level.PRODUCT), self.printer.closed(below, Level.ATOM)
+        return Piece("/".join(shown), Level.PRODUCT)
 
-    def _factors(self, factors: Sequence[Expr], axes: Axes, whole: Axes) -> Part:
+    def _factors(self, factors: Sequence[Expr], axes: Axes, whole: Axes) -> Piece:
         scalars = [f for f in factors if not self._letters(f)]
         others = [f for f in factors if self._letters(f)]
-        parts = [self._part(f, ()) for f in scalars] or ([] if others else [Part("1", _ATOM)])
+        parts = [self._part(f, ()) for f in scalars] or ([] if others else [Piece("1")])
         if others:
-            kinds: dict[Axes, list[Part]] = {}
+            kinds: dict[Axes, list[Piece]] = {}
             for factor in others:
                 own = tuple(i for i in axes if i in self._letters(factor))
                 kinds.setdefault(own, []).append(self._part(factor, axes))
@@ -243,7 +224,7 @@ class MatrixWriter:
             )
         return self._times(parts)
 
-    def _together(self, kinds: Mapping[Axes, Part], axes: Axes, whole: Axes) -> Part:
+    def _together(self, kinds: Mapping[Axes, Piece], axes: Axes, whole: Axes) -> Piece:
         """Return the product of factors along rows, along columns and along both."""
         if len(axes) < 2 or (len(kinds) == 1 and (len(next(iter(kinds))) == 2 or len(whole) < 2)):
             return self._by_components(list(kinds.values()))
@@ -255,40 +236,37 @@ class MatrixWriter:
             [*([self._diagonal(row)] if row else []), both, *([self._diagonal(column)] if column else [])]
         )
 
-    def _power(self, expression: Pow, axes: Axes) -> Part:
+    def _power(self, expression: Pow, axes: Axes) -> Piece:
         if expression.exp.could_extract_minus_sign():
             return self._signed(self.order.product(expression), axes)
         base = self._part(expression.base, axes)
         if expression.exp == 2:
             return self._by_components([base, base])
         if expression.exp == S.Half:
-            return Part((r"\sqrt" + f"{{{base.text}}}") if self.latex else f"sqrt({base.text})", _ATOM)
+            return Piece((r"\sqrt" + f"{{{base.text}}}") if self.latex else f"sqrt({base.text})")
         exponent = self._part(expression.exp, axes)
-        return Part(
-            f"{self._closed(base, _ATOM)}^"
-            + (f"{{{exponent.text}}}" if self.latex else self._closed(exponent, _ATOM)),
-            _ATOM,
-        )
+        raised = f"{{{exponent.text}}}" if self.latex else self.printer.closed(exponent, Level.ATOM)
+        return Piece(f"{self.printer.closed(base, Level.ATOM)}^{raised}")
 
-    def _function(self, expression: Expr, axes: Axes) -> Part:
+    def _function(self, expression: Expr, axes: Axes) -> Piece:
         arguments = [self._part(argument, axes).text for argument in expression.args]
         if isinstance(expression, Heaviside):
             at, middle = expression.args
             return self._cases(Piecewise((S.One, at > 0), (middle, Eq(at, 0)), (S.Zero, True)), axes)
         if isinstance(expression, Abs):
-            return Part(self.printer.absolute(arguments[0]), _ATOM)
+            return Piece(self.printer.absolute(arguments[0]))
         stand_ins = [Symbol(f"_argument{n}") for n in range(len(arguments))]
         text = self.printer.function(type(expression).__name__.lower(), stand_ins).text
         for symbol, argument in zip(stand_ins, arguments, strict=True):
             text = text.replace(self.printer.show(symbol), argument)
-        return Part(text, _ATOM)
+        return Piece(text)
 
-    def _cases(self, expression: Piecewise, axes: Axes) -> Part:
+    def _cases(self, expression: Piecewise, axes: Axes) -> Piece:
         branches = [
             (self._part(value, axes).text, None if condition == S.true else self._condition(condition, axes))
             for value, condition in expression.args
         ]
-        return Part(self.printer.cases(branches).text, _ATOM)
+        return Piece(self.printer.cases(branches).text)
 
     def _condition(self, condition: Expr, axes: Axes) -> str:
         if isinstance(condition, Relational):
@@ -303,7 +281,7 @@ class MatrixWriter:
 
     # ---- sums
 
-    def _contraction(self, total: Sum, axes: Axes) -> Part:
+    def _contraction(self, total: Sum, axes: Axes) -> Piece:
         """Return a sum of products as a chain of matrix products, from the row to the column."""
         bound = summed_indices(total)
         own = tuple(i for i in axes if i in self._letters(total))
@@ -319,15 +297,15 @@ class MatrixWriter:
         else:
             chain = _Chain(self, groups, own, bound).parts()
         part = self._times([*(self._part(f, ()) for f in scalars), *chain])
-        return Part("-" + self._closed(part, _PRODUCT), _SUM) if product.negative else part
+        return Piece("-" + self.printer.closed(part, Level.PRODUCT), Level.SUM) if product.negative else part
 
-    def _norm(self, groups: Mapping[frozenset[Symbol], list[Expr]], bound: Sequence[Symbol]) -> Part | None:
+    def _norm(self, groups: Mapping[frozenset[Symbol], list[Expr]], bound: Sequence[Symbol]) -> Piece | None:
         """Return ‖w‖² for the sum of all squares of a quantity."""
         factors = [f for group in groups.values() for f in group]
         if len(factors) != 1 or not isinstance(factors[0], Pow) or factors[0].exp != 2:
             return None
         inside = self._part(factors[0].base, tuple(bound)).text
-        return Part(rf"\lVert {inside} \rVert^{{2}}" if self.latex else f"‖{inside}‖²", _ATOM)
+        return Piece(rf"\lVert {inside} \rVert^{{2}}" if self.latex else f"‖{inside}‖²")
 
 
 class _Chain:
@@ -347,9 +325,9 @@ class _Chain:
         self.own = own
         self.bound = list(bound)
 
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[Piece]:
         """Return the factors from the row to the column; raises Unwritable where they make no chain."""
-        found: list[Part] = []
+        found: list[Piece] = []
         if self.own:
             at = self.own[0]
         else:
@@ -370,7 +348,7 @@ class _Chain:
             raise Unwritable("the factors of a sum make no chain of matrices")
         return found
 
-    def _start(self, at: Symbol) -> Part:
+    def _start(self, at: Symbol) -> Piece:
         """Return the row vector that a scalar product begins with."""
         ends = frozenset({at})
         factors = self.left.get(ends, [])
@@ -384,6 +362,6 @@ class _Chain:
     def _next(self, at: Symbol) -> frozenset[Symbol] | None:
         return next((letters for letters in self.left if at in letters and len(letters) == 2), None)
 
-    def _written(self, letters: frozenset[Symbol], axes: Axes) -> Part:
+    def _written(self, letters: frozenset[Symbol], axes: Axes) -> Piece:
         parts = [self.writer._part(factor, axes) for factor in self.left.pop(letters)]
         return self.writer._by_components(parts)

@@ -32,7 +32,7 @@ from sympy import (
 from sympy.core.relational import Relational
 
 from symbackprop.equations.naming import split_name
-from symbackprop.equations.system import indices_of, name_of
+from symbackprop.equations.system import indices_of, is_index, name_of
 from symbackprop.printing.notation import Notation
 
 
@@ -126,9 +126,7 @@ class Order:
         if expression.has(Indexed, Sum, Derivative, Piecewise, KroneckerDelta):
             return False
         symbols = expression.free_symbols
-        return not any(
-            self.is_read(s) or self.is_moving(s) or (s.is_integer and not s.is_positive) for s in symbols
-        )
+        return not any(self.is_read(s) or self.is_moving(s) or is_index(s) for s in symbols)
 
     def is_moving(self, node: Basic) -> bool:
         """Whether ``node`` is what an update reads or changes: w, its derivative g, a state."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from enum import IntEnum
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
@@ -45,23 +44,17 @@ from sympy import (
 from sympy import Function as AnyFunction
 from sympy.core.relational import Relational
 
-from symbackprop.equations.system import ArgMax, indices_of, name_of
+from symbackprop.equations.system import ArgMax, indices_of, is_size, name_of
+from symbackprop.printing.brackets import Level, closed
 from symbackprop.printing.notation import Notation
 from symbackprop.printing.order import Order, Product, flat, fraction, summed_indices
 
 
-class Level(IntEnum):
-    """How tightly a printed piece holds together; brackets are set around what is too loose."""
-
-    SUM = 0
-    PRODUCT = 1
-    FACTOR = 2  # may stand in a product, not under a power: ∂E/∂s, Σ_i ..., a LaTeX fraction
-    POWER = 3
-    ATOM = 4
-
-
 class Piece(NamedTuple):
-    """A printed expression.  An open piece, such as Σ_i x[i], would swallow a factor behind it."""
+    """A printed expression, and how tightly it holds together.
+
+    An open piece, such as Σ_i x[i], would swallow a factor behind it.
+    """
 
     text: str
     level: Level = Level.ATOM
@@ -168,8 +161,11 @@ class Printer(ABC):
 
     def at_least(self, expression: Expr, level: Level) -> str:
         """Return ``expression`` with brackets unless it holds together as ``level`` asks."""
-        piece = self.piece(expression)
-        return self.bracket(piece.text) if piece.level < level else piece.text
+        return self.closed(self.piece(expression), level)
+
+    def closed(self, piece: Piece, level: Level) -> str:
+        """Return the text of a piece, with brackets unless it holds together as ``level`` asks."""
+        return closed(piece.text, piece.level, level, self.bracket)
 
     def join(self, pieces: Sequence[Piece], closed: bool = False) -> Piece:
         """Return ``pieces`` multiplied; ``closed`` where something follows that binds as tightly."""
@@ -414,7 +410,7 @@ def _room(bound: Basic) -> tuple[Expr, Expr] | None:
     if not isinstance(bound, (Lt, Le, Gt, Ge)) or not (bound.lhs.is_integer and bound.rhs.is_integer):
         return None
     terms = flat(expand(bound.gts - bound.lts - (1 if isinstance(bound, (Lt, Gt)) else 0)), Add)
-    letters, rest = sift(terms, lambda t: not all(s.is_positive for s in t.free_symbols), binary=True)
+    letters, rest = sift(terms, lambda t: not all(map(is_size, t.free_symbols)), binary=True)
     return Add(*letters), Add(*rest)
 
 

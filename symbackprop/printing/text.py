@@ -10,9 +10,10 @@ from collections.abc import Sequence
 
 from sympy import Basic, Expr, Float, Indexed, Rational, S, Sum
 
+from symbackprop.printing.brackets import Level, in_brackets
 from symbackprop.printing.notation import Notation
 from symbackprop.printing.order import Product, decimal, shortest_decimal
-from symbackprop.printing.printer import Level, Piece, Printer
+from symbackprop.printing.printer import Piece, Printer
 
 _TEXT_WORDS = {"delta": "δ"}
 _SUPERSCRIPTS = {"1": "", "2": "²", "3": "³"}
@@ -27,7 +28,7 @@ class TextPrinter(Printer):
     """One line of Unicode; quantities are named as in Python: ``Σ_k x0[k]·w1[k,j]``."""
 
     def bracket(self, inside: str) -> str:
-        return f"({inside})"
+        return in_brackets(inside)
 
     big_brackets = ("(", ")")
 
@@ -97,7 +98,7 @@ class TextPrinter(Printer):
 
     def partial(self, above: Piece, below: Sequence[tuple[str, int]]) -> Piece:
         order = str(sum(count for _, count in below))
-        top = above.text if above.level == Level.ATOM else self.bracket(above.text)
+        top = self.closed(above, Level.ATOM)
         bottom = "".join(f"∂{name}{_order_mark(str(count))}" for name, count in below)
         return Piece(f"∂{_order_mark(order)}{top}/{bottom}", Level.FACTOR)
 

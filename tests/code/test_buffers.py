@@ -298,7 +298,7 @@ NETS = {
 @pytest.mark.parametrize("name", NETS)
 def test_filled_arrays_and_shared_ones_in_networks_of_any_shape(name: str) -> None:
     net = sb.Network.from_equations(*NETS[name])
-    assert all(row.holds for row in check_module(sb.load(net), net))
+    assert all(row.holds for row in check_module(sb.load(net), net.model))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -920,7 +920,7 @@ RARE: dict[str, sb.Network] = {
 
 @pytest.mark.parametrize("name", RARE)
 def test_a_rare_network_passes_its_check(name: str) -> None:
-    rows = check_module(sb.load(RARE[name]), RARE[name])
+    rows = check_module(sb.load(RARE[name]), RARE[name].model)
     assert all(row.holds for row in rows), [row for row in rows if not row.holds]
 
 
@@ -929,7 +929,7 @@ def test_a_rare_network_passes_its_check(name: str) -> None:
 def test_weights_of_samples_count_each_as_often(name: str, samples: int, rng: np.random.Generator) -> None:
     network = RARE[name]
     module = sb.load(network)
-    x, t = (array[:samples] for array in checked_data(network, rng))
+    x, t = (array[:samples] for array in checked_data(network.model, rng))
     parameters = module.initialize(1, np.float64)
     weights = rng.integers(0, 3, samples).astype(float)
     errors, slopes = zip(

@@ -60,7 +60,7 @@ def failed(rows: list[Comparison]) -> set[str]:
 @pytest.mark.parametrize("name", RIGHT)
 def test_a_right_module_passes(name: str) -> None:
     module = sb.load(network(name))
-    rows = check_module(module, network(name))
+    rows = check_module(module, network(name).model)
     assert not failed(rows), rows
     subjects = [row.subject for row in rows]
     assert subjects == ["E", *(f"∂E/∂{parameter}" for parameter in module.PARAMETER_SHAPES), "Trainer.step"]
@@ -71,16 +71,16 @@ def test_a_right_module_passes(name: str) -> None:
 def test_kinks_do_not_depend_on_luck(name: str) -> None:
     module = sb.load(network(name))
     for seed in range(12):
-        assert not failed(check_module(module, network(name), seed=seed)), seed
+        assert not failed(check_module(module, network(name).model, seed=seed)), seed
 
 
 def test_every_component_of_a_small_network_is_probed() -> None:
-    rows = {row.subject: row for row in check_module(sb.load(network("textbook")), network("textbook"))}
+    rows = {row.subject: row for row in check_module(sb.load(network("textbook")), network("textbook").model)}
     assert (rows["∂E/∂w1"].probes, rows["∂E/∂w2"].probes) == (6, 3)
 
 
 def test_a_large_network_is_probed_along_a_few_directions() -> None:
-    rows = check_module(sb.load(network("large")), network("large"))
+    rows = check_module(sb.load(network("large")), network("large").model)
     assert all(row.probes < 10 for row in rows)
 
 
@@ -191,7 +191,7 @@ def test_a_wrong_derivative_is_noticed(slip: str) -> None:
     change, subjects = WRONG[slip]
     net = sb.Network(**SQUARE)  # type: ignore[arg-type]
     with np.errstate(invalid="ignore"):
-        rows = check_module(with_gradients(sb.load(net), change), net)
+        rows = check_module(with_gradients(sb.load(net), change), net.model)
     assert subjects <= failed(rows)
     # The trainer has its own code, which is right; it may differ from what `gradients` says now.
     assert failed(rows) <= subjects | {"Trainer.step"}
@@ -202,7 +202,7 @@ def test_a_wrong_derivative_is_noticed(slip: str) -> None:
 def test_a_wrong_derivative_is_noticed_in_networks_of_any_size(slip: str, architecture: str) -> None:
     change, subjects = WRONG[slip]
     net = sb.Network(architecture, hidden="relu", output="softmax", l2=0.1)
-    assert subjects <= failed(check_module(with_gradients(sb.load(net), change), net))
+    assert subjects <= failed(check_module(with_gradients(sb.load(net), change), net.model))
 
 
 @pytest.mark.parametrize(
@@ -212,9 +212,9 @@ def test_a_wrong_derivative_is_noticed_in_networks_of_any_size(slip: str, archit
 def test_a_wrong_step_is_noticed(slip: str, optimizer: str) -> None:
     net = sb.Network(**SQUARE)  # type: ignore[arg-type]
     module = sb.load(net, optimizer=optimizer)
-    assert not failed(check_module(module, net, optimizer))
+    assert not failed(check_module(module, net.model, optimizer))
     with np.errstate(invalid="ignore"):
-        rows = check_module(with_step(module, WRONG[slip][0]), net, optimizer)
+        rows = check_module(with_step(module, WRONG[slip][0]), net.model, optimizer)
     assert failed(rows) == {"Trainer.step"}
 
 
@@ -223,7 +223,7 @@ def test_a_step_without_regularisation_is_noticed() -> None:
     wrong = types.ModuleType("wrong")
     wrong.__dict__.update(sb.load(net).__dict__)
     wrong.Trainer = sb.load(plain).Trainer  # type: ignore[attr-defined]
-    assert failed(check_module(wrong, net)) == {"Trainer.step"}
+    assert failed(check_module(wrong, net.model)) == {"Trainer.step"}
 
 
 def test_an_error_that_is_not_the_loss_is_noticed() -> None:
@@ -232,7 +232,7 @@ def test_an_error_that_is_not_the_loss_is_noticed() -> None:
     wrong = types.ModuleType("wrong")
     wrong.__dict__.update(module.__dict__)
     wrong.gradients = lambda p, x, t: (module.gradients(p, x, t)[0] * 1.001, module.gradients(p, x, t)[1])  # type: ignore[attr-defined]
-    assert failed(check_module(wrong, net)) == {"E"}
+    assert failed(check_module(wrong, net.model)) == {"E"}
 
 
 @pytest.mark.parametrize("position", [0, -1])
@@ -249,7 +249,7 @@ def test_a_loss_that_is_not_a_number_beside_one_parameter_is_noticed(position: i
         return float(module.loss(parameters, x, t)) if value == start[0] else float("nan")
 
     wrong.loss = loss  # type: ignore[attr-defined]
-    assert failed(check_module(wrong, net)) == {"∂E/∂w1"}
+    assert failed(check_module(wrong, net.model)) == {"∂E/∂w1"}
 
 
 @pytest.mark.parametrize("difference", [float("nan"), float("inf"), TOLERANCE * 1.01])
@@ -264,7 +264,7 @@ def test_a_difference_within_the_tolerance_holds() -> None:
 @pytest.mark.parametrize("name", ["sigmoid", "tanh and softmax", "relu", "large"])
 def test_sample_data_is_what_the_loss_accepts(name: str) -> None:
     net = network(name)
-    x, t = sample_data(net, np.random.default_rng(0))
+    x, t = sample_data(net.model, np.random.default_rng(0))
     assert x.shape == (len(x), net.source.inputs)
     assert t.shape == (len(x), net.source.sizes[-1])
     trainer = sb.load(net).Trainer(seed=0)

@@ -15,7 +15,9 @@ import symbackprop as sb
 from symbackprop.cli import app
 from symbackprop.commands.verify.decision import Verification, verify, verify_lines
 from symbackprop.commands.verify.functions import verify_function
+from symbackprop.commands.verify.points import point
 from symbackprop.equations.steps import Derived
+from symbackprop.equations.system import name_of
 from symbackprop.errors import SpecificationError
 from tests.conftest import ROOT
 from tests.numbered_networks import NETWORKS
@@ -32,6 +34,7 @@ def derived() -> Callable[[str], Derived]:
         "squares": lambda: sb.Network("2-3-3-2", loss="squared_error", output="identity", hidden="tanh"),
         "softmax": lambda: sb.Network("4-5:relu-3:softmax", l2=0.1),
         "no facts": lambda: sb.Network("4-3:softmax", facts=False),
+        "smoothed": lambda: sb.Network("4-3:softmax", label_smoothing=0.1),
     }
 
     def of(name: str) -> Derived:
@@ -167,6 +170,32 @@ def test_a_fact_is_used_where_it_is_stated_and_needed(derived: Callable[[str], D
     assert verify(derived("softmax"), "dE/ds2[i] = x2[i] - t[i]").assumes == ("Σ_i t[i] = 1",)
     assert verify(derived("softmax"), "dE/ds2[i] = x2[i]*sum(t[a], a) - t[i]").assumes == ()
     assert verify(derived("no facts"), "dE/ds1[i] = x1[i]*sum(t[a], a) - t[i]").assumes == ()
+
+
+def test_an_assumption_about_what_is_computed_of_the_data(derived: Callable[[str], Derived]) -> None:
+    assert verify(derived("smoothed"), "dE/ds1[i] = x1[i] - u[i]").holds
+    wrong = verify(derived("smoothed"), "dE/ds1[i] = x1[i] - t[i]")
+    assert not wrong.holds
+    assert "by this, but it is" in str(wrong.counterexample)
+
+
+@pytest.mark.parametrize("short", [False, True])
+@pytest.mark.parametrize("square", [False, True])
+@pytest.mark.parametrize("name", ["plain", "softmax", "smoothed", "squares"])
+def test_numbers_are_such_as_the_derivation_assumes(
+    name: str, square: bool, short: bool, derived: Callable[[str], Derived]
+) -> None:
+    derivation = derived(name)
+    numbers = point(derivation, 0, short, square)
+    for fact in derivation.system.facts:
+        values = numbers.values[name_of(fact.component)]
+        np.testing.assert_allclose(values.sum(axis=-1), float(fact.value), atol=1e-12)
+    leaves = ("x0", "t", *derivation.system.parameters)
+    assert not short or all(np.array_equal(np.round(v, 2), v) for v in map(numbers.values.get, leaves))
+    assert all((np.abs(numbers.values[p]) >= 0.1).all() for p in derivation.system.parameters)
+    sizes = [numbers.size(n) for n in derivation.system.quantities["w1"].shape]
+    assert min(sizes) >= 2
+    assert (len(set(sizes)) == 1) == square
 
 
 @pytest.mark.parametrize(

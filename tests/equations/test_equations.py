@@ -25,7 +25,10 @@ from symbackprop.equations.system import (
     Quantity,
     arg_max,
     index,
+    is_index,
+    is_size,
     quantity,
+    scalar,
     size,
     sum_over,
 )
@@ -285,3 +288,13 @@ def test_a_quantity_an_index_and_a_size_may_share_a_name() -> None:
     )
     check_system(system)
     assert derive_system(system).adjoint("k") == 2 * k_of_k[k]
+
+
+def test_sizes_and_indices_are_told_by_what_is_assumed_of_them() -> None:
+    others = (scalar("w"), n + 1, i + 1, token[i])
+    place = quantity("place", integer=True).symbol
+    assert is_size(n)
+    assert not any(map(is_size, (i, place, *others)))
+    assert is_index(i)
+    assert is_index(place)
+    assert not any(map(is_index, (n, *others)))

@@ -57,6 +57,13 @@ def test_other_names_of_losses(alias: str, name: str) -> None:
     assert sb.Network("2-3:identity", loss=alias).source.loss == name
 
 
+def test_the_activations_of_a_whole_layer_are_known() -> None:
+    assert {name for name, activation in ACTIVATIONS.items() if activation.is_of_layer} == {
+        "softmax",
+        "log_softmax",
+    }
+
+
 # ---------------------------------------------------------------- parameters
 
 

@@ -15,8 +15,9 @@ from symbackprop.commands.digits.images import load_digits, split
 from symbackprop.commands.gradient_check import check_module
 from symbackprop.equations.system import EquationSystem
 from symbackprop.network.network import Network
+from symbackprop.network.random_data import initial_values
 from symbackprop.proof.prover import prove
-from tests.conftest import ROOT
+from tests.conftest import ROOT, same_initial_values
 from tests.plain_loops import Array, concrete_shape, random_values, run
 from tests.zoo import CONSTANTS, SIZES, ZOO
 
@@ -86,7 +87,14 @@ def _batched(value: Array, shape: tuple[Any, ...]) -> Array:
 @pytest.mark.parametrize("name", FILES)
 def test_derivatives_agree_with_numbers(name: str) -> None:
     net = network(name)
-    assert all(row.holds for row in check_module(module_of(name), net))
+    assert all(row.holds for row in check_module(module_of(name), net.model))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_parameters_start_as_in_the_generated_module(name: str) -> None:
+    for dtype in (np.float32, np.float64):
+        first = initial_values(network(name).model, 3, dtype)
+        assert same_initial_values(first, module_of(name).initialize(3, dtype))
 
 
 PROVED = ["gated", "radial_basis", "embedding", "layer_norm"]

@@ -130,7 +130,7 @@ def test_code_agrees_with_numbers(name: str, modules: dict[str, types.ModuleType
     net = network(name)
     assert isinstance(net, sb.Network)
     assert net.model.per_sample == NETWORKS[name][2]
-    assert all(row.holds for row in check_module(modules[name], net))
+    assert all(row.holds for row in check_module(modules[name], net.model))
 
 
 @pytest.mark.parametrize("name", ["radial", "two-inputs", "contrast"])
@@ -145,7 +145,7 @@ def test_forward_agrees_with_plain_loops(name: str, modules: dict[str, types.Mod
     net = network(name)
     model = net.model
     generator = np.random.default_rng(0)
-    x, t = sample_data(net, generator)
+    x, t = sample_data(net.model, generator)
     module: Any = modules[name]
     parameters = {k: np.asarray(v) + 0.1 for k, v in module.initialize(0, np.float64).items()}
     arrays = dict(parameters)
@@ -274,7 +274,7 @@ output p
     net = sb.Network.from_equations(text)
     assert [e.name for e in net.model.system.equations] == ["p_in", "p", "E_in", "E"]
     assert net.model.per_sample
-    assert all(row.holds for row in check_module(sb.load(net), net))
+    assert all(row.holds for row in check_module(sb.load(net), net.model))
 
 
 def test_sums_inside_sums_are_renamed_without_capture() -> None:
@@ -288,7 +288,7 @@ E = mean(log(sum(exp(sum(x[n, k]*w[k, i], k) + b[i])*t[n, i]**2, i)) + sum(y[n, 
 output y
 """
     net = sb.Network.from_equations(text)
-    assert all(row.holds for row in check_module(sb.load(net), net))
+    assert all(row.holds for row in check_module(sb.load(net), net.model))
 
 
 def test_every_activation_is_known_by_name() -> None:
@@ -543,7 +543,7 @@ ODD = {
 @pytest.mark.parametrize("name", ODD)
 def test_odd_shapes_agree_with_numbers(name: str) -> None:
     net = sb.Network.from_equations(ODD[name])
-    assert all(row.holds for row in check_module(sb.load(net), net))
+    assert all(row.holds for row in check_module(sb.load(net), net.model))
 
 
 def test_from_equations_wants_a_text() -> None:
@@ -569,9 +569,9 @@ def test_data_with_a_total_are_drawn_so(total: str, axis: str) -> None:
     net = sb.Network.from_equations(text)
     derivation = sb.derive(net)
     assert derivation.used_facts
-    _, t = sample_data(net, np.random.default_rng(0))
+    _, t = sample_data(net.model, np.random.default_rng(0))
     totals = np.asarray(t).sum(axis=1 if axis == "p" else 2)
     np.testing.assert_allclose(totals, float(Fraction(total)), atol=1e-12)
     module: Any = sb.load(derivation)
-    assert all(row.holds for row in check_module(module, net))
+    assert all(row.holds for row in check_module(module, net.model))
     assert module.main(["check"]) == 0

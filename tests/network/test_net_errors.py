@@ -123,6 +123,20 @@ WRONG: dict[str, tuple[str, int, int, str]] = {
         48,
         "this reads beyond the end",
     ),
+    "guarded-by-numbers": (
+        changed("x[n, k]*", "where(w[k, i] < 0, x[n, k - 1], 0)*"),
+        5,
+        41,
+        "this reads before the beginning of axis 2 of 'x', by 1",
+    ),
+    "guarded-by-integers": (
+        changed("x[n, k]*", "x[n, place[n]]*where(place[n] <= 0, x[n, k - 1], 0)*").replace(
+            "input", "integer input place[n]\ninput", 1
+        ),
+        6,
+        58,
+        "this reads before the beginning of axis 2 of 'x', by 1",
+    ),
     # the loss
     "loss-with-index": (
         changed("E = mean(sum(", "E[n] = (sum(").replace("i)/2, n)", "i)/2)"),

@@ -26,9 +26,9 @@ from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import name_of
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.files import import_file
-from symbackprop.network.network import Network, network_from_description
-from symbackprop.network.random_data import sample_data
-from symbackprop.pipeline import derive, load
+from symbackprop.network.network import Network
+from symbackprop.network.random_data import initial_values, sample_data
+from symbackprop.pipeline import derive
 from symbackprop.printing.notation import notation_for
 from symbackprop.printing.text import TextPrinter
 
@@ -102,12 +102,11 @@ def verify_function(network: Network | Derived, function: Function, *, seed: int
 def _drawn(derivation: Derived, seed: int) -> tuple[Numbers, Any, Any]:
     """Return numbers for the sizes of the network itself, and the arguments x and t."""
     assert derivation.model is not None
-    network = network_from_description(derivation.model.description)
     generator = np.random.default_rng(seed)
-    x, t = sample_data(network, generator)
-    leaves = Leaves(network, derivation)
+    x, t = sample_data(derivation.model, generator)
+    leaves = Leaves(derivation)
     leaves.take_data(x, t, seed)
-    start = load(derivation).initialize(seed, np.float64)
+    start = initial_values(derivation.model, seed, np.float64)
     drawn = {name: value + 0.1 * generator.normal(size=np.shape(value)) for name, value in start.items()}
     leaves.take_parameters(drawn, seed)
     return Numbers(derivation, leaves.arrays, leaves.sizes).run(), x, t

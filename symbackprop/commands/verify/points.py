@@ -2,61 +2,52 @@
 
 from __future__ import annotations
 
+from itertools import cycle, repeat
+
 import numpy as np
-from sympy import Expr, Symbol
 
 from symbackprop.commands.evaluation import Numbers
-from symbackprop.commands.inputs import Array
+from symbackprop.equations.model import Draw
 from symbackprop.equations.naming import SAMPLES
+from symbackprop.equations.small_sizes import small_sizes
 from symbackprop.equations.steps import Derived
-from symbackprop.equations.system import indices_of, name_of
+from symbackprop.equations.system import is_size
+from symbackprop.network.random_data import Array, drawn, rounded
 
 _SMALL = (3, 4, 2, 5)
 _SQUARE = 3
 _SAMPLES = 6  # unlike every size
 _DECIMALS = 2
+_SIZE_OF_PARAMETERS, _SIGNS = (0.1, 0.9), (-1.0, 1.0)
+"""Parameters are away from 0, where |w| has its kink."""
 
 
 def point(derivation: Derived, seed: int, short: bool = False, square: bool = False) -> Numbers:
     """Return numbers for everything in a derivation, at a random point.
 
-    The data obey the facts about them.  ``short`` numbers have two decimals, for people to read;
-    with ``square`` all sizes are equal.
+    ``short`` numbers have two decimals, for people to read; with ``square`` all sizes are equal.
     """
     sizes = _sizes(derivation, square)
     generator = np.random.default_rng(seed)
     model = derivation.model
     assert model is not None
     numbers = Numbers(derivation, {}, sizes)
-    arrays: dict[str, Array] = {}
+
+    def chosen(draw: Draw) -> Array:
+        values = drawn(draw, generator)
+        return rounded(draw, values, _DECIMALS) if short else values
+
     for c in model.constants:
         if isinstance(c.value, tuple):
-            arrays[c.name] = np.array(c.value)
+            numbers.values[c.name] = np.array(c.value)
     for given in (*model.inputs, *model.targets):
-        shape = tuple(map(numbers.size, ((SAMPLES, *given.shape) if given.has_samples else given.shape)))
-        if given.integer:
-            count = min((numbers.size(n) for n in given.places), default=2)
-            arrays[given.name] = generator.integers(count, size=shape)
-            continue
-        low, high = (-1.0, 1.0) if given.is_unbounded else given.drawn_between
-        arrays[given.name] = _drawn(generator, low + 0.05, high - 0.05, shape, short)
+        numbers.values[given.name] = chosen(given.draw(numbers.size, _SAMPLES))
     for name in derivation.system.parameters:
         shape = numbers.shape(name)
-        arrays[name] = _drawn(generator, 0.1, 0.9, shape, short) * generator.choice([-1.0, 1.0], shape)
-    for fact in derivation.system.facts:
-        name = name_of(fact.component)
-        axis = fact.axis + (arrays[name].ndim - len(indices_of(fact.component)))
-        positive = np.abs(arrays[name]) + 0.1
-        arrays[name] = float(fact.value) * positive / positive.sum(axis=axis, keepdims=True)
-    numbers.values.update(arrays)
+        numbers.values[name] = chosen(Draw(shape, bounds=_SIZE_OF_PARAMETERS)) * generator.choice(
+            _SIGNS, shape
+        )
     return numbers.run()
-
-
-def _drawn(
-    generator: np.random.Generator, low: float, high: float, shape: tuple[int, ...], short: bool
-) -> Array:
-    values = generator.uniform(low, high, shape)
-    return np.round(values, _DECIMALS) if short else values
 
 
 def _sizes(derivation: Derived, square: bool) -> dict[str, int]:
@@ -65,24 +56,14 @@ def _sizes(derivation: Derived, square: bool) -> dict[str, int]:
     assert model is not None
     quantities = derivation.system.quantities
     fixed = {n for c in model.constants if isinstance(c.value, tuple) for n in quantities[c.name].shape}
-    extents = [n for q in quantities.values() for n in q.shape]
+    extents = (n for q in quantities.values() for n in q.shape)
     symbols = dict.fromkeys(s for n in extents for s in sorted(n.free_symbols, key=str) if s != SAMPLES)
     for equation in derivation.system.equations:
         for s in sorted(equation.rhs.free_symbols, key=str):
-            if s.is_integer and s.is_positive and s != SAMPLES:
+            if is_size(s) and s != SAMPLES:
                 symbols.setdefault(s)
-    sizes: dict[Symbol, int] = {
-        s: _SQUARE if square else _SMALL[n % len(_SMALL)] for n, s in enumerate(symbols)
-    }
-    sizes |= {s: model.sizes[s.name] for n in fixed for s in n.free_symbols if s.name in model.sizes}
-    for _ in range(20):
-        short = [n for n in extents if SAMPLES not in n.free_symbols and _number(n, sizes) < 2]
-        growing = [s for n in short for s in sorted(n.free_symbols, key=str) if n.diff(s).is_positive]
-        if not growing:
-            break
-        sizes[growing[0]] += 1
+    known = {s: model.sizes[s.name] for n in fixed for s in n.free_symbols if s.name in model.sizes}
+    numbers = zip(symbols, repeat(_SQUARE) if square else cycle(_SMALL), strict=False)
+    start = {s: number for s, number in numbers if s not in known}
+    sizes = {**known, **small_sizes(derivation.system, start, known, least=2)}
     return {**{s.name: number for s, number in sizes.items()}, SAMPLES.name: _SAMPLES}
-
-
-def _number(n: Expr, sizes: dict[Symbol, int]) -> int:
-    return int(n.xreplace(sizes))

@@ -39,7 +39,7 @@ from sympy import (
 )
 
 from symbackprop.equations.indices import canonical, holds, make_sum, open_sum, reads
-from symbackprop.equations.system import Fact, Quantity
+from symbackprop.equations.system import Fact, Quantity, is_size
 
 Cost = tuple[int, int, bool, int, int]
 
@@ -53,7 +53,7 @@ def cost(expression: Expr) -> Cost:
 
 def _divides(factor: Expr) -> bool:
     """Whether a factor is a denominator; a size is none, as a mean may stand in a numerator."""
-    return factor.is_Pow and factor.exp.could_extract_minus_sign() and not _is_size(factor.base)
+    return factor.is_Pow and factor.exp.could_extract_minus_sign() and not is_size(factor.base)
 
 
 def divisors(expression: Expr) -> int:
@@ -202,7 +202,7 @@ def _grouped(expression: Expr) -> Expr:
     """Return one fraction for each denominator, with sizes left where they divide: a + (b - c/n)/r."""
     groups: dict[Expr, list[Expr]] = {}
     for term in Add.make_args(expand(expression)):
-        below = Mul(*[f for f in Mul.make_args(fraction(term)[1]) if not f.is_number and not _is_size(f)])
+        below = Mul(*[f for f in Mul.make_args(fraction(term)[1]) if not f.is_number and not is_size(f)])
         groups.setdefault(below, []).append(term * below)
     return Add(*[Mul(Add(*map(factor, _related(terms))), 1 / below) for below, terms in groups.items()])
 
@@ -218,10 +218,6 @@ def _related(terms: Sequence[Expr]) -> list[Expr]:
             (own.union(*[names for names, _ in meeting]), Add(term, *[total for _, total in meeting]))
         )
     return [total for _, total in groups]
-
-
-def _is_size(expression: Expr) -> bool:
-    return isinstance(expression, Symbol) and bool(expression.is_integer and expression.is_positive)
 
 
 _FORMS: tuple[Callable[[Expr], Expr], ...] = (

@@ -35,7 +35,7 @@ from sympy.core.relational import Relational
 
 from symbackprop.derivation.calculus.algebra import cheapest, operations, tidy, tidy_sums
 from symbackprop.equations.indices import canonical, make_sum, open_sum, rebound, rename
-from symbackprop.equations.system import BINDERS, ZERO, Equation
+from symbackprop.equations.system import BINDERS, ZERO, Equation, is_size
 
 
 @dataclass(frozen=True)
@@ -173,7 +173,7 @@ def _solved(rhs: Expr, part: Expr, lhs: Expr) -> Expr | None:
     rest = flat.xreplace({unknown: ZERO})
     if rest.has(part):
         return None
-    if any(not s.is_positive or not s.is_integer for s in fraction(together(slope))[0].free_symbols):
+    if not all(is_size(s) for s in fraction(together(slope))[0].free_symbols):
         return None  # a size is never 0
     return (lhs - rest) / slope
 

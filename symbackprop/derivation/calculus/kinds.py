@@ -15,7 +15,7 @@ from sympy import Basic, Expr, IndexedBase, Symbol
 from symbackprop.derivation.calculus.rule import SPARE, Consumer, Goal, Outcome, work_out
 from symbackprop.equations.indices import renamed
 from symbackprop.equations.naming import LETTERS
-from symbackprop.equations.system import Equation, Fact, Quantity, index, size
+from symbackprop.equations.system import Equation, Fact, Quantity, index, is_index, is_size, size
 
 
 @dataclass
@@ -41,9 +41,9 @@ class Naming:
     def _symbol(self, symbol: Symbol) -> None:
         if symbol.name in self.known and symbol == self.known[symbol.name].symbol:
             self._quantity(self.known[symbol.name])
-        elif symbol.is_integer and symbol.is_positive:
+        elif is_size(symbol):
             self.names[symbol] = _canonical_size(len(self.names))
-        elif symbol.is_integer:
+        elif is_index(symbol):
             self.letters.append(symbol)
             self.names[symbol] = _canonical_index(len(self.letters))
 

@@ -13,7 +13,7 @@ from sympy import Add, Expr, Indexed, Mul, Symbol
 
 from symbackprop.equations.model import Constant, Given, Initial, Initializer, Model
 from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
-from symbackprop.equations.system import ONE, Equation, EquationSystem, Fact, Quantity, index, size
+from symbackprop.equations.system import ONE, Equation, EquationSystem, Fact, Quantity, index, is_size, size
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.network.architecture import MAX_PARAMETERS, MAX_UNITS
@@ -183,7 +183,7 @@ class _Building:
         system = with_roles(system)
         self._check_reached(system)
         symbols = {s.name for q in system.quantities.values() for n in q.shape for s in n.free_symbols}
-        symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if s.is_positive}
+        symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if is_size(s)}
         symbols -= {SAMPLES.name}
         sizes = {name: self.numbers[name] for name in sorted(symbols) if name in self.numbers}
         found = self._open(symbols - self.numbers.keys(), system)

@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sympy import And, Dummy, Expr, Indexed, Integer, Symbol, expand
-from sympy.core.relational import Equality, GreaterThan, LessThan, StrictGreaterThan, StrictLessThan
-from sympy.logic.boolalg import Boolean
+from sympy import Dummy, Expr, Indexed, Integer, Symbol, expand
 
-from symbackprop.equations.indices import interval
+from symbackprop.equations.affine import bounds, not_negative, with_sizes_from
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.system import ONE, ZERO, indices_of, name_of
 from symbackprop.network.notation.ranges import provisional_index
@@ -55,13 +53,13 @@ class SizeRelations:
         places = self._places(index, ranges, read)
         index = index.xreplace(places)
         size = self.final[read.component.base.shape[read.axis]]
-        guards = [self._resolved(g.xreplace(places)) for guard in read.guards for g in _inequalities(guard)]
+        guards = [self._resolved(g.xreplace(places)) for guard in read.guards for g in not_negative(guard)]
         for below, room in ((True, index), (False, size - ONE - index)):
             room = self._resolved(room)
-            worst = interval(room, ranges)[0]
+            worst = bounds(room, ranges)[0]
             # What numbers alone decide is related below, so that it holds for other numbers, too.
             if self._symbolic_sign(worst) is True or any(
-                self._sign(interval(room - guard, ranges)[0]) is True for guard in guards
+                self._sign(bounds(room - guard, ranges)[0]) is True for guard in guards
             ):
                 continue
             end = _End(read, below, worst)
@@ -92,9 +90,7 @@ class SizeRelations:
 
     def number(self, expression: Expr) -> Expr:
         """Return ``expression`` with the numbers that are known."""
-        now = self._now(expression)
-        known = {s: self.numbers[s.name] for s in now.free_symbols if s.name in self.numbers}
-        return now.xreplace({s: Integer(n) for s, n in known.items()})
+        return self._in_numbers(self._now(expression))
 
     def _now(self, expression: Expr) -> Expr:
         """Return ``expression`` through those sizes that are not written through others."""
@@ -102,14 +98,13 @@ class SizeRelations:
 
     def _sign(self, expression: Expr) -> bool | None:
         """Return whether ``expression`` of sizes is never negative, or always; None where that depends."""
-        sizes = expression.free_symbols
-        known = {s: Integer(self.numbers[s.name]) for s in sizes if s.name in self.numbers}
-        for values in ({}, known):
-            shifted = {s: Dummy(integer=True, nonnegative=True) + 1 for s in sizes if s not in values}
-            value = expand(expression.xreplace({**shifted, **values}))
-            if value.is_nonnegative is not None:
-                return bool(value.is_nonnegative)
-        return None
+        sign = self._symbolic_sign(expression)
+        return self._symbolic_sign(self._in_numbers(expression)) if sign is None else sign
+
+    def _in_numbers(self, expression: Expr) -> Expr:
+        """Return ``expression`` with the numbers of those sizes that have one."""
+        known = {s: self.numbers[s.name] for s in expression.free_symbols if s.name in self.numbers}
+        return expression.xreplace({s: Integer(n) for s, n in known.items()})
 
     def _settle(self, end: _End) -> None:
         """Write one size through the others such that the room at ``end`` is what it is."""
@@ -140,8 +135,7 @@ class SizeRelations:
 
     def _symbolic_sign(self, expression: Expr) -> bool | None:
         """Return the sign that holds whatever the sizes are."""
-        shifted = {s: Dummy(integer=True, nonnegative=True) + 1 for s in expression.free_symbols}
-        sign = expand(expression.xreplace(shifted)).is_nonnegative
+        sign = with_sizes_from(1, expression).is_nonnegative
         return None if sign is None else bool(sign)
 
 
@@ -163,16 +157,3 @@ class _End:
         problem += f", by {-room}" if room.is_Integer else ""
         hint = f"guard it: where(0 <= index < size({letters[axis]}), {name}[...], 0)"
         self.read.part.fail(problem, hint, self.read.column)
-
-
-def _inequalities(condition: Boolean) -> Iterator[Expr]:
-    """Yield expressions that a condition makes not negative, if it joins inequalities by and."""
-    parts = condition.args if isinstance(condition, And) else (condition,)
-    for part in parts:
-        if isinstance(part, (GreaterThan, LessThan)):
-            yield part.gts - part.lts
-        elif isinstance(part, (StrictGreaterThan, StrictLessThan)):
-            yield part.gts - part.lts - ONE
-        elif isinstance(part, Equality):
-            yield part.lhs - part.rhs
-            yield part.rhs - part.lhs

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from symbackprop.errors import SpecificationError, nearest
+from symbackprop.errors import SpecificationError, fail_at, nearest, printable
 
 MAX_LINES = 20_000
 MAX_LINE = 200_000  # characters
@@ -28,12 +28,8 @@ class Line:
 
     def fail(self, column: int, problem: str, hint: str = "") -> NoReturn:
         """Raise the error that shows ``problem`` with a caret under a column, counted from 0."""
-        start, end = max(0, column - 60), column + 60
-        before = ("..." if start else "") + printable(self.text[start:column])
-        after = printable(self.text[column:end]) + ("..." if end < len(self.text) else "")
-        what = f"{problem}; {hint}" if hint else problem
         place = f"{self.source}: line {self.number}, column {column + 1}"
-        raise SpecificationError(f"{place}: {what}\n  {before}{after}\n  {' ' * len(before)}^")
+        fail_at(column, self.text, place, problem, hint)
 
 
 @dataclass(frozen=True)
@@ -65,11 +61,6 @@ class Statement:
     keyword: str
     integer: bool
     body: Part
-
-
-def printable(text: str) -> str:
-    """Return ``text`` with everything that is not printable escaped."""
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def statements(text: str, source: str) -> Iterator[Statement]:

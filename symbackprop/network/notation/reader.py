@@ -408,7 +408,7 @@ class NetReader(FormulaReader):
                 takes = "it takes " + ", ".join(constants) if constants else "it takes none"
                 self.fail(given.value, f"'{name}' has no constant '{given.arg or '**'}'", takes)
             constants[given.arg] = self._argument(given.value)
-        if _formula_of_axis(name):
+        if ACTIVATIONS[name].is_of_layer:
             return self.normalised(node, constants)
         self.check_arguments(node, 1, 1)
         formula, argument = ACTIVATIONS[name].formula, self._argument(node.args[0])
@@ -490,8 +490,3 @@ def name_of_integer(index: Expr, names: Names) -> str | None:
 
 def _reads(expression: Expr, letter: str) -> bool:
     return provisional_index(letter) in expression.free_symbols
-
-
-def _formula_of_axis(name: str) -> bool:
-    """Whether a function is one of all values along an axis, and not of one value."""
-    return "total(" in ACTIVATIONS[name].formula
