@@ -44,7 +44,7 @@ def read(axes: Axes, component: Indexed, index: Callable[[Expr], Operation]) -> 
         return Operation("array", (), name_of(component), indices, shape, whole)
     slots = _slots(axes, component)
     repeated = _repeated(axes, indices)
-    marks: list[Symbol] = [Symbol(f"_axis{p}", integer=True) for p in range(len(indices))]
+    marks: list[Symbol] = [Symbol(f"_.axis{p}", integer=True) for p in range(len(indices))]
     array = Operation("array", (), name_of(component), tuple(marks), shape, whole)
     array = _padded(array, slots)
     array = _sliced(axes, array, slots, marks)

@@ -42,9 +42,13 @@ class CodeNames:
         system = self.model.system
         own = [*system.quantities, *(adjoint.name for adjoint in system.adjoints.values())]
         taken = {*FUNCTIONS_USE, *self.sizes.values(), *self._arguments}
-        kept = {name for name in own if name not in taken and not _PART.fullmatch(name)}
+        kept = {name for name in own if not (name in taken or name.startswith("_") or _PART.fullmatch(name))}
         kept |= {given for given in self._arguments if self._is_argument_of_its_name(given)}
-        return {name: name if name in kept else _free(f"{name}_", {*taken, *own}) for name in own}
+        found = {name: name for name in own if name in kept}
+        for name in own:
+            if name not in kept:
+                found[name] = _free(f"{name.lstrip('_') or name}_", {*taken, *own, *found.values()})
+        return found
 
     @property
     def _arguments(self) -> set[str]:

@@ -19,9 +19,9 @@ from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import ONE, Equation, indices_of, name_of
 from symbackprop.errors import UnsupportedExpression
 
-SCALE = Symbol("_scale", real=True)
+SCALE = Symbol("_.scale", real=True)
 """What the first adjoints of a step are multiplied by: 1/N, the learning rate, weights of samples."""
-RATE = Symbol("_rate", real=True)
+RATE = Symbol("_.rate", real=True)
 """The learning rate."""
 
 

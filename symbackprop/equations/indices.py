@@ -190,7 +190,7 @@ def _settle(
 def _spare_letters() -> Iterator[Symbol]:
     number = 0
     while True:
-        yield Symbol(f"_spare{number}", integer=True)
+        yield Symbol(f"_.spare{number}", integer=True)
         number += 1
 
 

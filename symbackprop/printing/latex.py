@@ -5,7 +5,7 @@ In go an expression and a ``Notation``, out comes a formula without dollars.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from sympy import Basic, Derivative, Expr, Integer, Piecewise, Pow, Rational, S, Sum
 
@@ -38,12 +38,33 @@ _WORD = r"\mathrm{"
 _LONG_EXPONENT = 8  # nodes; a longer exponent is too small to read
 
 
+_OF_OPTIMIZERS = ("learning_rate", "momentum", "weight_decay", "step", "epsilon")
+"""Names of optimisers that are printed as a letter."""
+
+
 def latex_word(word: str) -> str:
     """Return a letter, a Greek letter by its name, or an upright word."""
-    if len(word) == 1:
-        return _LATEX_WORDS.get(word, word)
-    upright = word.strip("_").replace("_", r"\_")
-    return _LATEX_WORDS.get(word) or rf"\mathrm{{{upright}}}"
+    return _LATEX_WORDS.get(word) or (word if len(word) == 1 else _upright(word))
+
+
+def _upright(word: str) -> str:
+    escaped = word.lstrip("_").replace("_", r"\_")
+    return rf"\mathrm{{{escaped}}}"
+
+
+def _distinct(authored: Iterable[str]) -> dict[str, str]:
+    """Return the LaTeX of words whose own another word has: of lam and lambda the second is λ.
+
+    A letter by its full name comes first, then what the author has named, then what an optimiser has.
+    """
+    taken: dict[str, str] = {}
+    found = {}
+    for word in dict.fromkeys(
+        (*sorted(authored, key=lambda name: name not in _GREEK.split()), *_OF_OPTIMIZERS)
+    ):
+        if taken.setdefault(latex_word(word), word) != word:
+            found[word] = _upright(word)
+    return found
 
 
 class LatexPrinter(Printer):
@@ -52,6 +73,11 @@ class LatexPrinter(Printer):
     def __init__(self, notation: Notation) -> None:
         self._text = TextPrinter(notation)
         super().__init__(notation)
+        glyphs = (notation.glyph(name).word if name in notation.axes else name for name in notation.authored)
+        self._words = _distinct(dict.fromkeys(glyphs))
+
+    def _word(self, word: str) -> str:
+        return self._words.get(word) or latex_word(word)
 
     def tie(self, expression: Basic) -> str:
         return self._text.show(expression)
@@ -101,16 +127,18 @@ class LatexPrinter(Printer):
 
     def symbol(self, name: str) -> Piece:
         if name in self.notation.layers:
-            return Piece(f"{latex_word(self.notation.glyph(name).word)}_{{{self._layer(name)}}}")
+            return Piece(f"{self._word(self.notation.glyph(name).word)}_{{{self._layer(name)}}}")
         plain = name.rstrip("'")
         primes = name[len(plain) :]
+        if plain in self._words:
+            return Piece(self._words[plain] + primes)
         glyph = Glyph("lambda", plain[1]) if plain in TEXT_SYMBOLS else split_name(plain)
-        word = latex_word(glyph.word)
+        word = self._word(glyph.word)
         return Piece((word if glyph.layer is None else f"{word}_{{{glyph.layer}}}") + primes)
 
     def component(self, name: str, indices: Sequence[Expr]) -> Piece:
         glyph = self.notation.glyph(name)
-        word = latex_word(glyph.word)
+        word = self._word(glyph.word)
         layer = "" if glyph.layer is None else f"^{{({self._layer(name)})}}"
         below = f"_{{{self._indices(indices)}}}" if indices else ""
         # What carries a superscript already needs brackets before it can carry a power.

@@ -5,12 +5,13 @@ In go a ``Derived`` or an ``EquationSystem`` and the name of a notation, out com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain, count
 
 from sympy import Expr, Indexed, Symbol
 
-from symbackprop.equations.naming import Glyph
+from symbackprop.equations.naming import SAMPLE, SAMPLES, Glyph
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import EquationSystem, Role, indices_of, name_of
 from symbackprop.errors import SpecificationError
@@ -46,6 +47,8 @@ class Notation:
     ``ℓ+1``, and ``errors`` are the adjoints that have a letter of their own, such as δ.  ``moving`` names
     what the update of an optimiser reads besides its constants: w and g, not the learning rate.  ``renamed``
     are the quantities that have another letter than in the equations, ``roles`` those of the system.
+    ``authored`` are the names of its quantities and constants; ``letters`` has other letters for those of the
+    samples where somebody has given theirs to something else.
     """
 
     name: str = "layered"
@@ -60,6 +63,8 @@ class Notation:
     moving: frozenset[str] = frozenset()
     renamed: frozenset[str] = frozenset()
     roles: Mapping[str, Role] = field(default_factory=dict)
+    authored: tuple[str, ...] = ()
+    letters: Mapping[Symbol, str] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=lambda: WORDS)
 
     def glyph(self, quantity: str) -> Glyph:
@@ -106,8 +111,23 @@ def notation_for(derivation: Derived, name: str | None = None, words: Mapping[st
         glyphs = {q: Glyph(g.word) if q in hidden else g for q, g in glyphs.items()}
     found = _notation(system, name, glyphs, derivation.adjoints, words)
     kept = {name_of(step.lhs) for step in derivation.kept}
-    found = replace(found, moving=found.moving | kept)
+    constants = () if derivation.model is None else derivation.model.constants
+    authored = (*system.quantities, *(constant.name for constant in constants))
+    letters = _letters_of_samples(system, authored)
+    found = replace(found, moving=found.moving | kept, authored=authored, letters=letters)
     return _with_errors(found, system) if name == "zad" else found
+
+
+def _letters_of_samples(system: EquationSystem, authored: Collection[str]) -> dict[Symbol, str]:
+    """Return other letters for the sample and for the number of samples, where theirs are taken."""
+    symbols = [s for e in system.equations for s in e.lhs.free_symbols | e.rhs.free_symbols]
+    used = {*authored, *(s.name for s in symbols if isinstance(s, Symbol) and s not in (SAMPLE, SAMPLES))}
+    found = {SAMPLE: "n", SAMPLES: "N"}
+    for symbol, others in ((SAMPLE, "mrbcdefgh"), (SAMPLES, "BMSRCDFGH")):
+        if symbol.name in authored:
+            spare = chain(others, (f"{symbol.name}{number}" for number in count()))
+            found[symbol] = next(letter for letter in spare if letter not in used)
+    return {symbol: letter for symbol, letter in found.items() if letter != symbol.name}
 
 
 def _glyphs(system: EquationSystem) -> dict[str, Glyph]:
@@ -126,7 +146,11 @@ def _with_errors(notation: Notation, system: EquationSystem) -> Notation:
     Raises:
         SpecificationError: the network has no layers s1, x1, … of which z, a and δ could tell.
     """
-    letters = {name: _ZAD[role.kind] for name, role in system.roles.items() if role.kind in _ZAD}
+    letters = {
+        name: _ZAD[role.kind]
+        for name, role in system.roles.items()
+        if role.kind in _ZAD and (role.kind != "input" or role.layer == 0)
+    }
     glyphs = {name: notation.glyphs[name]._replace(word=letter) for name, letter in letters.items()}
     clash = {notation.glyphs[q].word for q in system.quantities if q not in letters} & {"z", "a", "delta"}
     if clash or set(letters.values()) != set(_ZAD.values()):

@@ -293,7 +293,11 @@ class Printer(ABC):
         return self.partial(self.component(self.notation.loss, sample), [(below, 1)])
 
     def _symbol(self, symbol: Symbol) -> Piece:
-        return self._read(symbol) if self.order.is_read(symbol) else self.symbol(symbol.name)
+        return self._read(symbol) if self.order.is_read(symbol) else self.symbol(self.letter(symbol))
+
+    def letter(self, symbol: Symbol) -> str:
+        """Return what an index, a size or a constant is called."""
+        return self.notation.letters.get(symbol, str(symbol.name))
 
     def _sum_of_terms(self, expression: Add) -> Piece:
         terms = (mark + self.unsigned(product).text for mark, product in self._products(expression))
@@ -318,11 +322,11 @@ class Printer(ABC):
 
     def _place_of_largest(self, expression: ArgMax) -> Piece:
         body = self.at_least(expression.function, Level.PRODUCT)
-        letter = self.symbol(expression.limits[0][0].name).text
+        letter = self.symbol(self.letter(expression.limits[0][0])).text
         return Piece(self.place_of_largest(letter, body), Level.FACTOR, open=True)
 
     def _letters(self, expression: Sum) -> list[str]:
-        return [self.symbol(i.name).text for i in summed_indices(expression)]
+        return [self.symbol(self.letter(i)).text for i in summed_indices(expression)]
 
     def _derivative(self, expression: Derivative) -> Piece:
         below = [(self.show(variable), int(count)) for variable, count in expression.variable_count]

@@ -59,7 +59,6 @@ WRONG: dict[str, tuple[str, int, int, str]] = {
     ),
     "loss-as-input": (changed("x[n, k]\n", "x[n, k], E\n"), 1, 16, "E is the loss"),
     "reserved": (changed("b[i]\n", "lambda[i]\n"), 3, 20, "'lambda' is a reserved word"),
-    "underscore": (changed("b[i]\n", "_b[i]\n"), 3, 20, "names begin with a letter"),
     # indices
     "left-only": (
         changed("*w[k, i], k) + b[i]", "*w[k, 0], k)"),

@@ -97,14 +97,14 @@ def _branches_outside(expression: Expr) -> Expr:
     )
 
 
-_OUTPUT = Symbol("_output", real=True)
+_OUTPUT = Symbol("_.output", real=True)
 
 
 def _flatten(expression: Expr, names: dict[Expr, Symbol]) -> Expr:
     """Return ``expression`` with sums, components and irrational numbers as symbols, in ``names``."""
     if isinstance(expression, (Sum, Indexed)) or (expression.is_number and not expression.is_Rational):
         if expression not in names:
-            names[expression] = Symbol(f"_part{len(names)}", real=True)
+            names[expression] = Symbol(f"_.part{len(names)}", real=True)
         return names[expression]
     if not expression.args:
         return expression

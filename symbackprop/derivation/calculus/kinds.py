@@ -51,7 +51,7 @@ class Naming:
         for n in quantity.shape:
             self.form(n)
         shape = tuple(n.xreplace(self.names) for n in quantity.shape)
-        new = _canonical_quantity(f"_q{len(self.names)}", shape, quantity.integer)
+        new = _canonical_quantity(f"_.q{len(self.names)}", shape, quantity.integer)
         self.names[_name(quantity)] = _name(new)
 
     def quantity(self, quantity: Quantity) -> Quantity:
@@ -134,12 +134,12 @@ def _canonical_quantity(name: str, shape: tuple[Expr, ...], integer: bool) -> Qu
 
 @cache
 def _canonical_size(number: int) -> Symbol:
-    return size(f"_n{number}")
+    return size(f"_.n{number}")
 
 
 @cache
 def _canonical_index(number: int) -> Symbol:
-    return index(f"_i{number}")
+    return index(f"_.i{number}")
 
 
 OUTCOMES: dict[Hashable, Outcome] = {}

@@ -214,7 +214,7 @@ def _letters_for(indices: Ranges, goal: Goal) -> Iterator[Symbol]:
         yield letter
 
 
-SPARE = tuple(Symbol(f"_spare{n}", integer=True) for n in range(20))
+SPARE = tuple(Symbol(f"_.spare{n}", integer=True) for n in range(20))
 
 
 def _identified(found: Sequence[Path], goal: Goal, opened: Sequence[Expr]) -> dict[Expr, Expr]:

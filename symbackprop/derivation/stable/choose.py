@@ -349,7 +349,7 @@ class _Scalars:
     def _symbol(self, read: Expr) -> Symbol:
         """Return the symbol of ``read``; what it reads itself comes before it in ``definitions``."""
         if read not in self.symbols:
-            symbol = Symbol(f"_{len(self.symbols)}", real=True)
+            symbol = Symbol(f"_.{len(self.symbols)}", real=True)
             self.symbols[read] = symbol
             definition = self.stabilizer.definition_of(read)
             if definition is not None and definition.count_ops() <= _LONGEST:

@@ -113,8 +113,6 @@ def _head(part: Part, names: Names, what: str) -> tuple[str, tuple[str, ...]]:
         name = tree.value
     if not isinstance(name, ast.Name):
         reader.fail(tree.col_offset, f"{what} needs a name, with an index for each axis", "write x[n, i]")
-    if name.id.startswith("_"):
-        reader.fail(name, "names begin with a letter")
     letters: list[str] = []
     for node in nodes:
         if not isinstance(node, ast.Name):
