@@ -174,3 +174,43 @@ def test_the_page_names_modules_that_exist() -> None:
     named = re.findall(r"`((?:\w+/)+\w+\.py)`", TABLE.read_text(encoding="utf-8"))
     assert named
     assert [name for name in named if not (PACKAGE / name.removeprefix("symbackprop/")).exists()] == []
+
+
+UNBOUNDED = {
+    "symbackprop.commands.listing.activation_slope",
+    "symbackprop.commands.listing.loss_slope",
+    "symbackprop.commands.update_values._rules",
+    "symbackprop.printing.templating.environment",
+}
+"""Functions whose results are kept for good: there are as many as the library has names."""
+
+
+def kept_for_good(package: Path) -> set[str]:
+    """Return the functions whose results are kept, however many there are."""
+    found = set()
+    for name, path in modules(package).items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and any(map(_is_unbounded, node.decorator_list)):
+                found.add(f"{name}.{node.name}")
+    return found
+
+
+def _is_unbounded(decorator: ast.expr) -> bool:
+    if not isinstance(decorator, ast.Call):
+        return ast.unparse(decorator).split(".")[-1] == "cache"
+    sizes = [ast.unparse(each) for each in (*decorator.args, *(k.value for k in decorator.keywords))]
+    return ast.unparse(decorator.func).split(".")[-1] == "lru_cache" and "None" in sizes
+
+
+def test_what_is_kept_of_expressions_is_bounded() -> None:
+    assert kept_for_good(PACKAGE) == UNBOUNDED
+
+
+def test_an_unbounded_cache_is_noticed(tmp_path: Path) -> None:
+    package = tmp_path / "house"
+    package.mkdir()
+    decorators = {"a": "cache", "b": "functools.cache", "c": "lru_cache(maxsize=None)"}
+    decorators |= {"d": "lru_cache(None)", "e": "lru_cache(maxsize=9)", "f": "property", "g": "lru_cache"}
+    lines = [f"@{decorator}\ndef {name}(x): return x\n" for name, decorator in decorators.items()]
+    (package / "__init__.py").write_text("\n".join(lines))
+    assert kept_for_good(package) == {f"house.{name}" for name in "abcd"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -47,7 +47,7 @@ def _erf(z: Array) -> Array:
     return values
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _operation(expression: Expr) -> Operation:
     """Return the operation that computes a scalar expression for many numbers at once."""
     arrays = {s: quantity(s.name, _COUNT)[_COMPONENT] for s in expression.free_symbols}

@@ -274,10 +274,9 @@ class GivenCode:
         return f"generator.uniform({low!r}, {high!r}, {draw.shape})"
 
     def _draws_shares(self, given: Given) -> bool:
-        if self.is_table:
-            labels = self.model.has_classes and self.model.size(given.shape[0]) > 1
-            return labels and given in self.model.targets
-        return given.total is not None
+        """Whether numbers have a total; those that a label may stand for have, whatever is assumed."""
+        is_labels = self.is_table and given in self.model.targets and self.model.has_classes
+        return given.total is not None or (is_labels and self.model.size(given.shape[0]) > 1)
 
 
 def _shares(draw: Draw) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from sympy import (
     Abs,
@@ -94,7 +94,7 @@ def kinks_of(slope: Expr, function: Expr, variable: Expr) -> tuple[Kink, ...]:
 _X = Dummy("x", real=True)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _kinks(slope: Expr, function: Expr, base: Expr | None) -> tuple[Kink, ...]:
     """Return the kinks in the plain symbol `_X`; ``base`` is the quantity of which it is a component."""
     seen = _Seen(slope, function, _X)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from fractions import Fraction
-from functools import cache, partial
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -68,7 +68,7 @@ def _trainable(name: str) -> Symbol:
     return Symbol(f"_trainable_{name}", real=True)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _activation_template(text: str) -> Expr:
     """Return an activation for the unit `_UNIT` of the layer `_LAYER`."""
     return _activation(text, "activation", _UNIT)
@@ -133,7 +133,7 @@ def loss_formula(text: str) -> tuple[str, dict[str, Expr]]:
     return (text, {}) if entry is None else (entry.formula, values)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def trainable_parameters(text: str) -> dict[str, Expr]:
     """Return the trainable parameters of an activation, and the values that they start with."""
     entry, values = _entry(text, ACTIVATIONS, "activation", "activation")

@@ -604,3 +604,10 @@ def test_a_run_that_ends_early_leaves_the_line_of_progress(folder: Path) -> None
     assert found.returncode == 0
     assert "epoch 100/100" not in shown
     assert shown.endswith("\r\n")
+
+
+@pytest.mark.parametrize("architecture", ["3-1:softmax", "3-2:softmax", "3-4:softmax", CLASSES, BITS])
+def test_the_data_of_a_modules_own_check_are_such_as_the_derivation_assumes(
+    architecture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert module(architecture).main(["check"]) == 0, capsys.readouterr().out

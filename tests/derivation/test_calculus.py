@@ -691,6 +691,19 @@ def test_a_derivation_does_not_depend_on_what_was_derived_before() -> None:
     assert sb.derive(sb.Network("3-4-2", hidden="tanh")).text() == alone
 
 
+@pytest.mark.parametrize("most", [1, 2, 4])
+def test_only_so_many_outcomes_are_kept(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = [sb.Network("3-4-4-2", hidden=name, l2=0.1) for name in ("tanh", "relu", "tanh")]
+    OUTCOMES.clear()
+    expected = [sb.derive(each).text() for each in networks]
+    assert len(OUTCOMES) > most
+    OUTCOMES.clear()
+    monkeypatch.setattr("symbackprop.derivation.calculus.kinds.MOST_OUTCOMES", most)
+    for each, text in zip(networks, expected, strict=True):
+        assert sb.derive(each).text() == text
+        assert len(OUTCOMES) <= most
+
+
 PROGRAM = """
 import hashlib
 import symbackprop as sb

@@ -9,7 +9,7 @@ at s = 0), and if it is no longer than f'.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 
 from sympy import (
     Add,
@@ -128,7 +128,7 @@ def _polynomials(*expressions: Expr) -> tuple[list[Expr], list[Expr]]:
 # ---------------------------------------------------------------- one output: sigmoid, tanh, elu …
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _through_one_output(function: Expr, slope: Expr) -> Expr:
     if isinstance(slope, Piecewise):
         return Piecewise(*_through_branches(function, slope))

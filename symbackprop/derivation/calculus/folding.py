@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property, lru_cache
 from itertools import product
 
 from sympy import (
@@ -124,7 +124,7 @@ def _suggested(pattern: Expr, node: Expr, i: Symbol) -> set[Expr]:
     return found
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _rules(definition: Equation) -> tuple[_Rule, ...]:
     """Return the rules that a definition gives."""
     lhs, rhs = definition.lhs, definition.rhs
@@ -143,7 +143,7 @@ def _rules(definition: Equation) -> tuple[_Rule, ...]:
     return tuple(found)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _rules_of_sums(definition: Equation) -> tuple[_Rule, ...]:
     """Return the values of sums of the quantity that are shorter than these: Σ_j y[j] of a softmax is 1."""
     found = []
@@ -178,7 +178,7 @@ def _solved(rhs: Expr, part: Expr, lhs: Expr) -> Expr | None:
     return (lhs - rest) / slope
 
 
-@cache
+@lru_cache(maxsize=1024)
 def fold(expression: Expr, definitions: tuple[Equation, ...]) -> tuple[tuple[Expr, Expr], ...]:
     """Return ever shorter forms of ``expression``, each with the component whose definition gives it."""
     found: list[tuple[Expr, Expr]] = []

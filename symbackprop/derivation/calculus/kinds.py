@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import lru_cache
 
 from sympy import Basic, Expr, IndexedBase, Symbol
 
@@ -127,23 +127,24 @@ def _expressions(goal: Goal) -> Iterator[Expr | None]:
 
 
 # One object for equal names: SymPy takes long to make one, and to find that two are equal.
-@cache
+@lru_cache(maxsize=1024)
 def _canonical_quantity(name: str, shape: tuple[Expr, ...], integer: bool) -> Quantity:
     return Quantity(name, shape, integer)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _canonical_size(number: int) -> Symbol:
     return size(f"_.n{number}")
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _canonical_index(number: int) -> Symbol:
     return index(f"_.i{number}")
 
 
 OUTCOMES: dict[Hashable, Outcome] = {}
-"""What was worked out, for a canonical goal, by the kind of the goal."""
+"""What was worked out last, for a canonical goal, by the kind of the goal."""
+MOST_OUTCOMES = 1024
 
 
 def outcome_of(
@@ -156,5 +157,7 @@ def outcome_of(
     naming = Naming(known)
     kind = naming.kind(goal)
     if kind not in OUTCOMES:
+        if len(OUTCOMES) >= MOST_OUTCOMES:
+            OUTCOMES.pop(next(iter(OUTCOMES)), None)
         OUTCOMES[kind] = work_out(naming.goal(goal))
     return OUTCOMES[kind], naming.back(elsewhere)

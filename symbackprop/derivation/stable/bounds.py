@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import cache
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -53,7 +53,7 @@ def shown(value: float) -> str:
     return str(simple) if abs(float(simple) - value) < 1e-9 else f"{value:.5g}"
 
 
-@cache
+@lru_cache(maxsize=1024)
 def bounds_of(expression: Expr, symbol: Symbol) -> Bounds:
     """Return the bounds of ``expression``, which reads ``symbol`` and nothing else."""
     form = best_form(Pointwise(expression))

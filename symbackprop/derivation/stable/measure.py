@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import lru_cache
 from itertools import product
 from typing import Any, TypeAlias
 
@@ -61,7 +61,7 @@ def best_form(problem: Pointwise, others: Sequence[Expr] = ()) -> Expr:
     return problem.expression if is_good(problem) else _best_form(problem, tuple(others))
 
 
-@cache
+@lru_cache(maxsize=1024)
 def is_good(problem: Pointwise) -> bool:
     """Whether there is nothing to look into: the plain form gives the same numbers in both types."""
     plain = problem.expression
@@ -70,7 +70,7 @@ def is_good(problem: Pointwise) -> bool:
     return not _has_values(problem) or _settled(_evaluated(plain, problem, _points(problem)))
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _best_form(problem: Pointwise, others: tuple[Expr, ...]) -> Expr:
     plain, points = problem.expression, _points(problem)
     others = _equal_ones(others, problem)
