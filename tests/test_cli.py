@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,12 @@ import pytest
 import symbackprop as sb
 from symbackprop import cli
 from symbackprop import files as writing
+from symbackprop.commands import options
+from symbackprop.commands.options import NetworkOptions
 from symbackprop.library.activations import ACTIVATIONS
 from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.library.losses import LOSSES
+from symbackprop.network.architecture import OPTIONS as OPTIONS_OF_A_TEXT
 
 SCRIPT = Path(sys.executable).with_name("symbackprop")
 PLAIN_ENVIRONMENT = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1", "TERM": "dumb"}
@@ -714,6 +717,74 @@ def test_help_of_a_command(command: Runner, name: str, flag: str) -> None:
     assert_done(result)
     for option in OPTIONS[name]:
         assert re.search(rf"(?<![\w-]){re.escape(option)}(?![\w-])", result.stdout), option
+
+
+ON_A_NETWORK = ("generate", "derive", "draw", "check", "trace", "verify", "exercise", "equations")
+
+
+def declared(text: str) -> list[tuple[str, str]]:
+    """Return the help of each argument and option that a module declares, with the kind that it has."""
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+    return [
+        (ast.unparse(call.func), ast.unparse(given.value))
+        for call in calls
+        for given in call.keywords
+        if given.arg == "help" and ast.unparse(call.func) in ("typer.Option", "typer.Argument")
+    ]
+
+
+def repeated(*texts: str) -> list[tuple[str, str]]:
+    """Return what is declared more than once."""
+    found = [each for text in texts for each in declared(text)]
+    return [each for each in found if found.count(each) > 1]
+
+
+def unread(text: str) -> list[str]:
+    """Return the parameters that their function does not read."""
+    functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
+    return [
+        f"{function.name}: {each.arg}"
+        for function in functions
+        for each in (*function.args.args, *function.args.kwonlyargs)
+        if not any(isinstance(n, ast.Name) and n.id == each.arg for b in function.body for n in ast.walk(b))
+    ]
+
+
+def test_each_option_is_declared_once_and_read() -> None:
+    texts = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (cli, options)]
+    assert len(declared(texts[1])) > 15
+    assert repeated(*texts) == []
+    assert [name for name in unread(texts[0]) if not name.endswith(": self")] == []
+
+
+def test_a_repeated_and_an_unread_option_are_noticed() -> None:
+    text = (
+        'def f(a: A[str, typer.Option(help="x")], b: A[str, typer.Option(help="x")]) -> None:\n    print(a)\n'
+    )
+    assert repeated(text) == [("typer.Option", "'x'")] * 2
+    assert unread(text) == ["f: b"]
+
+
+def test_the_options_of_a_network_are_those_of_its_text() -> None:
+    names = [each.name for each in fields(NetworkOptions) if each.name not in ("context", "size")]
+    assert [f"--{name.replace('_', '-')}" for name in names] == list(OPTIONS_OF_A_TEXT)
+
+
+@pytest.mark.parametrize("name", ON_A_NETWORK)
+@pytest.mark.parametrize("option", OPTIONS_OF_A_TEXT)
+def test_an_option_of_a_network_beside_a_file_is_refused(command: Runner, name: str, option: str) -> None:
+    given = [option] if OPTIONS_OF_A_TEXT[option].read is None else [option, "1"]
+    for file in ("none.net", "none.py") if name == "check" else ("none.net",):
+        assert_refused(command(name, file, *given, *_CLAIM.get(name, ())), f"{option}: is not for a file")
+
+
+_CLAIM = {"verify": ("dE/dw = 1",)}
+
+
+@pytest.mark.parametrize("name", ON_A_NETWORK)
+def test_a_size_beside_layer_sizes_is_refused(command: Runner, name: str) -> None:
+    result = command(name, "2-3-1", "--size", "k=3", *_CLAIM.get(name, ()))
+    assert_refused(result, "--size: belongs to a .net file")
 
 
 def test_help_names_every_command(command: Runner) -> None:

@@ -1,1 +1,1 @@
-"""What the commands of the command line do, one module each."""
+"""What the commands of the command line do, one module each, and the options that they share."""

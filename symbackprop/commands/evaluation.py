@@ -195,7 +195,7 @@ class Numbers:
             if isinstance(node, kind):
                 return method(self, node, environment)
         if getattr(node, "is_number", False) and not node.args:
-            return np.asarray(float(node))
+            return np.asarray(float(node) if node.is_extended_real else np.nan)
         return self._call(node, environment)
 
     def _all(self, nodes: Iterable[Basic], environment: Environment) -> list[Array]:

@@ -21,7 +21,7 @@ from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.render import render
 from symbackprop.document.sentences import Narrator
 from symbackprop.equations.steps import Step
-from symbackprop.equations.system import ArgMax, Equation
+from symbackprop.equations.system import BINDERS, ArgMax, Equation
 from symbackprop.printing.brackets import Level
 from symbackprop.printing.latex import LatexPrinter
 from symbackprop.printing.printer import Piece, Printer
@@ -375,7 +375,19 @@ class _NumbersPrinter(Printer):
         return Piece(terms[0].text + "".join(_joined(" + ", term.text) for term in terms[1:]), Level.SUM)
 
     def _term(self, total: Sum, letters: Sequence[Symbol], place: Sequence[int]) -> Piece:
-        return self.piece(total.function.xreplace(dict(zip(letters, map(Integer, place), strict=True))))
+        return self.piece(placed(total.function, dict(zip(letters, map(Integer, place), strict=True))))
+
+
+def placed(expression: Expr, places: Mapping[Symbol, Integer]) -> Expr:
+    """Return an expression with numbers in place of indices, but where a sum in it binds the same letter."""
+    bound = {limit[0] for total in expression.atoms(*BINDERS) for limit in total.limits}
+    if not bound & places.keys():
+        return expression.xreplace(places)
+    if isinstance(expression, BINDERS):
+        own = {limit[0] for limit in expression.limits}
+        inside = {i: place for i, place in places.items() if i not in own}
+        return expression.func(placed(expression.function, inside), *expression.limits)
+    return expression.func(*[placed(argument, places) for argument in expression.args])
 
 
 def numbers_printer(like: Printer, numbers: Numbers, scalars: Mapping[str, float | Array]) -> _NumbersPrinter:

@@ -18,7 +18,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from inspect import CO_GENERATOR
+from operator import add, mul, neg, pow, sub, truediv
 from types import FrameType
 from typing import NamedTuple, NoReturn, TypeVar
 
@@ -29,7 +31,7 @@ from sympy.core.evalf import PrecisionExhausted
 from sympy.logic.boolalg import Boolean
 
 from symbackprop.equations.system import compared
-from symbackprop.errors import SpecificationError, UnsupportedExpression, fail_at, suggestion
+from symbackprop.errors import fail_at, suggestion
 
 MAX_TEXT = 10_000  # characters
 MAX_DEPTH = 50  # levels of nesting
@@ -44,6 +46,26 @@ _EXPONENT_DIGITS = math.log10(MAX_EXPONENT)  # of the parts of a fraction in an 
 
 Function = Callable[..., Expr]
 Built = TypeVar("Built", bound=Basic)
+Result = TypeVar("Result")
+
+
+class NotComputed(Exception):
+    """SymPy could not build an expression; the reader around says for which part of the text."""
+
+
+def computed(function: Callable[..., Result], *arguments: object, **values: object) -> Result:
+    """Return what a function of SymPy, or one that only calls SymPy, makes of the arguments.
+
+    The one place where an error of any type is a fault of the formula: whatever else a reader raises is
+    a fault of the reader, and stays what it is.
+
+    Raises:
+        NotComputed: SymPy raised an error.
+    """
+    try:
+        return function(*arguments, **values)
+    except Exception as error:  # SymPy's constructors raise errors of many types
+        raise NotComputed from error
 
 
 @dataclass(frozen=True)
@@ -65,9 +87,12 @@ def _absolute(argument: Expr) -> Expr:
 
 _SAME_NAME = "exp log sqrt sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh erf sign"
 FUNCTIONS: Mapping[str, Function] = {
-    **{name: getattr(sympy, name) for name in _SAME_NAME.split()},
-    **{f"arc{name}": getattr(sympy, f"a{name}") for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
-    **dict.fromkeys(("abs", "Abs"), _absolute),
+    **{name: partial(computed, getattr(sympy, name)) for name in _SAME_NAME.split()},
+    **{
+        f"arc{name}": partial(computed, getattr(sympy, f"a{name}"))
+        for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")
+    },
+    **dict.fromkeys(("abs", "Abs"), partial(computed, _absolute)),
 }
 """The functions of one argument that every formula may call."""
 CONSTANTS: Mapping[str, Expr] = {"pi": sympy.pi}
@@ -80,6 +105,13 @@ _RELATIONS: Mapping[type[ast.cmpop], Callable[[Expr, Expr], Boolean]] = {
     ast.GtE: sympy.Ge,
     ast.Eq: sympy.Eq,
     ast.NotEq: sympy.Ne,
+}
+_OPERATIONS: Mapping[type[ast.operator], Callable[[Expr, Expr], Expr]] = {
+    ast.Add: add,
+    ast.Sub: sub,
+    ast.Mult: mul,
+    ast.Div: truediv,
+    ast.Pow: pow,
 }
 _IN_CONDITIONS = "allowed only in a condition of where or Piecewise"
 _OPERATORS = "allowed: + - * / **"
@@ -122,7 +154,8 @@ def parse(
     Args:
         text: The formula, such as ``where(s > 0, s, alpha*(exp(s) - 1))``.
         names: What each name in the formula stands for; the symbols are real.
-        functions: Functions of one argument, beside those every formula may call.
+        functions: Functions of one argument, beside those every formula may call; what SymPy may fail
+            at in them they leave to `computed`.
         subject: What an error message starts with, such as ``layer 2: activation``.
 
     Raises:
@@ -195,6 +228,18 @@ class _Shape(NamedTuple):
 def _has_factor(base: Expr, shape: _Shape) -> bool:
     """Return whether SymPy takes a number out of a power of ``base``."""
     return shape.digits > 0 and (shape.value is not None or isinstance(base, Mul))
+
+
+def _is_zero(expression: Expr) -> bool:
+    return bool(expression.is_zero)
+
+
+def _evaluated(constant: Expr) -> Expr | None:
+    """Return the number that a constant is, to 15 digits; None where it cannot be told from zero."""
+    try:
+        return constant.evalf(15, strict=True)
+    except PrecisionExhausted:
+        return None
 
 
 class FormulaReader:
@@ -278,13 +323,13 @@ class FormulaReader:
 
     def expression(self, node: ast.expr) -> Expr:
         """Return the expression that the node stands for."""
-        return self._guarded(node, self.build)
+        return self.within_limits(node, self.build)
 
     def condition(self, node: ast.expr) -> Boolean:
         """Return the condition that the node stands for."""
-        return self._guarded(node, self.build_condition)
+        return self.within_limits(node, self.build_condition)
 
-    def _guarded(self, node: ast.expr, build: Callable[[ast.expr], Built]) -> Built:
+    def within_limits(self, node: ast.expr, build: Callable[[ast.expr], Built]) -> Built:
         """Build what the node stands for, within the limits."""
         self._depth += 1
         self._nodes += 1
@@ -295,9 +340,7 @@ class FormulaReader:
         try:
             built = build(node)
             self._measure(built, node)
-        except (SpecificationError, UnsupportedExpression):
-            raise
-        except Exception:  # SymPy's constructors raise errors of many types
+        except NotComputed:
             self.fail(node, "this cannot be computed")
         self._depth -= 1
         return built
@@ -325,11 +368,11 @@ class FormulaReader:
             case ast.Compare():
                 return self.comparison(node)
             case ast.BoolOp(op=ast.And(), values=values):
-                return And(*[self.condition(value) for value in values])
+                return computed(And, *[self.condition(value) for value in values])
             case ast.BoolOp(values=values):
-                return Or(*[self.condition(value) for value in values])
+                return computed(Or, *[self.condition(value) for value in values])
             case ast.UnaryOp(op=ast.Not(), operand=operand):
-                return Not(self.condition(operand))
+                return computed(Not, self.condition(operand))
         self.fail(node.col_offset, "a condition is needed here", "such as s > 0")
 
     def refuse(self, node: ast.AST, at: ast.AST | None = None) -> NoReturn:
@@ -418,31 +461,28 @@ class FormulaReader:
         if not isinstance(node.op, ast.UAdd | ast.USub):
             self.refuse(node.op, at=node)
         operand = self.expression(node.operand)
-        return -operand if isinstance(node.op, ast.USub) else operand
+        return computed(neg, operand) if isinstance(node.op, ast.USub) else operand
 
     def binary(self, node: ast.BinOp) -> Expr:
         """Return a sum, product, quotient or power."""
-        if not isinstance(node.op, ast.Add | ast.Sub | ast.Mult | ast.Div | ast.Pow):
+        operation = _OPERATIONS.get(type(node.op))
+        if operation is None:
             self.refuse(node.op, at=node)
         left, right = self.expression(node.left), self.expression(node.right)
-        match node.op:
-            case ast.Add():
-                return left + right
-            case ast.Sub():
-                return left - right
-            case ast.Mult():
-                return left * right
-            case ast.Div():
-                if right.is_zero:
-                    self.fail(node.right.col_offset, "this divides by zero")
-                return left / right
+        if isinstance(node.op, ast.Div) and computed(_is_zero, right):
+            self.fail(node.right.col_offset, "this divides by zero")
+        if isinstance(node.op, ast.Pow):
+            self._check_base_and_exponent(left, right, node)
+        return computed(operation, left, right)
+
+    def _check_base_and_exponent(self, left: Expr, right: Expr, node: ast.BinOp) -> None:
+        """Refuse a power that has no value, or that is beyond measure."""
         power = self._measure(right, node)
         if power.value is not None and abs(power.value) > MAX_EXPONENT:
             self.fail(node.right.col_offset, f"the exponent is beyond {MAX_EXPONENT}")
-        if left.is_zero and (power.value is None or power.value < 0):
+        if computed(_is_zero, left) and (power.value is None or power.value < 0):
             self.fail(node.right.col_offset, "this divides by zero where the exponent is negative")
         self._check_power(power, node.right, _has_factor(left, self._measure(left, node)))
-        return left**right
 
     def comparison(self, node: ast.Compare) -> Boolean:
         """Return a comparison; a chain such as 0 < s < 1 means both."""
@@ -452,15 +492,15 @@ class FormulaReader:
         sides = [self.expression(side) for side in (node.left, *node.comparators)]
         if any(self._measure(side, node).has_cases for side in sides):
             self._fail_cases(node)
-        steps = zip(node.ops, sides, sides[1:], strict=False)
-        return And(*[compared(_RELATIONS[type(operator)], left, right) for operator, left, right in steps])
+        relations = [_RELATIONS[type(operator)] for operator in node.ops]
+        return computed(And, *map(partial(computed, compared), relations, sides, sides[1:]))
 
     def where(self, node: ast.Call) -> Expr:
         """Return where(condition, value, other)."""
         self.check_arguments(node, 3, 3)
         condition = self.condition(node.args[0])
         value, other = self.expression(node.args[1]), self.expression(node.args[2])
-        return Piecewise((value, condition), (other, True))
+        return computed(Piecewise, (value, condition), (other, True))
 
     def piecewise(self, node: ast.Call) -> Expr:
         """Return Piecewise((value, condition), ..., (value, True))."""
@@ -476,7 +516,7 @@ class FormulaReader:
             branches.append((self.expression(value), S.true if is_last else self.condition(condition)))
         if not branches:
             self.fail(node, "Piecewise needs a branch", "write Piecewise((value, condition), (other, True))")
-        return Piecewise(*branches)
+        return computed(Piecewise, *branches)
 
     def extreme(self, node: ast.Call) -> Expr:
         """Return Max(...) or Min(...)."""
@@ -486,7 +526,7 @@ class FormulaReader:
         choices = [self.expression(argument) for argument in node.args]
         if sum(len(choice.args) if isinstance(choice, function) else 1 for choice in choices) > MAX_CHOICES:
             self.fail(node, f"{node.func.id} of more than {MAX_CHOICES} values is not allowed")
-        return function(*choices)
+        return computed(function, *choices)
 
     def _check_application(self, function: Function, argument: _Shape, node: ast.Call) -> None:
         """Refuse a function of an argument that SymPy would not finish with; a probe tells which."""
@@ -568,9 +608,8 @@ class FormulaReader:
             return None
         if any(part.value is None for part in parts):
             return None
-        try:
-            number = built.evalf(15, strict=True)
-        except PrecisionExhausted:
+        number = computed(_evaluated, built)
+        if number is None:
             self.fail(node, "this cannot be told from zero", "leave it out")
         if not number.is_Float:
             self.fail(node, "the formula has no real value here")

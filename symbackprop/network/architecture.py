@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import groupby
 from numbers import Real
+from typing import Any
 
 from symbackprop.equations.model import Layer
 from symbackprop.errors import SpecificationError, excerpt, suggestion
@@ -25,6 +26,22 @@ MAX_PARAMETERS = 10**9
 """Parameters beyond which an architecture is taken for a slip."""
 
 _SIZE = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option beside layer sizes: the argument of ``Network`` that it gives, and how its text is read.
+
+    One whose text nothing reads stands alone, for False.
+    """
+
+    argument: str
+    read: Callable[[str], object] | None = None
+    write: Callable[[Any], str] = repr
+
+    def text(self, name: str, value: object) -> str:
+        """Return the option as it is written."""
+        return name if self.read is None else f"{name} {self.write(value)}"
 
 
 @dataclass(frozen=True)
@@ -59,18 +76,14 @@ class Architecture:
     @cached_property
     def options(self) -> str:
         """The options of the command line beside `text` that make the same network."""
+        last = ACTIVATIONS.get(self.layers[-1].activation)
+        usual = {field.name: field.default for field in fields(self)}
+        usual |= {"loss": None if last is None else last.partner}
         parts = []
-        partner = ACTIVATIONS.get(self.layers[-1].activation)
-        if partner is None or partner.partner != self.loss:
-            parts.append(f"--loss {_quoted(self.loss)}")
-        parts += [] if self.bias else ["--no-bias"]
-        parts += [f"--l2 {self.l2!r}"] if self.l2 else []
-        parts += [f"--l1 {self.l1!r}"] if self.l1 else []
-        parts += [f"--init {self.init}"] if self.init else []
-        parts += [] if self.facts else ["--no-facts"]
-        parts += [f"--label-smoothing {self.label_smoothing!r}"] if self.label_smoothing else []
-        if self.class_weights is not None:
-            parts.append("--class-weights " + ",".join(map(repr, self.class_weights)))
+        for name, option in OPTIONS.items():
+            value = getattr(self, option.argument, None)
+            if option.argument in usual and value != usual[option.argument]:
+                parts.append(option.text(name, value))
         return " ".join(parts)
 
     @cached_property
@@ -323,6 +336,25 @@ def numbers(text: str, subject: str) -> tuple[float, ...]:
         return tuple(float(part) for part in text.split(","))
     except ValueError as error:
         raise SpecificationError(f"{subject}: {excerpt(text)} is not a list such as 1,2.5,1") from error
+
+
+OPTIONS: Mapping[str, Option] = {
+    "--hidden": Option("hidden", str, str),
+    "--output": Option("output", str, str),
+    "--loss": Option("loss", str, _quoted),
+    "--no-bias": Option("bias"),
+    "--l2": Option("l2", float),
+    "--l1": Option("l1", float),
+    "--init": Option("init", str, str),
+    "--no-facts": Option("facts"),
+    "--label-smoothing": Option("label_smoothing", float),
+    "--class-weights": Option(
+        "class_weights",
+        lambda text: numbers(text, "--class-weights"),
+        lambda weights: ",".join(map(repr, weights)),
+    ),
+}
+"""The options of a text, in the order in which they are written."""
 
 
 def _class_weights(weights: Sequence[float] | None, outputs: int) -> tuple[float, ...] | None:

@@ -14,7 +14,14 @@ from symbackprop.equations.indices import renamed
 from symbackprop.equations.system import Quantity, index, quantity, size, sum_over
 from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt, suggestion
 from symbackprop.library.activations import ACTIVATIONS, Activation
-from symbackprop.library.formula import Function, ParametricFunction, names_called, parse, parse_call
+from symbackprop.library.formula import (
+    Function,
+    ParametricFunction,
+    computed,
+    names_called,
+    parse,
+    parse_call,
+)
 from symbackprop.library.losses import LOSSES, Loss
 
 _PROBE = Symbol("s", real=True)
@@ -87,7 +94,7 @@ def _total(term: Expr) -> Expr:
     """Return the sum of ``term``, which is about `_UNIT`, over all units of the layer."""
     if term.has(_OTHER):
         raise UnsupportedExpression("softmax of something that holds a softmax itself is not supported yet")
-    return sum_over(term.xreplace({_UNIT: _LAYER[_OTHER]}), (_OTHER, _UNITS))
+    return computed(sum_over, computed(term.xreplace, {_UNIT: _LAYER[_OTHER]}), (_OTHER, _UNITS))
 
 
 def read_activation(text: str, subject: str) -> Expr:
@@ -199,6 +206,6 @@ def _applied(name: str, argument: Expr, **values: Expr) -> Expr:
     scope = _rational(entry.parameters) | values
     if entry.trainable:
         scope = {parameter: _trainable(parameter) for parameter in entry.parameters}
-    total = {"total": lambda term: _total(term.xreplace({_PROBE: argument}))}
+    total = {"total": lambda term: _total(computed(term.xreplace, {_PROBE: argument}))}
     whole = parse(entry.formula, {"s": _PROBE, **scope}, total if entry.is_of_layer else {})
-    return whole.xreplace({_PROBE: argument})
+    return computed(whole.xreplace, {_PROBE: argument})

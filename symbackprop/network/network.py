@@ -14,7 +14,7 @@ from symbackprop.equations.model import Model
 from symbackprop.equations.small_sizes import small_sizes
 from symbackprop.equations.system import size
 from symbackprop.errors import SpecificationError, excerpt, suggestion
-from symbackprop.network.architecture import Architecture, numbers, read_architecture, require_text
+from symbackprop.network.architecture import OPTIONS, Architecture, Option, read_architecture, require_text
 from symbackprop.network.dense import dense_model
 from symbackprop.network.notation.building import Equations
 
@@ -183,13 +183,12 @@ def parse_description(text: str) -> tuple[Network, str]:
     values: dict[str, object] = {}
     rest = iter(words)
     for word in rest:
-        if word in _FLAGS:
-            values[_FLAGS[word]] = False
-        elif word in _OPTIONS:
-            name, convert = _OPTIONS[word]
-            values[name] = _converted(word, next(rest, None), convert)
-        else:
-            raise SpecificationError(f"{excerpt(word)} is not an option; {suggestion(word, _OPTIONS)}")
+        option = _OPTIONS.get(word)
+        if option is None:
+            known = [name for name, each in _OPTIONS.items() if each.read is not None]
+            raise SpecificationError(f"{excerpt(word)} is not an option; {suggestion(word, known)}")
+        given = False if option.read is None else _converted(word, next(rest, None), option.read)
+        values[option.argument] = given
     optimizer = str(values.pop("optimizer", "sgd"))
     return Network(architecture, **values), optimizer  # type: ignore[arg-type]
 
@@ -218,18 +217,7 @@ def size_of(text: str) -> dict[str, int]:
     return {found[1]: int(found[2])}
 
 
-_FLAGS = {"--no-bias": "bias", "--no-facts": "facts"}
-_OPTIONS: dict[str, tuple[str, Callable[[str], object]]] = {
-    "--hidden": ("hidden", str),
-    "--output": ("output", str),
-    "--loss": ("loss", str),
-    "--l2": ("l2", float),
-    "--l1": ("l1", float),
-    "--init": ("init", str),
-    "--optimizer": ("optimizer", str),
-    "--label-smoothing": ("label_smoothing", float),
-    "--class-weights": ("class_weights", lambda text: numbers(text, "--class-weights")),
-}
+_OPTIONS: Mapping[str, Option] = {**OPTIONS, "--optimizer": Option("optimizer", str)}
 
 
 def _converted(option: str, text: str | None, convert: Callable[[str], object]) -> object:

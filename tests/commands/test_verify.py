@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import random
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 import symbackprop as sb
+from symbackprop import cli
 from symbackprop.cli import app
+from symbackprop.commands.verify.claims import Reader, read_claim
 from symbackprop.commands.verify.decision import Verification, verify, verify_lines
 from symbackprop.commands.verify.functions import verify_function
 from symbackprop.commands.verify.points import point
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import name_of
-from symbackprop.errors import SpecificationError
+from symbackprop.errors import SpecificationError, UnsupportedExpression
 from tests.conftest import ROOT
 from tests.numbered_networks import NETWORKS
 
@@ -219,11 +223,90 @@ def test_numbers_are_such_as_the_derivation_assumes(
         ("dE/dw2[j,i] = x1.T @ (x2 - t)", "not read|not allowed"),
         ("dE/dt[i] = x2[i]", "not derived"),
         ("dE/dw2[j,i] = where(q > 1, x1[j], 0)", "unknown name 'q'"),
+        ("dE/dw2[j,i] = max(x1[j], acosh(-exp(x1[j])))", "this cannot be computed"),
+        ("dE/dw2[j,i] = x1[" + "j+" * 900 + "j]", "nested deeper than 50 levels"),
+        ("dE/dw2[j,i] = mean(dx2[n,i]*x1[n,j], n)", "'dx2' has 1 axes, not 2"),
+        ("dE/dw2[j,i] = x1[ds1[j]]", "this is no index"),
     ],
 )
 def test_what_cant_be_read(text: str, message: str, derived: Callable[[str], Derived]) -> None:
     with pytest.raises(SpecificationError, match=message):
         verify(derived("plain"), text)
+
+
+@pytest.mark.parametrize(
+    ("text", "counterexample"),
+    [
+        ("ds2[i] = mean(ds2[n,i], n)", r"∂E/∂s2\[0\] = .* by this, but it is "),
+        ("dE/dw2[n,i] = sum(b1[n], n)", r"∂E/∂w2\[0,0\] = .* by this, but it is "),
+        ("dE/dx2[k] = x0[k,k]", "the sizes do not fit: "),
+        (
+            "dx1[j] = s1[j,i]",
+            r"the sizes do not fit: .* the left side has no i, so ∂E/∂x1\[j\] would have ",
+        ),
+        ("dE/db1[j] = sqrt(-relu(s1[j]))", r"∂E/∂b1\[0\] = .* = nan by this, but it is "),
+        ("dE/db1[j] = sum(sum(w2[j,i], i, j)*b1[j], j)", r"∂E/∂b1\[0\] = .* by this, but it is "),
+        ("dE/db2[i] = Max(x2[i], log(exp(1) - 1))", r"∂E/∂b2\[0\] = .* by this, but it is "),
+    ],
+)
+def test_an_odd_claim_is_wrong_and_no_failure(
+    text: str, counterexample: str, derived: Callable[[str], Derived]
+) -> None:
+    found = verify(derived("plain"), text)
+    assert not found
+    assert re.match(counterexample, found.counterexample), found.counterexample
+
+
+WORDS = """
+    sum( mean( max( where( softmax( exp( log( relu( delta( ( [ ) ] , : = == <= < and not + - * / ** @ # ∂
+    n k i j x0 x1 x2 t w1 w2 b1 b2 s1 s2 ds1 ds2 dx1 dE E N 0 1 -1 0.5 999999999 [n,i] [i] [j] [0] [j,i]
+    j+1 2*j alpha=2 *x1 lambda True None
+"""
+
+
+def mutated(text: str, generator: random.Random) -> str:
+    """Return a claim with a few of its words replaced, left out, doubled or added."""
+    words = re.findall(r"\w+|\s+|[^\w\s]", text)
+    for _ in range(generator.randrange(1, 4)):
+        place = generator.randrange(len(words))
+        new = generator.choice([[generator.choice(WORDS.split())], words[place : place + 5], []])
+        words[place : place + generator.randrange(3)] = new
+        words = words or ["x1"]
+    return "".join(words)
+
+
+def test_a_mutated_claim_is_read_or_refused(derived: Callable[[str], Derived]) -> None:
+    generator, refused = random.Random(1), 0
+    claims = [case.split(": ", 1)[1] for case in RIGHT.strip().split("\n") if case.startswith("plain")]
+    for _ in range(3000):
+        try:
+            read_claim(mutated(generator.choice(claims), generator), derived("plain"))
+        except (SpecificationError, UnsupportedExpression):
+            refused += 1
+    assert 1500 < refused < 2900
+
+
+@pytest.mark.parametrize("fault", [AttributeError, TypeError, KeyError])
+@pytest.mark.parametrize("method", ["resolve_subscript", "resolve_name", "total", "_build_index", "build"])
+def test_a_fault_of_the_reader_is_none_of_the_claim(
+    method: str,
+    fault: type[Exception],
+    derived: Callable[[str], Derived],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*arguments: object) -> NoReturn:
+        raise fault("planted")
+
+    text = "dE/dw1[k,j] = sum(ds2[i]*w2[j,i], i)*x1[j]*(1 - x1[j])*x0[k] + 0*pi"
+    assert verify(derived("plain"), text)
+    monkeypatch.setattr(Reader, method, broken)
+    with pytest.raises(fault, match="planted"):
+        verify(derived("plain"), text)
+    monkeypatch.setattr(sys, "argv", ["symbackprop", "verify", "2-3-1", text])
+    with pytest.raises(fault, match="planted"):
+        cli.main()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_several_lines(derived: Callable[[str], Derived]) -> None:

@@ -11,6 +11,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -48,7 +49,9 @@ from sympy import (
 
 from symbackprop.errors import SpecificationError
 from symbackprop.library import formula
-from symbackprop.library.formula import FUNCTIONS, FormulaReader, parse, parse_call
+from symbackprop.library.formula import FUNCTIONS, FormulaReader, computed, parse, parse_call
+from symbackprop.network import functions
+from symbackprop.network.functions import read_activation
 
 s, t, x, alpha = symbols("s t x alpha", real=True)
 NAMES = {"s": s, "t": t, "x": x, "alpha": alpha}
@@ -66,7 +69,11 @@ def gelu(argument: Expr) -> Expr:
     return argument * (1 + erf(argument / sqrt(2))) / 2
 
 
-ACTIVATIONS: dict[str, Callable[[Expr], Expr]] = {"sigmoid": sigmoid, "relu": relu, "gelu": gelu}
+ACTIVATIONS: dict[str, Callable[[Expr], Expr]] = {
+    "sigmoid": partial(computed, sigmoid),
+    "relu": partial(computed, relu),
+    "gelu": partial(computed, gelu),
+}
 
 
 def read(text: str) -> Expr:
@@ -462,6 +469,62 @@ def test_parse_call_refuses(text: str, column: int, problem: str) -> None:
     message, _, caret = refusal(text, lambda given: parse_call(given, subject="loss"))
     assert message.startswith(f"loss: {problem}")
     assert caret == column
+
+
+# What SymPy cannot compute, and what is a fault of the reader
+
+
+@pytest.mark.parametrize(
+    "text, column",
+    [
+        ("1 + Max(s, acosh(-exp(s)))", 4),
+        ("s*where(log(-exp(s)) > 0, 1, 2)", 21),
+        ("where(s > 0 and acosh(-exp(s)) < t, 1, 2)", 31),
+        ("2*relu(acosh(-exp(s)))", 2),
+    ],
+)
+def test_what_sympy_cannot_compute_is_a_fault_of_the_text(text: str, column: int) -> None:
+    message, _, caret = refusal(text)
+    assert message == "formula: this cannot be computed"
+    assert caret == column
+
+
+def test_what_sympy_cannot_compute_in_an_activation_is_a_fault_of_the_text() -> None:
+    with pytest.raises(SpecificationError, match=r"^layer 1: this cannot be computed\n"):
+        read_activation("s + relu(acosh(-exp(s)))", "layer 1")
+
+
+def planted(fault: Exception) -> Callable[..., Expr]:
+    """Return a method that is broken."""
+
+    def method(*arguments: object, **values: object) -> Expr:
+        raise fault
+
+    return method
+
+
+FAULTS = [AttributeError("planted"), TypeError("planted"), KeyError("planted"), ValueError("planted")]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: type(fault).__name__)
+@pytest.mark.parametrize(
+    "method",
+    ["number", "resolve_name", "resolve_call", "unary", "binary", "comparison", "where", "extreme", "_shape"],
+)
+def test_a_fault_of_the_reader_is_none_of_the_text(
+    method: str, fault: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "1 + Max(-s, where(s > 0, exp(s), 2))"
+    assert isinstance(outcome(text), Expr)
+    monkeypatch.setattr(FormulaReader, method, planted(fault))
+    with pytest.raises(type(fault), match="planted"):
+        read(text)
+
+
+def test_a_fault_of_an_activation_is_none_of_the_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functions, "_rational", planted(KeyError("planted")))
+    with pytest.raises(KeyError, match="planted"):
+        read_activation("s + relu(s)", "layer 1")
 
 
 # Extension

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import random
+import re
+import sys
 import time
+from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 import symbackprop as sb
-from symbackprop.errors import SpecificationError
+from symbackprop import cli
+from symbackprop.errors import SpecificationError, UnsupportedExpression
+from symbackprop.network.notation.reader import NetReader
 
 GOOD = """\
 input x[n, k]
@@ -198,12 +205,37 @@ WRONG: dict[str, tuple[str, int, int, str]] = {
     "fact-of-computed": (GOOD + "assume sum(s[n, i], i) == 1", 8, 8, "this does not follow"),
     "single-equals": (GOOD + "assume sum(t[n, i], i) = 1", 8, 24, "a single = is not a comparison; write =="),
     "strict": (GOOD + "assume 0 < t[n, i]", 8, 12, "a fact about single numbers is a <= or >="),
+    "samples": (
+        changed("b[i]\n", "b[n]\n").replace("+ b[i]", "+ b[n]"),
+        3,
+        20,
+        "the index 'n' of the parameter 'b' runs over the samples",
+    ),
+    "samples-by-use": (
+        changed("+ b[i]", "+ x[i, i] + b[i]").replace("size k = 3, i = 2\n", ""),
+        3,
+        11,
+        "the index 'k' of the parameter 'w' runs over the samples",
+    ),
     # too much
+    "not-computed": (changed("+ b[i]", "+ max(b[i], acosh(-exp(b[i])))"), 5, 37, "this cannot be computed"),
     "tower": (changed("+ b[i]", "+ b[i]**9**9**9"), 5, 46, "the exponent is beyond 100"),
     "nested": (
         changed("+ b[i]", "+ " + 60 * "-" + "b[i]"),
         5,
         86,
+        "the formula is nested deeper than 50 levels",
+    ),
+    "nested-index": (
+        changed("x[n, k]*", "x[n, k" + 60 * " - 1" + "]*"),
+        5,
+        74,
+        "the formula is nested deeper than 50 levels",
+    ),
+    "nested-signs": (
+        changed("x[n, k]*", "x[n, " + 900 * "-" + "k]*"),
+        5,
+        66,
         "the formula is nested deeper than 50 levels",
     ),
     "axes": (changed("b[i]\n", "b[i], q[a,b,c,d,e,f,g,h,j]\n"), 3, 44, "more than 8 axes are not allowed"),
@@ -241,6 +273,63 @@ def test_hostile_texts_are_refused_or_read_at_once(text: str) -> None:
     with contextlib.suppress(SpecificationError):
         sb.Network.from_equations(text)
     assert time.perf_counter() - start < 5
+
+
+WORDS = """
+    sum( mean( max( where( size( softmax( exp( log( acosh( relu( elu( ( [ ) ] , ; : = == <= < and or not if
+    + - * / ** @ # n k i j s x t w b E y N 0 1 -1 0.5 1e9 999999999 x[n,k] t[n,i] w[k,i] b[i] [i] [n] [0]
+    k+1 2*k alpha=2 *x lambda True None input target parameter constant size integer assume output
+"""
+
+
+def mutated(generator: random.Random) -> str:
+    """Return the good text with a few of its words replaced, left out, doubled or added."""
+    words = re.findall(r"\w+|\s+|[^\w\s]", GOOD)
+    for _ in range(generator.randrange(1, 5)):
+        place, length = generator.randrange(len(words)), generator.randrange(3)
+        new = generator.choice([[generator.choice(WORDS.split())], words[place : place + 5], []])
+        words[place : place + length] = new
+        words = words or ["x"]
+    return "".join(words)
+
+
+def test_a_mutated_text_is_read_or_refused() -> None:
+    generator, refused = random.Random(1), 0
+    for _ in range(600):
+        text = mutated(generator)
+        try:
+            sb.Network.from_equations(text)
+        except (SpecificationError, UnsupportedExpression):
+            refused += 1
+    assert 400 < refused < 600
+
+
+class Planted(Exception):
+    """A fault of the package."""
+
+
+@pytest.mark.parametrize("fault", [AttributeError, TypeError, KeyError, Planted])
+@pytest.mark.parametrize("method", ["size_of", "total", "resolve_subscript", "build_index", "comparison"])
+def test_a_fault_of_the_reader_is_none_of_the_text(
+    method: str,
+    fault: type[Exception],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*arguments: object) -> NoReturn:
+        raise fault("planted")
+
+    file = tmp_path / "good.net"
+    file.write_text(changed("+ b[i]", "+ where(i < size(i) - 1, b[i], 0)"), encoding="utf-8")
+    sb.Network.from_file(file)
+    monkeypatch.setattr(NetReader, method, broken)
+    with pytest.raises(fault, match="planted"):
+        sb.Network.from_file(file)
+    monkeypatch.setattr(sys, "argv", ["symbackprop", "derive", str(file)])
+    with pytest.raises(fault, match="planted"):
+        cli.main()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_nothing_in_a_text_is_run(capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from symbackprop.equations.naming import LETTERS, SAMPLES
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import EquationSystem, Quantity, index, indices_of, name_of, size, sum_over
 from symbackprop.errors import SpecificationError, suggestion
-from symbackprop.library.formula import FormulaReader
+from symbackprop.library.formula import FormulaReader, computed
 from symbackprop.network.functions import activation_functions
 
 MAX_INDICES = 16
@@ -309,7 +309,8 @@ class Reader(FormulaReader):
 
     def _varies(self, name: str) -> bool:
         varying = Batch(self.derivation).varying
-        return self.adjoint_names.get(name, name) in varying or name in varying
+        named = name in self.derivation.adjoints and self.adjoint_names.get(name) in varying
+        return named or name in varying
 
     def _adjoint(self, name: str, indices: Sequence[Expr]) -> Expr:
         """Return the derivative of E by a quantity: its named adjoint where it has one."""
@@ -318,9 +319,12 @@ class Reader(FormulaReader):
             own = Quantity(name, quantity.shape)
             return lifted_component(own, indices) if len(indices) > len(quantity.shape) else own.at(indices)
         loss = self.quantities[self.derivation.system.loss].symbol
-        return Derivative(loss, quantity.at(indices))
+        return computed(Derivative, loss, quantity.at(indices))
 
     def _index(self, node: ast.expr) -> Expr:
+        return self.within_limits(node, self._build_index)
+
+    def _build_index(self, node: ast.expr) -> Expr:
         match node:
             case ast.Constant(value=int(value)) if not isinstance(value, bool) and 0 <= value < 10**6:
                 return Integer(value)
@@ -332,8 +336,9 @@ class Reader(FormulaReader):
                 if isinstance(operator, ast.Mult):
                     return first * second
                 return first + second if isinstance(operator, ast.Add) else first - second
-            case ast.Subscript():
-                return self.resolve_subscript(node)
+            case ast.Subscript(value=ast.Name(id=name)) if name in self.quantities:
+                if self.quantities[name].integer:
+                    return self.resolve_subscript(node)
         self.fail(node, "this is no index", "write a letter, a whole number, or a sum such as h + u")
 
     # ------------------------------------------------------------ sums
@@ -355,16 +360,13 @@ class Reader(FormulaReader):
             i = index(letter.id)
             if i not in self.scope.ranges:
                 self.fail(letter, f"nothing here depends on the index '{letter.id}'", "leave it out")
-            n = self.scope.ranges[i]
-            number, rest = body.as_coeff_Mul()
-            body = number * sum_over(rest, (i, n)) if i in rest.free_symbols else n * body
-            body = body / n if averaged else body
+            body = computed(_summed, body, i, self.scope.ranges[i], averaged)
         return body
 
     def delta(self, node: ast.Call) -> Expr:
         """Return delta(i, j), which is 1 where its indices are equal and 0 elsewhere."""
         self.check_arguments(node, 2, 2)
-        return KroneckerDelta(*map(self._index, node.args))
+        return computed(KroneckerDelta, *map(self._index, node.args))
 
     def comparison(self, node: ast.Compare) -> Boolean:
         """Return a comparison, of indices too."""
@@ -372,6 +374,13 @@ class Reader(FormulaReader):
         result = super().comparison(node)
         self.indexing = before
         return result
+
+
+def _summed(body: Expr, i: Symbol, n: Expr, averaged: bool) -> Expr:
+    """Return the sum of ``body`` over an index, or the mean."""
+    number, rest = body.as_coeff_Mul()
+    total = number * sum_over(rest, (i, n)) if i in rest.free_symbols else n * body
+    return total / n if averaged else total
 
 
 def _symbol_of(name: str, system: EquationSystem) -> Expr:

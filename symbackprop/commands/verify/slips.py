@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, permutations, product
 
-from sympy import Add, Basic, Expr, Indexed, Integer, Mul, Pow, Sum, Symbol
+from sympy import Add, Basic, Expr, Indexed, Integer, Mul, Pow, Sum, Symbol, nan
 
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.system import indices_of, sum_over
+from symbackprop.library.formula import NotComputed, computed
 
 Show = Callable[[Expr], str]
 """Prints an expression."""
@@ -135,7 +136,7 @@ def _replaced(rhs: Expr, old: Expr, new: Expr, kind: str, show: Show) -> Edit:
         Slip(kind, f"{show(wrong)} stands where {show(right)} belongs")
         for wrong, right in ((old, new), (new, old))
     )
-    return Edit(rhs.xreplace({old: new}), before, after)
+    return Edit(_put(rhs, old, new), before, after)
 
 
 def _fewer_factors(rhs: Expr, show: Show) -> Iterator[Edit]:
@@ -248,4 +249,8 @@ def _nodes(expression: Basic, kind: type) -> list[Expr]:
 
 
 def _put(rhs: Expr, old: Expr, new: Expr) -> Expr:
-    return new if rhs == old else rhs.xreplace({old: new})
+    """Return ``rhs`` with a part changed; NaN, which is right nowhere, where SymPy can't build that."""
+    try:
+        return new if rhs == old else computed(rhs.xreplace, {old: new})
+    except NotComputed:
+        return nan

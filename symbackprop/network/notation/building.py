@@ -73,6 +73,7 @@ class _Building:
                     found.sizes[given].fail(problem, "give it no size")
             raise SpecificationError(f"size {letter}: {problem}; give it no size")
         self._resolve_sizes()
+        self._check_parameters()
 
     def _fix_sizes(self) -> None:
         """Give ranges the numbers that were asked for beside the text."""
@@ -108,6 +109,14 @@ class _Building:
         relations.check()
         self.final = {p: s.xreplace(relations.written) for p, s in self.final.items()}
         self.numbers = relations.numbers
+
+    def _check_parameters(self) -> None:
+        """Refuse a parameter of which each sample would have its own part."""
+        for name in self.found.parameters:
+            for letter in self.names.axes[name]:
+                if self.final[provisional_size(letter)].has(SAMPLES):
+                    problem = f"the index '{letter}' of the parameter '{name}' runs over the samples"
+                    self.found.places[name].fail(problem, "a parameter is the same for all of them")
 
     def _declared(self) -> set[Expr]:
         """Return the sizes that data, parameters and constants have."""

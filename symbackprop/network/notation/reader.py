@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from operator import truediv
 from typing import NoReturn
 
 from sympy import Expr, Integer, Piecewise, Sum, Symbol, expand
@@ -26,7 +27,7 @@ from symbackprop.equations.system import (
 )
 from symbackprop.errors import SpecificationError, suggestion
 from symbackprop.library.activations import ACTIVATIONS
-from symbackprop.library.formula import FUNCTIONS, FormulaReader, parse
+from symbackprop.library.formula import FUNCTIONS, FormulaReader, computed, parse
 from symbackprop.network.functions import activation_constants, activation_functions
 from symbackprop.network.notation.lines import MAX_LINE, Part
 from symbackprop.network.notation.ranges import Ranges, SizeConflict, provisional_index, provisional_size
@@ -225,6 +226,10 @@ class NetReader(FormulaReader):
     # ------------------------------------------------------------ indices
 
     def index(self, node: ast.expr) -> Expr:
+        """Return the index that the node stands for."""
+        return self.within_limits(node, self.build_index)
+
+    def build_index(self, node: ast.expr) -> Expr:
         """Return an index: a letter, a whole number, an integer quantity, or a sum of multiples of such."""
         match node:
             case ast.Constant(value=int(value)) if not isinstance(value, bool):
@@ -313,8 +318,7 @@ class NetReader(FormulaReader):
         with self._bound(indices) as letters:
             body = self._argument(argument)
         for letter in letters:
-            i, n = provisional_index(letter), self.known.size(letter)
-            body = constant_outside(sum_over(body, (i, n))) if i in body.free_symbols else n * body
+            body = computed(_summed, body, provisional_index(letter), self.known.size(letter))
         return body
 
     def mean(self, node: ast.Call) -> Expr:
@@ -322,7 +326,7 @@ class NetReader(FormulaReader):
         result = self.total(node)
         for letter in node.args[1:]:
             assert isinstance(letter, ast.Name)
-            result /= self.known.size(letter.id)
+            result = computed(truediv, result, self.known.size(letter.id))
         return result
 
     def largest(self, node: ast.Call) -> Expr:
@@ -353,8 +357,8 @@ class NetReader(FormulaReader):
         self.known.used.add(place.name)
         self.known.positions[place.name] = [letter]
         i, n = provisional_index(letter), self.known.size(letter)
-        self.known.hidden.append(Equation(place.at(indices), arg_max(body, (i, n))))
-        return body.xreplace({i: place.at(indices)})  # what it reads is bound nowhere in the body
+        self.known.hidden.append(Equation(place.at(indices), computed(arg_max, body, (i, n))))
+        return computed(body.xreplace, {i: place.at(indices)})  # what it reads is bound nowhere in the body
 
     def _own_name(self, ending: str) -> str:
         """Return a new name for a quantity that is defined for this equation."""
@@ -385,9 +389,9 @@ class NetReader(FormulaReader):
         condition = self.condition(node.args[0])
         with self._guarded_by(condition):
             value = self._argument(node.args[1])
-        with self._guarded_by(Not(condition)):
+        with self._guarded_by(computed(Not, condition)):
             other = self._argument(node.args[2])
-        return Piecewise((value, condition), (other, True))
+        return computed(Piecewise, (value, condition), (other, True))
 
     @contextmanager
     def _guarded_by(self, condition: Boolean) -> Iterator[None]:
@@ -451,7 +455,8 @@ class NetReader(FormulaReader):
 
         def total(term: Expr) -> Expr:
             ranges = [(new[provisional_index(i)], self.known.size(i)) for i in letters]
-            return sum_over(term.xreplace(new), *ranges)  # the new letters are bound nowhere in the term
+            # The new letters are bound nowhere in the term.
+            return computed(sum_over, computed(term.xreplace, new), *ranges)
 
         return self._applied(ACTIVATIONS[name].formula, body, constants, node, {"total": total})
 
@@ -479,6 +484,11 @@ class NetReader(FormulaReader):
         other = f"{letter}~{number}"
         self.known.ranges.unite(letter, other)
         return other
+
+
+def _summed(body: Expr, i: Symbol, n: Expr) -> Expr:
+    """Return the sum of ``body`` over an index; what does not depend on it is there ``n`` times."""
+    return constant_outside(sum_over(body, (i, n))) if i in body.free_symbols else n * body
 
 
 def name_of_integer(index: Expr, names: Names) -> str | None:
