@@ -441,7 +441,9 @@ class Lowering(Axes):
     def mask(self, condition: Expr) -> Operation:
         """Return 1 where a condition holds and 0 elsewhere."""
         truth = self.condition(condition)
-        return truth if self.integers else Operation(Kind.CAST, (truth,), None, truth.axes, truth.shape)
+        if self.integers:  # truth values are no numbers: two of them added are one
+            return self.where(truth, number(1), number(0))
+        return Operation(Kind.CAST, (truth,), None, truth.axes, truth.shape)
 
     def place_of_largest(self, expression: ArgMax) -> Operation:
         body, ranges = open_sum(expression)

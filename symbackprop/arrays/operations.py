@@ -28,6 +28,7 @@ _OF_INTEGERS = frozenset(
         Kind.ABS, Kind.SQUARE,
     }
 )  # fmt: skip
+_OF_SIZES = _OF_INTEGERS | {Kind.TERMS}
 _AS_FIRST_INPUT = VIEWS | {Kind.GATHER, Kind.RESHAPE, Kind.PAD, Kind.SUM, Kind.MAX}
 
 # ---------------------------------------------------------------- what distinguishes operations of one kind
@@ -236,7 +237,14 @@ class Operation:
         return self.kind == Kind.ARGMAX or (
             self.kind in _OF_INTEGERS
             and any(i.is_whole for i in self.inputs)
-            and all(i.is_whole or i.kind in (Kind.NUMBER, Kind.NAME) for i in self.inputs)
+            and all(i.is_whole or i.is_size for i in self.inputs)
+        )
+
+    @property
+    def is_size(self) -> bool:
+        """Whether the result is a number, or is made of numbers and named ones as sizes are."""
+        return self.kind in (Kind.NUMBER, Kind.NAME) or (
+            self.kind in _OF_SIZES and not self.shape and all(i.is_size for i in self.inputs)
         )
 
     def parts(self) -> Iterator[Operation]:
@@ -248,9 +256,17 @@ class Operation:
     def replaced(self, table: Mapping[Operation, Operation]) -> Operation:
         """Return the operation with the parts in ``table`` replaced by others of the same shapes."""
         if self in table:
-            return table[self]
+            return table[self].along(self.axes)
         inputs = tuple(i.replaced(table) for i in self.inputs)
         return self if inputs == self.inputs else replace(self, inputs=inputs)
+
+    def along(self, axes: tuple[Axis, ...]) -> Operation:
+        """Return the operation with other indices along its axes, and along those of its inputs."""
+        if axes == self.axes:
+            return self
+        names = dict(zip(self.axes, axes, strict=True))
+        inputs = tuple(i.along(tuple(names.get(axis, axis) for axis in i.axes)) for i in self.inputs)
+        return replace(self, inputs=inputs, axes=axes)
 
 
 @dataclass(frozen=True)
