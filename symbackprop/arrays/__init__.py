@@ -13,4 +13,6 @@ operation of NumPy; equal subtrees are equal objects, whatever the letters of th
     expressions  everything else, node by node; one equation
     signature    equal layers are lowered once
     evaluate     an operation carried out on arrays
+    shapes       the shape that comes of inputs, by NumPy's rules
+    verify       the rules of each kind, which tests see kept
 """
