@@ -11,6 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from symbackprop import Network
+from tests import verified
 
 Array = NDArray[np.float64]
 Parameters = dict[str, Array]
@@ -21,6 +22,9 @@ DIRECTIONS = 3
 
 
 gc.set_threshold(100_000)  # as a command does: looking for cycles all the time takes a tenth of it
+
+
+verified.install()  # before any test has made an operation
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -378,6 +378,33 @@ def neighbours_of_a_sample() -> EquationSystem:
 
 
 @register
+def places_among_the_samples() -> EquationSystem:
+    # No slice reaches them, and the last place is known at run time alone.
+    x, y, t = quantity("x", B), quantity("y", B, n), quantity("t", B, n)
+    place = b - i - j
+    return system(
+        Equation(y[b, i], sum_over(where(place >= 0, x[place]), (j, m))),
+        squared_error(y, t, b, i),
+        inputs=(x, t),
+        parameters=(),
+    )
+
+
+@register
+def rows_by_two_conditions() -> EquationSystem:
+    # An integer that comes of conditions: truth values would not add up.
+    word, both = quantity("word", B, n, integer=True), quantity("both", B, integer=True)
+    w, y, t = quantity("w", P, D), quantity("y", B, D), quantity("t", B, D)
+    return system(
+        Equation(both[b], where(word[b, 0] >= 3, ONE) + where(word[b, 1] >= 2, ONE)),
+        Equation(y[b, d], w[both[b], d] * w[word[b, 2], d]),
+        squared_error(y, t, b, d),
+        inputs=(word, t),
+        parameters=(w,),
+    )
+
+
+@register
 def banded_attention() -> EquationSystem:
     a, x = quantity("a", B, P, P), quantity("x", B, P, D)
     y, t = quantity("y", B, P, D), quantity("t", B, P, D)

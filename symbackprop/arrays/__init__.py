@@ -3,6 +3,7 @@
 An index of an equation becomes an axis of an array.  The result is a tree of ``Operation``s, each one
 operation of NumPy; equal subtrees are equal objects, whatever the letters of their indices.
 
+    kinds        what an operation does
     operations   the tree
     axes         indices as axes: layouts that broadcast, sizes as numbers
     reads        a component of a quantity as slices, windows or a gather
@@ -12,4 +13,6 @@ operation of NumPy; equal subtrees are equal objects, whatever the letters of th
     expressions  everything else, node by node; one equation
     signature    equal layers are lowered once
     evaluate     an operation carried out on arrays
+    shapes       the shape that comes of inputs, by NumPy's rules
+    verify       the rules of each kind, which tests see kept
 """

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from sympy import Expr, Indexed, Integer, Symbol, expand
 
-from symbackprop.arrays.operations import Axis, Operation
+from symbackprop.arrays.kinds import COMPARISONS, Kind
+from symbackprop.arrays.operations import VARYING, Axis, Operation, Order, Reduction
 from symbackprop.equations.affine import Affine, affine
 from symbackprop.equations.system import ONE, ZERO, Ranges, is_size
 
@@ -99,7 +100,7 @@ class Axes(ABC):
                 order.insert(place, i)
             self.ranges = {j: self.ranges.get(j, n) for j in order}
 
-    def elementwise(self, kind: str, *operations: Operation) -> Operation:
+    def elementwise(self, kind: Kind, *operations: Operation) -> Operation:
         """Return the elementwise operation of that kind."""
         inputs, axes = self.together(operations)
         return oriented(Operation(kind, inputs, None, axes, self.shape(axes)))
@@ -108,13 +109,13 @@ class Axes(ABC):
         """Return the sizes of axes."""
         return tuple(ONE if axis is None else self.ranges[axis] for axis in axes)
 
-    def reduce(self, kind: str, operand: Operation, summed: Sequence[Symbol]) -> Operation:
+    def reduce(self, kind: Kind, operand: Operation, summed: Sequence[Symbol]) -> Operation:
         """Return the sum or the maximum of ``operand`` over the axes ``summed``."""
         positions = tuple(sorted(operand.axes.index(i) for i in summed))
         kept = [p for p in range(len(operand.axes)) if p not in positions]
         axes, shape = tuple(operand.axes[p] for p in kept), tuple(operand.shape[p] for p in kept)
-        axis: object = None if not kept else positions[0] if len(positions) == 1 else positions
-        return Operation(kind, (operand,), (axis, False), axes, shape)
+        reduced = None if not kept else positions[0] if len(positions) == 1 else positions
+        return Operation(kind, (operand,), Reduction(reduced), axes, shape)
 
     def dimensions(self, sizes: Sequence[Expr]) -> tuple[Operation, ...]:
         """Return the sizes of an array that is made anew, as operations."""
@@ -147,23 +148,23 @@ def transposed(operation: Operation, axes: Sequence[Axis]) -> Operation:
         return oriented(Operation(operation.kind, inputs, operation.value, tuple(axes), shape))
     positions = tuple(operation.axes.index(a) for a in axes)
     shape = tuple(operation.shape[p] for p in positions)
-    return Operation("layout", (operation,), positions, tuple(axes), shape)
+    return Operation(Kind.LAYOUT, (operation,), Order(positions), tuple(axes), shape)
 
 
 _REVERSED = {
-    "greater": "less",
-    "greater_equal": "less_equal",
-    "less": "greater",
-    "less_equal": "greater_equal",
-    "equal": "equal",
-    "not_equal": "not_equal",
+    Kind.GREATER: Kind.LESS,
+    Kind.GREATER_EQUAL: Kind.LESS_EQUAL,
+    Kind.LESS: Kind.GREATER,
+    Kind.LESS_EQUAL: Kind.GREATER_EQUAL,
+    Kind.EQUAL: Kind.EQUAL,
+    Kind.NOT_EQUAL: Kind.NOT_EQUAL,
 }
 """What a comparison is from right to left."""
 
 
 def oriented(operation: Operation) -> Operation:
     """Return a comparison of indices with that of the first axis first, so that equal masks are one."""
-    if operation.kind not in _REVERSED or not _is_of_indices(operation):
+    if operation.kind not in COMPARISONS or not _is_of_indices(operation):
         return operation
     left, right = operation.inputs
     if len(left.axes) >= len(right.axes):
@@ -172,7 +173,7 @@ def oriented(operation: Operation) -> Operation:
 
 
 def _is_of_indices(operation: Operation) -> bool:
-    return not any(part.kind in ("array", "scatter", "zeros") for part in operation.parts())
+    return not any(part.kind in VARYING for part in operation.parts())
 
 
 def _with_new_axes(operation: Operation, axes: tuple[Axis, ...]) -> Operation:
@@ -182,30 +183,30 @@ def _with_new_axes(operation: Operation, axes: tuple[Axis, ...]) -> Operation:
     operation = _squeezed(operation)
     shape = iter(operation.shape)
     full = tuple(next(shape) if axis is not None else ONE for axis in axes)
-    if operation.kind in ("sum", "max") and isinstance(operation.value, tuple):
-        axis, kept = operation.value
+    if operation.kind in (Kind.SUM, Kind.MAX):
+        axis, kept = operation.value_as(Reduction).axes, operation.value_as(Reduction).kept
         if not kept and isinstance(axis, int) and axes[axis] is None and len(axes) == len(operation.axes) + 1:
-            return Operation(operation.kind, operation.inputs, (axis, True), axes, full)
+            return Operation(operation.kind, operation.inputs, Reduction(axis, kept=True), axes, full)
     if operation.is_elementwise:
         inputs = tuple(_with_new_axes(i, _axes_inside(i, axes)) for i in operation.inputs)
         return Operation(operation.kind, inputs, operation.value, axes, full)
     positions = tuple(None if axis is None else operation.axes.index(axis) for axis in axes)
-    return Operation("layout", (operation,), positions, axes, full)
+    return Operation(Kind.LAYOUT, (operation,), Order(positions), axes, full)
 
 
 def _squeezed(operation: Operation) -> Operation:
     """Return ``operation`` without axes of length 1."""
     if None not in operation.axes:
         return operation
-    if operation.kind == "layout":
+    if operation.kind == Kind.LAYOUT:
         return _squeezed(operation.inputs[0])
     axes = tuple(a for a in operation.axes if a is not None)
     shape = tuple(n for n, a in zip(operation.shape, operation.axes, strict=True) if a is not None)
     if operation.is_elementwise:
         inputs = tuple(map(_squeezed, operation.inputs))
         return Operation(operation.kind, inputs, operation.value, axes, shape)
-    assert isinstance(operation.value, tuple)  # a reduction that keeps its axis
-    return Operation(operation.kind, operation.inputs, (operation.value[0], False), axes, shape)
+    reduced = Reduction(operation.value_as(Reduction).axes)  # it is one that keeps its axis
+    return Operation(operation.kind, operation.inputs, reduced, axes, shape)
 
 
 def _axes_inside(operation: Operation, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:

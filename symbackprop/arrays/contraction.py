@@ -14,7 +14,8 @@ from itertools import combinations
 from sympy import Expr, Integer, Mul, Symbol
 
 from symbackprop.arrays.axes import Axes, transposed
-from symbackprop.arrays.operations import Axis, Operation, number
+from symbackprop.arrays.kinds import Kind
+from symbackprop.arrays.operations import Axis, Operation, Product, Sizes, number
 
 
 def contract(axes: Axes, operands: Sequence[Operation], summed: Sequence[Symbol]) -> Operation:
@@ -25,7 +26,7 @@ def contract(axes: Axes, operands: Sequence[Operation], summed: Sequence[Symbol]
 
     whole = set().union(*[o.axes for o in operands])
     if whole <= set(summed) and any(set(o.axes) == whole for o in operands):
-        return axes.reduce("sum", reduce(multiply, operands), [i for i in summed if i in whole])
+        return axes.reduce(Kind.SUM, reduce(multiply, operands), [i for i in summed if i in whole])
     arrays = list(operands)
     left = [i for i in summed if i in whole]
     outside: list[Operation] = []
@@ -35,7 +36,7 @@ def contract(axes: Axes, operands: Sequence[Operation], summed: Sequence[Symbol]
         arrays = [a for a in arrays if set(a.axes) & set(left)]
         if len(arrays) > 1:
             arrays, left = _one_less(axes, arrays, left)
-    result = [axes.reduce("sum", array, left) if left else array for array in arrays]
+    result = [axes.reduce(Kind.SUM, array, left) if left else array for array in arrays]
     return reduce(multiply, [*outside, *result])
 
 
@@ -48,7 +49,7 @@ def _summed_alone(
         others = {axis for m, other in enumerate(arrays) if m != n for axis in other.axes}
         own = [i for i in summed if i in array.axes and i not in others]
         summed = [i for i in summed if i not in own]
-        found.append(axes.reduce("sum", array, own) if own else array)
+        found.append(axes.reduce(Kind.SUM, array, own) if own else array)
     return found, summed
 
 
@@ -80,12 +81,12 @@ def _multiplied(axes: Axes, first: Operation, second: Operation) -> Operation:
     return Operation(kind, inputs, None, larger.axes, axes.shape(larger.axes))
 
 
-def _product_or_quotient(first: Operation, second: Operation) -> tuple[str, Operation, Operation]:
+def _product_or_quotient(first: Operation, second: Operation) -> tuple[Kind, Operation, Operation]:
     """Return the product of two operands as an operation on them; a product with 1/r divides by r."""
     for one, other in ((first, second), (second, first)):
-        if other.kind == "divide" and other.inputs[0] == number(1):
-            return "divide", one, other.inputs[1]
-    return "multiply", first, second
+        if other.kind == Kind.DIVIDE and other.inputs[0] == number(1):
+            return Kind.DIVIDE, one, other.inputs[1]
+    return Kind.MULTIPLY, first, second
 
 
 def _shared_alone(
@@ -149,13 +150,14 @@ def _matmul(axes: Axes, first: Operation, second: Operation, groups: _Groups) ->
     if plain or max(len(left), len(summed), len(right)) <= 1:
         inputs = (_matrix(first, batch, left, summed), _matrix(second, batch, summed, right))
         shape = axes.shape(names)
-        value = _texts(axes, (_size(axes, summed), *shape)) if len(shape) > 2 else None
-        return Operation("matmul", inputs, value, names, shape)
+        value = _product(axes, summed, shape) if len(shape) > 2 else None
+        return Operation(Kind.MATMUL, inputs, value, names, shape)
     inputs = (_together(axes, first, batch, left, summed), _together(axes, second, batch, summed, right))
     sides = [_size(axes, side) for side in (left, right) if side]
     shape = (*axes.shape(batch), *sides)
-    value = _texts(axes, (_size(axes, summed), *shape))
-    whole = Operation("matmul", inputs, value, (*batch, *(side[0] for side in (left, right) if side)), shape)
+    value = _product(axes, summed, shape)
+    sides_names = (*batch, *(side[0] for side in (left, right) if side))
+    whole = Operation(Kind.MATMUL, inputs, value, sides_names, shape)
     if len(left) <= 1 and len(right) <= 1:
         return whole
     return reshaped(axes, whole, names)
@@ -178,7 +180,7 @@ def _together(
     if any(len(group) > 1 for group in stored):
         shape = (*axes.shape(batch), *(_size(axes, group) for group in stored))
         names = (*batch, *(group[0] for group in stored))
-        array = Operation("reshape", (array,), _texts(axes, shape), names, shape)
+        array = Operation(Kind.RESHAPE, (array,), Sizes(_texts(axes, shape)), names, shape)
     if swapped:
         array = transposed(array, (*batch, array.axes[-1], array.axes[-2]))
     return array
@@ -187,9 +189,9 @@ def _together(
 def _innermost(operand: Operation, batch: tuple[Axis, ...]) -> Axis:
     """Return the axis along which the numbers lie side by side; of windows the longer one."""
     inner = operand
-    while inner.kind in ("subscript", "layout"):
+    while inner.kind in (Kind.SUBSCRIPT, Kind.LAYOUT):
         inner = inner.inputs[0]
-    if inner.kind == "windows":
+    if inner.kind == Kind.WINDOWS:
         left = [a for a in operand.axes if a not in batch and a in inner.axes]
         moved = len(inner.axes) - len(inner.inputs[0].axes)
         outer = [a for a in left if inner.axes.index(a) < len(inner.axes) - moved]
@@ -199,6 +201,12 @@ def _innermost(operand: Operation, batch: tuple[Axis, ...]) -> Axis:
 
 def _size(axes: Axes, group: Sequence[Axis]) -> Expr:
     return Mul(*axes.shape(group))
+
+
+def _product(axes: Axes, summed: Sequence[Axis], shape: Sequence[Expr]) -> Product:
+    """Return what a matrix product is, in the code."""
+    terms, *sizes = _texts(axes, (_size(axes, summed), *shape))
+    return Product(terms, tuple(sizes))
 
 
 def _texts(axes: Axes, shape: Sequence[Expr]) -> tuple[int | str, ...]:
@@ -211,7 +219,7 @@ def _texts(axes: Axes, shape: Sequence[Expr]) -> tuple[int | str, ...]:
 def reshaped(axes: Axes, operand: Operation, names: tuple[Axis, ...]) -> Operation:
     """Return ``operand`` with its axes taken apart."""
     shape = axes.shape(names)
-    return Operation("reshape", (operand,), _texts(axes, shape), names, shape)
+    return Operation(Kind.RESHAPE, (operand,), Sizes(_texts(axes, shape)), names, shape)
 
 
 def _einsum(axes: Axes, first: Operation, second: Operation, summed: Sequence[Symbol]) -> Operation:
@@ -220,4 +228,4 @@ def _einsum(axes: Axes, first: Operation, second: Operation, summed: Sequence[Sy
     kept = tuple(a for a in present if a not in summed)
     spec = ",".join("".join(letters[a] for a in o.axes) for o in (first, second))
     spec += "->" + "".join(letters[a] for a in kept)
-    return Operation("einsum", (first, second), spec, kept, axes.shape(kept))
+    return Operation(Kind.EINSUM, (first, second), spec, kept, axes.shape(kept))

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr
 
-from symbackprop.arrays.operations import Operation
+from symbackprop.arrays.kinds import Kind
+from symbackprop.arrays.operations import Number, Operation, number
 from symbackprop.arrays.signature import lower
 from symbackprop.equations.system import Equation, index, quantity, size
 
@@ -30,14 +31,13 @@ def values_of(expression: Expr, values: Mapping[str, Array]) -> Array:
 
 
 def _computed(operation: Operation, values: Mapping[str, Array], known: dict[Operation, Array]) -> Any:
-    if operation.kind == "array":
-        return values[str(operation.value)]
-    if operation.kind == "number":
-        number: Any = operation.value
-        return float(number)
+    if operation.kind == Kind.ARRAY:
+        return values[operation.name]
+    if operation.kind == Kind.NUMBER:
+        return float(operation.value_as(Number).value)
     if operation not in known:
         inputs = [_computed(i, values, known) for i in operation.inputs]
-        function = _erf if operation.kind == "erf" else getattr(np, operation.kind)
+        function = _erf if operation.kind == Kind.ERF else getattr(np, operation.kind)
         known[operation] = function(*inputs)
     return known[operation]
 
@@ -52,5 +52,5 @@ def _operation(expression: Expr) -> Operation:
     """Return the operation that computes a scalar expression for many numbers at once."""
     arrays = {s: quantity(s.name, _COUNT)[_COMPONENT] for s in expression.free_symbols}
     if not arrays:
-        return Operation("number", (), expression)
+        return number(expression)
     return lower(Equation(quantity("_result", _COUNT)[_COMPONENT], expression.xreplace(arrays)), {})

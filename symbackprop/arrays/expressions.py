@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial, reduce
 
 import sympy
@@ -37,41 +38,42 @@ from symbackprop.arrays.guards import (
     whole,
     without_padding,
 )
-from symbackprop.arrays.operations import Axis, Operation
+from symbackprop.arrays.kinds import Kind
+from symbackprop.arrays.operations import Axis, Operation, Signs, number
 from symbackprop.arrays.reads import read
 from symbackprop.arrays.scatter import loops_first, scatter, scattered
 from symbackprop.equations.indices import RangeList, open_sum
 from symbackprop.equations.system import BINDERS, ONE, ArgMax, Equation, Ranges, name_of
 from symbackprop.errors import UnsupportedExpression
 
-_ELEMENTWISE: dict[str, str] = {
-    "exp": "exp",
-    "log": "log",
-    "tanh": "tanh",
-    "sinh": "sinh",
-    "cosh": "cosh",
-    "sin": "sin",
-    "cos": "cos",
-    "tan": "tan",
-    "asin": "arcsin",
-    "acos": "arccos",
-    "atan": "arctan",
-    "asinh": "arcsinh",
-    "acosh": "arccosh",
-    "atanh": "arctanh",
-    "Abs": "abs",
-    "sign": "sign",
-    "erf": "erf",
+_ELEMENTWISE: dict[str, Kind] = {
+    "exp": Kind.EXP,
+    "log": Kind.LOG,
+    "tanh": Kind.TANH,
+    "sinh": Kind.SINH,
+    "cosh": Kind.COSH,
+    "sin": Kind.SIN,
+    "cos": Kind.COS,
+    "tan": Kind.TAN,
+    "asin": Kind.ARCSIN,
+    "acos": Kind.ARCCOS,
+    "atan": Kind.ARCTAN,
+    "asinh": Kind.ARCSINH,
+    "acosh": Kind.ARCCOSH,
+    "atanh": Kind.ARCTANH,
+    "Abs": Kind.ABS,
+    "sign": Kind.SIGN,
+    "erf": Kind.ERF,
 }
-"""SymPy function -> NumPy function, both of one argument."""
+"""SymPy function -> the kind of its operation, both of one argument."""
 
 _RELATIONS = {
-    ">": "greater",
-    ">=": "greater_equal",
-    "<": "less",
-    "<=": "less_equal",
-    "==": "equal",
-    "!=": "not_equal",
+    ">": Kind.GREATER,
+    ">=": Kind.GREATER_EQUAL,
+    "<": Kind.LESS,
+    "<=": Kind.LESS_EQUAL,
+    "==": Kind.EQUAL,
+    "!=": Kind.NOT_EQUAL,
 }
 
 
@@ -93,7 +95,7 @@ class Lowering(Axes):
     def full(self, value: Operation, axes: tuple[Symbol, ...]) -> Operation:
         """Return the array in which ``value`` stands again along each axis that it does not have."""
         shape = tuple(self.ranges[axis] for axis in axes)
-        return Operation("full", (value, *self.dimensions(shape)), self.integers, axes, shape)
+        return Operation(Kind.FULL, (value, *self.dimensions(shape)), self.integers, axes, shape)
 
     def dimension(self, n: Expr) -> Operation:
         """Return a size as an operation."""
@@ -127,28 +129,28 @@ class Lowering(Axes):
         name = name_of(self.equation.lhs)
         return UnsupportedExpression(f"equation of {name}: there is no array operation for {part} yet")
 
-    def elementwise(self, kind: str, *operations: Operation) -> Operation:
+    def elementwise(self, kind: Kind, *operations: Operation) -> Operation:
         """Return the elementwise operation; what scales a scattered array scales the scattered values."""
-        scaling = kind in ("multiply", "divide", "negative")
+        scaling = kind in (Kind.MULTIPLY, Kind.DIVIDE, Kind.NEGATIVE)
         if scaling and sum(bool(o.axes) for o in operations) == 1:
             (whole,) = (o for o in operations if o.axes)
-            if whole.kind == "scatter":
+            if whole.kind == Kind.SCATTER:
                 start, *updates = whole.inputs
-                if start.kind != "zeros":  # the updates of several terms were gathered
+                if start.kind != Kind.ZEROS:  # the updates of several terms were gathered
                     start = super().elementwise(kind, *(start if o is whole else o for o in operations))
                 scaled = [self._scaled(u, kind, operations, whole) for u in updates]
-                return Operation("scatter", (start, *scaled), None, whole.axes, whole.shape)
+                return Operation(Kind.SCATTER, (start, *scaled), None, whole.axes, whole.shape)
         return super().elementwise(kind, *operations)
 
     def _scaled(
-        self, update: Operation, kind: str, operations: Sequence[Operation], whole: Operation
+        self, update: Operation, kind: Kind, operations: Sequence[Operation], whole: Operation
     ) -> Operation:
         value, *indices = update.inputs
-        if kind == "negative" and value.kind == "negative":
-            return Operation("update", (value.inputs[0], *indices), update.value)
+        if kind == Kind.NEGATIVE and value.kind == Kind.NEGATIVE:
+            return Operation(Kind.UPDATE, (value.inputs[0], *indices), update.value)
         inputs = tuple(value if o is whole else o for o in operations)
         scaled = Operation(kind, inputs, None, value.axes, value.shape)
-        return Operation("update", (scaled, *indices), update.value)
+        return Operation(Kind.UPDATE, (scaled, *indices), update.value)
 
     # ------------------------------------------------------------ expressions
 
@@ -159,7 +161,7 @@ class Lowering(Axes):
         if isinstance(expression, Symbol):
             return self.symbol(expression)
         if expression.is_number and not expression.has(*BINDERS):
-            return self.literal(expression)
+            return number(expression)
         for kind, method in self._methods():
             if isinstance(expression, kind):
                 return method(expression)
@@ -177,12 +179,12 @@ class Lowering(Axes):
             (log, self.log),
             (Piecewise, self.piecewise),
             (Relational, self.relation),
-            (sympy.Max, lambda e: self.fold("maximum", e)),
-            (sympy.Min, lambda e: self.fold("minimum", e)),
+            (sympy.Max, lambda e: self.fold(Kind.MAXIMUM, e)),
+            (sympy.Min, lambda e: self.fold(Kind.MINIMUM, e)),
             (sympy.Heaviside, self.heaviside),
-            (sympy.And, lambda e: self.all_of("logical_and", e)),
-            (sympy.Or, lambda e: self.all_of("logical_or", e)),
-            (sympy.Not, lambda e: self.elementwise("logical_not", self.condition(e.args[0]))),
+            (sympy.And, lambda e: self.all_of(Kind.LOGICAL_AND, e)),
+            (sympy.Or, lambda e: self.all_of(Kind.LOGICAL_OR, e)),
+            (sympy.Not, lambda e: self.elementwise(Kind.LOGICAL_NOT, self.condition(e.args[0]))),
             (KroneckerDelta, self.delta),
             (ArgMax, self.place_of_largest),
         )
@@ -193,19 +195,16 @@ class Lowering(Axes):
     def symbol(self, symbol: Symbol) -> Operation:
         if symbol in self.ranges:
             n = self.ranges[symbol]
-            return Operation("arange", self.dimensions([n]), self.integers, (symbol,), (n,))
+            return Operation(Kind.ARANGE, self.dimensions([n]), self.integers, (symbol,), (n,))
         if symbol in self.scalars:
-            return Operation("name", (), self.scalars[symbol])
-        return self.as_numbers(symbol, Operation("array", (), symbol.name, whole=_is_integer(symbol)))
+            return Operation(Kind.NAME, (), self.scalars[symbol])
+        return self.as_numbers(symbol, Operation(Kind.ARRAY, (), symbol.name, whole=_is_integer(symbol)))
 
     def as_numbers(self, component: Expr, array: Operation) -> Operation:
         """Return an array of integers as numbers, unless integers are wanted."""
         if self.integers or not _is_integer(component):
             return array
-        return Operation("cast", (array,), None, array.axes, array.shape)
-
-    def literal(self, value: Expr) -> Operation:
-        return Operation("number", (), value)
+        return Operation(Kind.CAST, (array,), None, array.axes, array.shape)
 
     def add(self, expression: Add) -> Operation:
         """Lower a sum of terms: what is not negated first, a number before the rest."""
@@ -213,54 +212,54 @@ class Lowering(Axes):
             if isinstance(term, log) and _is_sum_of_exponentials(term.args[0]):
                 return self.beside_logarithm(term, expression - term)
         if expression.args[0] == -1 and len(expression.args) == 2 and isinstance(expression.args[1], exp):
-            return self.elementwise("expm1", self.lower(expression.args[1].args[0]))
+            return self.elementwise(Kind.EXPM1, self.lower(expression.args[1].args[0]))
         terms = sorted(expression.args, key=_term_order)
         signs = tuple(term.could_extract_minus_sign() for term in terms)
         values = [self.lower(-t if negative else t) for t, negative in zip(terms, signs, strict=True)]
         if len(values) > 2 and not any(value.axes for value in values):
-            return Operation("terms", tuple(values), signs)  # flat: regularised nets have many
-        if any(value.kind == "scatter" for value in values) and len(values) > 1:
+            return Operation(Kind.TERMS, tuple(values), Signs(signs))  # flat: regularised nets have many
+        if any(value.kind == Kind.SCATTER for value in values) and len(values) > 1:
             return self.gathered_updates(values, signs)
         return self.signed_sum(values, signs)
 
     def signed_sum(self, values: Sequence[Operation], signs: Sequence[bool]) -> Operation:
         """Return the sum of values, of which those with a sign are subtracted."""
-        total = self.elementwise("negative", values[0]) if signs[0] else values[0]
+        total = self.elementwise(Kind.NEGATIVE, values[0]) if signs[0] else values[0]
         for value, negative in zip(values[1:], signs[1:], strict=True):
-            total = self.elementwise("subtract" if negative else "add", total, value)
+            total = self.elementwise(Kind.SUBTRACT if negative else Kind.ADD, total, value)
         return total
 
     def gathered_updates(self, values: Sequence[Operation], signs: Sequence[bool]) -> Operation:
         """Return a sum of terms some of which are scattered: their updates go to one array."""
         updates: list[Operation] = []
         others: list[tuple[Operation, bool]] = []
-        axes = next(value.axes for value in values if value.kind == "scatter")
+        axes = next(value.axes for value in values if value.kind == Kind.SCATTER)
         for value, negative in zip(values, signs, strict=True):
-            if value.kind == "scatter" and value.axes == axes:
-                start, *own = (self.elementwise("negative", value) if negative else value).inputs
+            if value.kind == Kind.SCATTER and value.axes == axes:
+                start, *own = (self.elementwise(Kind.NEGATIVE, value) if negative else value).inputs
                 updates += own
             else:
                 others.append((value, negative))
         total = self.signed_sum(*zip(*others, strict=True)) if others else None
         first = start if total is None or total.axes != axes else total
         shape = tuple(self.ranges[a] for a in axes if a is not None)
-        whole = Operation("scatter", (first, *updates), None, axes, shape)
-        return whole if total is None or first is total else self.elementwise("add", total, whole)
+        whole = Operation(Kind.SCATTER, (first, *updates), None, axes, shape)
+        return whole if total is None or first is total else self.elementwise(Kind.ADD, total, whole)
 
     def beside_logarithm(self, logarithm: log, rest: Expr) -> Operation:
         """Lower log Σ exp(v) + rest: large numbers meet first, so that no digit of the logarithm is lost."""
         largest, total = self.sum_of_exponentials(logarithm.args[0])
-        logged = self.elementwise("log", total)
+        logged = self.elementwise(Kind.LOG, total)
         if rest.could_extract_minus_sign():
             return self.elementwise(
-                "subtract", logged, self.elementwise("subtract", self.lower(-rest), largest)
+                Kind.SUBTRACT, logged, self.elementwise(Kind.SUBTRACT, self.lower(-rest), largest)
             )
-        return self.elementwise("add", logged, self.elementwise("add", self.lower(rest), largest))
+        return self.elementwise(Kind.ADD, logged, self.elementwise(Kind.ADD, self.lower(rest), largest))
 
     def multiply(self, expression: Mul) -> Operation:
         """Lower a product: numerator from left to right, then one division by each denominator."""
         if expression.could_extract_minus_sign():
-            return self.elementwise("negative", self.lower(-expression))
+            return self.elementwise(Kind.NEGATIVE, self.lower(-expression))
         if any(isinstance(factor, KroneckerDelta) for factor in expression.args):
             return self.product(expression, ())
         for factor in expression.args:
@@ -269,7 +268,7 @@ class Lowering(Axes):
         above, below = _fraction(expression)
         parts = _shared_out(above, below)
         if parts:
-            return reduce(partial(self.elementwise, "multiply"), [self.lower(part) for part in parts])
+            return reduce(partial(self.elementwise, Kind.MULTIPLY), [self.lower(part) for part in parts])
         return self.fraction(above, below)
 
     def fraction(self, above: Sequence[Expr], below: Sequence[Expr]) -> Operation:
@@ -282,12 +281,12 @@ class Lowering(Axes):
         factors += [self.integer_power(self.lower(base), exponent) for base, exponent in powers]
         if any(f.free_symbols for f in above):
             below = _units(below)
-        total = factors[0] if factors else self.factor(last.pop(0)) if last else self.literal(ONE)
+        total = factors[0] if factors else self.factor(last.pop(0)) if last else number(ONE)
         for factor in factors[1:]:
-            total = self.elementwise("multiply", total, factor)
+            total = self.elementwise(Kind.MULTIPLY, total, factor)
         total = self.divided(total, [shifted.get(divisor) or self.lower(divisor) for divisor in below])
         for factor in _units(last):
-            total = self.elementwise("multiply", total, self.factor(factor))
+            total = self.elementwise(Kind.MULTIPLY, total, self.factor(factor))
         return total
 
     def divided(self, total: Operation, divisors: Sequence[Operation]) -> Operation:
@@ -295,8 +294,8 @@ class Lowering(Axes):
         numbers = [d for d in divisors if not d.axes and not self.integers]
         arrays = [d for d in divisors if d not in numbers]
         if total.axes and numbers:
-            numbers = [reduce(partial(self.elementwise, "multiply"), numbers)]
-        return reduce(partial(self.elementwise, "divide"), [*numbers, *arrays], total)
+            numbers = [reduce(partial(self.elementwise, Kind.MULTIPLY), numbers)]
+        return reduce(partial(self.elementwise, Kind.DIVIDE), [*numbers, *arrays], total)
 
     def shifted_exponentials(self, above: Sequence[Expr], below: Sequence[Expr]) -> dict[Expr, Operation]:
         """Take the largest exponent out of exp(u)/Σ exp(v), above and below: neither can overflow."""
@@ -306,8 +305,8 @@ class Lowering(Axes):
             if free and _is_sum_of_exponentials(divisor):
                 numerator = free.pop(0)
                 largest, total = self.sum_of_exponentials(divisor)
-                difference = self.elementwise("subtract", self.lower(numerator.args[0]), largest)
-                found |= {numerator: self.elementwise("exp", difference), divisor: total}
+                difference = self.elementwise(Kind.SUBTRACT, self.lower(numerator.args[0]), largest)
+                found |= {numerator: self.elementwise(Kind.EXP, difference), divisor: total}
         return found
 
     def sum_of_exponentials(self, expression: Sum) -> tuple[Operation, Operation]:
@@ -316,9 +315,9 @@ class Lowering(Axes):
         self.ranges |= dict(ranges)
         summed = [i for i, _ in ranges]
         exponent = self.lower(body.args[0])
-        largest = self.reduce("max", exponent, summed)
-        exponentials = self.elementwise("exp", self.elementwise("subtract", exponent, largest))
-        return largest, self.reduce("sum", exponentials, summed)
+        largest = self.reduce(Kind.MAX, exponent, summed)
+        exponentials = self.elementwise(Kind.EXP, self.elementwise(Kind.SUBTRACT, exponent, largest))
+        return largest, self.reduce(Kind.SUM, exponentials, summed)
 
     def factor(self, factor: Expr) -> Operation:
         """Lower a factor; one that is 1 or 0 by a condition is the condition itself."""
@@ -330,46 +329,46 @@ class Lowering(Axes):
         """Lower a power: small integer powers are products, which are much faster."""
         base, exponent = expression.as_base_exp()
         if base == sympy.E:
-            return self.elementwise("exp", self.lower(exponent))
+            return self.elementwise(Kind.EXP, self.lower(exponent))
         if exponent.could_extract_minus_sign():
-            return self.elementwise("divide", self.literal(ONE), self.lower(base**-exponent))
+            return self.elementwise(Kind.DIVIDE, number(ONE), self.lower(base**-exponent))
         if exponent == S.Half:
             return self.root(base)
         value = self.lower(base)
         if isinstance(exponent, Integer):
             return self.integer_power(value, int(exponent))
         if isinstance(exponent, Rational) and exponent.q == 2:
-            root = self.elementwise("sqrt", value)
-            return self.elementwise("multiply", self.integer_power(value, int(exponent.p) // 2), root)
-        return self.elementwise("power", value, self.lower(exponent))
+            root = self.elementwise(Kind.SQRT, value)
+            return self.elementwise(Kind.MULTIPLY, self.integer_power(value, int(exponent.p) // 2), root)
+        return self.elementwise(Kind.POWER, value, self.lower(exponent))
 
     def root(self, square: Expr) -> Operation:
         """Lower a square root; that of 1 + u² does not square what is large."""
         if square.is_Add and len(square.args) == 2:
-            number, other = square.args
-            if number.is_positive and number.is_number and other.is_Pow and other.exp == 2:
-                return self.elementwise("hypot", self.literal(sympy.sqrt(number)), self.lower(other.base))
-        return self.elementwise("sqrt", self.lower(square))
+            constant, other = square.args
+            if constant.is_positive and constant.is_number and other.is_Pow and other.exp == 2:
+                return self.elementwise(Kind.HYPOT, number(sympy.sqrt(constant)), self.lower(other.base))
+        return self.elementwise(Kind.SQRT, self.lower(square))
 
     def integer_power(self, value: Operation, exponent: int) -> Operation:
         if exponent == 1:
             return value
         half = self.integer_power(value, exponent // 2)
-        square = self.elementwise("square", half)
-        return self.elementwise("multiply", square, value) if exponent % 2 else square
+        square = self.elementwise(Kind.SQUARE, half)
+        return self.elementwise(Kind.MULTIPLY, square, value) if exponent % 2 else square
 
     def log(self, expression: log) -> Operation:
         """Lower a logarithm; those of sums of exponentials never overflow."""
         argument = expression.args[0]
         if _is_sum_of_exponentials(argument):
             largest, total = self.sum_of_exponentials(argument)
-            return self.elementwise("add", largest, self.elementwise("log", total))
+            return self.elementwise(Kind.ADD, largest, self.elementwise(Kind.LOG, total))
         if argument.is_Add and len(argument.args) == 2 and all(_is_exponential(a) for a in argument.args):
             first, second = sorted((_exponent(a) for a in argument.args), key=_term_order)
-            return self.elementwise("logaddexp", self.lower(first), self.lower(second))
+            return self.elementwise(Kind.LOGADDEXP, self.lower(first), self.lower(second))
         if argument.is_Add and argument.args[0] == 1:
-            return self.elementwise("log1p", self.lower(argument - 1))
-        return self.elementwise("log", self.lower(argument))
+            return self.elementwise(Kind.LOG1P, self.lower(argument - 1))
+        return self.elementwise(Kind.LOG, self.lower(argument))
 
     def piecewise(self, expression: Piecewise) -> Operation:
         """Lower a choice; the larger of a quantity and a number is recognised."""
@@ -378,7 +377,7 @@ class Lowering(Axes):
         (value, condition), (other, otherwise) = expression.args[0], expression.args[-1]
         two = len(expression.args) == 2 and isinstance(condition, sympy.StrictGreaterThan)
         if two and (condition.gts, condition.lts) == (value, other):
-            return self.elementwise("maximum", self.lower(value), self.lower(other))
+            return self.elementwise(Kind.MAXIMUM, self.lower(value), self.lower(other))
         if otherwise is not S.true:
             raise self.unsupported(expression)
         if (
@@ -407,8 +406,8 @@ class Lowering(Axes):
         return kept[0][0] if len(kept) == 1 else Piecewise(*kept)
 
     def where(self, condition: Operation, value: Operation, other: Operation) -> Operation:
-        chosen = self.elementwise("where", condition, value, other)
-        return Operation("where", chosen.inputs, self.integers, chosen.axes, chosen.shape)
+        chosen = self.elementwise(Kind.WHERE, condition, value, other)
+        return replace(chosen, value=self.integers)
 
     def padded(self, expression: Piecewise) -> Operation | None:
         """Return a guarded value whose reads are zero wherever the guard excludes them."""
@@ -426,7 +425,7 @@ class Lowering(Axes):
         with self.as_integers(integers):
             return self.lower(condition)
 
-    def all_of(self, kind: str, expression: Expr) -> Operation:
+    def all_of(self, kind: Kind, expression: Expr) -> Operation:
         """Lower a condition made of several."""
         parts = sorted(expression.args, key=lambda c: condition_order(self, c))
         return reduce(partial(self.elementwise, kind), [self.condition(c) for c in parts])
@@ -442,7 +441,9 @@ class Lowering(Axes):
     def mask(self, condition: Expr) -> Operation:
         """Return 1 where a condition holds and 0 elsewhere."""
         truth = self.condition(condition)
-        return truth if self.integers else Operation("cast", (truth,), None, truth.axes, truth.shape)
+        if self.integers:  # truth values are no numbers: two of them added are one
+            return self.where(truth, number(1), number(0))
+        return Operation(Kind.CAST, (truth,), None, truth.axes, truth.shape)
 
     def place_of_largest(self, expression: ArgMax) -> Operation:
         body, ranges = open_sum(expression)
@@ -451,15 +452,15 @@ class Lowering(Axes):
         with self.as_integers(False):
             operand = self.lower(body)
         if i not in operand.axes:
-            return self.literal(Integer(0))
+            return number(0)
         axis = operand.axes.index(i)
         axes = tuple(a for a in operand.axes if a != i)
-        return Operation("argmax", (operand,), axis, axes, self.shape(axes))
+        return Operation(Kind.ARGMAX, (operand,), axis, axes, self.shape(axes))
 
     def heaviside(self, expression: Expr) -> Operation:
-        return self.elementwise("heaviside", self.lower(expression.args[0]), self.literal(expression.args[1]))
+        return self.elementwise(Kind.HEAVISIDE, self.lower(expression.args[0]), number(expression.args[1]))
 
-    def fold(self, kind: str, expression: Expr) -> Operation:
+    def fold(self, kind: Kind, expression: Expr) -> Operation:
         first, *rest = _in_order(expression)
         total = self.lower(first)
         for other in rest:
@@ -477,8 +478,8 @@ class Lowering(Axes):
         coefficient, body = body.as_coeff_Mul()
         result = self.product(body, [i for i, _ in ranges])
         if coefficient == -1:
-            return self.elementwise("negative", result)
-        return result if coefficient == 1 else self.elementwise("multiply", self.literal(coefficient), result)
+            return self.elementwise(Kind.NEGATIVE, result)
+        return result if coefficient == 1 else self.elementwise(Kind.MULTIPLY, number(coefficient), result)
 
     def product(self, body: Expr, summed: Sequence[Symbol]) -> Operation:
         """Lower the sum of a product; what has a place of its own in the result is scattered to it."""
@@ -546,7 +547,7 @@ class Lowering(Axes):
         """Return ``total`` times the factors outside of the sum; what only divides it comes after it."""
         above, below = _fraction(Mul(*outside))
         if any(factor != 1 for factor in above):
-            return self.elementwise("multiply", self._product(outside), total)
+            return self.elementwise(Kind.MULTIPLY, self._product(outside), total)
         return self.divided(total, [self.lower(d) for d in below if d != 1])
 
     def _groups(self, factors: Sequence[Expr]) -> dict[frozenset[Axis], list[Expr]]:

@@ -8,12 +8,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import Expr, Indexed, Integer, Symbol, sympify
 
 from symbackprop.arrays.axes import Axes, excess, surely
-from symbackprop.arrays.operations import EVERYTHING, Axis, Entry, Operation, number
+from symbackprop.arrays.kinds import Kind
+from symbackprop.arrays.operations import (
+    EVERYTHING,
+    Axis,
+    Entry,
+    Operation,
+    Padding,
+    Pair,
+    Picks,
+    Slices,
+    Windows,
+    number,
+)
 from symbackprop.equations.affine import Affine
 from symbackprop.equations.system import name_of
 
@@ -41,11 +53,11 @@ def read(axes: Axes, component: Indexed, index: Callable[[Expr], Operation]) -> 
     indices, shape = tuple(component.indices), tuple(component.base.shape)
     whole = bool(component.is_integer)
     if _is_everything(axes, component):
-        return Operation("array", (), name_of(component), indices, shape, whole)
+        return Operation(Kind.ARRAY, (), name_of(component), indices, shape, whole)
     slots = _slots(axes, component)
     repeated = _repeated(axes, indices)
     marks: list[Symbol] = [Symbol(f"_.axis{p}", integer=True) for p in range(len(indices))]
-    array = Operation("array", (), name_of(component), tuple(marks), shape, whole)
+    array = Operation(Kind.ARRAY, (), name_of(component), tuple(marks), shape, whole)
     array = _padded(array, slots)
     array = _sliced(axes, array, slots, marks)
     gathered = [p for p, slot in enumerate(slots) if slot.affine is None]
@@ -118,7 +130,7 @@ def _padded(array: Operation, slots: Sequence[Slot]) -> Operation:
     if not any(map(any, widths)):
         return array
     shape = tuple(n + sum(w) for n, w in zip(array.shape, widths, strict=True))
-    return Operation("pad", (array,), widths, array.axes, shape)
+    return Operation(Kind.PAD, (array,), Padding(widths), array.axes, shape)
 
 
 def _sliced(axes: Axes, array: Operation, slots: Sequence[Slot], marks: list[Symbol]) -> Operation:
@@ -147,8 +159,8 @@ def _sliced(axes: Axes, array: Operation, slots: Sequence[Slot], marks: list[Sym
         names[p] = outer
     if lengths:
         shape = (*(n - lengths.get(p, 1) + 1 for p, n in enumerate(array.shape)), *lengths.values())
-        value = (tuple(lengths.values()), tuple(lengths))
-        array = Operation("windows", (array,), value, tuple(names), tuple(map(sympify, shape)))
+        value = Windows(tuple(lengths.values()), tuple(lengths))
+        array = Operation(Kind.WINDOWS, (array,), value, tuple(names), tuple(map(sympify, shape)))
     return subscript(axes, array, entries, names)
 
 
@@ -158,8 +170,8 @@ def subscript(axes: Axes, array: Operation, entries: Sequence[Entry], names: Seq
     left = tuple(names[p] for p in kept)
     shape = tuple(axes.ranges.get(i, array.shape[p]) for p, i in zip(kept, left, strict=True))
     if all(entry == EVERYTHING for entry in entries):
-        return Operation(array.kind, array.inputs, array.value, left, shape, array.whole)
-    return Operation("subscript", (array,), tuple(entries), left, shape)
+        return replace(array, axes=left, shape=shape)
+    return Operation(Kind.SUBSCRIPT, (array,), Slices(tuple(entries)), left, shape)
 
 
 def place(offset: Expr, size: Expr) -> int:
@@ -184,9 +196,9 @@ def cut(start: Expr, step: int, count: Expr, size: Expr) -> Entry:
 def gather(axes: Axes, array: Operation, positions: dict[int, Operation]) -> Operation:
     """Return the components of ``array`` at the integers that ``positions`` holds for some axes."""
     indices, common = axes.together(tuple(positions.values()))
-    value = tuple(list(positions).index(p) if p in positions else None for p in range(len(array.axes)))
-    names = gathered_axes([None if p is None else 0 for p in value], array.axes, common)
-    return Operation("gather", (array, *indices), value, names, _shape(axes, array, names))
+    picks = tuple(list(positions).index(p) if p in positions else None for p in range(len(array.axes)))
+    names = gathered_axes(picks, array.axes, common)
+    return Operation(Kind.GATHER, (array, *indices), Picks(picks), names, _shape(axes, array, names))
 
 
 def gathered_axes(marks: Sequence[object], names: Sequence[Axis], common: Sequence[Axis]) -> tuple[Axis, ...]:
@@ -218,7 +230,7 @@ def _inside(axes: Axes, expression: Expr, slot: Slot, index: Callable[[Expr], Op
     if plain:
         return operation
     last = axes.dimension(slot.size - 1)
-    return axes.elementwise("clip", operation, number(0), last)
+    return axes.elementwise(Kind.CLIP, operation, number(0), last)
 
 
 def _diagonal(array: Operation, i: Symbol) -> Operation:
@@ -226,4 +238,4 @@ def _diagonal(array: Operation, i: Symbol) -> Operation:
     rest = [p for p in range(len(array.axes)) if p not in (first, second)]
     names = (*(array.axes[p] for p in rest), i)
     shape = (*(array.shape[p] for p in rest), array.shape[first])
-    return Operation("diagonal", (array,), (first, second), names, shape)
+    return Operation(Kind.DIAGONAL, (array,), Pair(first, second), names, shape)

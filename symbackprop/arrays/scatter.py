@@ -15,7 +15,8 @@ from sympy import Eq, Expr, Ge, Indexed, Integer, KroneckerDelta, Le, Mul, Symbo
 
 from symbackprop.arrays.axes import Axes, excess, surely
 from symbackprop.arrays.guards import Product, inequality, normal, simplified
-from symbackprop.arrays.operations import EVERYTHING, Axis, Entry, Operation, Place, Stride, number
+from symbackprop.arrays.kinds import Kind
+from symbackprop.arrays.operations import EVERYTHING, Axis, Entry, Operation, Place, Sizes, Stride, number
 from symbackprop.arrays.reads import gathered_axes, subscript
 from symbackprop.equations.affine import Affine
 from symbackprop.equations.indices import fresh, rename
@@ -217,9 +218,9 @@ def scatter(axes: Axes, value: Operation, found: Scattered, index: Callable[[Exp
     )
     widths = [axis.left + axis.right for axis in reached]
     shape = tuple(axes.ranges[i] + w for i, w in zip(target, widths, strict=True))
-    start = Operation("zeros", axes.dimensions(shape), None, target, shape)
-    operation = Operation("update", update, place)
-    whole = Operation("scatter", (start, operation), None, target, shape)
+    start = Operation(Kind.ZEROS, axes.dimensions(shape), None, target, shape)
+    operation = Operation(Kind.UPDATE, update, place)
+    whole = Operation(Kind.SCATTER, (start, operation), None, target, shape)
     cropped: list[Entry] = [(int(a.left) or None, -int(a.right) or None, None) for a in reached]
     return subscript(axes, whole, cropped, target)
 
@@ -233,7 +234,9 @@ def _within(axes: Axes, i: Symbol, place: Expr, index: Callable[[Expr], Operatio
     else:
         low, high = axes.bounds(affine)
         plain = surely(low) and surely(n - 1 - high)
-    return index(place) if plain else axes.elementwise("clip", index(place), number(0), axes.dimension(n - 1))
+    return (
+        index(place) if plain else axes.elementwise(Kind.CLIP, index(place), number(0), axes.dimension(n - 1))
+    )
 
 
 def _gathered(axes: Axes, places: dict[Symbol, Expr]) -> set[Symbol]:
@@ -316,13 +319,13 @@ def _flat(
         return None
     places_of = [_within(axes, i, place, index) for i, place in places.items()]
     terms = list(zip(places_of, reversed(steps), strict=True))
-    scaled = [axes.elementwise("multiply", number(int(n)), i) if n != 1 else i for i, n in terms]
-    total = reduce(partial(axes.elementwise, "add"), scaled)
+    scaled = [axes.elementwise(Kind.MULTIPLY, number(int(n)), i) if n != 1 else i for i, n in terms]
+    total = reduce(partial(axes.elementwise, Kind.ADD), scaled)
     value = _spread(axes, value, total.axes)
     if len(total.axes) < 2:
         return value, total
     size = (Mul(*axes.shape(total.axes)),)
-    return tuple(Operation("reshape", (o,), (-1,), (total.axes[0],), size) for o in (value, total))
+    return tuple(Operation(Kind.RESHAPE, (o,), Sizes((-1,)), (total.axes[0],), size) for o in (value, total))
 
 
 def _update(
@@ -352,4 +355,4 @@ def _spread(axes: Axes, value: Operation, names: Sequence[Axis]) -> Operation:
         return axes.layout(value, names)
     shape = axes.shape(names)
     inputs = (axes.layout(value, names), *axes.dimensions(shape))
-    return Operation("broadcast", inputs, None, tuple(names), shape)
+    return Operation(Kind.BROADCAST, inputs, None, tuple(names), shape)

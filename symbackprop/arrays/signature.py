@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sympy import Expr, Indexed, Sum, Symbol
 
 from symbackprop.arrays.expressions import Lowering
+from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation
 from symbackprop.equations.system import Equation, is_index, name_of
 
@@ -108,6 +109,6 @@ class _Signature:
 def _renamed(operation: Operation, arrays: Mapping[str, str], sizes: Mapping[Expr, Expr]) -> Operation:
     """Return ``operation`` for other quantities of other sizes."""
     inputs = tuple(_renamed(i, arrays, sizes) for i in operation.inputs)
-    value = arrays.get(str(operation.value)) if operation.kind == "array" else operation.value
+    value = arrays[operation.name] if operation.kind == Kind.ARRAY else operation.value
     shape = tuple(sizes.get(n, n) for n in operation.shape)
     return Operation(operation.kind, inputs, value, operation.axes, shape, operation.whole)

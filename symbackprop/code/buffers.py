@@ -7,23 +7,20 @@ from dataclasses import dataclass, field
 
 from sympy import Expr, Integer
 
-from symbackprop.arrays.operations import Operation, Place
+from symbackprop.arrays.kinds import MASKS, Kind
+from symbackprop.arrays.operations import Operation, Padding, Picks, Place, Product, Reduction, Sizes, Slices
 from symbackprop.code.text import LINE, OWN_FUNCTIONS, Text, assignment, fitting, update_lines, write
 from symbackprop.equations.naming import SAMPLES
 
-_IN_PLACE = {"add": "+=", "subtract": "-=", "multiply": "*=", "divide": "/="}
-_COMMUTES = ("add", "multiply")
+_IN_PLACE = {Kind.ADD: "+=", Kind.SUBTRACT: "-=", Kind.MULTIPLY: "*=", Kind.DIVIDE: "/="}
+_COMMUTES = (Kind.ADD, Kind.MULTIPLY)
 _NUMBERS = {"0": "zero", "1": "one"}
-_SLOW_WITH_NUMBERS = ("maximum", "minimum")  # NumPy takes two arrays in a third of the time
-_MASKS = (
-    "greater", "greater_equal", "less", "less_equal", "equal", "not_equal",
-    "logical_and", "logical_or", "logical_not",
-)  # fmt: skip
+_SLOW_WITH_NUMBERS = (Kind.MAXIMUM, Kind.MINIMUM)  # NumPy takes two arrays in a third of the time
 
 
 def is_mask(operation: Operation) -> bool:
     """Whether ``operation`` gives truth values."""
-    return operation.kind in _MASKS
+    return operation.kind in MASKS
 
 
 @dataclass
@@ -163,7 +160,7 @@ class BufferWriter:
 
     def _scalar(self, operation: Operation, top: bool = False) -> Operation:
         """Return ``operation`` with what needs arrays of its own computed into temporaries."""
-        if operation.kind == "sum" and not operation.shape and operation.inputs[0].shape:
+        if operation.kind == Kind.SUM and not operation.shape and operation.inputs[0].shape:
             return self._total(operation)
         if not operation.inputs or (operation in self.names and not top):
             return operation
@@ -172,36 +169,36 @@ class BufferWriter:
 
     def _array(self, operation: Operation) -> Operation:
         """Return the array that holds ``operation``."""
-        return Operation("array", (), self._operand(operation), operation.axes, operation.shape)
+        return Operation(Kind.ARRAY, (), self._operand(operation), operation.axes, operation.shape)
 
     def _total(self, operation: Operation) -> Operation:
         """Return the sum over all components; a sum of products of two arrays is one vdot."""
         (whole,) = operation.inputs
         weighted = whole.shape[0] == SAMPLES and self.weighted
-        factors = None if weighted and whole.kind == "square" else self._factors(whole)
+        factors = None if weighted and whole.kind == Kind.SQUARE else self._factors(whole)
         if factors:
             first, second = factors
             buffer = self._weighted(first) if weighted else self._operand(first)
-            name = Operation("array", (), buffer, first.axes, first.shape)
-            return Operation("vdot", (name, self._array(second)))
+            name = Operation(Kind.ARRAY, (), buffer, first.axes, first.shape)
+            return Operation(Kind.VDOT, (name, self._array(second)))
         buffer = self._weighted(whole) if weighted else self._operand(whole)
-        name = Operation("array", (), buffer, whole.axes, whole.shape)
+        name = Operation(Kind.ARRAY, (), buffer, whole.axes, whole.shape)
         if whole.shape[0] == SAMPLES and all(self.workspace.size(n) == 1 for n in whole.shape[1:]):
-            ones = Operation("array", (), self.workspace.full_of("1", (SAMPLES,)), shape=(SAMPLES,))
-            return Operation("vdot", (name, ones))
-        return Operation("sum", (name,), operation.value)
+            ones = Operation(Kind.ARRAY, (), self.workspace.full_of("1", (SAMPLES,)), shape=(SAMPLES,))
+            return Operation(Kind.VDOT, (name, ones))
+        return Operation(Kind.SUM, (name,), operation.value)
 
     def _factors(self, product: Operation) -> tuple[Operation, Operation] | None:
         """Return two arrays whose product is ``product``, the second of which is there already."""
         factors: tuple[Operation, ...]
-        if product.kind == "square":
+        if product.kind == Kind.SQUARE:
             factors = product.inputs * 2
-        elif product.kind == "multiply" and all(i.shape == product.shape for i in product.inputs):
+        elif product.kind == Kind.MULTIPLY and all(i.shape == product.shape for i in product.inputs):
             factors = product.inputs
         else:
             return None
         first, second = sorted(factors, key=lambda factor: factor.is_leaf or factor in self.names)
-        there = second.kind == "array" or second in self.names
+        there = second.kind == Kind.ARRAY or second in self.names
         return None if not there or is_mask(second) or is_mask(first) else (first, second)
 
     def _weighted(self, operation: Operation) -> str:
@@ -225,7 +222,7 @@ class BufferWriter:
         if spare is not None and _is_product(operation):
             self._store(operation, spare)
             return spare
-        if operation.kind == "array" or _is_text(operation):
+        if operation.kind == Kind.ARRAY or _is_text(operation):
             return self._text(operation)
         if spare is None or is_mask(operation):
             spare = self._temporary(operation)
@@ -244,14 +241,14 @@ class BufferWriter:
     def _ready(self, operation: Operation) -> Operation:
         """Return what needs no buffer, with its inputs computed."""
         text = ""
-        if operation.kind == "arange" and operation.value and operation.shape == (SAMPLES,):
+        if operation.kind == Kind.ARANGE and operation.is_whole and operation.shape == (SAMPLES,):
             text = self.workspace.numbers_of_samples()
-        elif operation.kind == "pad" and not operation.is_whole:
+        elif operation.kind == Kind.PAD and not operation.is_whole:
             text = self._padded(operation)
-        elif operation.kind == "reshape" and not operation.is_whole:
+        elif operation.kind == Kind.RESHAPE and not operation.is_whole:
             text = self._reshaped(operation)
         if text:
-            return Operation("array", (), text, operation.axes, operation.shape)
+            return Operation(Kind.ARRAY, (), text, operation.axes, operation.shape)
         inputs = tuple(self._input(i) for i in operation.inputs)
         whole = operation.whole
         return Operation(operation.kind, inputs, operation.value, operation.axes, operation.shape, whole)
@@ -267,9 +264,9 @@ class BufferWriter:
     def _padded(self, operation: Operation) -> str:
         """Return a buffer with zeros around the input."""
         buffer = self.workspace.padding(operation.shape)
-        assert isinstance(operation.value, tuple)
-        cut = tuple((left or None, -right or None, None) for left, right in operation.value)
-        inside = Operation("subscript", (Operation("array", (), buffer),), cut)
+        widths = operation.value_as(Padding).widths
+        cut = Slices(tuple((left or None, -right or None, None) for left, right in widths))
+        inside = Operation(Kind.SUBSCRIPT, (Operation(Kind.ARRAY, (), buffer),), cut)
         self._store(operation.inputs[0], write(inside, {}).code)
         return buffer
 
@@ -285,7 +282,7 @@ class BufferWriter:
         else:
             source = self._temporary(inner)
             self._store(inner, source)
-        return _reshape(source, operation.value)
+        return _reshape(source, operation.value_as(Sizes).sizes)
 
     def _store(self, operation: Operation, out: str) -> None:
         kind = operation.kind
@@ -296,24 +293,24 @@ class BufferWriter:
             self._matmul(product, _reshape(out, _product_shape(product)))
         elif operation.is_leaf or _is_text(operation):
             self._copy(self._text(operation) if operation.shape else self._operand(operation), out)
-        elif kind in ("full", "broadcast") or (kind == "cast" and not operation.is_constant):
+        elif kind in (Kind.FULL, Kind.BROADCAST) or (kind == Kind.CAST and not operation.is_constant):
             self._copy(self._operand(operation.inputs[0]), out)
-        elif kind == "matmul":
+        elif kind == Kind.MATMUL:
             self._matmul(operation, out)
-        elif kind == "einsum":
+        elif kind == Kind.EINSUM:
             operands = ", ".join(self._operand(i) for i in operation.inputs)
-            self.lines.append(f'np.einsum("{operation.value}", {operands}, out={out})')
-        elif kind == "gather":
+            self.lines.append(f'np.einsum("{operation.value_as(str)}", {operands}, out={out})')
+        elif kind == Kind.GATHER:
             self._gather(operation, out)
-        elif kind == "zeros":
+        elif kind == Kind.ZEROS:
             self.lines.append(f"{out}.fill(0)")
-        elif kind == "scatter":
+        elif kind == Kind.SCATTER:
             self._scatter(operation, out)
-        elif kind in ("sum", "max"):
+        elif kind in (Kind.SUM, Kind.MAX):
             self._reduce(operation, out)
         elif operation.is_constant:
             self._copy(self.workspace.constant(operation), out)
-        elif kind == "where":
+        elif kind == Kind.WHERE:
             self._where(operation, out)
         else:
             self._elementwise(operation, out)
@@ -326,12 +323,12 @@ class BufferWriter:
         first, second = operation.inputs
         texts = [self._operand(i) for i in operation.inputs]
         ranks = (len(first.shape), len(second.shape))
-        known = isinstance(operation.value, tuple) and -1 not in (operation.value[0], operation.value[-1])
-        if ranks[0] > 2 and ranks[1] == 2 and first.is_contiguous and out.isidentifier() and known:
-            assert isinstance(operation.value, tuple)
-            texts[0] = _reshape(texts[0], (-1, operation.value[0]))
-            out = _reshape(out, (-1, operation.value[-1]))
-            ranks = (2, 2)
+        if ranks[0] > 2 and ranks[1] == 2 and first.is_contiguous and out.isidentifier():
+            product = operation.value_as(Product)
+            if -1 not in (product.terms, product.sizes[-1]):
+                texts[0] = _reshape(texts[0], (-1, product.terms))
+                out = _reshape(out, (-1, product.sizes[-1]))
+                ranks = (2, 2)
         if max(ranks) <= 2:
             self.lines.append(f"{texts[0]}.dot({texts[1]}, out={out})")
         else:
@@ -339,10 +336,9 @@ class BufferWriter:
 
     def _gather(self, operation: Operation, out: str) -> None:
         array, *indices = operation.inputs
-        assert isinstance(operation.value, tuple)
         texts = [self._operand(i) for i in indices]
         if len(indices) == 1:
-            axis = operation.value.index(0)
+            axis = operation.value_as(Picks).indices.index(0)
             self.lines.append(f"np.take({self._operand(array)}, {texts[0]}, axis={axis}, out={out})")
             return
         lines, text = fitting(f"np.copyto({out}, )", self._ready(operation), dict(self.names))
@@ -354,15 +350,15 @@ class BufferWriter:
         self._store(start, out)
         for update in updates:
             value, *indices = update.inputs
-            assert isinstance(update.value, Place)
+            place = update.value_as(Place)
             texts = [self._operand(i) for i in indices]
-            negative = value.kind == "negative" and value not in self.names
+            negative = value.kind == Kind.NEGATIVE and value not in self.names
             text = self._operand(value.inputs[0] if negative else value)
-            if update.value.loops and not text.isidentifier():
+            if place.loops and not text.isidentifier():
                 view = self.workspace.fresh("part")
                 self.lines.append(f"{view} = {text}")
                 text = view
-            self.lines += update_lines(out, update.value, Text(text), texts, negative)
+            self.lines += update_lines(out, place, Text(text), texts, negative)
 
     def _where(self, operation: Operation, out: str) -> None:
         condition, value, other = operation.inputs
@@ -376,11 +372,10 @@ class BufferWriter:
         self.lines.append(f"np.copyto({out}, {texts[1]}, where={texts[0]})")
 
     def _reduce(self, operation: Operation, out: str) -> None:
-        assert isinstance(operation.value, tuple)
-        axis, kept = operation.value
+        axis, kept = operation.value_as(Reduction).axes, operation.value_as(Reduction).kept
         (inner,) = operation.inputs
         text = self._operand(inner, out if inner.shape == operation.shape else None)
-        if operation.kind == "sum" and len(inner.shape) == 2 and inner.shape[0] == SAMPLES:
+        if operation.kind == Kind.SUM and len(inner.shape) == 2 and inner.shape[0] == SAMPLES:
             rows, columns = inner.shape
             if axis == 0 and not kept:
                 self.lines.append(f"{self.workspace.full_of('1', (rows,))}.dot({text}, out={out})")
@@ -406,7 +401,7 @@ class BufferWriter:
             texts[position] = self._operand(value, spare if fits and not later else None)
             if texts[position] == out:
                 spare = None
-        if operation.kind == "divide" and texts[0] == "1":
+        if operation.kind == Kind.DIVIDE and texts[0] == "1":
             self.lines.append(f"np.reciprocal({texts[1]}, out={out})")
             return
         if operation.kind in _SLOW_WITH_NUMBERS and all(
@@ -424,13 +419,13 @@ class BufferWriter:
         """
         readers = [p for p, value in enumerate(inputs) if self._reads(value, out)]
         rest = [p for p in range(len(inputs)) if p not in readers]
-        return [*readers[1:], *readers[:1], *sorted(rest, key=lambda p: inputs[p].kind != "matmul")]
+        return [*readers[1:], *readers[:1], *sorted(rest, key=lambda p: inputs[p].kind != Kind.MATMUL)]
 
     def _reads(self, operation: Operation, name: str) -> bool:
-        own = operation.kind == "array" and operation.value == name
+        own = operation.kind == Kind.ARRAY and operation.name == name
         return own or any(self._reads(i, name) for i in operation.inputs)
 
-    def _one_line(self, kind: str, texts: Sequence[str], out: str) -> str:
+    def _one_line(self, kind: Kind, texts: Sequence[str], out: str) -> str:
         if kind in _IN_PLACE and texts[0] == out:
             return f"{out} {_IN_PLACE[kind]} {texts[1]}"
         if kind in _COMMUTES and texts[1] == out:
@@ -441,21 +436,19 @@ class BufferWriter:
 
 def _is_text(operation: Operation) -> bool:
     """Whether ``operation`` needs no buffer but for its inputs: a view, or integers."""
-    return operation.is_view or operation.is_whole or operation.kind in ("reshape", "pad", "arange")
+    return operation.is_view or operation.is_whole or operation.kind in (Kind.RESHAPE, Kind.PAD, Kind.ARANGE)
 
 
 def _is_product(operation: Operation) -> bool:
     """Whether ``operation`` is a matrix product of several axes at once, taken apart again."""
-    product = operation.inputs[0] if operation.kind == "reshape" else operation
-    return product is not operation and product.kind == "matmul" and isinstance(product.value, tuple)
+    product = operation.inputs[0] if operation.kind == Kind.RESHAPE else operation
+    return product is not operation and product.kind == Kind.MATMUL and isinstance(product.value, Product)
 
 
-def _product_shape(operation: Operation) -> object:
+def _product_shape(operation: Operation) -> Sequence[int | str]:
     """Return the shape of a matrix product, as numbers."""
-    assert isinstance(operation.value, tuple)
-    return operation.value[1:]
+    return operation.value_as(Product).sizes
 
 
-def _reshape(text: str, shape: object) -> str:
-    assert isinstance(shape, tuple)
+def _reshape(text: str, shape: Sequence[int | str]) -> str:
     return f"{text}.reshape({', '.join(map(str, shape))})"

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from sympy import Expr, Integer, Symbol, expand
 
+from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation, Statement
 from symbackprop.code.names import FUNCTIONS_USE, CodeNames
 from symbackprop.equations.model import Draw, Given, Model
@@ -57,7 +58,7 @@ class GivenCode:
 
     def _operation(self, operation: Operation) -> Operation:
         inputs = tuple(map(self._operation, operation.inputs))
-        value = self.code(str(operation.value)) if operation.kind == "array" else operation.value
+        value = self.code(operation.name) if operation.kind == Kind.ARRAY else operation.value
         return replace(operation, inputs=inputs, value=value)
 
     # ------------------------------------------------------------ in functions

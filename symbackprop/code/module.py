@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from symbackprop.arrays.operations import Operation, Statement
+from symbackprop.arrays.kinds import Kind
+from symbackprop.arrays.operations import Operation, Product, Sizes, Statement
 from symbackprop.code.data import GivenCode
 from symbackprop.code.loops import LAYER, Comments, Item, Rolled, rolled_entries, turns
-from symbackprop.code.programs import RATE, SCALE, Programs, arrays_read, needed, share
+from symbackprop.code.programs import RATE, SCALE, Programs, needed, share
 from symbackprop.code.text import assignment, imports
 from symbackprop.code.training_step import TrainingStep, shapes_in
 from symbackprop.code.update import UpdateProgram
@@ -59,7 +60,7 @@ class _Body(Rolled):
         self, statements: Sequence[Statement], items: Sequence[Item], reserved: Sequence[str]
     ) -> None:
         self.statements = statements
-        self.read = {s.name: arrays_read(s.operation) for s in statements}
+        self.read = {s.name: s.operation.reads for s in statements}
         names = {s.name for s in statements}.union(*self.read.values(), _assigned(items))
         super().__init__(items, names, reserved, LINE - 8)
 
@@ -119,7 +120,7 @@ class _Module:
             initial=rolled_entries(dict(self.initial())),
             distributions=self.distributions(),
             imports=imports(s.operation for s in self.statements()),
-            reads_erf=any(_holds(s.operation, "erf") for s in self.statements()),
+            reads_erf=any(_holds(s.operation, Kind.ERF) for s in self.statements()),
             functions=[self.forward(), self.loss(), self.gradients()],
             trainer=(trainer := self.trainer()),
             batch_forms=self._batch_forms(bool(trainer["weighted"])),
@@ -247,7 +248,7 @@ class _Module:
 
     def opening(self, body: _Body) -> Iterable[str]:
         """Yield the lines before the statements of a pure function."""
-        read = set().union(*[arrays_read(s.operation) for s in body.statements])
+        read = set().union(*[s.operation.reads for s in body.statements])
         yield f'dtype = parameters["{self.derivation.system.parameters[0]}"].dtype'
         yield from self.given.given_lines(read, "dtype")
         yield from self.given.constant_lines(read, "dtype")
@@ -416,22 +417,24 @@ def wrapped(text: str, columns: int) -> list[str]:
 
 def _can_be_weighted(operation: Operation) -> bool:
     """Whether weights of samples, a column beside the scale, meet arrays of rows alone."""
-    scaled = any(i.kind == "name" and i.value == "scale" for i in operation.inputs)
-    total = operation.kind == "sum" and not operation.shape
+    scaled = any(i.kind == Kind.NAME and i.name == "scale" for i in operation.inputs)
+    total = operation.kind == Kind.SUM and not operation.shape
     shapes = [operation.shape] * scaled + [i.shape for i in operation.inputs if total]
     rows = all(len(shape) == 2 for shape in shapes if shape[:1] == (SAMPLES,))
     return rows and not (scaled and not operation.shape) and all(map(_can_be_weighted, operation.inputs))
 
 
-def _holds(operation: Operation, kind: str) -> bool:
+def _holds(operation: Operation, kind: Kind) -> bool:
     return operation.kind == kind or any(_holds(i, kind) for i in operation.inputs)
 
 
 def _names_read(operation: Operation) -> set[str]:
     """Return the names of the numbers that ``operation`` reads."""
-    own = {str(operation.value)} if operation.kind == "name" else set()
-    if operation.kind in ("reshape", "matmul") and isinstance(operation.value, tuple):
-        own |= set(re.findall(r"[a-z_]\w*", " ".join(map(str, operation.value))))
+    own = {operation.name} if operation.kind == Kind.NAME else set()
+    value = operation.value
+    if isinstance(value, Sizes | Product):
+        sizes = value.sizes if isinstance(value, Sizes) else (value.terms, *value.sizes)
+        own |= set(re.findall(r"[a-z_]\w*", " ".join(map(str, sizes))))
     return own.union(*map(_names_read, operation.inputs))
 
 

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from sympy import Add, Derivative, Expr, Mul, Piecewise, Sum, Symbol
 
+from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation, Statement
 from symbackprop.arrays.signature import UNCHANGED, Change, Lowered, lower
 from symbackprop.code.buffers import is_mask
@@ -106,9 +107,9 @@ class Programs:
             operation = self._lower(Equation(step.lhs, step.rhs), self._scaled_lift)
             return Statement(name_of(step.lhs), operation, step.number)
         plain = self._statement(name_of(step.lhs), step.lhs, step.rhs, step.number)
-        inputs = (plain.operation, Operation("name", (), self.scalars[SCALE]))
+        inputs = (plain.operation, Operation(Kind.NAME, (), self.scalars[SCALE]))
         axes, shape = plain.operation.axes, plain.operation.shape
-        return replace(plain, operation=Operation("multiply", inputs, None, axes, shape))
+        return replace(plain, operation=Operation(Kind.MULTIPLY, inputs, None, axes, shape))
 
     def _results(self) -> Iterator[str]:
         named = set(self.derivation.adjoints.values()) | set(self.derivation.system.parameters)
@@ -222,15 +223,8 @@ def needed(statements: Sequence[Statement], results: Sequence[str]) -> list[Stat
     for statement in reversed(statements):
         if statement.name in wanted:
             kept.append(statement)
-            wanted |= arrays_read(statement.operation)
+            wanted |= statement.operation.reads
     return kept[::-1]
-
-
-def arrays_read(operation: Operation) -> set[str]:
-    """Return the names of the arrays that ``operation`` reads."""
-    if operation.kind == "array":
-        return {str(operation.value)}
-    return set().union(*[arrays_read(i) for i in operation.inputs])
 
 
 @dataclass(frozen=True)
@@ -242,16 +236,16 @@ class Named:
 
 
 _WORDS = {
-    "exp": "exponentials",
-    "square": "squares",
-    "max": "largest",
-    "sum": "total",
-    "subtract": "difference",
-    "windows": "windows",
-    "reshape": "columns",
-    "pad": "padded",
-    "gather": "rows",
-    "cast": "mask",
+    Kind.EXP: "exponentials",
+    Kind.SQUARE: "squares",
+    Kind.MAX: "largest",
+    Kind.SUM: "total",
+    Kind.SUBTRACT: "difference",
+    Kind.WINDOWS: "windows",
+    Kind.RESHAPE: "columns",
+    Kind.PAD: "padded",
+    Kind.GATHER: "rows",
+    Kind.CAST: "mask",
 }
 
 
@@ -261,8 +255,8 @@ def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation,
     Returns the statements with their new parts, and the name of each operation that has one.
     """
     uses = _count_uses([s.operation for s in statements])
-    read = sorted({name for s in statements for name in arrays_read(s.operation)})
-    names: dict[Operation, str] = {Operation("array", (), name): name for name in read}
+    read = sorted({name for s in statements for name in s.operation.reads})
+    names: dict[Operation, str] = {Operation(Kind.ARRAY, (), name): name for name in read}
     taken = {s.name for s in statements} | set(read)
     result = []
     for statement in statements:
@@ -282,13 +276,15 @@ def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation,
 
 def _deserves_name(operation: Operation) -> bool:
     """Whether a part is named even where it is used once: windows, their columns for a product, places."""
-    if operation.kind == "reshape" and operation.is_whole:
+    if operation.kind == Kind.RESHAPE and operation.is_whole:
         return True  # places
-    columns = operation.kind == "reshape" and not operation.is_view
-    return operation.kind == "windows" or (columns and any(p.kind == "windows" for p in operation.parts()))
+    columns = operation.kind == Kind.RESHAPE and not operation.is_view
+    return operation.kind == Kind.WINDOWS or (
+        columns and any(p.kind == Kind.WINDOWS for p in operation.parts())
+    )
 
 
-_CHEAP = ("negative", "layout", "subscript", "diagonal", "update", "zeros", "arange")
+_CHEAP = (Kind.NEGATIVE, Kind.LAYOUT, Kind.SUBSCRIPT, Kind.DIAGONAL, Kind.UPDATE, Kind.ZEROS, Kind.ARANGE)
 """Operations that are no dearer than reading what they give, or no arrays by themselves."""
 
 
@@ -318,7 +314,7 @@ def _inside_out(operation: Operation, seen: set[Operation]) -> Iterator[Operatio
 
 
 def _is_mask_of_numbers(operation: Operation) -> bool:
-    return operation.kind == "cast" and is_mask(operation.inputs[0])
+    return operation.kind == Kind.CAST and is_mask(operation.inputs[0])
 
 
 def _name(operation: Operation, beside: str, taken: set[str]) -> str:
@@ -326,10 +322,10 @@ def _name(operation: Operation, beside: str, taken: set[str]) -> str:
     digits = beside[len(beside.rstrip("0123456789")) :]
     word = "places" if operation.is_whole else _WORDS.get(operation.kind, "part")
     word = "condition" if is_mask(operation) else word
-    if operation.kind == "multiply" and any(map(_is_mask_of_numbers, operation.inputs)):
+    if operation.kind == Kind.MULTIPLY and any(map(_is_mask_of_numbers, operation.inputs)):
         word = "masked"
-    if word == "columns" and not any(part.kind == "windows" for part in operation.parts()):
-        word = "part" if operation.inputs[0].kind == "matmul" else "matrix"
+    if word == "columns" and not any(part.kind == Kind.WINDOWS for part in operation.parts()):
+        word = "part" if operation.inputs[0].kind == Kind.MATMUL else "matrix"
     stem = word + digits
     name, count = stem, 1
     while name in taken:

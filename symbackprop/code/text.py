@@ -9,7 +9,24 @@ from itertools import count
 from sympy import Expr, Rational
 
 from symbackprop.arrays.expressions import is_decimal
-from symbackprop.arrays.operations import EVERYTHING, Operation, Place, Stride
+from symbackprop.arrays.kinds import LEAVES, Kind
+from symbackprop.arrays.operations import (
+    EVERYTHING,
+    Entry,
+    Number,
+    Operation,
+    Order,
+    Padding,
+    Pair,
+    Picks,
+    Place,
+    Reduction,
+    Signs,
+    Sizes,
+    Slices,
+    Stride,
+    Windows,
+)
 from symbackprop.printing.brackets import Level, closed
 
 
@@ -26,22 +43,22 @@ class Text:
 
 
 _BINARY = {
-    "add": ("+", Level.SUM, Level.SUM, Level.PRODUCT),
-    "subtract": ("-", Level.SUM, Level.SUM, Level.PRODUCT),
-    "multiply": ("*", Level.PRODUCT, Level.PRODUCT, Level.FACTOR),
-    "divide": ("/", Level.PRODUCT, Level.PRODUCT, Level.FACTOR),
-    "power": ("**", Level.POWER, Level.ATOM, Level.FACTOR),
-    "greater": (">", Level.RELATION, Level.SUM, Level.SUM),
-    "greater_equal": (">=", Level.RELATION, Level.SUM, Level.SUM),
-    "less": ("<", Level.RELATION, Level.SUM, Level.SUM),
-    "less_equal": ("<=", Level.RELATION, Level.SUM, Level.SUM),
-    "equal": ("==", Level.RELATION, Level.SUM, Level.SUM),
-    "not_equal": ("!=", Level.RELATION, Level.SUM, Level.SUM),
+    Kind.ADD: ("+", Level.SUM, Level.SUM, Level.PRODUCT),
+    Kind.SUBTRACT: ("-", Level.SUM, Level.SUM, Level.PRODUCT),
+    Kind.MULTIPLY: ("*", Level.PRODUCT, Level.PRODUCT, Level.FACTOR),
+    Kind.DIVIDE: ("/", Level.PRODUCT, Level.PRODUCT, Level.FACTOR),
+    Kind.POWER: ("**", Level.POWER, Level.ATOM, Level.FACTOR),
+    Kind.GREATER: (">", Level.RELATION, Level.SUM, Level.SUM),
+    Kind.GREATER_EQUAL: (">=", Level.RELATION, Level.SUM, Level.SUM),
+    Kind.LESS: ("<", Level.RELATION, Level.SUM, Level.SUM),
+    Kind.LESS_EQUAL: ("<=", Level.RELATION, Level.SUM, Level.SUM),
+    Kind.EQUAL: ("==", Level.RELATION, Level.SUM, Level.SUM),
+    Kind.NOT_EQUAL: ("!=", Level.RELATION, Level.SUM, Level.SUM),
 }
 """Operation -> its sign, its level, and those that its left and right sides must have at least."""
 
 
-OWN_FUNCTIONS = {"erf": "_erf"}
+OWN_FUNCTIONS = {Kind.ERF: "_erf"}
 """Operation that NumPy lacks -> the function of the generated module."""
 
 
@@ -57,59 +74,65 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
         return write(operation.inputs[position], names, top=False)
 
     kind = operation.kind
-    if kind in ("array", "name"):
-        return Text(str(operation.value))
-    if kind == "number":
-        return number(operation.value)
+    if kind in (Kind.ARRAY, Kind.NAME):
+        return Text(operation.name)
+    if kind == Kind.NUMBER:
+        return number(operation.value_as(Number).value)
     if kind in _ARRANGED:
         return _ARRANGED[kind](operation, below(0))
-    if kind in ("gather", "pad", "arange", "zeros", "cast", "argmax"):
+    if kind in _MADE:
         return _made(operation, [below(p) for p in range(len(operation.inputs))])
-    if kind in ("sum", "max"):
-        return Text(f"{below(0).inside(Level.ATOM)}.{kind}({_reduction(operation.value)})")
-    if kind == "terms":
-        signs = operation.value
-        assert isinstance(signs, tuple)
+    if kind in (Kind.SUM, Kind.MAX):
+        return Text(f"{below(0).inside(Level.ATOM)}.{kind}({_reduction(operation.value_as(Reduction))})")
+    if kind == Kind.TERMS:
+        signs = operation.value_as(Signs).negative
         first = f"-{below(0).inside(Level.ATOM)}" if signs[0] else below(0).inside(Level.SUM)
         rest = (f" {'-' if n else '+'} {below(p).inside(Level.PRODUCT)}" for p, n in enumerate(signs) if p)
         return Text("".join([first, *rest]), Level.SUM)
-    if kind == "broadcast":
+    if kind == Kind.BROADCAST:
         value, *shape = (below(p).code for p in range(len(operation.inputs)))
         return Text(f"np.broadcast_to({value}, {_sizes(shape)})")
-    if kind == "full":
+    if kind == Kind.FULL:
         value, *shape = (below(p).code for p in range(len(operation.inputs)))
-        dtype = "" if operation.value else ", dtype"
+        dtype = "" if operation.is_whole else ", dtype"
         return Text(f"np.full({_sizes(shape)}, {value}{dtype})")
-    if kind == "matmul":
+    if kind == Kind.MATMUL:
         return Text(f"{below(0).inside(Level.POWER)} @ {below(1).inside(Level.POWER)}", Level.PRODUCT)
-    if kind == "einsum":
+    if kind == Kind.EINSUM:
         operands = ", ".join(below(p).code for p in range(len(operation.inputs)))
-        return Text(f'np.einsum("{operation.value}", {operands})')
-    if kind == "negative":
+        return Text(f'np.einsum("{operation.value_as(str)}", {operands})')
+    if kind == Kind.NEGATIVE:
         return Text(f"-{below(0).inside(Level.ATOM)}", Level.FACTOR)
-    if kind == "square":
+    if kind == Kind.SQUARE:
         return Text(_power(below(0).inside(Level.ATOM), "2"), Level.POWER)
     if kind in _BINARY:
         sign, level, left, right = _BINARY[kind]
         first, second = _side(operation, below(0), 0, left), _side(operation, below(1), 1, right)
-        power = kind == "power"
+        power = kind == Kind.POWER
         return Text(_power(first, second) if power else f"{first} {sign} {second}", level)
     arguments = ", ".join(below(p).code for p in range(len(operation.inputs)))
     if kind in OWN_FUNCTIONS:
         return Text(f"{OWN_FUNCTIONS[kind]}({arguments})")
-    if kind == "where" and not any(i.shape for i in operation.inputs[1:]) and not operation.value:
+    if kind == Kind.WHERE and not any(i.shape for i in operation.inputs[1:]) and not operation.is_whole:
         return Text(f"np.where({arguments}).astype(dtype)")  # of two numbers NumPy makes float64
-    if not operation.shape and kind in _OF_NUMBERS and not any(p.kind == "array" for p in operation.parts()):
+    if (
+        not operation.shape
+        and kind in _OF_NUMBERS
+        and not any(p.kind == Kind.ARRAY for p in operation.parts())
+    ):
         return Text(f"{_OF_NUMBERS[kind]}({arguments})")
     return Text(f"np.{kind}({arguments})")
 
 
 _OF_NUMBERS = {
-    **{f"arc{name}": f"math.a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
-    **{name: f"math.{name}" for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh")},
-    "abs": "abs",
-    "maximum": "max",
-    "minimum": "min",
+    **{Kind(f"arc{name}"): f"math.a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
+    **{
+        Kind(name): f"math.{name}"
+        for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh")
+    },
+    Kind.ABS: "abs",
+    Kind.MAXIMUM: "max",
+    Kind.MINIMUM: "min",
 }
 """NumPy function -> Python function: of numbers NumPy makes float64, which float32 arrays would become."""
 
@@ -119,26 +142,27 @@ def _sizes(shape: Sequence[str]) -> str:
     return shape[0] if len(shape) == 1 else f"({', '.join(shape)})"
 
 
+_MADE = (Kind.GATHER, Kind.PAD, Kind.ARANGE, Kind.ZEROS, Kind.CAST, Kind.ARGMAX)
+
+
 def _made(operation: Operation, inputs: Sequence[Text]) -> Text:
     """Return the text of an operation that gathers, pads or makes an array."""
-    kind, value = operation.kind, operation.value
-    texts = [text.code for text in inputs]
-    if kind == "gather":
-        assert isinstance(value, tuple)
-        entries = [":" if n is None else texts[n + 1] for n in value]
+    kind, texts = operation.kind, [text.code for text in inputs]
+    if kind == Kind.GATHER:
+        entries = [":" if n is None else texts[n + 1] for n in operation.value_as(Picks).indices]
         while entries[-1] == ":":
             entries.pop()
         return Text(f"{inputs[0].inside(Level.ATOM)}[{', '.join(entries)}]")
-    if kind == "pad":
-        assert isinstance(value, tuple)
-        return Text(f"np.pad({texts[0]}, {_tuple(value[0] if len(value) == 1 else value)})")
-    if kind == "arange":
-        return Text(f"np.arange({texts[0]}{'' if value else ', dtype=dtype'})")
-    if kind == "zeros":
+    if kind == Kind.PAD:
+        widths = operation.value_as(Padding).widths
+        return Text(f"np.pad({texts[0]}, {_tuple(widths[0] if len(widths) == 1 else widths)})")
+    if kind == Kind.ARANGE:
+        return Text(f"np.arange({texts[0]}{'' if operation.is_whole else ', dtype=dtype'})")
+    if kind == Kind.ZEROS:
         return Text(f"np.zeros({_sizes(texts)}, dtype)")
-    if kind == "cast":
+    if kind == Kind.CAST:
         return Text(f"{inputs[0].inside(Level.ATOM)}.astype(dtype)")
-    return Text(f"{inputs[0].inside(Level.ATOM)}.argmax(axis={value})")
+    return Text(f"{inputs[0].inside(Level.ATOM)}.argmax(axis={operation.value_as(int)})")
 
 
 def _tuple(value: object) -> str:
@@ -156,9 +180,9 @@ def _power(base: str, exponent: str) -> str:
 
 def _side(operation: Operation, text: Text, position: int, level: Level) -> str:
     """Return one side of an operation; a matrix product beside * is set apart by parentheses."""
-    product = operation.inputs[position].kind == "matmul" and " @ " in text.code
-    if product and operation.kind in ("multiply", "divide"):
-        return f"({text.code})" if operation.kind == "multiply" else text.code
+    product = operation.inputs[position].kind == Kind.MATMUL and " @ " in text.code
+    if product and operation.kind in (Kind.MULTIPLY, Kind.DIVIDE):
+        return f"({text.code})" if operation.kind == Kind.MULTIPLY else text.code
     return text.inside(level)
 
 
@@ -174,8 +198,7 @@ def number(value: Expr) -> Text:
 
 
 def _layout(operation: Operation, inner: Text) -> Text:
-    positions = operation.value
-    assert isinstance(positions, tuple)
+    positions = operation.value_as(Order).positions
     if None not in positions:
         if positions == (1, 0):
             return Text(f"{inner.inside(Level.ATOM)}.T")
@@ -185,13 +208,12 @@ def _layout(operation: Operation, inner: Text) -> Text:
 
 
 def _reshape(operation: Operation, inner: Text) -> Text:
-    assert isinstance(operation.value, tuple)
-    return Text(f"{inner.inside(Level.ATOM)}.reshape({', '.join(map(str, operation.value))})")
+    sizes = operation.value_as(Sizes).sizes
+    return Text(f"{inner.inside(Level.ATOM)}.reshape({', '.join(map(str, sizes))})")
 
 
 def _subscript(operation: Operation, inner: Text) -> Text:
-    assert isinstance(operation.value, tuple)
-    entries = list(operation.value)
+    entries = operation.value_as(Slices).entries
     return Text(f"{inner.inside(Level.ATOM)}[{subscripts(map(_entry, entries))}]")
 
 
@@ -206,7 +228,7 @@ def subscripts(entries: Iterable[str]) -> str:
     return ", ".join(texts) or "..."
 
 
-def _entry(entry: object) -> str:
+def _entry(entry: Entry) -> str:
     """Return the text of a place or a slice."""
     if not isinstance(entry, tuple):
         return str(entry)
@@ -215,34 +237,31 @@ def _entry(entry: object) -> str:
 
 
 def _windows(operation: Operation, inner: Text) -> Text:
-    assert isinstance(operation.value, tuple)
-    lengths, axes = (v if len(v) > 1 else v[0] for v in operation.value)
+    value = operation.value_as(Windows)
+    lengths, axes = (v if len(v) > 1 else v[0] for v in (value.lengths, value.axes))
     return Text(f"sliding_window_view({inner.code}, {lengths}, axis={axes})")
 
 
 def _diagonal(operation: Operation, inner: Text) -> Text:
-    assert isinstance(operation.value, tuple)
-    first, second = operation.value
-    axes = "" if (first, second) == (0, 1) else f"axis1={first}, axis2={second}"
+    pair = operation.value_as(Pair)
+    axes = "" if pair == Pair(0, 1) else f"axis1={pair.first}, axis2={pair.second}"
     return Text(f"{inner.inside(Level.ATOM)}.diagonal({axes})")
 
 
 _ARRANGED = {
-    "layout": _layout,
-    "reshape": _reshape,
-    "subscript": _subscript,
-    "windows": _windows,
-    "diagonal": _diagonal,
+    Kind.LAYOUT: _layout,
+    Kind.RESHAPE: _reshape,
+    Kind.SUBSCRIPT: _subscript,
+    Kind.WINDOWS: _windows,
+    Kind.DIAGONAL: _diagonal,
 }
 """Operations that arrange the numbers of their one input anew."""
 
 
-def _reduction(value: object) -> str:
-    assert isinstance(value, tuple)
-    axis, kept = value
-    if axis is None:
+def _reduction(reduction: Reduction) -> str:
+    if reduction.axes is None:
         return ""
-    return f"axis={axis}, keepdims=True" if kept else f"axis={axis}"
+    return f"axis={reduction.axes}, keepdims=True" if reduction.kept else f"axis={reduction.axes}"
 
 
 LINE = 80
@@ -251,7 +270,7 @@ LINE = 80
 
 def imports(operations: Iterable[Operation]) -> list[str]:
     """Return the lines that import what the text of ``operations`` calls beside NumPy itself."""
-    windows = any(part.kind == "windows" for operation in operations for part in operation.parts())
+    windows = any(part.kind == Kind.WINDOWS for operation in operations for part in operation.parts())
     return ["from numpy.lib.stride_tricks import sliding_window_view"] if windows else []
 
 
@@ -262,18 +281,18 @@ def assignment(
 
     Parts that get a name of their own on the way are entered in ``names``.
     """
-    if operation.kind == "scatter":
+    if operation.kind == Kind.SCATTER:
         return _scattered(name, operation, names)
-    if operation.kind == "terms" and len(operation.inputs) > _TERMS_OF_A_LINE:
+    if operation.kind == Kind.TERMS and len(operation.inputs) > _TERMS_OF_A_LINE:
         return _term_by_term(name, operation, names)
     before = _scattered_parts(operation, names)
     line = f"{name} = {write(operation, names).code}"
     if len(line) <= line_length:
         return [*before, line]
-    if operation.kind == "terms":
+    if operation.kind == Kind.TERMS:
         return [*before, *_term_by_term(name, operation, names)]
-    if operation.kind in ("add", "subtract"):
-        sign = "+" if operation.kind == "add" else "-"
+    if operation.kind in (Kind.ADD, Kind.SUBTRACT):
+        sign = "+" if operation.kind == Kind.ADD else "-"
         first, second = operation.inputs
         if first.shape == operation.shape and not _is_name(first, names):
             lines, term = fitting(f"{name} {sign}= ", second, names)
@@ -294,7 +313,7 @@ def _scattered_parts(operation: Operation, names: dict[Operation, str]) -> list[
     for part in operation.inputs:
         if part in names:
             continue
-        if part.kind == "scatter":
+        if part.kind == Kind.SCATTER:
             names[part] = _new_name(names)
             lines += assignment(names[part], part, names)
         else:
@@ -316,9 +335,8 @@ def _scattered(name: str, operation: Operation, names: dict[Operation, str]) -> 
         lines[-1] += ".copy()"
     for update in updates:
         value, *indices = update.inputs
-        place = update.value
-        assert isinstance(place, Place)
-        negative = value.kind == "negative" and value not in names
+        place = update.value_as(Place)
+        negative = value.kind == Kind.NEGATIVE and value not in names
         value = value.inputs[0] if negative else value
         if place.loops and not value.is_leaf and value not in names:
             part = _new_name(names)
@@ -372,7 +390,7 @@ def _as_slice(entry: str) -> str:
     return f"slice({', '.join(parts)})"
 
 
-def _moved(entry: object, offsets: Sequence[str], indices: Sequence[str]) -> str:
+def _moved(entry: Entry | Stride | str, offsets: Sequence[str], indices: Sequence[str]) -> str:
     """Return the text of one axis of a place, moved by the turn of the loops."""
     if isinstance(entry, str):
         return indices[int(entry)]
@@ -393,10 +411,9 @@ _TERMS_OF_A_LINE = 8  # more never fit: a thousand are not even tried
 
 def _term_by_term(name: str, operation: Operation, names: dict[Operation, str]) -> list[str]:
     """Return the lines that assign the first term and add or take away the others."""
-    signs = operation.value
-    assert isinstance(signs, tuple)
+    signs = operation.value_as(Signs).negative
     first, *rest = operation.inputs
-    found = assignment(name, Operation("negative", (first,)) if signs[0] else first, names)
+    found = assignment(name, Operation(Kind.NEGATIVE, (first,)) if signs[0] else first, names)
     for term, negative in zip(rest, signs[1:], strict=True):
         sign = "-=" if negative else "+="
         lines, text = fitting(f"{name} {sign} ", term, names)
@@ -423,7 +440,7 @@ def _longest_part(operation: Operation, names: Mapping[Operation, str]) -> Opera
 
     def visit(part: Operation) -> None:
         for inner in part.inputs:
-            if inner.kind not in ("array", "number", "name") and inner not in names:
+            if inner.kind not in LEAVES and inner not in names:
                 parts[inner] = len(write(inner, names).code)
                 visit(inner)
 

@@ -9,12 +9,13 @@ from itertools import groupby
 
 from sympy import Expr
 
+from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation, Statement
 from symbackprop.code.buffers import BufferWriter, Workspace
 from symbackprop.code.data import GivenCode
 from symbackprop.code.liveness import shared_arrays, turns_needed
 from symbackprop.code.loops import COLUMNS, LAYER, Comments, Item, Rolled, comprehension, turns
-from symbackprop.code.programs import arrays_read, share
+from symbackprop.code.programs import share
 from symbackprop.code.text import assignment
 from symbackprop.equations.model import Model
 from symbackprop.equations.naming import SAMPLES
@@ -108,7 +109,7 @@ class TrainingStep:
     @cached_property
     def _read(self) -> set[str]:
         """The names of the arrays that the statements read."""
-        return set().union(*[arrays_read(entry.statement.operation) for entry in self.shared])
+        return set().union(*[entry.statement.operation.reads for entry in self.shared])
 
     def _items(self) -> Iterable[Item]:
         """Yield the lines of each statement."""
@@ -282,7 +283,7 @@ class TrainingStep:
         """Yield the lines that make the arrays without data."""
         names = self.workspace.constants
         numbers = self.workspace.numbers or {}
-        taken = {Operation("array", (), name): name for name in names.values()}
+        taken = {Operation(Kind.ARRAY, (), name): name for name in names.values()}
         lines = [f"{name} = np.array({text}, dtype)" for text, name in numbers.items()]
         lines += [line for o, name in names.items() for line in assignment(name, o, dict(taken))]
         if any("dtype" in line for line in lines):
@@ -302,19 +303,19 @@ def compared_after(statements: Iterable[Statement]) -> list[Statement]:
     for statement in statements:
         operation = statement.operation.replaced(same)
         found.append(replace(statement, operation=operation))
-        if operation.kind == "maximum":
+        if operation.kind == Kind.MAXIMUM:
             axes, shape = operation.axes, operation.shape
-            value = Operation("array", (), statement.name, axes, shape)
+            value = Operation(Kind.ARRAY, (), statement.name, axes, shape)
             before, *bound = operation.inputs
-            same[Operation("greater", (before, *bound))] = Operation(
-                "greater", (value, *bound), None, axes, shape
+            same[Operation(Kind.GREATER, (before, *bound))] = Operation(
+                Kind.GREATER, (value, *bound), None, axes, shape
             )
     return found
 
 
 def shapes_in(operation: Operation, model: Model) -> tuple[tuple[Expr, ...], ...]:
     """Return the shapes of what an operation reads and gives, with the numbers of sizes that have one."""
-    parts = [operation, *(part for part in operation.parts() if part.kind == "array")]
+    parts = [operation, *(part for part in operation.parts() if part.kind == Kind.ARRAY)]
     return tuple(tuple(map(model.number, part.shape)) for part in parts)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from sympy import Add, Expr, Integer, Mul, Pow, Rational, Symbol
 
+from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation
 from symbackprop.arrays.signature import lower
 from symbackprop.code.buffers import BufferWriter, Workspace
@@ -196,7 +197,9 @@ class UpdateProgram:
         def lowered(expression: Expr) -> Operation:
             return lower(Equation(result, expression.xreplace(values)), scalars)
 
-        quotients = {Operation("array", (), q.name): lowered(value) for q, value in factors.quotients.items()}
+        quotients = {
+            Operation(Kind.ARRAY, (), q.name): lowered(value) for q, value in factors.quotients.items()
+        }
         return lowered(rhs).replaced(quotients)
 
     def _scalars(self, factors: Factors) -> dict[Symbol, str]:

@@ -12,7 +12,20 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from sympy import Derivative, Expr, Symbol, sympify
 
-from symbackprop.arrays.operations import Operation, Place, Statement
+from symbackprop.arrays.kinds import Kind
+from symbackprop.arrays.operations import (
+    EVERYTHING,
+    Operation,
+    Order,
+    Padding,
+    Pair,
+    Place,
+    Reduction,
+    Slices,
+    Statement,
+    Windows,
+    number,
+)
 from symbackprop.arrays.signature import lower
 from symbackprop.code.loops import Comments
 from symbackprop.code.programs import share
@@ -21,7 +34,7 @@ from symbackprop.code.training_step import TrainingStep
 from symbackprop.derivation.reverse_pass import derive_system
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived
-from symbackprop.equations.system import ONE, Equation, EquationSystem, Quantity, name_of, size
+from symbackprop.equations.system import Equation, EquationSystem, Quantity, name_of, size
 from tests.lowering_zoo import SYSTEMS
 from tests.plain_loops import Array, random_values, run
 from tests.zoo import CONSTANTS, SIZES, ZOO, B, output_of, with_cotangent
@@ -274,7 +287,7 @@ def test_the_statements_of_one_function_share_their_parts(name: str) -> None:
 # ------------------------------------------------------------------------------------ the checker itself
 
 
-def mutants(operation: Operation) -> Iterator[tuple[str, Operation]]:
+def mutants(operation: Operation) -> Iterator[tuple[Kind, Operation]]:
     """Yield operations that are wrong in one place, with what was done to them."""
     for wrong in _wrong(operation):
         yield operation.kind, wrong
@@ -285,43 +298,52 @@ def mutants(operation: Operation) -> Iterator[tuple[str, Operation]]:
 
 
 def _wrong(operation: Operation) -> Iterator[Operation]:
-    kind, value = operation.kind, operation.value
-    if kind == "subscript":
-        assert isinstance(value, tuple)
-        for axis, entry in enumerate(value):
-            if entry != (None, None, None):
+    kind = operation.kind
+    if kind == Kind.SUBSCRIPT:
+        entries = operation.value_as(Slices).entries
+        for axis, entry in enumerate(entries):
+            if entry != EVERYTHING:
                 moved = entry - 1 if isinstance(entry, int) else ((entry[0] or 0) + 1, *entry[1:])
-                yield replace(operation, value=(*value[:axis], moved, *value[axis + 1 :]))
-    elif kind == "pad":
-        assert isinstance(value, tuple)
-        yield replace(
-            operation, value=tuple((a + 1, b - 1) if b else (a - 1, 1) if a else (0, 0) for a, b in value)
-        )
-    elif kind in ("windows", "diagonal"):
+                yield replace(operation, value=Slices((*entries[:axis], moved, *entries[axis + 1 :])))
+    elif kind == Kind.PAD:
+        widths = operation.value_as(Padding).widths
+        moved_ = tuple((a + 1, b - 1) if b else (a - 1, 1) if a else (0, 0) for a, b in widths)
+        yield replace(operation, value=Padding(moved_))
+    elif kind in (Kind.WINDOWS, Kind.DIAGONAL):
         (read,) = operation.inputs
-        axis = operation.value[1] if kind == "diagonal" else operation.value[1][-1]  # type: ignore[index]
-        entries = tuple((None, None, -1 if n == axis else None) for n in range(len(read.shape)))
-        yield replace(operation, inputs=(Operation("subscript", (read,), entries, read.axes, read.shape),))
-    elif kind == "argmax":
-        yield Operation("add", (operation, Operation("number", (), ONE)), None, (), operation.shape)
-    elif kind == "sum":
-        assert isinstance(value, tuple)
-        if isinstance(value[0], int) and len(operation.inputs[0].shape) > 1:
-            yield replace(operation, value=((value[0] + 1) % len(operation.inputs[0].shape), value[1]))
-    elif kind in ("less", "less_equal", "greater", "greater_equal") and operation.is_constant:
-        other = kind.removesuffix("_equal") if kind.endswith("_equal") else f"{kind}_equal"
-        yield replace(operation, kind=other)
-    elif kind == "layout":
-        assert isinstance(value, tuple)
-        if None not in value:
-            yield replace(operation, value=(*value[1:], value[0]))
-    elif kind == "update":
-        assert isinstance(value, Place)
-        yield replace(operation, inputs=(Operation("negative", operation.inputs[:1]), *operation.inputs[1:]))
-        if not value.unique:
-            yield replace(operation, value=replace(value, unique=True))
-    elif kind in ("add", "multiply"):
-        yield replace(operation, kind="subtract" if kind == "add" else "divide")
+        diagonal = kind == Kind.DIAGONAL
+        axis = operation.value_as(Pair).second if diagonal else operation.value_as(Windows).axes[-1]
+        turned = tuple((None, None, -1 if n == axis else None) for n in range(len(read.shape)))
+        inner = Operation(Kind.SUBSCRIPT, (read,), Slices(turned), read.axes, read.shape)
+        yield replace(operation, inputs=(inner,))
+    elif kind == Kind.ARGMAX:
+        yield Operation(Kind.ADD, (operation, number(1)), None, (), operation.shape)
+    elif kind == Kind.SUM:
+        summed, rank = operation.value_as(Reduction), len(operation.inputs[0].shape)
+        if isinstance(summed.axes, int) and rank > 1:
+            yield replace(operation, value=replace(summed, axes=(summed.axes + 1) % rank))
+    elif kind in _STRICT and operation.is_constant:
+        yield replace(operation, kind=_STRICT[kind])
+    elif kind == Kind.LAYOUT:
+        positions = operation.value_as(Order).positions
+        if None not in positions:
+            yield replace(operation, value=Order((*positions[1:], positions[0])))
+    elif kind == Kind.UPDATE:
+        place = operation.value_as(Place)
+        negative = Operation(Kind.NEGATIVE, operation.inputs[:1])
+        yield replace(operation, inputs=(negative, *operation.inputs[1:]))
+        if not place.unique:
+            yield replace(operation, value=replace(place, unique=True))
+    elif kind in (Kind.ADD, Kind.MULTIPLY):
+        yield replace(operation, kind=Kind.SUBTRACT if kind == Kind.ADD else Kind.DIVIDE)
+
+
+_STRICT = {
+    Kind.LESS: Kind.LESS_EQUAL,
+    Kind.LESS_EQUAL: Kind.LESS,
+    Kind.GREATER: Kind.GREATER_EQUAL,
+    Kind.GREATER_EQUAL: Kind.GREATER,
+}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -344,8 +366,8 @@ def test_a_wrong_operation_is_caught(name: str) -> None:
 def test_every_kind_of_operation_was_made_wrong() -> None:
     kinds = {kind for name in ALL for e in equations_of(derived(name)) for kind, _ in mutants(lowered(e))}
     assert kinds >= {
-        "subscript", "pad", "windows", "diagonal", "argmax", "sum", "layout", "update", "add", "multiply",
-        "less_equal", "greater", "greater_equal",
+        Kind.SUBSCRIPT, Kind.PAD, Kind.WINDOWS, Kind.DIAGONAL, Kind.ARGMAX, Kind.SUM, Kind.LAYOUT,
+        Kind.UPDATE, Kind.ADD, Kind.MULTIPLY, Kind.LESS_EQUAL, Kind.GREATER, Kind.GREATER_EQUAL,
     }  # fmt: skip
 
 
@@ -363,7 +385,7 @@ def operations(name: str) -> dict[str, Operation]:
     return {n: operation for n, operation in found.items() if n not in ("E", "dC")}
 
 
-def kinds_in(operation: Operation) -> list[str]:
+def kinds_in(operation: Operation) -> list[Kind]:
     return [part.kind for part in operation.parts()]
 
 
@@ -377,9 +399,9 @@ def test_nothing_has_the_size_of_a_jacobian(name: str) -> None:
     """Nothing that is computed is as large as the derivative of the result for an array that is read."""
     arrays = {result: o for result, o in operations(name).items() if elements(o.shape) > 1}
     for result, operation in arrays.items():
-        read = [elements(part.shape) for part in operation.parts() if part.kind == "array"]
+        read = [elements(part.shape) for part in operation.parts() if part.kind == Kind.ARRAY]
         for part in operation.parts():
-            computed = part.kind != "array" and not part.is_view and not part.is_constant
+            computed = part.kind != Kind.ARRAY and not part.is_view and not part.is_constant
             bound = max([elements(operation.shape), 1]) * max(read, default=1)
             assert not (computed and bound > 1) or elements(part.shape) < bound or part is operation, (
                 result,
@@ -391,9 +413,9 @@ def matrix_products(name: str) -> dict[str, tuple[int, int]]:
     """Return the number of matrix products and of einsums of each quantity that has any."""
     counts = {n: kinds_in(operation) for n, operation in operations(name).items()}
     return {
-        n: (kinds.count("matmul"), kinds.count("einsum"))
+        n: (kinds.count(Kind.MATMUL), kinds.count(Kind.EINSUM))
         for n, kinds in counts.items()
-        if "matmul" in kinds or "einsum" in kinds
+        if Kind.MATMUL in kinds or Kind.EINSUM in kinds
     }
 
 
@@ -412,7 +434,7 @@ def test_matrix_products_of_an_attention_are_batched() -> None:
     assert products == {**dict.fromkeys(products, (1, 0)), "dx": (3, 0)}
     for name in ("score", "mixed", "dshare", "dvalue", "dquery", "dkey"):
         operation = next(
-            o for o in operations("causal_two_headed_attention")[name].parts() if o.kind == "matmul"
+            o for o in operations("causal_two_headed_attention")[name].parts() if o.kind == Kind.MATMUL
         )
         assert len(operation.shape) == 4
 
@@ -422,8 +444,8 @@ def test_matrix_products_of_an_attention_are_batched() -> None:
 )
 def test_integers_gather_and_scatter_without_truth_values(name: str) -> None:
     kinds = {kind for operation in operations(name).values() for kind in kinds_in(operation)}
-    assert {"gather", "scatter"} <= kinds
-    assert not kinds & {"equal", "where"}
+    assert {Kind.GATHER, Kind.SCATTER} <= kinds
+    assert not kinds & {Kind.EQUAL, Kind.WHERE}
 
 
 def code_of(system: str, quantity: str) -> list[str]:
