@@ -26,8 +26,8 @@ def look_at(operation: Operation, size: Callable[[Expr], Expr] = expand) -> None
         _RIGHT[id(operation)] = operation
 
 
-def _lowered(result: Operation, equation: object, scalars: Mapping[str, str], *others: object) -> None:
-    look_at(result, lambda n: _number(n, tuple((s, scalars.get(s.name, "")) for s in n.free_symbols)))
+def _lowered(result: Operation, equation: object, scalars: Mapping[Symbol, str], *others: object) -> None:
+    look_at(result, lambda n: _number(n, tuple((s, scalars.get(s, "")) for s in n.free_symbols)))
 
 
 @cache

@@ -6,7 +6,7 @@ Where it cannot be decided whether two sizes are equal, or whether a place is on
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import lru_cache
 from itertools import starmap
 
 from sympy import Expr, Integer, Mul, ceiling, expand
@@ -46,13 +46,13 @@ def need(condition: bool, rule: str, *about: object) -> None:
 # ---------------------------------------------------------------- sizes and places
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _same(first: Expr, second: Expr) -> bool:
     """Whether two sizes can be equal."""
     return bool(first == second) or expand(first - second).is_zero is not False
 
 
-@cache
+@lru_cache(maxsize=1024)
 def _fits(room: Expr) -> bool:
     """Whether a number can be 0 or more."""
     return expand(room).is_nonnegative is not False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
 from sympy import Expr, Indexed, Sum, Symbol
@@ -10,6 +10,7 @@ from sympy import Expr, Indexed, Sum, Symbol
 from symbackprop.arrays.expressions import Lowering
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation
+from symbackprop.equations.signature import Signature
 from symbackprop.equations.system import Equation, is_index, name_of
 
 Lowered = dict[object, tuple[Operation, tuple[str, ...], tuple[Symbol, ...]]]
@@ -66,7 +67,7 @@ def lower(
     return _renamed(operation, arrays, dict(zip(sizes, signature.sizes, strict=True)))
 
 
-class _Signature:
+class _Signature(Signature):
     """Describes expressions up to the names of quantities, sizes and indices."""
 
     def __init__(self, scalars: Mapping[Symbol, str], mark: Callable[[Expr], tuple[bool, ...]]) -> None:
@@ -77,8 +78,8 @@ class _Signature:
         self.indices: dict[Symbol, int] = {}
         self.reads_size = False
 
-    def of(self, node: Expr) -> object:
-        """Return what ``node`` has in common with every expression that differs in names only."""
+    def named(self, node: Expr) -> Hashable | None:
+        """Return the signature of a component, a sum or a symbol; None for any other expression."""
         if isinstance(node, Indexed):
             shape = tuple(self.size(n) for n in node.base.shape)
             at = tuple(self.of(i) for i in node.indices)
@@ -89,13 +90,13 @@ class _Signature:
             return ("sum", self.of(node.function), limits)
         if isinstance(node, Symbol):
             return self.symbol(node)
-        return (type(node).__name__, *map(self.of, node.args)) if node.args else node
+        return None
 
-    def size(self, n: Expr) -> object:
+    def size(self, n: Expr) -> Hashable:
         """Return the place of a size among the sizes; a compound one as it is."""
         return self.sizes.setdefault(n, len(self.sizes)) if isinstance(n, Symbol) else n
 
-    def symbol(self, symbol: Symbol) -> object:
+    def symbol(self, symbol: Symbol) -> Hashable:
         """Return the place of an index or of a quantity, or the name of a constant in the code."""
         marks = self.mark(symbol)
         if is_index(symbol) and not any(marks):

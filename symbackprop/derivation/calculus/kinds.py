@@ -15,28 +15,29 @@ from sympy import Basic, Expr, IndexedBase, Symbol
 from symbackprop.derivation.calculus.rule import SPARE, Consumer, Goal, Outcome, work_out
 from symbackprop.equations.indices import renamed
 from symbackprop.equations.naming import LETTERS
+from symbackprop.equations.signature import Signature
 from symbackprop.equations.system import Equation, Fact, Quantity, index, is_index, is_size, size
 
 
 @dataclass
-class Naming:
+class Naming(Signature):
     """The canonical name of each name, in the order of first appearance."""
 
     known: Mapping[str, Quantity]
     names: dict[Basic, Basic] = field(default_factory=dict)
     letters: list[Symbol] = field(default_factory=list)
 
-    def form(self, expression: Basic) -> Hashable:
-        """Return the tree of ``expression`` with a canonical name for everything that it names."""
-        if expression not in self.names:
-            if isinstance(expression, IndexedBase):
-                self._quantity(self.known[str(expression.name)])
-            elif isinstance(expression, Symbol):
-                self._symbol(expression)
-            elif expression.args:
-                return (expression.func, *map(self.form, expression.args))
-        form: Hashable = self.names.get(expression, expression)
-        return form
+    def named(self, node: Basic) -> Hashable | None:
+        """Return the canonical name of a symbol or of a quantity; None for an expression of parts."""
+        if node not in self.names:
+            if isinstance(node, IndexedBase):
+                self._quantity(self.known[str(node.name)])
+            elif isinstance(node, Symbol):
+                self._symbol(node)
+            elif node.args:
+                return None
+        found: Hashable = self.names.get(node, node)
+        return found
 
     def _symbol(self, symbol: Symbol) -> None:
         if symbol.name in self.known and symbol == self.known[symbol.name].symbol:
@@ -49,7 +50,7 @@ class Naming:
 
     def _quantity(self, quantity: Quantity) -> None:
         for n in quantity.shape:
-            self.form(n)
+            self.of(n)
         shape = tuple(n.xreplace(self.names) for n in quantity.shape)
         new = _canonical_quantity(f"_.q{len(self.names)}", shape, quantity.integer)
         self.names[_name(quantity)] = _name(new)
@@ -57,19 +58,19 @@ class Naming:
     def quantity(self, quantity: Quantity) -> Quantity:
         """Return the canonical quantity."""
         name = _name(quantity)
-        self.form(name)
+        self.of(name)
         shape = tuple(n.xreplace(self.names) for n in quantity.shape)
         return _canonical_quantity(str(self.names[name].name), shape, quantity.integer)
 
     def equation(self, equation: Equation) -> Equation:
         """Return the canonical equation."""
-        self.form(equation.lhs)
-        self.form(equation.rhs)
+        self.of(equation.lhs)
+        self.of(equation.rhs)
         return Equation(renamed(equation.lhs, self.names), renamed(equation.rhs, self.names))
 
     def fact(self, fact: Fact) -> Fact:
         """Return the canonical fact."""
-        self.form(fact.component)
+        self.of(fact.component)
         return Fact(fact.component.xreplace(self.names), fact.index.xreplace(self.names), fact.value)
 
     def consumer(self, consumer: Consumer) -> Consumer:
@@ -83,13 +84,13 @@ class Naming:
     def kind(self, goal: Goal) -> Hashable:
         """Return what ``goal`` has in common with all that have the same canonical goal."""
         counts = len(goal.consumers), len(goal.facts), len(goal.known)
-        return goal.is_leaf, *counts, *[e if e is None else self.form(e) for e in _expressions(goal)]
+        return goal.is_leaf, *counts, *[e if e is None else self.of(e) for e in _expressions(goal)]
 
     def goal(self, goal: Goal) -> Goal:
         """Return the canonical goal."""
         quantity, adjoint = self.quantity(goal.quantity), self.quantity(goal.adjoint)
         for i in goal.indices:
-            self.form(i)
+            self.of(i)
         consumers = tuple(self.consumer(c) for c in goal.consumers)
         facts = tuple(self.fact(f) for f in goal.facts)
         known = tuple(self.equation(e) for e in goal.known)

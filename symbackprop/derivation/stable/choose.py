@@ -1,14 +1,14 @@
-"""What the code computes in place of an equation or a result that would overflow or lose its digits.
+"""Stable forms, computed in place of an equation or a result that would overflow or lose its digits.
 
-In goes a derivation, out comes one with its stable forms: numbered steps, equal to what they stand for,
+In goes a derivation, out comes one with its stable forms: numbered steps, equal to the plain ones,
 proved and printed like the rest.  A sum of errors is opened by the rules of logarithms; everything else
 that is computed component by component is measured, and replaced only where another form is right at
-more numbers (``symbackprop.precision``).
+more numbers (``symbackprop.derivation.stable.measure``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
@@ -19,6 +19,7 @@ from symbackprop.derivation.stable.logarithms import stable_form
 from symbackprop.derivation.stable.measure import best_form, is_good
 from symbackprop.equations.indices import canonical, close_sum, open_sum, rename, settle
 from symbackprop.equations.naming import LETTERS
+from symbackprop.equations.signature import Signature
 from symbackprop.equations.steps import Derived, Sketch, Step
 from symbackprop.equations.system import ZERO, indices_of, name_of
 
@@ -62,7 +63,7 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
 
 
 def _groups(derivation: Derived) -> dict[str, list[Step]]:
-    """Return, for each target, the steps that say what its derivative is made of; its result is the last."""
+    """Return, for each target, the steps that lead to its derivative; the last is its result."""
     groups: dict[str, list[Step]] = {}
     for step in derivation.steps:
         own = groups.setdefault(step.target, [])
@@ -90,7 +91,7 @@ def _same(form: Expr) -> Expr:
 
 
 class _Stabilizer:
-    """Finds the best form of expressions, and remembers what is computed component by component."""
+    """Finds the best form of expressions, and remembers the definitions computed component by component."""
 
     def __init__(self, derivation: Derived) -> None:
         self.system = derivation.system
@@ -98,14 +99,14 @@ class _Stabilizer:
         self.loss = self.system.quantities[self.system.loss].symbol
         self.definitions: dict[object, _Definition] = {}
         self.beside: list[Expr] = []
-        """What is computed beside the expression, so that its forms may read it."""
+        """Components computed beside the expression, so that its forms may read them."""
         self.all_free = False
-        """Whether every adjoint is taken as it is: what is left are products with it."""
+        """Whether every adjoint is taken as it is: only products with it are left."""
         self._good: set[object] = set()
-        """The kinds of expressions that are in their best form: equal layers are measured once."""
+        """The signatures of expressions in their best form: equal layers are measured once."""
 
     def define(self, key: object, lhs: Expr, plain: Expr, form: Callable[[], Expr]) -> None:
-        """Remember that what ``key`` stands for is computed as ``form()``, or ``plain``, if by component."""
+        """Remember a definition under ``key``, ``plain`` or its ``form()``, if computed by component."""
         component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
         if not plain.is_Atom and self.is_measured(plain) and plain.count_ops() <= _LONGEST:
             self.definitions[key] = _Definition(component, plain, form)
@@ -117,21 +118,21 @@ class _Stabilizer:
 
         ``others`` hold other forms of the derivatives in it, which may be better to compute.
         """
-        kind = _Kind(self).of_all(Sketch(ZERO, side, {}) for side in (expression, *others))
-        if kind in self._good:
+        signature = _Signature(self).of_all(Sketch(ZERO, side, {}) for side in (expression, *others))
+        if signature in self._good:
             return expression
         form = self._improved(expression, others)
         if form == expression:
-            self._good.add(kind)
+            self._good.add(signature)
         return form
 
     def improved_result(self, steps: Sequence[Step]) -> Expr:
-        """Return what the last of the steps to one derivative ends in, with its parts in their best form."""
+        """Return the result of the steps to one derivative, with its parts in their best form."""
         *others, result = steps
         before = self.all_free, self.beside
         self.all_free = result.target not in self.system.definitions
-        kind = (self.all_free, _Kind(self).of_all(step.sketch for step in steps))
-        if kind not in self._good:
+        signature = (self.all_free, _Signature(self).of_all(step.sketch for step in steps))
+        if signature not in self._good:
             outputs = [step.lhs.expr for step in others if isinstance(step.lhs, Derivative)]
             self.beside = [o for o in outputs if isinstance(o, Indexed)]
             forms = [step.rhs for step in others if step.rule != "chain rule"]
@@ -141,7 +142,7 @@ class _Stabilizer:
         else:
             form = result.rhs
         if form == result.rhs:
-            self._good.add(kind)
+            self._good.add(signature)
         self.all_free, self.beside = before
         return form
 
@@ -162,7 +163,7 @@ class _Stabilizer:
         return expression
 
     def _improved_terms(self, expression: Add, others: Sequence[Expr]) -> Expr:
-        """Improve what each derivative and each sum is multiplied by."""
+        """Improve the factor of each derivative and of each sum."""
         groups: dict[Expr, list[Expr]] = {}
         for term in expression.args:
             carrier = Mul(*[f for f in Mul.make_args(term) if not self._is_plain(f)])
@@ -245,8 +246,7 @@ class _Stabilizer:
     def chained(self, result: Step, steps: Sequence[Step]) -> Iterator[Expr]:
         """Yield the chain rule of a result with its local derivatives inserted: as found, closed, and best.
 
-        Automatic differentiation multiplies these as they are; what the result makes of them must not
-        be worse.
+        Automatic differentiation multiplies these as they are; the form of the result must not be worse.
         """
         local: dict[Expr, list[Expr]] = {}
         for step in steps:
@@ -278,33 +278,43 @@ class _Stabilizer:
         return expression if best == problem.expression else best.xreplace(scalars.back)
 
 
-class _Kind:
+class _Signature(Signature):
     """Describes expressions up to the names of what they read, with the definitions of that.
 
-    Expressions of one kind have their best forms in common.
+    Expressions of one signature have their best forms in common.
     """
 
     def __init__(self, stabilizer: _Stabilizer) -> None:
         self.stabilizer = stabilizer
         self.numbers: dict[object, int] = {}
         """The number of each component that is read, in the order of appearance."""
+        self._names: Mapping[Basic, Basic] = {}
+        """The names of the expression that is described, where they stand for others."""
 
-    def of_all(self, steps: Iterable[Sketch]) -> object:
-        """Return what ``steps`` have in common with others that differ in names only."""
-        return tuple(self._of(side, names) for *sides, names in steps for side in sides)
+    def of_all(self, steps: Iterable[Sketch]) -> Hashable:
+        """Return the signature of ``steps``."""
+        return tuple(self._under(names, side) for *sides, names in steps for side in sides)
 
-    def _of(self, node: Expr, names: Mapping[Basic, Basic]) -> object:
+    def _under(self, names: Mapping[Basic, Basic], node: Expr) -> Hashable:
+        before, self._names = self._names, names
+        found = self.of(node)
+        self._names = before
+        return found
+
+    def named(self, node: Expr) -> Hashable | None:
+        """Return the signature of a component, a derivative or a sum; None for any other expression."""
         if isinstance(node, (Indexed, Symbol)):
-            return self._read(node, names)
+            return self._read(node)
         if isinstance(node, Derivative):
-            of = None if node.expr == self.stabilizer.loss else self._of(node.expr, names)
-            return (of, self._read(node.variables[0], names, is_adjoint=True))
+            of = None if node.expr == self.stabilizer.loss else self.of(node.expr)
+            return (of, self._read(node.variables[0], is_adjoint=True))
         if isinstance(node, Sum):
-            return (node.func, self._of(node.function, names))
-        return (node.func, *(self._of(a, names) for a in node.args)) if node.args else node
+            return (node.func, self.of(node.function))
+        return None
 
-    def _read(self, component: Expr, names: Mapping[Basic, Basic], is_adjoint: bool = False) -> object:
-        """Return the number of a component; where it is new, what it is made of, too."""
+    def _read(self, component: Expr, is_adjoint: bool = False) -> Hashable:
+        """Return the number of a component; where it is new, its definition, too."""
+        names = self._names
         indices = tuple(names.get(i, i) if i.is_Symbol else i.xreplace(names) for i in indices_of(component))
         label = component.base if indices else component
         name = str(names.get(label, label).name)
@@ -315,9 +325,9 @@ class _Kind:
         number = self.numbers[key, indices] = len(self.numbers)
         plain = all(i.is_Symbol or i.is_Integer for i in indices) if indices else not component.is_integer
         definition = self.stabilizer.definitions.get(key)
-        made_of: object = target is not None and self.stabilizer.is_free(target)
+        made_of: Hashable = target is not None and self.stabilizer.is_free(target)
         if definition is not None:
-            made_of = self._of(definition.plain, dict(zip(definition.indices, indices, strict=True)))
+            made_of = self._under(dict(zip(definition.indices, indices, strict=True)), definition.plain)
         return (number, plain, target is None, made_of)
 
 
@@ -340,14 +350,14 @@ class _Scalars:
         return expression.xreplace({read: self._symbol(read) for read in reads})
 
     def written_out(self, expression: Expr, known: Container[Expr]) -> Expr:
-        """Return ``expression`` with the definitions inserted of what is not ``known``."""
+        """Return ``expression`` with the definitions inserted of all symbols that are not ``known``."""
         for symbol, definition in reversed(self.definitions.items()):
             if symbol not in known:
                 expression = expression.xreplace({symbol: definition})
         return expression
 
     def _symbol(self, read: Expr) -> Symbol:
-        """Return the symbol of ``read``; what it reads itself comes before it in ``definitions``."""
+        """Return the symbol of ``read``; the symbols of its definition come before it in ``definitions``."""
         if read not in self.symbols:
             symbol = Symbol(f"_.{len(self.symbols)}", real=True)
             self.symbols[read] = symbol
