@@ -52,6 +52,8 @@ class GivenCode:
 
     def named(self, statements: Sequence[Statement]) -> list[Statement]:
         """Return statements with the names that the code has."""
+        if not self.names.renamed:
+            return list(statements)
         return [
             replace(s, name=self.code(s.name), operation=self._operation(s.operation)) for s in statements
         ]

@@ -89,7 +89,9 @@ class _Module:
         self.given = GivenCode(model)
         names = self.given.names
         sizes = {name: str(units) for name, units in model.sizes.items()} | names.sizes
-        scalars = {size(name): text for name, text in sizes.items()}
+        shapes = (quantity.shape for quantity in model.system.quantities.values())
+        known = {s.name: s for shape in shapes for n in shape for s in n.free_symbols}  # at hand already
+        scalars = {known.get(name) or size(name): text for name, text in sizes.items()}
         scalars |= {c.symbol: names.constants[c.name] for c in model.constants if c.is_number}
         scalars |= {SAMPLES: _SAMPLE_COUNT, SCALE: "scale", RATE: "rate"}
         if not model.per_sample:  # nothing but the learning rate is left to multiply by

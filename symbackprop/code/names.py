@@ -50,6 +50,11 @@ class CodeNames:
                 found[name] = _free(f"{name.lstrip('_') or name}_", {*taken, *own, *found.values()})
         return found
 
+    @cached_property
+    def renamed(self) -> bool:
+        """Whether a quantity or an adjoint can't have its own name in the code."""
+        return any(name != own for own, name in self.quantities.items())
+
     @property
     def _arguments(self) -> set[str]:
         """The names of the arguments of every function."""

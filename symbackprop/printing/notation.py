@@ -120,14 +120,17 @@ def notation_for(derivation: Derived, name: str | None = None, words: Mapping[st
 
 def _letters_of_samples(system: EquationSystem, authored: Collection[str]) -> dict[Symbol, str]:
     """Return other letters for the sample and for the number of samples, where theirs are taken."""
-    symbols = [s for e in system.equations for s in e.lhs.free_symbols | e.rhs.free_symbols]
-    used = {*authored, *(s.name for s in symbols if isinstance(s, Symbol) and s not in (SAMPLE, SAMPLES))}
-    found = {SAMPLE: "n", SAMPLES: "N"}
-    for symbol, others in ((SAMPLE, "mrbcdefgh"), (SAMPLES, "BMSRCDFGH")):
-        if symbol.name in authored:
-            spare = chain(others, (f"{symbol.name}{number}" for number in count()))
-            found[symbol] = next(letter for letter in spare if letter not in used)
-    return {symbol: letter for symbol, letter in found.items() if letter != symbol.name}
+    taken = [symbol for symbol in (SAMPLE, SAMPLES) if symbol.name in authored]
+    if not taken:
+        return {}
+    symbols = set().union(*[side.free_symbols for e in system.equations for side in (e.lhs, e.rhs)])
+    used = {*authored, *(s.name for s in symbols - {SAMPLE, SAMPLES})}
+    others = {SAMPLE: "mrbcdefgh", SAMPLES: "BMSRCDFGH"}
+    found: dict[Symbol, str] = {}
+    for symbol in taken:
+        spare = chain(others[symbol], (f"{symbol.name}{number}" for number in count()))
+        found[symbol] = next(letter for letter in spare if letter not in used)
+    return found
 
 
 def _glyphs(system: EquationSystem) -> dict[str, Glyph]:
