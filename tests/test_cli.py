@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
@@ -22,6 +22,7 @@ from symbackprop import files as writing
 from symbackprop.commands import options
 from symbackprop.commands.options import NetworkOptions
 from symbackprop.library.activations import ACTIVATIONS
+from symbackprop.library.formula import FormulaReader
 from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.library.losses import LOSSES
 from symbackprop.network.architecture import OPTIONS as OPTIONS_OF_A_TEXT
@@ -799,6 +800,20 @@ def test_help_names_every_command(command: Runner) -> None:
 )
 def test_wrong_usage(command: Runner, arguments: tuple[str, ...]) -> None:
     assert_refused(command(*arguments))
+
+
+@pytest.mark.parametrize("fault", [AttributeError, TypeError, KeyError])
+def test_a_fault_of_the_package_is_no_message(
+    fault: type[Exception], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments: object) -> NoReturn:
+        raise fault("planted")
+
+    monkeypatch.setattr(FormulaReader, "binary", broken)
+    monkeypatch.setattr(sys, "argv", ["symbackprop", "derive", "2-3:(s*tanh(s))-1"])
+    with pytest.raises(fault, match="planted"):
+        cli.main()
+    assert capsys.readouterr() == ("", "")
 
 
 # -------------------------------------------------------------------------------- the real processes
