@@ -28,6 +28,7 @@ _OF_INTEGERS = frozenset(
         Kind.ABS, Kind.SQUARE,
     }
 )  # fmt: skip
+_SAYS_WHOLE = frozenset({Kind.ARANGE, Kind.FULL, Kind.WHERE})
 _OF_SIZES = _OF_INTEGERS | {Kind.TERMS}
 _AS_FIRST_INPUT = VIEWS | {Kind.GATHER, Kind.RESHAPE, Kind.PAD, Kind.SUM, Kind.MAX}
 
@@ -230,7 +231,7 @@ class Operation:
         """Whether the result is an array of integers."""
         if self.kind == Kind.ARRAY:
             return self.whole
-        if self.kind in (Kind.ARANGE, Kind.FULL, Kind.WHERE):
+        if self.kind in _SAYS_WHOLE:
             return self.value_as(bool)
         if self.kind in _AS_FIRST_INPUT:
             return self.inputs[0].is_whole

@@ -58,6 +58,9 @@ _BINARY = {
 """Operation -> its sign, its level, and those that its left and right sides must have at least."""
 
 
+_NAMED = (Kind.ARRAY, Kind.NAME)
+_REDUCED = (Kind.SUM, Kind.MAX)
+
 OWN_FUNCTIONS = {Kind.ERF: "_erf"}
 """Operation that NumPy lacks -> the function of the generated module."""
 
@@ -74,7 +77,7 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
         return write(operation.inputs[position], names, top=False)
 
     kind = operation.kind
-    if kind in (Kind.ARRAY, Kind.NAME):
+    if kind in _NAMED:
         return Text(operation.name)
     if kind == Kind.NUMBER:
         return number(operation.value_as(Number).value)
@@ -82,7 +85,7 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
         return _ARRANGED[kind](operation, below(0))
     if kind in _MADE:
         return _made(operation, [below(p) for p in range(len(operation.inputs))])
-    if kind in (Kind.SUM, Kind.MAX):
+    if kind in _REDUCED:
         return Text(f"{below(0).inside(Level.ATOM)}.{kind}({_reduction(operation.value_as(Reduction))})")
     if kind == Kind.TERMS:
         signs = operation.value_as(Signs).negative
