@@ -183,7 +183,7 @@ UNBOUNDED = {
     "symbackprop.commands.update_values._rules",
     "symbackprop.printing.templating.environment",
 }
-"""Functions whose results are kept for good: there are as many as the library has names, or the command line commands."""
+"""Functions whose results are kept for good: as many as there are names and commands."""
 
 
 def kept_for_good(package: Path) -> set[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from symbackprop.arrays.operations import Operation, Statement
-from symbackprop.code.data import GivenCode
+from symbackprop.code.data import DataCode
 from symbackprop.code.loops import LAYER, Comments, Item, Rolled, rolled_entries, turns
 from symbackprop.code.programs import RATE, SCALE, Programs, arrays_read, needed, share
 from symbackprop.code.text import assignment, imports
@@ -85,7 +85,7 @@ class _Module:
         model.require_sizes()
         self.derivation = derivation
         self.model = model
-        self.given = GivenCode(model)
+        self.given = DataCode(model)
         names = self.given.names
         sizes = {name: str(units) for name, units in model.sizes.items()} | names.sizes
         scalars = {size(name): text for name, text in sizes.items()}
@@ -94,12 +94,12 @@ class _Module:
         if not model.per_sample:  # nothing but the learning rate is left to multiply by
             scalars[SCALE] = "rate"
         self.optimizer = OPTIMIZERS[derivation.optimizer]
-        self.update = UpdateProgram(derivation.carried_out, self.optimizer)
+        self.update = UpdateProgram(derivation.executed_update, self.optimizer)
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
         self.printer = TextPrinter(notation_for(derivation, "layered"))
         self.layers = AnyLayer(derivation, self.printer)
-        self.defined_by = {number: name for name, number in derivation.numbers.items()}
+        self.defined_by = {number: name for name, number in derivation.labels.items()}
         self._comments: dict[int, list[str]] = {}
         self._general: dict[int, Printer] = {}
         self._general_comments: dict[tuple[int, int], list[str]] = {}
@@ -303,9 +303,13 @@ class _Module:
         inwards = first in self.derivation.results.values()
         layer, towards = (max(ends), 1) if inwards else (min(ends), -1)
         told = self._told if inwards else {n: [step] for n, step in steps.items()}
-        while min(ends) < layer and not self.layers.are_alike(told[layer], told[layer - 1], -1) and inwards:
+        while (
+            min(ends) < layer
+            and not self.layers.are_same_up_to_layer(told[layer], told[layer - 1], -1)
+            and inwards
+        ):
             layer -= 1
-        while self.layers.are_alike(told.get(layer + towards, ()), told[layer], -towards):
+        while self.layers.are_same_up_to_layer(told.get(layer + towards, ()), told[layer], -towards):
             layer += towards
         if layer not in self._general:
             self._general[layer] = self.layers.printer_of(layer)
@@ -365,7 +369,7 @@ class _Module:
             "description": self._description(step.compares_after),
             "defaults": list(self.optimizer.defaults.items()),
             "state": self.update.state,
-            "kept": [line for step in self.derivation.kept for line in self.comment(step.number)],
+            "kept": [line for step in self.derivation.stored for line in self.comment(step.number)],
             "decaying": self.update.decaying,
             "below_one": BELOW_ONE,
             "folds_rate": folds,

@@ -38,7 +38,7 @@ from sympy import (
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanAtom
 
-from symbackprop.derivation.batch import Batch
+from symbackprop.derivation.batch import SampleAxis
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import ArgMax, indices_of, name_of, size
@@ -53,7 +53,7 @@ _IMPLICIT = Dummy("sample", integer=True)
 _LARGEST = 10**7  # elements of one intermediate array
 
 
-class Numbers:
+class Evaluation:
     """The numbers of a derivation for given data.
 
     ``values`` holds an array for each quantity and each named adjoint; those that differ from sample to
@@ -82,12 +82,12 @@ class Numbers:
         self.sizes = dict(sizes)
         self.scalars: dict[Symbol, float] = {size(name): number for name, number in sizes.items()}
         self.scalars |= {c.symbol: c.value for c in model.constants if not isinstance(c.value, tuple)}
-        self.varying = Batch(derivation).varying if self.per_sample else frozenset()
+        self.varying = SampleAxis(derivation).varying if self.per_sample else frozenset()
         self.values: dict[str, Array] = dict(leaves)
         self.slopes: dict[str, Array] = {}
         self.replaced = dict(replaced or {})
 
-    def run(self) -> Numbers:
+    def run(self) -> Evaluation:
         """Evaluate the equations, then the results from the loss inwards."""
         self.run_forward()
         for name in self.derivation.results:
@@ -104,7 +104,11 @@ class Numbers:
     def run_result(self, name: str) -> None:
         """Evaluate the derivative of E for the quantity ``name``."""
         step = self.step(self.derivation.results[name])
-        step = self.derivation.computed.get(step.number, step) if step.number not in self.replaced else step
+        step = (
+            self.derivation.stable_form_of.get(step.number, step)
+            if step.number not in self.replaced
+            else step
+        )
         self.slopes[name] = self.of_step(step)
         adjoint = next((a for a, q in self.derivation.adjoints.items() if q == name), None)
         if adjoint is not None:
@@ -328,24 +332,24 @@ _RELATIONS: Mapping[str, Callable[[Array, Array], Array]] = {
 }
 
 
-def _fold(operation: Callable[[Array, Array], Array]) -> Callable[[Numbers, Any, Environment], Array]:
+def _fold(operation: Callable[[Array, Array], Array]) -> Callable[[Evaluation, Any, Environment], Array]:
     return lambda numbers, node, environment: np.asarray(
         reduce(operation, numbers._all(node.args, environment))
     )
 
 
-_METHODS: tuple[tuple[Any, Callable[[Numbers, Any, Environment], Array]], ...] = (
-    (Indexed, Numbers._read),
-    (Symbol, Numbers._symbol),
-    (Derivative, Numbers._derivative),
-    (Sum, Numbers._sum),
-    (ArgMax, Numbers._place_of_largest),
+_METHODS: tuple[tuple[Any, Callable[[Evaluation, Any, Environment], Array]], ...] = (
+    (Indexed, Evaluation._read),
+    (Symbol, Evaluation._symbol),
+    (Derivative, Evaluation._derivative),
+    (Sum, Evaluation._sum),
+    (ArgMax, Evaluation._place_of_largest),
     (Add, _fold(np.add)),
-    (Mul, Numbers._product),
-    (Pow, Numbers._power),
-    (Piecewise, Numbers._cases),
+    (Mul, Evaluation._product),
+    (Pow, Evaluation._power),
+    (Piecewise, Evaluation._cases),
     (KroneckerDelta, lambda numbers, node, e: np.equal(*numbers._all(node.args[:2], e)).astype(float)),
-    (Relational, Numbers._relation),
+    (Relational, Evaluation._relation),
     (And, _fold(np.logical_and)),
     (Or, _fold(np.logical_or)),
     (Not, lambda numbers, node, e: np.logical_not(numbers.value(node.args[0], e))),

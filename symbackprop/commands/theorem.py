@@ -183,7 +183,7 @@ def _says(template: Derived, own: int, concrete: Derived, layer: int) -> bool:
         there = concrete.by_number[concrete.results[moved]]
         here = template.by_number[template.results[name]]
         forms: list[Sides] = [here, *_written_out(template, here)]
-        if not any(shift.alike(form, there, layer - own) for form in forms):
+        if not any(shift.same_up_to_layer(form, there, layer - own) for form in forms):
             return False
     return True
 

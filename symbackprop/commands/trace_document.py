@@ -13,13 +13,13 @@ from dataclasses import replace
 import numpy as np
 from sympy import Add, Basic, Derivative, Expr, Integer, KroneckerDelta, Piecewise, Sum, Symbol, sympify
 
-from symbackprop.commands.evaluation import Numbers
+from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array
 from symbackprop.commands.trace_values import TraceValues, first_update
-from symbackprop.document.blocks import Explained, Group, Numbered
+from symbackprop.document.blocks import EquationBlock, Group, StepBlock
 from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.render import render
-from symbackprop.document.sentences import Narrator
+from symbackprop.document.sentences import Sentences
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import BINDERS, ArgMax, Equation
 from symbackprop.printing.brackets import Level
@@ -54,7 +54,7 @@ def render_trace(
         notation=notation or "layered",
         fragment=fragment,
         language=language,
-        instead=lambda narrator: Worked(trace, narrator).context(),
+        instead=lambda sentences: TraceSections(trace, sentences).context(),
     )
 
 
@@ -64,15 +64,15 @@ def shown(value: float, digits: int = DIGITS) -> str:
     return "0" if float(text) == 0 else text
 
 
-class Worked:
+class TraceSections:
     """Puts numbers below the equations of a document."""
 
-    def __init__(self, trace: TraceValues, narrator: Narrator) -> None:
+    def __init__(self, trace: TraceValues, sentences: Sentences) -> None:
         self.trace = trace
         self.derivation = trace.derivation
         self.numbers = trace.numbers
-        self.style = style = narrator.style
-        self.narrator = narrator
+        self.style = style = sentences.style
+        self.sentences = sentences
         self.notation = style.printer.notation
         self.math = isinstance(style.printer, LatexPrinter)
         self._width = _MATH_WIDTH if self.math else _TEXT_WIDTH
@@ -81,13 +81,13 @@ class Worked:
 
     def context(self) -> dict[str, object]:
         """Return what stands in place of the derivation's own lines."""
-        derivation, narrator = self.derivation, self.narrator
+        derivation, sentences = self.derivation, self.sentences
         return {
-            "given": [*narrator.given(), *self._given()],
+            "given": [*sentences.given(), *self._given()],
             "forward": [self._forward(equation) for equation in derivation.system.equations],
             "groups": [
                 Group(self.style.heading(steps[0].lhs), tuple(self._all(steps)))
-                for steps in narrator.by_target()
+                for steps in sentences.by_target()
             ],
             "stable": list(self._all(derivation.stable)),
             "batch": list(self._all(derivation.batch)),
@@ -99,14 +99,14 @@ class Worked:
     # ------------------------------------------------------------ what is given
 
     def _given(self) -> Iterator[str]:
-        say, trace = self.narrator.say, self.trace
+        say, trace = self.sentences.say, self.trace
         yield say("trace.introduction")
         if trace.samples > 1:
             yield say("trace.samples", count=str(trace.samples))
         yield say("trace.rate", rate=shown(trace.learning_rate))
         if trace.frozen:
             names = [self.style.inline(self._component(name, ())) for name in trace.frozen]
-            yield say("trace.frozen", parameters=self.narrator.listed(names))
+            yield say("trace.frozen", parameters=self.sentences.listed(names))
         system = self.derivation.system
         for name in (
             *system.inputs,
@@ -125,8 +125,8 @@ class Worked:
 
     # ------------------------------------------------------------ equations with numbers
 
-    def _all(self, steps: Sequence[Step]) -> Iterator[Explained]:
-        for step, explained in zip(steps, self.narrator.explained(steps), strict=True):
+    def _all(self, steps: Sequence[Step]) -> Iterator[StepBlock]:
+        for step, explained in zip(steps, self.sentences.explained(steps), strict=True):
             values = self.numbers.of_step(step)
             lines = self._lines(step.lhs, step.rhs, values, self._is_of_one(step))
             yield replace(explained, formula=self.style.stacked([explained.formula, *lines], step.number))
@@ -135,8 +135,8 @@ class Worked:
         """Whether a step is about one sample, so that its numbers have the samples as their first axis."""
         return self.numbers.per_sample and all(step.number != s.number for s in self.derivation.batch)
 
-    def _forward(self, equation: Equation) -> Numbered:
-        numbered, number = self.narrator.forward(equation), self.derivation.numbers[equation.name]
+    def _forward(self, equation: Equation) -> EquationBlock:
+        numbered, number = self.sentences.forward(equation), self.derivation.labels[equation.name]
         array = self.numbers.values[equation.name]
         of_one = equation.name in self.numbers.varying
         lines = self._lines(equation.lhs, equation.rhs, array, of_one)
@@ -154,7 +154,7 @@ class Worked:
             yield self._line(left, self.printer.show(rhs.xreplace(at)), self._number(first[place]))
         several = of_one and len(values) > 1
         if several or not complete:
-            left = self.style.words(self.narrator.catalogue["trace.all"]) if several else ""
+            left = self.style.words(self.sentences.catalogue["trace.all"]) if several else ""
             left += self.style.printer.show(lhs)
             yield self._line(left, "", self.listed(values if several else first))
 
@@ -202,14 +202,14 @@ class Worked:
 
     # ------------------------------------------------------------ the step, and what comes after it
 
-    def _update(self) -> Iterator[Explained]:
+    def _update(self) -> Iterator[StepBlock]:
         steps = self.derivation.update
         lines: dict[int, list[str]] = {step.number: [] for step in steps}
         for name in self.derivation.system.parameters:
             if name not in self.trace.frozen:
                 for step, line in self._updated(name):
                     lines[step.number].append(line)
-        for step, explained in zip(steps, self.narrator.explained(steps), strict=True):
+        for step, explained in zip(steps, self.sentences.explained(steps), strict=True):
             formulas = [explained.formula, *lines[step.number]]
             yield replace(explained, formula=self.style.stacked(formulas, step.number))
 
@@ -237,15 +237,15 @@ class Worked:
                 self._filled([self._component(name, ()), arrow, *self._rows(self.listed(new))]),
             )
 
-    def _afterwards(self) -> Iterator[Explained]:
+    def _afterwards(self) -> Iterator[StepBlock]:
         """Yield E after the step, and what another order of the updates would give."""
-        say, trace, system = self.narrator.say, self.trace, self.derivation.system
+        say, trace, system = self.sentences.say, self.trace, self.derivation.system
         loss = self.style.printer.show(system.quantities[system.loss].symbol)
         output = self.derivation.model.output if self.derivation.model else ""
         values = trace.after.values[output]
         values = values[0] if trace.samples == 1 and output in trace.after.varying else values
         outputs = self._filled(self._rows(f"{self._component(output, ())} = {self.listed(values)}"))
-        number = next((s.number for s in self.derivation.batch), self.derivation.numbers[system.loss])
+        number = next((s.number for s in self.derivation.batch), self.derivation.labels[system.loss])
         sentence = say(
             "trace.after",
             forward=say("heading.forward"),
@@ -253,13 +253,13 @@ class Worked:
             before=self.style.inline(self._number(trace.loss)),
         )
         formula = self.style.stacked([f"{loss} = {self._number(trace.loss_after)}", outputs], number)
-        yield Explained(self.style.label(number), say("rule.after step"), sentence, formula, False)
+        yield StepBlock(self.style.label(number), say("rule.after step"), sentence, formula, False)
         if trace.premature is not None:
             yield self._order(loss)
 
-    def _order(self, loss: str) -> Explained:
+    def _order(self, loss: str) -> StepBlock:
         """Return why the parameters move at once, with the figure that comes out otherwise."""
-        say, premature = self.narrator.say, self.trace.premature
+        say, premature = self.sentences.say, self.trace.premature
         assert premature is not None
         inline, step = self.style.inline, premature.step
         name = next(
@@ -270,7 +270,7 @@ class Worked:
         result = self.derivation.by_number[self.derivation.results[name]]
         sentence = say(
             "trace.order",
-            moved=self.narrator.listed(inline(self._component(n, ())) for n in premature.moved),
+            moved=self.sentences.listed(inline(self._component(n, ())) for n in premature.moved),
             result=inline(self.style.printer.show(step.lhs)),
             number=f"({result.number})",
             wrong=inline(self._number(wrong[place])),
@@ -284,7 +284,7 @@ class Worked:
         left = self.style.printer.show(result.lhs.xreplace(at))
         sign = r" \ne " if self.math else " ≠ "
         formula = f"{left} = {self._number(right[place])}{sign}{self._number(wrong[place])}"
-        return Explained(self.style.label(step.number), say("rule.order"), sentence, formula, False)
+        return StepBlock(self.style.label(step.number), say("rule.order"), sentence, formula, False)
 
 
 # ------------------------------------------------------------------------------------------- printing
@@ -293,7 +293,7 @@ class Worked:
 class _NumbersPrinter(Printer):
     """Prints an expression whose indices are numbers with the number of each component in its place."""
 
-    numbers: Numbers
+    numbers: Evaluation
     scalars: Mapping[str, float]
     sample = 0
 
@@ -390,7 +390,9 @@ def placed(expression: Expr, places: Mapping[Symbol, Integer]) -> Expr:
     return expression.func(*[placed(argument, places) for argument in expression.args])
 
 
-def numbers_printer(like: Printer, numbers: Numbers, scalars: Mapping[str, float | Array]) -> _NumbersPrinter:
+def numbers_printer(
+    like: Printer, numbers: Evaluation, scalars: Mapping[str, float | Array]
+) -> _NumbersPrinter:
     """Return a printer with the marks of another one that prints numbers in place of components."""
     kind = type("NumbersPrinter", (_NumbersPrinter, type(like)), {})
     printer: _NumbersPrinter = kind(like.notation)

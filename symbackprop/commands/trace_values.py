@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from symbackprop.commands.evaluation import Numbers
+from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array
 from symbackprop.commands.update_values import Number, default_values, updated_values
 from symbackprop.equations.naming import SAMPLES
@@ -43,8 +43,8 @@ class TraceValues:
     """
 
     derivation: Derived
-    numbers: Numbers
-    after: Numbers
+    numbers: Evaluation
+    after: Evaluation
     gradients: Mapping[str, Array]
     updated: Mapping[str, Array]
     learning_rate: float

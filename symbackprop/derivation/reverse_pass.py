@@ -16,8 +16,8 @@ from functools import partial
 
 from sympy import Add, Basic, Derivative, Expr, Indexed, Sum, Symbol
 
-from symbackprop.derivation.calculus.kinds import outcome_of
-from symbackprop.derivation.calculus.rule import Consumer, Goal, Worked
+from symbackprop.derivation.calculus.rule import Consumer, DraftStep, Goal
+from symbackprop.derivation.calculus.signature import outcome_of
 from symbackprop.derivation.stable.choose import with_stable
 from symbackprop.equations.indices import renamed, settle, substitute
 from symbackprop.equations.naming import LETTERS
@@ -119,7 +119,7 @@ class _Pass:
         if plain and full.count_ops() <= _WRITTEN_OUT_LIMIT:
             self.written[self.adjoint_of[name].name] = Equation(lhs, full)
 
-    def _renamed(self, step: Worked, names: dict[Basic, Basic]) -> Sides:
+    def _renamed(self, step: DraftStep, names: dict[Basic, Basic]) -> Sides:
         return self._named(renamed(step.lhs, names), renamed(step.rhs, names))
 
     def _named(self, lhs: Expr, rhs: Expr) -> Sides:

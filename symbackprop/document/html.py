@@ -14,7 +14,7 @@ from xml.sax.saxutils import quoteattr, unescape
 
 from sympy import Expr
 
-from symbackprop.document.blocks import Numbered
+from symbackprop.document.blocks import EquationBlock
 from symbackprop.document.formats import LatexFormat
 from symbackprop.document.mathml import mathml
 from symbackprop.equations.steps import Derived
@@ -93,9 +93,9 @@ class HtmlFormat(LatexFormat):
                 found[step.target].append(step.number)
         return found
 
-    def _choice(self, number: int) -> Numbered:
+    def _choice(self, number: int) -> EquationBlock:
         step = self.derivation.by_number[number]
-        return Numbered(self.label(number), self.formula(step.lhs, step.rhs))
+        return EquationBlock(self.label(number), self.formula(step.lhs, step.rhs))
 
     def finished(self, document: str) -> str:
         """Give each number one place where it stands, and leave no link to a number that stands nowhere.

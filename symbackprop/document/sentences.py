@@ -14,7 +14,7 @@ from string import Formatter
 from sympy import Add, Derivative, Expr, KroneckerDelta, Rational, Sum, Symbol, sympify
 
 from symbackprop.derivation.kinks import Kink, kinks_in
-from symbackprop.document.blocks import Explained, Group, Numbered, Row
+from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlock
 from symbackprop.document.formats import Format
 from symbackprop.document.language.catalogues import Catalogue
 from symbackprop.document.language.particles import with_particle
@@ -35,7 +35,7 @@ from symbackprop.errors import SpecificationError
 from symbackprop.library.formula import parse
 from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.library.optimizers import OPTIMIZERS
-from symbackprop.printing.layers import LAYER, LEAST, AnyLayer, Run, with_runs
+from symbackprop.printing.layers import LAYER, LEAST, AnyLayer, LayerRun, with_runs
 from symbackprop.printing.matrices import MatrixWriter, Unwritable
 from symbackprop.printing.order import flat, summed_indices
 from symbackprop.printing.text import TextPrinter
@@ -43,7 +43,7 @@ from symbackprop.printing.text import TextPrinter
 _ANY = Symbol("_any", real=True)
 
 
-class Narrator:
+class Sentences:
     """Puts the steps of a derivation into words."""
 
     def __init__(self, derivation: Derived, style: Format, catalogue: Catalogue) -> None:
@@ -155,8 +155,8 @@ class Narrator:
         """Return quantities with their shapes, those of layers that are alike once."""
         found: list[str] = []
         readings = [Equation(self._first_reading(name), self._first_reading(name)) for name in names]
-        for item in with_runs(readings, lambda e: self.system.layer(e.name), self.layers.alike):
-            if not isinstance(item, Run):
+        for item in with_runs(readings, lambda e: self.system.layer(e.name), self.layers.same_up_to_layer):
+            if not isinstance(item, LayerRun):
                 found.append(self._with_shape(item.name))
                 continue
             general = self.general(item.layers[0])
@@ -198,10 +198,10 @@ class Narrator:
         sizes = self.system.quantities[name].shape
         return f"({', '.join(self.style.printer.show(n) for n in sizes)})"
 
-    def forward(self, equation: Equation) -> Numbered:
+    def forward(self, equation: Equation) -> EquationBlock:
         """Return a forward equation with the shape of what it defines."""
-        label = self.style.label(self.derivation.numbers[equation.name])
-        return Numbered(label, self.formula(equation.lhs, equation.rhs, True, self.note(equation.name)))
+        label = self.style.label(self.derivation.labels[equation.name])
+        return EquationBlock(label, self.formula(equation.lhs, equation.rhs, True, self.note(equation.name)))
 
     def formula(self, lhs: Expr, rhs: Expr, whole: bool, note: str = "") -> str:
         """Return an equation; in matrix notation what is told of ``whole`` arrays has no indices."""
@@ -229,11 +229,13 @@ class Narrator:
             problem = f"'matrix' can't say the equation of {shown}: {error}"
             raise SpecificationError(f"notation: {problem}; use 'layered'") from error
 
-    def forwards(self) -> list[Numbered]:
+    def forwards(self) -> list[EquationBlock]:
         """Return the forward equations; those of layers that are alike first for any layer, then each."""
-        found: list[Numbered] = []
-        for item in with_runs(self.system.equations, lambda e: self.system.layer(e.name), self.layers.alike):
-            if isinstance(item, Run):
+        found: list[EquationBlock] = []
+        for item in with_runs(
+            self.system.equations, lambda e: self.system.layer(e.name), self.layers.same_up_to_layer
+        ):
+            if isinstance(item, LayerRun):
                 general = self.general(item.layers[0])
                 once = [replace(general.forward(e), label=self.style.blank()) for e in item.first]
                 once[0] = replace(once[0], note=self._said_once(item.layers))
@@ -244,12 +246,12 @@ class Narrator:
 
     # ---- layers that are alike
 
-    def general(self, layer: int) -> Narrator:
-        """Return a narrator that calls ``layer`` ℓ, the layer before it ℓ-1, and so on."""
+    def general(self, layer: int) -> Sentences:
+        """Return the sentences that call ``layer`` ℓ, the layer before it ℓ-1, and so on."""
         style = type(self.style)(self.layers.notation(layer), self.derivation)
-        narrator = Narrator(self.derivation, style, self.catalogue)
-        narrator._latest = self._latest
-        return narrator
+        sentences = Sentences(self.derivation, style, self.catalogue)
+        sentences._latest = self._latest
+        return sentences
 
     @property
     def _layer(self) -> str:
@@ -279,9 +281,11 @@ class Narrator:
         """Return the steps, grouped by the derivative that they lead to; layers that are alike once."""
         found: list[Group] = []
         for item in with_runs(
-            self.by_target(), lambda steps: self.system.layer(steps[0].target), self.layers.are_alike
+            self.by_target(),
+            lambda steps: self.system.layer(steps[0].target),
+            self.layers.are_same_up_to_layer,
         ):
-            if not isinstance(item, Run):
+            if not isinstance(item, LayerRun):
                 found.append(self._group(item))
                 continue
             found += [self._group(steps) for steps in item.first]
@@ -301,13 +305,13 @@ class Narrator:
     def _group(self, steps: Sequence[Step]) -> Group:
         return Group(self.style.heading(steps[0].lhs), tuple(self.explained(steps)))
 
-    def _further(self, run: Run[list[Step]]) -> Group:
+    def _further(self, run: LayerRun[list[Step]]) -> Group:
         """Return the layers behind the first one of a run: their results for any ℓ, then those of each."""
         results = set(self.derivation.results.values())
         general = self.general(run.layers[0])
         ends = [step for group in run.first for step in group if step.number in results]
         shown = [replace(each, label=self.style.blank()) for each in general._plain(ends)]
-        listed: list[Explained] = []
+        listed: list[StepBlock] = []
         numbers = []
         for layer, block in zip(run.layers[1:], run.blocks[1:], strict=True):
             steps = [step for group in block for step in group]
@@ -323,14 +327,14 @@ class Narrator:
         listed[0] = replace(listed[0], note=note)
         return Group(self.layers_said(layers), (*shown, *listed), self._said_once(layers))
 
-    def _plain(self, steps: Sequence[Step]) -> list[Explained]:
+    def _plain(self, steps: Sequence[Step]) -> list[StepBlock]:
         """Return steps without the words that explain them."""
         return [replace(each, rule="", sentence="") for each in self.explained(steps)]
 
     def backward_introduction(self) -> str:
         """Return what is said before the steps."""
         introduction = self.say("backward.introduction")
-        errors = self.style.printer.notation.errors
+        errors = self.style.printer.notation.delta_names
         named = [a for a in self.derivation.adjoints if a in errors]
         if named:
             component = self.system.quantities[self.derivation.adjoints[named[0]]]
@@ -356,7 +360,7 @@ class Narrator:
         ]
         return [*stated, *self.kinks()]
 
-    def explained(self, steps: Sequence[Step]) -> list[Explained]:
+    def explained(self, steps: Sequence[Step]) -> list[StepBlock]:
         """Return steps that follow each other, each with its sentence."""
         results = set(self.derivation.results.values())
         explained = []
@@ -367,16 +371,18 @@ class Narrator:
             whole = step.number in results or step.rule in ("stable form", "batch mean")
             label, formula = self.style.label(step.number), self.formula(step.lhs, step.rhs, whole)
             sentence = self._sentence(step, last.get(step.lhs))
-            explained.append(Explained(label, rule, sentence, formula, step.number in results))
+            explained.append(StepBlock(label, rule, sentence, formula, step.number in results))
             self._latest[self._topic(step.lhs)] = step.number
             last[step.lhs] = step
         return explained
 
-    def explained_once(self, steps: Sequence[Step]) -> list[Explained]:
+    def explained_once(self, steps: Sequence[Step]) -> list[StepBlock]:
         """Return steps of which each is about another quantity; those of layers that are alike once."""
-        found: list[Explained] = []
-        for item in with_runs(steps, lambda step: self.system.layer(step.target), self.layers.alike):
-            if not isinstance(item, Run):
+        found: list[StepBlock] = []
+        for item in with_runs(
+            steps, lambda step: self.system.layer(step.target), self.layers.same_up_to_layer
+        ):
+            if not isinstance(item, LayerRun):
                 found += self.explained([item])
                 continue
             once = self.general(item.layers[0])._plain(item.first)
@@ -386,12 +392,14 @@ class Narrator:
             found += [*once, *self.explained(item.first), *self._plain(rest)]
         return found
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[ResultRow]:
         """Return the rows of the table of all results, those of layers that are alike once."""
-        found: list[Row] = []
+        found: list[ResultRow] = []
         results = [self.derivation.by_number[number] for number in self.derivation.results.values()]
-        for item in with_runs(results, lambda step: self.system.layer(step.target), self.layers.alike):
-            if isinstance(item, Run):
+        for item in with_runs(
+            results, lambda step: self.system.layer(step.target), self.layers.same_up_to_layer
+        ):
+            if isinstance(item, LayerRun):
                 general = self.general(item.layers[0])
                 rows = [general.row(step.number) for step in item.first]
                 found += [replace(row, label=self.say("run.row", number=row.label)) for row in rows]
@@ -399,13 +407,13 @@ class Narrator:
                 found.append(self.row(item.number))
         return found
 
-    def row(self, number: int) -> Row:
+    def row(self, number: int) -> ResultRow:
         """Return the row of a result in the table."""
         step = self.derivation.by_number[number]
         if self.style.printer.notation.name == "matrix":
             left, parts = self._matrix(step.lhs, step.rhs)
-            return Row(f"({number})", self.style.inline(left), self.style.inline("".join(parts)))
-        return Row(f"({number})", self.style.cell(step.lhs), self.style.cell(step.rhs))
+            return ResultRow(f"({number})", self.style.inline(left), self.style.inline("".join(parts)))
+        return ResultRow(f"({number})", self.style.cell(step.lhs), self.style.cell(step.rhs))
 
     def _sentence(self, step: Step, before: Step | None) -> str:
         teller = _TELLERS.get(step.rule)
@@ -440,7 +448,7 @@ class Narrator:
         deltas = sorted(step.rhs.atoms(KroneckerDelta), key=str)
         collapses = equation.rhs.has(Sum) and not step.rhs.has(Sum) and not deltas
         key = "local.sum" if collapses else "local.plain"
-        number = f"({self.derivation.numbers[equation.name]})"
+        number = f"({self.derivation.labels[equation.name]})"
         sentences = [self.say(key, number=number, quantity=quantity)]
         if deltas:
             sentences.append(self.say("local.delta", delta=self.inline(deltas[0])))
@@ -502,12 +510,12 @@ class Narrator:
 
     def _closed_form(self, step: Step, before: Step | None) -> str:
         output = step.lhs.expr
-        number = f"({self.derivation.numbers[name_of(output)]})"
+        number = f"({self.derivation.labels[name_of(output)]})"
         return self.say("closed", number=number, output=self.inline(output))
 
     def _folding(self, step: Step, before: Step | None) -> str:
         equation = self.system.definitions[step.by or step.target]
-        number = f"({self.derivation.numbers[equation.name]})"
+        number = f"({self.derivation.labels[equation.name]})"
         # where the quantity itself is gone, its definition let terms cancel: n m - Σ x is 0
         names = {name_of(read) for read in self.style.printer.order.reads(step.rhs)}
         key = "folding" if equation.name in names else "folding.cancel"
@@ -551,7 +559,7 @@ class Narrator:
         return self.say("fact", fact=self.listed(self.style.inline(self.fact(f)) for f in used))
 
     def _stable_form(self, step: Step, before: Step | None) -> str:
-        replaced = (number for number, stable in self.derivation.computed.items() if stable == step)
+        replaced = (number for number, stable in self.derivation.stable_form_of.items() if stable == step)
         return self.say("stable", number=f"({next(replaced)})")
 
     def _batch_mean(self, step: Step, before: Step | None) -> str:
@@ -559,7 +567,7 @@ class Narrator:
             number = self._number_of_loss
         else:
             number = self.derivation.results[step.target]
-        stable = self.derivation.computed.get(number)
+        stable = self.derivation.stable_form_of.get(number)
         number = number if stable is None else stable.number
         return self.say("batch", number=f"({number})")
 
@@ -573,9 +581,9 @@ class Narrator:
 
     def _rescaling(self, step: Step, before: Step | None) -> str:
         derivation = self.derivation
-        of = derivation.update[derivation.carried_out.index(step)]
+        of = derivation.update[derivation.executed_update.index(step)]
         read = {of.lhs, *of.rhs.free_symbols}
-        kept = [s for s in derivation.kept if read & {scalar(s.target), new_value(s.target)}]
+        kept = [s for s in derivation.stored if read & {scalar(s.target), new_value(s.target)}]
         return self.say(
             "rescaling.equation",
             number=f"({of.number})",
@@ -609,11 +617,13 @@ class Narrator:
 
         def alike(a: str, b: str, shift: int) -> bool:
             pairs = [Equation(drawn[name].fan_in, drawn[name].fan_out) for name in (a, b)]
-            return self.layers.shift.name(a, shift) == b and self.layers.alike(pairs[0], pairs[1], shift)
+            return self.layers.shift.name(a, shift) == b and self.layers.same_up_to_layer(
+                pairs[0], pairs[1], shift
+            )
 
         alone: dict[str, list[str]] = {}
         for item in with_runs(list(drawn), self.system.layer, alike):
-            if not isinstance(item, Run):
+            if not isinstance(item, LayerRun):
                 weight, formula = self._variance(item, drawn[item])
                 alone.setdefault(formula, []).append(weight)
                 continue
@@ -671,7 +681,7 @@ class Narrator:
 
     @property
     def _number_of_loss(self) -> int:
-        return self.derivation.numbers[self.system.loss]
+        return self.derivation.labels[self.system.loss]
 
     def _is_read(self, expression: Expr) -> bool:
         return bool(self.style.printer.order.is_read(expression))
@@ -720,19 +730,19 @@ class Narrator:
 
 
 _TELLERS = {
-    "chain rule": Narrator._chain_rule,
-    "local derivative": Narrator._local_rule,
-    "closed form": Narrator._closed_form,
-    "simplification": Narrator._simplification,
-    "folding": Narrator._folding,
-    "product": Narrator._insertion,
-    "contraction": Narrator._insertion,
-    "substitution": Narrator._insertion,
-    "cancellation": Narrator._cancellation,
-    "fact": Narrator._fact,
-    "stable form": Narrator._stable_form,
-    "batch mean": Narrator._batch_mean,
-    "update": Narrator._update,
-    "kept": Narrator._kept,
-    "rescaling": Narrator._rescaling,
+    "chain rule": Sentences._chain_rule,
+    "local derivative": Sentences._local_rule,
+    "closed form": Sentences._closed_form,
+    "simplification": Sentences._simplification,
+    "folding": Sentences._folding,
+    "product": Sentences._insertion,
+    "contraction": Sentences._insertion,
+    "substitution": Sentences._insertion,
+    "cancellation": Sentences._cancellation,
+    "fact": Sentences._fact,
+    "stable form": Sentences._stable_form,
+    "batch mean": Sentences._batch_mean,
+    "update": Sentences._update,
+    "kept": Sentences._kept,
+    "rescaling": Sentences._rescaling,
 }

@@ -70,7 +70,7 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Given:
+class DataArray:
     """An input or a target, and what its numbers must be like.
 
     ``shape`` leaves the samples' axis out where the array ``has_samples``.  ``low`` and ``high`` bound every
@@ -137,8 +137,8 @@ class Model:
     sizes: Mapping[str, int]
     constants: tuple[Constant, ...]
     initial: Mapping[str, Initial]
-    inputs: tuple[Given, ...]
-    targets: tuple[Given, ...]
+    inputs: tuple[DataArray, ...]
+    targets: tuple[DataArray, ...]
     per_sample: bool = True
     origin: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
@@ -188,7 +188,7 @@ class Model:
         """Return the number of a size in random data, where open sizes are small numbers."""
         return self.size(n.xreplace(self._small_sizes))
 
-    def draw(self, given: Given) -> Draw:
+    def draw(self, given: DataArray) -> Draw:
         """Return what random data for an input or a target may be."""
         return given.draw(self.sample_size, SAMPLES_DRAWN)
 

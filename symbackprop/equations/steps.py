@@ -83,7 +83,7 @@ class Sketch(NamedTuple):
 class Derived:
     """The result of a derivation: the equations, the steps and what they end in.
 
-    ``numbers`` holds the number of each forward equation by the quantity that it defines.
+    ``labels`` holds the number of each forward equation by the quantity that it defines.
     ``steps`` come in a person's order, from the error inwards.  ``results`` holds, for each quantity,
     the number of the step that ends in its derivative, written with named adjoints: that step is
     printed, proved and emitted.  ``adjoints`` maps the name of a named adjoint to its quantity; a
@@ -98,7 +98,7 @@ class Derived:
     steps: tuple[Step, ...]
     results: dict[str, int]
     adjoints: dict[str, str]
-    numbers: dict[str, int]
+    labels: dict[str, int]
     stable: tuple[Step, ...] = ()
     batch: tuple[Step, ...] = ()
     update: tuple[Step, ...] = ()
@@ -118,23 +118,23 @@ class Derived:
         return text + (option.lstrip() if text.endswith("\n") else option)
 
     @property
-    def kept(self) -> tuple[Step, ...]:
+    def stored(self) -> tuple[Step, ...]:
         """What a trainer keeps in place of the optimiser's state, as multiples of it."""
         return tuple(step for step in self.rescaled if step.rule == "kept")
 
     @property
-    def carried_out(self) -> tuple[Step, ...]:
+    def executed_update(self) -> tuple[Step, ...]:
         """The optimiser's equations as a trainer carries them out, each for that of ``update``."""
-        return self.rescaled[len(self.kept) :] or self.update
+        return self.rescaled[len(self.stored) :] or self.update
 
     @cached_property
-    def computed(self) -> dict[int, Step]:
+    def stable_form_of(self) -> dict[int, Step]:
         """The number of an equation or a result -> the stable form that is computed in its place."""
         found = {}
         for step in self.stable:
             definition = self.system.definitions.get(step.target)
             is_value = definition is not None and definition.lhs == step.lhs
-            found[self.numbers[step.target] if is_value else self.results[step.target]] = step
+            found[self.labels[step.target] if is_value else self.results[step.target]] = step
         return found
 
     @property

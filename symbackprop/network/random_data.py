@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from symbackprop.equations.model import Draw, Given, Initial, Initializer, Model
+from symbackprop.equations.model import DataArray, Draw, Initial, Initializer, Model
 
 Array = NDArray[np.float64]
 Data = Array | dict[str, Array] | None
@@ -24,7 +24,7 @@ def sample_data(model: Model, generator: np.random.Generator) -> tuple[Data, Dat
     return _argument(model.inputs, arrays), _argument(model.targets, arrays)
 
 
-def _argument(kind: Sequence[Given], arrays: Mapping[str, Array]) -> Data:
+def _argument(kind: Sequence[DataArray], arrays: Mapping[str, Array]) -> Data:
     if len(kind) > 1:
         return {given.name: arrays[given.name] for given in kind}
     return arrays[kind[0].name] if kind else None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sympy import Expr, Rational
 
-from symbackprop.equations.model import Given, Model
+from symbackprop.equations.model import DataArray, Model
 from symbackprop.library.activations import ACTIVATIONS
 from symbackprop.library.formula import FormulaReader
 from symbackprop.network.architecture import Architecture
@@ -82,7 +82,7 @@ class _Dense:
     def _trainable(self, number: int) -> Iterable[str]:
         return trainable_parameters(self.network.layers[number - 1].activation)
 
-    def _facts(self, target: Given) -> Iterator[str]:
+    def _facts(self, target: DataArray) -> Iterator[str]:
         read = self._at(target.name, self.network.depth)
         if target.low is not None and target.high is not None:
             yield f"assume {target.low} <= {read} <= {target.high}"

@@ -44,7 +44,7 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Run(Generic[Item]):
+class LayerRun(Generic[Item]):
     """Layers that are alike, in the order in which they come, each with its items."""
 
     layers: tuple[int, ...]
@@ -58,7 +58,7 @@ class Run(Generic[Item]):
 
 def with_runs(
     items: Sequence[Item], layer: Callable[[Item], int | None], alike: Callable[[Item, Item, int], bool]
-) -> Iterator[Item | Run[Item]]:
+) -> Iterator[Item | LayerRun[Item]]:
     """Yield the items, those of three or more layers that are alike as one run.
 
     ``layer`` tells the layer that an item is about; ``alike(a, b, n)`` whether ``b`` is what ``a`` is,
@@ -68,7 +68,7 @@ def with_runs(
     for run in _chains(blocks, alike):
         layers = tuple(number for number, _ in run if number is not None)
         if len(layers) >= LEAST:
-            yield Run(layers, tuple(block for _, block in run))
+            yield LayerRun(layers, tuple(block for _, block in run))
         else:
             yield from (item for _, block in run for item in block)
 
@@ -124,7 +124,7 @@ class Shift:
         self._names = {place: name for name, place in (*self._places.items(), *self._sizes.items())}
         self._known: dict[tuple[Basic, int], Basic] = {}
 
-    def alike(self, a: Sides, b: Sides, shift: int) -> bool:
+    def same_up_to_layer(self, a: Sides, b: Sides, shift: int) -> bool:
         """Whether ``b`` says of a layer what ``a`` says of one ``shift`` layers before it."""
         left, right = self._moved(a.lhs, shift), self._moved(a.rhs, shift)
         if left is None or right is None:
@@ -204,17 +204,19 @@ class AnyLayer:
         self.shift = Shift(derivation)
         self._compared: dict[tuple[int, int], bool] = {}
 
-    def alike(self, a: Step | Equation, b: Step | Equation, shift: int) -> bool:
+    def same_up_to_layer(self, a: Step | Equation, b: Step | Equation, shift: int) -> bool:
         """Whether ``b`` is the same step or equation as ``a``, ``shift`` layers further."""
         if not (isinstance(a, Step) and isinstance(b, Step)):
-            return type(a) is type(b) and self.shift.alike(a, b, shift)
+            return type(a) is type(b) and self.shift.same_up_to_layer(a, b, shift)
         if (a.number, b.number) not in self._compared:
-            self._compared[a.number, b.number] = a.rule == b.rule and self.shift.alike(a, b, shift)
+            self._compared[a.number, b.number] = a.rule == b.rule and self.shift.same_up_to_layer(a, b, shift)
         return self._compared[a.number, b.number]
 
-    def are_alike(self, a: Sequence[Step | Equation], b: Sequence[Step | Equation], shift: int) -> bool:
+    def are_same_up_to_layer(
+        self, a: Sequence[Step | Equation], b: Sequence[Step | Equation], shift: int
+    ) -> bool:
         """Whether ``b`` says of its layer what ``a`` says of one ``shift`` layers before it."""
-        return len(a) == len(b) and all(self.alike(x, y, shift) for x, y in zip(a, b, strict=True))
+        return len(a) == len(b) and all(self.same_up_to_layer(x, y, shift) for x, y in zip(a, b, strict=True))
 
     def notation(self, layer: int) -> Notation:
         """Return the notation that calls ``layer`` ℓ."""
@@ -252,11 +254,11 @@ class AnyLayer:
         layered = [term for term in terms if term in own and self.system.layer(own[term]) is not None]
         layered.sort(key=lambda term: (self.system.layer(own[term]) or 0, self.printer.tie(term)))
         for run in with_runs(layered, lambda term: self.system.layer(own[term]), self._terms_alike):
-            if isinstance(run, Run):
+            if isinstance(run, LayerRun):
                 runs += [(term, run.layers) for term in run.first]
                 terms = [term for term in terms if not any(term in block for block in run.blocks)]
         return (Add(*terms), runs) if terms and runs else (rhs, [])
 
     def _terms_alike(self, a: Expr, b: Expr, shift: int) -> bool:
         loss = self.system.quantities[self.system.loss].symbol
-        return self.shift.alike(Equation(loss, a), Equation(loss, b), shift)
+        return self.shift.same_up_to_layer(Equation(loss, a), Equation(loss, b), shift)

@@ -284,7 +284,7 @@ class Printer(ABC):
     def _read(self, read: Expr) -> Piece:
         name = name_of(read)
         quantity = self.notation.adjoints.get(name)
-        if quantity is None or name in self.notation.errors:
+        if quantity is None or name in self.notation.delta_names:
             return self.component(name, indices_of(read))
         indices = indices_of(read)
         # An index more than the quantity has tells the sample: ∂E[n]/∂s2[n,i] is of that sample's E.

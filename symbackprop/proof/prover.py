@@ -53,7 +53,7 @@ def prove(derivation: Derived, *, seed: int = 0) -> list[Verdict]:
     The optimiser's equations are given; what follows from them is proved, too.
     """
     prover = Prover(derivation, seed=seed)
-    rescaled = derivation.carried_out if derivation.rescaled else ()
+    rescaled = derivation.executed_update if derivation.rescaled else ()
     steps = (*derivation.steps, *derivation.stable, *derivation.batch, *rescaled)
     return [prover.prove_step(step) for step in steps]
 

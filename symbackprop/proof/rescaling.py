@@ -39,7 +39,7 @@ def rescaling_holds_exactly(derivation: Derived, step: Step) -> bool:
 
 def _sides(derivation: Derived, step: Step) -> tuple[Expr, Expr]:
     """Return what the step claims and what is true, in the state and the parameter before the step."""
-    kept = {s.lhs: s.rhs for s in derivation.kept}
+    kept = {s.lhs: s.rhs for s in derivation.stored}
     state = {Symbol(s.target, real=True): s.lhs for s in derivation.update}
     multiples = {**kept, **{_after(name): value.xreplace(state) for name, value in kept.items()}}
     new = {s.lhs: s.rhs for s in derivation.update}

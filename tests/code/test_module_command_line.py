@@ -492,7 +492,9 @@ def test_bad_weights_are_named(run: Run, arrays: dict[str, Any] | None, message:
         (["--checkpoint", "none/c.npz"], "none/c.npz: can't be written: No such file or directory"),
     ],
 )
-def test_options_that_cannot_work_are_named(run: Run, folder: Path, options: list[str], message: str) -> None:
+def test_options_that_cannot_work_are_named(
+    run: Run, folder: Path, options: list[str], message: str
+) -> None:
     before = set(folder.iterdir())
     assert refused(run(BITS, "train", "bits.csv", *options)) == message
     assert set(folder.iterdir()) == before

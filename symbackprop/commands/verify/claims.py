@@ -15,7 +15,7 @@ from typing import NoReturn
 from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Integer, KroneckerDelta, Mul, Sum, Symbol
 from sympy.logic.boolalg import Boolean
 
-from symbackprop.derivation.batch import Batch
+from symbackprop.derivation.batch import SampleAxis
 from symbackprop.equations.naming import LETTERS, SAMPLES
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import EquationSystem, Quantity, index, indices_of, name_of, size, sum_over
@@ -163,7 +163,7 @@ class _ClaimReader:
                 )
         if len(set(letters)) != len(letters):
             _fail(self.text, "an index stands twice on the left", "write another letter for each axis")
-        lifted = len(letters) == len(quantity.shape) + 1 and name in Batch(self.derivation).varying
+        lifted = len(letters) == len(quantity.shape) + 1 and name in SampleAxis(self.derivation).varying
         if len(letters) != len(quantity.shape) and not (lifted and self.derivation.batch):
             axes = f"{name} has {len(quantity.shape)} axes, the left side gives it {len(letters)}"
             _fail(self.text, axes, f"its shape is ({', '.join(map(str, quantity.shape))})")
@@ -308,7 +308,7 @@ class Reader(FormulaReader):
         return component if name in self.quantities else self._adjoint(name, indices)
 
     def _varies(self, name: str) -> bool:
-        varying = Batch(self.derivation).varying
+        varying = SampleAxis(self.derivation).varying
         named = name in self.derivation.adjoints and self.adjoint_names.get(name) in varying
         return named or name in varying
 

@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 from sympy import Derivative, Expr, Indexed, Integer, Sum, Symbol
 
-from symbackprop.commands.evaluation import Numbers
+from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array
 from symbackprop.commands.trace_document import numbers_printer, placed, shown
 from symbackprop.commands.verify.claims import Claim, read_claim
@@ -113,20 +113,20 @@ class _Judge:
     # ------------------------------------------------------------ numbers
 
     @cached_property
-    def points(self) -> list[Numbers]:
+    def points(self) -> list[Evaluation]:
         """Numbers for everything, at random points with small unequal sizes."""
         return [point(self.derivation, seed) for seed in _SEEDS]
 
-    def _values(self, claim: Claim, numbers: Numbers) -> Array:
+    def _values(self, claim: Claim, numbers: Evaluation) -> Array:
         """Return the right side; an index that nothing binds is an axis behind the others."""
         ranges = {i: numbers.size(claim.ranges[i]) for i in (*claim.indices, *claim.free)}
         return self._over(claim, claim.rhs, ranges, numbers)
 
-    def _over(self, claim: Claim, rhs: Expr, ranges: dict[Symbol, int], numbers: Numbers) -> Array:
+    def _over(self, claim: Claim, rhs: Expr, ranges: dict[Symbol, int], numbers: Evaluation) -> Array:
         by_sample = numbers.per_sample and not claim.of_batch
         return numbers.over_samples(rhs, ranges) if by_sample else numbers.over(rhs, ranges)
 
-    def _truth(self, claim: Claim, numbers: Numbers) -> Array:
+    def _truth(self, claim: Claim, numbers: Evaluation) -> Array:
         """Return what the right side should be."""
         ranges = {i: numbers.size(claim.ranges[i]) for i in claim.indices}
         if isinstance(claim.lhs, Derivative) and claim.output != self.derivation.system.loss:
@@ -190,7 +190,7 @@ class _Judge:
                 return edit
         return None
 
-    def _agrees(self, claim: Claim, numbers: Numbers, truth: Array) -> bool:
+    def _agrees(self, claim: Claim, numbers: Evaluation, truth: Array) -> bool:
         try:
             given = self._values(claim, numbers)
         except UnsupportedExpression:  # a changed formula may read anything anywhere

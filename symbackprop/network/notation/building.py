@@ -11,7 +11,7 @@ from functools import cached_property
 
 from sympy import Add, Expr, Indexed, Mul, Symbol
 
-from symbackprop.equations.model import Constant, Given, Initial, Initializer, Model
+from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Model
 from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
 from symbackprop.equations.system import ONE, Equation, EquationSystem, Fact, Quantity, index, is_size, size
 from symbackprop.errors import SpecificationError, excerpt, suggestion
@@ -270,7 +270,7 @@ class _Building:
             self.found.places[name].fail("orthogonal first values need two axes", "name another initialiser")
         return Initial(initializer, fan_in, fan_out)
 
-    def _given(self, name: str, system: EquationSystem) -> Given:
+    def _given(self, name: str, system: EquationSystem) -> DataArray:
         """Return what is known of an input or a target."""
         whole = self.quantities[name]
         has_samples = bool(whole.shape) and whole.shape[0] == SAMPLES
@@ -281,7 +281,7 @@ class _Building:
         high = min((value for value in highs if value is not None), default=None)
         totals = [(t.axis, t.value) for t in self.found.totals if t.name == name]
         places = [self.final[provisional_size(i)] for i in self.names.positions.get(name, ())]
-        return Given(
+        return DataArray(
             name,
             shape,
             whole.integer,
