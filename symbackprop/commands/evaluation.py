@@ -1,8 +1,8 @@
 """Numbers for indexed expressions: the equations and steps of a derivation on arrays.
 
-In go a ``Derived`` and arrays for what its equations are given, out come arrays for everything else.
+In go a ``Derived`` and arrays for its inputs and parameters, out come arrays for everything else.
 An expression is evaluated node by node; each index is an axis, and a sum adds one up.  Nothing here
-knows a derivative: what a step says is what is computed.
+knows a derivative: each step is computed as it is written.
 """
 
 from __future__ import annotations
@@ -268,7 +268,7 @@ class Evaluation:
         return self._summed(node.function, list(node.limits), environment)
 
     def _summed(self, body: Expr, limits: list[Any], environment: Environment) -> Array:
-        """Add up over the last limit, the outermost loop, what the others give."""
+        """Sum over the last limit, the outermost loop, the sums over the others."""
         if not limits:
             return self.value(body, environment)
         *inner, (i, _, high) = limits
@@ -378,13 +378,13 @@ def _extents(arrays: Iterable[Array]) -> Iterable[tuple[int, ...]]:
 
 
 def _topic(derivative: Derivative) -> tuple[str, str]:
-    """Return of what and by what a derivative is; of an expression that has no name the first is empty."""
+    """Return the names of the differentiated quantity ("" for an expression) and of the variable."""
     of = derivative.expr
     return name_of(of) if isinstance(of, Indexed | Symbol) else "", name_of(derivative.variables[0])
 
 
 def _matched(stated: Derivative, asked: Derivative) -> dict[Symbol, Expr] | None:
-    """Return what each index of the derivative that a step states is in the one that is asked for."""
+    """Return the mapping from the indices of one derivative to those of the other, None if none fits."""
     pairs = list(zip(indices_of(stated.variables[0]), indices_of(asked.variables[0]), strict=True))
     if isinstance(stated.expr, Indexed):
         pairs += zip(indices_of(stated.expr), indices_of(asked.expr), strict=True)

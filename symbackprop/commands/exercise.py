@@ -1,8 +1,8 @@
 """An exercise: the derivation with blanks, and its solution.
 
 In go a ``Derived`` and the name of a format, out comes a text.  The blanks are the right sides of whole
-groups of steps, few groups in which every rule occurs (with a sum and without), and whatever repeats what
-they ask for; the sentences stay as hints.
+groups of steps, few groups in which every rule occurs (with a sum and without), and all lines that repeat
+an answer; the sentences stay as hints.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _blanks(derivation: Derived) -> tuple[int, ...]:
 
 
 def _skill(step: Step) -> tuple[str, bool]:
-    """Return what a step practises: its rule, and whether there is a sum in it."""
+    """Return the skill that a step practises: its rule, and whether there is a sum in it."""
     return step.rule, step.rhs.has(Sum)
 
 
@@ -84,7 +84,7 @@ class _Sheet:
         self.position = {number: n for n, number in enumerate(exercise.blanks, start=1)}
 
     def context(self) -> dict[str, object]:
-        """Return what stands in place of the derivation's own lines."""
+        """Return the template context that replaces the derivation's sections."""
         sentences, say = self.sentences, self.sentences.say
         columns = ResultRow(say("exercise.blank"), say("heading.derivative"), say("heading.formula"))
         head, *rows = self.style.table([columns, *self._solution()])

@@ -33,7 +33,7 @@ _SMALLEST = 0.1  # parameters that small make no error smaller, and lie on the k
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of the table: what was compared, how often, and the largest relative difference."""
+    """One row of the table: subject, number of probes, the largest relative difference and its tolerance."""
 
     subject: str
     probes: int

@@ -1,6 +1,6 @@
-"""The arrays that a network is given: read from files, checked, or drawn.
+"""The arrays of inputs, targets and parameters: read from files, checked, or drawn.
 
-In go a derivation and what the user has, out come arrays by the names of the equations.
+In go a derivation and the user's arrays or files, out come arrays by the names of the equations.
 """
 
 from __future__ import annotations

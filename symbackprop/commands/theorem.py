@@ -8,7 +8,7 @@ engine as any network:
   for the pass backwards E = Σ_i c[i]·s[ℓ+1,i] is as good as E itself, by the chain rule.
 
 In goes a ``Network`` whose sizes do not matter, out comes a ``Theorem``.  It is proved like any derivation,
-and instantiated: at every layer of nets of some depths it has to be what the engine derives for them alone.
+and instantiated: at every layer of nets of some depths it has to equal their own derivation.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Theorem:
 
     @property
     def title(self) -> str:
-        """What heads the theorem."""
+        """The title of the theorem, plain text."""
         layers = self.network.layers
         return f"L layers: {layers[0].activation}, then {layers[-1].activation} with {self.network.loss}"
 
@@ -65,7 +65,7 @@ class Theorem:
         return Check(tuple(verdicts), tuple(depth for depth in DEPTHS if not self.holds_at(depth)))
 
     def holds_at(self, depth: int) -> bool:
-        """Whether the theorem says of a net of ``depth`` layers what is derived for that net alone."""
+        """Whether the theorem, for a net of ``depth`` layers, equals the derivation of that net alone."""
         concrete = derive_system(network_equations(_network_of_depth(self.network, depth)))
         pairs = [(self.base, 2, depth), *((self.step, 1, layer) for layer in range(1, depth))]
         return all(_says(template, own, concrete, layer) for template, own, layer in pairs)

@@ -1,4 +1,4 @@
-"""The theorem for L layers as a document: base case, induction step, and what they give.
+"""The theorem for L layers as a document: base case, induction step, and their results.
 
 In go a ``Theorem`` and its ``Check``, out comes text in any format, through the templates of a derivation.
 """
@@ -75,7 +75,7 @@ class _Printed:
         return Sentences(derivation, style, self.catalogue)
 
     def context(self, check: Check, fragment: bool) -> dict[str, object]:
-        """Return what the templates read."""
+        """Return the template context: for each section its strings and blocks."""
         known = document_context(
             self.base.derivation, self.style, self.catalogue, self.theorem.title, [], fragment
         )
@@ -166,7 +166,7 @@ class _Printed:
 def _numbered(theorem: Theorem) -> tuple[Derived, Derived]:
     """Return base case and induction step with the numbers of one document.
 
-    The equations of layer ℓ are also those of layer ℓ+1.  What only serves to keep names is left out.
+    The equations of layer ℓ are also those of layer ℓ+1.  Steps that only serve to keep names are left out.
     """
     system = theorem.step.system
     hidden = [e.name for e in system.equations if system.layer(e.name) == 1]

@@ -46,14 +46,14 @@ def trace(
     """Put numbers into the derivation of ``network``, and carry out one step of gradient descent.
 
     Args:
-        network: what is derived.
+        network: the network that is derived.
         parameters: parameter name -> array; by default those that the trainer starts with, rounded.
         x: the inputs, a row a sample (or one sample); a dict by declared name where there are several.
-            By default a seeded sample.
+            By default one drawn sample.
         t: the targets, likewise.
         learning_rate: of the step.
         freeze: names of parameters that the step leaves as they are.
-        seed: of what is drawn.
+        seed: of the random numbers.
 
     Raises:
         SpecificationError: an array that does not fit, or an unknown name.
@@ -87,7 +87,7 @@ def _numbers(
     t: Data,
     seed: int,
 ) -> Evaluation:
-    """Return the numbers for what is given; what is drawn is drawn anew where E ignores a parameter."""
+    """Return the evaluated derivation; arrays are drawn anew where a gradient is 0 or not finite."""
     draws = 1 if parameters is not None and x is not None else _DRAWS
     tried: list[Evaluation] = []
     for draw in range(draws):
@@ -113,7 +113,7 @@ def _is_leaf(name: str, derivation: Derived) -> bool:
 def _premature(
     right: Evaluation, leaves: Mapping[str, Array], frozen: Collection[str], rate: float
 ) -> Premature | None:
-    """Return what comes out when the backward pass goes on with parameters that have moved."""
+    """Return the outcome of a backward pass that goes on with moved parameters, None if it is the same."""
     derivation = right.derivation
     parameters = derivation.system.parameters
     wrong = Evaluation(derivation, leaves, right.sizes)

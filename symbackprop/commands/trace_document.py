@@ -80,7 +80,7 @@ class TraceSections:
         self.printer = numbers_printer(style.printer, self.numbers, {})
 
     def context(self) -> dict[str, object]:
-        """Return what stands in place of the derivation's own lines."""
+        """Return the template context that replaces the derivation's sections."""
         derivation, sentences = self.derivation, self.sentences
         return {
             "given": [*sentences.given(), *self._given()],
@@ -238,7 +238,7 @@ class TraceSections:
             )
 
     def _afterwards(self) -> Iterator[StepBlock]:
-        """Yield E after the step, and what another order of the updates would give."""
+        """Yield E after the step, and the outcome of another order of the updates."""
         say, trace, system = self.sentences.say, self.trace, self.derivation.system
         loss = self.style.printer.show(system.quantities[system.loss].symbol)
         output = self.derivation.model.output if self.derivation.model else ""
@@ -413,7 +413,7 @@ def _parts(formula: str, width: int) -> Iterator[str]:
 
 
 def _split(formula: str, marks: Sequence[str]) -> Iterator[str]:
-    """Yield the parts of a formula, each with the mark before it; what stands in braces is one part."""
+    """Yield the parts of a formula, each with the mark before it; a group in braces is never split."""
     depth, start = 0, 0
     for position, character in enumerate(formula):
         depth += (character == "{") - (character == "}")

@@ -1,4 +1,4 @@
-"""What a person claims, such as ``dE/dw2[j,i] = (x2[i] - t[i])*x1[j]``, read into expressions.
+"""Claims of a person, such as ``dE/dw2[j,i] = (x2[i] - t[i])*x1[j]``, read into expressions.
 
 In go a text and the ``Derived`` that it is about, out comes a ``Claim``.  A claim may be wrong in ways
 that no equation of a network may be: an index may be free on the right, or run over two different sizes.
@@ -67,7 +67,7 @@ _SIGNS = str.maketrans({"∂": "d", "·": "*", "−": "-", "×": "*"})
 
 
 def read_claim(text: str, derivation: Derived) -> Claim:
-    """Return what ``text`` claims.
+    """Return the claim that ``text`` states.
 
     Raises:
         SpecificationError: it can't be read; the message says what would be right.
@@ -414,7 +414,7 @@ def _adjoints_marked(text: str, loss: str) -> str:
 
 
 def _contracted(text: str, rhs: Expr, scope: _Scope, kept: Iterable[Expr]) -> Expr:
-    """Return a claim that was written without indices, summed over what the left side does not have."""
+    """Return the right side of a claim written without indices, summed over all but the ``kept`` ones."""
     inner = [i for i in scope.ranges if i in rhs.free_symbols and i not in set(kept)]
     for i in inner:
         rhs = contracted(rhs, i, scope.ranges[i])

@@ -1,4 +1,4 @@
-"""Whether a claim holds, and what is wrong with it where it does not.
+"""Whether a claim holds, and the slip in it where it does not.
 
 The prover decides: sizes are small unequal numbers, both sides are compared exactly or to 40 digits at
 random points, and a fact about the data is used only where it is stated and needed.  Numbers then show where
@@ -127,7 +127,7 @@ class _Judge:
         return numbers.over_samples(rhs, ranges) if by_sample else numbers.over(rhs, ranges)
 
     def _truth(self, claim: Claim, numbers: Evaluation) -> Array:
-        """Return what the right side should be."""
+        """Return the numbers that the right side should have."""
         ranges = {i: numbers.size(claim.ranges[i]) for i in claim.indices}
         if isinstance(claim.lhs, Derivative) and claim.output != self.derivation.system.loss:
             return self._over(claim, claim.lhs, ranges, numbers)
@@ -214,7 +214,7 @@ class _Judge:
         return replace(claim, rhs=edit.rhs, free=free)
 
     def _candidates(self, claim: Claim) -> list[Expr]:
-        """Return what may be missing: parts of the steps to this derivative and of local derivatives."""
+        """Return candidates for a missing part: parts of the steps to this derivative and of local ones."""
         derivation = self.derivation
         own = [s.rhs for s in derivation.steps if s.target == claim.target]
         own += [s.rhs for s in derivation.batch if s.target == claim.target and claim.of_batch]
@@ -224,7 +224,7 @@ class _Judge:
 
 
 def _close(given: Array, right: Array) -> Array:
-    """Return where two arrays are equal but for rounding; what is not finite is not."""
+    """Return where two arrays are equal but for rounding, a Boolean array; nan is equal to nothing."""
     scale = float(np.nan_to_num(np.abs(right)).max(initial=0.0))
     return np.isclose(given, right, rtol=_CLOSE, atol=_CLOSE * scale)
 

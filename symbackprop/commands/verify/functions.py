@@ -77,7 +77,7 @@ def verify_function(network: Network | Derived, function: Function, *, seed: int
     """Check a hand-written gradient: one verdict for each parameter.
 
     Args:
-        network: what the function is the gradient of.
+        network: the network, or its derivation, whose gradient the function returns.
         function: takes (parameters, x, t), returns derivatives by name, or (E, derivatives).
         seed: of the numbers at which it is called.
 
@@ -113,7 +113,7 @@ def _drawn(derivation: Derived, seed: int) -> tuple[Evaluation, Any, Any]:
 
 
 def _derivatives(returned: Any, derivation: Derived) -> dict[str, Array]:
-    """Return the derivatives by name in what the function returned."""
+    """Return the derivatives by parameter name, taken from the value that the function returned."""
     if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping):
         returned = returned[1]
     names = derivation.system.parameters
@@ -162,7 +162,7 @@ def _close(given: Array, right: Array) -> bool:
 
 
 def _slip(derivation: Derived, numbers: Evaluation, name: str, given: Array, right: Array) -> Slip | None:
-    """Return what, done wrongly in the derivation, gives what the function gives."""
+    """Return the slip that, made in the derivation, gives the function's array; None if none does."""
     if given.ndim == right.ndim == 2 and given.shape == right.shape[::-1] and _close(given.T, right):
         return Slip("transposed index", "the array is transposed")
     if sum(numbers.values[p].size for p in derivation.system.parameters) > _MOST:
