@@ -1,7 +1,7 @@
 """From one sample to a batch: E is the mean over the samples, and so is every derivative of it.
 
 A quantity that varies with the sample gets the sample as its first index.  Differentiation is linear,
-so what was derived for one sample needs no second derivation: the derivative of the mean is the mean of
+so the steps for one sample need no second derivation: the derivative of the mean is the mean of
 the derivatives, and a term that does not vary with the sample stays as it is.
 """
 

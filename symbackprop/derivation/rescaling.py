@@ -17,7 +17,7 @@ from symbackprop.equations.system import new_value, scalar
 def rescaled(
     update: Sequence[Step], varying: Collection[Symbol], taken: Container[str] = ()
 ) -> tuple[Step, ...]:
-    """Return what is kept in place of the state, then the equations written through it.
+    """Return the steps that define multiples stored in place of the state, then the equations through them.
 
     There are none where no equation becomes shorter.
 
@@ -57,7 +57,7 @@ def _scales(update: Sequence[Step], varying: Collection[Symbol]) -> Iterator[tup
 
 
 def _kept_name(state: str, taken: Container[str]) -> str:
-    """Return the name of the multiple that is kept in place of ``state``, none of those taken."""
+    """Return the name of the multiple that is stored in place of ``state``, none of those taken."""
     name = state.upper()
     while name in taken:
         name += "_kept"

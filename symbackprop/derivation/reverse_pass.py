@@ -1,10 +1,10 @@
-"""The derivation: kept, numbered steps from the equations to the derivative for every quantity.
+"""The derivation: stored, numbered steps from the equations to the derivative for every quantity.
 
 There is one rule, the adjoint rule.  For a quantity q, over all equations that read it:
 
     ∂E/∂q[target] = Σ_consumers Σ_indices ∂E/∂consumer[indices] · ∂consumer[indices]/∂q[target]
 
-Each adjoint gets a name, so nothing swells with depth.  The rule is worked out once per kind of goal
+Each adjoint gets a name, so nothing swells with depth.  The rule is applied once per signature of a goal
 (the quantity and its consumers up to their names) and then instantiated.
 """
 
@@ -44,7 +44,7 @@ def derive_system(
 
 @dataclass
 class _Group:
-    """The steps to one quantity, with adjoints of what was written in still under their names."""
+    """The steps to one quantity; adjoints that were written into them are still under their names."""
 
     quantity: Quantity
     steps: list[tuple[str, Callable[[], Sides], Sketch, str | None]]
@@ -143,7 +143,7 @@ class _Pass:
         return Goal(quantity, indices, self.adjoint_of[name], consumers, facts, (), known, is_leaf)
 
     def _by_rarest_read(self) -> dict[str, list[Equation]]:
-        """Return the real definitions by what they read that the fewest others read: a short way to them."""
+        """Return the real definitions by the quantity they read with the fewest consumers, as an index."""
         found: dict[str, list[Equation]] = {}
         for equation in self.system.equations:
             whole = self.system.quantities[equation.name].integer
@@ -153,7 +153,7 @@ class _Pass:
         return found
 
     def _definitions_within(self, consumers: Sequence[Equation]) -> Iterator[Equation]:
-        """Yield other definitions that read nothing but what the consumers of a quantity read."""
+        """Yield other definitions that read only quantities read by the ``consumers`` of a quantity."""
         read = set().union(*[self.reads[c.name] for c in consumers if c.name != self.system.loss])
         own = {c.name for c in consumers}
         for rarest in sorted(read & self.by_rarest_read.keys()):
@@ -168,7 +168,7 @@ class _Pass:
         return Consumer(equation, self.adjoint_of[equation.name], definition)
 
     def _other_readers(self, equation: Equation, reader: str) -> set[str]:
-        """Return the quantities besides ``reader`` whose adjoints read that of what ``equation`` defines."""
+        """Return the quantities besides ``reader`` whose adjoints read the adjoint of ``equation.name``."""
         adjoint = self.adjoint_of[equation.name].symbol
         others = (self.reads[equation.name] & self.needed) - {reader}
         return {q for q in others if q not in self.definitions or self.definitions[q].rhs.has(adjoint)}

@@ -37,7 +37,7 @@ from symbackprop.equations.system import ONE, Equation, Fact, Quantity, Ranges, 
 class Consumer:
     """An equation that reads the goal's quantity.
 
-    ``adjoint`` is the adjoint of what it defines, None for the loss, whose adjoint is 1.
+    ``adjoint`` is the adjoint of the quantity it defines, None for the loss, whose adjoint is 1.
     ``definition`` is that adjoint's own equation where the goal is its only reader: the adjoint is
     then written into the result if that makes nothing longer.
     """
@@ -87,7 +87,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class DraftStep:
-    """One step as worked out: ``rule``, and ``lhs = rhs``; adjoints are written as named ones.
+    """One step in draft: ``rule``, and ``lhs = rhs``; adjoints are written as named ones.
 
     ``by`` is the component whose definition a folding uses.
     """
@@ -100,7 +100,7 @@ class DraftStep:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The steps to a goal; the last is its result.  ``inlined`` names what was written into it."""
+    """The steps to a goal; the last is its result.  ``inlined`` are the adjoints written into it."""
 
     steps: tuple[DraftStep, ...]
     inlined: tuple[Quantity, ...]
@@ -180,7 +180,7 @@ class _Branch:
         return Add(*terms)
 
     def contribution(self, goal: Goal) -> Expr:
-        """Return what the consumer passes back to the target."""
+        """Return the contribution of the consumer to the target's adjoint."""
         adjoint = self.consumer.adjoint
         cotangent = ONE if adjoint is None else adjoint.at(indices_of(self.lhs))
         preferred = frozenset(i for i, _ in self.summed)
@@ -279,7 +279,7 @@ def _written_in(goal: Goal, consumer: Consumer, step: DraftStep) -> DraftStep | 
     cancels = operations(whole) < before
     if often and not cancels:
         return None
-    if cancels and goal.facts:  # show what algebra alone gives before a fact is used
+    if cancels and goal.facts:  # show the result of algebra alone before a fact is used
         plain = tidy(tidy_sums(substitute(step.rhs, consumer.adjoint, consumer.definition)))
         whole = plain
     # Shorter it may be for another reason too, such as a sign; what cancels is a divisor that is gone.
@@ -317,7 +317,7 @@ def _folded(goal: Goal, step: DraftStep) -> Iterator[DraftStep]:
 
 
 def _by_facts(goal: Goal, step: DraftStep) -> Iterator[DraftStep]:
-    """Yield the result with what is assumed of the data, where a fact applies."""
+    """Yield the result under the assumptions on the data, where one of them shortens it."""
     stated = use_facts(step.rhs, goal.facts)
     if canonical(stated) != canonical(step.rhs):
         yield DraftStep("fact", step.lhs, tidy(tidy_sums(stated)))

@@ -1,7 +1,7 @@
-"""Kinds of goals: what goals have in common up to their names, so that equal layers are worked out once.
+"""Signatures of goals: equal where goals differ in names only, so that equal layers are derived once.
 
-The names of quantities, sizes and indices are replaced in the order in which a walk meets them; what
-comes out for the canonical goal is renamed back.
+The names of quantities, sizes and indices are replaced in the order in which a walk meets them; the
+outcome of the canonical goal is renamed back.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ class Naming:
         )
 
     def kind(self, goal: Goal) -> Hashable:
-        """Return what ``goal`` has in common with all that have the same canonical goal."""
+        """Return the signature of ``goal``, equal for all goals with the same canonical goal."""
         counts = len(goal.consumers), len(goal.facts), len(goal.known)
         return goal.is_leaf, *counts, *[e if e is None else self.form(e) for e in _expressions(goal)]
 
@@ -106,12 +106,12 @@ class Naming:
 
 
 def _name(quantity: Quantity) -> Basic:
-    """Return what names a quantity in expressions."""
+    """Return the base or the symbol that names a quantity in expressions."""
     return quantity.base if quantity.shape else quantity.symbol
 
 
 def _expressions(goal: Goal) -> Iterator[Expr | None]:
-    """Yield what a goal consists of, always as many expressions for a consumer."""
+    """Yield the expressions that make up a goal, always as many for a consumer."""
     yield _name(goal.quantity)
     yield _name(goal.adjoint)
     yield from goal.indices
@@ -143,7 +143,7 @@ def _canonical_index(number: int) -> Symbol:
 
 
 OUTCOMES: dict[Hashable, Outcome] = {}
-"""What was worked out last, for a canonical goal, by the kind of the goal."""
+"""The last outcomes, for canonical goals, by the signature of the goal."""
 MOST_OUTCOMES = 1024
 
 

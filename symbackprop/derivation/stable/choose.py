@@ -1,9 +1,9 @@
-"""What the code computes in place of an equation or a result that would overflow or lose its digits.
+"""Stable forms, computed in place of an equation or a result that would overflow or lose its digits.
 
-In goes a derivation, out comes one with its stable forms: numbered steps, equal to what they stand for,
+In goes a derivation, out comes one with its stable forms: numbered steps, equal to the plain ones,
 proved and printed like the rest.  A sum of errors is opened by the rules of logarithms; everything else
 that is computed component by component is measured, and replaced only where another form is right at
-more numbers (``symbackprop.precision``).
+more numbers (``symbackprop.derivation.stable.measure``).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
 
 
 def _groups(derivation: Derived) -> dict[str, list[Step]]:
-    """Return, for each target, the steps that say what its derivative is made of; its result is the last."""
+    """Return, for each target, the steps that lead to its derivative; the last is its result."""
     groups: dict[str, list[Step]] = {}
     for step in derivation.steps:
         own = groups.setdefault(step.target, [])
@@ -90,7 +90,7 @@ def _same(form: Expr) -> Expr:
 
 
 class _Stabilizer:
-    """Finds the best form of expressions, and remembers what is computed component by component."""
+    """Finds the best form of expressions, and remembers the definitions computed component by component."""
 
     def __init__(self, derivation: Derived) -> None:
         self.system = derivation.system
@@ -98,14 +98,14 @@ class _Stabilizer:
         self.loss = self.system.quantities[self.system.loss].symbol
         self.definitions: dict[object, _Definition] = {}
         self.beside: list[Expr] = []
-        """What is computed beside the expression, so that its forms may read it."""
+        """Components computed beside the expression, so that its forms may read them."""
         self.all_free = False
-        """Whether every adjoint is taken as it is: what is left are products with it."""
+        """Whether every adjoint is taken as it is: only products with it are left."""
         self._good: set[object] = set()
-        """The kinds of expressions that are in their best form: equal layers are measured once."""
+        """The signatures of expressions in their best form: equal layers are measured once."""
 
     def define(self, key: object, lhs: Expr, plain: Expr, form: Callable[[], Expr]) -> None:
-        """Remember that what ``key`` stands for is computed as ``form()``, or ``plain``, if by component."""
+        """Remember a definition under ``key``, ``plain`` or its ``form()``, if computed by component."""
         component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
         if not plain.is_Atom and self.is_measured(plain) and plain.count_ops() <= _LONGEST:
             self.definitions[key] = _Definition(component, plain, form)
@@ -126,7 +126,7 @@ class _Stabilizer:
         return form
 
     def improved_result(self, steps: Sequence[Step]) -> Expr:
-        """Return what the last of the steps to one derivative ends in, with its parts in their best form."""
+        """Return the right-hand side of the last of ``steps`` to one derivative, its parts in best form."""
         *others, result = steps
         before = self.all_free, self.beside
         self.all_free = result.target not in self.system.definitions
@@ -162,7 +162,7 @@ class _Stabilizer:
         return expression
 
     def _improved_terms(self, expression: Add, others: Sequence[Expr]) -> Expr:
-        """Improve what each derivative and each sum is multiplied by."""
+        """Improve the factor of each derivative and of each sum."""
         groups: dict[Expr, list[Expr]] = {}
         for term in expression.args:
             carrier = Mul(*[f for f in Mul.make_args(term) if not self._is_plain(f)])
@@ -245,8 +245,7 @@ class _Stabilizer:
     def chained(self, result: Step, steps: Sequence[Step]) -> Iterator[Expr]:
         """Yield the chain rule of a result with its local derivatives inserted: as found, closed, and best.
 
-        Automatic differentiation multiplies these as they are; what the result makes of them must not
-        be worse.
+        Automatic differentiation multiplies these as they are; the form of the result must not be worse.
         """
         local: dict[Expr, list[Expr]] = {}
         for step in steps:
@@ -279,7 +278,7 @@ class _Stabilizer:
 
 
 class _Kind:
-    """Describes expressions up to the names of what they read, with the definitions of that.
+    """Describes expressions up to the names of the components they read, with the definitions of these.
 
     Expressions of one kind have their best forms in common.
     """
@@ -290,7 +289,7 @@ class _Kind:
         """The number of each component that is read, in the order of appearance."""
 
     def of_all(self, steps: Iterable[Sketch]) -> object:
-        """Return what ``steps`` have in common with others that differ in names only."""
+        """Return the signature of ``steps``, which is that of others that differ in names only."""
         return tuple(self._of(side, names) for *sides, names in steps for side in sides)
 
     def _of(self, node: Expr, names: Mapping[Basic, Basic]) -> object:
@@ -304,7 +303,7 @@ class _Kind:
         return (node.func, *(self._of(a, names) for a in node.args)) if node.args else node
 
     def _read(self, component: Expr, names: Mapping[Basic, Basic], is_adjoint: bool = False) -> object:
-        """Return the number of a component; where it is new, what it is made of, too."""
+        """Return the number of a component; where it is new, a tuple of it and its definition, too."""
         indices = tuple(names.get(i, i) if i.is_Symbol else i.xreplace(names) for i in indices_of(component))
         label = component.base if indices else component
         name = str(names.get(label, label).name)
@@ -340,14 +339,14 @@ class _Scalars:
         return expression.xreplace({read: self._symbol(read) for read in reads})
 
     def written_out(self, expression: Expr, known: Container[Expr]) -> Expr:
-        """Return ``expression`` with the definitions inserted of what is not ``known``."""
+        """Return ``expression`` with the definitions inserted of all symbols that are not ``known``."""
         for symbol, definition in reversed(self.definitions.items()):
             if symbol not in known:
                 expression = expression.xreplace({symbol: definition})
         return expression
 
     def _symbol(self, read: Expr) -> Symbol:
-        """Return the symbol of ``read``; what it reads itself comes before it in ``definitions``."""
+        """Return the symbol of ``read``; the symbols of its definition come before it in ``definitions``."""
         if read not in self.symbols:
             symbol = Symbol(f"_.{len(self.symbols)}", real=True)
             self.symbols[read] = symbol
