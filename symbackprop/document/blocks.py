@@ -1,4 +1,4 @@
-"""What the templates of a document read: finished strings, and nothing else.
+"""The blocks that the templates of a document place: finished strings, and nothing else.
 
 ``note`` is a sentence before a formula, ``lines`` are sentences behind it; most have neither.
 """

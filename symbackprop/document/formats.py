@@ -1,4 +1,4 @@
-"""What each format makes of formulas and of plain text: text, Markdown, LaTeX."""
+"""The formats text, Markdown and LaTeX: how each writes formulas and plain text."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DEEPEST = 5
 
 
 class Format(ABC):
-    """What a format makes of formulas and of plain text."""
+    """A format of documents: how it writes formulas and plain text."""
 
     template: ClassVar[str]
     latex_template: ClassVar[bool] = False
@@ -34,11 +34,11 @@ class Format(ABC):
         self.derivation = derivation
 
     def blank(self) -> str:
-        """Return what stands in place of the number of an equation that has none."""
+        """Return the label of an equation that has no number."""
         return ""
 
     def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
-        """Return what the template of this format alone reads."""
+        """Return the part of the template context that this format alone has."""
         return {}
 
     def finished(self, document: str) -> str:
@@ -227,7 +227,7 @@ class TextFormat(Format):
 
 
 class _MathFormat(Format):
-    """What Markdown and LaTeX share: formulas between dollars, broken inside ``aligned``."""
+    """The common part of Markdown and LaTeX: formulas between dollars, broken inside ``aligned``."""
 
     _WIDTH = 80
     _TABLE_WIDTH = 64
@@ -377,7 +377,7 @@ def _width(tokens: list[str]) -> float:
 
 
 def _argument(tokens: list[str]) -> list[str]:
-    """Remove the next token or group, and return what it holds."""
+    """Remove the next token or group, and return the tokens in it."""
     if not tokens:
         return []
     first = tokens.pop(0)

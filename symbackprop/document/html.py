@@ -100,7 +100,7 @@ class HtmlFormat(LatexFormat):
     def finished(self, document: str) -> str:
         """Give each number one place where it stands, and leave no link to a number that stands nowhere.
 
-        Of layers that are alike the steps are counted and only some of their numbers are written.
+        Of a run of layers the steps are counted and only some of their numbers are written.
         """
         document = _PENDING.sub(_held, _first_places(document))
         places = set(re.findall(r'id="([^"]*step-\d+)"', document))
@@ -110,7 +110,7 @@ class HtmlFormat(LatexFormat):
 
 
 def _held(pending: re.Match[str]) -> str:
-    """Return a formula together with what no line may end before."""
+    """Return a formula together with the characters that no line break may part from it."""
     formula = mathml(unescape(pending[1], _UNQUOTE))
     return f'<span class="held">{formula}{pending[2]}</span>' if pending[2] else formula
 

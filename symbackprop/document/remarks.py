@@ -1,4 +1,4 @@
-"""What a document says beside the steps: what the error punishes, how slopes shrink it, matrices, descent."""
+"""Remarks of a document beside its steps: limits of the error, bounds of slopes, matrices, descent."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from symbackprop.printing.matrices import MatrixWriter, Unwritable
 
 
 class Remarks:
-    """Puts what is computed from a derivation into words."""
+    """Puts the analysis of a derivation into words."""
 
     def __init__(self, sentences: Sentences) -> None:
         self.sentences = sentences
@@ -40,7 +40,7 @@ class Remarks:
     # ---- the error
 
     def error(self) -> list[str]:
-        """Return what the error is for, and what it tends to as an output becomes right, or wrong."""
+        """Return the purpose of the error, and its limits as an output becomes right, or wrong."""
         loss = self.sentences.inline(self.system.quantities[self.system.loss].symbol)
         lines = [self.say("error.introduction", loss=loss)]
         found = error_of_one(self.derivation)
@@ -50,7 +50,7 @@ class Remarks:
         return [*lines, *map(self._tendency, found.tendencies), *self._penalty()]
 
     def _penalty(self) -> list[str]:
-        """Return what the terms of the error do that read nothing but parameters."""
+        """Return a sentence on the penalties, terms of the error that read nothing but parameters, if any."""
         model = self.derivation.model
         known = {c.name for c in model.constants} if model is not None else set()
         parameters, strengths = set(self.system.parameters), set()
@@ -84,7 +84,7 @@ class Remarks:
     # ---- slopes
 
     def slopes(self, whole: bool = True) -> list[str]:
-        """Return the bounds of each slope, and what their product does to the error on its way back.
+        """Return the bounds of each slope, and the effect of their product on the error on its way back.
 
         The product is left out where the derivation is not ``whole``.
         """
@@ -155,7 +155,7 @@ class Remarks:
         """The derivatives for a batch as products of matrices, where they have such a form."""
         found: list[str] = []
         if self.style.printer.notation.name == "matrix":
-            return found  # they have been told so already
+            return found  # the steps of a batch are in matrices themselves
         steps = [step for step in self.derivation.batch if step.target != self.system.loss]
         for item in with_runs(
             steps, lambda step: self.system.layer(step.target), self.sentences.layers.same_up_to_layer
@@ -185,7 +185,7 @@ class Remarks:
     # ---- gradient descent
 
     def descent(self) -> list[str]:
-        """Return what the gradient is, what descent does with it, what a random batch changes, the rate."""
+        """Return sentences on the gradient, a step of descent, the effect of random batches, and the rate."""
         rate, w, g = map(scalar, ("learning_rate", "w", "g"))
         shown = {
             "loss": self.system.quantities[self.system.loss].symbol,

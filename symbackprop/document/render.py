@@ -35,11 +35,11 @@ def render(
         derivation: the equations and the steps.
         format: "text", "markdown", "latex" or "html".
         title: the heading of the document, plain text.
-        notation: "textbook", "layered", "zad" or "matrix"; None chooses what suits the network.
+        notation: "textbook", "layered", "zad" or "matrix"; None chooses the one that suits the network.
         fragment: leave out the title and, in LaTeX, the preamble.
         header: lines below the title, plain text, such as the architecture.
         language: a key of ``CATALOGUES``.
-        instead: what stands in place of the derivation's own lines, by the keys of ``document_context``.
+        instead: makes the template context that replaces sections, by the keys of ``document_context``.
 
     Raises:
         KeyError: there is no such format, notation or language.
@@ -55,7 +55,7 @@ def render(
 
 
 def heading(derivation: Derived, language: str) -> str:
-    """Return what stands above a derivation: the title that a network has, or one that names it."""
+    """Return the heading of a document: the derivation's title, of a dense network in a sentence."""
     dense = derivation.model is not None and derivation.model.layers
     title = derivation.title
     return CATALOGUES[language]["document.title"].format(network=title) if dense else title
@@ -69,7 +69,7 @@ def document_context(
     header: Sequence[str],
     fragment: bool,
 ) -> dict[str, object]:
-    """Return what the templates read: the same keys for every format, and those of its own."""
+    """Return the template context: the same keys for every format, and those of its own."""
     sentences = Sentences(derivation, style, catalogue)
     commentary = Remarks(sentences)
     headings = {f"{name}_heading": sentences.say(f"heading.{name}") for name in SECTIONS}

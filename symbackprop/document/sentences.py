@@ -83,7 +83,7 @@ class Sentences:
     # ---- the forward part
 
     def given(self) -> list[str]:
-        """Return what is given, with shapes: the inputs, then the parameters."""
+        """Return sentences on the given quantities, with shapes: inputs, targets, parameters, constants."""
         known = {*self.system.inputs, *self.system.parameters, *self.system.definitions}
         model = self.derivation.model
         targets = [given.name for given in model.targets] if model is not None else []
@@ -104,7 +104,7 @@ class Sentences:
         return [*lines, self.say("given.values", values=self.listed(values))] if values else lines
 
     def _units(self, model: Model) -> list[str]:
-        """Return what a unit, a layer and a bias are in a dense network."""
+        """Return sentences on the units, layers and biases of a dense network."""
         kinds = {"sum": "pre-activation", "output": "activation", "weight": "weight"}
         first = {key: self.system.of_kind(kind, 1) for key, kind in kinds.items()}
         said = {key: self.inline(self._first_reading(name)) for key, name in first.items() if name}
@@ -117,7 +117,7 @@ class Sentences:
         return lines
 
     def _ranges(self) -> list[str]:
-        """Return what each index letter runs to; nothing where a letter has several ranges."""
+        """Return a sentence on the ranges of the index letters; none where a letter has several ranges."""
         sizes: dict[Expr, set[Expr]] = {}
         for equation in self.system.equations:
             for side in (equation.lhs, equation.rhs):
@@ -152,7 +152,7 @@ class Sentences:
         return found
 
     def _with_shapes(self, names: Iterable[str]) -> list[str]:
-        """Return quantities with their shapes, those of layers that are alike once."""
+        """Return quantities with their shapes, those of a run of layers once."""
         found: list[str] = []
         readings = [Equation(self._first_reading(name), self._first_reading(name)) for name in names]
         for item in with_runs(readings, lambda e: self.system.layer(e.name), self.layers.same_up_to_layer):
@@ -199,12 +199,12 @@ class Sentences:
         return f"({', '.join(self.style.printer.show(n) for n in sizes)})"
 
     def forward(self, equation: Equation) -> EquationBlock:
-        """Return a forward equation with the shape of what it defines."""
+        """Return the block of a forward equation, with the shape of the quantity that it defines."""
         label = self.style.label(self.derivation.labels[equation.name])
         return EquationBlock(label, self.formula(equation.lhs, equation.rhs, True, self.note(equation.name)))
 
     def formula(self, lhs: Expr, rhs: Expr, whole: bool, note: str = "") -> str:
-        """Return an equation; in matrix notation what is told of ``whole`` arrays has no indices."""
+        """Return an equation, displayed; in matrix notation one of ``whole`` arrays has no indices."""
         if not whole or self.style.printer.notation.name != "matrix":
             summed = self.layers.summed(rhs)
             if summed:
@@ -230,7 +230,7 @@ class Sentences:
             raise SpecificationError(f"notation: {problem}; use 'layered'") from error
 
     def forwards(self) -> list[EquationBlock]:
-        """Return the forward equations; those of layers that are alike first for any layer, then each."""
+        """Return the forward equations; those of a run of layers first for any layer, then each."""
         found: list[EquationBlock] = []
         for item in with_runs(
             self.system.equations, lambda e: self.system.layer(e.name), self.layers.same_up_to_layer
@@ -244,7 +244,7 @@ class Sentences:
                 found.append(self.forward(item))
         return found
 
-    # ---- layers that are alike
+    # ---- runs of layers
 
     def general(self, layer: int) -> Sentences:
         """Return the sentences that call ``layer`` ℓ, the layer before it ℓ-1, and so on."""
@@ -278,7 +278,7 @@ class Sentences:
     # ---- the steps
 
     def groups(self) -> list[Group]:
-        """Return the steps, grouped by the derivative that they lead to; layers that are alike once."""
+        """Return the steps, grouped by the derivative that they lead to; those of a run of layers once."""
         found: list[Group] = []
         for item in with_runs(
             self.by_target(),
@@ -332,7 +332,7 @@ class Sentences:
         return [replace(each, rule="", sentence="") for each in self.explained(steps)]
 
     def backward_introduction(self) -> str:
-        """Return what is said before the steps."""
+        """Return the sentences before the steps."""
         introduction = self.say("backward.introduction")
         errors = self.style.printer.notation.delta_names
         named = [a for a in self.derivation.adjoints if a in errors]
@@ -351,7 +351,7 @@ class Sentences:
         return introduction
 
     def assumptions(self) -> list[str]:
-        """Return what was assumed: facts about the data, and what derivatives are at kinks."""
+        """Return the assumptions: facts about the data, and the values of derivatives at kinks."""
         facts = self.derivation.used_facts
         steps = [f"({step.number})" for step in self.derivation.steps if step.rule == "fact"]
         stated = [
@@ -377,7 +377,7 @@ class Sentences:
         return explained
 
     def explained_once(self, steps: Sequence[Step]) -> list[StepBlock]:
-        """Return steps of which each is about another quantity; those of layers that are alike once."""
+        """Return steps of which each is about another quantity; those of a run of layers once."""
         found: list[StepBlock] = []
         for item in with_runs(
             steps, lambda step: self.system.layer(step.target), self.layers.same_up_to_layer
@@ -393,7 +393,7 @@ class Sentences:
         return found
 
     def rows(self) -> list[ResultRow]:
-        """Return the rows of the table of all results, those of layers that are alike once."""
+        """Return the rows of the table of all results, those of a run of layers once."""
         found: list[ResultRow] = []
         results = [self.derivation.by_number[number] for number in self.derivation.results.values()]
         for item in with_runs(
@@ -457,7 +457,7 @@ class Sentences:
         return " ".join([*sentences, *self._kinks_said(step)])
 
     def _kinks_said(self, step: Step) -> list[str]:
-        """Return where the derivative of a step jumps, and what it is taken as there."""
+        """Return the places where the derivative of a step jumps, and the values that it is given there."""
         return [
             self.say(
                 "kink.jump" if kink.jumps else "kink.kink",
@@ -476,7 +476,7 @@ class Sentences:
         return kinks_in(self.derivation)
 
     def kinks(self) -> list[str]:
-        """Return what is taken at kinks, with the steps that take it; of like layers once."""
+        """Return the values taken at kinks, with the steps that take them; of equal layers once."""
         alike: dict[tuple[str, str, Kink], list[Step]] = {}
         for number, kinks in self._kinks.items():
             step = self.derivation.by_number[number]
@@ -488,7 +488,7 @@ class Sentences:
         return [self._kink_assumed(kink, steps) for (_, _, kink), steps in alike.items()]
 
     def _word(self, name: str) -> str:
-        """Return what quantities of the same role share in all layers; of one without a layer its name."""
+        """Return the word of a quantity's role, the same in all layers; its name where it has no role."""
         role = self.system.roles.get(name)
         return name if role is None else role.word
 
@@ -542,7 +542,7 @@ class Sentences:
         )
 
     def _picked(self, numbers: Sequence[int], step: Step) -> list[Expr]:
-        """Return the deltas of what was inserted that are gone in ``step``: each picked one term."""
+        """Return the deltas of the inserted steps that are gone in ``step``: each picked one term."""
         if step.rhs.has(KroneckerDelta):
             return []
         inserted = [self.derivation.by_number[n].rhs for n in numbers]
@@ -592,7 +592,7 @@ class Sentences:
         )
 
     def initial(self) -> list[str]:
-        """Return one line for each initialiser: its variances, and what they keep."""
+        """Return one line for each initialiser: its variances, and the reason for them."""
         model = self.derivation.model
         if model is None:
             return []
@@ -644,7 +644,7 @@ class Sentences:
         return self.style.inline(piece), self.style.inline(self.style.on_one_line(variance))
 
     def update_introduction(self) -> str:
-        """Return what is said before the equations of the optimiser."""
+        """Return the sentences before the equations of the optimiser."""
         counted = Symbol("step", integer=True, positive=True)
         counts = any(step.rhs.has(counted) for step in self.derivation.update)
         introduction = self.say(
@@ -663,7 +663,7 @@ class Sentences:
         return self.style.inline(f"{shown} = {show(Rational(value))}") + remark
 
     def batch_introduction(self) -> str:
-        """Return what is said before the derivatives for a batch."""
+        """Return the sentences before the derivatives for a batch."""
         printer = self.style.printer
         return self.say(
             "batch.introduction",
@@ -699,7 +699,7 @@ class Sentences:
         return differentiated(derivative, self.derivation)
 
     def _inserted(self, step: Step, before: Step | None) -> list[int]:
-        """Return the numbers of what stands in the step before and no longer in this one."""
+        """Return the numbers of inserted steps: ``before`` holds their derivatives, ``step`` no longer."""
         if before is None:
             return []
         gone = self._derivatives(before.rhs) - self._derivatives(step.rhs)
@@ -714,7 +714,7 @@ class Sentences:
         return [n for n in numbers if n is not None and n < step.number]
 
     def _topic(self, derivative: Expr) -> tuple[Expr, Expr | None]:
-        """Return by what and of what a derivative is, whatever the letters of sums in it."""
+        """Return the variable and the quantity of a local derivative, of another itself and None."""
         if not self._is_local(derivative):
             return derivative, None
         return derivative.variables[0], derivative.expr if self._is_read(derivative.expr) else None
