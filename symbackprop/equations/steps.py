@@ -20,7 +20,7 @@ from symbackprop.errors import SpecificationError, excerpt, suggestion
 class Step:
     """One numbered step, ``lhs = rhs``.
 
-    ``target`` is the name of the quantity whose derivative is sought, ``rule`` what was done.
+    ``target`` is the name of the quantity whose derivative is sought, ``rule`` that of the rule used.
     ``lhs`` is a named adjoint such as ``ds2[i]``, which stands for ∂E/∂s2[i], or a ``Derivative``:
     of the loss E, or of one quantity with respect to another (a local derivative).  ``by`` is the
     quantity whose definition a folding uses.
@@ -53,7 +53,7 @@ class Step:
 
     @property
     def sketch(self) -> Sketch:
-        """The sides as they were worked out, without writing them down."""
+        """The sides as they were derived, without writing them down."""
         return self.__dict__.get("_sketch") or Sketch(self.lhs, self.rhs, {})
 
     def __getattr__(self, name: str) -> Expr:
@@ -71,7 +71,7 @@ Sides = tuple[Expr, Expr]
 class Sketch(NamedTuple):
     """The sides of a step before they are written down: all adjoints under their names.
 
-    ``names`` holds what the names of the sides stand for, where it is something else.
+    ``names`` maps names in the sides to the names that they stand for, where these are others.
     """
 
     lhs: Expr
@@ -81,7 +81,7 @@ class Sketch(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Derived:
-    """The result of a derivation: the equations, the steps and what they end in.
+    """The result of a derivation: the equations, the steps and their results.
 
     ``labels`` holds the number of each forward equation by the quantity that it defines.
     ``steps`` come in a person's order, from the error inwards.  ``results`` holds, for each quantity,
@@ -91,7 +91,7 @@ class Derived:
     ``stable`` are forms of forward equations that neither overflow nor lose digits, equal to the
     plain ones; ``batch`` are the derivatives of the mean over a batch of N samples; ``update`` are the
     equations of the optimiser, for every component of every parameter, and ``rescaled`` the same in the
-    multiples of its state that the trainer keeps.
+    multiples of its state that the trainer stores.
     """
 
     system: EquationSystem
@@ -119,7 +119,7 @@ class Derived:
 
     @property
     def stored(self) -> tuple[Step, ...]:
-        """What a trainer keeps in place of the optimiser's state, as multiples of it."""
+        """The definitions of the multiples that a trainer stores in place of the optimiser's state."""
         return tuple(step for step in self.rescaled if step.rule == "kept")
 
     @property
@@ -144,7 +144,7 @@ class Derived:
 
     @property
     def title(self) -> str:
-        """What heads the derivation."""
+        """The title of the derivation."""
         if self.model is None:
             return "a network given by its equations"
         return self.model.title
