@@ -92,7 +92,7 @@ def _initial(network: Architecture, system: EquationSystem) -> dict[str, Initial
 
 
 def _target(network: Architecture, system: EquationSystem) -> DataArray:
-    """Return the target with what the loss asks of it."""
+    """Return the target with the conditions of the loss: bounds, and the sum over the outputs."""
     loss = loss_of(network.loss)
     bounds = (loss.low, loss.high, loss.total if network.facts else None) if loss else (None, None, None)
     low, high, total = (None if bound is None else sympify(bound) for bound in bounds)
@@ -209,6 +209,6 @@ class _Builder:
 
 
 def initializer_of(network: Architecture, layer: Layer) -> Initializer:
-    """Return the initialiser of a layer's weights: the one asked for, or what fits the activation."""
+    """Return the initialiser of a layer's weights: the one asked for, or the one of the activation."""
     activation = activation_of(layer.activation)
     return INITIALIZERS[network.init or (activation.initializer if activation else "xavier_uniform")]

@@ -176,7 +176,7 @@ def _rewritten(text: str, names: Mapping[str, str], letter: str, trainable: Mapp
 def _edits_of_call(
     node: ast.Call, letter: str, trainable: Mapping[str, str]
 ) -> Iterator[tuple[int, int, str]]:
-    """Yield what a call of an activation needs beside its argument."""
+    """Yield edits (start, end, text) that add to a call of an activation all beside its argument."""
     assert isinstance(node.func, ast.Name)
     activation = ACTIVATIONS.get(node.func.id)
     if activation is None or not node.args or node.args[0].end_col_offset is None:

@@ -48,7 +48,7 @@ class Total:
 
 @dataclass
 class Text:
-    """What a text says, in its own order."""
+    """The declarations and equations of a text, in its own order."""
 
     source: str
     names: Names = field(default_factory=Names)
@@ -66,7 +66,7 @@ class Text:
 
 
 def read_text(text: str, source: str) -> Text:
-    """Return what a text says.
+    """Return the declarations and equations of a text.
 
     Raises:
         SpecificationError: something is wrong; the message has line, column and a caret.
@@ -103,7 +103,7 @@ def _defined_later(parts: list[Statement]) -> dict[str, int]:
 
 
 def _head(part: Part, names: Names, what: str) -> tuple[str, tuple[str, ...]]:
-    """Return the name and the letters of what stands on the left, such as x[n, i]."""
+    """Return the name and the letters of a left-hand side, such as x[n, i]."""
     reader = NetReader(part, names)
     tree = reader.tree()
     nodes: list[ast.expr] = []
@@ -419,7 +419,7 @@ _READERS: Mapping[str, Callable[[Text, Statement], None]] = {
 
 
 def _check_whole(found: Text, end: Part) -> None:
-    """Check what can be known at the end only: the loss, the output, and that everything is used."""
+    """Check the conditions on the text as a whole: the loss, the output, and that everything is used."""
     names = found.names
     if LOSS not in found.lines:
         end.fail("there is no loss", "define E, as in E = mean(..., n)")
