@@ -38,14 +38,14 @@ replaces them."""
 
 @dataclass(frozen=True)
 class Notation:
-    """What the printers know of a network besides the expression itself.
+    """The data on a network that printers need besides the expression itself.
 
     ``glyphs`` tells how LaTeX shows each quantity; a quantity that is not in it is shown with its
     layer.  ``adjoints`` maps the name of a named adjoint to its quantity.  ``positions`` holds the
     place of each quantity in the order of evaluation and ``axes`` how many axes it has; factors are
     ordered by them.  ``layers`` names the layers of quantities and sizes that stand for any layer, such as
     ``ℓ+1``, and ``delta_names`` are the adjoints that have a letter of their own, such as δ.  ``moving``
-    names what the update of an optimiser reads besides its constants: w and g, not the learning rate.
+    names the symbols that an optimiser's update reads besides constants: w and g, not the learning rate.
     ``renamed`` are the quantities that have another letter than in the equations, ``roles`` those of the
     system.
     ``authored`` are the names of its quantities and constants; ``letters`` has other letters for those of the

@@ -88,7 +88,7 @@ class Printer(ABC):
 
     @abstractmethod
     def layout(self, product: Product) -> list[Expr | Piece]:
-        """Return a product without its sign as factors; what stands in a fraction is one piece."""
+        """Return a product without its sign as factors; the factors of a fraction are one piece."""
 
     @abstractmethod
     def symbol(self, name: str) -> Piece:
@@ -153,7 +153,7 @@ class Printer(ABC):
         return self.piece(expression).text
 
     def piece(self, expression: Basic) -> Piece:
-        """Return ``expression`` printed, with what is needed to set brackets around it."""
+        """Return ``expression`` printed, with the data needed to set brackets around it."""
         if expression not in self._known:
             layout = next((m for kind, m in _LAYOUTS if isinstance(expression, kind)), _other)
             self._known[expression] = layout(self, expression)
@@ -296,7 +296,7 @@ class Printer(ABC):
         return self._read(symbol) if self.order.is_read(symbol) else self.symbol(self.letter(symbol))
 
     def letter(self, symbol: Symbol) -> str:
-        """Return what an index, a size or a constant is called."""
+        """Return the printed letter of an index, a size or a constant."""
         return self.notation.letters.get(symbol, str(symbol.name))
 
     def _sum_of_terms(self, expression: Add) -> Piece:
