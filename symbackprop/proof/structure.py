@@ -58,7 +58,7 @@ class Structure:
 
     @cached_property
     def without_sample(self) -> frozenset[str]:
-        """The quantities that are the same for all samples: what is no input, and what reads only that."""
+        """The quantities that are the same for all samples: no inputs, and those that read only such."""
         found = set(self.system.quantities) - set(self.definitions) - set(self.system.inputs)
         for name, equation in self.definitions.items():
             read = self.names_read(equation.rhs)
