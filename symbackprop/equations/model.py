@@ -122,10 +122,10 @@ class Model:
 
     ``title`` heads its derivation, ``subject`` is its name in a sentence, ``name`` a Python name for its
     module, ``description`` the text from which the same network can be made, and ``origin`` the name of
-    that text in a sentence, if it is long.  ``sizes`` holds the number of each size symbol.  The equations are
-    those of one sample where ``per_sample``.  ``missing`` holds the index letter of each size that has no
-    number and needs one; ``open`` holds where the others without one are found when data come: the name of
-    an input, and the axis of the whole array.  ``layers`` are those of a dense network.
+    that text in a sentence, if it is long.  ``sizes`` holds the number of each size symbol.  The equations
+    are those of one sample where ``per_sample``.  ``missing`` holds the index letter of each size that has
+    no number and needs one; ``open`` holds where the others without one are found when data come: the name
+    of an input, and the axis of the whole array.  ``layers`` are those of a dense network.
     """
 
     title: str
