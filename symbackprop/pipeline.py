@@ -1,4 +1,4 @@
-"""The pipeline: each stage with what comes in and what goes out, then the calls.
+"""The pipeline: each stage with its input and its output, then the calls.
 
     stage       in                             out
     ----------  -----------------------------  --------------------------------------------------------

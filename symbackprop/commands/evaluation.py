@@ -54,7 +54,7 @@ _LARGEST = 10**7  # elements of one intermediate array
 
 
 class Evaluation:
-    """The numbers of a derivation for given data.
+    """The numbers of a derivation for its data.
 
     ``values`` holds an array for each quantity and each named adjoint; those that differ from sample to
     sample have the samples as their first axis.  ``slopes`` holds the derivative of E for each quantity that
@@ -119,7 +119,7 @@ class Evaluation:
         """Return the step of that number, or the one to evaluate in its place."""
         return self.replaced.get(number, self.derivation.by_number[number])
 
-    # ------------------------------------------------------------ what is asked for
+    # ------------------------------------------------------------ results
 
     @property
     def loss(self) -> float:
@@ -168,7 +168,7 @@ class Evaluation:
     def evaluate(
         self, expression: Expr, indices: Sequence[Expr], lhs: Expr, whole_batch: bool = False
     ) -> Array:
-        """Return ``expression`` for all values of ``indices``, whose ranges ``lhs`` tells."""
+        """Return ``expression`` for all values of ``indices``, whose ranges are those in ``lhs``."""
         ranges = self.free_indices(lhs)
         extents = [ranges[i] for i in indices if isinstance(i, Symbol)]
         symbols = [i for i in indices if isinstance(i, Symbol)]

@@ -57,12 +57,12 @@ def _blanks(derivation: Derived) -> tuple[int, ...]:
         groups.setdefault(step.target, []).append(step)
     chosen: list[str] = []
     left = {_skill(step) for step in derivation.steps}
-    while left:  # the group that practises most of what is left; the first of equals
+    while left:  # the group that practises most of the skills left; the first of equals
         best = max(groups, key=lambda name: len(left & set(map(_skill, groups[name]))))
         chosen.append(best)
         left -= set(map(_skill, groups[best]))
     found = {step.number for name in chosen for step in groups[name]}
-    # what writes the same out once more, or is the mean of it, would give it away
+    # a step that writes the same out once more, or the mean of it, would give it away
     found |= {step.number for step in derivation.steps if step.rule == "substitution"}
     found |= {step.number for step in derivation.batch if step.target in chosen}
     found |= {step.number for step in derivation.batch[-1:]}

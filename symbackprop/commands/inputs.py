@@ -73,7 +73,7 @@ def data_in(arrays: Mapping[str, Array], model: Model, source: str) -> tuple[Dat
 
 
 class Leaves:
-    """Collects arrays for all that the equations of a network are given, and finds the sizes on the way."""
+    """Collects the arrays of inputs, targets and parameters of a network, and finds the sizes on the way."""
 
     def __init__(self, derivation: Derived) -> None:
         self.derivation = derivation

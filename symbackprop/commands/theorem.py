@@ -31,7 +31,7 @@ from symbackprop.printing.layers import Shift, Sides
 from symbackprop.proof.prover import Verdict, prove
 
 DEPTHS = range(1, 7)
-"""The depths at which the theorem is compared with what is derived for a net of that depth alone."""
+"""The depths at which the theorem is compared with the derivation of a net of that depth alone."""
 SEED = "c"
 """What the induction step calls the derivatives for the pre-activations of the layer behind."""
 
@@ -41,7 +41,7 @@ class Theorem:
     """The recursion for L layers.
 
     ``base`` is about layer 2 of two, which stands for L; ``step`` about layer 1 with layer 2 behind it, which
-    stand for ℓ and ℓ+1.  ``network`` tells the activations and the error.
+    stand for ℓ and ℓ+1.  ``network`` has the activations and the error.
     """
 
     network: Architecture
@@ -124,7 +124,7 @@ def _base(two: EquationSystem) -> EquationSystem:
     """Return the last layer and the error, with the output of the layer before it as given."""
     equations = tuple(e for e in two.equations if two.layer(e.name) != 1)
     parameters = tuple(name for name in two.parameters if two.layer(name) == 2)
-    # The derivative for the output before it is asked for too: what two read keeps a name of its own.
+    # The derivative for the output before it is sought too: a quantity with two readers keeps its own name.
     return _part_of(two, equations, (*parameters, _named(two, "activation", 1)))
 
 

@@ -30,8 +30,8 @@ from symbackprop.printing.text import TextPrinter
 DIGITS = 9
 """Significant digits of a printed number."""
 
-_WORKED_OUT = 4  # components up to which all of them are worked out
-_FIRST = 2  # components that are worked out of more
+_SHOWN = 4  # components up to which all of them are computed on paper
+_FIRST = 2  # components that are computed so out of more
 _TERMS = 4  # terms up to which a sum is written out
 _LISTED = 6  # numbers along an axis up to which all of them are listed
 _TEXT_WIDTH, _MATH_WIDTH = 96, 84
@@ -96,7 +96,7 @@ class TraceSections:
             "results": [],
         }
 
-    # ------------------------------------------------------------ what is given
+    # ------------------------------------------------------------ the data
 
     def _given(self) -> Iterator[str]:
         say, trace = self.sentences.say, self.trace
@@ -143,11 +143,11 @@ class TraceSections:
         return replace(numbered, formula=self.style.stacked([numbered.formula, *lines], number))
 
     def _lines(self, lhs: Expr, rhs: Expr, values: Array, of_one: bool) -> Iterator[str]:
-        """Yield the numbers of an equation: some components worked out, then the array if it is long."""
+        """Yield the numbers of an equation: some components in detail, then the array if it is long."""
         letters = list(self.numbers.free_indices(lhs))
         first = values[0] if of_one else values
-        places = list(itertools.islice(np.ndindex(*first.shape), _WORKED_OUT + 1))
-        complete = len(places) <= _WORKED_OUT
+        places = list(itertools.islice(np.ndindex(*first.shape), _SHOWN + 1))
+        complete = len(places) <= _SHOWN
         for place in places if complete else places[:_FIRST]:
             at = dict(zip(letters, map(Integer, place), strict=True))
             left = self.style.printer.show(lhs.xreplace(at))
@@ -158,11 +158,11 @@ class TraceSections:
             left += self.style.printer.show(lhs)
             yield self._line(left, "", self.listed(values if several else first))
 
-    def _line(self, left: str, worked: str, result: str) -> str:
-        """Return left = worked = result, broken where it is too long."""
+    def _line(self, left: str, inserted: str, result: str) -> str:
+        """Return left = inserted = result, ``inserted`` with numbers, broken where it is too long."""
         chunks = [left]
-        if worked and worked != result:
-            first, *others = _parts(worked, self._width // 2)
+        if inserted and inserted != result:
+            first, *others = _parts(inserted, self._width // 2)
             chunks += [f" = {first}", *others]
         return self._filled([*chunks, *self._rows(f" = {result}")])
 
@@ -200,7 +200,7 @@ class TraceSections:
     def _component(self, name: str, place: Sequence[int]) -> str:
         return self.style.printer.component(name, tuple(map(Integer, place))).text
 
-    # ------------------------------------------------------------ the step, and what comes after it
+    # ------------------------------------------------------------ the step, and E after it
 
     def _update(self) -> Iterator[StepBlock]:
         steps = self.derivation.update
@@ -218,19 +218,19 @@ class TraceSections:
         derivation, rate = self.derivation, self.trace.learning_rate
         old, new = self.numbers.values[name], self.trace.updated[name]
         arrow = r" \leftarrow " if self.math else " ← "
-        places = list(itertools.islice(np.ndindex(*old.shape), _WORKED_OUT + 1))
-        complete = len(places) <= _WORKED_OUT
+        places = list(itertools.islice(np.ndindex(*old.shape), _SHOWN + 1))
+        complete = len(places) <= _SHOWN
         for place in places if complete else places[:_FIRST]:
             values = first_update(derivation, old[place], self.trace.gradients[name][place], rate)
             printer = numbers_printer(self.style.printer, self.numbers, values)
             for step in derivation.update:
                 is_parameter = step is derivation.update[-1]
                 left = self._component(name, place) if is_parameter else self.style.printer.show(step.lhs)
-                worked = (
+                inserted = (
                     f"{arrow}{printer.show(step.rhs)}" if is_parameter else f" = {printer.show(step.rhs)}"
                 )
                 result = self._number(float(values[str(step.lhs)]))
-                yield step, self._filled([left, worked, f" = {result}"])
+                yield step, self._filled([left, inserted, f" = {result}"])
         if not complete:
             yield (
                 derivation.update[-1],

@@ -1,4 +1,4 @@
-"""The equations of an optimiser carried out with numbers, as they stand."""
+"""The equations of an optimiser evaluated with numbers, as they stand."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ class _Pass:
         return LETTERS[: len(quantity.shape)]
 
     def _number(self) -> Derived:
-        """Number the forward equations and the steps, and name the adjoints that kept their name."""
+        """Number the forward equations and the steps, and name the adjoints that still have their name."""
         count = iter(range(1, 10**9))
         numbers = {e.name: next(count) for e in self.system.equations}
         steps: list[Step] = []

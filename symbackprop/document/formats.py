@@ -101,7 +101,7 @@ class Format(ABC):
     delta_matrix: ClassVar[str]
     product: ClassVar[str]
     ones: ClassVar[str]
-    """The marks for about equal, for what is left out, between factors, a gap before a remark, the
+    """The marks for about equal, for omitted parts, between factors, a gap before a remark, the
     matrix of derivatives, the product by components, and the vector of ones."""
 
     @abstractmethod

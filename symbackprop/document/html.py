@@ -25,7 +25,7 @@ _SENTENCES = ("language", "choose", "fold", "unfold")
 _QUOTE = {'"': "&quot;"}
 _UNQUOTE = {mark: plain for plain, mark in _QUOTE.items()}
 _PENDING = re.compile(r'<math data-latex="([^"]*)"/>([^\s<]*)')
-"""A formula in a sentence, with what stays on its line: a full stop, or a Korean particle."""
+"""A formula in a sentence, with the text that stays on its line: a full stop, or a Korean particle."""
 
 
 class MathmlPrinter(LatexPrinter):
@@ -50,7 +50,7 @@ class HtmlFormat(LatexFormat):
         return escape(plain)
 
     def inline(self, formula: str) -> str:
-        # LaTeX until the end: what is said after a formula may depend on how it is read aloud.
+        # LaTeX until the end: the word after a formula may depend on how it is read aloud.
         return f"<math data-latex={quoteattr(formula, _QUOTE)}/>"
 
     def words(self, plain: str) -> str:

@@ -673,7 +673,7 @@ class Sentences:
             own=self.style.inline(printer.component(self.system.loss, (SAMPLE,)).text),
         )
 
-    # ---- what a step is about
+    # ---- the topic of a step
 
     @property
     def _loss(self) -> Expr:

@@ -244,7 +244,7 @@ class Initializer:
     distribution: str
     variance: str
     source: str
-    reason: str  # key of the sentence that says what the variance keeps
+    reason: str  # key of the sentence with the reason for the variance
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ class Glyph(NamedTuple):
 def split_name(name: str) -> Glyph:
     """Return the word and the trailing number of a name, as it is spelled: ``w`` and ``12`` of ``w12``.
 
-    It tells nothing about the meaning of the quantity: see ``Role``.
+    The spelling has no meaning for the quantity: see ``Role``.
     """
     found = re.fullmatch(r"(.*[^\d_])_?(\d+)", name)
     return Glyph(found[1], found[2]) if found else Glyph(name)

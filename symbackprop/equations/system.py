@@ -299,7 +299,7 @@ class EquationSystem:
 
     ``loss`` is the scalar that is differentiated; ``parameters`` are the quantities with respect to
     which; ``inputs`` are given and not differentiated unless asked for.  ``roles`` and ``size_roles`` say, by
-    their names, to what layer quantities and sizes belong; what is not in them belongs to none.
+    their names, to what layer quantities and sizes belong; all others belong to none.
     """
 
     equations: tuple[Equation, ...]

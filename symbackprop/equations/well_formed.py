@@ -210,7 +210,7 @@ class _Check:
         for part in self.system.reads(read.indices[position]):
             definition = self.system.definitions.get(name_of(part))
             if definition is None or not isinstance(definition.rhs, ArgMax):
-                return  # what is in the data is checked with the data
+                return  # integers in the data are checked with the data
             places[part] = Dummy(integer=True)
             ranges[places[part]] = definition.rhs.limits[0][2] + 1
         i, extent = read.indices[position].xreplace(places), read.base.shape[position]

@@ -138,7 +138,7 @@ _REFUSED: Mapping[type[ast.AST], tuple[str, str]] = {
     ast.Is: ("is", "write =="),
     ast.IsNot: ("is not", "write !="),
     ast.NotIn: ("not in", ""),
-}  # what it is, and what would be right; other syntax is called by its name in Python
+}  # its name, and the right way to write it; other syntax is called by its name in Python
 _NAMES_ELSEWHERE = {"e": "exp(1)", "E": "exp(1)", "ln": "log", "maximum": "Max", "minimum": "Min"}
 
 
@@ -221,7 +221,7 @@ class _Shape(NamedTuple):
     degree: float  # as of a polynomial; functions pass that of their argument on
     value: float | None  # of a constant
     digits: float  # of the largest numerator or denominator that multiplying out could bring forth
-    log_digits: float  # the same of what multiplies a logarithm; below zero when there is none
+    log_digits: float  # the same of the factors of a logarithm; below zero when there is none
     has_cases: bool
 
 
@@ -645,7 +645,7 @@ def limited_work(limit: int | None = None) -> Iterator[None]:
     try:
         yield
     except TooMuchWork:
-        clear_cache()  # what SymPy was at is left half known in its cache
+        clear_cache()  # the interrupted work of SymPy is left half known in its cache
         raise
     finally:
         sys.setprofile(None)

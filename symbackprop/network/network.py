@@ -114,7 +114,7 @@ class Network:
     def _of(cls, source: Equations) -> Network:
         network = cls.__new__(cls)
         network.source = source
-        network.model  # noqa: B018 - what is wrong with the text is reported here and not in a later stage
+        network.model  # noqa: B018 - a mistake in the text is reported here and not in a later stage
         return network
 
     @cached_property

@@ -15,7 +15,7 @@ Data = Array | dict[str, Array] | None
 """The argument x or t of a module's functions."""
 
 _SHARES = (0.05, 0.95)
-"""Between what the parts of a total are drawn, before they are multiplied, where nothing bounds them."""
+"""The bounds of the parts of a total, before they are multiplied, where no other bounds are declared."""
 
 
 def sample_data(model: Model, generator: np.random.Generator) -> tuple[Data, Data]:

@@ -165,7 +165,7 @@ class Order:
         return any(self._is_number(term) and bool(term.is_positive) for term in expression.args)
 
     def _is_number(self, term: Expr) -> bool:
-        # To see that a sum is none SymPy writes it down anew; what reads something is none anyway.
+        # To see that a sum is none SymPy writes it down anew; a read is none anyway.
         return not self.reads(term) and bool(term.is_number)
 
     # ---- factors

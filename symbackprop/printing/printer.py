@@ -80,7 +80,7 @@ class Printer(ABC):
         """Return ``inside`` in round brackets."""
 
     big_brackets: ClassVar[tuple[str, str]]
-    """The brackets around what may go on in the next line."""
+    """The brackets around a part that may go on in the next line."""
 
     @abstractmethod
     def between(self, left: str, right: str) -> str:

@@ -163,7 +163,7 @@ class Prover:
         """Return a point in ``spread``, or None where the equations have no real value there."""
         # tables of integers are part of the scalar expressions: other ones for each point
         table = spread if self._structure.tables else None
-        placed = scope if scope.places else None  # what is largest depends on what is computed
+        placed = scope if scope.places else None  # an argmax depends on the values in the scope
         grid_key = (tuple(sorted((s.name, n) for s, n in sizes.items())), samples, table, placed)
         if grid_key not in self._grids:
             self._grids[grid_key] = Grid(self._structure, sizes, samples, (self._seed, table))

@@ -33,7 +33,7 @@ class Claim:
 
     ``output`` is the quantity that is differentiated and ``target`` the one by which.  ``free`` are the
     indices of the right side that the left does not have and no sum binds; ``conflicts`` says where an index
-    would run over two sizes.  ``ranges`` holds the size of each index, ``of_batch`` tells whether the right
+    would run over two sizes.  ``ranges`` holds the size of each index, ``of_batch`` whether the right
     side has a sum over samples.
     """
 

@@ -39,7 +39,7 @@ _SEEDS = (1, 2)
 class Verification:
     """The verdict on one claim.
 
-    ``holds`` tells whether it is right, ``assumes`` which facts about the data it needs for that.  Of a wrong
+    ``holds`` is whether it is right, ``assumes`` which facts about the data it needs for that.  Of a wrong
     one ``counterexample`` shows numbers for which it fails, and ``slip`` the change that makes it right, None
     where no single one does.
     """
@@ -163,9 +163,9 @@ class _Judge:
         printer = numbers_printer(self.printer, numbers, {})
         printer.sample = sample
         at_place = placed(claim.rhs, indices)
-        worked = printer.show(at_place)
+        inserted = printer.show(at_place)
         result = shown(float(given[place]), 6)
-        middle = f" = {worked}" if worked != result else ""
+        middle = f" = {inserted}" if inserted != result else ""
         read = self._read(at_place, printer)
         return (
             f"{self.printer.show(claim.lhs.xreplace(indices))}{middle} = {result} by this, "

@@ -282,7 +282,7 @@ def _written_in(goal: Goal, consumer: Consumer, step: DraftStep) -> DraftStep | 
     if cancels and goal.facts:  # show the result of algebra alone before a fact is used
         plain = tidy(tidy_sums(substitute(step.rhs, consumer.adjoint, consumer.definition)))
         whole = plain
-    # Shorter it may be for another reason too, such as a sign; what cancels is a divisor that is gone.
+    # Shorter it may be for another reason too, such as a sign; a cancellation is a divisor that is gone.
     gone = divisors(step.rhs) + divisors(consumer.definition.rhs) > divisors(whole)
     return DraftStep("cancellation" if cancels and gone else "substitution", step.lhs, whole)
 

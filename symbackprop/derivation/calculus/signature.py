@@ -80,7 +80,7 @@ class Naming:
             equation, adjoint, self.equation(consumer.definition) if consumer.definition else None
         )
 
-    def kind(self, goal: Goal) -> Hashable:
+    def signature(self, goal: Goal) -> Hashable:
         """Return the signature of ``goal``, equal for all goals with the same canonical goal."""
         counts = len(goal.consumers), len(goal.facts), len(goal.known)
         return goal.is_leaf, *counts, *[e if e is None else self.form(e) for e in _expressions(goal)]
@@ -150,14 +150,14 @@ MOST_OUTCOMES = 1024
 def outcome_of(
     goal: Goal, known: Mapping[str, Quantity], elsewhere: Collection[Symbol] = ()
 ) -> tuple[Outcome, dict[Basic, Basic]]:
-    """Return the outcome of the goal's kind, and the names that make it the goal's own.
+    """Return the outcome for the goal's signature, and the names that make it the goal's own.
 
     Letters that are used ``elsewhere`` are given to further indices only where no other is left.
     """
     naming = Naming(known)
-    kind = naming.kind(goal)
-    if kind not in OUTCOMES:
+    signature = naming.signature(goal)
+    if signature not in OUTCOMES:
         if len(OUTCOMES) >= MOST_OUTCOMES:
             OUTCOMES.pop(next(iter(OUTCOMES)), None)
-        OUTCOMES[kind] = work_out(naming.goal(goal))
-    return OUTCOMES[kind], naming.back(elsewhere)
+        OUTCOMES[signature] = work_out(naming.goal(goal))
+    return OUTCOMES[signature], naming.back(elsewhere)

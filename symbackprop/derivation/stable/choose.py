@@ -23,7 +23,7 @@ from symbackprop.equations.steps import Derived, Sketch, Step
 from symbackprop.equations.system import ZERO, indices_of, name_of
 
 _LONGEST = 200
-"""Operations up to which an expression, or the definition of what it reads, is looked at."""
+"""Operations up to which an expression, or the definition of a component in it, is looked at."""
 
 
 def with_stable(derivation: Derived) -> Derived:
@@ -52,7 +52,7 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
         if target in system.definitions:
             stabilizer.define(("adjoint", target), result.lhs, result.rhs, best)
         if target not in computed:
-            continue  # looked at where a form of what it is written into reads it
+            continue  # looked at as a part of the result that it is written into
         form = best()
         if form != result.rhs and canonical(form) != canonical(result.rhs):
             number += 1
@@ -117,12 +117,12 @@ class _Stabilizer:
 
         ``others`` hold other forms of the derivatives in it, which may be better to compute.
         """
-        kind = _Kind(self).of_all(Sketch(ZERO, side, {}) for side in (expression, *others))
-        if kind in self._good:
+        signature = _Signature(self).of_all(Sketch(ZERO, side, {}) for side in (expression, *others))
+        if signature in self._good:
             return expression
         form = self._improved(expression, others)
         if form == expression:
-            self._good.add(kind)
+            self._good.add(signature)
         return form
 
     def improved_result(self, steps: Sequence[Step]) -> Expr:
@@ -130,8 +130,8 @@ class _Stabilizer:
         *others, result = steps
         before = self.all_free, self.beside
         self.all_free = result.target not in self.system.definitions
-        kind = (self.all_free, _Kind(self).of_all(step.sketch for step in steps))
-        if kind not in self._good:
+        signature = (self.all_free, _Signature(self).of_all(step.sketch for step in steps))
+        if signature not in self._good:
             outputs = [step.lhs.expr for step in others if isinstance(step.lhs, Derivative)]
             self.beside = [o for o in outputs if isinstance(o, Indexed)]
             forms = [step.rhs for step in others if step.rule != "chain rule"]
@@ -141,7 +141,7 @@ class _Stabilizer:
         else:
             form = result.rhs
         if form == result.rhs:
-            self._good.add(kind)
+            self._good.add(signature)
         self.all_free, self.beside = before
         return form
 
@@ -277,10 +277,10 @@ class _Stabilizer:
         return expression if best == problem.expression else best.xreplace(scalars.back)
 
 
-class _Kind:
+class _Signature:
     """Describes expressions up to the names of the components they read, with the definitions of these.
 
-    Expressions of one kind have their best forms in common.
+    Expressions with one signature have their best forms in common.
     """
 
     def __init__(self, stabilizer: _Stabilizer) -> None:

@@ -22,7 +22,7 @@ _MOST_IN_RANK = 8
 _SWEEPS = 8
 
 Links = set[tuple[str, str]]
-"""Pairs of keys: what is read, and what reads it."""
+"""Pairs of keys: the quantity that is read, and its reader."""
 
 
 def lay_out(
@@ -34,7 +34,7 @@ def lay_out(
         system: the equations.
         targets: the inputs that are targets.
         output: the name of the network's output.
-        sizes: the text that tells the sizes of a quantity's axes.
+        sizes: the text with the sizes of a quantity's axes.
         words: how quantities and descriptions are written.
     """
     reads = {e.name: list(dict.fromkeys(map(name_of, system.reads(e.rhs)))) for e in system.equations}
@@ -51,7 +51,7 @@ def lay_out(
     return _placed(nodes, ranks, links)
 
 
-# -------------------------------------------------------------------------------------- what there is
+# ---------------------------------------------------------------------------------- places and ranks
 
 
 @dataclass(frozen=True)

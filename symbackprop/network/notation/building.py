@@ -159,7 +159,7 @@ class _Building:
         self.shown = _Letters(self, per_sample=stripped is not None)
         equations = [self.shown.equation(e) for e in (resolved if stripped is None else stripped)]
         given = (*self.found.inputs, *self.found.targets)
-        if stripped is not None:  # what is the same for every sample is a constant of each
+        if stripped is not None:  # a value that is the same for every sample is a constant of each
             given = tuple(name for name in given if samples.varies(name))
         system = EquationSystem(
             tuple(equations),

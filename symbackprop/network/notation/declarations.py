@@ -21,7 +21,7 @@ from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader
 
 MAX_LETTERS = 5_000
 """Index letters of a whole text."""
-_WORK_OF_A_LINE = 100_000  # calls and returns inside SymPy that a line adds to what one formula may need
+_WORK_OF_A_LINE = 100_000  # calls and returns inside SymPy that a line adds to those of one formula
 _WORK_OF_A_TEXT = 50_000_000
 
 LOSS = "E"
@@ -184,7 +184,7 @@ def _first_value(part: Part, names: Names) -> Initializer | float:
 
 
 _SPREADS = {"normal": ("deviation", "{}**2"), "uniform": ("limit", "{}**2 / 3")}
-"""Initialiser -> what its number is called, and the variance that follows."""
+"""Initialiser -> the name of its number, and the variance that follows."""
 
 
 def _with_spread(reader: NetReader, call: ast.Call, initializer: Initializer) -> Initializer:

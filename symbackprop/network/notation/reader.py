@@ -73,7 +73,7 @@ class Names:
     uses: dict[str, list[Use]] = field(default_factory=dict)
     positions: dict[str, list[str]] = field(default_factory=dict)  # integer quantity -> axes it is a place in
     letters: set[str] = field(default_factory=set)  # that any equation binds
-    hidden: list[Equation] = field(default_factory=list)  # what max over an index needs before an equation
+    hidden: list[Equation] = field(default_factory=list)  # that max over an index needs before an equation
     functions: Mapping[str, Callable[[Expr], Expr]] = field(default_factory=activation_functions)
 
     def add(self, quantity: Quantity, letters: tuple[str, ...]) -> None:
@@ -358,7 +358,7 @@ class NetReader(FormulaReader):
         self.known.positions[place.name] = [letter]
         i, n = provisional_index(letter), self.known.size(letter)
         self.known.hidden.append(Equation(place.at(indices), computed(arg_max, body, (i, n))))
-        return computed(body.xreplace, {i: place.at(indices)})  # what it reads is bound nowhere in the body
+        return computed(body.xreplace, {i: place.at(indices)})  # its reads are bound nowhere in the body
 
     def _own_name(self, ending: str) -> str:
         """Return a new name for a quantity that is defined for this equation."""
