@@ -30,8 +30,8 @@ from symbackprop.printing.text import TextPrinter
 DIGITS = 9
 """Significant digits of a printed number."""
 
-_SHOWN = 4  # components up to which all of them are computed on paper
-_FIRST = 2  # components that are computed so out of more
+_SHOWN = 4  # components up to which all of them are shown with their computation
+_FIRST = 2  # components that are shown so of more
 _TERMS = 4  # terms up to which a sum is written out
 _LISTED = 6  # numbers along an axis up to which all of them are listed
 _TEXT_WIDTH, _MATH_WIDTH = 96, 84

@@ -238,7 +238,7 @@ class Sentences:
             if isinstance(item, LayerRun):
                 general = self.general(item.layers[0])
                 once = [replace(general.forward(e), label=self.style.blank()) for e in item.first]
-                once[0] = replace(once[0], note=self._said_once(item.layers))
+                once[0] = replace(once[0], note=self._run_note(item.layers))
                 found += [*once, *(self.forward(equation) for block in item.blocks for equation in block)]
             else:
                 found.append(self.forward(item))
@@ -257,7 +257,7 @@ class Sentences:
     def _layer(self) -> str:
         return self.inline(Symbol(LAYER))
 
-    def _said_once(self, layers: Sequence[int]) -> str:
+    def _run_note(self, layers: Sequence[int]) -> str:
         return self.say("run.note", layer=self._layer, layers=self.layers_said(layers))
 
     def note(self, name: str) -> str:
@@ -325,7 +325,7 @@ class Sentences:
         layers = run.layers[1:]
         note = self.say("run.numbers", steps=self.say("run.between").join(numbers))
         listed[0] = replace(listed[0], note=note)
-        return Group(self.layers_said(layers), (*shown, *listed), self._said_once(layers))
+        return Group(self.layers_said(layers), (*shown, *listed), self._run_note(layers))
 
     def _plain(self, steps: Sequence[Step]) -> list[StepBlock]:
         """Return steps without the words that explain them."""
@@ -387,7 +387,7 @@ class Sentences:
                 continue
             once = self.general(item.layers[0])._plain(item.first)
             once = [replace(each, label=self.style.blank(), result=False) for each in once]
-            once[0] = replace(once[0], note=self._said_once(item.layers))
+            once[0] = replace(once[0], note=self._run_note(item.layers))
             rest = [step for block in item.blocks[1:] for step in block]
             found += [*once, *self.explained(item.first), *self._plain(rest)]
         return found

@@ -253,12 +253,12 @@ class AnyLayer:
         own = {term: min(read) for term, read in names.items() if len(read) == 1}
         layered = [term for term in terms if term in own and self.system.layer(own[term]) is not None]
         layered.sort(key=lambda term: (self.system.layer(own[term]) or 0, self.printer.tie(term)))
-        for run in with_runs(layered, lambda term: self.system.layer(own[term]), self._terms_alike):
+        for run in with_runs(layered, lambda term: self.system.layer(own[term]), self._same_terms):
             if isinstance(run, LayerRun):
                 runs += [(term, run.layers) for term in run.first]
                 terms = [term for term in terms if not any(term in block for block in run.blocks)]
         return (Add(*terms), runs) if terms and runs else (rhs, [])
 
-    def _terms_alike(self, a: Expr, b: Expr, shift: int) -> bool:
+    def _same_terms(self, a: Expr, b: Expr, shift: int) -> bool:
         loss = self.system.quantities[self.system.loss].symbol
         return self.shift.same_up_to_layer(Equation(loss, a), Equation(loss, b), shift)
