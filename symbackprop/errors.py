@@ -49,7 +49,7 @@ def fail_at(
 ) -> NoReturn:
     """Raise the error that shows a ``problem`` with a caret under a column of ``text``, counted from 0.
 
-    ``subject`` is what the message calls the text, and ``show`` makes a part of it fit to be shown.
+    ``subject`` names the text in the message, and ``show`` makes a part of it fit to be shown.
 
     Raises:
         SpecificationError: always.

@@ -1,4 +1,4 @@
-"""The pipeline: each stage with what comes in and what goes out, then the calls.
+"""The pipeline: each stage with its input and its output, then the calls.
 
     stage       in                             out
     ----------  -----------------------------  --------------------------------------------------------
@@ -8,8 +8,8 @@
     code        Derived                        the source of a generated module
     document    Derived                        text, Markdown, LaTeX, HTML, PDF; pictures
 
-A stage is the folder of that name.  `equations/`, `library/`, `arrays/` and `printing/` are what several of
-them are built from, `commands/` is built from them.  The derivation that is proved, the one that is printed
+A stage is the folder of that name.  Several of them are built from `equations/`, `library/`, `arrays/` and
+`printing/`, and `commands/` is built from them.  The derivation that is proved, the one that is printed
 and the one that is emitted are one object.
 """
 
@@ -56,7 +56,7 @@ def _collecting_rarely() -> Iterator[None]:
 def derive(network: Network, *, optimizer: str = "sgd") -> Derivation:
     """Derive the error of ``network`` for every parameter, for one sample and for a batch.
 
-    The equations of ``optimizer`` say what a step of training does with the derivatives.
+    The equations of ``optimizer`` use the derivatives in a step of training.
     """
     if not isinstance(network, Network):
         raise SpecificationError(f"derive: expected a Network, got {type(network).__name__}")
@@ -92,7 +92,7 @@ def generate(
 ) -> str:
     """Return the source of a standalone NumPy trainer, and write it to ``path`` if one is given.
 
-    ``optimizer`` is "sgd" unless told; of a derivation it is the one that it was derived with.
+    ``optimizer`` is "sgd" by default; of a derivation it is the one that it was derived with.
 
     Raises:
         SpecificationError: an unknown optimiser, or a path that can't be written.
@@ -147,7 +147,7 @@ def draw(
         source: the network, or its derivation.
         path: the file to write.
         format: "svg" or "tikz"; default: by the suffix of ``path``, else "svg".
-        language: a key of ``symbackprop.language.CATALOGUES``.
+        language: a key of ``symbackprop.document.language.CATALOGUES``.
 
     Raises:
         SpecificationError: an unknown format or language, or a path that can't be written.

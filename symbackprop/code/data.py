@@ -14,13 +14,13 @@ from sympy import Expr, Integer, Symbol, expand
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation, Statement
 from symbackprop.code.names import FUNCTIONS_USE, CodeNames
-from symbackprop.equations.model import Draw, Given, Model
+from symbackprop.equations.model import DataArray, Draw, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.system import ONE
 
 
 @dataclass(frozen=True)
-class GivenCode:
+class DataCode:
     """What the generated module says about the arrays that it is given."""
 
     model: Model
@@ -219,12 +219,12 @@ class GivenCode:
             "columns": ", ".join(self._described(g) for g in given),
         }
 
-    def _described(self, given: Given) -> str:
+    def _described(self, given: DataArray) -> str:
         shape = list(map(self.size, given.shape))
         axes = ", ".join(["samples"] * given.has_samples + shape)
         return f"{given.name} ({axes}{',' if axes.count(',') == 0 else ''})"
 
-    def _checks(self, argument: str, arrays: Sequence[Given], uses_totals: bool) -> Iterator[str]:
+    def _checks(self, argument: str, arrays: Sequence[DataArray], uses_totals: bool) -> Iterator[str]:
         """Yield the lines that check an argument."""
         if len(arrays) > 1:
             yield f'_check_names("{argument}", {argument}, {_tuple(g.name for g in arrays)})'
@@ -240,7 +240,7 @@ class GivenCode:
             if uses_totals and given.total is not None:
                 yield f'_check_totals("{label}", {place}, {given.total}, {given.total_axis}, place)'
 
-    def _check(self, given: Given, label: str, place: str) -> Iterator[str]:
+    def _check(self, given: DataArray, label: str, place: str) -> Iterator[str]:
         sizes = [s if (s := self.size(n)).isdigit() else f'"{s}"' for n in given.shape]
         shape = ['"samples"'] * given.has_samples + sizes
         axes = f"({', '.join(shape)}{',' if len(shape) == 1 else ''})"
@@ -253,7 +253,7 @@ class GivenCode:
 
     # ------------------------------------------------------------ random data
 
-    def _random(self, argument: str, arrays: Sequence[Given]) -> Iterator[str]:
+    def _random(self, argument: str, arrays: Sequence[DataArray]) -> Iterator[str]:
         """Yield the lines that draw data for a check."""
         if not arrays:
             yield f"{argument} = None"
@@ -264,7 +264,7 @@ class GivenCode:
             yield from (f'    "{given.name}": {self._draw(given)},' for given in arrays)
             yield "}"
 
-    def _draw(self, given: Given) -> str:
+    def _draw(self, given: DataArray) -> str:
         """Return the expression that draws numbers which a given array may hold."""
         draw = self.model.draw(given)
         if draw.places is not None:
@@ -276,7 +276,7 @@ class GivenCode:
         low, high = draw.bounds
         return f"generator.uniform({low!r}, {high!r}, {draw.shape})"
 
-    def _draws_shares(self, given: Given) -> bool:
+    def _draws_shares(self, given: DataArray) -> bool:
         """Whether numbers have a total; those that a label may stand for have, whatever is assumed."""
         is_labels = self.is_table and given in self.model.targets and self.model.has_classes
         return given.total is not None or (is_labels and self.model.size(given.shape[0]) > 1)
@@ -306,7 +306,7 @@ def _tuple(names: Iterable[str]) -> str:
     return f"({', '.join(quoted)}{',' if len(quoted) == 1 else ''})" if quoted else ""
 
 
-def _rows_of(argument: str, arrays: Sequence[Given], in_files: str) -> str:
+def _rows_of(argument: str, arrays: Sequence[DataArray], in_files: str) -> str:
     """Return the expression for some rows of an argument; ``in_files`` says whether it is in files."""
     if not arrays:
         return "None"
@@ -314,12 +314,12 @@ def _rows_of(argument: str, arrays: Sequence[Given], in_files: str) -> str:
     return argument if whole else f"_rows({argument}, rows, {in_files})"
 
 
-def _label(argument: str, arrays: Sequence[Given], given: Given) -> str:
+def _label(argument: str, arrays: Sequence[DataArray], given: DataArray) -> str:
     """Return what messages call one of the arrays of an argument."""
     return given.name if len(arrays) > 1 else argument
 
 
-def _loaded(argument: str, arrays: Sequence[Given]) -> str:
+def _loaded(argument: str, arrays: Sequence[DataArray]) -> str:
     """Return the expression that finds an argument among the arrays of a file."""
     if len(arrays) > 1:
         names = _tuple(given.name for given in arrays)
@@ -328,12 +328,12 @@ def _loaded(argument: str, arrays: Sequence[Given]) -> str:
     return f"_array(arrays, {', '.join(quoted)})"
 
 
-def _access(argument: str, arrays: Sequence[Given], given: Given) -> str:
+def _access(argument: str, arrays: Sequence[DataArray], given: DataArray) -> str:
     """Return the expression for one of the arrays of an argument, a dict where there are several."""
     return argument if len(arrays) == 1 else f'{argument}["{given.name}"]'
 
 
-def _condition(given: Given) -> str:
+def _condition(given: DataArray) -> str:
     """Return the condition under which a number of ``given`` is out of bounds."""
     low = [] if given.low is None else [f"t < {given.low}"]
     high = [] if given.high is None else [f"t > {given.high}"]
@@ -341,7 +341,7 @@ def _condition(given: Given) -> str:
     return bounds[0] if len(bounds) == 1 else " | ".join(f"({bound})" for bound in bounds)
 
 
-def _range_text(given: Given) -> str:
+def _range_text(given: DataArray) -> str:
     """Return what a message says of the numbers that ``given`` may hold."""
     if given.low is not None and given.high is not None:
         return f"must lie in [{given.low}, {given.high}]"

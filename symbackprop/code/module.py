@@ -10,7 +10,7 @@ from functools import cached_property
 
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation, Product, Sizes, Statement
-from symbackprop.code.data import GivenCode
+from symbackprop.code.data import DataCode
 from symbackprop.code.loops import LAYER, Comments, Item, Rolled, rolled_entries, turns
 from symbackprop.code.programs import RATE, SCALE, Programs, needed, share
 from symbackprop.code.text import assignment, imports
@@ -86,7 +86,7 @@ class _Module:
         model.require_sizes()
         self.derivation = derivation
         self.model = model
-        self.given = GivenCode(model)
+        self.given = DataCode(model)
         names = self.given.names
         sizes = {name: str(units) for name, units in model.sizes.items()} | names.sizes
         shapes = (quantity.shape for quantity in model.system.quantities.values())
@@ -97,12 +97,12 @@ class _Module:
         if not model.per_sample:  # nothing but the learning rate is left to multiply by
             scalars[SCALE] = "rate"
         self.optimizer = OPTIMIZERS[derivation.optimizer]
-        self.update = UpdateProgram(derivation.carried_out, self.optimizer)
+        self.update = UpdateProgram(derivation.executed_update, self.optimizer)
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
         self.printer = TextPrinter(notation_for(derivation, "layered"))
         self.layers = AnyLayer(derivation, self.printer)
-        self.defined_by = {number: name for name, number in derivation.numbers.items()}
+        self.defined_by = {number: name for name, number in derivation.labels.items()}
         self._comments: dict[int, list[str]] = {}
         self._general: dict[int, Printer] = {}
         self._general_comments: dict[tuple[int, int], list[str]] = {}
@@ -306,9 +306,13 @@ class _Module:
         inwards = first in self.derivation.results.values()
         layer, towards = (max(ends), 1) if inwards else (min(ends), -1)
         told = self._told if inwards else {n: [step] for n, step in steps.items()}
-        while min(ends) < layer and not self.layers.are_alike(told[layer], told[layer - 1], -1) and inwards:
+        while (
+            min(ends) < layer
+            and not self.layers.are_same_up_to_layer(told[layer], told[layer - 1], -1)
+            and inwards
+        ):
             layer -= 1
-        while self.layers.are_alike(told.get(layer + towards, ()), told[layer], -towards):
+        while self.layers.are_same_up_to_layer(told.get(layer + towards, ()), told[layer], -towards):
             layer += towards
         if layer not in self._general:
             self._general[layer] = self.layers.printer_of(layer)
@@ -368,7 +372,7 @@ class _Module:
             "description": self._description(step.compares_after),
             "defaults": list(self.optimizer.defaults.items()),
             "state": self.update.state,
-            "kept": [line for step in self.derivation.kept for line in self.comment(step.number)],
+            "kept": [line for step in self.derivation.stored for line in self.comment(step.number)],
             "decaying": self.update.decaying,
             "below_one": BELOW_ONE,
             "folds_rate": folds,

@@ -13,7 +13,7 @@ from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation, Statement
 from symbackprop.arrays.signature import UNCHANGED, Change, Lowered, lower
 from symbackprop.code.buffers import is_mask
-from symbackprop.derivation.batch import Batch, WholeBatch
+from symbackprop.derivation.batch import NoSampleAxis, SampleAxis
 from symbackprop.equations.indices import close_sum
 from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Derived, Step
@@ -39,18 +39,18 @@ class Programs:
     rate: Expr = ONE
 
     @cached_property
-    def batch(self) -> Batch:
+    def batch(self) -> SampleAxis:
         """The samples' axis."""
-        return Batch(self.derivation) if self.derivation.batch else WholeBatch(self.derivation)
+        return SampleAxis(self.derivation) if self.derivation.batch else NoSampleAxis(self.derivation)
 
     @cached_property
     def forward(self) -> list[Statement]:
         """The statements that compute every quantity but the error."""
-        system, numbers = self.derivation.system, self.derivation.numbers
+        system, numbers = self.derivation.system, self.derivation.labels
         found = []
         for equation in system.equations:
             if equation.name != system.loss:
-                stable = self.derivation.computed.get(numbers[equation.name])
+                stable = self.derivation.stable_form_of.get(numbers[equation.name])
                 rhs, number = (stable or equation).rhs, stable.number if stable else numbers[equation.name]
                 found.append(self._statement(equation.name, equation.lhs, rhs, number))
         return found
@@ -117,7 +117,7 @@ class Programs:
 
     def _result(self, name: str) -> Step:
         number = self.derivation.results[name]
-        return self.derivation.computed.get(number, self.derivation.by_number[number])
+        return self.derivation.stable_form_of.get(number, self.derivation.by_number[number])
 
     def _batch_step(self, name: str) -> Step:
         return self._batch_steps[name]
@@ -129,7 +129,7 @@ class Programs:
             return {step.target: step for step in self.derivation.batch}
         system = self.derivation.system
         loss = system.definitions[system.loss]
-        plain = Step(self.derivation.numbers[loss.name], loss.name, "definition", loss.lhs, loss.rhs)
+        plain = Step(self.derivation.labels[loss.name], loss.name, "definition", loss.lhs, loss.rhs)
         stable = {step.target: step for step in self.derivation.stable}
         ends = {loss.name: plain, **{name: self._result(name) for name in system.parameters}}
         return {name: stable.get(name, step) for name, step in ends.items()}

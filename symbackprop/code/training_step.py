@@ -12,7 +12,7 @@ from sympy import Expr
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation, Statement
 from symbackprop.code.buffers import BufferWriter, Workspace
-from symbackprop.code.data import GivenCode
+from symbackprop.code.data import DataCode
 from symbackprop.code.liveness import shared_arrays, turns_needed
 from symbackprop.code.loops import COLUMNS, LAYER, Comments, Item, Rolled, comprehension, turns
 from symbackprop.code.programs import share
@@ -39,7 +39,7 @@ class TrainingStep:
         parameters: Sequence[str],
         comments: Comments,
         model: Model,
-        given: GivenCode,
+        given: DataCode,
         weighted: bool,
     ) -> None:
         self.weighted = weighted

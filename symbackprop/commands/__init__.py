@@ -1,1 +1,1 @@
-"""What the commands of the command line do, one module each, and the options that they share."""
+"""The work of each command of the command line, one module each, and the options that they share."""

@@ -20,7 +20,7 @@ _NEEDED = ("ARCHITECTURE", "PARAMETER_SHAPES", "initialize", "loss", "gradients"
 
 @dataclass(frozen=True)
 class Report:
-    """What was proved, what was compared, and remarks on a file."""
+    """The result of a check: verdicts of the proof, compared gradients, and remarks on a file."""
 
     title: str
     verdicts: Sequence[Verdict]
@@ -49,7 +49,7 @@ class Report:
         return "\n\n".join(parts)
 
     def _hints(self) -> list[str]:
-        """Return what helps where the code gave no finite numbers to compare."""
+        """Return hints, at most one, where the code gave no finite numbers to compare."""
         if all(isfinite(c.difference) for c in self.comparisons):
             return []
         return [

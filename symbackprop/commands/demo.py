@@ -38,7 +38,7 @@ AUTOENCODER = Settings(learning_rate=0.5, batch_size=16, epochs=120)
 
 
 def run(say: Say) -> bool:
-    """Run both parts and tell what was derived, proved and learned; return whether all holds."""
+    """Run both parts, report to ``say``; return whether accuracy and error reach their goals."""
     training, held_out = split(load_digits(), SEED)
     say(
         f"Handwritten digits: {len(training.labels)} images to learn from, "

@@ -1,8 +1,8 @@
 """Numbers for indexed expressions: the equations and steps of a derivation on arrays.
 
-In go a ``Derived`` and arrays for what its equations are given, out come arrays for everything else.
+In go a ``Derived`` and arrays for its inputs and parameters, out come arrays for everything else.
 An expression is evaluated node by node; each index is an axis, and a sum adds one up.  Nothing here
-knows a derivative: what a step says is what is computed.
+knows a derivative: each step is computed as it is written.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from sympy import (
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import BooleanAtom
 
-from symbackprop.derivation.batch import Batch
+from symbackprop.derivation.batch import SampleAxis
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import ArgMax, indices_of, name_of, size
@@ -53,8 +53,8 @@ _IMPLICIT = Dummy("sample", integer=True)
 _LARGEST = 10**7  # elements of one intermediate array
 
 
-class Numbers:
-    """The numbers of a derivation for given data.
+class Evaluation:
+    """The numbers of a derivation for its data.
 
     ``values`` holds an array for each quantity and each named adjoint; those that differ from sample to
     sample have the samples as their first axis.  ``slopes`` holds the derivative of E for each quantity that
@@ -82,12 +82,12 @@ class Numbers:
         self.sizes = dict(sizes)
         self.scalars: dict[Symbol, float] = {size(name): number for name, number in sizes.items()}
         self.scalars |= {c.symbol: c.value for c in model.constants if not isinstance(c.value, tuple)}
-        self.varying = Batch(derivation).varying if self.per_sample else frozenset()
+        self.varying = SampleAxis(derivation).varying if self.per_sample else frozenset()
         self.values: dict[str, Array] = dict(leaves)
         self.slopes: dict[str, Array] = {}
         self.replaced = dict(replaced or {})
 
-    def run(self) -> Numbers:
+    def run(self) -> Evaluation:
         """Evaluate the equations, then the results from the loss inwards."""
         self.run_forward()
         for name in self.derivation.results:
@@ -104,7 +104,11 @@ class Numbers:
     def run_result(self, name: str) -> None:
         """Evaluate the derivative of E for the quantity ``name``."""
         step = self.step(self.derivation.results[name])
-        step = self.derivation.computed.get(step.number, step) if step.number not in self.replaced else step
+        step = (
+            self.derivation.stable_form_of.get(step.number, step)
+            if step.number not in self.replaced
+            else step
+        )
         self.slopes[name] = self.of_step(step)
         adjoint = next((a for a, q in self.derivation.adjoints.items() if q == name), None)
         if adjoint is not None:
@@ -115,7 +119,7 @@ class Numbers:
         """Return the step of that number, or the one to evaluate in its place."""
         return self.replaced.get(number, self.derivation.by_number[number])
 
-    # ------------------------------------------------------------ what is asked for
+    # ------------------------------------------------------------ results
 
     @property
     def loss(self) -> float:
@@ -164,7 +168,7 @@ class Numbers:
     def evaluate(
         self, expression: Expr, indices: Sequence[Expr], lhs: Expr, whole_batch: bool = False
     ) -> Array:
-        """Return ``expression`` for all values of ``indices``, whose ranges ``lhs`` tells."""
+        """Return ``expression`` for all values of ``indices``, whose ranges are those in ``lhs``."""
         ranges = self.free_indices(lhs)
         extents = [ranges[i] for i in indices if isinstance(i, Symbol)]
         symbols = [i for i in indices if isinstance(i, Symbol)]
@@ -264,7 +268,7 @@ class Numbers:
         return self._summed(node.function, list(node.limits), environment)
 
     def _summed(self, body: Expr, limits: list[Any], environment: Environment) -> Array:
-        """Add up over the last limit, the outermost loop, what the others give."""
+        """Sum over the last limit, the outermost loop, the sums over the others."""
         if not limits:
             return self.value(body, environment)
         *inner, (i, _, high) = limits
@@ -328,24 +332,24 @@ _RELATIONS: Mapping[str, Callable[[Array, Array], Array]] = {
 }
 
 
-def _fold(operation: Callable[[Array, Array], Array]) -> Callable[[Numbers, Any, Environment], Array]:
+def _fold(operation: Callable[[Array, Array], Array]) -> Callable[[Evaluation, Any, Environment], Array]:
     return lambda numbers, node, environment: np.asarray(
         reduce(operation, numbers._all(node.args, environment))
     )
 
 
-_METHODS: tuple[tuple[Any, Callable[[Numbers, Any, Environment], Array]], ...] = (
-    (Indexed, Numbers._read),
-    (Symbol, Numbers._symbol),
-    (Derivative, Numbers._derivative),
-    (Sum, Numbers._sum),
-    (ArgMax, Numbers._place_of_largest),
+_METHODS: tuple[tuple[Any, Callable[[Evaluation, Any, Environment], Array]], ...] = (
+    (Indexed, Evaluation._read),
+    (Symbol, Evaluation._symbol),
+    (Derivative, Evaluation._derivative),
+    (Sum, Evaluation._sum),
+    (ArgMax, Evaluation._place_of_largest),
     (Add, _fold(np.add)),
-    (Mul, Numbers._product),
-    (Pow, Numbers._power),
-    (Piecewise, Numbers._cases),
+    (Mul, Evaluation._product),
+    (Pow, Evaluation._power),
+    (Piecewise, Evaluation._cases),
     (KroneckerDelta, lambda numbers, node, e: np.equal(*numbers._all(node.args[:2], e)).astype(float)),
-    (Relational, Numbers._relation),
+    (Relational, Evaluation._relation),
     (And, _fold(np.logical_and)),
     (Or, _fold(np.logical_or)),
     (Not, lambda numbers, node, e: np.logical_not(numbers.value(node.args[0], e))),
@@ -374,13 +378,13 @@ def _extents(arrays: Iterable[Array]) -> Iterable[tuple[int, ...]]:
 
 
 def _topic(derivative: Derivative) -> tuple[str, str]:
-    """Return of what and by what a derivative is; of an expression that has no name the first is empty."""
+    """Return the names of the differentiated quantity ("" for an expression) and of the variable."""
     of = derivative.expr
     return name_of(of) if isinstance(of, Indexed | Symbol) else "", name_of(derivative.variables[0])
 
 
 def _matched(stated: Derivative, asked: Derivative) -> dict[Symbol, Expr] | None:
-    """Return what each index of the derivative that a step states is in the one that is asked for."""
+    """Return the mapping from the indices of one derivative to those of the other, None if none fits."""
     pairs = list(zip(indices_of(stated.variables[0]), indices_of(asked.variables[0]), strict=True))
     if isinstance(stated.expr, Indexed):
         pairs += zip(indices_of(stated.expr), indices_of(asked.expr), strict=True)

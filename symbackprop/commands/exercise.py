@@ -1,8 +1,8 @@
 """An exercise: the derivation with blanks, and its solution.
 
 In go a ``Derived`` and the name of a format, out comes a text.  The blanks are the right sides of whole
-groups of steps, few groups in which every rule occurs (with a sum and without), and whatever repeats what
-they ask for; the sentences stay as hints.
+groups of steps, few groups in which every rule occurs (with a sum and without), and all lines that repeat
+an answer; the sentences stay as hints.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 
 from sympy import Sum, Symbol
 
-from symbackprop.document.blocks import Explained, Group, Row
+from symbackprop.document.blocks import Group, ResultRow, StepBlock
 from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.printable import Printable
 from symbackprop.document.render import render
-from symbackprop.document.sentences import Narrator
+from symbackprop.document.sentences import Sentences
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.network.network import Network
 from symbackprop.pipeline import derive
@@ -40,7 +40,7 @@ class Exercise(Printable):
             notation=notation,
             fragment=fragment,
             language=language,
-            instead=lambda narrator: _Sheet(self, narrator).context(),
+            instead=lambda sentences: _Sheet(self, sentences).context(),
         )
 
 
@@ -57,12 +57,12 @@ def _blanks(derivation: Derived) -> tuple[int, ...]:
         groups.setdefault(step.target, []).append(step)
     chosen: list[str] = []
     left = {_skill(step) for step in derivation.steps}
-    while left:  # the group that practises most of what is left; the first of equals
+    while left:  # the group that practises most of the skills left; the first of equals
         best = max(groups, key=lambda name: len(left & set(map(_skill, groups[name]))))
         chosen.append(best)
         left -= set(map(_skill, groups[best]))
     found = {step.number for name in chosen for step in groups[name]}
-    # what writes the same out once more, or is the mean of it, would give it away
+    # a step that writes the same out once more, or the mean of it, would give it away
     found |= {step.number for step in derivation.steps if step.rule == "substitution"}
     found |= {step.number for step in derivation.batch if step.target in chosen}
     found |= {step.number for step in derivation.batch[-1:]}
@@ -70,29 +70,29 @@ def _blanks(derivation: Derived) -> tuple[int, ...]:
 
 
 def _skill(step: Step) -> tuple[str, bool]:
-    """Return what a step practises: its rule, and whether there is a sum in it."""
+    """Return the skill that a step practises: its rule, and whether there is a sum in it."""
     return step.rule, step.rhs.has(Sum)
 
 
 class _Sheet:
     """The sheet and the solution, as the templates read them."""
 
-    def __init__(self, exercise: Exercise, narrator: Narrator) -> None:
+    def __init__(self, exercise: Exercise, sentences: Sentences) -> None:
         self.derivation = exercise.derivation
-        self.style = narrator.style
-        self.narrator = narrator
+        self.style = sentences.style
+        self.sentences = sentences
         self.position = {number: n for n, number in enumerate(exercise.blanks, start=1)}
 
     def context(self) -> dict[str, object]:
-        """Return what stands in place of the derivation's own lines."""
-        narrator, say = self.narrator, self.narrator.say
-        columns = Row(say("exercise.blank"), say("heading.derivative"), say("heading.formula"))
+        """Return the template context that replaces the derivation's sections."""
+        sentences, say = self.sentences, self.sentences.say
+        columns = ResultRow(say("exercise.blank"), say("heading.derivative"), say("heading.formula"))
         head, *rows = self.style.table([columns, *self._solution()])
         return {
-            "given": [say("exercise.introduction", count=str(len(self.position))), *narrator.given()],
+            "given": [say("exercise.introduction", count=str(len(self.position))), *sentences.given()],
             "groups": [
                 Group(self.style.heading(steps[0].lhs), tuple(self._with_blanks(steps)))
-                for steps in narrator.by_target()
+                for steps in sentences.by_target()
             ],
             "stable": [],
             "batch": list(self._with_blanks(self.derivation.batch)),
@@ -103,17 +103,17 @@ class _Sheet:
             "results": rows,
         }
 
-    def _with_blanks(self, steps: Sequence[Step]) -> Iterator[Explained]:
-        for step, explained in zip(steps, self.narrator.explained(steps), strict=True):
+    def _with_blanks(self, steps: Sequence[Step]) -> Iterator[StepBlock]:
+        for step, explained in zip(steps, self.sentences.explained(steps), strict=True):
             if step.number in self.position:
-                words = self.narrator.catalogue["exercise.mark"].format(number=self.position[step.number])
+                words = self.sentences.catalogue["exercise.mark"].format(number=self.position[step.number])
                 formula = self.style.formula(step.lhs, _UNKNOWN, self.style.words(words))
                 explained = replace(explained, formula=formula)
             yield explained
 
-    def _solution(self) -> Iterator[Row]:
+    def _solution(self) -> Iterator[ResultRow]:
         """Yield a row for each blank: its number, that of the equation, and both sides."""
         for number, position in self.position.items():
             step = self.derivation.by_number[number]
             label = f"{position} ({number})"
-            yield Row(label, self.style.cell(step.lhs), self.style.cell(step.rhs))
+            yield ResultRow(label, self.style.cell(step.lhs), self.style.cell(step.rhs))

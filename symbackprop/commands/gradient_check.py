@@ -33,7 +33,7 @@ _SMALLEST = 0.1  # parameters that small make no error smaller, and lie on the k
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of the table: what was compared, how often, and the largest relative difference."""
+    """One row of the table: subject, number of probes, the largest relative difference and its tolerance."""
 
     subject: str
     probes: int
@@ -48,7 +48,7 @@ class Comparison:
 
 def check_module(module: ModuleType, model: Model, optimizer: str = "sgd", seed: int = 0) -> list[Comparison]:
     """Compare the module's derivatives with numerical ones, and its steps with its derivatives."""
-    with np.errstate(all="ignore"):  # what is not finite is reported as a difference
+    with np.errstate(all="ignore"):  # a number that is not finite is reported as a difference
         return _compared(module, model, optimizer, seed)
 
 

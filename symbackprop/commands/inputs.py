@@ -1,6 +1,6 @@
-"""The arrays that a network is given: read from files, checked, or drawn.
+"""The arrays of inputs, targets and parameters: read from files, checked, or drawn.
 
-In go a derivation and what the user has, out come arrays by the names of the equations.
+In go a derivation and the user's arrays or files, out come arrays by the names of the equations.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from symbackprop.equations.model import Given, Model
+from symbackprop.equations.model import DataArray, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived
 from symbackprop.errors import SpecificationError, excerpt, suggestion
@@ -57,7 +57,7 @@ def data_in(arrays: Mapping[str, Array], model: Model, source: str) -> tuple[Dat
                 f"{source}: {excerpt(name)} is no input or target; {_meant(name, known)}"
             )
 
-    def of(kind: Sequence[Given], argument: str) -> Data:
+    def of(kind: Sequence[DataArray], argument: str) -> Data:
         if not kind:
             return None
         found = {}
@@ -73,7 +73,7 @@ def data_in(arrays: Mapping[str, Array], model: Model, source: str) -> tuple[Dat
 
 
 class Leaves:
-    """Collects arrays for all that the equations of a network are given, and finds the sizes on the way."""
+    """Collects the arrays of inputs, targets and parameters of a network, and finds the sizes on the way."""
 
     def __init__(self, derivation: Derived) -> None:
         self.derivation = derivation
@@ -109,7 +109,7 @@ class Leaves:
         for argument, kind, given in (("x", self.model.inputs, x), ("t", self.model.targets, t)):
             self._take(argument, kind, given)
 
-    def _take(self, argument: str, kind: Sequence[Given], given: Data) -> None:
+    def _take(self, argument: str, kind: Sequence[DataArray], given: Data) -> None:
         if not kind:
             if given is not None:
                 raise SpecificationError("t: this network has no targets; leave it out")
@@ -131,7 +131,7 @@ class Leaves:
             label = argument if len(kind) == 1 else f"{argument}: {each.name}"
             self.arrays[each.name] = self._checked(label, each, arrays[each.name])
 
-    def _checked(self, label: str, given: Given, value: ArrayLike) -> Array:
+    def _checked(self, label: str, given: DataArray, value: ArrayLike) -> Array:
         """Return an array of the data after seeing that it is as it must be."""
         array = _numbers(label, value)
         shape = (SAMPLES, *given.shape) if given.has_samples else given.shape
@@ -177,7 +177,7 @@ class Leaves:
         count = 1 if self.model.per_sample else _SAMPLES
         drawn = sample_arrays(self.model, np.random.default_rng(seed))
 
-        def short(kind: Iterable[Given]) -> dict[str, Array]:
+        def short(kind: Iterable[DataArray]) -> dict[str, Array]:
             rows = {each.name: drawn[each.name][: count if each.has_samples else None] for each in kind}
             return {each.name: rounded(self.model.draw(each), rows[each.name], _DECIMALS) for each in kind}
 

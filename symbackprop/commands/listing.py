@@ -1,4 +1,4 @@
-"""What there is: the library as tables, each function with the derivative that is derived for it."""
+"""The library as tables, each function with the derivative that is derived for it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _entries(title: str, entries: Mapping[str, Sequence[str]]) -> str:
 
 
 def activations() -> str:
-    """Return the activations: formula, derived slope, and between what both lie."""
+    """Return the activations as text: formula, derived slope, and the bounds of both."""
     entries = {}
     for name, activation in ACTIVATIONS.items():
         values, slopes = activation_bounds(name)
@@ -59,7 +59,7 @@ def _parameters(parameters: Mapping[str, Fraction], trainable: bool = False) -> 
 
 
 def activation_bounds(name: str) -> tuple[Bounds, Bounds]:
-    """Return between what the values and the slopes lie; the other unit of a layer is at 0."""
+    """Return the bounds of the values and of the slopes; the other unit of a layer is at 0."""
     pre_activation, other, i, k = Symbol("s", real=True), Symbol("other", real=True), index("i"), index("k")
     layer = quantity("s", 2)
     value = activation_expression(name, layer, i, k).doit()
@@ -118,7 +118,7 @@ def _targets(loss: Loss) -> str:
 
 
 def optimizers() -> str:
-    """Return the optimisers: what each assigns in order, g being the derivative for w."""
+    """Return the table of optimisers: their assignments in order, g being the derivative for w."""
     rows = []
     for name, optimizer in OPTIMIZERS.items():
         defaults = ", ".join(f"{key}={value}" for key, value in optimizer.defaults.items())

@@ -37,7 +37,7 @@ NAMED_NETWORKS: dict[str, Named] = {
     "digits_autoencoder": Named({"architecture": "64-16-64"}),
     # Numbers from numbers: relu, a linear output, regularised weights, and a state for each of them.
     "regression": Named({"architecture": "8-32:relu-32:relu-1:identity", "l2": 1e-4}, "adam"),
-    # Twenty layers: what is derived and generated grows with the depth and no faster.
+    # Twenty layers: derivation and generated code grow with the depth and no faster.
     "deep_20": Named({"architecture": "16" + 19 * "-16" + "-10", "hidden": "tanh", "output": "softmax"}),
 }
 """Name of the module -> its network and optimiser."""

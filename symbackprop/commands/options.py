@@ -43,7 +43,7 @@ Destination = Annotated[
 
 @dataclass(frozen=True)
 class NetworkOptions:
-    """What, beside layer sizes, says what a network is; ``size`` belongs to a .net file instead."""
+    """The options that describe a network beside its layer sizes; ``size`` belongs to a .net file instead."""
 
     context: typer.Context
     hidden: Annotated[

@@ -8,7 +8,7 @@ engine as any network:
   for the pass backwards E = Σ_i c[i]·s[ℓ+1,i] is as good as E itself, by the chain rule.
 
 In goes a ``Network`` whose sizes do not matter, out comes a ``Theorem``.  It is proved like any derivation,
-and instantiated: at every layer of nets of some depths it has to be what the engine derives for them alone.
+and instantiated: at every layer of nets of some depths it has to equal their own derivation.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from symbackprop.printing.layers import Shift, Sides
 from symbackprop.proof.prover import Verdict, prove
 
 DEPTHS = range(1, 7)
-"""The depths at which the theorem is compared with what is derived for a net of that depth alone."""
+"""The depths at which the theorem is compared with the derivation of a net of that depth alone."""
 SEED = "c"
 """What the induction step calls the derivatives for the pre-activations of the layer behind."""
 
@@ -41,7 +41,7 @@ class Theorem:
     """The recursion for L layers.
 
     ``base`` is about layer 2 of two, which stands for L; ``step`` about layer 1 with layer 2 behind it, which
-    stand for ℓ and ℓ+1.  ``network`` tells the activations and the error.
+    stand for ℓ and ℓ+1.  ``network`` has the activations and the error.
     """
 
     network: Architecture
@@ -55,7 +55,7 @@ class Theorem:
 
     @property
     def title(self) -> str:
-        """What heads the theorem."""
+        """The title of the theorem, plain text."""
         layers = self.network.layers
         return f"L layers: {layers[0].activation}, then {layers[-1].activation} with {self.network.loss}"
 
@@ -65,7 +65,7 @@ class Theorem:
         return Check(tuple(verdicts), tuple(depth for depth in DEPTHS if not self.holds_at(depth)))
 
     def holds_at(self, depth: int) -> bool:
-        """Whether the theorem says of a net of ``depth`` layers what is derived for that net alone."""
+        """Whether the theorem, for a net of ``depth`` layers, equals the derivation of that net alone."""
         concrete = derive_system(network_equations(_network_of_depth(self.network, depth)))
         pairs = [(self.base, 2, depth), *((self.step, 1, layer) for layer in range(1, depth))]
         return all(_says(template, own, concrete, layer) for template, own, layer in pairs)
@@ -124,7 +124,7 @@ def _base(two: EquationSystem) -> EquationSystem:
     """Return the last layer and the error, with the output of the layer before it as given."""
     equations = tuple(e for e in two.equations if two.layer(e.name) != 1)
     parameters = tuple(name for name in two.parameters if two.layer(name) == 2)
-    # The derivative for the output before it is asked for too: what two read keeps a name of its own.
+    # The derivative for the output before it is sought too: a quantity with two readers keeps its own name.
     return _part_of(two, equations, (*parameters, _named(two, "activation", 1)))
 
 
@@ -183,7 +183,7 @@ def _says(template: Derived, own: int, concrete: Derived, layer: int) -> bool:
         there = concrete.by_number[concrete.results[moved]]
         here = template.by_number[template.results[name]]
         forms: list[Sides] = [here, *_written_out(template, here)]
-        if not any(shift.alike(form, there, layer - own) for form in forms):
+        if not any(shift.same_up_to_layer(form, there, layer - own) for form in forms):
             return False
     return True
 

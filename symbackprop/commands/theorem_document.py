@@ -1,4 +1,4 @@
-"""The theorem for L layers as a document: base case, induction step, and what they give.
+"""The theorem for L layers as a document: base case, induction step, and their results.
 
 In go a ``Theorem`` and its ``Check``, out comes text in any format, through the templates of a derivation.
 """
@@ -13,11 +13,11 @@ from sympy import Symbol
 from symbackprop.commands.theorem import DEPTHS, SEED, Check, Theorem
 from symbackprop.derivation.stable.bounds import shown
 from symbackprop.document.analysis import product_of_largest, slopes_of
-from symbackprop.document.blocks import Group, Numbered, Row
+from symbackprop.document.blocks import EquationBlock, Group, ResultRow
 from symbackprop.document.language.catalogues import CATALOGUES, words_in_formulas
-from symbackprop.document.remarks import Commentary
+from symbackprop.document.remarks import Remarks
 from symbackprop.document.render import document_context, format_named
-from symbackprop.document.sentences import Narrator
+from symbackprop.document.sentences import Sentences
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import Equation
 from symbackprop.errors import SpecificationError
@@ -54,25 +54,28 @@ def render_theorem(
 
 
 class _Printed:
-    """Base case and induction step, each with the narrator that calls its layers L, or ℓ and ℓ+1."""
+    """Base case and induction step, each with the sentences that call its layers L, or ℓ and ℓ+1."""
 
     def __init__(self, theorem: Theorem, format: str, notation: str, language: str) -> None:
         self.theorem = theorem
         self.catalogue = CATALOGUES[language]
         self.format, self.notation = format, notation
         base, step = _numbered(theorem)
-        self.base, self.step = self._narrator(base, _LAYERS_OF_BASE), self._narrator(step, _LAYERS_OF_STEP)
+        self.base, self.step = (
+            self._sentences_of(base, _LAYERS_OF_BASE),
+            self._sentences_of(step, _LAYERS_OF_STEP),
+        )
         self.style = self.base.style
 
-    def _narrator(self, derivation: Derived, layers: Mapping[int, str]) -> Narrator:
+    def _sentences_of(self, derivation: Derived, layers: Mapping[int, str]) -> Sentences:
         plain = notation_for(derivation, self.notation, words_in_formulas(self.catalogue))
         roles = {**derivation.system.roles, **derivation.system.size_roles}
         called = {name: layers[role.layer] for name, role in roles.items() if role.layer in layers}
         style = format_named(self.format)(with_layers(plain, called), derivation)
-        return Narrator(derivation, style, self.catalogue)
+        return Sentences(derivation, style, self.catalogue)
 
     def context(self, check: Check, fragment: bool) -> dict[str, object]:
-        """Return what the templates read."""
+        """Return the template context: for each section its strings and blocks."""
         known = document_context(
             self.base.derivation, self.style, self.catalogue, self.theorem.title, [], fragment
         )
@@ -93,8 +96,8 @@ class _Printed:
     def _say(self, key: str, **values: str) -> str:
         return self.base.say(key, **values)
 
-    def _columns(self) -> Row:
-        return Row(*(self._say(f"heading.{name}") for name in ("number", "derivative", "formula")))
+    def _columns(self) -> ResultRow:
+        return ResultRow(*(self._say(f"heading.{name}") for name in ("number", "derivative", "formula")))
 
     def _symbol(self, name: str) -> str:
         return self.style.inline(self.style.printer.symbol(name).text)
@@ -107,12 +110,12 @@ class _Printed:
     def _given(self) -> list[str]:
         return [self._say("theorem.given", depth=self._symbol("L"), layer=self._symbol(LAYER))]
 
-    def _equations(self, narrator: Narrator, layer: int, key: str) -> list[Numbered]:
-        equations = [e for e in narrator.system.equations if narrator.system.layer(e.name) == layer]
-        found = [narrator.forward(equation) for equation in equations]
+    def _equations(self, sentences: Sentences, layer: int, key: str) -> list[EquationBlock]:
+        equations = [e for e in sentences.system.equations if sentences.system.layer(e.name) == layer]
+        found = [sentences.forward(equation) for equation in equations]
         return [replace(found[0], note=self._say(key, layers=self._hidden)), *found[1:]]
 
-    def _last_layer(self) -> list[Numbered]:
+    def _last_layer(self) -> list[EquationBlock]:
         equations: list[Equation] = list(self.base.system.equations)
         found = [self.base.forward(equation) for equation in equations]
         return [replace(found[0], note=self._say("theorem.last")), *found[1:]]
@@ -132,15 +135,15 @@ class _Printed:
             known=self.step.inline(seed),
             through=self.step.inline(known),
             following=self.style.inline(f"{self.style.printer.symbol(LAYER).text}+1"),
-            own=f"({self.step.derivation.numbers['s1']})",
-            last=f"({self.base.derivation.numbers['s2']})",
+            own=f"({self.step.derivation.labels['s1']})",
+            last=f"({self.base.derivation.labels['s2']})",
             loss=self._symbol(self.step.system.loss),
         )
         end = self._say("theorem.conclusion", layers=self._hidden)
         return [replace(groups[0], note=note), *groups[1:-1], replace(groups[-1], lines=(end,))]
 
     def _slopes(self) -> list[str]:
-        lines = Commentary(self.step).slopes(whole=False)
+        lines = Remarks(self.step).slopes(whole=False)
         slopes = slopes_of(self.step.derivation)
         if not slopes:
             return lines
@@ -163,12 +166,12 @@ class _Printed:
 def _numbered(theorem: Theorem) -> tuple[Derived, Derived]:
     """Return base case and induction step with the numbers of one document.
 
-    The equations of layer ℓ are also those of layer ℓ+1.  What only serves to keep names is left out.
+    The equations of layer ℓ are also those of layer ℓ+1.  Steps that only serve to keep names are left out.
     """
     system = theorem.step.system
     hidden = [e.name for e in system.equations if system.layer(e.name) == 1]
     numbers = {name: n for n, name in enumerate(hidden, start=1)}
-    last = {name: n for n, name in enumerate(theorem.base.numbers, start=len(numbers) + 1)}
+    last = {name: n for n, name in enumerate(theorem.base.labels, start=len(numbers) + 1)}
     base = _renumbered(theorem.base, 2, last, max(last.values()))
     behind = {e.name: numbers[system.like(e.name, 1)] for e in system.equations[len(hidden) : -1]}
     of_step = {**numbers, **behind, system.loss: last[theorem.base.system.loss]}
@@ -189,7 +192,7 @@ def _renumbered(derivation: Derived, layer: int, numbers: dict[str, int], last: 
     # x of the layer before is no parameter; its derivative was asked for so that others keep their names.
     parameters = tuple(name for name in derivation.system.parameters if kind(name) in ("weight", "bias", ""))
     system = replace(derivation.system, parameters=parameters)
-    return replace(derivation, system=system, steps=tuple(steps), results=results, numbers=numbers, stable=())
+    return replace(derivation, system=system, steps=tuple(steps), results=results, labels=numbers, stable=())
 
 
 def _only_names_the_seed(step: Step) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symbackprop.commands.evaluation import Numbers
+from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array, Data, Leaves
 from symbackprop.commands.trace_document import render_trace
 from symbackprop.commands.trace_values import Premature, TraceValues, moved
@@ -46,14 +46,14 @@ def trace(
     """Put numbers into the derivation of ``network``, and carry out one step of gradient descent.
 
     Args:
-        network: what is derived.
+        network: the network that is derived.
         parameters: parameter name -> array; by default those that the trainer starts with, rounded.
         x: the inputs, a row a sample (or one sample); a dict by declared name where there are several.
-            By default a seeded sample.
+            By default one drawn sample.
         t: the targets, likewise.
         learning_rate: of the step.
         freeze: names of parameters that the step leaves as they are.
-        seed: of what is drawn.
+        seed: of the random numbers.
 
     Raises:
         SpecificationError: an array that does not fit, or an unknown name.
@@ -74,7 +74,7 @@ def trace(
         name: leaves[name] if name in frozen else moved(derivation, leaves[name], gradients[name], rate)
         for name in names
     }
-    after = Numbers(derivation, {**leaves, **updated}, numbers.sizes)
+    after = Evaluation(derivation, {**leaves, **updated}, numbers.sizes)
     after.run_forward()
     premature = _premature(numbers, leaves, frozen, rate)
     return Trace(derivation, numbers, after, gradients, updated, rate, frozen, premature)
@@ -86,15 +86,15 @@ def _numbers(
     x: Data,
     t: Data,
     seed: int,
-) -> Numbers:
-    """Return the numbers for what is given; what is drawn is drawn anew where E ignores a parameter."""
+) -> Evaluation:
+    """Return the evaluated derivation; arrays are drawn anew where a gradient is 0 or not finite."""
     draws = 1 if parameters is not None and x is not None else _DRAWS
-    tried: list[Numbers] = []
+    tried: list[Evaluation] = []
     for draw in range(draws):
         leaves = Leaves(derivation)
         leaves.take_data(x, t, seed + draw * _STRIDE)  # first, as it may bring sizes that nothing else fixes
         leaves.take_parameters(parameters, seed + draw * _STRIDE)
-        tried.append(Numbers(derivation, leaves.arrays, leaves.sizes).run())
+        tried.append(Evaluation(derivation, leaves.arrays, leaves.sizes).run())
         if all(
             np.isfinite(g).all() and g.any() for g in map(tried[-1].gradient, derivation.system.parameters)
         ):
@@ -111,12 +111,12 @@ def _is_leaf(name: str, derivation: Derived) -> bool:
 
 
 def _premature(
-    right: Numbers, leaves: Mapping[str, Array], frozen: Collection[str], rate: float
+    right: Evaluation, leaves: Mapping[str, Array], frozen: Collection[str], rate: float
 ) -> Premature | None:
-    """Return what comes out when the backward pass goes on with parameters that have moved."""
+    """Return the outcome of a backward pass that goes on with moved parameters, None if it is the same."""
     derivation = right.derivation
     parameters = derivation.system.parameters
-    wrong = Numbers(derivation, leaves, right.sizes)
+    wrong = Evaluation(derivation, leaves, right.sizes)
     wrong.run_forward()
     first: tuple[Step, tuple[str, ...]] | None = None
     gradients: dict[str, Array] = {}
@@ -140,12 +140,16 @@ def _premature(
 
 
 def _repeated(
-    right: Numbers, leaves: Mapping[str, Array], first: Collection[str], frozen: Collection[str], rate: float
+    right: Evaluation,
+    leaves: Mapping[str, Array],
+    first: Collection[str],
+    frozen: Collection[str],
+    rate: float,
 ) -> float:
     """Return E after a step in which the others follow ``first`` by derivatives at its new values."""
     derivation = right.derivation
     system = derivation.system
-    again = Numbers(
+    again = Evaluation(
         derivation, {n: v for n, v in right.values.items() if n in system.quantities}, right.sizes
     )
     for name in first:

@@ -13,13 +13,13 @@ from dataclasses import replace
 import numpy as np
 from sympy import Add, Basic, Derivative, Expr, Integer, KroneckerDelta, Piecewise, Sum, Symbol, sympify
 
-from symbackprop.commands.evaluation import Numbers
+from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array
 from symbackprop.commands.trace_values import TraceValues, first_update
-from symbackprop.document.blocks import Explained, Group, Numbered
+from symbackprop.document.blocks import EquationBlock, Group, StepBlock
 from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.render import render
-from symbackprop.document.sentences import Narrator
+from symbackprop.document.sentences import Sentences
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import BINDERS, ArgMax, Equation
 from symbackprop.printing.brackets import Level
@@ -30,8 +30,8 @@ from symbackprop.printing.text import TextPrinter
 DIGITS = 9
 """Significant digits of a printed number."""
 
-_WORKED_OUT = 4  # components up to which all of them are worked out
-_FIRST = 2  # components that are worked out of more
+_SHOWN = 4  # components up to which all of them are shown with their computation
+_FIRST = 2  # components that are shown so of more
 _TERMS = 4  # terms up to which a sum is written out
 _LISTED = 6  # numbers along an axis up to which all of them are listed
 _TEXT_WIDTH, _MATH_WIDTH = 96, 84
@@ -54,7 +54,7 @@ def render_trace(
         notation=notation or "layered",
         fragment=fragment,
         language=language,
-        instead=lambda narrator: Worked(trace, narrator).context(),
+        instead=lambda sentences: TraceSections(trace, sentences).context(),
     )
 
 
@@ -64,15 +64,15 @@ def shown(value: float, digits: int = DIGITS) -> str:
     return "0" if float(text) == 0 else text
 
 
-class Worked:
+class TraceSections:
     """Puts numbers below the equations of a document."""
 
-    def __init__(self, trace: TraceValues, narrator: Narrator) -> None:
+    def __init__(self, trace: TraceValues, sentences: Sentences) -> None:
         self.trace = trace
         self.derivation = trace.derivation
         self.numbers = trace.numbers
-        self.style = style = narrator.style
-        self.narrator = narrator
+        self.style = style = sentences.style
+        self.sentences = sentences
         self.notation = style.printer.notation
         self.math = isinstance(style.printer, LatexPrinter)
         self._width = _MATH_WIDTH if self.math else _TEXT_WIDTH
@@ -80,14 +80,14 @@ class Worked:
         self.printer = numbers_printer(style.printer, self.numbers, {})
 
     def context(self) -> dict[str, object]:
-        """Return what stands in place of the derivation's own lines."""
-        derivation, narrator = self.derivation, self.narrator
+        """Return the template context that replaces the derivation's sections."""
+        derivation, sentences = self.derivation, self.sentences
         return {
-            "given": [*narrator.given(), *self._given()],
+            "given": [*sentences.given(), *self._given()],
             "forward": [self._forward(equation) for equation in derivation.system.equations],
             "groups": [
                 Group(self.style.heading(steps[0].lhs), tuple(self._all(steps)))
-                for steps in narrator.by_target()
+                for steps in sentences.by_target()
             ],
             "stable": list(self._all(derivation.stable)),
             "batch": list(self._all(derivation.batch)),
@@ -96,17 +96,17 @@ class Worked:
             "results": [],
         }
 
-    # ------------------------------------------------------------ what is given
+    # ------------------------------------------------------------ the data
 
     def _given(self) -> Iterator[str]:
-        say, trace = self.narrator.say, self.trace
+        say, trace = self.sentences.say, self.trace
         yield say("trace.introduction")
         if trace.samples > 1:
             yield say("trace.samples", count=str(trace.samples))
         yield say("trace.rate", rate=shown(trace.learning_rate))
         if trace.frozen:
             names = [self.style.inline(self._component(name, ())) for name in trace.frozen]
-            yield say("trace.frozen", parameters=self.narrator.listed(names))
+            yield say("trace.frozen", parameters=self.sentences.listed(names))
         system = self.derivation.system
         for name in (
             *system.inputs,
@@ -125,8 +125,8 @@ class Worked:
 
     # ------------------------------------------------------------ equations with numbers
 
-    def _all(self, steps: Sequence[Step]) -> Iterator[Explained]:
-        for step, explained in zip(steps, self.narrator.explained(steps), strict=True):
+    def _all(self, steps: Sequence[Step]) -> Iterator[StepBlock]:
+        for step, explained in zip(steps, self.sentences.explained(steps), strict=True):
             values = self.numbers.of_step(step)
             lines = self._lines(step.lhs, step.rhs, values, self._is_of_one(step))
             yield replace(explained, formula=self.style.stacked([explained.formula, *lines], step.number))
@@ -135,34 +135,34 @@ class Worked:
         """Whether a step is about one sample, so that its numbers have the samples as their first axis."""
         return self.numbers.per_sample and all(step.number != s.number for s in self.derivation.batch)
 
-    def _forward(self, equation: Equation) -> Numbered:
-        numbered, number = self.narrator.forward(equation), self.derivation.numbers[equation.name]
+    def _forward(self, equation: Equation) -> EquationBlock:
+        numbered, number = self.sentences.forward(equation), self.derivation.labels[equation.name]
         array = self.numbers.values[equation.name]
         of_one = equation.name in self.numbers.varying
         lines = self._lines(equation.lhs, equation.rhs, array, of_one)
         return replace(numbered, formula=self.style.stacked([numbered.formula, *lines], number))
 
     def _lines(self, lhs: Expr, rhs: Expr, values: Array, of_one: bool) -> Iterator[str]:
-        """Yield the numbers of an equation: some components worked out, then the array if it is long."""
+        """Yield the numbers of an equation: some components in detail, then the array if it is long."""
         letters = list(self.numbers.free_indices(lhs))
         first = values[0] if of_one else values
-        places = list(itertools.islice(np.ndindex(*first.shape), _WORKED_OUT + 1))
-        complete = len(places) <= _WORKED_OUT
+        places = list(itertools.islice(np.ndindex(*first.shape), _SHOWN + 1))
+        complete = len(places) <= _SHOWN
         for place in places if complete else places[:_FIRST]:
             at = dict(zip(letters, map(Integer, place), strict=True))
             left = self.style.printer.show(lhs.xreplace(at))
             yield self._line(left, self.printer.show(rhs.xreplace(at)), self._number(first[place]))
         several = of_one and len(values) > 1
         if several or not complete:
-            left = self.style.words(self.narrator.catalogue["trace.all"]) if several else ""
+            left = self.style.words(self.sentences.catalogue["trace.all"]) if several else ""
             left += self.style.printer.show(lhs)
             yield self._line(left, "", self.listed(values if several else first))
 
-    def _line(self, left: str, worked: str, result: str) -> str:
-        """Return left = worked = result, broken where it is too long."""
+    def _line(self, left: str, inserted: str, result: str) -> str:
+        """Return left = inserted = result, ``inserted`` with numbers, broken where it is too long."""
         chunks = [left]
-        if worked and worked != result:
-            first, *others = _parts(worked, self._width // 2)
+        if inserted and inserted != result:
+            first, *others = _parts(inserted, self._width // 2)
             chunks += [f" = {first}", *others]
         return self._filled([*chunks, *self._rows(f" = {result}")])
 
@@ -200,16 +200,16 @@ class Worked:
     def _component(self, name: str, place: Sequence[int]) -> str:
         return self.style.printer.component(name, tuple(map(Integer, place))).text
 
-    # ------------------------------------------------------------ the step, and what comes after it
+    # ------------------------------------------------------------ the step, and E after it
 
-    def _update(self) -> Iterator[Explained]:
+    def _update(self) -> Iterator[StepBlock]:
         steps = self.derivation.update
         lines: dict[int, list[str]] = {step.number: [] for step in steps}
         for name in self.derivation.system.parameters:
             if name not in self.trace.frozen:
                 for step, line in self._updated(name):
                     lines[step.number].append(line)
-        for step, explained in zip(steps, self.narrator.explained(steps), strict=True):
+        for step, explained in zip(steps, self.sentences.explained(steps), strict=True):
             formulas = [explained.formula, *lines[step.number]]
             yield replace(explained, formula=self.style.stacked(formulas, step.number))
 
@@ -218,34 +218,34 @@ class Worked:
         derivation, rate = self.derivation, self.trace.learning_rate
         old, new = self.numbers.values[name], self.trace.updated[name]
         arrow = r" \leftarrow " if self.math else " ← "
-        places = list(itertools.islice(np.ndindex(*old.shape), _WORKED_OUT + 1))
-        complete = len(places) <= _WORKED_OUT
+        places = list(itertools.islice(np.ndindex(*old.shape), _SHOWN + 1))
+        complete = len(places) <= _SHOWN
         for place in places if complete else places[:_FIRST]:
             values = first_update(derivation, old[place], self.trace.gradients[name][place], rate)
             printer = numbers_printer(self.style.printer, self.numbers, values)
             for step in derivation.update:
                 is_parameter = step is derivation.update[-1]
                 left = self._component(name, place) if is_parameter else self.style.printer.show(step.lhs)
-                worked = (
+                inserted = (
                     f"{arrow}{printer.show(step.rhs)}" if is_parameter else f" = {printer.show(step.rhs)}"
                 )
                 result = self._number(float(values[str(step.lhs)]))
-                yield step, self._filled([left, worked, f" = {result}"])
+                yield step, self._filled([left, inserted, f" = {result}"])
         if not complete:
             yield (
                 derivation.update[-1],
                 self._filled([self._component(name, ()), arrow, *self._rows(self.listed(new))]),
             )
 
-    def _afterwards(self) -> Iterator[Explained]:
-        """Yield E after the step, and what another order of the updates would give."""
-        say, trace, system = self.narrator.say, self.trace, self.derivation.system
+    def _afterwards(self) -> Iterator[StepBlock]:
+        """Yield E after the step, and the outcome of another order of the updates."""
+        say, trace, system = self.sentences.say, self.trace, self.derivation.system
         loss = self.style.printer.show(system.quantities[system.loss].symbol)
         output = self.derivation.model.output if self.derivation.model else ""
         values = trace.after.values[output]
         values = values[0] if trace.samples == 1 and output in trace.after.varying else values
         outputs = self._filled(self._rows(f"{self._component(output, ())} = {self.listed(values)}"))
-        number = next((s.number for s in self.derivation.batch), self.derivation.numbers[system.loss])
+        number = next((s.number for s in self.derivation.batch), self.derivation.labels[system.loss])
         sentence = say(
             "trace.after",
             forward=say("heading.forward"),
@@ -253,13 +253,13 @@ class Worked:
             before=self.style.inline(self._number(trace.loss)),
         )
         formula = self.style.stacked([f"{loss} = {self._number(trace.loss_after)}", outputs], number)
-        yield Explained(self.style.label(number), say("rule.after step"), sentence, formula, False)
+        yield StepBlock(self.style.label(number), say("rule.after step"), sentence, formula, False)
         if trace.premature is not None:
             yield self._order(loss)
 
-    def _order(self, loss: str) -> Explained:
+    def _order(self, loss: str) -> StepBlock:
         """Return why the parameters move at once, with the figure that comes out otherwise."""
-        say, premature = self.narrator.say, self.trace.premature
+        say, premature = self.sentences.say, self.trace.premature
         assert premature is not None
         inline, step = self.style.inline, premature.step
         name = next(
@@ -270,7 +270,7 @@ class Worked:
         result = self.derivation.by_number[self.derivation.results[name]]
         sentence = say(
             "trace.order",
-            moved=self.narrator.listed(inline(self._component(n, ())) for n in premature.moved),
+            moved=self.sentences.listed(inline(self._component(n, ())) for n in premature.moved),
             result=inline(self.style.printer.show(step.lhs)),
             number=f"({result.number})",
             wrong=inline(self._number(wrong[place])),
@@ -284,7 +284,7 @@ class Worked:
         left = self.style.printer.show(result.lhs.xreplace(at))
         sign = r" \ne " if self.math else " ≠ "
         formula = f"{left} = {self._number(right[place])}{sign}{self._number(wrong[place])}"
-        return Explained(self.style.label(step.number), say("rule.order"), sentence, formula, False)
+        return StepBlock(self.style.label(step.number), say("rule.order"), sentence, formula, False)
 
 
 # ------------------------------------------------------------------------------------------- printing
@@ -293,7 +293,7 @@ class Worked:
 class _NumbersPrinter(Printer):
     """Prints an expression whose indices are numbers with the number of each component in its place."""
 
-    numbers: Numbers
+    numbers: Evaluation
     scalars: Mapping[str, float]
     sample = 0
 
@@ -390,7 +390,9 @@ def placed(expression: Expr, places: Mapping[Symbol, Integer]) -> Expr:
     return expression.func(*[placed(argument, places) for argument in expression.args])
 
 
-def numbers_printer(like: Printer, numbers: Numbers, scalars: Mapping[str, float | Array]) -> _NumbersPrinter:
+def numbers_printer(
+    like: Printer, numbers: Evaluation, scalars: Mapping[str, float | Array]
+) -> _NumbersPrinter:
     """Return a printer with the marks of another one that prints numbers in place of components."""
     kind = type("NumbersPrinter", (_NumbersPrinter, type(like)), {})
     printer: _NumbersPrinter = kind(like.notation)
@@ -411,7 +413,7 @@ def _parts(formula: str, width: int) -> Iterator[str]:
 
 
 def _split(formula: str, marks: Sequence[str]) -> Iterator[str]:
-    """Yield the parts of a formula, each with the mark before it; what stands in braces is one part."""
+    """Yield the parts of a formula, each with the mark before it; a group in braces is never split."""
     depth, start = 0, 0
     for position, character in enumerate(formula):
         depth += (character == "{") - (character == "}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from symbackprop.commands.evaluation import Numbers
+from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array
 from symbackprop.commands.update_values import Number, default_values, updated_values
 from symbackprop.equations.naming import SAMPLES
@@ -19,10 +19,10 @@ from symbackprop.library.optimizers import OPTIMIZERS
 
 @dataclass(frozen=True)
 class Premature:
-    """What comes out when each parameter moves as soon as its derivative is known.
+    """The outcome when each parameter moves as soon as its derivative is known.
 
     ``step`` is the first result that then reads new values, those of ``moved``; ``gradients`` are the
-    derivatives found in this way, ``loss_after`` is E after the step.  ``loss_repeated`` is what E would be
+    derivatives found in this way, ``loss_after`` is E after the step.  ``loss_repeated`` is E as it would be
     if, after ``moved``, the whole pass were repeated for the other parameters.
     """
 
@@ -43,8 +43,8 @@ class TraceValues:
     """
 
     derivation: Derived
-    numbers: Numbers
-    after: Numbers
+    numbers: Evaluation
+    after: Evaluation
     gradients: Mapping[str, Array]
     updated: Mapping[str, Array]
     learning_rate: float
@@ -82,7 +82,7 @@ def moved(derivation: Derived, value: Array, gradient: Array, rate: float) -> Ar
 
 
 def first_update(derivation: Derived, value: Array, gradient: Array, rate: float) -> dict[str, Number]:
-    """Return what the equations of the first step read and give, by the names of their symbols, in order."""
+    """Return the values that the equations of the first step read and assign, by symbol name, in order."""
     name = derivation.optimizer
     given: dict[str, Number] = {"learning_rate": rate, "step": 1.0, "w": value, "g": gradient}
     start = dict.fromkeys(OPTIMIZERS[name].state, np.zeros_like(value))

@@ -1,4 +1,4 @@
-"""The equations of an optimiser carried out with numbers, as they stand."""
+"""The equations of an optimiser evaluated with numbers, as they stand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Rule = tuple[str, tuple[str, ...], Callable[..., Number]]
 
 
 def updated_values(optimizer: str, values: Mapping[str, Number]) -> dict[str, Number]:
-    """Return ``values`` and behind them what the equations of a step give, by the names of the symbols.
+    """Return ``values`` and behind them the values that one step assigns, by symbol name.
 
     Args:
         optimizer: its name.

@@ -1,7 +1,7 @@
 """From one sample to a batch: E is the mean over the samples, and so is every derivative of it.
 
 A quantity that varies with the sample gets the sample as its first index.  Differentiation is linear,
-so what was derived for one sample needs no second derivation: the derivative of the mean is the mean of
+so the steps for one sample need no second derivation: the derivative of the mean is the mean of
 the derivatives, and a term that does not vary with the sample stays as it is.
 """
 
@@ -19,7 +19,7 @@ from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import BINDERS, Quantity, component, name_of
 
 
-class Batch:
+class SampleAxis:
     """Gives each quantity that varies with the sample its first axis."""
 
     def __init__(self, derivation: Derived) -> None:
@@ -83,7 +83,7 @@ class Batch:
         return Mul(factor, total, 1 / SAMPLES) + constant
 
 
-class WholeBatch(Batch):
+class NoSampleAxis(SampleAxis):
     """Leaves equations that have the samples' index already as they are."""
 
     @cached_property
@@ -106,16 +106,16 @@ def with_batch(derivation: Derived) -> Derived:
 
 
 def _batch_steps(derivation: Derived) -> Iterable[Step]:
-    batch = Batch(derivation)
+    batch = SampleAxis(derivation)
     system = derivation.system
     number = max(derivation.by_number, default=len(system.equations))
     loss = system.definitions[system.loss]
-    form = derivation.computed.get(derivation.numbers[system.loss], loss)
+    form = derivation.stable_form_of.get(derivation.labels[system.loss], loss)
     number += 1
     yield Step(number, system.loss, "batch mean", loss.lhs, batch.mean(form.rhs))
     for parameter in system.parameters:
         result = derivation.by_number[derivation.results[parameter]]
-        result = derivation.computed.get(result.number, result)
+        result = derivation.stable_form_of.get(result.number, result)
         number += 1
         assert isinstance(result.lhs, Derivative)
         yield Step(number, parameter, "batch mean", result.lhs, batch.mean(result.rhs))

@@ -1,8 +1,8 @@
 """Where a derivative jumps, and the value that it is given there.
 
 In go a derivative, its function and the variable, out come ``Kink``s.  A place is the solution of a
-condition (``s > 6``, ``sign(x - t)``) for the variable, the value is what the derivative as it is
-written gives there, and it is a kink if the two sides differ.  Nothing is looked up.
+condition (``s > 6``, ``sign(x - t)``) for the variable, the value is that of the derivative as it is
+written, and it is a kink if the two sides differ.  Nothing is looked up.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class _Seen:
     x: Dummy
 
     def boundaries(self, base: Expr | None) -> list[Expr]:
-        """Return what is 0 where a condition on the variable, or on others of its quantity, changes."""
+        """Return expressions that are 0 where a condition on the variable, or on its quantity, changes."""
         found: dict[Expr, None] = {}
         for expression in (self.slope, self.function):
             for switch in sorted(_switches(expression), key=str):
@@ -141,7 +141,7 @@ class _Seen:
         yield from kinks
 
     def _kink_at(self, place: Expr, boundary: Expr) -> Kink | None:
-        """Return the kink at ``x = place``; a place such as 1/t is told by its condition, t may be 0."""
+        """Return the kink at ``x = place``; a place such as 1/t is given by its condition, t may be 0."""
         near = Dummy("near", positive=True)
         rate = boundary.diff(self.x)
         plain = not rate.free_symbols - {self.x} or rate.has(sign)
@@ -207,7 +207,7 @@ def _zeros(boundary: Expr, x: Dummy) -> list[Expr] | None:
 
 
 def _pieces(folded: Expr) -> tuple[Expr, ...]:
-    """Return what |a|, or a maximum, is equal to on one side or the other."""
+    """Return the expressions that |a|, or a maximum, is equal to on one side or the other."""
     return (folded.args[0], -folded.args[0]) if isinstance(folded, Abs) else folded.args
 
 

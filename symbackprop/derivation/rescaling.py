@@ -17,14 +17,14 @@ from symbackprop.equations.system import new_value, scalar
 def rescaled(
     update: Sequence[Step], varying: Collection[Symbol], taken: Container[str] = ()
 ) -> tuple[Step, ...]:
-    """Return what is kept in place of the state, then the equations written through it.
+    """Return the steps that define multiples stored in place of the state, then the equations through them.
 
     There are none where no equation becomes shorter.
 
     Args:
         update: the optimiser's equations, that of the parameter last.
         varying: the symbols whose values a later step may not share.
-        taken: the names that the network has given.
+        taken: the names of the network's own quantities, which no multiple may get.
     """
     scales = dict(_scales(update, varying))
     if not scales:
@@ -32,16 +32,16 @@ def rescaled(
     steps, written = [], dict[Basic, Basic]()
     numbers = iter(range(update[-1].number + 1, update[-1].number + 1 + len(scales) + len(update)))
     for state, scale in scales.items():
-        old, kept = scalar(state), scalar(_kept_name(state, taken))
-        steps.append(Step(next(numbers), state, "kept", kept, old / scale))
-        written |= {old: scale * kept, new_value(state): scale * new_value(kept.name)}
+        old, stored = scalar(state), scalar(_stored_name(state, taken))
+        steps.append(Step(next(numbers), state, "kept", stored, old / scale))
+        written |= {old: scale * stored, new_value(state): scale * new_value(stored.name)}
     for step in update:
         rhs, scale = step.rhs.xreplace(written), scales.get(step.target)
         if scale is None:
             steps.append(Step(next(numbers), step.target, "rescaling", step.lhs, rhs))
             continue
         rhs = Add(*[term / scale for term in Add.make_args(rhs)])
-        name = _kept_name(step.target, taken)
+        name = _stored_name(step.target, taken)
         steps.append(Step(next(numbers), name, "rescaling", new_value(name), rhs))
     return tuple(steps)
 
@@ -56,8 +56,8 @@ def _scales(update: Sequence[Step], varying: Collection[Symbol]) -> Iterator[tup
             yield step.target, scale
 
 
-def _kept_name(state: str, taken: Container[str]) -> str:
-    """Return the name of the multiple that is kept in place of ``state``, none of those taken."""
+def _stored_name(state: str, taken: Container[str]) -> str:
+    """Return the name of the multiple that is stored in place of ``state``, none of those taken."""
     name = state.upper()
     while name in taken:
         name += "_kept"

@@ -1,10 +1,10 @@
-"""The derivation: kept, numbered steps from the equations to the derivative for every quantity.
+"""The derivation: stored, numbered steps from the equations to the derivative for every quantity.
 
 There is one rule, the adjoint rule.  For a quantity q, over all equations that read it:
 
     ∂E/∂q[target] = Σ_consumers Σ_indices ∂E/∂consumer[indices] · ∂consumer[indices]/∂q[target]
 
-Each adjoint gets a name, so nothing swells with depth.  The rule is worked out once per kind of goal
+Each adjoint gets a name, so nothing swells with depth.  The rule is applied once per signature of a goal
 (the quantity and its consumers up to their names) and then instantiated.
 """
 
@@ -16,8 +16,8 @@ from functools import partial
 
 from sympy import Add, Basic, Derivative, Expr, Indexed, Sum, Symbol
 
-from symbackprop.derivation.calculus.kinds import outcome_of
-from symbackprop.derivation.calculus.rule import Consumer, Goal, Worked
+from symbackprop.derivation.calculus.rule import Consumer, DraftStep, Goal
+from symbackprop.derivation.calculus.signature import outcome_of
 from symbackprop.derivation.stable.choose import with_stable
 from symbackprop.equations.indices import renamed, settle, substitute
 from symbackprop.equations.naming import LETTERS
@@ -44,7 +44,7 @@ def derive_system(
 
 @dataclass
 class _Group:
-    """The steps to one quantity, with adjoints of what was written in still under their names."""
+    """The steps to one quantity; adjoints that were written into them are still under their names."""
 
     quantity: Quantity
     steps: list[tuple[str, Callable[[], Sides], Sketch, str | None]]
@@ -119,7 +119,7 @@ class _Pass:
         if plain and full.count_ops() <= _WRITTEN_OUT_LIMIT:
             self.written[self.adjoint_of[name].name] = Equation(lhs, full)
 
-    def _renamed(self, step: Worked, names: dict[Basic, Basic]) -> Sides:
+    def _renamed(self, step: DraftStep, names: dict[Basic, Basic]) -> Sides:
         return self._named(renamed(step.lhs, names), renamed(step.rhs, names))
 
     def _named(self, lhs: Expr, rhs: Expr) -> Sides:
@@ -143,7 +143,7 @@ class _Pass:
         return Goal(quantity, indices, self.adjoint_of[name], consumers, facts, (), known, is_leaf)
 
     def _by_rarest_read(self) -> dict[str, list[Equation]]:
-        """Return the real definitions by what they read that the fewest others read: a short way to them."""
+        """Return the real definitions by the quantity they read with the fewest consumers, as an index."""
         found: dict[str, list[Equation]] = {}
         for equation in self.system.equations:
             whole = self.system.quantities[equation.name].integer
@@ -153,7 +153,7 @@ class _Pass:
         return found
 
     def _definitions_within(self, consumers: Sequence[Equation]) -> Iterator[Equation]:
-        """Yield other definitions that read nothing but what the consumers of a quantity read."""
+        """Yield other definitions that read only quantities read by the ``consumers`` of a quantity."""
         read = set().union(*[self.reads[c.name] for c in consumers if c.name != self.system.loss])
         own = {c.name for c in consumers}
         for rarest in sorted(read & self.by_rarest_read.keys()):
@@ -168,7 +168,7 @@ class _Pass:
         return Consumer(equation, self.adjoint_of[equation.name], definition)
 
     def _other_readers(self, equation: Equation, reader: str) -> set[str]:
-        """Return the quantities besides ``reader`` whose adjoints read that of what ``equation`` defines."""
+        """Return the quantities besides ``reader`` whose adjoints read the adjoint of ``equation.name``."""
         adjoint = self.adjoint_of[equation.name].symbol
         others = (self.reads[equation.name] & self.needed) - {reader}
         return {q for q in others if q not in self.definitions or self.definitions[q].rhs.has(adjoint)}
@@ -186,7 +186,7 @@ class _Pass:
         return LETTERS[: len(quantity.shape)]
 
     def _number(self) -> Derived:
-        """Number the forward equations and the steps, and name the adjoints that kept their name."""
+        """Number the forward equations and the steps, and name the adjoints that still have their name."""
         count = iter(range(1, 10**9))
         numbers = {e.name: next(count) for e in self.system.equations}
         steps: list[Step] = []

@@ -1,4 +1,4 @@
-"""What a derivation shows besides its results, computed: what the error punishes, how slopes shrink it.
+"""Analysis of a derivation: the limits of its error, and the bounds of its slopes on the way back.
 
 In go a ``Derived``, out come limits of the error of one output, the bounds of each slope, and the
 product of the largest ones on the way back through the layers.
@@ -67,14 +67,14 @@ class Tendency:
 
 @dataclass(frozen=True)
 class ErrorOfOne:
-    """The part of the error that one output makes, and what it tends to."""
+    """The term of the error that one output adds, and its limits."""
 
     term: Expr
     tendencies: tuple[Tendency, ...]
 
 
 def error_of_one(derivation: Derived) -> ErrorOfOne | None:
-    """Return what the error of one output tends to as it becomes right, and wrong.
+    """Return the limits of the error of one output as it becomes right, and wrong.
 
     None where the targets have no range, or where the error is no sum over outputs.
     """
@@ -146,7 +146,7 @@ def _limit(error: Expr, goes_to: Expr, side: str) -> Expr:
 def _value(error: Expr, goes_to: Expr) -> Expr:
     """Return ``error`` where the output is ``goes_to``, with log 0 as -∞.
 
-    What is determined so is the limit, as all functions that are passed are continuous; else nan.
+    The value found so is the limit, as all functions that are passed are continuous; else nan.
     """
     if error == _OUTPUT:
         return goes_to
@@ -163,7 +163,7 @@ def _value(error: Expr, goes_to: Expr) -> Expr:
 
 @dataclass(frozen=True)
 class Slope:
-    """Between what the local derivative of a step lies; ``cancels`` where it never multiplies the error."""
+    """The bounds of the local derivative of a step; ``cancels`` where it never multiplies the error."""
 
     step: Step
     bounds: Bounds

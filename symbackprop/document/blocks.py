@@ -1,4 +1,4 @@
-"""What the templates of a document read: finished strings, and nothing else.
+"""The blocks that the templates of a document place: finished strings, and nothing else.
 
 ``note`` is a sentence before a formula, ``lines`` are sentences behind it; most have neither.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Numbered:
+class EquationBlock:
     """A numbered equation."""
 
     label: str
@@ -19,7 +19,7 @@ class Numbered:
 
 
 @dataclass(frozen=True)
-class Explained:
+class StepBlock:
     """A numbered step: the rule, a sentence that explains it, and whether it ends in a result."""
 
     label: str
@@ -36,13 +36,13 @@ class Group:
     """The steps to one derivative."""
 
     heading: str
-    steps: tuple[Explained, ...]
+    steps: tuple[StepBlock, ...]
     note: str = ""
     lines: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """A result in the table of all results."""
 
     label: str

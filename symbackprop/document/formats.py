@@ -1,4 +1,4 @@
-"""What each format makes of formulas and of plain text: text, Markdown, LaTeX."""
+"""The formats text, Markdown and LaTeX: how each writes formulas and plain text."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from sympy import Add, Derivative, Expr, Mul, Rational
 
-from symbackprop.document.blocks import Row
+from symbackprop.document.blocks import ResultRow
 from symbackprop.equations.steps import Derived, differentiated
 from symbackprop.printing.latex import LatexPrinter, escape_latex
 from symbackprop.printing.notation import Notation
@@ -22,7 +22,7 @@ _DEEPEST = 5
 
 
 class Format(ABC):
-    """What a format makes of formulas and of plain text."""
+    """A format of documents: how it writes formulas and plain text."""
 
     template: ClassVar[str]
     latex_template: ClassVar[bool] = False
@@ -34,11 +34,11 @@ class Format(ABC):
         self.derivation = derivation
 
     def blank(self) -> str:
-        """Return what stands in place of the number of an equation that has none."""
+        """Return the label of an equation that has no number."""
         return ""
 
     def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
-        """Return what the template of this format alone reads."""
+        """Return the part of the template context that this format alone has."""
         return {}
 
     def finished(self, document: str) -> str:
@@ -91,17 +91,17 @@ class Format(ABC):
         """Return a formula in the table of results."""
 
     @abstractmethod
-    def table(self, rows: list[Row]) -> list[Row]:
+    def table(self, rows: list[ResultRow]) -> list[ResultRow]:
         """Return the rows of the table, headings first, as the template places them."""
 
     about: ClassVar[str]
     dots: ClassVar[str]
     dot: ClassVar[str]
     space: ClassVar[str]
-    errors: ClassVar[str]
+    delta_matrix: ClassVar[str]
     product: ClassVar[str]
     ones: ClassVar[str]
-    """The marks for about equal, for what is left out, between factors, a gap before a remark, the
+    """The marks for about equal, for omitted parts, between factors, a gap before a remark, the
     matrix of derivatives, the product by components, and the vector of ones."""
 
     @abstractmethod
@@ -149,7 +149,7 @@ class TextFormat(Format):
     def __init__(self, notation: Notation, derivation: Derived) -> None:
         super().__init__(notation, derivation)
         self.printer = TextPrinter(notation)
-        numbers = (*derivation.numbers.values(), *derivation.by_number)
+        numbers = (*derivation.labels.values(), *derivation.by_number)
         self._label_width = len(f"({max(numbers, default=0)})")
 
     def escape(self, plain: str) -> str:
@@ -174,7 +174,7 @@ class TextFormat(Format):
         return self.printer.show(expression)
 
     about, dots, dot, space = " ≈ ", "…", "·", "  "
-    errors, product, ones = "Δ", "⊙", "𝟏"
+    delta_matrix, product, ones = "Δ", "⊙", "𝟏"
 
     def arrow(self, what: str, where: str) -> str:
         return f"{what} → {where}"
@@ -212,12 +212,12 @@ class TextFormat(Format):
     def cell(self, expression: Expr) -> str:
         return "\n".join(line.rstrip() for line in self.filled(expression, self._TABLE_WIDTH))
 
-    def table(self, rows: list[Row]) -> list[Row]:
+    def table(self, rows: list[ResultRow]) -> list[ResultRow]:
         label = max(columns(row.label) for row in rows)
         derivative = max(columns(row.derivative) for row in rows)
         below = "\n" + " " * (3 + label + 2 + derivative + 2)
         return [
-            Row(
+            ResultRow(
                 " " * (label - columns(row.label)) + row.label,
                 row.derivative + " " * (derivative - columns(row.derivative)),
                 row.formula.replace("\n", below),
@@ -227,7 +227,7 @@ class TextFormat(Format):
 
 
 class _MathFormat(Format):
-    """What Markdown and LaTeX share: formulas between dollars, broken inside ``aligned``."""
+    """The common part of Markdown and LaTeX: formulas between dollars, broken inside ``aligned``."""
 
     _WIDTH = 80
     _TABLE_WIDTH = 64
@@ -257,7 +257,7 @@ class _MathFormat(Format):
         return "/".join(f"({text})" if add else text for text, add in zip(shown, brackets, strict=True))
 
     about, dots, dot, space = r" \approx ", r"\dots", r" \cdot ", r"\quad "
-    errors, product, ones = r"\boldsymbol{\Delta}", r"\odot", r"\mathbf{1}"
+    delta_matrix, product, ones = r"\boldsymbol{\Delta}", r"\odot", r"\mathbf{1}"
 
     def arrow(self, what: str, where: str) -> str:
         return rf"{what} \to {where}"
@@ -294,7 +294,7 @@ class _MathFormat(Format):
         lines = self.filled(expression, self._TABLE_WIDTH)
         return self.inline(rf"\displaystyle {lines[0]}" if len(lines) == 1 else aligned("& ", lines))
 
-    def table(self, rows: list[Row]) -> list[Row]:
+    def table(self, rows: list[ResultRow]) -> list[ResultRow]:
         return rows
 
 
@@ -377,7 +377,7 @@ def _width(tokens: list[str]) -> float:
 
 
 def _argument(tokens: list[str]) -> list[str]:
-    """Remove the next token or group, and return what it holds."""
+    """Remove the next token or group, and return the tokens in it."""
     if not tokens:
         return []
     first = tokens.pop(0)

@@ -14,7 +14,7 @@ from xml.sax.saxutils import quoteattr, unescape
 
 from sympy import Expr
 
-from symbackprop.document.blocks import Numbered
+from symbackprop.document.blocks import EquationBlock
 from symbackprop.document.formats import LatexFormat
 from symbackprop.document.mathml import mathml
 from symbackprop.equations.steps import Derived
@@ -25,7 +25,7 @@ _SENTENCES = ("language", "choose", "fold", "unfold")
 _QUOTE = {'"': "&quot;"}
 _UNQUOTE = {mark: plain for plain, mark in _QUOTE.items()}
 _PENDING = re.compile(r'<math data-latex="([^"]*)"/>([^\s<]*)')
-"""A formula in a sentence, with what stays on its line: a full stop, or a Korean particle."""
+"""A formula in a sentence, with the text that stays on its line: a full stop, or a Korean particle."""
 
 
 class MathmlPrinter(LatexPrinter):
@@ -50,7 +50,7 @@ class HtmlFormat(LatexFormat):
         return escape(plain)
 
     def inline(self, formula: str) -> str:
-        # LaTeX until the end: what is said after a formula may depend on how it is read aloud.
+        # LaTeX until the end: the word after a formula may depend on how it is read aloud.
         return f"<math data-latex={quoteattr(formula, _QUOTE)}/>"
 
     def words(self, plain: str) -> str:
@@ -93,14 +93,14 @@ class HtmlFormat(LatexFormat):
                 found[step.target].append(step.number)
         return found
 
-    def _choice(self, number: int) -> Numbered:
+    def _choice(self, number: int) -> EquationBlock:
         step = self.derivation.by_number[number]
-        return Numbered(self.label(number), self.formula(step.lhs, step.rhs))
+        return EquationBlock(self.label(number), self.formula(step.lhs, step.rhs))
 
     def finished(self, document: str) -> str:
         """Give each number one place where it stands, and leave no link to a number that stands nowhere.
 
-        Of layers that are alike the steps are counted and only some of their numbers are written.
+        Of a run of layers the steps are counted and only some of their numbers are written.
         """
         document = _PENDING.sub(_held, _first_places(document))
         places = set(re.findall(r'id="([^"]*step-\d+)"', document))
@@ -110,7 +110,7 @@ class HtmlFormat(LatexFormat):
 
 
 def _held(pending: re.Match[str]) -> str:
-    """Return a formula together with what no line may end before."""
+    """Return a formula together with the characters that no line break may part from it."""
     formula = mathml(unescape(pending[1], _UNQUOTE))
     return f'<span class="held">{formula}{pending[2]}</span>' if pending[2] else formula
 

@@ -1,7 +1,7 @@
 """LaTeX formulas as MathML that browsers show without a script.
 
-The conversion is that of `latex2mathml <https://pypi.org/project/latex2mathml/>`_.  What it leaves undone is
-done here: texts are escaped, an upright word is one identifier, functions stand apart from their arguments, a
+The conversion is that of `latex2mathml <https://pypi.org/project/latex2mathml/>`_.  The rest is done
+here: texts are escaped, an upright word is one identifier, functions stand apart from their arguments, a
 minus sign knows whether anything stands before it, and attributes that MathML Core does not have are gone.
 """
 

@@ -79,7 +79,7 @@ def _run(tool: str, arguments: tuple[str, ...], folder: Path) -> None:
 
 
 def _first_error(output: bytes, folder: Path) -> str:
-    """Return the first error that TeX reports, in its log or in what it said."""
+    """Return the first error that TeX reports, in its log or its output."""
     log = folder / "derivation.log"
     report = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
     lines = [*report.splitlines(), *output.decode(errors="replace").splitlines()]

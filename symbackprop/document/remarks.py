@@ -1,4 +1,4 @@
-"""What a document says beside the steps: what the error punishes, how slopes shrink it, matrices, descent."""
+"""Remarks of a document beside its steps: limits of the error, bounds of slopes, matrices, descent."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from symbackprop.document.analysis import (
     product_of_largest,
     slopes_of,
 )
-from symbackprop.document.sentences import Narrator
+from symbackprop.document.sentences import Sentences
 from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import name_of, scalar
-from symbackprop.printing.layers import Run, with_runs
+from symbackprop.printing.layers import LayerRun, with_runs
 from symbackprop.printing.matrices import MatrixWriter, Unwritable
 
 
-class Commentary:
-    """Puts what is computed from a derivation into words."""
+class Remarks:
+    """Puts the analysis of a derivation into words."""
 
-    def __init__(self, narrator: Narrator) -> None:
-        self.narrator = narrator
-        self.derivation = narrator.derivation
-        self.system = narrator.system
-        self.style = narrator.style
-        self.say = narrator.say
+    def __init__(self, sentences: Sentences) -> None:
+        self.sentences = sentences
+        self.derivation = sentences.derivation
+        self.system = sentences.system
+        self.style = sentences.style
+        self.say = sentences.say
         self._explained_marks = {"matrices.product": self.style.product, "matrices.ones": self.style.ones}
         self._marks: set[str] = set()
 
     # ---- the error
 
     def error(self) -> list[str]:
-        """Return what the error is for, and what it tends to as an output becomes right, or wrong."""
-        loss = self.narrator.inline(self.system.quantities[self.system.loss].symbol)
+        """Return the purpose of the error, and its limits as an output becomes right, or wrong."""
+        loss = self.sentences.inline(self.system.quantities[self.system.loss].symbol)
         lines = [self.say("error.introduction", loss=loss)]
         found = error_of_one(self.derivation)
         if found is None:
             return lines
-        lines.append(self.say("error.term", term=self.narrator.inline(found.term), loss=loss))
+        lines.append(self.say("error.term", term=self.sentences.inline(found.term), loss=loss))
         return [*lines, *map(self._tendency, found.tendencies), *self._penalty()]
 
     def _penalty(self) -> list[str]:
-        """Return what the terms of the error do that read nothing but parameters."""
+        """Return a sentence on the penalties, terms of the error that read nothing but parameters, if any."""
         model = self.derivation.model
         known = {c.name for c in model.constants} if model is not None else set()
         parameters, strengths = set(self.system.parameters), set()
@@ -59,8 +59,8 @@ class Commentary:
                 strengths |= {s.name for s in term.free_symbols if s.name in known}
         if not strengths:
             return []
-        shown = [self.narrator.inline(Symbol(name)) for name in sorted(strengths)]
-        return [self.say("error.penalty", strengths=self.narrator.listed(shown))]
+        shown = [self.sentences.inline(Symbol(name)) for name in sorted(strengths)]
+        return [self.say("error.penalty", strengths=self.sentences.listed(shown))]
 
     def _tendency(self, tendency: Tendency) -> str:
         show = self.style.printer.show
@@ -84,7 +84,7 @@ class Commentary:
     # ---- slopes
 
     def slopes(self, whole: bool = True) -> list[str]:
-        """Return the bounds of each slope, and what their product does to the error on its way back.
+        """Return the bounds of each slope, and the effect of their product on the error on its way back.
 
         The product is left out where the derivation is not ``whole``.
         """
@@ -103,12 +103,12 @@ class Commentary:
 
     def _bounds(self, alike: list[Slope]) -> str:
         slope = alike[0]
-        names = [self.narrator.inline(each.step.lhs) for each in alike]
+        names = [self.sentences.inline(each.step.lhs) for each in alike]
         unbounded = slope.largest == float("inf")
         key = "slopes.cancels" if slope.cancels else "slopes.unbounded" if unbounded else "slopes.bounds"
         return self.say(
             key,
-            slopes=self.narrator.from_to(names),
+            slopes=self.sentences.from_to(names),
             interval=self.style.inline(self.style.infinite(str(slope.bounds))),
             largest=self.style.inline(self.style.infinite(shown(slope.largest))),
         )
@@ -133,8 +133,8 @@ class Commentary:
         named = [q for q in self.derivation.adjoints.values() if self.system.kind(q) == "pre-activation"]
         said = [self.say("matrices.plain")]
         if named:
-            sample, samples = self.narrator.inline(SAMPLE), self.narrator.inline(SAMPLES)
-            errors = self.style.inline(self.style.errors)
+            sample, samples = self.sentences.inline(SAMPLE), self.sentences.inline(SAMPLES)
+            errors = self.style.inline(self.style.delta_matrix)
             said = [self.say("matrices.introduction", sample=sample, samples=samples, errors=errors)]
             said += self._layers_of_matrices()
         if self.matrices:  # which finds the marks
@@ -155,35 +155,37 @@ class Commentary:
         """The derivatives for a batch as products of matrices, where they have such a form."""
         found: list[str] = []
         if self.style.printer.notation.name == "matrix":
-            return found  # they have been told so already
+            return found  # the steps of a batch are in matrices themselves
         steps = [step for step in self.derivation.batch if step.target != self.system.loss]
-        for item in with_runs(steps, lambda step: self.system.layer(step.target), self.narrator.layers.alike):
-            if isinstance(item, Run):
-                general, style = self.narrator.general(item.layers[0]), self.style
-                layers = style.space + self.narrator.layers_listed(item.layers)
+        for item in with_runs(
+            steps, lambda step: self.system.layer(step.target), self.sentences.layers.same_up_to_layer
+        ):
+            if isinstance(item, LayerRun):
+                general, style = self.sentences.general(item.layers[0]), self.style
+                layers = style.space + self.sentences.layers_listed(item.layers)
                 for step in item.first:
                     found += self._matrix(step, general, f", {style.dots}", layers)
             else:
-                found += self._matrix(item, self.narrator)
+                found += self._matrix(item, self.sentences)
         return found
 
-    def _matrix(self, step: Step, narrator: Narrator, further: str = "", layers: str = "") -> list[str]:
+    def _matrix(self, step: Step, sentences: Sentences, further: str = "", layers: str = "") -> list[str]:
         component = step.lhs.variables[0]
         axes = component.indices if hasattr(component, "indices") else ()
         try:
-            left, parts = MatrixWriter(narrator.style.printer).equation(step.lhs, step.rhs, tuple(axes))
+            left, parts = MatrixWriter(sentences.style.printer).equation(step.lhs, step.rhs, tuple(axes))
         except Unwritable:
             return []
         self._marks |= {key for key, mark in self._explained_marks.items() if mark in "".join(parts)}
-        shape = narrator.note(name_of(component))
+        shape = sentences.note(name_of(component))
         return [
-            narrator.style.display(left, parts, f"({step.number}){further}{self.style.space}{shape}{layers}")
+            sentences.style.display(left, parts, f"({step.number}){further}{self.style.space}{shape}{layers}")
         ]
 
     # ---- gradient descent
 
     def descent(self) -> list[str]:
-        """Return what the gradient is, what descent does with it, what a random batch changes, the rate."""
+        """Return sentences on the gradient, a step of descent, the effect of random batches, and the rate."""
         rate, w, g = map(scalar, ("learning_rate", "w", "g"))
         shown = {
             "loss": self.system.quantities[self.system.loss].symbol,
@@ -193,6 +195,6 @@ class Commentary:
             "change": -rate * g,
             "fall": rate * g ** Integer(2),
         }
-        values = {name: self.narrator.inline(formula) for name, formula in shown.items()}
+        values = {name: self.sentences.inline(formula) for name, formula in shown.items()}
         keys = ["descent.gradient", "descent.step", "descent.stochastic", "descent.rate"]
         return [self.say(key, **values) for key in keys]

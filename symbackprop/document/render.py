@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from symbackprop.document.blocks import Row
+from symbackprop.document.blocks import ResultRow
 from symbackprop.document.formats import Format, LatexFormat, MarkdownFormat, TextFormat
 from symbackprop.document.language.catalogues import CATALOGUES, Catalogue, words_in_formulas
-from symbackprop.document.remarks import Commentary
-from symbackprop.document.sentences import Narrator
+from symbackprop.document.remarks import Remarks
+from symbackprop.document.sentences import Sentences
 from symbackprop.equations.steps import Derived
 from symbackprop.printing.notation import notation_for
 from symbackprop.printing.templating import environment
@@ -27,7 +27,7 @@ def render(
     fragment: bool = False,
     header: Sequence[str] = (),
     language: str = "en",
-    instead: Callable[[Narrator], Mapping[str, object]] | None = None,
+    instead: Callable[[Sentences], Mapping[str, object]] | None = None,
 ) -> str:
     """Return ``derivation`` as a document.
 
@@ -35,11 +35,11 @@ def render(
         derivation: the equations and the steps.
         format: "text", "markdown", "latex" or "html".
         title: the heading of the document, plain text.
-        notation: "textbook", "layered", "zad" or "matrix"; None chooses what suits the network.
+        notation: "textbook", "layered", "zad" or "matrix"; None chooses the one that suits the network.
         fragment: leave out the title and, in LaTeX, the preamble.
         header: lines below the title, plain text, such as the architecture.
         language: a key of ``CATALOGUES``.
-        instead: what stands in place of the derivation's own lines, by the keys of ``document_context``.
+        instead: makes the template context that replaces sections, by the keys of ``document_context``.
 
     Raises:
         KeyError: there is no such format, notation or language.
@@ -49,13 +49,13 @@ def render(
     style = format_named(format)(notation_for(derivation, notation, words_in_formulas(catalogue)), derivation)
     context = document_context(derivation, style, catalogue, title, header, fragment)
     if instead is not None:
-        context |= instead(Narrator(derivation, style, catalogue))
+        context |= instead(Sentences(derivation, style, catalogue))
     template = environment(latex=style.latex_template).get_template(style.template)
     return style.finished(template.render(context))
 
 
 def heading(derivation: Derived, language: str) -> str:
-    """Return what stands above a derivation: the title that a network has, or one that names it."""
+    """Return the heading of a document: the derivation's title, of a dense network in a sentence."""
     dense = derivation.model is not None and derivation.model.layers
     title = derivation.title
     return CATALOGUES[language]["document.title"].format(network=title) if dense else title
@@ -69,38 +69,38 @@ def document_context(
     header: Sequence[str],
     fragment: bool,
 ) -> dict[str, object]:
-    """Return what the templates read: the same keys for every format, and those of its own."""
-    narrator = Narrator(derivation, style, catalogue)
-    commentary = Commentary(narrator)
-    headings = {f"{name}_heading": narrator.say(f"heading.{name}") for name in SECTIONS}
-    columns = Row(*(narrator.say(f"heading.{name}") for name in ("number", "derivative", "formula")))
-    head, *rows = style.table([columns, *narrator.rows()])
+    """Return the template context: the same keys for every format, and those of its own."""
+    sentences = Sentences(derivation, style, catalogue)
+    commentary = Remarks(sentences)
+    headings = {f"{name}_heading": sentences.say(f"heading.{name}") for name in SECTIONS}
+    columns = ResultRow(*(sentences.say(f"heading.{name}") for name in ("number", "derivative", "formula")))
+    head, *rows = style.table([columns, *sentences.rows()])
     return {
         **headings,
         "title": style.escape(title),
         "header": [style.escape(line) for line in header],
         "fragment": fragment,
         **style.extra(catalogue, fragment),
-        "given": narrator.given(),
-        "forward": narrator.forwards(),
+        "given": sentences.given(),
+        "forward": sentences.forwards(),
         "error": commentary.error(),
-        "backward_introduction": narrator.backward_introduction(),
-        "groups": narrator.groups(),
+        "backward_introduction": sentences.backward_introduction(),
+        "groups": sentences.groups(),
         "slopes": commentary.slopes(),
-        "stable_introduction": narrator.say("stable.introduction"),
-        "stable": narrator.explained_once(derivation.stable),
-        "batch_introduction": narrator.batch_introduction(),
-        "batch": narrator.explained_once(derivation.batch),
+        "stable_introduction": sentences.say("stable.introduction"),
+        "stable": sentences.explained_once(derivation.stable),
+        "batch_introduction": sentences.batch_introduction(),
+        "batch": sentences.explained_once(derivation.batch),
         "matrices_introduction": commentary.matrix_introduction(),
         "matrices": commentary.matrices,
-        "initial_introduction": narrator.say("initial.introduction"),
-        "initial": narrator.initial(),
+        "initial_introduction": sentences.say("initial.introduction"),
+        "initial": sentences.initial(),
         "descent": commentary.descent(),
-        "update_introduction": narrator.update_introduction(),
-        "update": narrator.explained((*derivation.update, *derivation.rescaled)),
+        "update_introduction": sentences.update_introduction(),
+        "update": sentences.explained((*derivation.update, *derivation.rescaled)),
         "results_columns": head,
         "results": rows,
-        "assumptions": narrator.assumptions(),
+        "assumptions": sentences.assumptions(),
     }
 
 

@@ -14,7 +14,7 @@ from string import Formatter
 from sympy import Add, Derivative, Expr, KroneckerDelta, Rational, Sum, Symbol, sympify
 
 from symbackprop.derivation.kinks import Kink, kinks_in
-from symbackprop.document.blocks import Explained, Group, Numbered, Row
+from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlock
 from symbackprop.document.formats import Format
 from symbackprop.document.language.catalogues import Catalogue
 from symbackprop.document.language.particles import with_particle
@@ -35,7 +35,7 @@ from symbackprop.errors import SpecificationError
 from symbackprop.library.formula import parse
 from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.library.optimizers import OPTIMIZERS
-from symbackprop.printing.layers import LAYER, LEAST, AnyLayer, Run, with_runs
+from symbackprop.printing.layers import LAYER, LEAST, AnyLayer, LayerRun, with_runs
 from symbackprop.printing.matrices import MatrixWriter, Unwritable
 from symbackprop.printing.order import flat, summed_indices
 from symbackprop.printing.text import TextPrinter
@@ -43,7 +43,7 @@ from symbackprop.printing.text import TextPrinter
 _ANY = Symbol("_any", real=True)
 
 
-class Narrator:
+class Sentences:
     """Puts the steps of a derivation into words."""
 
     def __init__(self, derivation: Derived, style: Format, catalogue: Catalogue) -> None:
@@ -83,7 +83,7 @@ class Narrator:
     # ---- the forward part
 
     def given(self) -> list[str]:
-        """Return what is given, with shapes: the inputs, then the parameters."""
+        """Return sentences on the given quantities, with shapes: inputs, targets, parameters, constants."""
         known = {*self.system.inputs, *self.system.parameters, *self.system.definitions}
         model = self.derivation.model
         targets = [given.name for given in model.targets] if model is not None else []
@@ -104,7 +104,7 @@ class Narrator:
         return [*lines, self.say("given.values", values=self.listed(values))] if values else lines
 
     def _units(self, model: Model) -> list[str]:
-        """Return what a unit, a layer and a bias are in a dense network."""
+        """Return sentences on the units, layers and biases of a dense network."""
         kinds = {"sum": "pre-activation", "output": "activation", "weight": "weight"}
         first = {key: self.system.of_kind(kind, 1) for key, kind in kinds.items()}
         said = {key: self.inline(self._first_reading(name)) for key, name in first.items() if name}
@@ -117,7 +117,7 @@ class Narrator:
         return lines
 
     def _ranges(self) -> list[str]:
-        """Return what each index letter runs to; nothing where a letter has several ranges."""
+        """Return a sentence on the ranges of the index letters; none where a letter has several ranges."""
         sizes: dict[Expr, set[Expr]] = {}
         for equation in self.system.equations:
             for side in (equation.lhs, equation.rhs):
@@ -152,11 +152,11 @@ class Narrator:
         return found
 
     def _with_shapes(self, names: Iterable[str]) -> list[str]:
-        """Return quantities with their shapes, those of layers that are alike once."""
+        """Return quantities with their shapes, those of a run of layers once."""
         found: list[str] = []
         readings = [Equation(self._first_reading(name), self._first_reading(name)) for name in names]
-        for item in with_runs(readings, lambda e: self.system.layer(e.name), self.layers.alike):
-            if not isinstance(item, Run):
+        for item in with_runs(readings, lambda e: self.system.layer(e.name), self.layers.same_up_to_layer):
+            if not isinstance(item, LayerRun):
                 found.append(self._with_shape(item.name))
                 continue
             general = self.general(item.layers[0])
@@ -198,13 +198,13 @@ class Narrator:
         sizes = self.system.quantities[name].shape
         return f"({', '.join(self.style.printer.show(n) for n in sizes)})"
 
-    def forward(self, equation: Equation) -> Numbered:
-        """Return a forward equation with the shape of what it defines."""
-        label = self.style.label(self.derivation.numbers[equation.name])
-        return Numbered(label, self.formula(equation.lhs, equation.rhs, True, self.note(equation.name)))
+    def forward(self, equation: Equation) -> EquationBlock:
+        """Return the block of a forward equation, with the shape of the quantity that it defines."""
+        label = self.style.label(self.derivation.labels[equation.name])
+        return EquationBlock(label, self.formula(equation.lhs, equation.rhs, True, self.note(equation.name)))
 
     def formula(self, lhs: Expr, rhs: Expr, whole: bool, note: str = "") -> str:
-        """Return an equation; in matrix notation what is told of ``whole`` arrays has no indices."""
+        """Return an equation, displayed; in matrix notation one of ``whole`` arrays has no indices."""
         if not whole or self.style.printer.notation.name != "matrix":
             summed = self.layers.summed(rhs)
             if summed:
@@ -229,33 +229,35 @@ class Narrator:
             problem = f"'matrix' can't say the equation of {shown}: {error}"
             raise SpecificationError(f"notation: {problem}; use 'layered'") from error
 
-    def forwards(self) -> list[Numbered]:
-        """Return the forward equations; those of layers that are alike first for any layer, then each."""
-        found: list[Numbered] = []
-        for item in with_runs(self.system.equations, lambda e: self.system.layer(e.name), self.layers.alike):
-            if isinstance(item, Run):
+    def forwards(self) -> list[EquationBlock]:
+        """Return the forward equations; those of a run of layers first for any layer, then each."""
+        found: list[EquationBlock] = []
+        for item in with_runs(
+            self.system.equations, lambda e: self.system.layer(e.name), self.layers.same_up_to_layer
+        ):
+            if isinstance(item, LayerRun):
                 general = self.general(item.layers[0])
                 once = [replace(general.forward(e), label=self.style.blank()) for e in item.first]
-                once[0] = replace(once[0], note=self._said_once(item.layers))
+                once[0] = replace(once[0], note=self._run_note(item.layers))
                 found += [*once, *(self.forward(equation) for block in item.blocks for equation in block)]
             else:
                 found.append(self.forward(item))
         return found
 
-    # ---- layers that are alike
+    # ---- runs of layers
 
-    def general(self, layer: int) -> Narrator:
-        """Return a narrator that calls ``layer`` ℓ, the layer before it ℓ-1, and so on."""
+    def general(self, layer: int) -> Sentences:
+        """Return the sentences that call ``layer`` ℓ, the layer before it ℓ-1, and so on."""
         style = type(self.style)(self.layers.notation(layer), self.derivation)
-        narrator = Narrator(self.derivation, style, self.catalogue)
-        narrator._latest = self._latest
-        return narrator
+        sentences = Sentences(self.derivation, style, self.catalogue)
+        sentences._latest = self._latest
+        return sentences
 
     @property
     def _layer(self) -> str:
         return self.inline(Symbol(LAYER))
 
-    def _said_once(self, layers: Sequence[int]) -> str:
+    def _run_note(self, layers: Sequence[int]) -> str:
         return self.say("run.note", layer=self._layer, layers=self.layers_said(layers))
 
     def note(self, name: str) -> str:
@@ -276,12 +278,14 @@ class Narrator:
     # ---- the steps
 
     def groups(self) -> list[Group]:
-        """Return the steps, grouped by the derivative that they lead to; layers that are alike once."""
+        """Return the steps, grouped by the derivative that they lead to; those of a run of layers once."""
         found: list[Group] = []
         for item in with_runs(
-            self.by_target(), lambda steps: self.system.layer(steps[0].target), self.layers.are_alike
+            self.by_target(),
+            lambda steps: self.system.layer(steps[0].target),
+            self.layers.are_same_up_to_layer,
         ):
-            if not isinstance(item, Run):
+            if not isinstance(item, LayerRun):
                 found.append(self._group(item))
                 continue
             found += [self._group(steps) for steps in item.first]
@@ -301,13 +305,13 @@ class Narrator:
     def _group(self, steps: Sequence[Step]) -> Group:
         return Group(self.style.heading(steps[0].lhs), tuple(self.explained(steps)))
 
-    def _further(self, run: Run[list[Step]]) -> Group:
+    def _further(self, run: LayerRun[list[Step]]) -> Group:
         """Return the layers behind the first one of a run: their results for any ℓ, then those of each."""
         results = set(self.derivation.results.values())
         general = self.general(run.layers[0])
         ends = [step for group in run.first for step in group if step.number in results]
         shown = [replace(each, label=self.style.blank()) for each in general._plain(ends)]
-        listed: list[Explained] = []
+        listed: list[StepBlock] = []
         numbers = []
         for layer, block in zip(run.layers[1:], run.blocks[1:], strict=True):
             steps = [step for group in block for step in group]
@@ -321,16 +325,16 @@ class Narrator:
         layers = run.layers[1:]
         note = self.say("run.numbers", steps=self.say("run.between").join(numbers))
         listed[0] = replace(listed[0], note=note)
-        return Group(self.layers_said(layers), (*shown, *listed), self._said_once(layers))
+        return Group(self.layers_said(layers), (*shown, *listed), self._run_note(layers))
 
-    def _plain(self, steps: Sequence[Step]) -> list[Explained]:
+    def _plain(self, steps: Sequence[Step]) -> list[StepBlock]:
         """Return steps without the words that explain them."""
         return [replace(each, rule="", sentence="") for each in self.explained(steps)]
 
     def backward_introduction(self) -> str:
-        """Return what is said before the steps."""
+        """Return the sentences before the steps."""
         introduction = self.say("backward.introduction")
-        errors = self.style.printer.notation.errors
+        errors = self.style.printer.notation.delta_names
         named = [a for a in self.derivation.adjoints if a in errors]
         if named:
             component = self.system.quantities[self.derivation.adjoints[named[0]]]
@@ -347,7 +351,7 @@ class Narrator:
         return introduction
 
     def assumptions(self) -> list[str]:
-        """Return what was assumed: facts about the data, and what derivatives are at kinks."""
+        """Return the assumptions: facts about the data, and the values of derivatives at kinks."""
         facts = self.derivation.used_facts
         steps = [f"({step.number})" for step in self.derivation.steps if step.rule == "fact"]
         stated = [
@@ -356,7 +360,7 @@ class Narrator:
         ]
         return [*stated, *self.kinks()]
 
-    def explained(self, steps: Sequence[Step]) -> list[Explained]:
+    def explained(self, steps: Sequence[Step]) -> list[StepBlock]:
         """Return steps that follow each other, each with its sentence."""
         results = set(self.derivation.results.values())
         explained = []
@@ -367,31 +371,35 @@ class Narrator:
             whole = step.number in results or step.rule in ("stable form", "batch mean")
             label, formula = self.style.label(step.number), self.formula(step.lhs, step.rhs, whole)
             sentence = self._sentence(step, last.get(step.lhs))
-            explained.append(Explained(label, rule, sentence, formula, step.number in results))
+            explained.append(StepBlock(label, rule, sentence, formula, step.number in results))
             self._latest[self._topic(step.lhs)] = step.number
             last[step.lhs] = step
         return explained
 
-    def explained_once(self, steps: Sequence[Step]) -> list[Explained]:
-        """Return steps of which each is about another quantity; those of layers that are alike once."""
-        found: list[Explained] = []
-        for item in with_runs(steps, lambda step: self.system.layer(step.target), self.layers.alike):
-            if not isinstance(item, Run):
+    def explained_once(self, steps: Sequence[Step]) -> list[StepBlock]:
+        """Return steps of which each is about another quantity; those of a run of layers once."""
+        found: list[StepBlock] = []
+        for item in with_runs(
+            steps, lambda step: self.system.layer(step.target), self.layers.same_up_to_layer
+        ):
+            if not isinstance(item, LayerRun):
                 found += self.explained([item])
                 continue
             once = self.general(item.layers[0])._plain(item.first)
             once = [replace(each, label=self.style.blank(), result=False) for each in once]
-            once[0] = replace(once[0], note=self._said_once(item.layers))
+            once[0] = replace(once[0], note=self._run_note(item.layers))
             rest = [step for block in item.blocks[1:] for step in block]
             found += [*once, *self.explained(item.first), *self._plain(rest)]
         return found
 
-    def rows(self) -> list[Row]:
-        """Return the rows of the table of all results, those of layers that are alike once."""
-        found: list[Row] = []
+    def rows(self) -> list[ResultRow]:
+        """Return the rows of the table of all results, those of a run of layers once."""
+        found: list[ResultRow] = []
         results = [self.derivation.by_number[number] for number in self.derivation.results.values()]
-        for item in with_runs(results, lambda step: self.system.layer(step.target), self.layers.alike):
-            if isinstance(item, Run):
+        for item in with_runs(
+            results, lambda step: self.system.layer(step.target), self.layers.same_up_to_layer
+        ):
+            if isinstance(item, LayerRun):
                 general = self.general(item.layers[0])
                 rows = [general.row(step.number) for step in item.first]
                 found += [replace(row, label=self.say("run.row", number=row.label)) for row in rows]
@@ -399,13 +407,13 @@ class Narrator:
                 found.append(self.row(item.number))
         return found
 
-    def row(self, number: int) -> Row:
+    def row(self, number: int) -> ResultRow:
         """Return the row of a result in the table."""
         step = self.derivation.by_number[number]
         if self.style.printer.notation.name == "matrix":
             left, parts = self._matrix(step.lhs, step.rhs)
-            return Row(f"({number})", self.style.inline(left), self.style.inline("".join(parts)))
-        return Row(f"({number})", self.style.cell(step.lhs), self.style.cell(step.rhs))
+            return ResultRow(f"({number})", self.style.inline(left), self.style.inline("".join(parts)))
+        return ResultRow(f"({number})", self.style.cell(step.lhs), self.style.cell(step.rhs))
 
     def _sentence(self, step: Step, before: Step | None) -> str:
         teller = _TELLERS.get(step.rule)
@@ -440,7 +448,7 @@ class Narrator:
         deltas = sorted(step.rhs.atoms(KroneckerDelta), key=str)
         collapses = equation.rhs.has(Sum) and not step.rhs.has(Sum) and not deltas
         key = "local.sum" if collapses else "local.plain"
-        number = f"({self.derivation.numbers[equation.name]})"
+        number = f"({self.derivation.labels[equation.name]})"
         sentences = [self.say(key, number=number, quantity=quantity)]
         if deltas:
             sentences.append(self.say("local.delta", delta=self.inline(deltas[0])))
@@ -449,7 +457,7 @@ class Narrator:
         return " ".join([*sentences, *self._kinks_said(step)])
 
     def _kinks_said(self, step: Step) -> list[str]:
-        """Return where the derivative of a step jumps, and what it is taken as there."""
+        """Return the places where the derivative of a step jumps, and the values that it is given there."""
         return [
             self.say(
                 "kink.jump" if kink.jumps else "kink.kink",
@@ -468,7 +476,7 @@ class Narrator:
         return kinks_in(self.derivation)
 
     def kinks(self) -> list[str]:
-        """Return what is taken at kinks, with the steps that take it; of like layers once."""
+        """Return the values taken at kinks, with the steps that take them; of equal layers once."""
         alike: dict[tuple[str, str, Kink], list[Step]] = {}
         for number, kinks in self._kinks.items():
             step = self.derivation.by_number[number]
@@ -480,7 +488,7 @@ class Narrator:
         return [self._kink_assumed(kink, steps) for (_, _, kink), steps in alike.items()]
 
     def _word(self, name: str) -> str:
-        """Return what quantities of the same role share in all layers; of one without a layer its name."""
+        """Return the word of a quantity's role, the same in all layers; its name where it has no role."""
         role = self.system.roles.get(name)
         return name if role is None else role.word
 
@@ -502,12 +510,12 @@ class Narrator:
 
     def _closed_form(self, step: Step, before: Step | None) -> str:
         output = step.lhs.expr
-        number = f"({self.derivation.numbers[name_of(output)]})"
+        number = f"({self.derivation.labels[name_of(output)]})"
         return self.say("closed", number=number, output=self.inline(output))
 
     def _folding(self, step: Step, before: Step | None) -> str:
         equation = self.system.definitions[step.by or step.target]
-        number = f"({self.derivation.numbers[equation.name]})"
+        number = f"({self.derivation.labels[equation.name]})"
         # where the quantity itself is gone, its definition let terms cancel: n m - Σ x is 0
         names = {name_of(read) for read in self.style.printer.order.reads(step.rhs)}
         key = "folding" if equation.name in names else "folding.cancel"
@@ -534,7 +542,7 @@ class Narrator:
         )
 
     def _picked(self, numbers: Sequence[int], step: Step) -> list[Expr]:
-        """Return the deltas of what was inserted that are gone in ``step``: each picked one term."""
+        """Return the deltas of the inserted steps that are gone in ``step``: each picked one term."""
         if step.rhs.has(KroneckerDelta):
             return []
         inserted = [self.derivation.by_number[n].rhs for n in numbers]
@@ -551,7 +559,7 @@ class Narrator:
         return self.say("fact", fact=self.listed(self.style.inline(self.fact(f)) for f in used))
 
     def _stable_form(self, step: Step, before: Step | None) -> str:
-        replaced = (number for number, stable in self.derivation.computed.items() if stable == step)
+        replaced = (number for number, stable in self.derivation.stable_form_of.items() if stable == step)
         return self.say("stable", number=f"({next(replaced)})")
 
     def _batch_mean(self, step: Step, before: Step | None) -> str:
@@ -559,7 +567,7 @@ class Narrator:
             number = self._number_of_loss
         else:
             number = self.derivation.results[step.target]
-        stable = self.derivation.computed.get(number)
+        stable = self.derivation.stable_form_of.get(number)
         number = number if stable is None else stable.number
         return self.say("batch", number=f"({number})")
 
@@ -573,9 +581,9 @@ class Narrator:
 
     def _rescaling(self, step: Step, before: Step | None) -> str:
         derivation = self.derivation
-        of = derivation.update[derivation.carried_out.index(step)]
+        of = derivation.update[derivation.executed_update.index(step)]
         read = {of.lhs, *of.rhs.free_symbols}
-        kept = [s for s in derivation.kept if read & {scalar(s.target), new_value(s.target)}]
+        kept = [s for s in derivation.stored if read & {scalar(s.target), new_value(s.target)}]
         return self.say(
             "rescaling.equation",
             number=f"({of.number})",
@@ -584,7 +592,7 @@ class Narrator:
         )
 
     def initial(self) -> list[str]:
-        """Return one line for each initialiser: its variances, and what they keep."""
+        """Return one line for each initialiser: its variances, and the reason for them."""
         model = self.derivation.model
         if model is None:
             return []
@@ -609,11 +617,13 @@ class Narrator:
 
         def alike(a: str, b: str, shift: int) -> bool:
             pairs = [Equation(drawn[name].fan_in, drawn[name].fan_out) for name in (a, b)]
-            return self.layers.shift.name(a, shift) == b and self.layers.alike(pairs[0], pairs[1], shift)
+            return self.layers.shift.name(a, shift) == b and self.layers.same_up_to_layer(
+                pairs[0], pairs[1], shift
+            )
 
         alone: dict[str, list[str]] = {}
         for item in with_runs(list(drawn), self.system.layer, alike):
-            if not isinstance(item, Run):
+            if not isinstance(item, LayerRun):
                 weight, formula = self._variance(item, drawn[item])
                 alone.setdefault(formula, []).append(weight)
                 continue
@@ -634,7 +644,7 @@ class Narrator:
         return self.style.inline(piece), self.style.inline(self.style.on_one_line(variance))
 
     def update_introduction(self) -> str:
-        """Return what is said before the equations of the optimiser."""
+        """Return the sentences before the equations of the optimiser."""
         counted = Symbol("step", integer=True, positive=True)
         counts = any(step.rhs.has(counted) for step in self.derivation.update)
         introduction = self.say(
@@ -653,7 +663,7 @@ class Narrator:
         return self.style.inline(f"{shown} = {show(Rational(value))}") + remark
 
     def batch_introduction(self) -> str:
-        """Return what is said before the derivatives for a batch."""
+        """Return the sentences before the derivatives for a batch."""
         printer = self.style.printer
         return self.say(
             "batch.introduction",
@@ -663,7 +673,7 @@ class Narrator:
             own=self.style.inline(printer.component(self.system.loss, (SAMPLE,)).text),
         )
 
-    # ---- what a step is about
+    # ---- the topic of a step
 
     @property
     def _loss(self) -> Expr:
@@ -671,7 +681,7 @@ class Narrator:
 
     @property
     def _number_of_loss(self) -> int:
-        return self.derivation.numbers[self.system.loss]
+        return self.derivation.labels[self.system.loss]
 
     def _is_read(self, expression: Expr) -> bool:
         return bool(self.style.printer.order.is_read(expression))
@@ -689,7 +699,7 @@ class Narrator:
         return differentiated(derivative, self.derivation)
 
     def _inserted(self, step: Step, before: Step | None) -> list[int]:
-        """Return the numbers of what stands in the step before and no longer in this one."""
+        """Return the numbers of inserted steps: ``before`` holds their derivatives, ``step`` no longer."""
         if before is None:
             return []
         gone = self._derivatives(before.rhs) - self._derivatives(step.rhs)
@@ -704,7 +714,7 @@ class Narrator:
         return [n for n in numbers if n is not None and n < step.number]
 
     def _topic(self, derivative: Expr) -> tuple[Expr, Expr | None]:
-        """Return by what and of what a derivative is, whatever the letters of sums in it."""
+        """Return the variable and the quantity of a local derivative, of another itself and None."""
         if not self._is_local(derivative):
             return derivative, None
         return derivative.variables[0], derivative.expr if self._is_read(derivative.expr) else None
@@ -720,19 +730,19 @@ class Narrator:
 
 
 _TELLERS = {
-    "chain rule": Narrator._chain_rule,
-    "local derivative": Narrator._local_rule,
-    "closed form": Narrator._closed_form,
-    "simplification": Narrator._simplification,
-    "folding": Narrator._folding,
-    "product": Narrator._insertion,
-    "contraction": Narrator._insertion,
-    "substitution": Narrator._insertion,
-    "cancellation": Narrator._cancellation,
-    "fact": Narrator._fact,
-    "stable form": Narrator._stable_form,
-    "batch mean": Narrator._batch_mean,
-    "update": Narrator._update,
-    "kept": Narrator._kept,
-    "rescaling": Narrator._rescaling,
+    "chain rule": Sentences._chain_rule,
+    "local derivative": Sentences._local_rule,
+    "closed form": Sentences._closed_form,
+    "simplification": Sentences._simplification,
+    "folding": Sentences._folding,
+    "product": Sentences._insertion,
+    "contraction": Sentences._insertion,
+    "substitution": Sentences._insertion,
+    "cancellation": Sentences._cancellation,
+    "fact": Sentences._fact,
+    "stable form": Sentences._stable_form,
+    "batch mean": Sentences._batch_mean,
+    "update": Sentences._update,
+    "kept": Sentences._kept,
+    "rescaling": Sentences._rescaling,
 }

@@ -1,1 +1,1 @@
-"""What every stage speaks: quantities, equations, indices, names, the model of a network, steps."""
+"""The common language of all stages: quantities, equations, indices, names, the model of a network, steps."""

@@ -195,7 +195,7 @@ def _spare_letters() -> Iterator[Symbol]:
 
 
 def range_condition(expression: Expr, size: Expr, ranges: Ranges) -> Expr:
-    """Return the condition that ``0 <= expression < size``, reduced to what ``ranges`` leaves open."""
+    """Return the condition ``0 <= expression < size``, reduced to the sides that ``ranges`` leaves open."""
     low, high = bounds(expression, ranges)
     conditions = []
     if not low.is_nonnegative:

@@ -1,7 +1,7 @@
 """A network as every later stage sees it, whether it was written as layer sizes or as equations.
 
-In go a ``Network``'s equations with what its text says beside them, out comes a ``Model``: numbers for the
-symbols, the first values of the parameters, and what is known of the data.
+In go a ``Network``'s equations with the declarations of its text, out comes a ``Model``: numbers for the
+symbols, the first values of the parameters, and the conditions on the data.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Constant:
 
     @property
     def symbol(self) -> Symbol:
-        """What stands for it in the equations, where it is one number."""
+        """Its symbol in the equations, where it is one number."""
         return scalar(self.name)
 
     @property
@@ -56,7 +56,7 @@ class Initial:
 
 @dataclass(frozen=True)
 class Draw:
-    """What random numbers an array of ``shape`` may hold.
+    """The random numbers that an array of ``shape`` may hold.
 
     Whole numbers lie in ``range(places)``.  Others lie within ``bounds`` where there are any, and those along
     ``axis`` add up to ``total`` where there is one.
@@ -70,8 +70,8 @@ class Draw:
 
 
 @dataclass(frozen=True)
-class Given:
-    """An input or a target, and what its numbers must be like.
+class DataArray:
+    """An input or a target: the array that a user passes, and the conditions on its numbers.
 
     ``shape`` leaves the samples' axis out where the array ``has_samples``.  ``low`` and ``high`` bound every
     number; ``total``, the sum along an axis of the whole array, is checked where the derivation rests on it.
@@ -94,14 +94,14 @@ class Given:
         return self.low is None and self.high is None
 
     def draw(self, size: Callable[[Expr], int], samples: int) -> Draw:
-        """Return what so many samples of it may be; ``size`` gives the number of a size."""
+        """Return the ``Draw`` of so many samples of it; ``size`` gives the number of a size."""
         shape = (*(samples,) * self.has_samples, *map(size, self.shape))
         places = min(map(size, self.places), default=2) if self.integer else None
         bounds = None if self.is_unbounded else self._drawn_between()
         return Draw(shape, places, bounds, self.total, self.total_axis)
 
     def _drawn_between(self) -> tuple[float, float]:
-        """Return bounds for random numbers, which are not at the ends of what is allowed."""
+        """Return bounds for random numbers, which keep off the ends of the allowed range."""
         low = None if self.low is None else float(self.low)
         high = None if self.high is None else float(self.high)
         if low is None:
@@ -120,12 +120,12 @@ class Given:
 class Model:
     """The equations of a network with everything that its trainer needs beside them.
 
-    ``title`` heads its derivation, ``subject`` is what a sentence calls it, ``name`` a Python name for its
-    module, ``description`` the text from which the same network can be made, and ``origin`` what a sentence
-    calls that text where it is long.  ``sizes`` holds the number of each size symbol.  The equations are
-    those of one sample where ``per_sample``.  ``missing`` holds the index letter of each size that has no
-    number and needs one; ``open`` holds where the others without one are found when data come: the name of
-    an input, and the axis of the whole array.  ``layers`` are those of a dense network.
+    ``title`` heads its derivation, ``subject`` is its name in a sentence, ``name`` a Python name for its
+    module, ``description`` the text from which the same network can be made, and ``origin`` the name of
+    that text in a sentence, if it is long.  ``sizes`` holds the number of each size symbol.  The equations
+    are those of one sample where ``per_sample``.  ``missing`` holds the index letter of each size that has
+    no number and needs one; ``open`` holds where the others without one are found when data come: the name
+    of an input, and the axis of the whole array.  ``layers`` are those of a dense network.
     """
 
     title: str
@@ -137,8 +137,8 @@ class Model:
     sizes: Mapping[str, int]
     constants: tuple[Constant, ...]
     initial: Mapping[str, Initial]
-    inputs: tuple[Given, ...]
-    targets: tuple[Given, ...]
+    inputs: tuple[DataArray, ...]
+    targets: tuple[DataArray, ...]
     per_sample: bool = True
     origin: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
@@ -188,8 +188,8 @@ class Model:
         """Return the number of a size in random data, where open sizes are small numbers."""
         return self.size(n.xreplace(self._small_sizes))
 
-    def draw(self, given: Given) -> Draw:
-        """Return what random data for an input or a target may be."""
+    def draw(self, given: DataArray) -> Draw:
+        """Return the ``Draw`` of random data for an input or a target."""
         return given.draw(self.sample_size, SAMPLES_DRAWN)
 
     @cached_property
@@ -244,7 +244,7 @@ class Initializer:
     distribution: str
     variance: str
     source: str
-    reason: str  # key of the sentence that says what the variance keeps
+    reason: str  # key of the sentence with the reason for the variance
 
 
 @dataclass(frozen=True)

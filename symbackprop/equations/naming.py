@@ -1,4 +1,4 @@
-"""Names: index letters, the sample, layers, adjoints, what is stored; and their parts in print."""
+"""Names: index letters, the sample and the samples; and the parts of a name in print."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Glyph(NamedTuple):
 def split_name(name: str) -> Glyph:
     """Return the word and the trailing number of a name, as it is spelled: ``w`` and ``12`` of ``w12``.
 
-    What a quantity is, nobody knows from that: see ``Role``.
+    The spelling has no meaning for the quantity: see ``Role``.
     """
     found = re.fullmatch(r"(.*[^\d_])_?(\d+)", name)
     return Glyph(found[1], found[2]) if found else Glyph(name)

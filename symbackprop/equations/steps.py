@@ -20,7 +20,7 @@ from symbackprop.errors import SpecificationError, excerpt, suggestion
 class Step:
     """One numbered step, ``lhs = rhs``.
 
-    ``target`` is the name of the quantity whose derivative is sought, ``rule`` what was done.
+    ``target`` is the name of the quantity whose derivative is sought, ``rule`` that of the rule used.
     ``lhs`` is a named adjoint such as ``ds2[i]``, which stands for ∂E/∂s2[i], or a ``Derivative``:
     of the loss E, or of one quantity with respect to another (a local derivative).  ``by`` is the
     quantity whose definition a folding uses.
@@ -53,7 +53,7 @@ class Step:
 
     @property
     def sketch(self) -> Sketch:
-        """The sides as they were worked out, without writing them down."""
+        """The sides as they were derived, without writing them down."""
         return self.__dict__.get("_sketch") or Sketch(self.lhs, self.rhs, {})
 
     def __getattr__(self, name: str) -> Expr:
@@ -71,7 +71,7 @@ Sides = tuple[Expr, Expr]
 class Sketch(NamedTuple):
     """The sides of a step before they are written down: all adjoints under their names.
 
-    ``names`` holds what the names of the sides stand for, where it is something else.
+    ``names`` maps names in the sides to the names that they stand for, where these are others.
     """
 
     lhs: Expr
@@ -81,9 +81,9 @@ class Sketch(NamedTuple):
 
 @dataclass(frozen=True, repr=False)
 class Derived:
-    """The result of a derivation: the equations, the steps and what they end in.
+    """The result of a derivation: the equations, the steps and their results.
 
-    ``numbers`` holds the number of each forward equation by the quantity that it defines.
+    ``labels`` holds the number of each forward equation by the quantity that it defines.
     ``steps`` come in a person's order, from the error inwards.  ``results`` holds, for each quantity,
     the number of the step that ends in its derivative, written with named adjoints: that step is
     printed, proved and emitted.  ``adjoints`` maps the name of a named adjoint to its quantity; a
@@ -91,14 +91,14 @@ class Derived:
     ``stable`` are forms of forward equations that neither overflow nor lose digits, equal to the
     plain ones; ``batch`` are the derivatives of the mean over a batch of N samples; ``update`` are the
     equations of the optimiser, for every component of every parameter, and ``rescaled`` the same in the
-    multiples of its state that the trainer keeps.
+    multiples of its state that the trainer stores.
     """
 
     system: EquationSystem
     steps: tuple[Step, ...]
     results: dict[str, int]
     adjoints: dict[str, str]
-    numbers: dict[str, int]
+    labels: dict[str, int]
     stable: tuple[Step, ...] = ()
     batch: tuple[Step, ...] = ()
     update: tuple[Step, ...] = ()
@@ -118,23 +118,23 @@ class Derived:
         return text + (option.lstrip() if text.endswith("\n") else option)
 
     @property
-    def kept(self) -> tuple[Step, ...]:
-        """What a trainer keeps in place of the optimiser's state, as multiples of it."""
+    def stored(self) -> tuple[Step, ...]:
+        """The definitions of the multiples that a trainer stores in place of the optimiser's state."""
         return tuple(step for step in self.rescaled if step.rule == "kept")
 
     @property
-    def carried_out(self) -> tuple[Step, ...]:
+    def executed_update(self) -> tuple[Step, ...]:
         """The optimiser's equations as a trainer carries them out, each for that of ``update``."""
-        return self.rescaled[len(self.kept) :] or self.update
+        return self.rescaled[len(self.stored) :] or self.update
 
     @cached_property
-    def computed(self) -> dict[int, Step]:
+    def stable_form_of(self) -> dict[int, Step]:
         """The number of an equation or a result -> the stable form that is computed in its place."""
         found = {}
         for step in self.stable:
             definition = self.system.definitions.get(step.target)
             is_value = definition is not None and definition.lhs == step.lhs
-            found[self.numbers[step.target] if is_value else self.results[step.target]] = step
+            found[self.labels[step.target] if is_value else self.results[step.target]] = step
         return found
 
     @property
@@ -144,7 +144,7 @@ class Derived:
 
     @property
     def title(self) -> str:
-        """What heads the derivation."""
+        """The title of the derivation."""
         if self.model is None:
             return "a network given by its equations"
         return self.model.title

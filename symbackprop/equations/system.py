@@ -111,7 +111,7 @@ class ArgMax(Expr):  # type: ignore[misc]  # SymPy has no types
 
     @property
     def function(self) -> Expr:
-        """What is compared."""
+        """The expression that is compared."""
         return self.args[0]
 
     @property
@@ -216,7 +216,7 @@ class Quantity:
 class Adjoint(Quantity):
     """The derivative of a scalar for a quantity, component by component.
 
-    What it is, is said by ``of``, the name of the scalar, and ``to``, the name of the quantity; its own name
+    It is identified by ``of``, the name of the scalar, and ``to``, the name of the quantity; its own name
     is chosen beside all other names of a system and tells nothing.
     """
 
@@ -265,7 +265,7 @@ class Equation:
 
 @dataclass(frozen=True)
 class Fact:
-    """What is assumed of the data: the sum of ``component`` over ``index`` is ``value``.
+    """An assumption on the data: the sum of ``component`` over ``index`` is ``value``.
 
     A fact is no algebra.  It is used only where it shortens a result, and stated there.
     """
@@ -282,9 +282,9 @@ class Fact:
 
 @dataclass(frozen=True)
 class Role:
-    """What a quantity, or a size, is in a network of layers.  Who builds the network says it.
+    """The role of a quantity, or a size, in a network of layers.  The builder of the network assigns it.
 
-    ``layer`` is the number of the layer; ``word`` is what quantities of the same role share in all layers,
+    ``layer`` is the number of the layer; ``word`` is common to quantities of the same role in all layers,
     the w of w1, w2, …; ``kind`` is "input", "pre-activation", "activation", "weight", "bias", or "".
     """
 
@@ -295,11 +295,11 @@ class Role:
 
 @dataclass(frozen=True)
 class EquationSystem:
-    """Equations in evaluation order, the quantities they name, and what is asked of them.
+    """Equations in evaluation order, the quantities they name, and the derivatives that are sought.
 
     ``loss`` is the scalar that is differentiated; ``parameters`` are the quantities with respect to
     which; ``inputs`` are given and not differentiated unless asked for.  ``roles`` and ``size_roles`` say, by
-    their names, to what layer quantities and sizes belong; what is not in them belongs to none.
+    their names, to what layer quantities and sizes belong; all others belong to none.
     """
 
     equations: tuple[Equation, ...]
@@ -339,7 +339,7 @@ class EquationSystem:
         return None if role is None else role.layer
 
     def kind(self, name: str) -> str:
-        """Return what a quantity is in its layer, "" where nothing is said of it."""
+        """Return the kind of a quantity in its layer, "" where it has no role."""
         role = self.roles.get(name)
         return "" if role is None else role.kind
 

@@ -1,6 +1,6 @@
 """Whether equations are well formed: checked once, on the way in.
 
-What is refused here would be wrong, or undefined, in every later stage.
+Any equation refused here would be wrong, or undefined, in every later stage.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ def check_system(system: EquationSystem) -> None:
 
 @dataclass(frozen=True)
 class _Scope:
-    """What holds at a place in an expression: the ranges of indices, and what is not negative there."""
+    """The ranges of indices at a place in an expression, and the expressions not negative there."""
 
     ranges: Ranges
     guards: tuple[Expr, ...] = ()
@@ -210,7 +210,7 @@ class _Check:
         for part in self.system.reads(read.indices[position]):
             definition = self.system.definitions.get(name_of(part))
             if definition is None or not isinstance(definition.rhs, ArgMax):
-                return  # what is in the data is checked with the data
+                return  # integers in the data are checked with the data
             places[part] = Dummy(integer=True)
             ranges[places[part]] = definition.rhs.limits[0][2] + 1
         i, extent = read.indices[position].xreplace(places), read.base.shape[position]

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class Activation:
-    """One activation: its formula in s, where it comes from, and what fits it.
+    """One activation: its formula in s, its source, and the loss and the initialiser that fit it.
 
     ``partner`` is the canonical loss of an output layer, ``initializer`` keeps the variance of the
     signal through a layer with this activation.  ``parameters`` are constants of the formula with their

@@ -2,7 +2,7 @@
 
 The text goes through Python's own parser, which only builds a syntax tree.  A reader walks that
 tree, accepts the few kinds of node a formula needs, and calls the SymPy constructors itself.
-What could make a hostile text slow or large (towers of powers, numbers with thousands of digits,
+Anything that makes a hostile text slow or large (towers of powers, numbers with thousands of digits,
 deep nests) is measured while the expression grows, and refused.
 """
 
@@ -54,10 +54,10 @@ class NotComputed(Exception):
 
 
 def computed(function: Callable[..., Result], *arguments: object, **values: object) -> Result:
-    """Return what a function of SymPy, or one that only calls SymPy, makes of the arguments.
+    """Return the value of a function of SymPy, or of one that only calls SymPy, at the arguments.
 
-    The one place where an error of any type is a fault of the formula: whatever else a reader raises is
-    a fault of the reader, and stays what it is.
+    The one place where an error of any type is a fault of the formula: every other error in a reader is
+    a fault of the reader, and is left alone.
 
     Raises:
         NotComputed: SymPy raised an error.
@@ -138,7 +138,7 @@ _REFUSED: Mapping[type[ast.AST], tuple[str, str]] = {
     ast.Is: ("is", "write =="),
     ast.IsNot: ("is not", "write !="),
     ast.NotIn: ("not in", ""),
-}  # what it is, and what would be right; other syntax is called by its name in Python
+}  # its name, and the right way to write it; other syntax is called by its name in Python
 _NAMES_ELSEWHERE = {"e": "exp(1)", "E": "exp(1)", "ln": "log", "maximum": "Max", "minimum": "Min"}
 
 
@@ -149,14 +149,14 @@ def parse(
     *,
     subject: str = "formula",
 ) -> Expr:
-    """Return the expression that ``text`` stands for.
+    """Return the expression that ``text`` denotes.
 
     Args:
         text: The formula, such as ``where(s > 0, s, alpha*(exp(s) - 1))``.
-        names: What each name in the formula stands for; the symbols are real.
-        functions: Functions of one argument, beside those every formula may call; what SymPy may fail
-            at in them they leave to `computed`.
-        subject: What an error message starts with, such as ``layer 2: activation``.
+        names: The expression for each name in the formula; the symbols are real.
+        functions: Functions of one argument, beside those every formula may call; they leave calls of
+            SymPy that may fail to `computed`.
+        subject: The beginning of an error message, such as ``layer 2: activation``.
 
     Raises:
         SpecificationError: When the text is not a formula or has no real value.
@@ -215,13 +215,13 @@ def _is_arithmetic(node: ast.expr) -> bool:
 
 
 class _Shape(NamedTuple):
-    """What is measured of an expression: enough to foresee what SymPy could make of it."""
+    """The measures of an expression: enough to foresee how large SymPy could make it."""
 
     size: int
     degree: float  # as of a polynomial; functions pass that of their argument on
     value: float | None  # of a constant
     digits: float  # of the largest numerator or denominator that multiplying out could bring forth
-    log_digits: float  # the same of what multiplies a logarithm; below zero when there is none
+    log_digits: float  # the same of the factors of a logarithm; below zero when there is none
     has_cases: bool
 
 
@@ -309,7 +309,7 @@ class FormulaReader:
         self.fail(column, problem, hint)
 
     def _check_characters(self) -> None:
-        """Refuse what must not reach the parser; in plain ASCII, bytes and columns are the same."""
+        """Refuse text that must not reach the parser; in plain ASCII, bytes and columns are the same."""
         if not self.text:
             self.fail(0, "the formula is empty")
         if len(self.text) > self.max_text:
@@ -330,7 +330,7 @@ class FormulaReader:
         return self.within_limits(node, self.build_condition)
 
     def within_limits(self, node: ast.expr, build: Callable[[ast.expr], Built]) -> Built:
-        """Build what the node stands for, within the limits."""
+        """Return the result of ``build`` for the node, within the limits."""
         self._depth += 1
         self._nodes += 1
         if self._depth > MAX_DEPTH:
@@ -397,7 +397,7 @@ class FormulaReader:
         return Rational(exact.numerator, exact.denominator)
 
     def resolve_name(self, node: ast.Name) -> Expr:
-        """Return what a name stands for."""
+        """Return the expression for a name."""
         if node.id in self.names:
             return self.names[node.id]
         if node.id in self.functions or node.id in self.forms:
@@ -405,7 +405,7 @@ class FormulaReader:
         self.fail(node, f"unknown name '{node.id[:40]}'", self._suggest(node.id, self.names))
 
     def _suggest(self, name: str, known: Mapping[str, object]) -> str:
-        """Return what to write in place of an unknown name."""
+        """Return a hint for an unknown name."""
         elsewhere = _NAMES_ELSEWHERE.get(name)
         return f"write {elsewhere}" if elsewhere else suggestion(name, known)
 
@@ -557,7 +557,7 @@ class FormulaReader:
         self.fail(node, f"a number here is too large, small or precise: it needs over {MAX_DIGITS} digits")
 
     def _measure(self, built: Basic, node: ast.AST) -> _Shape:
-        """Return the shape of what was built at ``node``; refuse what is too large or not real."""
+        """Return the shape of the expression built at ``node``; refuse one that is too large or not real."""
         shape = self._shapes.get(built)
         if shape is None:
             parts = [self._measure(part, node) for part in built.args]
@@ -624,7 +624,7 @@ class TooMuchWork(BaseException):
 
 @contextmanager
 def limited_work(limit: int | None = None) -> Iterator[None]:
-    """Stop what calls more functions than any formula of good will needs; raises `TooMuchWork`.
+    """Stop work that calls more functions than any formula of good will needs; raises `TooMuchWork`.
 
     SymPy simplifies while it builds, and for some expressions takes exponential time to.  Counting
     calls is the one bound that holds for all of them, on any platform and in any thread.
@@ -645,7 +645,7 @@ def limited_work(limit: int | None = None) -> Iterator[None]:
     try:
         yield
     except TooMuchWork:
-        clear_cache()  # what SymPy was at is left half known in its cache
+        clear_cache()  # the interrupted work of SymPy is left half known in its cache
         raise
     finally:
         sys.setprofile(None)

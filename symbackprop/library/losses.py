@@ -8,9 +8,9 @@ from fractions import Fraction
 
 @dataclass(frozen=True)
 class Loss:
-    """One loss: its formula in x and t, where it comes from, and what it asks of the targets.
+    """One loss: its formula in x and t, its source, and its conditions on the targets.
 
-    Each target lies between ``low`` and ``high``; ``total`` is what the targets of a sample add up to,
+    Each target lies between ``low`` and ``high``; ``total`` is the sum of the targets of a sample,
     a fact that the derivation may use.
     """
 

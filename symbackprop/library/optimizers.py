@@ -1,6 +1,6 @@
 """Optimisers: how one step changes a parameter w, as equations in its derivative g.
 
-The equations are carried out in order; a name that was assigned before stands for its new value. State
+The equations are executed in order; a name that was assigned before stands for its new value. State
 starts at 0, and ``step`` counts from 1.
 """
 

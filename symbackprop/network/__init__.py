@@ -1,1 +1,1 @@
-"""What a user writes, layer sizes with options or a ``.net`` file, and the ``Model`` that is made of it."""
+"""A network as its user writes it, layer sizes with options or a ``.net`` file, and the ``Model`` of it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sympy import Abs, Add, Expr, Symbol, sympify
 
-from symbackprop.equations.model import Constant, Given, Initial, Initializer, Layer, Model
+from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Layer, Model
 from symbackprop.equations.system import (
     Equation,
     EquationSystem,
@@ -55,7 +55,7 @@ def dense_model(network: Architecture) -> Model:
         sizes={f"n{layer}": units for layer, units in enumerate(network.sizes)},
         constants=_constants(network),
         initial=_initial(network, system),
-        inputs=(Given("x0", system.quantities["x0"].shape),),
+        inputs=(DataArray("x0", system.quantities["x0"].shape),),
         targets=(_target(network, system),),
         layers=network.layers,
     )
@@ -91,12 +91,12 @@ def _initial(network: Architecture, system: EquationSystem) -> dict[str, Initial
     return found
 
 
-def _target(network: Architecture, system: EquationSystem) -> Given:
-    """Return the target with what the loss asks of it."""
+def _target(network: Architecture, system: EquationSystem) -> DataArray:
+    """Return the target with the conditions of the loss: bounds, and the sum over the outputs."""
     loss = loss_of(network.loss)
     bounds = (loss.low, loss.high, loss.total if network.facts else None) if loss else (None, None, None)
     low, high, total = (None if bound is None else sympify(bound) for bound in bounds)
-    return Given("t", system.quantities["t"].shape, low=low, high=high, total=total)
+    return DataArray("t", system.quantities["t"].shape, low=low, high=high, total=total)
 
 
 def network_equations(network: Architecture) -> EquationSystem:
@@ -209,6 +209,6 @@ class _Builder:
 
 
 def initializer_of(network: Architecture, layer: Layer) -> Initializer:
-    """Return the initialiser of a layer's weights: the one asked for, or what fits the activation."""
+    """Return the initialiser of a layer's weights: the one asked for, or the one of the activation."""
     activation = activation_of(layer.activation)
     return INITIALIZERS[network.init or (activation.initializer if activation else "xavier_uniform")]

@@ -53,8 +53,8 @@ def activation_expression(
         pre_activation: s of the layer.
         own: the index of the unit.
         other: the index that a sum over the layer runs over.
-        trainable: what the trainable parameters of the activation are called in this layer; for those
-            that are not given their first values are put in.
+        trainable: the symbols of the activation's trainable parameters in this layer; those that are
+            missing get their first values.
     """
     template = _activation_template(text)
     values = {_trainable(name): value for name, value in trainable_parameters(text).items()}
@@ -191,7 +191,7 @@ def activation_functions() -> dict[str, Function]:
 
 
 def _functions_of_a_layer() -> dict[str, Function]:
-    """Return what the formula of an activation may call: every activation."""
+    """Return the functions that the formula of an activation may call, by name: every activation."""
     functions = activation_functions()
     for name, activation in ACTIVATIONS.items():
         if name not in functions:

@@ -27,7 +27,7 @@ _SMALL = (3, 4, 2, 5, 6, 7)
 class Network:
     """A network: layer sizes with options here, equations by ``from_equations``.
 
-    ``source`` is what the text says, parsed: an ``Architecture`` or ``Equations``.
+    ``source`` is the parsed text: an ``Architecture`` or ``Equations``.
 
     Args:
         architecture: sizes such as ``"64-32-10"``, each but the first with an optional activation:
@@ -39,10 +39,10 @@ class Network:
         l2: λ of the term (λ/2) Σ w² over the weights.
         l1: λ of the term λ Σ |w| over the weights.
         init: name of the initialiser of the weights; None for the one that fits the activation.
-        facts: whether the derivation may use what the loss assumes of the targets.
+        facts: whether the derivation may use the assumptions of the loss on the targets.
         label_smoothing: ε: each target t becomes (1 - ε) t + ε m, where m is the target that says
             nothing: 1/outputs for classes, 1/2 for independent bits.
-        class_weights: what the error of each output is multiplied by; None for 1.
+        class_weights: the factor of the error of each output; None for 1.
 
     Raises:
         SpecificationError: any of it is wrong; the message says what would be right.
@@ -91,8 +91,8 @@ class Network:
         Args:
             text: the content of a ``.net`` file.
             sizes: numbers for sizes that the text leaves open, by index letter.
-            origin: what messages call the text, such as the path of its file.
-            name: what a module generated from it is called.
+            origin: the name of the text in messages, such as the path of its file.
+            name: the name of a module generated from it.
 
         Raises:
             SpecificationError: the text is wrong; the message has line, column and a caret.
@@ -114,7 +114,7 @@ class Network:
     def _of(cls, source: Equations) -> Network:
         network = cls.__new__(cls)
         network.source = source
-        network.model  # noqa: B018 - what is wrong with the text is reported here and not in a later stage
+        network.model  # noqa: B018 - a mistake in the text is reported here and not in a later stage
         return network
 
     @cached_property

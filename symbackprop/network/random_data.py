@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from symbackprop.equations.model import Draw, Given, Initial, Initializer, Model
+from symbackprop.equations.model import DataArray, Draw, Initial, Initializer, Model
 
 Array = NDArray[np.float64]
 Data = Array | dict[str, Array] | None
 """The argument x or t of a module's functions."""
 
 _SHARES = (0.05, 0.95)
-"""Between what the parts of a total are drawn, before they are multiplied, where nothing bounds them."""
+"""The bounds of the parts of a total, before they are multiplied, where no other bounds are declared."""
 
 
 def sample_data(model: Model, generator: np.random.Generator) -> tuple[Data, Data]:
@@ -26,7 +26,7 @@ def sample_data(model: Model, generator: np.random.Generator) -> tuple[Data, Dat
     return _argument(model.inputs, arrays), _argument(model.targets, arrays)
 
 
-def _argument(kind: Sequence[Given], arrays: Mapping[str, Array]) -> Data:
+def _argument(kind: Sequence[DataArray], arrays: Mapping[str, Array]) -> Data:
     if len(kind) > 1:
         return {given.name: arrays[given.name] for given in kind}
     return arrays[kind[0].name] if kind else None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from sympy import Expr, Rational
 
-from symbackprop.equations.model import Given, Model
+from symbackprop.equations.model import DataArray, Model
 from symbackprop.library.activations import ACTIVATIONS
 from symbackprop.library.formula import FormulaReader
 from symbackprop.network.architecture import Architecture
@@ -82,7 +82,7 @@ class _Dense:
     def _trainable(self, number: int) -> Iterable[str]:
         return trainable_parameters(self.network.layers[number - 1].activation)
 
-    def _facts(self, target: Given) -> Iterator[str]:
+    def _facts(self, target: DataArray) -> Iterator[str]:
         read = self._at(target.name, self.network.depth)
         if target.low is not None and target.high is not None:
             yield f"assume {target.low} <= {read} <= {target.high}"
@@ -176,7 +176,7 @@ def _rewritten(text: str, names: Mapping[str, str], letter: str, trainable: Mapp
 def _edits_of_call(
     node: ast.Call, letter: str, trainable: Mapping[str, str]
 ) -> Iterator[tuple[int, int, str]]:
-    """Yield what a call of an activation needs beside its argument."""
+    """Yield edits (start, end, text) that add to a call of an activation all beside its argument."""
     assert isinstance(node.func, ast.Name)
     activation = ACTIVATIONS.get(node.func.id)
     if activation is None or not node.args or node.args[0].end_col_offset is None:

@@ -1,4 +1,4 @@
-"""Expressions as text and LaTeX, in one order of terms and factors; matrices, and layers that are said once.
+"""Expressions as text and LaTeX, in one order of terms and factors; matrices, and runs of layers.
 
 ``Order`` decides which term and which factor comes first, as a textbook would (``x2[i] - t[i]``,
 ``x1[j]·(1 - x1[j])``, ``∂E/∂s1[j]·x0[k]``), and ``Printer`` where brackets are needed; only the marks differ

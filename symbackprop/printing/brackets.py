@@ -1,4 +1,4 @@
-"""How tightly a written expression holds together, and the brackets around what is too loose.
+"""How tightly a written expression holds together, and the brackets around parts that are too loose.
 
 Formulas, matrices and code have these in common.
 """

@@ -55,7 +55,7 @@ def _upright(word: str) -> str:
 def _distinct(authored: Iterable[str]) -> dict[str, str]:
     """Return the LaTeX of words whose own another word has: of lam and lambda the second is λ.
 
-    A letter by its full name comes first, then what the author has named, then what an optimiser has.
+    A letter by its full name comes first, then the author's names, then those of an optimiser.
     """
     taken: dict[str, str] = {}
     found = {}

@@ -1,9 +1,9 @@
-"""Repeated layers: what a derivation says of each of them in the same words, to be said once.
+"""Runs of layers: equations and steps that differ in the layer only, to be shown once.
 
 In go items such as equations or steps, each about the quantity of a layer, out come single items and
-``Run``s: neighbouring layers whose items are the same but for the number of the layer, the letters of
-the indices and the names of the sizes.  What is printed for any ℓ is the first layer of a run under other
-names, so every formula is still that of a step.
+``LayerRun``s: neighbouring layers whose items are the same but for the number of the layer, the letters of
+the indices and the names of the sizes.  The formulas for any ℓ are those of the first layer of a run under
+other names, so every formula is still that of a step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from symbackprop.printing.order import flat
 from symbackprop.printing.printer import Printer
 
 LEAST = 3
-"""Layers that have to be alike before they are said once."""
+"""The number of layers that have to be the same before they are shown as one run."""
 LAYER = "ℓ"
 """The number of any layer in a formula."""
 
@@ -44,8 +44,8 @@ Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
-class Run(Generic[Item]):
-    """Layers that are alike, in the order in which they come, each with its items."""
+class LayerRun(Generic[Item]):
+    """Layers that are the same up to their number, in the order in which they come, each with its items."""
 
     layers: tuple[int, ...]
     blocks: tuple[tuple[Item, ...], ...]
@@ -57,18 +57,18 @@ class Run(Generic[Item]):
 
 
 def with_runs(
-    items: Sequence[Item], layer: Callable[[Item], int | None], alike: Callable[[Item, Item, int], bool]
-) -> Iterator[Item | Run[Item]]:
-    """Yield the items, those of three or more layers that are alike as one run.
+    items: Sequence[Item], layer: Callable[[Item], int | None], same: Callable[[Item, Item, int], bool]
+) -> Iterator[Item | LayerRun[Item]]:
+    """Yield the items, those of three or more layers that are the same as one run.
 
-    ``layer`` tells the layer that an item is about; ``alike(a, b, n)`` whether ``b`` is what ``a`` is,
+    ``layer`` returns the layer that an item is about; ``same(a, b, n)`` whether ``b`` is the same as ``a``,
     ``n`` layers further.
     """
     blocks = [(number, tuple(group)) for number, group in groupby(items, layer)]
-    for run in _chains(blocks, alike):
+    for run in _chains(blocks, same):
         layers = tuple(number for number, _ in run if number is not None)
         if len(layers) >= LEAST:
-            yield Run(layers, tuple(block for _, block in run))
+            yield LayerRun(layers, tuple(block for _, block in run))
         else:
             yield from (item for _, block in run for item in block)
 
@@ -77,15 +77,15 @@ _Block = tuple[int | None, tuple[Item, ...]]
 
 
 def _chains(
-    blocks: Sequence[_Block[Item]], alike: Callable[[Item, Item, int], bool]
+    blocks: Sequence[_Block[Item]], same: Callable[[Item, Item, int], bool]
 ) -> Iterator[list[_Block[Item]]]:
-    """Yield the longest chains of blocks that follow each other and are alike."""
+    """Yield the longest chains of blocks that follow each other and are the same."""
     chain: list[_Block[Item]] = []
     shift = 0
     for block in blocks:
         step = (block[0] or 0) - (chain[-1][0] or 0) if chain else 0
         follows = len(chain) == 1 or step == shift
-        if chain and follows and _same(chain[-1], block, alike):
+        if chain and follows and _same(chain[-1], block, same):
             shift = step
         else:
             if chain:
@@ -96,11 +96,11 @@ def _chains(
         yield chain
 
 
-def _same(a: _Block[Item], b: _Block[Item], alike: Callable[[Item, Item, int], bool]) -> bool:
+def _same(a: _Block[Item], b: _Block[Item], same: Callable[[Item, Item, int], bool]) -> bool:
     if a[0] is None or b[0] is None or abs(b[0] - a[0]) != 1 or len(a[1]) != len(b[1]):
         return False
     shift = b[0] - a[0]
-    return all(alike(x, y, shift) for x, y in zip(a[1], b[1], strict=True))
+    return all(same(x, y, shift) for x, y in zip(a[1], b[1], strict=True))
 
 
 _Place = tuple[str, str, int]
@@ -108,7 +108,7 @@ _Place = tuple[str, str, int]
 
 
 class Shift:
-    """Moves expressions from layer to layer, by the roles of what they read."""
+    """Moves expressions from layer to layer, by the roles of the quantities they read."""
 
     def __init__(self, *derivations: Derived) -> None:
         self._places: dict[str, _Place] = {}
@@ -124,8 +124,8 @@ class Shift:
         self._names = {place: name for name, place in (*self._places.items(), *self._sizes.items())}
         self._known: dict[tuple[Basic, int], Basic] = {}
 
-    def alike(self, a: Sides, b: Sides, shift: int) -> bool:
-        """Whether ``b`` says of a layer what ``a`` says of one ``shift`` layers before it."""
+    def same_up_to_layer(self, a: Sides, b: Sides, shift: int) -> bool:
+        """Whether ``b`` is ``a`` moved by ``shift`` layers, up to the letters of its indices."""
         left, right = self._moved(a.lhs, shift), self._moved(a.rhs, shift)
         if left is None or right is None:
             return False
@@ -135,7 +135,7 @@ class Shift:
         return bool(canonical(right).xreplace(letters) == canonical(b.rhs))
 
     def name(self, name: str, shift: int) -> str | None:
-        """Return what ``name`` is called ``shift`` layers further, None if there is no such quantity."""
+        """Return the name of the quantity ``shift`` layers further, None if there is no such quantity."""
         return self._shifted(name, self._places.get(name), shift)
 
     def _shifted(self, name: str, place: _Place | None, shift: int) -> str | None:
@@ -192,7 +192,7 @@ def _letters(a: Expr, b: Expr) -> Mapping[Basic, Basic] | None:
 
 
 class AnyLayer:
-    """What a derivation says of a layer, said for any layer ℓ where others say the same.
+    """The equations and steps of a layer, written for any layer ℓ where other layers have the same.
 
     ``printer`` writes the formulas; those for any layer are written by the same kind of printer, in a
     notation that calls one layer ℓ, the one before it ℓ-1, and so on.
@@ -204,17 +204,19 @@ class AnyLayer:
         self.shift = Shift(derivation)
         self._compared: dict[tuple[int, int], bool] = {}
 
-    def alike(self, a: Step | Equation, b: Step | Equation, shift: int) -> bool:
+    def same_up_to_layer(self, a: Step | Equation, b: Step | Equation, shift: int) -> bool:
         """Whether ``b`` is the same step or equation as ``a``, ``shift`` layers further."""
         if not (isinstance(a, Step) and isinstance(b, Step)):
-            return type(a) is type(b) and self.shift.alike(a, b, shift)
+            return type(a) is type(b) and self.shift.same_up_to_layer(a, b, shift)
         if (a.number, b.number) not in self._compared:
-            self._compared[a.number, b.number] = a.rule == b.rule and self.shift.alike(a, b, shift)
+            self._compared[a.number, b.number] = a.rule == b.rule and self.shift.same_up_to_layer(a, b, shift)
         return self._compared[a.number, b.number]
 
-    def are_alike(self, a: Sequence[Step | Equation], b: Sequence[Step | Equation], shift: int) -> bool:
-        """Whether ``b`` says of its layer what ``a`` says of one ``shift`` layers before it."""
-        return len(a) == len(b) and all(self.alike(x, y, shift) for x, y in zip(a, b, strict=True))
+    def are_same_up_to_layer(
+        self, a: Sequence[Step | Equation], b: Sequence[Step | Equation], shift: int
+    ) -> bool:
+        """Whether each item of ``b`` is the same as that of ``a``, ``shift`` layers further."""
+        return len(a) == len(b) and all(self.same_up_to_layer(x, y, shift) for x, y in zip(a, b, strict=True))
 
     def notation(self, layer: int) -> Notation:
         """Return the notation that calls ``layer`` ℓ."""
@@ -228,7 +230,7 @@ class AnyLayer:
         return type(self.printer)(self.notation(layer))
 
     def summed(self, rhs: Expr) -> list[str]:
-        """Return a sum in parts, terms that are alike in several layers as one sum over ℓ; [] without such.
+        """Return a sum in parts, terms that are the same in several layers as one sum over ℓ; [] without.
 
         So the penalties of many weights are (λ/2) Σ_ℓ Σ w².
         """
@@ -239,7 +241,7 @@ class AnyLayer:
         return [*self.printer.chunks(rest), *sums] if sums else []
 
     def apart(self, rhs: Expr) -> tuple[Expr, list[tuple[Expr, Sequence[int]]]]:
-        """Return the terms of a sum that differ, and of those that are alike in several layers the first.
+        """Return the terms of a sum that differ, and of those that are the same in several layers the first.
 
         Beside each of these stand the layers.
         """
@@ -251,12 +253,12 @@ class AnyLayer:
         own = {term: min(read) for term, read in names.items() if len(read) == 1}
         layered = [term for term in terms if term in own and self.system.layer(own[term]) is not None]
         layered.sort(key=lambda term: (self.system.layer(own[term]) or 0, self.printer.tie(term)))
-        for run in with_runs(layered, lambda term: self.system.layer(own[term]), self._terms_alike):
-            if isinstance(run, Run):
+        for run in with_runs(layered, lambda term: self.system.layer(own[term]), self._same_terms):
+            if isinstance(run, LayerRun):
                 runs += [(term, run.layers) for term in run.first]
                 terms = [term for term in terms if not any(term in block for block in run.blocks)]
         return (Add(*terms), runs) if terms and runs else (rhs, [])
 
-    def _terms_alike(self, a: Expr, b: Expr, shift: int) -> bool:
+    def _same_terms(self, a: Expr, b: Expr, shift: int) -> bool:
         loss = self.system.quantities[self.system.loss].symbol
-        return self.shift.alike(Equation(loss, a), Equation(loss, b), shift)
+        return self.shift.same_up_to_layer(Equation(loss, a), Equation(loss, b), shift)

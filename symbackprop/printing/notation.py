@@ -38,15 +38,16 @@ replaces them."""
 
 @dataclass(frozen=True)
 class Notation:
-    """What the printers know of a network besides the expression itself.
+    """The data on a network that printers need besides the expression itself.
 
     ``glyphs`` tells how LaTeX shows each quantity; a quantity that is not in it is shown with its
     layer.  ``adjoints`` maps the name of a named adjoint to its quantity.  ``positions`` holds the
     place of each quantity in the order of evaluation and ``axes`` how many axes it has; factors are
     ordered by them.  ``layers`` names the layers of quantities and sizes that stand for any layer, such as
-    ``ℓ+1``, and ``errors`` are the adjoints that have a letter of their own, such as δ.  ``moving`` names
-    what the update of an optimiser reads besides its constants: w and g, not the learning rate.  ``renamed``
-    are the quantities that have another letter than in the equations, ``roles`` those of the system.
+    ``ℓ+1``, and ``delta_names`` are the adjoints that have a letter of their own, such as δ.  ``moving``
+    names the symbols that an optimiser's update reads besides constants: w and g, not the learning rate.
+    ``renamed`` are the quantities that have another letter than in the equations, ``roles`` those of the
+    system.
     ``authored`` are the names of its quantities and constants; ``letters`` has other letters for those of the
     samples where somebody has given theirs to something else.
     """
@@ -59,7 +60,7 @@ class Notation:
     axes: Mapping[str, int] = field(default_factory=dict)
     parameters: frozenset[str] = frozenset()
     layers: Mapping[str, str] = field(default_factory=dict)
-    errors: frozenset[str] = frozenset()
+    delta_names: frozenset[str] = frozenset()
     moving: frozenset[str] = frozenset()
     renamed: frozenset[str] = frozenset()
     roles: Mapping[str, Role] = field(default_factory=dict)
@@ -110,7 +111,7 @@ def notation_for(derivation: Derived, name: str | None = None, words: Mapping[st
         hidden = {q for q in system.roles if glyphs[q].word not in unclear}
         glyphs = {q: Glyph(g.word) if q in hidden else g for q, g in glyphs.items()}
     found = _notation(system, name, glyphs, derivation.adjoints, words)
-    kept = {name_of(step.lhs) for step in derivation.kept}
+    kept = {name_of(step.lhs) for step in derivation.stored}
     constants = () if derivation.model is None else derivation.model.constants
     authored = (*system.quantities, *(constant.name for constant in constants))
     letters = _letters_of_samples(system, authored)
@@ -167,7 +168,7 @@ def _with_errors(notation: Notation, system: EquationSystem) -> Notation:
     return replace(
         notation,
         glyphs={**notation.glyphs, **glyphs, **errors},
-        errors=frozenset(errors),
+        delta_names=frozenset(errors),
         renamed=frozenset({*glyphs, *errors}),
     )
 

@@ -129,11 +129,11 @@ class Order:
         return not any(self.is_read(s) or self.is_moving(s) or is_index(s) for s in symbols)
 
     def is_moving(self, node: Basic) -> bool:
-        """Whether ``node`` is what an update reads or changes: w, its derivative g, a state."""
+        """Whether ``node`` is a symbol that an update reads or changes: w, its derivative g, a state."""
         return isinstance(node, Symbol) and node.name.rstrip("'") in self.notation.moving
 
     def directed(self, relation: Relational) -> Relational:
-        """Return s ≤ a for a ≥ s: what is computed stands on the left, whatever order SymPy keeps."""
+        """Return s ≤ a for a ≥ s: the side that varies more stands left, whatever the order of SymPy."""
         turned = self._varies(relation.rhs) > self._varies(relation.lhs)
         return relation.reversed if turned else relation
 
@@ -165,7 +165,7 @@ class Order:
         return any(self._is_number(term) and bool(term.is_positive) for term in expression.args)
 
     def _is_number(self, term: Expr) -> bool:
-        # To see that a sum is none SymPy writes it down anew; what reads something is none anyway.
+        # To see that a sum is none SymPy writes it down anew; a read is none anyway.
         return not self.reads(term) and bool(term.is_number)
 
     # ---- factors
@@ -246,7 +246,7 @@ class Order:
         return (Rank.FUNCTION if bracket.has(exp, log) else Rank.DIFFERENCE), None, 0
 
     def output_first(self, expression: Expr) -> Expr:
-        """Return x - t for t - x, where the sign does not matter: what is computed later comes first."""
+        """Return x - t for t - x, where the sign does not matter: the quantity computed later comes first."""
         if not isinstance(expression, Add) or expression.has(Sum) or len(expression.args) != 2:
             return expression
         places = [
@@ -308,7 +308,7 @@ class Order:
 
 
 def _natural(name: str) -> tuple[str, int]:
-    """Return what names are sorted by: x2 before x10."""
+    """Return the sort key of a name, word and number: x2 before x10."""
     spelled = split_name(name)
     return spelled.word, int(spelled.layer or 0)
 

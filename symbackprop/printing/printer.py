@@ -80,7 +80,7 @@ class Printer(ABC):
         """Return ``inside`` in round brackets."""
 
     big_brackets: ClassVar[tuple[str, str]]
-    """The brackets around what may go on in the next line."""
+    """The brackets around a part that may go on in the next line."""
 
     @abstractmethod
     def between(self, left: str, right: str) -> str:
@@ -88,7 +88,7 @@ class Printer(ABC):
 
     @abstractmethod
     def layout(self, product: Product) -> list[Expr | Piece]:
-        """Return a product without its sign as factors; what stands in a fraction is one piece."""
+        """Return a product without its sign as factors; the factors of a fraction are one piece."""
 
     @abstractmethod
     def symbol(self, name: str) -> Piece:
@@ -153,7 +153,7 @@ class Printer(ABC):
         return self.piece(expression).text
 
     def piece(self, expression: Basic) -> Piece:
-        """Return ``expression`` printed, with what is needed to set brackets around it."""
+        """Return ``expression`` printed, with the data needed to set brackets around it."""
         if expression not in self._known:
             layout = next((m for kind, m in _LAYOUTS if isinstance(expression, kind)), _other)
             self._known[expression] = layout(self, expression)
@@ -284,7 +284,7 @@ class Printer(ABC):
     def _read(self, read: Expr) -> Piece:
         name = name_of(read)
         quantity = self.notation.adjoints.get(name)
-        if quantity is None or name in self.notation.errors:
+        if quantity is None or name in self.notation.delta_names:
             return self.component(name, indices_of(read))
         indices = indices_of(read)
         # An index more than the quantity has tells the sample: ∂E[n]/∂s2[n,i] is of that sample's E.
@@ -296,7 +296,7 @@ class Printer(ABC):
         return self._read(symbol) if self.order.is_read(symbol) else self.symbol(self.letter(symbol))
 
     def letter(self, symbol: Symbol) -> str:
-        """Return what an index, a size or a constant is called."""
+        """Return the printed letter of an index, a size or a constant."""
         return self.notation.letters.get(symbol, str(symbol.name))
 
     def _sum_of_terms(self, expression: Add) -> Piece:

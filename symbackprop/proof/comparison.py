@@ -131,7 +131,7 @@ def _is_zero(expression: Expr) -> bool:
 
 
 def _written_out(expression: Expr, scope: Scope, grid: Grid) -> dict[Symbol, Expr]:
-    """Return what to put for adjoints that are worked out, else for computed values, else by facts."""
+    """Return replacements for adjoints that are not free, else for computed values, else by facts."""
     leaves = sorted((grid.leaves[s], s) for s in expression.free_symbols if s in grid.leaves)
     adjoints = [(leaf, s) for leaf, s in leaves if leaf.kind == "adjoint" and leaf.name in scope.inner]
     if adjoints:

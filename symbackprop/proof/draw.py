@@ -69,7 +69,7 @@ def spreads_close_to(kinks: set[str]) -> Iterator[Spread]:
 
 
 class Draw:
-    """The random values of a point, each fixed by what it is the value of."""
+    """The random values of a point, each fixed by the seed and the leaf that it belongs to."""
 
     def __init__(self, seed: int, spread: Spread) -> None:
         self._seed = seed

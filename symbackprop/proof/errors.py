@@ -1,4 +1,4 @@
-"""What may end a proof early: in goes the reason, out comes a counterexample or another point."""
+"""Exceptions that end a proof early: in goes the reason, out comes a counterexample or another point."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ LeafKind = Literal["value", "adjoint"]
 
 
 class Leaf(NamedTuple):
-    """What a scalar symbol stands for: a component or its adjoint, of one sample or of all (None)."""
+    """The meaning of a scalar symbol: a component or its adjoint, of one sample or of all (None)."""
 
     kind: LeafKind
     name: str
@@ -124,7 +124,7 @@ class Grid:
         return self._symbols[leaf]
 
     def table(self, leaf: Leaf) -> int:
-        """Return a component of an integer quantity: what its equation gives, else random.
+        """Return a component of an integer quantity: by its equation, else random.
 
         A random one is in the range of the axes that it indexes.
         """
@@ -246,7 +246,7 @@ class Grid:
         return symbol
 
     def _product(self, node: Mul, environment: Environment) -> Expr:
-        """Multiply, brackets first: what a zero bracket guards is not read."""
+        """Multiply, brackets first: factors behind a zero bracket are not read."""
         factors = []
         for factor in _brackets_first(node):
             value = self.scalar(factor, environment)
@@ -381,7 +381,7 @@ class Grid:
         return Add(*terms)
 
     def truth(self, statement: Statement, environment: Environment) -> Expr:
-        """Return what the right-hand side of a step has to be: for a batch, the mean over the samples."""
+        """Return the true right-hand side of a step: for a batch, the mean over the samples."""
         key = (statement.output, statement.target, tuple(environment.items()))
         if key not in self._truths:
             samples = [{**environment, _SAMPLE: sample} for sample in range(self.samples)]
@@ -427,7 +427,7 @@ def _is_on_indices(condition: Boolean) -> bool:
 
 @lru_cache(maxsize=4096)
 def _affine(index: Expr) -> tuple[int, tuple[tuple[Expr, int], ...]]:
-    """Return the constant and the coefficients of an index; what is not affine stands for itself."""
+    """Return the constant and the coefficients of an index; one that is not affine stands for itself."""
     parts = index.as_coefficients_dict()
     if not all(coefficient.is_Integer for coefficient in parts.values()):
         return 0, ((index, 1),)

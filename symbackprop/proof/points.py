@@ -62,7 +62,7 @@ class Point:
         return self._evaluator.kinks
 
     def prepare(self) -> bool:
-        """Compute what does not depend on the claim; return whether all of it has a fair, real value.
+        """Compute the values that do not depend on the claim; return whether all of them are fair and real.
 
         Values are computed from the inputs outwards and adjoints from the loss inwards, so that depth
         costs no recursion.

@@ -50,10 +50,10 @@ class Verdict:
 def prove(derivation: Derived, *, seed: int = 0) -> list[Verdict]:
     """Return a verdict on every step: those of the derivation, the stable forms, those for a batch.
 
-    The optimiser's equations are given; what follows from them is proved, too.
+    The optimiser's equations are given; those rewritten for its stored state are proved, too.
     """
     prover = Prover(derivation, seed=seed)
-    rescaled = derivation.carried_out if derivation.rescaled else ()
+    rescaled = derivation.executed_update if derivation.rescaled else ()
     steps = (*derivation.steps, *derivation.stable, *derivation.batch, *rescaled)
     return [prover.prove_step(step) for step in steps]
 
@@ -64,9 +64,9 @@ def prove_step(derivation: Derived, step: Step, *, seed: int = 0) -> Verdict:
 
 
 class Prover:
-    """Proves steps about the equations of one derivation, and keeps what several steps share.
+    """Proves steps about the equations of one derivation, and remembers the parts that several steps share.
 
-    The verdicts depend on the derivation, the step and the seed alone, not on what was proved before.
+    The verdicts depend on the derivation, the step and the seed alone, not on earlier proofs.
     """
 
     def __init__(self, derivation: Derived, *, seed: int = 0) -> None:
@@ -95,7 +95,7 @@ class Prover:
         return Verdict(step, found is None, _EXACT if exact else _NUMERICAL, 1, (), found)
 
     def _verdict(self, statement: Statement) -> Verdict:
-        """Try the step as it stands first, then under more and more of what it may use."""
+        """Try the step as it stands first, then under settings that allow more and more."""
         step, settings = statement.step, list(settings_of(statement, self._structure))
         for setting in settings:
             outcome = self._remembered(statement, setting)
@@ -163,7 +163,7 @@ class Prover:
         """Return a point in ``spread``, or None where the equations have no real value there."""
         # tables of integers are part of the scalar expressions: other ones for each point
         table = spread if self._structure.tables else None
-        placed = scope if scope.places else None  # what is largest depends on what is computed
+        placed = scope if scope.places else None  # an argmax depends on the values in the scope
         grid_key = (tuple(sorted((s.name, n) for s, n in sizes.items())), samples, table, placed)
         if grid_key not in self._grids:
             self._grids[grid_key] = Grid(self._structure, sizes, samples, (self._seed, table))
@@ -176,7 +176,7 @@ class Prover:
 
 @dataclass(frozen=True)
 class _Outcome:
-    """What came of the comparison for ``step``: no counterexample means that it holds."""
+    """The result of the comparison for ``step``: no counterexample means that it holds."""
 
     step: Step
     components: int

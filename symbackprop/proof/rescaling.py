@@ -1,7 +1,7 @@
-"""Proof of the optimiser's equations in what a trainer keeps, against those in its state.
+"""Proof of the optimiser's equations in the stored multiples of its state, against those in the state.
 
-Every quantity in them is one number, so a step is compared with the optimiser's own equations after what
-is kept has been written as the multiple of the state that it is, before the step and after it.
+Every quantity in them is one number, so a step is compared with the optimiser's own equations after each
+stored multiple has been written through the state, before the step and after it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ def rescaling_holds_exactly(derivation: Derived, step: Step) -> bool:
 
 
 def _sides(derivation: Derived, step: Step) -> tuple[Expr, Expr]:
-    """Return what the step claims and what is true, in the state and the parameter before the step."""
-    kept = {s.lhs: s.rhs for s in derivation.kept}
+    """Return the claim of the step and the truth, in the state and the parameter before the step."""
+    kept = {s.lhs: s.rhs for s in derivation.stored}
     state = {Symbol(s.target, real=True): s.lhs for s in derivation.update}
     multiples = {**kept, **{_after(name): value.xreplace(state) for name, value in kept.items()}}
     new = {s.lhs: s.rhs for s in derivation.update}

@@ -17,10 +17,10 @@ from symbackprop.proof.structure import Structure, parts_of
 
 @dataclass(frozen=True)
 class Setting:
-    """What a step may use: facts (by number), the definition of its own target, with ``opened`` the
+    """The means that a step may use: facts (by number), the definition of its own target, with ``opened`` the
     definitions of the adjoints that it does not mention, in place of free cotangents, and with ``valued``
-    the definitions of what it reads: a folded step holds for their values alone.  With ``whole`` nothing but
-    what the network is given is free."""
+    the definitions of its reads: a folded step holds for their values alone.  With ``whole`` only
+    inputs and parameters are free."""
 
     facts: tuple[int, ...] = ()
     own: bool = False
@@ -51,7 +51,7 @@ def settings_of(statement: Statement, structure: Structure) -> Iterator[Setting]
 
 
 def _own_definition_matters(statement: Statement, read: set[str], structure: Structure) -> bool:
-    """Whether the target's definition ties it to what else is read: Σ (x - mean) is 0."""
+    """Whether the target's definition ties it to others that are read: Σ (x - mean) is 0."""
     target = _target_name(statement)
     if target not in structure.definitions:
         return False
@@ -71,7 +71,7 @@ class Scope:
 
     ``pairs`` are the derivatives that count, as (consumer, quantity that it reads); ``computed`` the
     quantities that have the values of their definitions, in order, while all others are free;
-    ``inner`` the quantities whose adjoint is worked out instead of free, from the loss inwards;
+    ``inner`` the quantities whose adjoint is derived instead of free, from the loss inwards;
     ``places`` the integer quantities with an equation, which give the indices that are read.
     """
 
@@ -108,7 +108,7 @@ class Scope:
         return name in structure.named and name not in self.inner
 
     def tied(self, statement: Statement, structure: Structure) -> set[str]:
-        """Return what the step reads whose definition ties it to what else is read."""
+        """Return the quantities read by the step whose definitions tie them to others that are read."""
         read = self.names_read(statement, structure)
         claimed = set(structure.names_read(statement.step.rhs)) & structure.definitions.keys()
         free = claimed - set(self.computed) - structure.places.keys()
@@ -187,7 +187,7 @@ class _ScopeBuilder:
             self.computed.add(consumer)
 
     def _add_derivative(self, derivative: Derivative) -> None:
-        """Add what a derivative on the right-hand side depends on."""
+        """Add the quantities that a derivative on the right-hand side depends on."""
         output, target = differentiated(derivative)
         name = parts_of(target)[0]
         if not isinstance(output, (Indexed, Symbol)):
@@ -225,7 +225,7 @@ def _adjoints_mentioned(expression: Expr, structure: Structure) -> set[str]:
 def _scope_of_definition(statement: Statement, setting: Setting, structure: Structure) -> Scope:
     """Return the scope of another form of a definition.
 
-    What the form reads is free, unless ``setting.own`` asks for the values of all definitions.
+    The quantities that it reads are free, unless ``setting.own`` asks for the values of all definitions.
     """
     assert statement.output is not None
     stop = set() if setting.own else set(structure.names_read(statement.step.rhs))

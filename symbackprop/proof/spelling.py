@@ -121,7 +121,7 @@ class _Speller:
         return self.codes.setdefault(symbol, f"{kind}{len(self.codes)}")
 
     def spell_quantities(self, scope: Scope) -> None:
-        """Append the shape of each quantity seen so far, and what its values and its adjoint are."""
+        """Append the shape of each quantity seen so far, and the marks of its values and its adjoint."""
         structure = self.structure
         for name in self.quantities:
             quantity = structure.quantities[name]

@@ -1,4 +1,4 @@
-"""What a step claims, and for which values of its free indices.
+"""The claim of a step, and the values of its free indices for which it is made.
 
 In go a ``Step`` and the ``Structure``, out comes a ``Statement``.
 """
@@ -66,7 +66,7 @@ class Statement:
 
 
 def _read_left(lhs: Expr, structure: Structure) -> tuple[StatementKind, Expr | None, Expr | None]:
-    """Return the kind of claim, the component that is differentiated or defined, and with respect to what."""
+    """Return the kind of claim, the component that is differentiated or defined, and the variable."""
     if isinstance(lhs, Derivative):
         output, target = differentiated(lhs)
         if is_loss(output, structure):
@@ -82,7 +82,7 @@ def _read_left(lhs: Expr, structure: Structure) -> tuple[StatementKind, Expr | N
 
 
 def differentiated(derivative: Derivative) -> tuple[Expr, Expr]:
-    """Return what is differentiated and the component with respect to which."""
+    """Return the differentiated expression and the component with respect to which."""
     if len(derivative.variable_count) != 1 or derivative.variable_count[0][1] != 1:
         raise Unproved(f"{derivative} is no first derivative")
     return derivative.expr, derivative.variable_count[0][0]

@@ -58,7 +58,7 @@ class Structure:
 
     @cached_property
     def without_sample(self) -> frozenset[str]:
-        """The quantities that are the same for all samples: what is no input, and what reads only that."""
+        """The quantities that are the same for all samples: no inputs, and those that read only such."""
         found = set(self.system.quantities) - set(self.definitions) - set(self.system.inputs)
         for name, equation in self.definitions.items():
             read = self.names_read(equation.rhs)
@@ -121,7 +121,7 @@ def _indices(node: Expr, ranges: dict[Symbol, Expr]) -> Iterator[tuple[Expr, Exp
     elif isinstance(node, (Sum, ArgMax)):
         bound = {i: high + 1 for i, _, high in node.limits}
         yield from _indices(node.function, {**ranges, **bound})
-    elif isinstance(node, Piecewise):  # what a condition guards stays inside by itself
+    elif isinstance(node, Piecewise):  # a read that a condition guards stays inside by itself
         for argument in node.args:
             yield from _indices(argument, {})
     else:

@@ -183,7 +183,7 @@ class Sizes:
         return []
 
 
-class Given(Sizes):
+class DataArray(Sizes):
     """Stands in for the code of what is given: names as they are, sizes as text."""
 
     reserved = ()
@@ -250,7 +250,7 @@ SILENT = Comments(lambda number: [], lambda first, last: [])
 def stepped(derivation: Derived, dtype: str, values: Mapping[str, Array], batch_size: int) -> Step:
     equations = equations_of(derivation)
     statements = [Statement(e.name, lowered(e), n) for n, e in enumerate(equations)]
-    sizes, given_code = Sizes(derivation.system), Given(derivation.system)
+    sizes, given_code = Sizes(derivation.system), DataArray(derivation.system)
     parameters = leaves(derivation.system)
     step = TrainingStep(statements, parameters, SILENT, sizes, given_code, True)  # type: ignore[arg-type]
     return Step(step, values, dtype, batch_size)

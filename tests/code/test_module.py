@@ -767,9 +767,9 @@ def expected_numbers(derivation: sb.Derivation) -> dict[str, int]:
     """Return the number of the equation of each quantity, adjoint and derivative in the code."""
     batch = {("E" if s.target == "E" else f"d{s.target}"): s.number for s in derivation.batch}
     adjoints = {name: derivation.results[target] for name, target in derivation.adjoints.items()}
-    computed = {number: step.number for number, step in derivation.computed.items()}
+    computed = {number: step.number for number, step in derivation.stable_form_of.items()}
     adjoints = {name: computed.get(number, number) for name, number in adjoints.items()}
-    values = {name: computed.get(number, number) for name, number in derivation.numbers.items()}
+    values = {name: computed.get(number, number) for name, number in derivation.labels.items()}
     update = {{"w": "parameters"}.get(s.target, s.target): s.number for s in derivation.update}
     return {**values, **adjoints, **batch, **update}
 
@@ -800,7 +800,7 @@ def assert_statements_stand_under_their_equations(source: str, derivation: sb.De
         printed_equations(derivation),
         expected_numbers(derivation),
     )
-    known = {*derivation.by_number, *derivation.numbers.values()}
+    known = {*derivation.by_number, *derivation.labels.values()}
     functions = list(equation_functions(source))
     assert [f.name for f in functions].count("step") == 1
     assert len(functions) == 4

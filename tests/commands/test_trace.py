@@ -1,4 +1,4 @@
-"""Worked examples: published figures, every step evaluated, what is printed, wrong input."""
+"""TraceSections examples: published figures, every step evaluated, what is printed, wrong input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 import symbackprop as sb
 from symbackprop.cli import app
-from symbackprop.commands.evaluation import Numbers
+from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.trace import Trace, trace
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import name_of
@@ -103,7 +103,7 @@ def test_a_step_is_written_as_the_substitution_and_the_result(mazur: Trace) -> N
         assert line in text
     assert "If w2 moved first, ∂E/∂x1[j] would read the new values" in " ".join(text.split())
     assert "b1[0] ←" not in text
-    numbers = {*mazur.derivation.numbers.values(), *mazur.derivation.by_number}
+    numbers = {*mazur.derivation.labels.values(), *mazur.derivation.by_number}
     assert numbers == {int(n) for n in re.findall(r"^(?:=>|  ) +\((\d+)\)", text, re.MULTILINE)}
 
 
@@ -122,7 +122,7 @@ def test_all_steps_to_one_derivative_give_its_numbers(name: str) -> None:
         assert np.isfinite(values).all(), step
         before = seen.setdefault((step.lhs, step.rule == "batch mean"), values)
         np.testing.assert_allclose(values, before, rtol=1e-9, atol=1e-12, err_msg=str(step))
-    given = found.numbers.values
+    given = found.labels.values
     model = found.derivation.model
     assert model is not None
     module = sb.load(found.derivation)
@@ -146,14 +146,14 @@ def test_the_equations_agree_with_plain_loops(name: str) -> None:
     sizes: dict[Any, float] = {}
     for quantity in system.quantities.values():
         for symbol in sorted({s for n in quantity.shape for s in n.free_symbols}, key=str):
-            sizes[symbol] = found.numbers.sizes[symbol.name]
+            sizes[symbol] = found.labels.sizes[symbol.name]
     sizes |= {
-        s: found.numbers.scalars[s]
+        s: found.labels.scalars[s]
         for equation in system.equations
         for s in equation.rhs.free_symbols
-        if s in found.numbers.scalars
+        if s in found.labels.scalars
     }
-    own = found.numbers
+    own = found.labels
     leaves = {n: own.values[n] for n in system.quantities if n not in system.definitions}
     leaves = {n: v[0] if n in own.varying else v for n, v in leaves.items()}
     for quantity_name, value in plain_loops.run(system.equations, leaves, sizes).items():
@@ -168,7 +168,7 @@ def test_a_wrong_step_gives_wrong_numbers(mazur: Trace) -> None:
     step = derivation.by_number[derivation.results["s1"]]
     wrong = derivation.with_step(Step(step.number, step.target, step.rule, step.lhs, 2 * step.rhs))
     leaves = {n: v for n, v in mazur.numbers.values.items() if n in ("x0", "t", *WEIGHTS)}
-    numbers = Numbers(wrong, leaves, mazur.numbers.sizes).run()
+    numbers = Evaluation(wrong, leaves, mazur.numbers.sizes).run()
     np.testing.assert_allclose(numbers.gradient("w1"), 2 * mazur.gradients["w1"], rtol=1e-12)
     np.testing.assert_allclose(numbers.gradient("w2"), mazur.gradients["w2"], rtol=1e-12)
 

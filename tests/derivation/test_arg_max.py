@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sympy import Expr, KroneckerDelta, Piecewise, Symbol
 
-from symbackprop.derivation.calculus.kinds import Naming
 from symbackprop.derivation.calculus.paths import paths
+from symbackprop.derivation.calculus.signature import Naming
 from symbackprop.derivation.reverse_pass import derive_system
 from symbackprop.document.printable import printable
 from symbackprop.equations.indices import canonical, open_sum, rename, settle

@@ -49,8 +49,8 @@ from symbackprop.derivation.calculus.algebra import (
     use_facts,
 )
 from symbackprop.derivation.calculus.closed_forms import through_output
-from symbackprop.derivation.calculus.kinds import OUTCOMES
 from symbackprop.derivation.calculus.paths import contract, paths
+from symbackprop.derivation.calculus.signature import OUTCOMES
 from symbackprop.derivation.reverse_pass import derive_system
 from symbackprop.derivation.stable.logarithms import is_positive, open_logarithm, stable_form
 from symbackprop.equations.indices import (
@@ -698,7 +698,7 @@ def test_only_so_many_outcomes_are_kept(most: int, monkeypatch: pytest.MonkeyPat
     expected = [sb.derive(each).text() for each in networks]
     assert len(OUTCOMES) > most
     OUTCOMES.clear()
-    monkeypatch.setattr("symbackprop.derivation.calculus.kinds.MOST_OUTCOMES", most)
+    monkeypatch.setattr("symbackprop.derivation.calculus.signature.MOST_OUTCOMES", most)
     for each, text in zip(networks, expected, strict=True):
         assert sb.derive(each).text() == text
         assert len(OUTCOMES) <= most

@@ -9,7 +9,7 @@ import pytest
 from sympy import Expr, Integer, Piecewise, Symbol, cos, exp, expand, log, oo, sin, sqrt, tanh
 
 from symbackprop.derivation.calculus.folding import fold
-from symbackprop.derivation.calculus.kinds import OUTCOMES
+from symbackprop.derivation.calculus.signature import OUTCOMES
 from symbackprop.derivation.reverse_pass import derive_system
 from symbackprop.document.printable import printable
 from symbackprop.equations.indices import canonical, rename

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from sympy import Derivative, Expr, Symbol, sympify
 
-from symbackprop.derivation.calculus.kinds import OUTCOMES
+from symbackprop.derivation.calculus.signature import OUTCOMES
 from symbackprop.derivation.reverse_pass import derive_system
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import Equation, EquationSystem, name_of

@@ -108,7 +108,7 @@ def derived(name: str) -> Derived:
 
 
 @dataclass(frozen=True)
-class Row:
+class ResultRow:
     """One published equation: the derivative of the loss for ``of``, or of ``output`` for it."""
 
     system: str
@@ -156,13 +156,13 @@ class Row:
         return Step(step.number, step.target, self.rule or step.rule, step.lhs, rename(self.equation, back))
 
 
-def dense(system: str, adjoint: Expr) -> dict[str, Row]:
+def dense(system: str, adjoint: Expr) -> dict[str, ResultRow]:
     """Return the rows of a dense layer, whose pre-activation has that adjoint."""
     return {
-        f"{system}: w": Row(system, w[k, i], over_samples(ds[n, i] * x[n, k])),
-        f"{system}: b": Row(system, b[i], over_samples(ds[n, i])),
-        f"{system}: x": Row(system, x[n, k], sum_over(ds[n, i] * w[k, i], (i, K))),
-        f"{system}: s": Row(system, s[n, i], adjoint),
+        f"{system}: w": ResultRow(system, w[k, i], over_samples(ds[n, i] * x[n, k])),
+        f"{system}: b": ResultRow(system, b[i], over_samples(ds[n, i])),
+        f"{system}: x": ResultRow(system, x[n, k], sum_over(ds[n, i] * w[k, i], (i, K))),
+        f"{system}: s": ResultRow(system, s[n, i], adjoint),
     }
 
 
@@ -172,14 +172,14 @@ BATCH, FEATURES = z.shape
 dyb, dz = quantity("dy", BATCH, FEATURES), quantity("dz", BATCH, FEATURES)
 
 
-def batch_norm(system: str, variance: Expr) -> dict[str, Row]:
+def batch_norm(system: str, variance: Expr) -> dict[str, ResultRow]:
     """Return the rows of batch norm; ``variance`` is what stands under the root."""
     columns = [sum_over(dz[j, i], (j, BATCH)), sum_over(z[j, i] * dz[j, i], (j, BATCH))]
     return {
-        f"{system}: z": Row(system, z[n, i], gamma[i] * dyb[n, i]),
-        f"{system}: beta": Row(system, beta[i], sum_over(dyb[n, i], (n, BATCH))),
-        f"{system}: gamma": Row(system, gamma[i], sum_over(dyb[n, i] * z[n, i], (n, BATCH))),
-        f"{system}: x": Row(
+        f"{system}: z": ResultRow(system, z[n, i], gamma[i] * dyb[n, i]),
+        f"{system}: beta": ResultRow(system, beta[i], sum_over(dyb[n, i], (n, BATCH))),
+        f"{system}: gamma": ResultRow(system, gamma[i], sum_over(dyb[n, i] * z[n, i], (n, BATCH))),
+        f"{system}: x": ResultRow(
             system,
             xb[n, i],
             (BATCH * dz[n, i] - columns[0] - z[n, i] * columns[1]) / (BATCH * sqrt(variance)),
@@ -188,7 +188,7 @@ def batch_norm(system: str, variance: Expr) -> dict[str, Row]:
 
 
 SUM_OF_DY = over_outputs(dy[n, j])
-ROWS: dict[str, Row] = {
+ROWS: dict[str, ResultRow] = {
     **dense("linear", C[n, i]),
     **dense("tanh", C[n, i] * (1 - y[n, i] ** 2)),
     **dense("sine", C[n, i] * cos(s[n, i])),
@@ -199,22 +199,22 @@ ROWS: dict[str, Row] = {
     **dense("log softmax", dy[n, i] - SOFTMAX_OF_S * SUM_OF_DY),
     **batch_norm("batch norm", v[i]),
     **batch_norm("batch norm with epsilon", v[i] + EPSILON),
-    "weight mask: w": Row("weight mask", w[k, i], over_samples(x[n, k] * ds[n, i]) * r[k, i]),
-    "weight mask: b": Row("weight mask", b[i], over_samples(ds[n, i])),
-    "weight mask: x": Row("weight mask", x[n, k], sum_over(ds[n, i] * (w[k, i] * r[k, i]), (i, K))),
-    "squared error": Row("squared error", y[n, i], 2 * (y[n, i] - t[n, i])),
-    "cross entropy": Row("cross entropy", y[n, i], -t[n, i] / y[n, i]),
-    "softmax cross entropy": Row(
+    "weight mask: w": ResultRow("weight mask", w[k, i], over_samples(x[n, k] * ds[n, i]) * r[k, i]),
+    "weight mask: b": ResultRow("weight mask", b[i], over_samples(ds[n, i])),
+    "weight mask: x": ResultRow("weight mask", x[n, k], sum_over(ds[n, i] * (w[k, i] * r[k, i]), (i, K))),
+    "squared error": ResultRow("squared error", y[n, i], 2 * (y[n, i] - t[n, i])),
+    "cross entropy": ResultRow("cross entropy", y[n, i], -t[n, i] / y[n, i]),
+    "softmax cross entropy": ResultRow(
         "softmax cross entropy", y[n, i], p[n, i] * over_outputs(t[n, j]) - t[n, i]
     ),
-    "softmax cross entropy, rows that sum to one": Row("one-hot", y[n, i], p[n, i] - t[n, i]),
-    "logistic cross entropy": Row("logistic", y[n, i], t[n, i] * p[n, i] - t[n, i]),
-    "binary cross entropy": Row("binary", y[n, i], p[n, i] - t[n, i]),
-    "negative log likelihood": Row("likelihood", y[n, i], -t[n, i] / over_outputs(y[n, j] * t[n, j])),
-    "Jacobian of softmax": Row(
+    "softmax cross entropy, rows that sum to one": ResultRow("one-hot", y[n, i], p[n, i] - t[n, i]),
+    "logistic cross entropy": ResultRow("logistic", y[n, i], t[n, i] * p[n, i] - t[n, i]),
+    "binary cross entropy": ResultRow("binary", y[n, i], p[n, i] - t[n, i]),
+    "negative log likelihood": ResultRow("likelihood", y[n, i], -t[n, i] / over_outputs(y[n, j] * t[n, j])),
+    "Jacobian of softmax": ResultRow(
         "softmax", s[n, k], y[n, i] * KroneckerDelta(i, k) - y[n, i] * y[n, k], output=y[n, i]
     ),
-    "Jacobian of log softmax": Row(
+    "Jacobian of log softmax": ResultRow(
         "log softmax", s[n, k], KroneckerDelta(i, k) - rename(SOFTMAX_OF_S, {i: k}), output=y[n, i]
     ),
 }  # fmt: skip
@@ -224,7 +224,7 @@ PIECES |= {"ar": (s[n, i] - tr.symbol, HIGH), "tr": (1 - ar.symbol, HIGH)}
 for name, (slope, where) in PIECES.items():
     branches = ((0, LOW),) if where is HIGH else ()  # where tl = tr, the first piece counts
     body = Piecewise(*branches, (dy[n, i] * slope, where), (0, True))
-    ROWS[f"srelu: {name}"] = Row("srelu", quantity(name).symbol, sum_over(body, (n, N), (i, K)))
+    ROWS[f"srelu: {name}"] = ResultRow("srelu", quantity(name).symbol, sum_over(body, (n, N), (i, K)))
 
 
 def form(expression: Expr) -> Expr:
@@ -251,21 +251,25 @@ COLUMNS = sum_over(dyb[j, i], (j, BATCH)), sum_over(dyb[j, i] * z[j, i], (j, BAT
 INNER = BATCH * dyb[n, i] - COLUMNS[0] - z[n, i] * COLUMNS[1]
 MIXED = sum_over(rename(INNER, {i: k}), (k, FEATURES))
 OPENED = "substitution"  # through dy, where the engine's equation reads dz = gamma dy
-WRONG: dict[str, Row] = {
-    "batch norm after Yeh, as transcribed": Row(
+WRONG: dict[str, ResultRow] = {
+    "batch norm after Yeh, as transcribed": ResultRow(
         "batch norm", xb[n, i], MIXED * gamma[i] * v[i] / BATCH, rule=OPENED
     ),
-    "with the variance in place of its root": Row(
+    "with the variance in place of its root": ResultRow(
         "batch norm", xb[n, i], INNER * gamma[i] * v[i] / BATCH, rule=OPENED
     ),
-    "softmax - t where rows need not sum to one": Row("softmax cross entropy", y[n, i], p[n, i] - t[n, i]),
-    "the binary cross entropy's for the logistic one": Row("logistic", y[n, i], p[n, i] - t[n, i]),
-    "the logistic one's for the binary cross entropy": Row("binary", y[n, i], t[n, i] * p[n, i] - t[n, i]),
-    "relu with slope 1 on both sides": Row("relu", s[n, i], C[n, i]),
-    "al without the cotangent": Row(
+    "softmax - t where rows need not sum to one": ResultRow(
+        "softmax cross entropy", y[n, i], p[n, i] - t[n, i]
+    ),
+    "the binary cross entropy's for the logistic one": ResultRow("logistic", y[n, i], p[n, i] - t[n, i]),
+    "the logistic one's for the binary cross entropy": ResultRow(
+        "binary", y[n, i], t[n, i] * p[n, i] - t[n, i]
+    ),
+    "relu with slope 1 on both sides": ResultRow("relu", s[n, i], C[n, i]),
+    "al without the cotangent": ResultRow(
         "srelu", al.symbol, sum_over(Piecewise((s[n, i] - tl.symbol, LOW), (0, True)), (n, N), (i, K))
     ),
-    "log softmax with one cotangent": Row("log softmax", s[n, i], dy[n, i] * (1 - SOFTMAX_OF_S)),
+    "log softmax with one cotangent": ResultRow("log softmax", s[n, i], dy[n, i] * (1 - SOFTMAX_OF_S)),
 }
 
 
@@ -280,7 +284,7 @@ def test_a_wrong_equation_is_neither_derived_nor_proved(name: str) -> None:
 
 
 def test_batch_norm_after_yeh_as_it_was_meant() -> None:
-    meant = Row("batch norm", xb[n, i], gamma[i] / (BATCH * sqrt(v[i])) * INNER, rule=OPENED)
+    meant = ResultRow("batch norm", xb[n, i], gamma[i] / (BATCH * sqrt(v[i])) * INNER, rule=OPENED)
     assert prove_step(derived("batch norm"), meant.claim).holds
 
 

@@ -268,7 +268,7 @@ def test_steps_have_their_fields() -> None:
 @pytest.mark.parametrize("architecture", ["2-3-1", "4-3:tanh-3:softmax", "5-4:relu-4:tanh-3:identity"])
 def test_numbers_are_unique_and_ascend(architecture: str) -> None:
     derivation = sb.derive(sb.Network(architecture, l2=0.1, l1=0.1))
-    forward = list(derivation.numbers.values())
+    forward = list(derivation.labels.values())
     steps = [
         step.number for step in (*derivation.steps, *derivation.stable, *derivation.batch, *derivation.update)
     ]
@@ -498,4 +498,4 @@ def test_altered_step_is_refuted() -> None:
 def test_altered_forward_number_is_refused() -> None:
     derivation = sb.derive(sb.Network("2-3-1"))
     with pytest.raises(sb.SpecificationError):
-        derivation.with_step(replace(derivation.steps[0], number=derivation.numbers["s1"]))
+        derivation.with_step(replace(derivation.steps[0], number=derivation.labels["s1"]))

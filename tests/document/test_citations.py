@@ -13,7 +13,7 @@ import symbackprop as sb
 from symbackprop.document.language.english import ENGLISH
 from symbackprop.document.printable import TEXT_FORMATS
 from symbackprop.document.render import format_named, render
-from symbackprop.document.sentences import Narrator
+from symbackprop.document.sentences import Sentences
 from symbackprop.equations.steps import Derived
 from symbackprop.printing.notation import notation_for
 from tests.networks import equations
@@ -93,9 +93,9 @@ def test_a_citation_that_leads_nowhere_is_noticed(form: str) -> None:
 
 def formulas(derivation: Derived, form: str) -> dict[int, str]:
     """Return number -> the formula of its equation or step, rendered from it alone."""
-    narrator = Narrator(derivation, format_named(form)(notation_for(derivation), derivation), ENGLISH)
-    found = {derivation.numbers[e.name]: narrator.forward(e).formula for e in derivation.system.equations}
-    return found | {n: narrator.formula(s.lhs, s.rhs, True) for n, s in derivation.by_number.items()}
+    sentences = Sentences(derivation, format_named(form)(notation_for(derivation), derivation), ENGLISH)
+    found = {derivation.labels[e.name]: sentences.forward(e).formula for e in derivation.system.equations}
+    return found | {n: sentences.formula(s.lhs, s.rhs, True) for n, s in derivation.by_number.items()}
 
 
 @pytest.mark.parametrize("form", FORMS)

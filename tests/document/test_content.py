@@ -14,7 +14,7 @@ from symbackprop.document.analysis import error_of_one, is_chain, slopes_of
 from symbackprop.document.render import render
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import indices_of
-from symbackprop.printing.layers import Run, Shift, with_runs
+from symbackprop.printing.layers import LayerRun, Shift, with_runs
 from symbackprop.printing.matrices import MatrixWriter, Unwritable
 from symbackprop.printing.notation import notation_for
 from symbackprop.printing.text import TextPrinter
@@ -245,22 +245,22 @@ def test_every_step_has_its_number(deep: Derived) -> None:
     numbers = {int(n) for n in re.findall(r"\((\d+)\)", text)}
     for first, last in re.findall(r"\((\d+)\) to \((\d+)\) for ℓ = ", unwrapped(text)):
         numbers |= set(range(int(first), int(last) + 1))
-    assert numbers >= {*deep.by_number, *deep.numbers.values()}
+    assert numbers >= {*deep.by_number, *deep.labels.values()}
 
 
 def test_a_layer_that_differs_is_told_on_its_own() -> None:
     derivation = sb.derive(sb.Network("3-4:tanh-4:tanh-4:tanh-4:relu-4:tanh-4:tanh-4:tanh-1"))
     equations, layer = derivation.system.equations, derivation.system.layer
     shift = Shift(derivation)
-    items = with_runs(equations, lambda e: layer(e.name), shift.alike)
-    runs = [item for item in items if isinstance(item, Run)]
+    items = with_runs(equations, lambda e: layer(e.name), shift.same_up_to_layer)
+    runs = [item for item in items if isinstance(item, LayerRun)]
     assert [run.layers for run in runs] == [(1, 2, 3), (5, 6, 7)]
     # relu changes the derivatives of its own layer and of none behind it
     steps = list(derivation.steps)
     alike = [
         r
-        for r in with_runs(steps, lambda s: layer(s.target), lambda a, b, n: shift.alike(a, b, n))
-        if isinstance(r, Run)
+        for r in with_runs(steps, lambda s: layer(s.target), lambda a, b, n: shift.same_up_to_layer(a, b, n))
+        if isinstance(r, LayerRun)
     ]
     assert [run.layers for run in alike] == [(3, 2, 1)]
 

@@ -140,9 +140,9 @@ def test_every_equation_stands_once_in_the_same_order_as_in_the_text(derivation:
     numbers = printed_numbers(root)
     in_text = re.findall(r"^(?:=>|  ) +(\(\d+\))  ", derivation.text(), re.MULTILINE)
     assert numbers == list(dict.fromkeys(in_text))
-    assert len(numbers) == len(set(numbers)) > len(derivation.numbers)
+    assert len(numbers) == len(set(numbers)) > len(derivation.labels)
     if len(derivation.system.equations) < 8:  # no layers that are said once
-        every = [*derivation.numbers.values(), *derivation.by_number]
+        every = [*derivation.labels.values(), *derivation.by_number]
         assert sorted(numbers) == sorted(f"({n})" for n in every)
     results = {step.get("id") for step in with_class(root, "result")}
     results.discard(None)  # what is said of any layer has no number of its own

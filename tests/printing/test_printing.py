@@ -53,13 +53,13 @@ from sympy import (
 
 from symbackprop import Network, derive
 from symbackprop.derivation.reverse_pass import derive_system
-from symbackprop.document.blocks import Explained, Group, Numbered, Row
+from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlock
 from symbackprop.document.formats import latex_width
 from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.language.english import ENGLISH
 from symbackprop.document.printable import TEXT_FORMATS
 from symbackprop.document.render import document_context, format_named, render
-from symbackprop.document.sentences import Narrator
+from symbackprop.document.sentences import Sentences
 from symbackprop.equations.naming import split_name
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import (
@@ -147,7 +147,7 @@ def textbook_derivation() -> Derived:
         steps=STEPS,
         results={"x2": 7, "s2": 12, "w2": 15, "s1": 19},
         adjoints={"ds1": "s1", "ds2": "s2"},
-        numbers={"s1": 1, "x1": 2, "s2": 3, "x2": 4, "E": 5},
+        labels={"s1": 1, "x1": 2, "s2": 3, "x2": 4, "E": 5},
         stable=(stable,),
     )
 
@@ -1050,7 +1050,7 @@ def test_a_template_reads_what_it_is_given_and_nothing_else(format: str, derivat
     given_keys = set(document_context(derivation, style, ENGLISH, "title", [], False))
     read_keys, attributes = template_names(format)
     assert read_keys == given_keys
-    records = (Numbered, Explained, Group, Row)
+    records = (EquationBlock, StepBlock, Group, ResultRow)
     assert attributes == {each.name for record in records for each in fields(record)}
 
 
@@ -1072,7 +1072,7 @@ def test_every_sentence_can_be_said(derivation: Derived) -> None:
         assert f'"{key}"' in source or composed, f"{key} is never said"
         style = format_named("text")(notation_for(derivation), derivation)
         places = set(re.findall(r"\{(\w+)\}", sentence))
-        said = Narrator(derivation, style, ENGLISH).say(key, **dict.fromkeys(places, "formula"))
+        said = Sentences(derivation, style, ENGLISH).say(key, **dict.fromkeys(places, "formula"))
         assert "{" not in said
 
 

@@ -1,4 +1,4 @@
-"""What a person claims, such as ``dE/dw2[j,i] = (x2[i] - t[i])*x1[j]``, read into expressions.
+"""Claims of a person, such as ``dE/dw2[j,i] = (x2[i] - t[i])*x1[j]``, read into expressions.
 
 In go a text and the ``Derived`` that it is about, out comes a ``Claim``.  A claim may be wrong in ways
 that no equation of a network may be: an index may be free on the right, or run over two different sizes.
@@ -15,7 +15,7 @@ from typing import NoReturn
 from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Integer, KroneckerDelta, Mul, Sum, Symbol
 from sympy.logic.boolalg import Boolean
 
-from symbackprop.derivation.batch import Batch
+from symbackprop.derivation.batch import SampleAxis
 from symbackprop.equations.naming import LETTERS, SAMPLES
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import EquationSystem, Quantity, index, indices_of, name_of, size, sum_over
@@ -33,7 +33,7 @@ class Claim:
 
     ``output`` is the quantity that is differentiated and ``target`` the one by which.  ``free`` are the
     indices of the right side that the left does not have and no sum binds; ``conflicts`` says where an index
-    would run over two sizes.  ``ranges`` holds the size of each index, ``of_batch`` tells whether the right
+    would run over two sizes.  ``ranges`` holds the size of each index, ``of_batch`` whether the right
     side has a sum over samples.
     """
 
@@ -67,7 +67,7 @@ _SIGNS = str.maketrans({"∂": "d", "·": "*", "−": "-", "×": "*"})
 
 
 def read_claim(text: str, derivation: Derived) -> Claim:
-    """Return what ``text`` claims.
+    """Return the claim that ``text`` states.
 
     Raises:
         SpecificationError: it can't be read; the message says what would be right.
@@ -163,7 +163,7 @@ class _ClaimReader:
                 )
         if len(set(letters)) != len(letters):
             _fail(self.text, "an index stands twice on the left", "write another letter for each axis")
-        lifted = len(letters) == len(quantity.shape) + 1 and name in Batch(self.derivation).varying
+        lifted = len(letters) == len(quantity.shape) + 1 and name in SampleAxis(self.derivation).varying
         if len(letters) != len(quantity.shape) and not (lifted and self.derivation.batch):
             axes = f"{name} has {len(quantity.shape)} axes, the left side gives it {len(letters)}"
             _fail(self.text, axes, f"its shape is ({', '.join(map(str, quantity.shape))})")
@@ -308,7 +308,7 @@ class Reader(FormulaReader):
         return component if name in self.quantities else self._adjoint(name, indices)
 
     def _varies(self, name: str) -> bool:
-        varying = Batch(self.derivation).varying
+        varying = SampleAxis(self.derivation).varying
         named = name in self.derivation.adjoints and self.adjoint_names.get(name) in varying
         return named or name in varying
 
@@ -414,7 +414,7 @@ def _adjoints_marked(text: str, loss: str) -> str:
 
 
 def _contracted(text: str, rhs: Expr, scope: _Scope, kept: Iterable[Expr]) -> Expr:
-    """Return a claim that was written without indices, summed over what the left side does not have."""
+    """Return the right side of a claim written without indices, summed over all but the ``kept`` ones."""
     inner = [i for i in scope.ranges if i in rhs.free_symbols and i not in set(kept)]
     for i in inner:
         rhs = contracted(rhs, i, scope.ranges[i])

@@ -1,4 +1,4 @@
-"""Whether a claim holds, and what is wrong with it where it does not.
+"""Whether a claim holds, and the slip in it where it does not.
 
 The prover decides: sizes are small unequal numbers, both sides are compared exactly or to 40 digits at
 random points, and a fact about the data is used only where it is stated and needed.  Numbers then show where
@@ -15,7 +15,7 @@ from itertools import islice
 import numpy as np
 from sympy import Derivative, Expr, Indexed, Integer, Sum, Symbol
 
-from symbackprop.commands.evaluation import Numbers
+from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array
 from symbackprop.commands.trace_document import numbers_printer, placed, shown
 from symbackprop.commands.verify.claims import Claim, read_claim
@@ -39,7 +39,7 @@ _SEEDS = (1, 2)
 class Verification:
     """The verdict on one claim.
 
-    ``holds`` tells whether it is right, ``assumes`` which facts about the data it needs for that.  Of a wrong
+    ``holds`` is whether it is right, ``assumes`` which facts about the data it needs for that.  Of a wrong
     one ``counterexample`` shows numbers for which it fails, and ``slip`` the change that makes it right, None
     where no single one does.
     """
@@ -113,21 +113,21 @@ class _Judge:
     # ------------------------------------------------------------ numbers
 
     @cached_property
-    def points(self) -> list[Numbers]:
+    def points(self) -> list[Evaluation]:
         """Numbers for everything, at random points with small unequal sizes."""
         return [point(self.derivation, seed) for seed in _SEEDS]
 
-    def _values(self, claim: Claim, numbers: Numbers) -> Array:
+    def _values(self, claim: Claim, numbers: Evaluation) -> Array:
         """Return the right side; an index that nothing binds is an axis behind the others."""
         ranges = {i: numbers.size(claim.ranges[i]) for i in (*claim.indices, *claim.free)}
         return self._over(claim, claim.rhs, ranges, numbers)
 
-    def _over(self, claim: Claim, rhs: Expr, ranges: dict[Symbol, int], numbers: Numbers) -> Array:
+    def _over(self, claim: Claim, rhs: Expr, ranges: dict[Symbol, int], numbers: Evaluation) -> Array:
         by_sample = numbers.per_sample and not claim.of_batch
         return numbers.over_samples(rhs, ranges) if by_sample else numbers.over(rhs, ranges)
 
-    def _truth(self, claim: Claim, numbers: Numbers) -> Array:
-        """Return what the right side should be."""
+    def _truth(self, claim: Claim, numbers: Evaluation) -> Array:
+        """Return the numbers that the right side should have."""
         ranges = {i: numbers.size(claim.ranges[i]) for i in claim.indices}
         if isinstance(claim.lhs, Derivative) and claim.output != self.derivation.system.loss:
             return self._over(claim, claim.lhs, ranges, numbers)
@@ -163,9 +163,9 @@ class _Judge:
         printer = numbers_printer(self.printer, numbers, {})
         printer.sample = sample
         at_place = placed(claim.rhs, indices)
-        worked = printer.show(at_place)
+        inserted = printer.show(at_place)
         result = shown(float(given[place]), 6)
-        middle = f" = {worked}" if worked != result else ""
+        middle = f" = {inserted}" if inserted != result else ""
         read = self._read(at_place, printer)
         return (
             f"{self.printer.show(claim.lhs.xreplace(indices))}{middle} = {result} by this, "
@@ -190,7 +190,7 @@ class _Judge:
                 return edit
         return None
 
-    def _agrees(self, claim: Claim, numbers: Numbers, truth: Array) -> bool:
+    def _agrees(self, claim: Claim, numbers: Evaluation, truth: Array) -> bool:
         try:
             given = self._values(claim, numbers)
         except UnsupportedExpression:  # a changed formula may read anything anywhere
@@ -214,7 +214,7 @@ class _Judge:
         return replace(claim, rhs=edit.rhs, free=free)
 
     def _candidates(self, claim: Claim) -> list[Expr]:
-        """Return what may be missing: parts of the steps to this derivative and of local derivatives."""
+        """Return candidates for a missing part: parts of the steps to this derivative and of local ones."""
         derivation = self.derivation
         own = [s.rhs for s in derivation.steps if s.target == claim.target]
         own += [s.rhs for s in derivation.batch if s.target == claim.target and claim.of_batch]
@@ -224,7 +224,7 @@ class _Judge:
 
 
 def _close(given: Array, right: Array) -> Array:
-    """Return where two arrays are equal but for rounding; what is not finite is not."""
+    """Return where two arrays are equal but for rounding, a Boolean array; nan is equal to nothing."""
     scale = float(np.nan_to_num(np.abs(right)).max(initial=0.0))
     return np.isclose(given, right, rtol=_CLOSE, atol=_CLOSE * scale)
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from sympy import Derivative, Expr
 
-from symbackprop.commands.evaluation import Numbers
+from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array, Leaves
 from symbackprop.commands.trace_document import shown
 from symbackprop.commands.verify.decision import Verification
@@ -77,7 +77,7 @@ def verify_function(network: Network | Derived, function: Function, *, seed: int
     """Check a hand-written gradient: one verdict for each parameter.
 
     Args:
-        network: what the function is the gradient of.
+        network: the network, or its derivation, whose gradient the function returns.
         function: takes (parameters, x, t), returns derivatives by name, or (E, derivatives).
         seed: of the numbers at which it is called.
 
@@ -99,7 +99,7 @@ def verify_function(network: Network | Derived, function: Function, *, seed: int
     return found
 
 
-def _drawn(derivation: Derived, seed: int) -> tuple[Numbers, Any, Any]:
+def _drawn(derivation: Derived, seed: int) -> tuple[Evaluation, Any, Any]:
     """Return numbers for the sizes of the network itself, and the arguments x and t."""
     assert derivation.model is not None
     generator = np.random.default_rng(seed)
@@ -109,11 +109,11 @@ def _drawn(derivation: Derived, seed: int) -> tuple[Numbers, Any, Any]:
     start = initial_values(derivation.model, seed, np.float64)
     drawn = {name: value + 0.1 * generator.normal(size=np.shape(value)) for name, value in start.items()}
     leaves.take_parameters(drawn, seed)
-    return Numbers(derivation, leaves.arrays, leaves.sizes).run(), x, t
+    return Evaluation(derivation, leaves.arrays, leaves.sizes).run(), x, t
 
 
 def _derivatives(returned: Any, derivation: Derived) -> dict[str, Array]:
-    """Return the derivatives by name in what the function returned."""
+    """Return the derivatives by parameter name, taken from the value that the function returned."""
     if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping):
         returned = returned[1]
     names = derivation.system.parameters
@@ -137,7 +137,7 @@ def _derivatives(returned: Any, derivation: Derived) -> dict[str, Array]:
         raise SpecificationError(f"the function returns something else than numbers: {error}") from error
 
 
-def _verdict(derivation: Derived, numbers: Numbers, name: str, given: Array) -> Verification:
+def _verdict(derivation: Derived, numbers: Evaluation, name: str, given: Array) -> Verification:
     right = numbers.gradient(name)
     text = f"∂E/∂{name}"
     if given.shape == right.shape and _close(given, right):
@@ -161,8 +161,8 @@ def _close(given: Array, right: Array) -> bool:
     return bool(np.allclose(given, right, rtol=_CLOSE, atol=_CLOSE * max(scale, 1e-12)))
 
 
-def _slip(derivation: Derived, numbers: Numbers, name: str, given: Array, right: Array) -> Slip | None:
-    """Return what, done wrongly in the derivation, gives what the function gives."""
+def _slip(derivation: Derived, numbers: Evaluation, name: str, given: Array, right: Array) -> Slip | None:
+    """Return the slip that, made in the derivation, gives the function's array; None if none does."""
     if given.ndim == right.ndim == 2 and given.shape == right.shape[::-1] and _close(given.T, right):
         return Slip("transposed index", "the array is transposed")
     if sum(numbers.values[p].size for p in derivation.system.parameters) > _MOST:
@@ -173,7 +173,7 @@ def _slip(derivation: Derived, numbers: Numbers, name: str, given: Array, right:
     return None
 
 
-def _wrong_results(derivation: Derived, numbers: Numbers, name: str) -> Iterator[tuple[Slip, Array]]:
+def _wrong_results(derivation: Derived, numbers: Evaluation, name: str) -> Iterator[tuple[Slip, Array]]:
     """Yield the derivative for ``name`` with one thing changed in one of the steps that lead to it."""
     printer = TextPrinter(notation_for(derivation))
     last = next((s for s in derivation.batch if s.target == name), None)
@@ -225,10 +225,10 @@ def _before(derivation: Derived, name: str) -> Iterator[Step]:
                 yield derivation.by_number[derivation.results[each]]
 
 
-def _again(numbers: Numbers, changed: Step, name: str) -> Array:
+def _again(numbers: Evaluation, changed: Step, name: str) -> Array:
     """Return the derivative for ``name`` with one step changed."""
     derivation = numbers.derivation
-    again = Numbers(derivation, numbers.values, numbers.sizes, {changed.number: changed})
+    again = Evaluation(derivation, numbers.values, numbers.sizes, {changed.number: changed})
     again.slopes = dict(numbers.slopes)
     order = list(derivation.results)
     start = order.index(changed.target)

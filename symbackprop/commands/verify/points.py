@@ -6,7 +6,7 @@ from itertools import cycle, repeat
 
 import numpy as np
 
-from symbackprop.commands.evaluation import Numbers
+from symbackprop.commands.evaluation import Evaluation
 from symbackprop.equations.model import Draw
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.small_sizes import small_sizes
@@ -22,7 +22,7 @@ _SIZE_OF_PARAMETERS, _SIGNS = (0.1, 0.9), (-1.0, 1.0)
 """Parameters are away from 0, where |w| has its kink."""
 
 
-def point(derivation: Derived, seed: int, short: bool = False, square: bool = False) -> Numbers:
+def point(derivation: Derived, seed: int, short: bool = False, square: bool = False) -> Evaluation:
     """Return numbers for everything in a derivation, at a random point.
 
     ``short`` numbers have two decimals, for people to read; with ``square`` all sizes are equal.
@@ -31,7 +31,7 @@ def point(derivation: Derived, seed: int, short: bool = False, square: bool = Fa
     generator = np.random.default_rng(seed)
     model = derivation.model
     assert model is not None
-    numbers = Numbers(derivation, {}, sizes)
+    numbers = Evaluation(derivation, {}, sizes)
 
     def chosen(draw: Draw) -> Array:
         values = drawn(draw, generator)

@@ -1,7 +1,7 @@
 """The one change that turns a wrong formula into a right one: sign, factor, index, sum.
 
-In goes an expression, out come ``Edit``s: the same expression with one thing changed, and what would have
-been the slip if the changed one is right (or, the other way round, if the changed one is what was written).
+In goes an expression, out come ``Edit``s: the same expression with one thing changed, and the slip that was
+made if the changed one is right (or, the other way round, if the changed one was written).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Show = Callable[[Expr], str]
 
 @dataclass(frozen=True)
 class Slip:
-    """A likely slip: its ``kind``, and a sentence that says what is wrong."""
+    """A likely slip: its ``kind``, and its ``message``, a sentence for the reader."""
 
     kind: str
     message: str
@@ -32,7 +32,7 @@ class Slip:
 class Edit:
     """An expression with one thing changed.
 
-    ``slip`` is what was wrong before the change, ``inverse`` what would be wrong after it.
+    ``slip`` is the mistake if the changed expression is right, ``inverse`` the one if the original is.
     """
 
     rhs: Expr
@@ -46,7 +46,7 @@ def edits(
     """Yield changed expressions, the plainest changes first.
 
     Args:
-        rhs: what is changed.
+        rhs: the expression to change.
         candidates: factors and terms that may be missing.
         ranges: the size of each index.
         outer: the indices of the left side.
@@ -155,7 +155,7 @@ def _fewer_factors(rhs: Expr, show: Show) -> Iterator[Edit]:
 
 
 def _whole(rhs: Expr) -> Iterator[Expr]:
-    """Yield what is a product of one factor: the expression itself, its terms, bodies of sums."""
+    """Yield the terms of an expression, and those of the bodies of its sums."""
     yield from Add.make_args(rhs)
     for total in _nodes(rhs, Sum):
         yield from Add.make_args(total.function)
@@ -174,7 +174,7 @@ def _more_factors(
     outer: Sequence[Symbol],
     show: Show,
 ) -> Iterator[Edit]:
-    """Multiply the whole, a term, or what stands in a sum by what may be missing."""
+    """Multiply the whole, a term, or the body of a sum by a candidate; divide the whole by one."""
     places: dict[Expr, tuple[Symbol, ...]] = {rhs: tuple(outer)}
     for term in Add.make_args(rhs):
         places.setdefault(term, tuple(outer))
@@ -228,7 +228,7 @@ def free_ranges(expression: Expr) -> dict[Symbol, Expr]:
 
 
 def factors_of(expressions: Iterable[Expr]) -> list[Expr]:
-    """Return what may be missing elsewhere: the terms of expressions, their factors, and pairs of these."""
+    """Return candidates for a missing part: the terms of expressions, their factors, and pairs of these."""
     found: dict[Expr, None] = {}
     for expression in expressions:
         for term in (expression, *_whole(expression)):

@@ -255,7 +255,7 @@ def _equals(candidate: Expr, function: Expr, slope: Expr) -> bool:
 
 
 def _instances(slope: Expr, equation: Equation) -> list[Equation]:
-    """Return the equation at every index at which ``slope`` reads what its right-hand side reads."""
+    """Return the equation at every index at which ``slope`` reads a quantity of its right-hand side."""
     free = [i for i in equation.indices if i.is_Symbol]
     found = {tuple(free): equation}
     patterns = [p for p in equation.rhs.atoms(Indexed) if set(free) <= set(p.indices)]

@@ -94,7 +94,7 @@ def _times_exponential(total: Expr, exponent: Expr) -> Expr:
 
 
 def growth_apart(expression: Expr) -> Expr:
-    """Return ``expression`` with factors multiplied into sums of what grows like an exponential.
+    """Return ``expression`` with factors multiplied into sums with a term that grows like an exponential.
 
     0 (s cosh(s) + sinh(s)) has no value where the sum overflows, 0 s cosh(s) + 0 sinh(s) is still 0: so
     automatic differentiation goes, along one path at a time.

@@ -1,7 +1,7 @@
 """Folding back to names: where a result contains the value of a quantity, that quantity is read instead.
 
 A defining equation such as z[b, i] = (x[b, i] - m[b])/r[b] is solved for each thing that it reads once
-and linearly: x[b, i] = m[b] + z[b, i] r[b].  What it is solved for is replaced wherever it stands, and
+and linearly: x[b, i] = m[b] + z[b, i] r[b].  The unknown is replaced by that wherever it stands, and
 the result is kept if it has fewer operations.  So (x - m)/r³ becomes z/r², and n m - Σ x becomes 0.
 Nothing is solved for that would bring in a new denominator: that could be 0 where the equation is not.
 """
@@ -52,7 +52,7 @@ class _Rule:
 
     @cached_property
     def _cancelled(self) -> set[Expr]:
-        """What the value reads besides: of this something has to cancel where the value is longer."""
+        """The names that the value reads besides: one of them has to cancel where the value is longer."""
         return _names(self.value) - self._read - _names(self.definition.lhs)
 
     def may_shorten(self, names: set[Expr]) -> bool:
@@ -62,7 +62,7 @@ class _Rule:
         return not isinstance(self.pattern, Indexed) or not self._cancelled.isdisjoint(names)
 
     def applied(self, node: Expr) -> Expr | None:
-        """Return what ``node`` becomes, or None where the pattern does not fit it."""
+        """Return ``node`` with the rule applied, or None where the pattern does not fit it."""
         if isinstance(self.pattern, Mul):
             return self._in_product(node) if isinstance(node, Mul) else None
         if isinstance(self.pattern, Pow) and isinstance(node, Pow):
@@ -93,7 +93,7 @@ class _Rule:
         return None
 
     def _fit(self, pattern: Expr, node: Expr) -> dict[Expr, Expr] | None:
-        """Return what the indices of the definition have to be for the pattern to be ``node``."""
+        """Return the values of the definition's indices that make the pattern ``node``, None if none do."""
         wanted = canonical(node)
         for mapping in self._mappings(pattern, node):
             if canonical(rename(pattern, mapping)) == wanted:
@@ -114,7 +114,7 @@ def _names(expression: Expr) -> set[Expr]:
 
 
 def _suggested(pattern: Expr, node: Expr, i: Symbol) -> set[Expr]:
-    """Return at what ``node`` reads where ``pattern`` reads at ``i``."""
+    """Return the indices at which ``node`` reads where ``pattern`` reads at ``i``."""
     found = set()
     there = node.atoms(Indexed)
     for own in pattern.atoms(Indexed):
@@ -188,7 +188,7 @@ def fold(expression: Expr, definitions: tuple[Equation, ...]) -> tuple[tuple[Exp
 
 
 def _shorter(expression: Expr, definitions: Sequence[Equation]) -> tuple[Expr, Expr] | None:
-    """Return the shortest form that one rule gives, and by what; None if none is shorter."""
+    """Return the shortest form that one rule gives, and the quantity folded; None if none is shorter."""
     names, rules = _names(expression), []
     for definition in definitions:
         sums = _rules_of_sums(definition) if _names(definition.lhs) <= names else ()

@@ -124,11 +124,11 @@ def contract(
     """Return the sum over ``sums`` of ``coefficient`` times deltas, with the deltas solved.
 
     Each delta ``(read, target)`` is solved for a summed index in which it is affine with slope ±1.  A
-    guard is added only where interval bounds cannot show the solution to be in range; what cannot be
-    solved stays a Kronecker delta, which is right for a scatter.
+    guard is added only where interval bounds cannot show the solution to be in range; a delta that
+    cannot be solved stays a Kronecker delta, which is right for a scatter.
 
     Args:
-        coefficient: what is summed.
+        coefficient: the summand.
         sums: the summed indices and their sizes.
         deltas: pairs of index expressions that must be equal.
         ranges: the ranges of the free indices.

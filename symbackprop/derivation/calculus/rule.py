@@ -37,7 +37,7 @@ from symbackprop.equations.system import ONE, Equation, Fact, Quantity, Ranges, 
 class Consumer:
     """An equation that reads the goal's quantity.
 
-    ``adjoint`` is the adjoint of what it defines, None for the loss, whose adjoint is 1.
+    ``adjoint`` is the adjoint of the quantity it defines, None for the loss, whose adjoint is 1.
     ``definition`` is that adjoint's own equation where the goal is its only reader: the adjoint is
     then written into the result if that makes nothing longer.
     """
@@ -86,8 +86,8 @@ class Goal:
 
 
 @dataclass(frozen=True)
-class Worked:
-    """One step as worked out: ``rule``, and ``lhs = rhs``; adjoints are written as named ones.
+class DraftStep:
+    """One step in draft: ``rule``, and ``lhs = rhs``; adjoints are written as named ones.
 
     ``by`` is the component whose definition a folding uses.
     """
@@ -100,9 +100,9 @@ class Worked:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The steps to a goal; the last is its result.  ``inlined`` names what was written into it."""
+    """The steps to a goal; the last is its result.  ``inlined`` are the adjoints written into it."""
 
-    steps: tuple[Worked, ...]
+    steps: tuple[DraftStep, ...]
     inlined: tuple[Quantity, ...]
 
 
@@ -127,7 +127,7 @@ def work_out(goal: Goal) -> Outcome:
     return Outcome(tuple(settled), tuple(inlined))
 
 
-def _settled(step: Worked, goal: Goal) -> Worked:
+def _settled(step: DraftStep, goal: Goal) -> DraftStep:
     # SymPy does not count what a derivative is taken with respect to among the free symbols.
     ranges = goal.letter_ranges
     lhs, rhs = (settle(side, goal.letters, goal.indices, ranges) for side in (step.lhs, step.rhs))
@@ -180,7 +180,7 @@ class _Branch:
         return Add(*terms)
 
     def contribution(self, goal: Goal) -> Expr:
-        """Return what the consumer passes back to the target."""
+        """Return the contribution of the consumer to the target's adjoint."""
         adjoint = self.consumer.adjoint
         cotangent = ONE if adjoint is None else adjoint.at(indices_of(self.lhs))
         preferred = frozenset(i for i, _ in self.summed)
@@ -191,17 +191,17 @@ class _Branch:
             terms.append(contract(coefficient, sums, _deltas(path, goal), goal.ranges, preferred))
         return Add(*terms)
 
-    def local_steps(self, goal: Goal) -> Iterator[Worked]:
+    def local_steps(self, goal: Goal) -> Iterator[DraftStep]:
         """Yield the local derivative as differentiated and, where it differs, in closed form."""
         name = self.lhs if self.consumer.adjoint is not None else self.rhs
         lhs = Derivative(name, goal.component)
         plain = self.local(goal, self.plain)
-        yield Worked("local derivative", lhs, plain)
+        yield DraftStep("local derivative", lhs, plain)
         closed = tidy_sums(self.local(goal, self.closed))
         closed = cheapest((closed, tidy(closed)))
         if canonical(closed) != canonical(plain):
             through = closed.has(self.lhs) and not plain.has(self.lhs)
-            yield Worked("closed form" if through else "simplification", lhs, closed)
+            yield DraftStep("closed form" if through else "simplification", lhs, closed)
 
 
 def _letters_for(indices: Ranges, goal: Goal) -> Iterator[Symbol]:
@@ -237,17 +237,17 @@ def _deltas(path: Path, goal: Goal) -> list[tuple[Expr, Expr]]:
     return [(read, i) for read, i in zip(path.at, goal.indices, strict=True) if read != i]
 
 
-def _directly(goal: Goal, branches: Sequence[_Branch]) -> Iterator[Worked]:
+def _directly(goal: Goal, branches: Sequence[_Branch]) -> Iterator[DraftStep]:
     """Yield the derivative of the loss itself, then the shortest form of it."""
     lhs = goal.adjoint.at(goal.indices)
     plain = Add(*[branch.local(goal, branch.plain) for branch in branches])
-    yield Worked("local derivative", lhs, plain)
+    yield DraftStep("local derivative", lhs, plain)
     short = tidy(tidy_sums(plain))
     if canonical(short) != canonical(plain):
-        yield Worked("simplification", lhs, short)
+        yield DraftStep("simplification", lhs, short)
 
 
-def _chain_rule(goal: Goal, branches: Sequence[_Branch]) -> Worked:
+def _chain_rule(goal: Goal, branches: Sequence[_Branch]) -> DraftStep:
     terms = []
     for branch in branches:
         adjoint = branch.consumer.adjoint
@@ -256,17 +256,17 @@ def _chain_rule(goal: Goal, branches: Sequence[_Branch]) -> Worked:
             continue
         cotangent = adjoint.at(indices_of(branch.lhs))
         terms.append(close_sum(cotangent * Derivative(branch.lhs, goal.component), branch.summed))
-    return Worked("chain rule", goal.adjoint.at(goal.indices), Add(*terms))
+    return DraftStep("chain rule", goal.adjoint.at(goal.indices), Add(*terms))
 
 
-def _insertion(goal: Goal, branches: Sequence[_Branch]) -> Worked:
+def _insertion(goal: Goal, branches: Sequence[_Branch]) -> DraftStep:
     """Insert the local derivatives; where an index was summed away, that is a contraction."""
     total = Add(*[branch.contribution(goal) for branch in branches])
     rule = "product" if all(branch.elementwise for branch in branches) else "contraction"
-    return Worked(rule, goal.adjoint.at(goal.indices), tidy(tidy_sums(total)))
+    return DraftStep(rule, goal.adjoint.at(goal.indices), tidy(tidy_sums(total)))
 
 
-def _written_in(goal: Goal, consumer: Consumer, step: Worked) -> Worked | None:
+def _written_in(goal: Goal, consumer: Consumer, step: DraftStep) -> DraftStep | None:
     """Write the consumer's adjoint into the result, where nothing is computed twice or gets longer."""
     if consumer.adjoint is None or consumer.definition is None:
         return None
@@ -279,15 +279,15 @@ def _written_in(goal: Goal, consumer: Consumer, step: Worked) -> Worked | None:
     cancels = operations(whole) < before
     if often and not cancels:
         return None
-    if cancels and goal.facts:  # show what algebra alone gives before a fact is used
+    if cancels and goal.facts:  # show the result of algebra alone before a fact is used
         plain = tidy(tidy_sums(substitute(step.rhs, consumer.adjoint, consumer.definition)))
         whole = plain
-    # Shorter it may be for another reason too, such as a sign; what cancels is a divisor that is gone.
+    # Shorter it may be for another reason too, such as a sign; a cancellation is a divisor that is gone.
     gone = divisors(step.rhs) + divisors(consumer.definition.rhs) > divisors(whole)
-    return Worked("cancellation" if cancels and gone else "substitution", step.lhs, whole)
+    return DraftStep("cancellation" if cancels and gone else "substitution", step.lhs, whole)
 
 
-def _all_written_in(goal: Goal, step: Worked) -> Iterator[tuple[Worked, Quantity]]:
+def _all_written_in(goal: Goal, step: DraftStep) -> Iterator[tuple[DraftStep, Quantity]]:
     """Yield the result with one more adjoint written into it, and that adjoint."""
     for consumer in goal.consumers:
         written = _written_in(goal, consumer, step)
@@ -296,7 +296,9 @@ def _all_written_in(goal: Goal, step: Worked) -> Iterator[tuple[Worked, Quantity
             yield step, consumer.adjoint
 
 
-def _is_shorter_written_in(goal: Goal, step: Worked, written: Sequence[tuple[Worked, Quantity]]) -> bool:
+def _is_shorter_written_in(
+    goal: Goal, step: DraftStep, written: Sequence[tuple[DraftStep, Quantity]]
+) -> bool:
     """Whether a result with adjoints written into it is shorter than with them apart."""
     if not written:
         return False
@@ -307,15 +309,15 @@ def _is_shorter_written_in(goal: Goal, step: Worked, written: Sequence[tuple[Wor
     return operations(whole.rhs) < sum(operations(each) for each in (alone.rhs, *definitions))
 
 
-def _folded(goal: Goal, step: Worked) -> Iterator[Worked]:
+def _folded(goal: Goal, step: DraftStep) -> Iterator[DraftStep]:
     """Yield the result written through quantities whose values it contains."""
     consumers = [c.equation for c in goal.consumers if c.adjoint is not None]
     for shorter, by in fold(step.rhs, (*consumers, *goal.known)):
-        yield Worked("folding", step.lhs, shorter, by)
+        yield DraftStep("folding", step.lhs, shorter, by)
 
 
-def _by_facts(goal: Goal, step: Worked) -> Iterator[Worked]:
-    """Yield the result with what is assumed of the data, where a fact applies."""
+def _by_facts(goal: Goal, step: DraftStep) -> Iterator[DraftStep]:
+    """Yield the result under the assumptions on the data, where one of them shortens it."""
     stated = use_facts(step.rhs, goal.facts)
     if canonical(stated) != canonical(step.rhs):
-        yield Worked("fact", step.lhs, tidy(tidy_sums(stated)))
+        yield DraftStep("fact", step.lhs, tidy(tidy_sums(stated)))

@@ -1,7 +1,7 @@
-"""Between which numbers an activation and its slope lie, found by looking everywhere.
+"""The bounds of an activation and of its slope, found by looking everywhere.
 
 The function is evaluated as the generated code does, from far below 0 to far above, finely where it
-bends, and what is found is refined.  It is for people to read: a bound that is a simple fraction is
+bends, and the extremes are refined.  It is for people to read: a bound that is a simple fraction is
 given as one.
 """
 

@@ -24,7 +24,7 @@ from symbackprop.equations.steps import Derived, Sketch, Step
 from symbackprop.equations.system import ZERO, indices_of, name_of
 
 _LONGEST = 200
-"""Operations up to which an expression, or the definition of what it reads, is looked at."""
+"""Operations up to which an expression, or the definition of a component in it, is looked at."""
 
 
 def with_stable(derivation: Derived) -> Derived:
@@ -53,7 +53,7 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
         if target in system.definitions:
             stabilizer.define(("adjoint", target), result.lhs, result.rhs, best)
         if target not in computed:
-            continue  # looked at where a form of what it is written into reads it
+            continue  # looked at as a part of the result that it is written into
         form = best()
         if form != result.rhs and canonical(form) != canonical(result.rhs):
             number += 1

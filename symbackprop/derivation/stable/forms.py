@@ -1,7 +1,7 @@
 """Other forms of an expression, equal to it, that may be computed without overflow or loss of digits.
 
-Which of them is best is measured elsewhere (``symbackprop.precision``); here they are made, by algebra
-alone.  Expressions are scalar: plain symbols stand for what they read.
+Which of them is best is measured elsewhere (``symbackprop.derivation.stable.measure``); here they are
+made, by algebra alone.  Expressions are scalar: plain symbols stand for the components they read.
 """
 
 from __future__ import annotations

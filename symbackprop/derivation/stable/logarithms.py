@@ -1,9 +1,9 @@
 """Forms that neither overflow nor lose digits, equal to the plain ones.
 
-A logarithm is opened through the definitions of what it reads: the logarithm of a product becomes a
+A logarithm is opened through the definitions that it reads: the logarithm of a product becomes a
 sum, exp inside log comes out, and log(1 + exp(-z)) is written as log(1 + exp(z)) - z, so that terms
-cancel.  What may be left, log(1 + exp(z)) and the logarithm of a sum of exponentials, has a stable
-operation in the generated code.
+cancel.  The functions that may be left, log(1 + exp(z)) and the logarithm of a sum of exponentials, have
+stable operations in the generated code.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _merged(expression: Expr) -> Expr:
 
 
 def is_positive(expression: Expr) -> bool:
-    """Whether ``expression`` is positive for all real values of what it reads."""
+    """Whether ``expression`` is positive for all real values of its components."""
     if isinstance(expression, exp) or expression.is_positive:
         return True
     if isinstance(expression, (Add, Mul)):

@@ -1,8 +1,8 @@
 """Which of a few equal forms is computed best: in float32 and float64, compared with many digits.
 
 Each form is lowered to the operations that the generated code carries out, and evaluated at numbers
-from 0 to far beyond where an exponential overflows.  What counts is at how many of them a form is not
-finite or not right, although its value is a number of that type.
+from 0 to far beyond where an exponential overflows.  A form is judged by the number of points at which it
+is not finite or not right, although its value is a number of that type.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ DType: TypeAlias = type[np.float32] | type[np.float64]
 Masks: TypeAlias = dict[DType, NDArray[np.bool_]]
 _TYPES: tuple[DType, ...] = (np.float32, np.float64)
 _TOLERANCE = 4096  # roundings of a number of magnitude 1, or of its own
-_LARGE = 1e10  # an exponential beyond that is not worked out
+_LARGE = 1e10  # an exponential beyond that is not computed
 
 
 def best_form(problem: Pointwise, others: Sequence[Expr] = ()) -> Expr:
     """Return the form of ``problem.expression`` that fails at the fewest points, the first of the best.
 
     Args:
-        problem: the expression, and how what it reads is computed.
+        problem: the expression, and the definitions of the symbols that it reads.
         others: further forms of it to try; one that is not equal to it is never the best.
     """
     return problem.expression if is_good(problem) else _best_form(problem, tuple(others))
@@ -112,7 +112,7 @@ def _is_product(node: Expr) -> bool:
 
 
 def _points(problem: Pointwise) -> dict[Symbol, Array]:
-    """Return numbers for what is not computed: each runs far, while the others stay near.
+    """Return numbers for the free symbols: each runs far, while the others stay near.
 
     All are float32 numbers, so that one truth serves both types.
     """
@@ -235,7 +235,7 @@ _BOUNDED = {
     "exp": _exponential,
     "tanh": lambda argument: mpmath.sign(argument) if abs(argument) > _LARGE else mpmath.tanh(argument),
 }
-"""The functions that are worked out for real numbers of any size, by their names in mpmath."""
+"""The functions that are computed for real numbers of any size, by their names in mpmath."""
 
 
 class _Trial:

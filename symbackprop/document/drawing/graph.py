@@ -1,4 +1,4 @@
-"""The layout of equations: a box for each quantity, arrows to what reads it, from left to right.
+"""The layout of equations: a box for each quantity, arrows to its readers, from left to right.
 
 In goes an ``EquationSystem``, out comes a ``Picture``.  The layers are those of Sugiyama, Tagawa and Toda
 (1981): ranks by the longest path, an order with few crossings, then heights.  Ranks in the middle of a deep
@@ -22,7 +22,7 @@ _MOST_IN_RANK = 8
 _SWEEPS = 8
 
 Links = set[tuple[str, str]]
-"""Pairs of keys: what is read, and what reads it."""
+"""Pairs of keys: the quantity that is read, and its reader."""
 
 
 def lay_out(
@@ -34,7 +34,7 @@ def lay_out(
         system: the equations.
         targets: the inputs that are targets.
         output: the name of the network's output.
-        sizes: the text that tells the sizes of a quantity's axes.
+        sizes: the text with the sizes of a quantity's axes.
         words: how quantities and descriptions are written.
     """
     reads = {e.name: list(dict.fromkeys(map(name_of, system.reads(e.rhs)))) for e in system.equations}
@@ -51,7 +51,7 @@ def lay_out(
     return _placed(nodes, ranks, links)
 
 
-# -------------------------------------------------------------------------------------- what there is
+# ---------------------------------------------------------------------------------- places and ranks
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class _Place:
 
 
 def _ranks(system: EquationSystem, reads: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Return the rank of each quantity: the longest path to it; what is given stands just before its use."""
+    """Return the rank of each quantity: the longest path to it; inputs stand just before their first use."""
     ranks: dict[str, int] = {}
     for equation in system.equations:
         ranks[equation.name] = 1 + max((ranks.get(read, 0) for read in reads[equation.name]), default=0)
@@ -77,7 +77,7 @@ def _ranks(system: EquationSystem, reads: Mapping[str, Sequence[str]]) -> dict[s
 
 
 def _collapsed(ranks: Mapping[str, int]) -> dict[str, _Place]:
-    """Return where each quantity is shown; what does not fit shares a place of dots."""
+    """Return the place of each quantity; those that do not fit share a place of dots."""
     count, places, wanted = max(ranks.values()) + 1, {}, Counter(ranks.values())
     skipped = max(0, count - _FIRST_RANKS - _LAST_RANKS) if count > _MOST_RANKS else 0
     full: dict[int, int] = {}

@@ -24,7 +24,7 @@ def picture_of(
 ) -> Picture:
     """Return the picture of a network, laid out.
 
-    ``notation`` is how the quantities are written, default: what suits the network; ``catalogue`` has the
+    ``notation`` spells the quantities, default: the one that suits the network; ``catalogue`` has the
     sentences, default: in English.
     """
     words = Words(notation or _notation(system, model), catalogue or CATALOGUES["en"])

@@ -1,7 +1,7 @@
-"""A picture of a network: what stands where, whoever draws it.
+"""A picture of a network: nodes and edges with their places, whoever draws it.
 
-Lengths are in units of about one pixel, x to the right and y downwards.  What an index says in a picture
-is counted from 1, as in a textbook's figure.
+Lengths are in units of about one pixel, x to the right and y downwards.  The indices in a picture are
+counted from 1, as in a textbook's figure.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Node:
     """A unit or a quantity, centred at (x, y).
 
     ``quantities`` are those whose derivatives are the error of the node, ``note`` is set below its name, and
-    ``description`` says in plain text what it is.
+    ``description`` is its meaning in plain text.
     """
 
     key: str

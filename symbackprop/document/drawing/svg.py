@@ -70,7 +70,7 @@ class _Writer:
         ]
 
     def _group(self, kind: str, quantities: Sequence[str], data: str, said: str, inside: str) -> str:
-        """Return what stands for a quantity: a link to its derivative where there is one."""
+        """Return the element of a quantity: a link to its derivative where there is one."""
         ids = [id for quantity in quantities for id in self.links.get(quantity, ())]
         if not ids:
             about = f"<title>{escape(said)}</title>" if said else ""

@@ -1,4 +1,4 @@
-"""What a picture says: names as the formulas have them, descriptions in the language of the reader."""
+"""The words of a picture: names as the formulas have them, descriptions in the language of the reader."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from symbackprop.printing.notation import Notation
 
 
 class Words:
-    """Names and descriptions of what a picture shows."""
+    """Names and descriptions of the parts of a picture."""
 
     def __init__(self, notation: Notation, catalogue: Catalogue) -> None:
         self.notation = notation
@@ -35,11 +35,11 @@ class Words:
         return self.catalogue["list.between"].join(first) + self.catalogue["list.last"] + last
 
     def unit(self, quantity: str, letter: str, unit: int) -> str:
-        """Return what a unit is."""
+        """Return the description of a unit."""
         return self.say("drawing.unit", quantity=f"{quantity}[{letter}]", letters=f"{letter} = {unit}")
 
     def weight(self, quantity: str, letters: Sequence[str], source: int, target: int) -> str:
-        """Return what the arrow between two units is."""
+        """Return the description of the arrow between two units."""
         values = zip(letters, (source, target), strict=True)
         return self.say(
             "drawing.weight",
@@ -50,6 +50,6 @@ class Words:
         )
 
     def bias(self, quantity: str, letter: str, unit: int) -> str:
-        """Return what the arrow from the unit that is always 1 is."""
+        """Return the description of the arrow from the unit that is always 1."""
         said = {"quantity": f"{quantity}[{letter}]", "letters": f"{letter} = {unit}"}
         return self.say("drawing.bias", **said, unit=str(unit))

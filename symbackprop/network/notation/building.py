@@ -11,7 +11,7 @@ from functools import cached_property
 
 from sympy import Add, Expr, Indexed, Mul, Symbol
 
-from symbackprop.equations.model import Constant, Given, Initial, Initializer, Model
+from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Model
 from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
 from symbackprop.equations.system import ONE, Equation, EquationSystem, Fact, Quantity, index, is_size, size
 from symbackprop.errors import SpecificationError, excerpt, suggestion
@@ -28,8 +28,8 @@ from symbackprop.network.notation.samples import Samples, shared_by_samples
 class Equations:
     """A network as equations in index notation.
 
-    ``sizes`` are numbers for sizes beside those in the text, by index letter; ``origin`` is what messages
-    call the text, such as its file name; ``name`` is what a module generated from it is called.
+    ``sizes`` are numbers for sizes beside those in the text, by index letter; ``origin`` is the name of the
+    text in messages, such as that of its file; ``name`` is the name of a module generated from it.
     """
 
     text: str
@@ -159,7 +159,7 @@ class _Building:
         self.shown = _Letters(self, per_sample=stripped is not None)
         equations = [self.shown.equation(e) for e in (resolved if stripped is None else stripped)]
         given = (*self.found.inputs, *self.found.targets)
-        if stripped is not None:  # what is the same for every sample is a constant of each
+        if stripped is not None:  # a value that is the same for every sample is a constant of each
             given = tuple(name for name in given if samples.varies(name))
         system = EquationSystem(
             tuple(equations),
@@ -253,25 +253,25 @@ class _Building:
                 self.found.places[name].fail(f"the loss does not depend on '{name}'", "leave it out")
 
     def _initial(self, name: str, system: EquationSystem) -> Initial:
-        """Return how a parameter starts: as it is told, else by how the equations use it."""
-        told = self.found.parameters[name]
-        if isinstance(told, float):
-            return Initial(value=told)
+        """Return the first values of a parameter: as declared, else by its use in the equations."""
+        declared = self.found.parameters[name]
+        if isinstance(declared, float):
+            return Initial(value=declared)
         uses = self.names.uses[name]
         uses = [use for use in uses if use.equation != LOSS] or uses
-        if told is None and all(use.added for use in uses):
+        if declared is None and all(use.added for use in uses):
             return Initial()
         shape = system.quantities[name].shape
         summed = uses[0].summed
         fan_in = Mul(*[n for axis, n in enumerate(shape) if axis in summed]) if summed else ONE
         fan_out = Mul(*[n for axis, n in enumerate(shape) if axis not in summed])
-        initializer: Initializer = INITIALIZERS["lecun_normal"] if told is None else told
+        initializer: Initializer = INITIALIZERS["lecun_normal"] if declared is None else declared
         if initializer.distribution == "orthogonal" and len(shape) != 2:
             self.found.places[name].fail("orthogonal first values need two axes", "name another initialiser")
         return Initial(initializer, fan_in, fan_out)
 
-    def _given(self, name: str, system: EquationSystem) -> Given:
-        """Return what is known of an input or a target."""
+    def _given(self, name: str, system: EquationSystem) -> DataArray:
+        """Return an input or a target with the declared conditions on its numbers."""
         whole = self.quantities[name]
         has_samples = bool(whole.shape) and whole.shape[0] == SAMPLES
         shape = whole.shape[1:] if has_samples else whole.shape
@@ -281,7 +281,7 @@ class _Building:
         high = min((value for value in highs if value is not None), default=None)
         totals = [(t.axis, t.value) for t in self.found.totals if t.name == name]
         places = [self.final[provisional_size(i)] for i in self.names.positions.get(name, ())]
-        return Given(
+        return DataArray(
             name,
             shape,
             whole.integer,
@@ -344,7 +344,7 @@ def _sizes(system: EquationSystem, name: str) -> set[Symbol]:
 
 
 def _title(text: str) -> str:
-    """Return what heads the derivation: the first comment, if the text begins with one."""
+    """Return the title of the derivation: the first comment, if the text begins with one."""
     first = text.lstrip("\ufeff \n\r").split("\n", 1)[0].strip()
     words = first.lstrip("# ").rstrip(" .") if first.startswith("#") else ""
     return words or "a network given by its equations"

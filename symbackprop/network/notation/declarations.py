@@ -21,7 +21,7 @@ from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader
 
 MAX_LETTERS = 5_000
 """Index letters of a whole text."""
-_WORK_OF_A_LINE = 100_000  # calls and returns inside SymPy that a line adds to what one formula may need
+_WORK_OF_A_LINE = 100_000  # calls and returns inside SymPy that a line adds to those of one formula
 _WORK_OF_A_TEXT = 50_000_000
 
 LOSS = "E"
@@ -48,7 +48,7 @@ class Total:
 
 @dataclass
 class Text:
-    """What a text says, in its own order."""
+    """The declarations and equations of a text, in its own order."""
 
     source: str
     names: Names = field(default_factory=Names)
@@ -66,7 +66,7 @@ class Text:
 
 
 def read_text(text: str, source: str) -> Text:
-    """Return what a text says.
+    """Return the declarations and equations of a text.
 
     Raises:
         SpecificationError: something is wrong; the message has line, column and a caret.
@@ -103,7 +103,7 @@ def _defined_later(parts: list[Statement]) -> dict[str, int]:
 
 
 def _head(part: Part, names: Names, what: str) -> tuple[str, tuple[str, ...]]:
-    """Return the name and the letters of what stands on the left, such as x[n, i]."""
+    """Return the name and the letters of a left-hand side, such as x[n, i]."""
     reader = NetReader(part, names)
     tree = reader.tree()
     nodes: list[ast.expr] = []
@@ -184,7 +184,7 @@ def _first_value(part: Part, names: Names) -> Initializer | float:
 
 
 _SPREADS = {"normal": ("deviation", "{}**2"), "uniform": ("limit", "{}**2 / 3")}
-"""Initialiser -> what its number is called, and the variance that follows."""
+"""Initialiser -> the name of its number, and the variance that follows."""
 
 
 def _with_spread(reader: NetReader, call: ast.Call, initializer: Initializer) -> Initializer:
@@ -419,7 +419,7 @@ _READERS: Mapping[str, Callable[[Text, Statement], None]] = {
 
 
 def _check_whole(found: Text, end: Part) -> None:
-    """Check what can be known at the end only: the loss, the output, and that everything is used."""
+    """Check the conditions on the text as a whole: the loss, the output, and that everything is used."""
     names = found.names
     if LOSS not in found.lines:
         end.fail("there is no loss", "define E, as in E = mean(..., n)")

@@ -22,8 +22,8 @@ from symbackprop.network.notation.reader import Names, Read, name_of_integer
 class SizeRelations:
     """The sizes while the reads are checked.
 
-    ``final`` maps the provisional size of each letter to its size symbol, ``numbers`` holds what is known of
-    them by name, ``declared`` the sizes that the data and the parameters have, and ``written`` those sizes
+    ``final`` maps the provisional size of each letter to its size symbol, ``numbers`` holds the known
+    ones by name, ``declared`` the sizes that the data and the parameters have, and ``written`` those sizes
     that are written through others.
     """
 
@@ -57,7 +57,7 @@ class SizeRelations:
         for below, room in ((True, index), (False, size - ONE - index)):
             room = self._resolved(room)
             worst = bounds(room, ranges)[0]
-            # What numbers alone decide is related below, so that it holds for other numbers, too.
+            # A room that numbers alone decide is related below, so that it holds for other numbers, too.
             if self._symbolic_sign(worst) is True or any(
                 self._sign(bounds(room - guard, ranges)[0]) is True for guard in guards
             ):
@@ -107,7 +107,7 @@ class SizeRelations:
         return expression.xreplace({s: Integer(n) for s, n in known.items()})
 
     def _settle(self, end: _End) -> None:
-        """Write one size through the others such that the room at ``end`` is what it is."""
+        """Write one size through the others such that the room at ``end`` keeps its number, or is 0."""
         room = self._now(end.room)
         sizes = sorted(room.free_symbols, key=str)
         unknown = [s for s in sizes if s.name not in self.numbers]
@@ -129,7 +129,7 @@ class SizeRelations:
         self.written[chosen] = value
 
     def _preference(self, size: Expr, slope: Expr) -> tuple[bool, bool, str]:
-        """Rank a size: H = P - U + 1 for what is computed, P = 2 H + U - 2 where only the data are left."""
+        """Rank a size: H = P - U + 1 for computed sizes, P = 2 H + U - 2 where only the data's are left."""
         declared = size in self.declared
         return declared, (slope == -1) == declared, str(size)
 
@@ -141,7 +141,7 @@ class SizeRelations:
 
 @dataclass(frozen=True)
 class _End:
-    """One end of an axis, and the room between it and what is read, at worst."""
+    """One end of an axis, and the room between it and the index that is read, at worst."""
 
     read: Read
     below: bool

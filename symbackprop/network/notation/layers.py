@@ -1,7 +1,7 @@
-"""The layers of a network that is given by equations: what repeats from one to the next.
+"""The layers of a network that is given by equations: the part that repeats from one to the next.
 
 A number at the end of a name makes no layer: four heads h1 … h4 side by side are none.  Layers are a chain of
-equations.  One quantity is computed from what carries the number before it, and so on, and comes back to a
+equations.  One quantity is computed from one that carries the number before it, and so on, back to a
 quantity of its own word: s2 from x1, x2 from s2, s3 from x2.
 """
 
@@ -40,7 +40,7 @@ class _Layers:
 
     @cached_property
     def reads(self) -> dict[str, set[str]]:
-        """What each defined quantity reads, of those whose names end in a number."""
+        """The names that each defined quantity reads, of quantities whose names end in a number."""
         return {
             e.name: {name_of(c) for c in self.system.reads(e.rhs)} & self.spelled.keys()
             for e in self.system.equations
@@ -48,7 +48,7 @@ class _Layers:
         }
 
     def _steps(self) -> Iterator[tuple[str, str, int]]:
-        """Yield each reader with what it reads of its own number, or of the one before."""
+        """Yield (reader, name, offset) for each read of its own number (0), or of the one before (1)."""
         for reader, names in self.reads.items():
             for name in names:
                 offset = self.spelled[reader][1] - self.spelled[name][1]
@@ -88,7 +88,7 @@ class _Layers:
 
     @cached_property
     def members(self) -> set[str]:
-        """The quantities of the layers: the chain, and what it reads or gives to under the same number."""
+        """The quantities of the layers: the chain, and all that read, or are read, under the same number."""
         near: dict[str, set[str]] = {}
         for reader, name, offset in self._steps():
             if not offset:
@@ -98,7 +98,7 @@ class _Layers:
         return found | self._continued(found)
 
     def _continued(self, found: set[str]) -> set[str]:
-        """Return what is called as quantities of the layers are, under the number behind the last one."""
+        """Return the names with a word of the layers and the number behind the last one."""
         words = {self.spelled[name][0] for name in found}
         last = max((self.spelled[name][1] for name in found), default=0)
         return {name for name, (word, number) in self.spelled.items() if word in words and number == last + 1}
@@ -128,7 +128,7 @@ class _Layers:
 
     @cached_property
     def _kinds(self) -> dict[str, str]:
-        """What quantities of a layer are, seen from their equations."""
+        """The kind of each quantity of a layer, seen from the equations."""
         found = {name: "input" for name in self.members if name in self.system.inputs}
         for name in self.members & self.reads.keys():
             weights, biases = self._parameters_of_sum(self.system.definitions[name].rhs)
@@ -147,7 +147,7 @@ class _Layers:
         return set(self.system.parameters)
 
     def _parameters_of_sum(self, rhs: Expr) -> tuple[list[str], list[str]]:
-        """Return the weights and the biases of a weighted sum of what the layer before gives, else none."""
+        """Return the weights and the biases of a weighted sum of other quantities, else none."""
         weights: list[str] = []
         biases: list[str] = []
         for term in Add.make_args(rhs):
@@ -165,7 +165,7 @@ class _Layers:
 
 
 def _reached(start: str, near: Mapping[str, set[str]]) -> set[str]:
-    """Return what can be reached from ``start``, itself included."""
+    """Return the names that can be reached from ``start``, itself included."""
     found, pending = {start}, [start]
     while pending:
         new = near.get(pending.pop(), set()) - found

@@ -111,7 +111,7 @@ def split_outside(part: Part, mark: str) -> list[Part]:
 
 
 def sides(part: Part) -> tuple[Part, Part | None]:
-    """Return what stands on the left and on the right of a single ``=``, None where there is none."""
+    """Return the parts on the left and on the right of a single ``=``, None where there is none."""
     depth = 0
     for position, character in enumerate(part.text):
         depth += (character in "([{") - (character in ")]}")

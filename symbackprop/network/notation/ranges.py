@@ -13,7 +13,7 @@ from symbackprop.equations.system import size
 
 @dataclass
 class Range:
-    """What several letters run over: the letters, the first of them first, and the number once given."""
+    """The common range of several letters: these, the first of them first, and the number once declared."""
 
     letters: list[str]
     place: int
@@ -36,8 +36,8 @@ class SizeConflict(Exception):
 class Ranges:
     """The range of each index letter.
 
-    While a text is read, each letter has a size symbol of its own; `sizes` says in the end what becomes of
-    each.
+    While a text is read, each letter has a size symbol of its own; `sizes` has the final symbols in the
+    end.
     """
 
     by_letter: dict[str, Range] = field(default_factory=dict)

@@ -1,6 +1,6 @@
 """One formula of a ``.net`` text as an expression: reads at indices, sums, activations by name.
 
-Sizes and letters are provisional symbols here; what they become is known when the whole text is read.
+Sizes and letters are provisional symbols here; the final ones are known when the whole text is read.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Use:
 
 @dataclass
 class Names:
-    """What the text has named so far, and what was learned while reading."""
+    """The names in the text so far, and the facts that were learned while reading."""
 
     ranges: Ranges = field(default_factory=Ranges)
     quantities: dict[str, Quantity] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Names:
     uses: dict[str, list[Use]] = field(default_factory=dict)
     positions: dict[str, list[str]] = field(default_factory=dict)  # integer quantity -> axes it is a place in
     letters: set[str] = field(default_factory=set)  # that any equation binds
-    hidden: list[Equation] = field(default_factory=list)  # what max over an index needs before an equation
+    hidden: list[Equation] = field(default_factory=list)  # that max over an index needs before an equation
     functions: Mapping[str, Callable[[Expr], Expr]] = field(default_factory=activation_functions)
 
     def add(self, quantity: Quantity, letters: tuple[str, ...]) -> None:
@@ -84,7 +84,7 @@ class Names:
             self.scalars[quantity.name] = quantity.symbol
 
     def numbers_samples(self, letter: str) -> bool:
-        """Whether a letter runs over the samples: over the first axis of what was declared first."""
+        """Whether a letter runs over the samples: over the first axis of the array declared first."""
         first = next((letters[0] for letters in self.axes.values() if letters), letter)
         return self.ranges.of(letter) is self.ranges.of(first)
 
@@ -131,7 +131,7 @@ class NetReader(FormulaReader):
     # ------------------------------------------------------------ names
 
     def expression_of(self, tree: ast.expr) -> Expr:
-        """Return the expression of a tree, and remember what is only added in it."""
+        """Return the expression of a tree, and remember the nodes that are only added in it."""
         self.additive = {id(tree)}
         for node in ast.walk(tree):
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
@@ -162,7 +162,7 @@ class NetReader(FormulaReader):
         self.fail(node, f"unknown name '{name[:40]}'", hint)
 
     def _fail_later(self, node: ast.AST, name: str) -> None:
-        """Refuse what is defined by this line or by a later one."""
+        """Refuse a name that is defined by this line or by a later one."""
         if name == self.equation:
             self.fail(node, f"'{name}' is used in its own definition", "equations can't go in a circle")
         if name in self.known.later:
@@ -358,7 +358,7 @@ class NetReader(FormulaReader):
         self.known.positions[place.name] = [letter]
         i, n = provisional_index(letter), self.known.size(letter)
         self.known.hidden.append(Equation(place.at(indices), computed(arg_max, body, (i, n))))
-        return computed(body.xreplace, {i: place.at(indices)})  # what it reads is bound nowhere in the body
+        return computed(body.xreplace, {i: place.at(indices)})  # its reads are bound nowhere in the body
 
     def _own_name(self, ending: str) -> str:
         """Return a new name for a quantity that is defined for this equation."""
@@ -384,7 +384,7 @@ class NetReader(FormulaReader):
         return result
 
     def where(self, node: ast.Call) -> Expr:
-        """Return where(condition, value, other); the condition guards what is read in the value."""
+        """Return where(condition, value, other); the condition guards the reads in the value."""
         self.check_arguments(node, 3, 3)
         condition = self.condition(node.args[0])
         with self._guarded_by(condition):
@@ -421,7 +421,7 @@ class NetReader(FormulaReader):
         return self._applied(formula, argument, constants, node)
 
     def _named(self, body: Expr, *kinds: type[Expr]) -> Expr:
-        """Return a quantity of its own for what is read more than once, if it holds such ``kinds``.
+        """Return a new quantity for a ``body`` that is read more than once, if it holds such ``kinds``.
 
         Not inside of where, as outside of it the reads that it guards could leave their arrays.
         """
@@ -487,7 +487,7 @@ class NetReader(FormulaReader):
 
 
 def _summed(body: Expr, i: Symbol, n: Expr) -> Expr:
-    """Return the sum of ``body`` over an index; what does not depend on it is there ``n`` times."""
+    """Return the sum of ``body`` over an index: ``n`` times ``body`` if it does not depend on it."""
     return constant_outside(sum_over(body, (i, n))) if i in body.free_symbols else n * body
 
 

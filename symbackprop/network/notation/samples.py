@@ -4,7 +4,7 @@ The samples' index is the first index of the first input.  Where each quantity h
 that plain index alone, or does not have it, and E is a mean over it, the equations say the same of every
 sample, and what holds for one holds for all.
 
-What is computed from parameters alone, such as normalised weights, and then meets the samples has no
+A quantity of parameters alone, such as normalised weights, that then meets the samples has no
 derivative of one sample: all samples add to it.  Such equations stay those of the whole batch.
 """
 
@@ -87,7 +87,7 @@ class Samples:
         return Equation(equation.lhs, Add(*[self._term(term) for term in Add.make_args(equation.rhs)]))
 
     def _term(self, term: Expr) -> Expr:
-        """Return a term of the loss for one sample: a mean over the samples, or what does not vary."""
+        """Return a term of the loss for one sample: a mean over the samples, or a term that does not vary."""
         factors = list(Mul.make_args(term))
         means = [f for f in factors if isinstance(f, Sum) and self._bound(f) is not None]
         counts = [f for f in factors if f == Pow(SAMPLES, -1)]
@@ -111,7 +111,7 @@ class Samples:
 def shared_by_samples(
     equations: Sequence[Equation], parameters: Collection[str], varies: Callable[[str], bool]
 ) -> set[str]:
-    """Return the names of what is computed from ``parameters`` and does not vary with the sample."""
+    """Return the quantities computed from ``parameters`` that do not vary with the sample, by name."""
     known: set[str] = set()
     for equation in equations:
         if not varies(equation.name) and _names(equation.rhs) & {*parameters, *known}:

@@ -1,7 +1,7 @@
-"""Kinds of goals: what goals have in common up to their names, so that equal layers are worked out once.
+"""Signatures of goals: equal where goals differ in names only, so that equal layers are derived once.
 
-The names of quantities, sizes and indices are replaced in the order in which a walk meets them; what
-comes out for the canonical goal is renamed back.
+The names of quantities, sizes and indices are replaced in the order in which a walk meets them; the
+outcome of the canonical goal is renamed back.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ class Naming(Signature):
             equation, adjoint, self.equation(consumer.definition) if consumer.definition else None
         )
 
-    def kind(self, goal: Goal) -> Hashable:
-        """Return what ``goal`` has in common with all that have the same canonical goal."""
+    def signature(self, goal: Goal) -> Hashable:
+        """Return the signature of ``goal``, equal for all goals with the same canonical goal."""
         counts = len(goal.consumers), len(goal.facts), len(goal.known)
         return goal.is_leaf, *counts, *[e if e is None else self.of(e) for e in _expressions(goal)]
 
@@ -107,12 +107,12 @@ class Naming(Signature):
 
 
 def _name(quantity: Quantity) -> Basic:
-    """Return what names a quantity in expressions."""
+    """Return the base or the symbol that names a quantity in expressions."""
     return quantity.base if quantity.shape else quantity.symbol
 
 
 def _expressions(goal: Goal) -> Iterator[Expr | None]:
-    """Yield what a goal consists of, always as many expressions for a consumer."""
+    """Yield the expressions that make up a goal, always as many for a consumer."""
     yield _name(goal.quantity)
     yield _name(goal.adjoint)
     yield from goal.indices
@@ -144,21 +144,21 @@ def _canonical_index(number: int) -> Symbol:
 
 
 OUTCOMES: dict[Hashable, Outcome] = {}
-"""What was worked out last, for a canonical goal, by the kind of the goal."""
+"""The last outcomes, for canonical goals, by the signature of the goal."""
 MOST_OUTCOMES = 1024
 
 
 def outcome_of(
     goal: Goal, known: Mapping[str, Quantity], elsewhere: Collection[Symbol] = ()
 ) -> tuple[Outcome, dict[Basic, Basic]]:
-    """Return the outcome of the goal's kind, and the names that make it the goal's own.
+    """Return the outcome for the goal's signature, and the names that make it the goal's own.
 
     Letters that are used ``elsewhere`` are given to further indices only where no other is left.
     """
     naming = Naming(known)
-    kind = naming.kind(goal)
-    if kind not in OUTCOMES:
+    signature = naming.signature(goal)
+    if signature not in OUTCOMES:
         if len(OUTCOMES) >= MOST_OUTCOMES:
             OUTCOMES.pop(next(iter(OUTCOMES)), None)
-        OUTCOMES[kind] = work_out(naming.goal(goal))
-    return OUTCOMES[kind], naming.back(elsewhere)
+        OUTCOMES[signature] = work_out(naming.goal(goal))
+    return OUTCOMES[signature], naming.back(elsewhere)
