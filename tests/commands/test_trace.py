@@ -122,7 +122,7 @@ def test_all_steps_to_one_derivative_give_its_numbers(name: str) -> None:
         assert np.isfinite(values).all(), step
         before = seen.setdefault((step.lhs, step.rule == "batch mean"), values)
         np.testing.assert_allclose(values, before, rtol=1e-9, atol=1e-12, err_msg=str(step))
-    given = found.labels.values
+    given = found.numbers.values
     model = found.derivation.model
     assert model is not None
     module = sb.load(found.derivation)
@@ -146,14 +146,14 @@ def test_the_equations_agree_with_plain_loops(name: str) -> None:
     sizes: dict[Any, float] = {}
     for quantity in system.quantities.values():
         for symbol in sorted({s for n in quantity.shape for s in n.free_symbols}, key=str):
-            sizes[symbol] = found.labels.sizes[symbol.name]
+            sizes[symbol] = found.numbers.sizes[symbol.name]
     sizes |= {
-        s: found.labels.scalars[s]
+        s: found.numbers.scalars[s]
         for equation in system.equations
         for s in equation.rhs.free_symbols
-        if s in found.labels.scalars
+        if s in found.numbers.scalars
     }
-    own = found.labels
+    own = found.numbers
     leaves = {n: own.values[n] for n in system.quantities if n not in system.definitions}
     leaves = {n: v[0] if n in own.varying else v for n, v in leaves.items()}
     for quantity_name, value in plain_loops.run(system.equations, leaves, sizes).items():

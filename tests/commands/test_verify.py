@@ -244,7 +244,7 @@ def test_what_cant_be_read(text: str, message: str, derived: Callable[[str], Der
             "dx1[j] = s1[j,i]",
             r"the sizes do not fit: .* the left side has no i, so ∂E/∂x1\[j\] would have ",
         ),
-        ("dE/db1[j] = sqrt(-relu(s1[j]))", r"∂E/∂b1\[0\] = .* = nan by this, but it is "),
+        ("dE/db1[j] = sqrt(-1 - relu(s1[j]))", r"∂E/∂b1\[0\] = .* = nan by this, but it is "),
         ("dE/db1[j] = sum(sum(w2[j,i], i, j)*b1[j], j)", r"∂E/∂b1\[0\] = .* by this, but it is "),
         ("dE/db2[i] = Max(x2[i], log(exp(1) - 1))", r"∂E/∂b2\[0\] = .* by this, but it is "),
     ],

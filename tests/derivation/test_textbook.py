@@ -327,7 +327,7 @@ def test_unknown_name(method: str) -> None:
 def test_documents_hold_the_number_of_every_step(method: str) -> None:
     document = getattr(textbook(), method)()
     label = r"\tag{%d}" if method != "text" else "(%d)"
-    for number in (*textbook().numbers.values(), *textbook().by_number):
+    for number in (*textbook().labels.values(), *textbook().by_number):
         assert label % number in document
 
 

@@ -104,7 +104,7 @@ def test_every_numbered_formula_is_rendered_from_its_step(name: str, form: str) 
     document, own = printed(name, form), formulas(derived(name), form)
     numbers = printed_numbers(document)
     assert [n for n in numbers if own[n] not in document] == []
-    assert set(numbers) >= {*derived(name).numbers.values(), *derived(name).results.values()}
+    assert set(numbers) >= {*derived(name).labels.values(), *derived(name).results.values()}
 
 
 @each_network

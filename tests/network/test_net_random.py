@@ -33,7 +33,7 @@ def compare_with_loops(made: RandomNet, network: Any, module: Any, seed: int) ->
     x, t = sample_data(network.model, generator)
     start = module.initialize(seed, np.float64)
     parameters = {n: np.asarray(v + 0.1 * generator.normal(size=v.shape)) for n, v in start.items()}
-    values = {**made.labels, **parameters}
+    values = {**made.numbers, **parameters}
     for given, argument in ((network.model.inputs, x), (network.model.targets, t)):
         values |= argument if len(given) > 1 else {each.name: argument for each in given}
     found = evaluate(made.equations, values, made.sizes)
