@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from symbackprop.equations.model import Model
+from symbackprop.library.optimizers import OPTIMIZERS
 
 FUNCTIONS_USE = frozenset(
     {
@@ -24,8 +25,9 @@ FUNCTIONS_USE = frozenset(
     }
 )
 """Names that stand for something else in the functions that compute quantities."""
-_MODULE_USES = frozenset({"ARCHITECTURE", "PARAMETER_SHAPES"})
-"""Names of the module that are written as constants are."""
+_STATES = {name for optimizer in OPTIMIZERS.values() for name in optimizer.state}
+_MODULE_USES = frozenset({"ARCHITECTURE", "PARAMETER_SHAPES", *(name.upper() for name in _STATES)})
+"""Names in the module that are written as constants are: its own, and those of stored states in a step."""
 _PART = re.compile(r"(work|mask|change|part|exponentials|largest|total|difference|offset)\d*(_\d+)?")
 """Names of parts that statements share."""
 

@@ -86,6 +86,11 @@ class _Definition:
         return indices_of(self.component)
 
 
+def _is_letter(read: Expr) -> bool:
+    """Whether ``read`` is an index or a size, which may be called as a quantity is."""
+    return isinstance(read, Symbol) and bool(read.is_integer)
+
+
 def _same(form: Expr) -> Expr:
     return form
 
@@ -205,7 +210,7 @@ class _Stabilizer:
         """Return the quantity whose adjoint ``read`` is, if it is one."""
         if isinstance(read, Derivative):
             return name_of(read.variables[0])
-        return self.adjoints.get(name_of(read))
+        return None if _is_letter(read) else self.adjoints.get(name_of(read))
 
     def is_measured(self, expression: Expr) -> bool:
         """Whether the form of the whole ``expression`` is chosen by measuring it."""
@@ -213,6 +218,8 @@ class _Stabilizer:
 
     def definition_of(self, read: Expr) -> Expr | None:
         """Return how the component ``read`` is computed from other components, if by component."""
+        if _is_letter(read):
+            return None
         target = self._differentiated(read)
         definition = self.definitions.get(name_of(read) if target is None else ("adjoint", target))
         if definition is None:
@@ -320,6 +327,8 @@ class _Signature(Signature):
         name = str(names.get(label, label).name)
         target = name if is_adjoint else self.stabilizer.adjoints.get(name)
         key: object = name if target is None else ("adjoint", target)
+        if _is_letter(component):
+            target, key = None, names.get(component, component)
         if (key, indices) in self.numbers:
             return self.numbers[key, indices]
         number = self.numbers[key, indices] = len(self.numbers)
