@@ -49,7 +49,7 @@ class CodeNames:
         found = {name: name for name in own if name in kept}
         for name in own:
             if name not in kept:
-                found[name] = _free(f"{name.lstrip('_') or name}_", {*taken, *own, *found.values()})
+                found[name] = _free(f"{_public(name)}_", {*taken, *own, *found.values()})
         return found
 
     @cached_property
@@ -78,12 +78,17 @@ class CodeNames:
         found: dict[str, str] = {}
         taken = {*self.quantities.values(), *self.sizes.values(), *_MODULE_USES}
         for constant in self.model.constants:
-            found[constant.name] = _free(constant.name.upper(), {*taken, *found.values()})
+            found[constant.name] = _free(_public(constant.name).upper(), {*taken, *found.values()})
         return found
 
     def __call__(self, name: str) -> str:
         """Return the name of a quantity, of an adjoint, or of what the code itself has named."""
         return self.quantities.get(name, name)
+
+
+def _public(name: str) -> str:
+    """Return a name without the underscores that the module's own names begin with."""
+    return name.lstrip("_") or name
 
 
 def _free(name: str, taken: Iterable[str]) -> str:

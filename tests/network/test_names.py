@@ -320,6 +320,12 @@ def test_a_quantity_may_have_any_name(inner: str) -> None:
     check_renamed(NAMES.format(inner="inner"), {"inner": inner}, proves=True)
 
 
+@pytest.mark.parametrize("name", ["_buffers", "architecture", "m", "M", "_x", "np"])
+def test_a_constant_may_have_any_name(name: str) -> None:
+    scaled = NAMES.format(inner="inner").replace("tanh(s[n, i])", "factor*tanh(s[n, i])")
+    check_renamed(scaled.replace("    size k", "    constant factor = 0.5\n    size k"), {"factor": name})
+
+
 def test_adjoints_of_names_that_look_like_adjoints_are_told_apart() -> None:
     derivation = sb.derive(network(NAMES.format(inner="ds")))
     adjoints = derivation.system.adjoints
