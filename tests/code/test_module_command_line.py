@@ -573,6 +573,8 @@ def test_progress_is_shown_on_a_terminal_alone(folder: Path) -> None:
     found = process(
         "train",
         "bits.csv",
+        "--seed",
+        "0",
         "--epochs",
         "3",
         "--validation",
@@ -597,6 +599,7 @@ def test_a_run_that_ends_early_leaves_the_line_of_progress(folder: Path) -> None
     np.savez("opposite.npz", x=x, t=1 - t)
     own, terminal = pty.openpty()
     options = ["--standardize", "--validation", "opposite.npz", "--patience", "1", "--learning-rate", "0.1"]
+    options += ["--seed", "0"]
     found = process("train", "bits.csv", *options, stdout=subprocess.PIPE, stderr=terminal)
     os.close(terminal)
     shown = os.read(own, 10_000).decode()
