@@ -38,10 +38,9 @@ class Axes(ABC):
         known = {s: Integer(text) for s in sizes if (text := self.scalars.get(s, "")).isdigit()}
         return expand(n.xreplace(known)) if known else expand(n)
 
-    def text(self, n: Expr) -> str:
-        """Return a size in the code."""
-        named = n.xreplace({s: Symbol(self.scalars.get(s, s.name)) for s in n.free_symbols})
-        return str(named).replace("*", " * ")
+    def named(self, n: Expr) -> Expr:
+        """Return a size in terms of the sizes that have names in the code."""
+        return n.xreplace({s: Symbol(self.scalars.get(s, s.name)) for s in n.free_symbols})
 
     def extent(self, i: Symbol) -> Expr:
         """Return the number of values of an index."""

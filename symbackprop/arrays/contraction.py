@@ -180,7 +180,7 @@ def _together(
     if any(len(group) > 1 for group in stored):
         shape = (*axes.shape(batch), *(_size(axes, group) for group in stored))
         names = (*batch, *(group[0] for group in stored))
-        array = Operation(Kind.RESHAPE, (array,), Sizes(_texts(axes, shape)), names, shape)
+        array = Operation(Kind.RESHAPE, (array,), Sizes(_sizes(axes, shape)), names, shape)
     if swapped:
         array = transposed(array, (*batch, array.axes[-1], array.axes[-2]))
     return array
@@ -205,21 +205,21 @@ def _size(axes: Axes, group: Sequence[Axis]) -> Expr:
 
 def _product(axes: Axes, summed: Sequence[Axis], shape: Sequence[Expr]) -> Product:
     """Return what a matrix product is, in the code."""
-    terms, *sizes = _texts(axes, (_size(axes, summed), *shape))
+    terms, *sizes = _sizes(axes, (_size(axes, summed), *shape))
     return Product(terms, tuple(sizes))
 
 
-def _texts(axes: Axes, shape: Sequence[Expr]) -> tuple[int | str, ...]:
-    """Return a shape as numbers; what is known at run time is -1, or by name where there are several."""
+def _sizes(axes: Axes, shape: Sequence[Expr]) -> tuple[int | Expr, ...]:
+    """Return a shape as numbers; what is known at run time is -1, or named where there are several."""
     numbers = [axes.number(n) for n in shape]
     several = sum(not isinstance(n, Integer) for n in numbers) > 1
-    return tuple(int(n) if isinstance(n, Integer) else axes.text(n) if several else -1 for n in numbers)
+    return tuple(int(n) if isinstance(n, Integer) else axes.named(n) if several else -1 for n in numbers)
 
 
 def reshaped(axes: Axes, operand: Operation, names: tuple[Axis, ...]) -> Operation:
     """Return ``operand`` with its axes taken apart."""
     shape = axes.shape(names)
-    return Operation(Kind.RESHAPE, (operand,), Sizes(_texts(axes, shape)), names, shape)
+    return Operation(Kind.RESHAPE, (operand,), Sizes(_sizes(axes, shape)), names, shape)
 
 
 def _einsum(axes: Axes, first: Operation, second: Operation, summed: Sequence[Symbol]) -> Operation:

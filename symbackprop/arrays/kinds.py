@@ -9,7 +9,7 @@ class Kind(StrEnum):
     """What an operation does; the class of its `Operation.value` is named where it has one."""
 
     ARRAY = auto()
-    """A named array.  Value: the name."""
+    """A named array.  Value: the name, which in finished code may be `Layered`."""
     NUMBER = auto()
     """A number.  Value: `Number`."""
     NAME = auto()

@@ -36,6 +36,28 @@ _AS_FIRST_INPUT = VIEWS | {Kind.GATHER, Kind.RESHAPE, Kind.PAD, Kind.SUM, Kind.M
 
 
 @dataclass(frozen=True)
+class Layered:
+    """The name of an array that is kept by layer.
+
+    ``layer`` is the number of its layer; where it is ``counted``, how far that is from the layer of the loop.
+    """
+
+    stem: str
+    layer: int
+    counted: bool = False
+
+    @property
+    def alone(self) -> str:
+        """The name of the array where it is not kept by layer."""
+        assert not self.counted, self
+        return f"{self.stem}{self.layer}"
+
+
+Name: TypeAlias = str | Layered
+"""What an array is called in the code."""
+
+
+@dataclass(frozen=True)
 class Number:
     """A number."""
 
@@ -74,17 +96,17 @@ class Pair:
 
 @dataclass(frozen=True)
 class Sizes:
-    """A shape in the code: a size that is known at run time is -1, or a name where there are several."""
+    """A shape in the code; what is known at run time is -1, or made of named sizes if there are several."""
 
-    sizes: tuple[int | str, ...]
+    sizes: tuple[int | Expr, ...]
 
 
 @dataclass(frozen=True)
 class Product:
     """The number of terms of a matrix product and its shape, as in `Sizes`."""
 
-    terms: int | str
-    sizes: tuple[int | str, ...]
+    terms: int | Expr
+    sizes: tuple[int | Expr, ...]
 
 
 @dataclass(frozen=True)
@@ -148,8 +170,8 @@ class Place:
 
 
 Value: TypeAlias = (
-    bool | int | str | Number | Order | Slices | Windows | Pair | Sizes | Product | Reduction | Padding
-    | Picks | Signs | Place | None
+    bool | int | str | Layered | Number | Order | Slices | Windows | Pair | Sizes | Product | Reduction
+    | Padding | Picks | Signs | Place | None
 )  # fmt: skip
 Form = TypeVar("Form")
 

@@ -120,7 +120,7 @@ def _at_integers(taken: Sequence[Expr | None], common: Shape) -> Shape:
     return (*left[:before], *common, *left[before:])
 
 
-def _need_written(sizes: Sequence[int | str], shape: Shape) -> None:
+def _need_written(sizes: Sequence[int | Expr], shape: Shape) -> None:
     """See that a shape is that of the code, where -1 or a name stands for what is known at run time."""
     need(len(sizes) == len(shape) and sizes.count(-1) <= 1, "the shape as in the code", sizes, shape)
     known = [(n, m) for n, m in zip(sizes, shape, strict=True) if isinstance(n, int) and n != -1]

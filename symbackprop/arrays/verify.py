@@ -14,6 +14,7 @@ from sympy import Expr, expand
 from symbackprop.arrays import shapes
 from symbackprop.arrays.kinds import FUNCTIONS, LOGICAL, MASKS, UNARY, VIEWS, Kind
 from symbackprop.arrays.operations import (
+    Layered,
     Number,
     Operation,
     Order,
@@ -44,7 +45,7 @@ class Rule:
 _NONE = type(None)
 
 RULES: Mapping[Kind, Rule] = {
-    Kind.ARRAY: Rule(0, 0, (str,), shapes.as_declared),
+    Kind.ARRAY: Rule(0, 0, (str, Layered), shapes.as_declared),
     Kind.NUMBER: Rule(0, 0, (Number,), shapes.scalar),
     Kind.NAME: Rule(0, 0, (str,), shapes.scalar),
     Kind.LAYOUT: Rule(1, 1, (Order,), shapes.layout),
@@ -137,7 +138,7 @@ def _verify_numbers(operation: Operation) -> None:
     kind, inputs = operation.kind, operation.inputs
     truths, whole = [_is_truth(i) for i in inputs], [i.is_whole or not i.shape for i in inputs]
     if kind in (Kind.ARRAY, Kind.NAME):
-        need(bool(operation.name), "it has a name")
+        need(operation.value != "", "it has a name")
     elif kind == Kind.NUMBER:
         need(bool(operation.value_as(Number).value.is_number), "it is a number")
     elif kind == Kind.TERMS:

@@ -1,20 +1,45 @@
-"""From array operations to statements on preallocated buffers: each writes where it is told to."""
+"""From array operations to instructions on preallocated buffers: each writes where it is told to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from sympy import Expr, Integer
+from sympy import Expr, Integer, Mul
 
 from symbackprop.arrays.kinds import MASKS, Kind
-from symbackprop.arrays.operations import Operation, Padding, Picks, Place, Product, Reduction, Sizes, Slices
-from symbackprop.code.text import LINE, OWN_FUNCTIONS, Text, assignment, fitting, update_lines, write
+from symbackprop.arrays.operations import (
+    Number,
+    Operation,
+    Padding,
+    Place,
+    Product,
+    Reduction,
+    Sizes,
+    Slices,
+)
+from symbackprop.code.fitting import Names, assignment, fitting, read_inside
+from symbackprop.code.lines import COLUMNS, width
+from symbackprop.code.statements import (
+    IN_PLACE,
+    NAMED,
+    ONE,
+    WEIGHTS,
+    Assign,
+    Call,
+    Condition,
+    Copy,
+    InPlace,
+    Instruction,
+    Scatter,
+    When,
+    array,
+    component,
+)
 from symbackprop.equations.naming import SAMPLES
 
-_IN_PLACE = {Kind.ADD: "+=", Kind.SUBTRACT: "-=", Kind.MULTIPLY: "*=", Kind.DIVIDE: "/="}
 _COMMUTES = (Kind.ADD, Kind.MULTIPLY)
-_NUMBERS = {"0": "zero", "1": "one"}
+_NUMBERS = {0: "zero", 1: "one"}
 _SLOW_WITH_NUMBERS = (Kind.MAXIMUM, Kind.MINIMUM)  # NumPy takes two arrays in a third of the time
 
 
@@ -40,7 +65,7 @@ class Workspace:
     padded: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
     counts: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
     constants: dict[Operation, str] = field(default_factory=dict)
-    numbers: dict[str, str] | None = None
+    numbers: dict[int, str] | None = None
     filled: dict[str, tuple[str, tuple[Expr, ...]]] = field(default_factory=dict)
     idle: list[str] = field(default_factory=list)
     count: int = 0
@@ -48,10 +73,12 @@ class Workspace:
     size: Callable[[Expr], Expr] = lambda n: n
     taken: set[str] = field(default_factory=set)
 
-    def temporary(self, shape: tuple[Expr, ...], mask: bool) -> str:
-        """Return an idle temporary of that shape, or a new one."""
+    def temporary(self, like: Operation) -> Operation:
+        """Return an idle temporary that can hold ``like``, or a new one."""
+        return array(self._temporary(tuple(map(self.size, like.shape)), is_mask(like)), like)
+
+    def _temporary(self, shape: tuple[Expr, ...], mask: bool) -> str:
         table = self.masks if mask else self.arrays
-        shape = tuple(map(self.size, shape))
         fitting = [name for name in self.idle if table.get(name) == shape]
         if fitting:  # the oldest, so that equal layers have the same
             oldest = min(fitting, key=lambda name: (len(name), name))
@@ -61,43 +88,43 @@ class Workspace:
         table[name] = shape
         return name
 
-    def padding(self, shape: tuple[Expr, ...]) -> str:
+    def padding(self, like: Operation) -> Operation:
         """Return a new buffer of zeros; what is inside of the padding alone may be written."""
         name = self.fresh("padded")
-        self.padded[name] = shape
-        return name
+        self.padded[name] = like.shape
+        return array(name, like)
 
-    def constant(self, operation: Operation) -> str:
-        """Return the name of an array that is the same in every step."""
+    def constant(self, operation: Operation) -> Operation:
+        """Return an array that is the same in every step."""
         if operation not in self.constants:
             self.constants[operation] = self.fresh("mask" if is_mask(operation) else "constant")
-        return self.constants[operation]
+        return array(self.constants[operation], operation)
 
-    def number(self, text: str) -> str:
-        """Return the name of the array that holds a number, where it has one, or else its text."""
-        name = _NUMBERS.get(text)
-        if self.numbers is None or name is None:
-            return text
-        if text not in self.numbers:
-            self.numbers[text] = self.fresh(name) if name in self.taken else name
-        return self.numbers[text]
+    def number(self, operand: Operation) -> Operation:
+        """Return the array that holds 0 or 1 in place of that number, and anything else as it is."""
+        value = _zero_or_one(operand)
+        if self.numbers is None or value is None:
+            return operand
+        if value not in self.numbers:
+            stem = _NUMBERS[value]
+            self.numbers[value] = self.fresh(stem) if stem in self.taken else stem
+        return Operation(Kind.ARRAY, (), self.numbers[value])
 
-    def full_of(self, text: str, shape: tuple[Expr, ...]) -> str:
-        """Return the name of an array of that shape in which every number is 0 or is 1."""
-        stem, shape = f"{_NUMBERS[text]}s", tuple(map(self.size, shape))
-        for name, kind in self.filled.items():
-            if kind == (stem, shape):
-                return name
-        plain = text == "0" or shape == (SAMPLES,)  # `ones` alone are those of the samples
-        name = stem if plain and stem not in self.taken | self.filled.keys() else self.fresh(stem)
-        self.filled[name] = stem, shape
-        return name
+    def full_of(self, value: int, shape: tuple[Expr, ...]) -> Operation:
+        """Return an array of that shape in which every number is 0 or is 1."""
+        stem, sizes = f"{_NUMBERS[value]}s", tuple(map(self.size, shape))
+        found = [name for name, kind in self.filled.items() if kind == (stem, sizes)]
+        plain = value == 0 or sizes == (SAMPLES,)  # `ones` alone are those of the samples
+        if not found:
+            found = [stem if plain and stem not in self.taken | self.filled.keys() else self.fresh(stem)]
+            self.filled[found[0]] = stem, sizes
+        return Operation(Kind.ARRAY, (), found[0], (None,) * len(shape), shape)
 
-    def numbers_of_samples(self) -> str:
-        """Return the name of the array 0, 1, 2 … with a number for each sample."""
+    def numbers_of_samples(self, like: Operation) -> Operation:
+        """Return the array 0, 1, 2 … with a number for each sample."""
         if not self.counts:
             self.counts["rows" if "rows" not in self.taken else self.fresh("rows")] = (SAMPLES,)
-        return next(iter(self.counts))
+        return array(next(iter(self.counts)), like)
 
     def fresh(self, stem: str) -> str:
         """Return a new name."""
@@ -109,50 +136,61 @@ class Workspace:
 
 
 class BufferWriter:
-    """Writes the statements of one program; ``names`` are the operations that have a buffer."""
+    """Writes the instructions of one program; ``names`` are the operations that have a buffer."""
 
     def __init__(self, names: Mapping[Operation, str], workspace: Workspace) -> None:
         self.names = names
         self.workspace = workspace
-        self.lines: list[str] = []
+        self.found: list[Instruction] = []
         self.busy: list[str] = []
         self.weighted = False
 
-    def assign(self, name: str, operation: Operation) -> list[str]:
-        """Return the lines after which the buffer ``name`` holds ``operation``."""
-        self.lines = []
-        self._store(operation, name)
+    def assign(self, name: str, operation: Operation) -> list[Instruction]:
+        """Return the instructions after which the buffer ``name`` holds ``operation``."""
+        self.found = []
+        self._store(operation, array(name, operation))
         self._release()
-        return self.lines
+        return self.found
 
-    def part(self, name: str, operation: Operation) -> list[str]:
-        """Return the lines after which ``name`` holds a part that several statements read.
+    def part(self, name: str, operation: Operation) -> list[Instruction]:
+        """Return the instructions after which ``name`` holds a part that several statements read.
 
         What is a view or holds integers needs no buffer of its own.
         """
         if operation.is_constant:
             self.workspace.constants.setdefault(operation, name)
             return []
-        if not (operation.is_leaf or _is_text(operation)) or _is_product(operation):
+        if not (operation.is_leaf or _needs_none(operation)) or _is_product(operation):
             table = self.workspace.masks if is_mask(operation) else self.workspace.arrays
             table[name] = operation.shape
             return self.assign(name, operation)
-        self.lines = []
+        self.found = []
         ready = self._ready(operation)
         self.busy = []  # what is viewed stays in use
-        return [*self.lines, *assignment(name, ready, dict(self.names))]
+        return [*self.found, *assignment(array(name, operation), ready, Names(self.names))]
 
-    def scalar(self, name: str, operation: Operation, *, weighted: bool, indent: int = 0) -> list[str]:
-        """Return the lines after which the local variable ``name`` holds a number.
+    def scalar(
+        self, name: str, operation: Operation, *, weighted: bool, columns: int = COLUMNS
+    ) -> list[Instruction]:
+        """Return the instructions after which the local variable ``name`` holds a number.
 
         With ``weighted`` a sum over the samples is one of errors, which the weights of samples multiply.
         """
-        self.lines = []
+        return self._number(array(name, operation), operation, weighted, columns)
+
+    def component(self, name: str, operation: Operation) -> list[Instruction]:
+        """Return the instructions after which the one component of an array is ``operation``."""
+        return self._number(component(name), operation, False, COLUMNS)
+
+    def _number(
+        self, target: Operation, operation: Operation, weighted: bool, columns: int
+    ) -> list[Instruction]:
+        self.found = []
         self.weighted = weighted
         value = self._scalar(operation, top=True)
-        self.lines += assignment(name, value, dict(self.names), LINE - indent)
+        self.found += assignment(target, value, Names(self.names), columns)
         self._release()
-        return self.lines
+        return self.found
 
     def _release(self) -> None:
         self.workspace.idle += self.busy
@@ -164,12 +202,8 @@ class BufferWriter:
             return self._total(operation)
         if not operation.inputs or (operation in self.names and not top):
             return operation
-        inputs = tuple(self._array(i) if i.shape else self._scalar(i) for i in operation.inputs)
+        inputs = tuple(self._operand(i) if i.shape else self._scalar(i) for i in operation.inputs)
         return Operation(operation.kind, inputs, operation.value, operation.axes, operation.shape)
-
-    def _array(self, operation: Operation) -> Operation:
-        """Return the array that holds ``operation``."""
-        return Operation(Kind.ARRAY, (), self._operand(operation), operation.axes, operation.shape)
 
     def _total(self, operation: Operation) -> Operation:
         """Return the sum over all components; a sum of products of two arrays is one vdot."""
@@ -179,14 +213,11 @@ class BufferWriter:
         if factors:
             first, second = factors
             buffer = self._weighted(first) if weighted else self._operand(first)
-            name = Operation(Kind.ARRAY, (), buffer, first.axes, first.shape)
-            return Operation(Kind.VDOT, (name, self._array(second)))
+            return Operation(Kind.VDOT, (buffer, self._operand(second)))
         buffer = self._weighted(whole) if weighted else self._operand(whole)
-        name = Operation(Kind.ARRAY, (), buffer, whole.axes, whole.shape)
         if whole.shape[0] == SAMPLES and all(self.workspace.size(n) == 1 for n in whole.shape[1:]):
-            ones = Operation(Kind.ARRAY, (), self.workspace.full_of("1", (SAMPLES,)), shape=(SAMPLES,))
-            return Operation(Kind.VDOT, (name, ones))
-        return Operation(Kind.SUM, (name,), operation.value)
+            return Operation(Kind.VDOT, (buffer, self.workspace.full_of(1, (SAMPLES,))))
+        return Operation(Kind.SUM, (buffer,), operation.value)
 
     def _factors(self, product: Operation) -> tuple[Operation, Operation] | None:
         """Return two arrays whose product is ``product``, the second of which is there already."""
@@ -201,54 +232,46 @@ class BufferWriter:
         there = second.kind == Kind.ARRAY or second in self.names
         return None if not there or is_mask(second) or is_mask(first) else (first, second)
 
-    def _weighted(self, operation: Operation) -> str:
+    def _weighted(self, operation: Operation) -> Operation:
         """Return a temporary with the errors of all samples, multiplied by their weights if any."""
-        buffer = self.workspace.temporary(operation.shape, mask=False)
-        self.busy.append(buffer)
+        buffer = self._temporary(operation)
         self._store(operation, buffer)
-        self.lines += ["if weights is not None:", f"    {buffer} *= weights"]
+        self.found.append(When(Condition.WEIGHTED, (InPlace(Kind.MULTIPLY, buffer, WEIGHTS),)))
         return buffer
 
     # ------------------------------------------------------------ arrays
 
-    def _operand(self, operation: Operation, spare: str | None = None) -> str:
-        """Return the text that reads ``operation``, computed into ``spare`` or a temporary if needed."""
+    def _operand(self, operation: Operation, spare: Operation | None = None) -> Operation:
+        """Return what reads ``operation``, computed into ``spare`` or a temporary if needed."""
         if operation in self.names:
-            return self.names[operation]
+            return array(self.names[operation], operation)
         if not operation.shape:
-            return write(self._scalar(operation), self.names).code
+            return read_inside(self._scalar(operation), self.names)
         if operation.is_constant:
             return self.workspace.constant(operation)
         if spare is not None and _is_product(operation):
             self._store(operation, spare)
             return spare
-        if operation.kind == Kind.ARRAY or _is_text(operation):
-            return self._text(operation)
+        if operation.kind == Kind.ARRAY or _needs_none(operation):
+            return self._ready(operation)
         if spare is None or is_mask(operation):
             spare = self._temporary(operation)
         self._store(operation, spare)
         return spare
 
-    def _temporary(self, operation: Operation) -> str:
-        buffer = self.workspace.temporary(operation.shape, is_mask(operation))
-        self.busy.append(buffer)
+    def _temporary(self, operation: Operation) -> Operation:
+        buffer = self.workspace.temporary(operation)
+        self.busy.append(buffer.name)
         return buffer
 
-    def _text(self, operation: Operation) -> str:
-        """Return the text of what needs no buffer but for its inputs."""
-        return write(self._ready(operation), {}).code
-
     def _ready(self, operation: Operation) -> Operation:
-        """Return what needs no buffer, with its inputs computed."""
-        text = ""
+        """Return what needs no buffer but for its inputs, with these computed."""
         if operation.kind == Kind.ARANGE and operation.is_whole and operation.shape == (SAMPLES,):
-            text = self.workspace.numbers_of_samples()
-        elif operation.kind == Kind.PAD and not operation.is_whole:
-            text = self._padded(operation)
-        elif operation.kind == Kind.RESHAPE and not operation.is_whole:
-            text = self._reshaped(operation)
-        if text:
-            return Operation(Kind.ARRAY, (), text, operation.axes, operation.shape)
+            return self.workspace.numbers_of_samples(operation)
+        if operation.kind == Kind.PAD and not operation.is_whole:
+            return self._padded(operation)
+        if operation.kind == Kind.RESHAPE and not operation.is_whole:
+            return self._reshaped(operation)
         inputs = tuple(self._input(i) for i in operation.inputs)
         whole = operation.whole
         return Operation(operation.kind, inputs, operation.value, operation.axes, operation.shape, whole)
@@ -257,53 +280,52 @@ class BufferWriter:
         """Return an input of what needs no buffer: integers as they are, anything else computed."""
         if not operation.shape:
             return operation
-        if operation in self.names or operation.is_constant or not _is_text(operation):
-            return self._array(operation)
+        if operation in self.names or operation.is_constant or not _needs_none(operation):
+            return self._operand(operation)
         return self._ready(operation)
 
-    def _padded(self, operation: Operation) -> str:
+    def _padded(self, operation: Operation) -> Operation:
         """Return a buffer with zeros around the input."""
-        buffer = self.workspace.padding(operation.shape)
+        (inner,) = operation.inputs
+        buffer = self.workspace.padding(operation)
         widths = operation.value_as(Padding).widths
         cut = Slices(tuple((left or None, -right or None, None) for left, right in widths))
-        inside = Operation(Kind.SUBSCRIPT, (Operation(Kind.ARRAY, (), buffer),), cut)
-        self._store(operation.inputs[0], write(inside, {}).code)
+        self._store(inner, Operation(Kind.SUBSCRIPT, (buffer,), cut, inner.axes, inner.shape))
         return buffer
 
-    def _reshaped(self, operation: Operation) -> str:
+    def _reshaped(self, operation: Operation) -> Operation:
         """Return a reshaped view; of a temporary with the axes apart where something is computed."""
         (inner,) = operation.inputs
         if inner in self.names or (inner.is_leaf and inner.is_contiguous):
             source = self._operand(inner)
         elif _is_product(operation):  # its axes are together: the temporary has them apart
             buffer = self._temporary(operation)
-            self._matmul(inner, _reshape(buffer, _product_shape(inner)))
+            self._matmul(inner, _taken_together(buffer, inner))
             return buffer
         else:
             source = self._temporary(inner)
             self._store(inner, source)
-        return _reshape(source, operation.value_as(Sizes).sizes)
+        return _reshape(source, operation.value_as(Sizes), operation.shape)
 
-    def _store(self, operation: Operation, out: str) -> None:
+    def _store(self, operation: Operation, out: Operation) -> None:
         kind = operation.kind
-        if operation in self.names and self.names[operation] != out:
-            self._copy(self.names[operation], out)
+        if operation in self.names and (named := array(self.names[operation], operation)) != out:
+            self._copy(named, out)
         elif _is_product(operation):
             (product,) = operation.inputs
-            self._matmul(product, _reshape(out, _product_shape(product)))
-        elif operation.is_leaf or _is_text(operation):
-            self._copy(self._text(operation) if operation.shape else self._operand(operation), out)
+            self._matmul(product, _taken_together(out, product))
+        elif operation.is_leaf or _needs_none(operation):
+            self._copy(self._ready(operation) if operation.shape else self._operand(operation), out)
         elif kind in (Kind.FULL, Kind.BROADCAST) or (kind == Kind.CAST and not operation.is_constant):
             self._copy(self._operand(operation.inputs[0]), out)
         elif kind == Kind.MATMUL:
             self._matmul(operation, out)
         elif kind == Kind.EINSUM:
-            operands = ", ".join(self._operand(i) for i in operation.inputs)
-            self.lines.append(f'np.einsum("{operation.value_as(str)}", {operands}, out={out})')
+            self._call(operation, tuple(map(self._operand, operation.inputs)), out)
         elif kind == Kind.GATHER:
             self._gather(operation, out)
         elif kind == Kind.ZEROS:
-            self.lines.append(f"{out}.fill(0)")
+            self._call(operation, operation.inputs, out)
         elif kind == Kind.SCATTER:
             self._scatter(operation, out)
         elif kind in (Kind.SUM, Kind.MAX):
@@ -315,103 +337,108 @@ class BufferWriter:
         else:
             self._elementwise(operation, out)
 
-    def _copy(self, source: str, out: str) -> None:
-        self.lines.append(f"np.copyto({out}, {source})")
+    def _copy(self, source: Operation, out: Operation) -> None:
+        self.found.append(Copy(source, out))
 
-    def _matmul(self, operation: Operation, out: str) -> None:
-        """Write a matrix product; one of many rows of rows is one of all rows."""
+    def _call(self, operation: Operation, inputs: tuple[Operation, ...], out: Operation) -> None:
+        """Compute an operation of ``inputs``, which are at hand."""
+        self.found.append(Call(replace(operation, inputs=inputs, axes=out.axes, shape=out.shape), out))
+
+    def _matmul(self, operation: Operation, out: Operation) -> None:
+        """Compute a matrix product; one of many rows of rows is one of all rows."""
         first, second = operation.inputs
-        texts = [self._operand(i) for i in operation.inputs]
+        left, right = (self._operand(i) for i in operation.inputs)
         ranks = (len(first.shape), len(second.shape))
-        if ranks[0] > 2 and ranks[1] == 2 and first.is_contiguous and out.isidentifier():
+        if ranks[0] > 2 and ranks[1] == 2 and first.is_contiguous and out.kind == Kind.ARRAY:
             product = operation.value_as(Product)
             if -1 not in (product.terms, product.sizes[-1]):
-                texts[0] = _reshape(texts[0], (-1, product.terms))
-                out = _reshape(out, (-1, product.sizes[-1]))
-                ranks = (2, 2)
-        if max(ranks) <= 2:
-            self.lines.append(f"{texts[0]}.dot({texts[1]}, out={out})")
-        else:
-            self.lines.append(f"np.matmul({texts[0]}, {texts[1]}, out={out})")
+                left, out = _rows(left, product.terms), _rows(out, product.sizes[-1])
+        self._call(operation, (left, right), out)
 
-    def _gather(self, operation: Operation, out: str) -> None:
+    def _gather(self, operation: Operation, out: Operation) -> None:
         array, *indices = operation.inputs
-        texts = [self._operand(i) for i in indices]
+        places = [self._operand(i) for i in indices]
         if len(indices) == 1:
-            axis = operation.value_as(Picks).indices.index(0)
-            self.lines.append(f"np.take({self._operand(array)}, {texts[0]}, axis={axis}, out={out})")
+            self._call(operation, (self._operand(array), *places), out)
             return
-        lines, text = fitting(f"np.copyto({out}, )", self._ready(operation), dict(self.names))
-        self.lines += lines
-        self._copy(text, out)
+        taken = width(Copy(Operation(Kind.ARRAY, (), ""), out))
+        parts, source = fitting(taken, self._ready(operation), Names(self.names))
+        self.found += parts
+        self._copy(source, out)
 
-    def _scatter(self, operation: Operation, out: str) -> None:
+    def _scatter(self, operation: Operation, out: Operation) -> None:
         start, *updates = operation.inputs
         self._store(start, out)
         for update in updates:
             value, *indices = update.inputs
             place = update.value_as(Place)
-            texts = [self._operand(i) for i in indices]
+            places = tuple(map(self._operand, indices))
             negative = value.kind == Kind.NEGATIVE and value not in self.names
-            text = self._operand(value.inputs[0] if negative else value)
-            if place.loops and not text.isidentifier():
-                view = self.workspace.fresh("part")
-                self.lines.append(f"{view} = {text}")
-                text = view
-            self.lines += update_lines(out, place, Text(text), texts, negative)
+            added = self._operand(value.inputs[0] if negative else value)
+            if place.loops and added.kind not in NAMED:
+                view = array(self.workspace.fresh("part"), added)
+                self.found.append(Assign(view, added))
+                added = view
+            self.found.append(Scatter(out, place, added, places, negative))
 
-    def _where(self, operation: Operation, out: str) -> None:
+    def _where(self, operation: Operation, out: Operation) -> None:
         condition, value, other = operation.inputs
         smaller = other.shape not in ((), operation.shape)
         if self._reads(condition, out) or self._reads(value, out) or smaller:
-            texts = [self._operand(condition), self._operand(value)]
+            where, source = self._operand(condition), self._operand(value)
             self._copy(self._operand(other), out)
         else:
             self._store(other, out)
-            texts = [self._operand(value), self._operand(condition)][::-1]
-        self.lines.append(f"np.copyto({out}, {texts[1]}, where={texts[0]})")
+            source, where = self._operand(value), self._operand(condition)
+        self.found.append(Copy(source, out, where))
 
-    def _reduce(self, operation: Operation, out: str) -> None:
+    def _reduce(self, operation: Operation, out: Operation) -> None:
         axis, kept = operation.value_as(Reduction).axes, operation.value_as(Reduction).kept
         (inner,) = operation.inputs
-        text = self._operand(inner, out if inner.shape == operation.shape else None)
+        operand = self._operand(inner, out if inner.shape == operation.shape else None)
         if operation.kind == Kind.SUM and len(inner.shape) == 2 and inner.shape[0] == SAMPLES:
             rows, columns = inner.shape
             if axis == 0 and not kept:
-                self.lines.append(f"{self.workspace.full_of('1', (rows,))}.dot({text}, out={out})")
+                self._product((self.workspace.full_of(1, (rows,)), operand), out)
                 return
-            if axis == 1 and kept and text != out:
-                ones = self.workspace.full_of("1", (columns, Integer(1)))
-                self.lines.append(f"{text}.dot({ones}, out={out})")
+            if axis == 1 and kept and operand != out:
+                self._product((operand, self.workspace.full_of(1, (columns, Integer(1)))), out)
                 return
-        keep = ", keepdims=True" if kept else ""
-        array, first = (text, "") if text.isidentifier() else ("np", f"{text}, ")
-        self.lines.append(f"{array}.{operation.kind}({first}axis={axis}{keep}, out={out})")
+        self._call(operation, (operand,), out)
 
-    def _elementwise(self, operation: Operation, out: str) -> None:
-        """Write one elementwise operation; the first computed input of its shape uses its buffer."""
-        texts: list[str] = [""] * len(operation.inputs)
-        spare: str | None = out
+    def _product(self, operands: tuple[Operation, Operation], out: Operation) -> None:
+        """Compute the product of an array and of ones, which adds up."""
+        self.found.append(Call(Operation(Kind.MATMUL, operands, None, out.axes, out.shape), out))
+
+    def _elementwise(self, operation: Operation, out: Operation) -> None:
+        """Compute one elementwise operation; the first computed input of its shape uses its buffer."""
+        operands: dict[int, Operation] = {}
+        spare: Operation | None = out
         for position in self._order(operation.inputs, out):
             value = operation.inputs[position]
             fits = value.shape == operation.shape and not is_mask(operation)
             later = any(
-                not texts[p] and p != position and self._reads(i, out) for p, i in enumerate(operation.inputs)
+                p not in operands and p != position and self._reads(i, out)
+                for p, i in enumerate(operation.inputs)
             )
-            texts[position] = self._operand(value, spare if fits and not later else None)
-            if texts[position] == out:
+            operands[position] = self._operand(value, spare if fits and not later else None)
+            if operands[position] == out:
                 spare = None
-        if operation.kind == Kind.DIVIDE and texts[0] == "1":
-            self.lines.append(f"np.reciprocal({texts[1]}, out={out})")
+        inputs = [operands[position] for position in range(len(operation.inputs))]
+        if operation.kind == Kind.DIVIDE and _zero_or_one(inputs[0]) == 1:
+            self._call(operation, (ONE, inputs[1]), out)
             return
         if operation.kind in _SLOW_WITH_NUMBERS and all(
             i.shape in ((), operation.shape) for i in operation.inputs
         ):
-            texts = [self.workspace.full_of(t, operation.shape) if t in _NUMBERS else t for t in texts]
-        texts = [self.workspace.number(text) for text in texts]
-        self.lines.append(self._one_line(operation.kind, texts, out))
+            inputs = [self._filled(i, operation.shape) for i in inputs]
+        self._one(operation, [self.workspace.number(i) for i in inputs], out)
 
-    def _order(self, inputs: Sequence[Operation], out: str) -> list[int]:
+    def _filled(self, operand: Operation, shape: tuple[Expr, ...]) -> Operation:
+        value = _zero_or_one(operand)
+        return operand if value is None else self.workspace.full_of(value, shape)
+
+    def _order(self, inputs: Sequence[Operation], out: Operation) -> list[int]:
         """Return the positions of the inputs in the order in which they are computed.
 
         Of those that read ``out`` all but the first come before anything is written to it, then that
@@ -421,20 +448,28 @@ class BufferWriter:
         rest = [p for p in range(len(inputs)) if p not in readers]
         return [*readers[1:], *readers[:1], *sorted(rest, key=lambda p: inputs[p].kind != Kind.MATMUL)]
 
-    def _reads(self, operation: Operation, name: str) -> bool:
-        own = operation.kind == Kind.ARRAY and operation.name == name
-        return own or any(self._reads(i, name) for i in operation.inputs)
+    def _reads(self, operation: Operation, out: Operation) -> bool:
+        return operation == out or any(self._reads(i, out) for i in operation.inputs)
 
-    def _one_line(self, kind: Kind, texts: Sequence[str], out: str) -> str:
-        if kind in _IN_PLACE and texts[0] == out:
-            return f"{out} {_IN_PLACE[kind]} {texts[1]}"
-        if kind in _COMMUTES and texts[1] == out:
-            return f"{out} {_IN_PLACE[kind]} {texts[0]}"
-        function = OWN_FUNCTIONS.get(kind, f"np.{kind}")
-        return f"{function}({', '.join(texts)}, out={out})"
+    def _one(self, operation: Operation, inputs: Sequence[Operation], out: Operation) -> None:
+        """Compute one operation of operands that are at hand, in place where one of them is the result."""
+        if operation.kind in IN_PLACE and inputs[0] == out:
+            self.found.append(InPlace(operation.kind, out, inputs[1]))
+        elif operation.kind in _COMMUTES and inputs[1] == out:
+            self.found.append(InPlace(operation.kind, out, inputs[0]))
+        else:
+            self._call(operation, tuple(inputs), out)
 
 
-def _is_text(operation: Operation) -> bool:
+def _zero_or_one(operand: Operation) -> int | None:
+    """Return the number that an operand is, where it is 0 or 1."""
+    if operand.kind == Kind.NUMBER:
+        value = operand.value_as(Number).value
+        return int(value) if value in (0, 1) and value.is_Integer else None
+    return int(operand.name) if operand.kind == Kind.NAME and operand.name in ("0", "1") else None
+
+
+def _needs_none(operation: Operation) -> bool:
     """Whether ``operation`` needs no buffer but for its inputs: a view, or integers."""
     return operation.is_view or operation.is_whole or operation.kind in (Kind.RESHAPE, Kind.PAD, Kind.ARANGE)
 
@@ -445,10 +480,16 @@ def _is_product(operation: Operation) -> bool:
     return product is not operation and product.kind == Kind.MATMUL and isinstance(product.value, Product)
 
 
-def _product_shape(operation: Operation) -> Sequence[int | str]:
-    """Return the shape of a matrix product, as numbers."""
-    return operation.value_as(Product).sizes
+def _taken_together(out: Operation, product: Operation) -> Operation:
+    """Return an array as one of the shape of a matrix product."""
+    return _reshape(out, Sizes(product.value_as(Product).sizes), product.shape)
 
 
-def _reshape(text: str, shape: Sequence[int | str]) -> str:
-    return f"{text}.reshape({', '.join(map(str, shape))})"
+def _rows(operand: Operation, columns: int | Expr) -> Operation:
+    """Return the rows of all rows of an array."""
+    rows = Mul(*operand.shape[:-1])
+    return _reshape(operand, Sizes((-1, columns)), (rows, operand.shape[-1]))
+
+
+def _reshape(operand: Operation, sizes: Sizes, shape: tuple[Expr, ...]) -> Operation:
+    return Operation(Kind.RESHAPE, (operand,), sizes, (None,) * len(shape), shape)

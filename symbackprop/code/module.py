@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 from symbackprop.arrays.kinds import Kind
-from symbackprop.arrays.operations import Operation, Product, Sizes, Statement
+from symbackprop.arrays.operations import Layered, Operation, Statement
 from symbackprop.code.data import DataCode
-from symbackprop.code.loops import LAYER, Comments, Item, Rolled, rolled_entries, turns
+from symbackprop.code.entries import Keyed, key_of, rolled_entries
+from symbackprop.code.fitting import Names, assignment
+from symbackprop.code.lines import Comments, lines_of, turns
+from symbackprop.code.loops import ByLayer, Rolled, layered_names
 from symbackprop.code.programs import RATE, SCALE, Programs, needed, share
-from symbackprop.code.text import assignment, imports
+from symbackprop.code.statements import Block, array, names_in
+from symbackprop.code.text import LAYER, imports, spelled
 from symbackprop.code.training_step import TrainingStep, shapes_in
 from symbackprop.code.update import UpdateProgram
 from symbackprop.code.version import VERSION
@@ -54,29 +57,32 @@ class _Function:
 
 
 class _Body(Rolled):
-    """The statements of a pure function, those of equal layers as loops."""
+    """The instructions of a pure function, those of equal layers as loops."""
 
     def __init__(
-        self, statements: Sequence[Statement], items: Sequence[Item], reserved: Sequence[str]
+        self,
+        statements: Sequence[Statement],
+        blocks: Sequence[Block],
+        layered: Mapping[str, Layered],
+        reserved: Sequence[str],
     ) -> None:
         self.statements = statements
-        self.read = {s.name: s.operation.reads for s in statements}
-        names = {s.name for s in statements}.union(*self.read.values(), _assigned(items))
-        super().__init__(items, names, reserved, LINE - 8)
+        self.read = {s.number: s.operation.reads for s in statements}
+        read = frozenset().union(*self.read.values())
+        names = (
+            {s.name for s in statements} | read | {n for b in blocks for n in b.writes if isinstance(n, str)}
+        )
+        super().__init__(blocks, layered, names, reserved, LINE - 8)
 
     def function(self, module: _Module) -> Iterator[str]:
         """Yield the lines of the function but for the last, each statement under its equation."""
         yield from module.opening(self)
         bound = {name for name in module.parameters if self.holds(name)}
         for part in self.parts:
-            items = [part] if isinstance(part, Item) else [*part.items, *part.last]
-            yield from module.bindings(set().union(*[self.read[item.name] for item in items]), bound)
-            yield from self.lines(part, module.comments)
-
-
-def _assigned(items: Iterable[Item]) -> set[str]:
-    """Return the names that the lines of statements assign."""
-    return {line.split(" = ")[0] for item in items for line in item.lines if " = " in line}
+            blocks = [part] if isinstance(part, Block) else part.blocks
+            numbers = {number for block in blocks for number in (block.number, block.last) if number}
+            yield from module.bindings(set().union(*[self.read[number] for number in numbers]), bound)
+            yield from lines_of([part], LINE - 4, module.comments)
 
 
 class _Module:
@@ -110,6 +116,17 @@ class _Module:
         self.parameters = {self.given.code(name): name for name in derivation.system.parameters}
         self._places = {name: place for place, name in enumerate(self.parameters)}
 
+    @cached_property
+    def layered(self) -> dict[str, Layered]:
+        """The names in the code of what belongs to a layer."""
+        return layered_names(self.model.system, self.given.code)
+
+    def _entries(
+        self, values: Mapping[str, str | Keyed | Operation], kept: ByLayer | None = None
+    ) -> list[str]:
+        """Return the lines of a dict with an entry for each parameter."""
+        return rolled_entries(values, layered_names(self.model.system, str), kept)
+
     def render(self) -> str:
         """Return the module's text."""
         template = environment().get_template("module.py.jinja")
@@ -117,9 +134,9 @@ class _Module:
             title=f"A NumPy trainer of {self.model.subject}.",
             introduction=self.introduction(),
             architecture=assigned_string("ARCHITECTURE", self.derivation.description),
-            shapes=rolled_entries({name: str(shape) for name, shape in self.shapes().items()}),
+            shapes=self._entries({name: str(shape) for name, shape in self.shapes().items()}),
             constants=self.constant_lines(),
-            initial=rolled_entries(dict(self.initial())),
+            initial=self._entries(dict(self.initial())),
             distributions=self.distributions(),
             imports=imports(s.operation for s in self.statements()),
             reads_erf=any(_holds(s.operation, Kind.ERF) for s in self.statements()),
@@ -168,12 +185,12 @@ class _Module:
         drawn = {i.initializer.distribution for i in self.model.initial.values() if i.initializer}
         return sorted(drawn - {"zeros"}, reverse=True)
 
-    def initial(self) -> Iterable[tuple[str, str]]:
+    def initial(self) -> Iterable[tuple[str, str | Keyed]]:
         """Yield each parameter with the expression of its first value."""
         for name, shape in self.shapes().items():
-            yield name, self._first_value(name, self.model.initial[name], shape)
+            yield name, self._first_value(self.model.initial[name], shape)
 
-    def _first_value(self, name: str, initial: Initial, shape: tuple[int, ...]) -> str:
+    def _first_value(self, initial: Initial, shape: tuple[int, ...]) -> str | Keyed:
         """Return the expression that makes the first value of a parameter."""
         if not shape:
             return f"np.array({initial.value!r})"
@@ -184,14 +201,14 @@ class _Module:
         if distribution == "zeros":
             return f"np.zeros({axes})"
         if distribution == "orthogonal":
-            return f'_orthogonal(generator, "{name}")'
+            return Keyed("_orthogonal(generator, ", ")")
         assert initial.initializer is not None
         fans = {"fan_in": initial.fan_in, "fan_out": initial.fan_out}
         variance = initial.initializer.variance
         for fan, units in fans.items():
             variance = variance.replace(fan, str(self.model.size(units)))
         variance = "1" if variance == "1 / 1" else variance
-        return f'_{distribution}(generator, "{name}", {variance})'
+        return Keyed(f"_{distribution}(generator, ", f", {variance})")
 
     # ------------------------------------------------------------ pure functions
 
@@ -200,7 +217,7 @@ class _Module:
         output = self.given.code(self.model.output)
         shape = f"shape {self.given.output_shape}"
         body = self._body([output])
-        returned = [f"return {body.text(output)}"]
+        returned = [f"return {spelled(body.kept.name(output))}"]
         return self._function("forward", "parameters, x", f"Return the outputs, {shape}.", body, returned)
 
     def loss(self) -> _Function:
@@ -219,7 +236,8 @@ class _Module:
         result = ", ".join(f'"{parameter}": {name}' for parameter, name in names.items())
         returned = [f"return float(E), {{{result}}}"]
         if len(returned[0]) > LINE - 4:
-            entries = [f"        {line}" for line in rolled_entries(names, body)]
+            arrays = {key: Operation(Kind.ARRAY, (), name) for key, name in names.items()}
+            entries = [f"        {line}" for line in self._entries(arrays, body.kept)]
             returned = ["return (", "    float(E),", "    {", *entries, "    },", ")"]
         arguments = f"parameters, x, {self.given.t_argument}"
         docstring = "Return E and a dict of its derivatives."
@@ -238,15 +256,21 @@ class _Module:
     def _body(self, results: Sequence[str]) -> _Body:
         """Return the statements of a pure function that computes ``results``."""
         statements = needed(self.statements(), results)
-        shared, names = share(statements)
-        items = []
+        shared, of = share(statements)
+        names, layered, blocks = Names(of), dict(self.layered), []
         for entry in shared:
-            own = (*entry.parts, (entry.statement.name, entry.statement.operation))
-            lines = [line for name, operation in own for line in assignment(name, operation, names)]
+            layered |= entry.layered(layered)
             statement = entry.statement
+            own = (
+                *((part.name, part.operation) for part in entry.parts),
+                (statement.name, statement.operation),
+            )
+            inner = [
+                i for name, operation in own for i in assignment(array(name, operation), operation, names)
+            ]
             shapes = shapes_in(statement.operation, self.model)
-            items.append(Item(statement.name, tuple(lines), statement.number, shapes))
-        return _Body(statements, items, self.given.reserved)
+            blocks.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
+        return _Body(statements, blocks, layered | names.numbered, self.given.reserved)
 
     def opening(self, body: _Body) -> Iterable[str]:
         """Yield the lines before the statements of a pure function."""
@@ -254,7 +278,7 @@ class _Module:
         yield f'dtype = parameters["{self.derivation.system.parameters[0]}"].dtype'
         yield from self.given.given_lines(read, "dtype")
         yield from self.given.constant_lines(read, "dtype")
-        named = set().union(*[_names_read(s.operation) for s in body.statements])
+        named = {name for s in body.statements for name in names_in(s.operation)}
         if _SAMPLE_COUNT in named:
             yield f"samples = len({self.given.code(self.model.inputs[0].name)})"
         yield from (line for name, line in self.given.size_lines().items() if name in named)
@@ -265,11 +289,12 @@ class _Module:
         given = self.given.arguments
         made = {}
         for stem, layers in body.dicts.items():
-            if f"{stem}{layers.stop - 1}" in self.parameters:
-                value = f'parameters[f"{stem}{{{LAYER}}}"]'
+            names = {n: Layered(stem, n).alone for n in layers}
+            if names[layers[-1]] in self.parameters:
+                value = f"parameters[{key_of(stem)}]"
                 yield f"{stem} = {{{LAYER}: {value} for {LAYER} in {turns(layers)}}}"
             else:
-                entries = [f"{n}: {stem}{n}" for n in layers if f"{stem}{n}" in given]
+                entries = [f"{n}: {name}" for n, name in names.items() if name in given]
                 made[stem] = f"{{{', '.join(entries)}}}"
         if made:
             yield f"{', '.join(made)} = {', '.join(made.values())}"
@@ -432,16 +457,6 @@ def _can_be_weighted(operation: Operation) -> bool:
 
 def _holds(operation: Operation, kind: Kind) -> bool:
     return operation.kind == kind or any(_holds(i, kind) for i in operation.inputs)
-
-
-def _names_read(operation: Operation) -> set[str]:
-    """Return the names of the numbers that ``operation`` reads."""
-    own = {operation.name} if operation.kind == Kind.NAME else set()
-    value = operation.value
-    if isinstance(value, Sizes | Product):
-        sizes = value.sizes if isinstance(value, Sizes) else (value.terms, *value.sizes)
-        own |= set(re.findall(r"[a-z_]\w*", " ".join(map(str, sizes))))
-    return own.union(*map(_names_read, operation.inputs))
 
 
 def assigned_string(name: str, value: str) -> str:

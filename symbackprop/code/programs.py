@@ -10,12 +10,12 @@ from functools import cached_property
 from sympy import Add, Derivative, Expr, Mul, Piecewise, Sum, Symbol
 
 from symbackprop.arrays.kinds import Kind
-from symbackprop.arrays.operations import Operation, Statement
+from symbackprop.arrays.operations import Layered, Operation, Statement
 from symbackprop.arrays.signature import UNCHANGED, Change, Lowered, lower
 from symbackprop.code.buffers import is_mask
 from symbackprop.derivation.batch import NoSampleAxis, SampleAxis
 from symbackprop.equations.indices import close_sum
-from symbackprop.equations.naming import SAMPLE, SAMPLES
+from symbackprop.equations.naming import SAMPLE, SAMPLES, split_name
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import ONE, Equation, indices_of, name_of
 from symbackprop.errors import UnsupportedExpression
@@ -228,11 +228,26 @@ def needed(statements: Sequence[Statement], results: Sequence[str]) -> list[Stat
 
 
 @dataclass(frozen=True)
+class Part:
+    """A part of a statement that has a name: its word, mostly with what the statement's own name ends in."""
+
+    name: str
+    operation: Operation
+    word: str
+
+
+@dataclass(frozen=True)
 class Named:
     """A statement with the parts that are computed before it because something else needs them too."""
 
     statement: Statement
-    parts: tuple[tuple[str, Operation], ...]
+    parts: tuple[Part, ...]
+
+    def layered(self, layers: Mapping[str, Layered]) -> dict[str, Layered]:
+        """Return the parts that are of the statement's layer, where it has one."""
+        own = layers.get(self.statement.name)
+        found = {part.name: Layered(part.word, own.layer) for part in self.parts} if own else {}
+        return {name: layered for name, layered in found.items() if name == layered.alone}
 
 
 _WORDS = {
@@ -260,14 +275,15 @@ def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation,
     taken = {s.name for s in statements} | set(read)
     result = []
     for statement in statements:
-        parts: list[tuple[str, Operation]] = []
+        parts: list[Part] = []
         for operation in _inside_out(statement.operation, set()):
             costly = operation.shape and not operation.is_leaf and operation.kind not in _CHEAP
             if operation in names or operation is statement.operation:
                 continue
             if (costly and uses[operation] > 1) or _deserves_name(operation):
-                names[operation] = _name(operation, statement.name, taken)
-                parts.append((names[operation], operation))
+                word = _word(operation)
+                names[operation] = _name(word, statement.name, taken)
+                parts.append(Part(names[operation], operation, word))
         if not statement.operation.is_leaf:  # t or 0 keeps its own name: it is read before, too
             names.setdefault(statement.operation, statement.name)
         result.append(Named(statement, tuple(parts)))
@@ -317,16 +333,20 @@ def _is_mask_of_numbers(operation: Operation) -> bool:
     return operation.kind == Kind.CAST and is_mask(operation.inputs[0])
 
 
-def _name(operation: Operation, beside: str, taken: set[str]) -> str:
-    """Return a name such as ``exponentials2`` for a part of the statement of ``x2``."""
-    digits = beside[len(beside.rstrip("0123456789")) :]
+def _word(operation: Operation) -> str:
+    """Return what a part is called."""
     word = "places" if operation.is_whole else _WORDS.get(operation.kind, "part")
     word = "condition" if is_mask(operation) else word
     if operation.kind == Kind.MULTIPLY and any(map(_is_mask_of_numbers, operation.inputs)):
-        word = "masked"
+        return "masked"
     if word == "columns" and not any(part.kind == Kind.WINDOWS for part in operation.parts()):
-        word = "part" if operation.inputs[0].kind == Kind.MATMUL else "matrix"
-    stem = word + digits
+        return "part" if operation.inputs[0].kind == Kind.MATMUL else "matrix"
+    return word
+
+
+def _name(word: str, beside: str, taken: set[str]) -> str:
+    """Return a name such as ``exponentials2`` for a part of the statement of ``x2``."""
+    stem = f"{word}{split_name(beside).layer or ''}"
     name, count = stem, 1
     while name in taken:
         count += 1

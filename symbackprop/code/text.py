@@ -4,42 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 
-from sympy import Expr, Rational
+from sympy import Add, Expr, Integer, Mul, Pow, Rational
 
 from symbackprop.arrays.expressions import is_decimal
-from symbackprop.arrays.kinds import LEAVES, Kind
+from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import (
-    EVERYTHING,
     Entry,
+    Layered,
+    Name,
     Number,
     Operation,
     Order,
     Padding,
     Pair,
     Picks,
-    Place,
     Reduction,
     Signs,
     Sizes,
     Slices,
-    Stride,
     Windows,
 )
+from symbackprop.code.statements import NAMED, is_choice_of_numbers, takes_dtype
 from symbackprop.printing.brackets import Level, closed
+
+LAYER = "layer"
+"""What counts the layers in the code."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """The text of an expression and how tightly it holds together."""
+    """The text of an expression and how tightly it holds together.
+
+    ``tail`` is how long the round brackets are that it ends in, with what is inside; 0 where it ends in none.
+    """
 
     code: str
     level: Level = Level.ATOM
+    tail: int = 0
 
     def inside(self, level: Level) -> str:
         """Return the text, with brackets unless it holds together as ``level`` asks."""
         return closed(self.code, self.level, level)
+
+    def within(self, level: Level) -> Text:
+        """Return the text, with brackets unless it holds together as ``level`` asks."""
+        return self if self.level >= level else called("", self.code)
+
+
+def called(function: str, *arguments: str) -> Text:
+    """Return the call of a function; of none for something in brackets."""
+    inside = ", ".join(arguments)
+    return Text(f"{function}({inside})", tail=len(inside) + 2)
+
+
+def joined(level: Level, *parts: str, last: Text) -> Text:
+    """Return texts one behind the other."""
+    return Text("".join((*parts, last.code)), level, last.tail)
 
 
 _BINARY = {
@@ -47,7 +68,6 @@ _BINARY = {
     Kind.SUBTRACT: ("-", Level.SUM, Level.SUM, Level.PRODUCT),
     Kind.MULTIPLY: ("*", Level.PRODUCT, Level.PRODUCT, Level.FACTOR),
     Kind.DIVIDE: ("/", Level.PRODUCT, Level.PRODUCT, Level.FACTOR),
-    Kind.POWER: ("**", Level.POWER, Level.ATOM, Level.FACTOR),
     Kind.GREATER: (">", Level.RELATION, Level.SUM, Level.SUM),
     Kind.GREATER_EQUAL: (">=", Level.RELATION, Level.SUM, Level.SUM),
     Kind.LESS: ("<", Level.RELATION, Level.SUM, Level.SUM),
@@ -58,18 +78,33 @@ _BINARY = {
 """Operation -> its sign, its level, and those that its left and right sides must have at least."""
 
 
-_NAMED = (Kind.ARRAY, Kind.NAME)
 _REDUCED = (Kind.SUM, Kind.MAX)
 
 OWN_FUNCTIONS = {Kind.ERF: "_erf"}
 """Operation that NumPy lacks -> the function of the generated module."""
 
 
-def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = True) -> Text:
+def function_of(kind: Kind) -> str:
+    """Return the function that carries out an operation on arrays."""
+    return OWN_FUNCTIONS.get(kind, f"np.{kind}")
+
+
+def spelled(name: Name) -> str:
+    """Return a name in the code."""
+    if isinstance(name, str):
+        return name
+    if not name.counted:
+        return f"{name.stem}[{name.layer}]"
+    offset = f" {'+' if name.layer > 0 else '-'} {abs(name.layer)}" if name.layer else ""
+    return f"{name.stem}[{LAYER}{offset}]"
+
+
+def write(operation: Operation, names: Mapping[Operation, str] | None = None, *, top: bool = True) -> Text:
     """Return the text of ``operation``; what has a name in ``names`` is written by its name.
 
     With ``top`` the operation itself is written out, as where it is assigned to its name.
     """
+    names = names or {}
     if not top and operation in names:
         return Text(names[operation])
 
@@ -77,8 +112,8 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
         return write(operation.inputs[position], names, top=False)
 
     kind = operation.kind
-    if kind in _NAMED:
-        return Text(operation.name)
+    if kind in NAMED:
+        return Text(spelled(operation.value if isinstance(operation.value, Layered) else operation.name))
     if kind == Kind.NUMBER:
         return number(operation.value_as(Number).value)
     if kind in _ARRANGED:
@@ -86,45 +121,66 @@ def write(operation: Operation, names: Mapping[Operation, str], *, top: bool = T
     if kind in _MADE:
         return _made(operation, [below(p) for p in range(len(operation.inputs))])
     if kind in _REDUCED:
-        return Text(f"{below(0).inside(Level.ATOM)}.{kind}({_reduction(operation.value_as(Reduction))})")
+        return called(f"{below(0).inside(Level.ATOM)}.{kind}", *_reduction(operation.value_as(Reduction)))
     if kind == Kind.TERMS:
-        signs = operation.value_as(Signs).negative
-        first = f"-{below(0).inside(Level.ATOM)}" if signs[0] else below(0).inside(Level.SUM)
-        rest = (f" {'-' if n else '+'} {below(p).inside(Level.PRODUCT)}" for p, n in enumerate(signs) if p)
-        return Text("".join([first, *rest]), Level.SUM)
-    if kind == Kind.BROADCAST:
-        value, *shape = (below(p).code for p in range(len(operation.inputs)))
-        return Text(f"np.broadcast_to({value}, {_sizes(shape)})")
-    if kind == Kind.FULL:
-        value, *shape = (below(p).code for p in range(len(operation.inputs)))
-        dtype = "" if operation.is_whole else ", dtype"
-        return Text(f"np.full({_sizes(shape)}, {value}{dtype})")
+        return _terms(operation.value_as(Signs), [below(p) for p in range(len(operation.inputs))])
     if kind == Kind.MATMUL:
-        return Text(f"{below(0).inside(Level.POWER)} @ {below(1).inside(Level.POWER)}", Level.PRODUCT)
-    if kind == Kind.EINSUM:
-        operands = ", ".join(below(p).code for p in range(len(operation.inputs)))
-        return Text(f'np.einsum("{operation.value_as(str)}", {operands})')
+        left = below(0).inside(Level.POWER)
+        return joined(Level.PRODUCT, left, " @ ", last=below(1).within(Level.POWER))
     if kind == Kind.NEGATIVE:
-        return Text(f"-{below(0).inside(Level.ATOM)}", Level.FACTOR)
+        return joined(Level.FACTOR, "-", last=below(0).within(Level.ATOM))
     if kind == Kind.SQUARE:
-        return Text(_power(below(0).inside(Level.ATOM), "2"), Level.POWER)
+        return _power(operation.inputs[0], below(0), number(Integer(2)), simple=True)
+    if kind == Kind.POWER:
+        exponent = below(1).within(Level.FACTOR)
+        return _power(operation.inputs[0], below(0), exponent, simple=exponent.code.isalnum())
     if kind in _BINARY:
-        sign, level, left, right = _BINARY[kind]
-        first, second = _side(operation, below(0), 0, left), _side(operation, below(1), 1, right)
-        power = kind == Kind.POWER
-        return Text(_power(first, second) if power else f"{first} {sign} {second}", level)
-    arguments = ", ".join(below(p).code for p in range(len(operation.inputs)))
-    if kind in OWN_FUNCTIONS:
-        return Text(f"{OWN_FUNCTIONS[kind]}({arguments})")
-    if kind == Kind.WHERE and not any(i.shape for i in operation.inputs[1:]) and not operation.is_whole:
-        return Text(f"np.where({arguments}).astype(dtype)")  # of two numbers NumPy makes float64
+        return _binary(operation, below(0), below(1), names)
+    return _function(operation, [below(p).code for p in range(len(operation.inputs))])
+
+
+def _terms(signs: Signs, terms: Sequence[Text]) -> Text:
+    """Return a sum of numbers."""
+    first = terms[0].within(Level.ATOM if signs.negative[0] else Level.SUM)
+    found = joined(Level.SUM, "-" if signs.negative[0] else "", last=first)
+    for negative, term in zip(signs.negative[1:], terms[1:], strict=True):
+        found = joined(Level.SUM, found.code, " - " if negative else " + ", last=term.within(Level.PRODUCT))
+    return found
+
+
+def _binary(operation: Operation, left: Text, right: Text, names: Mapping[Operation, str]) -> Text:
+    """Return an operation with a sign between its two sides."""
+    sign, level, *least = _BINARY[operation.kind]
+    sides = zip(operation.inputs, (left, right), least, strict=True)
+    is_product = operation.kind in (Kind.MULTIPLY, Kind.DIVIDE)
+    first, second = (
+        _beside_sign(operation.kind, text)
+        if is_product and side.kind == Kind.MATMUL and side not in names
+        else text.within(bound)
+        for side, text, bound in sides
+    )
+    return joined(level, first.code, f" {sign} ", last=second)
+
+
+def _beside_sign(kind: Kind, product: Text) -> Text:
+    """Return a matrix product in a product or quotient: beside * it is set apart by brackets."""
+    return called("", product.code) if kind == Kind.MULTIPLY else product
+
+
+def _function(operation: Operation, arguments: Sequence[str]) -> Text:
+    """Return the call of a function."""
+    kind = operation.kind
+    if kind == Kind.EINSUM:
+        return called("np.einsum", f'"{operation.value_as(str)}"', *arguments)
+    if is_choice_of_numbers(operation):
+        return called(f"{called('np.where', *arguments).code}.astype", "dtype")
     if (
         not operation.shape
         and kind in _OF_NUMBERS
         and not any(p.kind == Kind.ARRAY for p in operation.parts())
     ):
-        return Text(f"{_OF_NUMBERS[kind]}({arguments})")
-    return Text(f"np.{kind}({arguments})")
+        return called(_OF_NUMBERS[kind], *arguments)
+    return called(function_of(kind), *arguments)
 
 
 _OF_NUMBERS = {
@@ -140,32 +196,39 @@ _OF_NUMBERS = {
 """NumPy function -> Python function: of numbers NumPy makes float64, which float32 arrays would become."""
 
 
-def _sizes(shape: Sequence[str]) -> str:
+def _shape(sizes: Sequence[str]) -> str:
     """Return a shape as the text of a tuple, one size as it is."""
-    return shape[0] if len(shape) == 1 else f"({', '.join(shape)})"
+    return sizes[0] if len(sizes) == 1 else f"({', '.join(sizes)})"
 
 
-_MADE = (Kind.GATHER, Kind.PAD, Kind.ARANGE, Kind.ZEROS, Kind.CAST, Kind.ARGMAX)
+_MADE = (
+    Kind.GATHER, Kind.PAD, Kind.ARANGE, Kind.ZEROS, Kind.CAST, Kind.ARGMAX, Kind.BROADCAST, Kind.FULL
+)  # fmt: skip
 
 
 def _made(operation: Operation, inputs: Sequence[Text]) -> Text:
     """Return the text of an operation that gathers, pads or makes an array."""
     kind, texts = operation.kind, [text.code for text in inputs]
+    dtype = ("dtype",) if takes_dtype(operation) else ()
     if kind == Kind.GATHER:
-        entries = [":" if n is None else texts[n + 1] for n in operation.value_as(Picks).indices]
-        while entries[-1] == ":":
-            entries.pop()
-        return Text(f"{inputs[0].inside(Level.ATOM)}[{', '.join(entries)}]")
+        picked = [None if n is None else texts[n + 1] for n in operation.value_as(Picks).indices]
+        while picked[-1] is None:
+            picked.pop()
+        return Text(f"{inputs[0].inside(Level.ATOM)}[{', '.join(text or ':' for text in picked)}]")
     if kind == Kind.PAD:
         widths = operation.value_as(Padding).widths
-        return Text(f"np.pad({texts[0]}, {_tuple(widths[0] if len(widths) == 1 else widths)})")
+        return called("np.pad", texts[0], _tuple(widths[0] if len(widths) == 1 else widths))
     if kind == Kind.ARANGE:
-        return Text(f"np.arange({texts[0]}{'' if operation.is_whole else ', dtype=dtype'})")
+        return called("np.arange", texts[0], *(f"dtype={name}" for name in dtype))
     if kind == Kind.ZEROS:
-        return Text(f"np.zeros({_sizes(texts)}, dtype)")
+        return called("np.zeros", _shape(texts), *dtype)
     if kind == Kind.CAST:
-        return Text(f"{inputs[0].inside(Level.ATOM)}.astype(dtype)")
-    return Text(f"{inputs[0].inside(Level.ATOM)}.argmax(axis={operation.value_as(int)})")
+        return called(f"{inputs[0].inside(Level.ATOM)}.astype", *dtype)
+    if kind == Kind.BROADCAST:
+        return called("np.broadcast_to", texts[0], _shape(texts[1:]))
+    if kind == Kind.FULL:
+        return called("np.full", _shape(texts[1:]), texts[0], *dtype)
+    return called(f"{inputs[0].inside(Level.ATOM)}.argmax", f"axis={operation.value_as(int)}")
 
 
 def _tuple(value: object) -> str:
@@ -175,18 +238,17 @@ def _tuple(value: object) -> str:
     return f"({', '.join(map(_tuple, value))}{',' if len(value) == 1 else ''})"
 
 
-def _power(base: str, exponent: str) -> str:
+def _power(operand: Operation, base: Text, exponent: Text, *, simple: bool) -> Text:
     """Return a power; no spaces where both sides are simple, as formatters have it."""
-    simple = base.replace(".", "").isidentifier() and exponent.isalnum()
-    return f"{base}**{exponent}" if simple else f"{base} ** {exponent}"
+    sign = "**" if simple and _is_word(operand, base) else " ** "
+    return joined(Level.POWER, base.inside(Level.ATOM), sign, last=exponent)
 
 
-def _side(operation: Operation, text: Text, position: int, level: Level) -> str:
-    """Return one side of an operation; a matrix product beside * is set apart by parentheses."""
-    product = operation.inputs[position].kind == Kind.MATMUL and " @ " in text.code
-    if product and operation.kind in (Kind.MULTIPLY, Kind.DIVIDE):
-        return f"({text.code})" if operation.kind == Kind.MULTIPLY else text.code
-    return text.inside(level)
+def _is_word(operand: Operation, text: Text) -> bool:
+    """Whether an operand is written as a name, or as an attribute of one."""
+    if operand.kind == Kind.LAYOUT and operand.value_as(Order).positions == (1, 0):
+        return text.code.removesuffix(".T").isidentifier()
+    return text.code.isidentifier()
 
 
 def number(value: Expr) -> Text:
@@ -200,55 +262,79 @@ def number(value: Expr) -> Text:
     return Text(repr(float(value)), Level.ATOM if value >= 0 else Level.FACTOR)
 
 
+def size(n: int | Expr) -> Text:
+    """Return a size in the code, a sum of products of named ones."""
+    if isinstance(n, Add):
+        return _sum_of_sizes(n)
+    if isinstance(n, Mul):
+        factors = [size(factor).within(Level.FACTOR) for factor in n.as_ordered_factors()]
+        return Text(" * ".join(factor.code for factor in factors), Level.PRODUCT)
+    if isinstance(n, Pow):
+        return Text(f"{size(n.base).inside(Level.ATOM)}**{n.exp}", Level.POWER)
+    return Text(str(n))
+
+
+def _sum_of_sizes(total: Add) -> Text:
+    first, *others = total.as_ordered_terms()
+    found = size(first).code
+    for term in others:
+        negative = term.could_extract_minus_sign()
+        found += f" {'-' if negative else '+'} {size(-term if negative else term).inside(Level.PRODUCT)}"
+    return Text(found, Level.SUM)
+
+
 def _layout(operation: Operation, inner: Text) -> Text:
-    positions = operation.value_as(Order).positions
+    positions, array = operation.value_as(Order).positions, inner.inside(Level.ATOM)
     if None not in positions:
-        if positions == (1, 0):
-            return Text(f"{inner.inside(Level.ATOM)}.T")
-        return Text(f"{inner.inside(Level.ATOM)}.transpose({', '.join(map(str, positions))})")
-    subscripts = ", ".join("None" if p is None else ":" for p in positions)
-    return Text(f"{inner.inside(Level.ATOM)}[{subscripts}]")
+        return (
+            Text(f"{array}.T") if positions == (1, 0) else called(f"{array}.transpose", *map(str, positions))
+        )
+    return Text(f"{array}[{', '.join('None' if p is None else ':' for p in positions)}]")
 
 
 def _reshape(operation: Operation, inner: Text) -> Text:
     sizes = operation.value_as(Sizes).sizes
-    return Text(f"{inner.inside(Level.ATOM)}.reshape({', '.join(map(str, sizes))})")
+    return called(f"{inner.inside(Level.ATOM)}.reshape", *(size(n).code for n in sizes))
 
 
 def _subscript(operation: Operation, inner: Text) -> Text:
     entries = operation.value_as(Slices).entries
-    return Text(f"{inner.inside(Level.ATOM)}[{subscripts(map(_entry, entries))}]")
+    return Text(f"{inner.inside(Level.ATOM)}[{subscripts(map(entry, entries))}]")
+
+
+WHOLE = ":"
+"""A whole axis between the brackets."""
 
 
 def subscripts(entries: Iterable[str]) -> str:
     """Return the text between the brackets; whole axes go without saying at the end, as dots before it."""
     texts = list(entries)
-    whole = next((n for n, text in enumerate(texts) if text != ":"), 0)
-    if whole > 2 and ":" not in texts[whole:]:
+    whole = next((n for n, text in enumerate(texts) if text != WHOLE), 0)
+    if whole > 2 and WHOLE not in texts[whole:]:
         return ", ".join(["...", *texts[whole:]])
-    while texts and texts[-1] == ":":
+    while texts and texts[-1] == WHOLE:
         texts.pop()
     return ", ".join(texts) or "..."
 
 
-def _entry(entry: Entry) -> str:
+def entry(taken: Entry) -> str:
     """Return the text of a place or a slice."""
-    if not isinstance(entry, tuple):
-        return str(entry)
-    start, stop, step = ("" if part is None else str(part) for part in entry)
+    if not isinstance(taken, tuple):
+        return str(taken)
+    start, stop, step = ("" if part is None else str(part) for part in taken)
     return f"{start}:{stop}" + (f":{step}" if step else "")
 
 
 def _windows(operation: Operation, inner: Text) -> Text:
     value = operation.value_as(Windows)
-    lengths, axes = (v if len(v) > 1 else v[0] for v in (value.lengths, value.axes))
-    return Text(f"sliding_window_view({inner.code}, {lengths}, axis={axes})")
+    lengths, axes = (str(v if len(v) > 1 else v[0]) for v in (value.lengths, value.axes))
+    return called("sliding_window_view", inner.code, lengths, f"axis={axes}")
 
 
 def _diagonal(operation: Operation, inner: Text) -> Text:
     pair = operation.value_as(Pair)
-    axes = "" if pair == Pair(0, 1) else f"axis1={pair.first}, axis2={pair.second}"
-    return Text(f"{inner.inside(Level.ATOM)}.diagonal({axes})")
+    axes = [] if pair == Pair(0, 1) else [f"axis1={pair.first}", f"axis2={pair.second}"]
+    return called(f"{inner.inside(Level.ATOM)}.diagonal", *axes)
 
 
 _ARRANGED = {
@@ -261,192 +347,13 @@ _ARRANGED = {
 """Operations that arrange the numbers of their one input anew."""
 
 
-def _reduction(reduction: Reduction) -> str:
+def _reduction(reduction: Reduction) -> list[str]:
     if reduction.axes is None:
-        return ""
-    return f"axis={reduction.axes}, keepdims=True" if reduction.kept else f"axis={reduction.axes}"
-
-
-LINE = 80
-"""Columns of a statement without the indentation of a function's or a method's body."""
+        return []
+    return [f"axis={reduction.axes}", *(["keepdims=True"] if reduction.kept else [])]
 
 
 def imports(operations: Iterable[Operation]) -> list[str]:
     """Return the lines that import what the text of ``operations`` calls beside NumPy itself."""
     windows = any(part.kind == Kind.WINDOWS for operation in operations for part in operation.parts())
     return ["from numpy.lib.stride_tricks import sliding_window_view"] if windows else []
-
-
-def assignment(
-    name: str, operation: Operation, names: dict[Operation, str], line_length: int = LINE
-) -> list[str]:
-    """Return the lines that assign ``operation`` to ``name``; a long one in several statements.
-
-    Parts that get a name of their own on the way are entered in ``names``.
-    """
-    if operation.kind == Kind.SCATTER:
-        return _scattered(name, operation, names)
-    if operation.kind == Kind.TERMS and len(operation.inputs) > _TERMS_OF_A_LINE:
-        return _term_by_term(name, operation, names)
-    before = _scattered_parts(operation, names)
-    line = f"{name} = {write(operation, names).code}"
-    if len(line) <= line_length:
-        return [*before, line]
-    if operation.kind == Kind.TERMS:
-        return [*before, *_term_by_term(name, operation, names)]
-    if operation.kind in (Kind.ADD, Kind.SUBTRACT):
-        sign = "+" if operation.kind == Kind.ADD else "-"
-        first, second = operation.inputs
-        if first.shape == operation.shape and not _is_name(first, names):
-            lines, term = fitting(f"{name} {sign}= ", second, names)
-            return [*before, *assignment(name, first, names), *lines, f"{name} {sign}= {term}"]
-    lines, term = fitting(f"{name} = ", operation, names)
-    return [*before, *lines, f"{name} = {term}"]
-
-
-def _is_name(operation: Operation, names: Mapping[Operation, str]) -> bool:
-    """Whether the text of ``operation`` gives numbers that something else holds, too."""
-    seen = operation.is_view and _is_name(operation.inputs[0], names)
-    return seen or operation in names or operation.is_leaf
-
-
-def _scattered_parts(operation: Operation, names: dict[Operation, str]) -> list[str]:
-    """Return the lines that compute what takes statements of its own, under new names."""
-    lines: list[str] = []
-    for part in operation.inputs:
-        if part in names:
-            continue
-        if part.kind == Kind.SCATTER:
-            names[part] = _new_name(names)
-            lines += assignment(names[part], part, names)
-        else:
-            lines += _scattered_parts(part, names)
-    return lines
-
-
-def _new_name(names: Mapping[Operation, str]) -> str:
-    taken = set(names.values())
-    return next(name for n in count(1) if (name := f"part{n}") not in taken)
-
-
-def _scattered(name: str, operation: Operation, names: dict[Operation, str]) -> list[str]:
-    """Return the lines that make an array and add to places of it."""
-    start, *updates = operation.inputs
-    lines = [line for update in updates for line in _scattered_parts(update, names)]
-    lines += assignment(name, start, names)
-    if _is_name(start, names):
-        lines[-1] += ".copy()"
-    for update in updates:
-        value, *indices = update.inputs
-        place = update.value_as(Place)
-        negative = value.kind == Kind.NEGATIVE and value not in names
-        value = value.inputs[0] if negative else value
-        if place.loops and not value.is_leaf and value not in names:
-            part = _new_name(names)
-            lines += assignment(part, value, names)
-            names[value] = part
-        texts = [write(i, names, top=False).code for i in indices]
-        if max(map(len, update_lines(name, place, Text("value"), texts, negative))) > LINE:
-            for i in indices:
-                if not i.is_leaf and i not in names:
-                    names[i] = _new_name(names)
-                    lines += [f"{names[i]} = {write(i, names).code}"]
-            texts = [write(i, names, top=False).code for i in indices]
-        before = update_lines(name, place, Text(""), texts, negative)[-1]
-        if value not in names:
-            lines += fitting(before, value, names)[0]
-        lines += update_lines(name, place, write(value, names, top=False), texts, negative)
-    return lines
-
-
-def update_lines(
-    name: str, place: Place, value: Text, indices: Sequence[str], negative: bool = False
-) -> list[str]:
-    """Return the lines that add ``value`` at ``place`` of the array ``name``, or take it away."""
-    offsets = ["offset"] if len(place.loops) == 1 else [f"offset{n}" for n in range(1, len(place.loops) + 1)]
-    entries = [_moved(entry, offsets, indices) for entry in place.entries]
-    text = value.code
-    if place.looped:
-        text = f"{value.inside(Level.ATOM)}[{', '.join(offsets[n] for n in place.looped)}]"
-    target = f"{name}[{subscripts(entries)}]" if entries else name
-    if indices and not place.unique:
-        at = [_as_slice(entry) for entry in entries]
-        while at[-1] == "slice(None)":
-            at.pop()
-        name = f"{name}.reshape(-1)" if place.flat else name
-        at_text = at[0] if len(at) == 1 else f"({', '.join(at)})"
-        line = f"np.{'subtract' if negative else 'add'}.at({name}, {at_text}, {text})"
-    else:
-        line = f"{target} {'-' if negative else '+'}= {text}"
-    if not place.loops:
-        return [line]
-    turns = f"range({place.loops[0]})" if len(offsets) == 1 else f"np.ndindex{place.loops}"
-    return [f"for {', '.join(offsets)} in {turns}:", f"    {line}"]
-
-
-def _as_slice(entry: str) -> str:
-    """Return the text of a slice as a call, as it has to be outside of brackets."""
-    if ":" not in entry or "[" in entry:
-        return entry
-    start, stop, *step = (part.strip() or "None" for part in entry.split(":"))
-    parts = ["None"] if (start, stop, step) == ("None", "None", []) else [start, stop, *step]
-    return f"slice({', '.join(parts)})"
-
-
-def _moved(entry: Entry | Stride | str, offsets: Sequence[str], indices: Sequence[str]) -> str:
-    """Return the text of one axis of a place, moved by the turn of the loops."""
-    if isinstance(entry, str):
-        return indices[int(entry)]
-    if not isinstance(entry, Stride):
-        return _entry(entry)
-    turned = zip(entry.slopes, offsets, strict=True)
-    moved = " + ".join(o if slope == 1 else f"{slope} * {o}" for slope, o in turned if slope)
-    if not moved:
-        whole = (entry.start or None, entry.stop, None if entry.step == 1 else entry.step)
-        return ":" if whole == EVERYTHING else _entry(whole)
-    start = f"{moved} + {entry.start}" if entry.start else moved
-    step = f" : {entry.step}" if entry.step != 1 else ""
-    return f"{start} : {moved} + {entry.stop}{step}"
-
-
-_TERMS_OF_A_LINE = 8  # more never fit: a thousand are not even tried
-
-
-def _term_by_term(name: str, operation: Operation, names: dict[Operation, str]) -> list[str]:
-    """Return the lines that assign the first term and add or take away the others."""
-    signs = operation.value_as(Signs).negative
-    first, *rest = operation.inputs
-    found = assignment(name, Operation(Kind.NEGATIVE, (first,)) if signs[0] else first, names)
-    for term, negative in zip(rest, signs[1:], strict=True):
-        sign = "-=" if negative else "+="
-        lines, text = fitting(f"{name} {sign} ", term, names)
-        found += [*lines, f"{name} {sign} {text}"]
-    return found
-
-
-def fitting(before: str, operation: Operation, names: dict[Operation, str]) -> tuple[list[str], str]:
-    """Return the text of ``operation``, and the lines that name parts of it until it fits."""
-    lines: list[str] = []
-    while True:
-        term = write(operation, names).code
-        part = _longest_part(operation, names)
-        if len(before) + len(term) <= LINE or part is None:
-            return lines, term
-        name = _new_name(names)
-        lines.append(f"{name} = {write(part, names).code}")
-        names[part] = name
-
-
-def _longest_part(operation: Operation, names: Mapping[Operation, str]) -> Operation | None:
-    """Return the longest proper part that fits a line and has no name yet."""
-    parts: dict[Operation, int] = {}
-
-    def visit(part: Operation) -> None:
-        for inner in part.inputs:
-            if inner.kind not in LEAVES and inner not in names:
-                parts[inner] = len(write(inner, names).code)
-                visit(inner)
-
-    visit(operation)
-    fitting = [part for part, length in parts.items() if length <= LINE - len("part99 = ")]
-    return max(fitting, key=parts.__getitem__, default=None)

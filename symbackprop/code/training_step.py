@@ -13,10 +13,14 @@ from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation, Statement
 from symbackprop.code.buffers import BufferWriter, Workspace
 from symbackprop.code.data import DataCode
+from symbackprop.code.entries import COLUMNS, comprehension, key_of
+from symbackprop.code.fitting import Names, assignment
+from symbackprop.code.lines import Comments, lines_of, turns
 from symbackprop.code.liveness import shared_arrays, turns_needed
-from symbackprop.code.loops import COLUMNS, LAYER, Comments, Item, Rolled, comprehension, turns
+from symbackprop.code.loops import Rolled, layered_names
 from symbackprop.code.programs import share
-from symbackprop.code.text import assignment
+from symbackprop.code.statements import DTYPE, Block, Condition, Instruction, When, array, names_of
+from symbackprop.code.text import LAYER
 from symbackprop.equations.model import Model
 from symbackprop.equations.naming import SAMPLES
 
@@ -56,22 +60,20 @@ class TrainingStep:
         self.shared, self.names = share(compared)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *(s.name for s in statements)}
         self.arrays = own
+        self.layered = layered_names(model.system, given.code)
+        for entry in self.shared:
+            self.layered |= entry.layered(self.layered)
         self.workspace = Workspace(taken=own, numbers={}, size=model.number)
         self.writer = BufferWriter(self.names, self.workspace)
 
     @cached_property
     def rolled(self) -> Rolled:
-        """The statements, those of equal layers as loops."""
-        return Rolled(list(self._items()), self.arrays, self.given.reserved)
-
-    @cached_property
-    def body(self) -> list[str]:
-        """The lines of the step, without those that bind names."""
-        return [line for part in self.rolled.parts for line in self.rolled.lines(part, self.comments)]
+        """The instructions, those of equal layers as loops."""
+        return Rolled(list(self._blocks()), self.layered, self.arrays, self.given.reserved, COLUMNS)
 
     def context(self) -> dict[str, object]:
         """Return the lines of the step and the buffers, for the template."""
-        body = self.body
+        program = self.rolled.parts
         names = self._sample_buffers()
         found = self.given.size_lines()
         arguments = () if self._can_be_cut else tuple(found)
@@ -85,10 +87,10 @@ class TrainingStep:
             *self.given.constant_lines(self._read, "self.dtype"),
             *self._dict_lines(),
         ]
-        if any("dtype" in line for line in body):
+        if DTYPE in names_of(program):
             binding.append("dtype = self.dtype")
         return {
-            "step": [*binding, *body],
+            "step": [*binding, *lines_of(program, comments=self.comments)],
             "given": list(self.given.given_lines(self._read, "self.dtype")),
             "error": self.loss,
             "places": list((places := self._places(buffers)).items()),
@@ -111,18 +113,16 @@ class TrainingStep:
         """The names of the arrays that the statements read."""
         return set().union(*[entry.statement.operation.reads for entry in self.shared])
 
-    def _items(self) -> Iterable[Item]:
-        """Yield the lines of each statement."""
+    def _blocks(self) -> Iterator[Block]:
+        """Yield the instructions for each statement."""
         for entry in self.shared:
             statement = entry.statement
-            lines = [line for name, operation in entry.parts for line in self.writer.part(name, operation)]
+            parts = [i for part in entry.parts for i in self.writer.part(part.name, part.operation)]
             own = self._statement(statement)
             if statement.name == self.loss:
-                lines += ["if with_loss:", *(f"    {line}" for line in own)]
-            else:
-                lines += own
+                own = [When(Condition.WITH_LOSS, tuple(own))]
             shapes = shapes_in(statement.operation, self.model)
-            yield Item(statement.name, tuple(lines), statement.number, shapes)
+            yield Block(statement.name, (*parts, *own), statement.number, like=shapes)
 
     # ------------------------------------------------------------ what the loops read and write
 
@@ -132,8 +132,9 @@ class TrainingStep:
 
     def _labels(self, names: Iterable[str]) -> list[str]:
         """Return names of buffers; of those that are kept in a dict its name, once."""
-        split = ((name, self.rolled.layered.get(name, (name, 0))[0]) for name in names)
-        return list(dict.fromkeys(stem if self.rolled.holds(name) else name for name, stem in split))
+        return list(
+            dict.fromkeys(self.layered[name].stem if self.rolled.holds(name) else name for name in names)
+        )
 
     def _parameter_lines(self) -> Iterator[str]:
         """Yield the lines that bind the parameters and their derivatives."""
@@ -154,8 +155,8 @@ class TrainingStep:
         for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
             for name, key in zip(names, self.keys, strict=True):
                 if self.rolled.holds(name):
-                    stem, layer = self.rolled.layered[name]
-                    found[stem] = f'self.{where}[f"{key.removesuffix(str(layer))}{{{LAYER}}}"]'
+                    word = self.model.system.roles[key].word
+                    found[self.layered[name].stem] = f"self.{where}[{key_of(word)}]"
         return found
 
     def _by_layer(self) -> list[str]:
@@ -170,9 +171,8 @@ class TrainingStep:
     def _turns(self) -> dict[str, int]:
         """The dicts of buffers whose layers can share a few arrays, and how many these are."""
         arrays = {stem: {self._array(f"{stem}{n}") for n in self._kept(stem)} for stem in self.rolled.dicts}
-        padded = {self.rolled.layered.get(name, (name, 0))[0] for name in self.workspace.padded}
-        stems = [stem for stem, alike in arrays.items() if len(alike) == 1 and stem not in padded]
-        return turns_needed(self.body, stems, LAYER)
+        stems = [stem for stem, alike in arrays.items() if len(alike) == 1]
+        return turns_needed(self.rolled.parts, stems)
 
     def _dict_lines(self) -> Iterator[str]:
         """Yield the lines that make the other dicts, of what is given and of views."""
@@ -204,20 +204,18 @@ class TrainingStep:
         inside = [line for span in spans for line in comprehension(*span, "**{", "},")]
         return ["{", *(f"    {line}" for line in inside), f"}}{note}"]
 
-    def _statement(self, statement: Statement) -> Iterable[str]:
+    def _statement(self, statement: Statement) -> list[Instruction]:
         name, operation = statement.name, statement.operation
         if not operation.shape and name in self.derivatives:
-            yield from self.writer.scalar(f"{name}[...]", operation, weighted=False)
-        elif not operation.shape:
-            yield from self.writer.scalar(
-                name, operation, weighted=self.weighted and name == self.loss, indent=4
-            )
-        elif name not in self.derivatives and (operation.is_leaf or operation.is_whole):
-            yield from self.writer.part(name, operation)  # the same numbers under another name
-        else:
-            if name not in self.derivatives:
-                self.workspace.arrays[name] = operation.shape
-            yield from self.writer.assign(name, operation)
+            return self.writer.component(name, operation)
+        if not operation.shape:
+            weighted = self.weighted and name == self.loss
+            return self.writer.scalar(name, operation, weighted=weighted, columns=COLUMNS)
+        if name not in self.derivatives and (operation.is_leaf or operation.is_whole):
+            return self.writer.part(name, operation)  # the same numbers under another name
+        if name not in self.derivatives:
+            self.workspace.arrays[name] = operation.shape
+        return self.writer.assign(name, operation)
 
     @cached_property
     def _all(self) -> dict[str, tuple[Expr, ...]]:
@@ -253,7 +251,7 @@ class TrainingStep:
         for name in (name for name in names if name in self.rolled.dicts):
             arrays = tuple((n, self._array(f"{name}{n}")) for n in self._kept(name))
             kinds[name] = (self._turns.get(name), arrays)
-        places = shared_arrays(self.body, kinds)
+        places = shared_arrays(self.rolled.parts, kinds)
         return {name: places[name] for name in names}
 
     def _allocation(self, name: str, *others: str) -> str:
@@ -284,14 +282,14 @@ class TrainingStep:
         names = self.workspace.constants
         numbers = self.workspace.numbers or {}
         taken = {Operation(Kind.ARRAY, (), name): name for name in names.values()}
-        lines = [f"{name} = np.array({text}, dtype)" for text, name in numbers.items()]
-        lines += [line for o, name in names.items() for line in assignment(name, o, dict(taken))]
-        if any("dtype" in line for line in lines):
+        made = [i for o, name in names.items() for i in assignment(array(name, o), o, Names(taken))]
+        if numbers or DTYPE in names_of(made):
             yield "dtype = self.dtype"
-        yield from lines
-        made = self._constant_names
-        if made:
-            yield f"self._constants = {f'({made[0]},)' if len(made) == 1 else ', '.join(made)}"
+        yield from (f"{name} = np.array({value}, dtype)" for value, name in numbers.items())
+        yield from lines_of(made, 10**9)
+        kept = self._constant_names
+        if kept:
+            yield f"self._constants = {f'({kept[0]},)' if len(kept) == 1 else ', '.join(kept)}"
 
 
 def compared_after(statements: Iterable[Statement]) -> list[Statement]:

@@ -12,6 +12,8 @@ from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation
 from symbackprop.arrays.signature import lower
 from symbackprop.code.buffers import BufferWriter, Workspace
+from symbackprop.code.lines import Comments, lines_of, silent
+from symbackprop.code.statements import Block
 from symbackprop.derivation.optimizer import DERIVATIVE, RATE, STEP
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import Equation, index, new_value, quantity, scalar, size
@@ -127,29 +129,32 @@ class UpdateProgram:
     def lines(self, comment: Callable[[int], Iterable[str]]) -> Iterator[str]:
         """Yield the lines of the update, each statement under its equation."""
         yield from self._bindings()
-        numbers = {number: lines for number, (lines, _) in self._body.items() if lines}
-        for number, lines in numbers.items():
-            yield from (f"# the numbers in ({number})", *lines)
-        inside = [line for number, (_, lines) in self._body.items() for line in (*comment(number), *lines)]
+        factors, body = self._body
+        yield from lines_of(factors, comments=Comments(_of_numbers, silent))
+        inside = lines_of(body, comments=Comments(comment, silent))
         if self.scratch:
             yield f"for {', '.join(dict.fromkeys((*self.arrays.values(), *self.scratch)))} in self._parts:"
         yield from (f"    {line}" if self.scratch else line for line in inside)
 
     @cached_property
-    def _body(self) -> dict[int, tuple[list[str], list[str]]]:
-        """The number of each equation -> the lines that compute its factors, and those for arrays."""
-        found = {}
+    def _body(self) -> tuple[list[Block], list[Block]]:
+        """The instructions that compute the factors of equations, and those for arrays."""
+        numbers, arrays = [], []
         factors = Factors(self.arrays, _POSITIVE)
         for step in self.steps:
             known = set(factors.values)
             rhs = factors.gathered(_folded(step.rhs) if self.folds_rate else step.rhs)
-            numbers: list[str] = []
-            for factor, value in factors.values.items():
-                if factor not in known:
-                    numbers += self._writer.scalar(factor.name, self._number(value, factors), weighted=False)
+            own = [
+                i
+                for factor, value in factors.values.items()
+                if factor not in known
+                for i in self._writer.scalar(factor.name, self._number(value, factors), weighted=False)
+            ]
             name = _NAMES.get(step.target, step.target)
-            found[step.number] = numbers, self._writer.assign(name, self._operation(rhs, factors))
-        return found
+            numbers += [Block(name, tuple(own), step.number)] if own else []
+            array = self._writer.assign(name, self._operation(rhs, factors))
+            arrays.append(Block(name, tuple(array), step.number))
+        return numbers, arrays
 
     @property
     def _writer(self) -> BufferWriter:
@@ -205,6 +210,11 @@ class UpdateProgram:
     def _scalars(self, factors: Factors) -> dict[Symbol, str]:
         symbols = (*map(scalar, self.optimizer.defaults), *factors.values)
         return {**{symbol: symbol.name for symbol in symbols}, RATE: "rate", STEP: "steps"}
+
+
+def _of_numbers(number: int) -> Iterable[str]:
+    """Return the comment above the factors of an equation."""
+    return (f"# the numbers in ({number})",)
 
 
 _NAMES = {"w": "parameters", "g": "gradient"}

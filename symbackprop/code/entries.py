@@ -1,0 +1,117 @@
+"""The entries of a dict in the code: those of equal layers are one entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from symbackprop.arrays.operations import Layered, Name, Operation
+from symbackprop.code.lines import turns
+from symbackprop.code.loops import ByLayer, Group, counted_from, groups_of, runs_of, turns_of
+from symbackprop.code.statements import renamed
+from symbackprop.code.text import LAYER, write
+
+COLUMNS = 76
+"""Columns of an entry without its indentation, of up to twelve."""
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A value in whose text the key stands, in quotes, between others."""
+
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A key with its value: a text, one that holds the key, or an array."""
+
+    key: Name
+    value: str | Keyed | Operation
+
+    def text(self) -> str:
+        """Return the text of the value."""
+        if isinstance(self.value, Operation):
+            return write(self.value).code
+        if isinstance(self.value, Keyed):
+            return f"{self.value.before}{self.quoted()}{self.value.after}"
+        return self.value
+
+    def quoted(self) -> str:
+        """Return the text of the key; in a loop that of any layer."""
+        return f'"{self.key}"' if isinstance(self.key, str) else key_of(self.key.stem)
+
+
+def key_of(stem: str) -> str:
+    """Return the text of the key for the layer of a loop's turn."""
+    return f'f"{stem}{{{LAYER}}}"'
+
+
+def rolled_entries(
+    values: Mapping[str, str | Keyed | Operation],
+    layered: Mapping[str, Layered],
+    kept: ByLayer | None = None,
+) -> list[str]:
+    """Return the lines of a dict's entries.
+
+    ``layered`` says to which layers keys belong; where values are arrays, ``kept`` which of these are kept
+    by layer.
+    """
+
+    own = {} if kept is None else {name: layer for name, layer in kept.layered.items() if kept.holds(name)}
+    keys = {key: layer for key, layer in layered.items() if key in values}
+
+    def relative(entry: _Entry, layer: int) -> _Entry:
+        value = entry.value
+        if isinstance(value, Operation):
+            value = renamed(value, counted_from(layer, own))
+        return _Entry(counted_from(layer, keys)(entry.key), value)
+
+    def layer_of(entry: _Entry) -> int | None:
+        return keys[entry.key].layer if entry.key in keys else None
+
+    entries = [_Entry(key, value) for key, value in values.items()]
+    runs = list(runs_of(groups_of(entries, layer_of, relative)))
+    looped = (keys[str(e.key)] for run in runs if turns_of(run) for g in (run[0], run[-1]) for e in g.members)
+    if ByLayer(keys, looped, values).clashes:
+        runs = [[group] for run in runs for group in run]
+    return [line for run in runs for line in _lines(run, kept)]
+
+
+def _lines(run: Sequence[Group[_Entry]], kept: ByLayer | None) -> Iterator[str]:
+    """Yield the lines of neighbouring entries."""
+    layers = turns_of(run)
+    if layers is not None:
+        yield from _comprehension(layers, run[0].key)
+        return
+    for entry in (entry for group in run for entry in group.members):
+        value = entry.value
+        if isinstance(value, Operation) and kept is not None:
+            value = renamed(value, kept.name)
+        yield f"{entry.quoted()}: {_Entry(entry.key, value).text()},"
+
+
+def _comprehension(layers: range, entries: Sequence[_Entry]) -> Iterator[str]:
+    """Yield the lines that unpack the entries of equal layers into a dict."""
+    if len(entries) == 1:
+        (entry,) = entries
+        yield from comprehension(f"{entry.quoted()}: {entry.text()}", layers, "**{", "},")
+        return
+    yield "**{"
+    yield "    name: value"
+    yield f"    for {LAYER} in {turns(layers)}"
+    yield "    for name, value in ("
+    yield from (f"        ({entry.quoted()}, {entry.text()})," for entry in entries)
+    yield "    )"
+    yield "},"
+
+
+def comprehension(entry: str, layers: range, before: str, after: str) -> list[str]:
+    """Return the lines of a dict of one entry for each layer, laid out as formatters have it."""
+    every = f"for {LAYER} in {turns(layers)}"
+    if len(f"{before}{entry} {every}{after}") <= COLUMNS:
+        return [f"{before}{entry} {every}{after}"]
+    if len(f"    {entry} {every}") <= COLUMNS:
+        return [before, f"    {entry} {every}", after]
+    return [before, f"    {entry}", f"    {every}", after]

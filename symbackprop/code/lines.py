@@ -1,0 +1,220 @@
+"""From instructions to lines of Python: NumPy's functions with ``out``, names, conditions and loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from symbackprop.arrays.kinds import Kind
+from symbackprop.arrays.operations import Entry, Operation, Picks, Reduction, Stride
+from symbackprop.code.statements import (
+    NAMED,
+    ONE,
+    Assign,
+    Block,
+    Call,
+    Condition,
+    Copy,
+    InPlace,
+    Instruction,
+    Loop,
+    Scatter,
+    When,
+)
+from symbackprop.code.text import LAYER, Text, called, entry, function_of, subscripts, write
+from symbackprop.printing.brackets import Level
+
+COLUMNS = 80
+"""Columns of a line without the indentation of a function's or a method's body."""
+INDENT = 4
+_SIGNS = {Kind.ADD: "+=", Kind.SUBTRACT: "-=", Kind.MULTIPLY: "*=", Kind.DIVIDE: "/="}
+_CONDITIONS = {Condition.WITH_LOSS: "with_loss", Condition.WEIGHTED: "weights is not None"}
+
+
+@dataclass(frozen=True)
+class Comments:
+    """Gives the comment lines of an equation, and of one for any layer, by the numbers of the outermost."""
+
+    one: Callable[[int], Iterable[str]]
+    any: Callable[[int, int], Iterable[str]]
+
+
+def silent(*numbers: int) -> Iterable[str]:
+    """Return no comment."""
+    return ()
+
+
+SILENT = Comments(silent, silent)
+"""No comments."""
+
+
+def lines_of(
+    program: Iterable[Instruction], columns: int = COLUMNS, comments: Comments = SILENT
+) -> Iterator[str]:
+    """Yield the lines of instructions; what is longer than ``columns`` is broken where it can be."""
+    for instruction in program:
+        yield from _lines(instruction, columns, comments)
+
+
+def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterator[str]:
+    match instruction:
+        case Block():
+            yield from _comment(instruction, comments)
+            yield from lines_of(instruction.body, columns, comments)
+        case When(condition):
+            yield f"if {_CONDITIONS[condition]}:"
+            yield from _indented(instruction, columns, comments)
+        case Loop(layers):
+            yield f"for {LAYER} in {turns(layers)}:"
+            yield from _indented(instruction, columns, comments)
+        case Assign(target, value, copied):
+            text = write(value)
+            text = called(f"{text.inside(Level.ATOM)}.copy") if copied else text
+            yield from _assignment(write(target).code, text, columns)
+        case InPlace(kind, target, value):
+            yield f"{write(target).code} {_SIGNS[kind]} {write(value).code}"
+        case Scatter():
+            yield from _scatter(instruction)
+        case Copy(source, out, where):
+            last = [] if where is None else [f"where={write(where).code}"]
+            yield called("np.copyto", write(out).code, write(source).code, *last).code
+        case Call(operation, out):
+            yield _call(operation, write(out).code)
+
+
+def _indented(instruction: Instruction, columns: int, comments: Comments) -> Iterator[str]:
+    inside = lines_of(instruction.body, columns - INDENT, comments)
+    return (f"{' ' * INDENT}{line}" for line in inside)
+
+
+def _comment(block: Block, comments: Comments) -> Iterable[str]:
+    return comments.one(block.number) if block.last is None else comments.any(block.number, block.last)
+
+
+def turns(layers: range) -> str:
+    """Return a range of layers in the code."""
+    step = "" if layers.step == 1 else f", {layers.step}"
+    return f"range({layers.start}, {layers.stop}{step})"
+
+
+def width(instruction: Instruction) -> int:
+    """Return how many columns the longest line of an instruction takes where none is broken."""
+    return max(map(len, _lines(instruction, 10**9, SILENT)))
+
+
+def _assignment(name: str, value: Text, columns: int) -> list[str]:
+    """Return an assignment, in three lines where it is too long: in brackets, or at its last ones."""
+    line = f"{name} = {value.code}"
+    if len(line) <= columns:
+        return [line]
+    if len(value.code) + INDENT > columns and value.tail:
+        start = len(value.code) - value.tail + 1
+        return [f"{name} = {value.code[:start]}", f"    {value.code[start:-1]}", ")"]
+    return [f"{name} = (", f"    {value.code}", ")"]
+
+
+# ---------------------------------------------------------------- calls
+
+
+def _call(operation: Operation, out: str) -> str:
+    """Return the line that computes an operation into an array."""
+    kind, inputs = operation.kind, operation.inputs
+    texts, last = [write(i).code for i in inputs], f"out={out}"
+    if kind == Kind.ZEROS:
+        return called(f"{out}.fill", "0").code
+    if kind == Kind.MATMUL and max(len(i.shape) for i in inputs) <= 2:
+        return called(f"{texts[0]}.dot", texts[1], last).code
+    if kind == Kind.EINSUM:
+        return called("np.einsum", f'"{operation.value_as(str)}"', *texts, last).code
+    if kind == Kind.GATHER:
+        axis = operation.value_as(Picks).indices.index(0)
+        return called("np.take", *texts, f"axis={axis}", last).code
+    if kind in (Kind.SUM, Kind.MAX):
+        return _reduction(operation, texts[0], last)
+    if kind == Kind.DIVIDE and inputs[0] == ONE:
+        return called("np.reciprocal", texts[1], last).code
+    return called(function_of(kind), *texts, last).code
+
+
+def _reduction(operation: Operation, text: str, last: str) -> str:
+    """Return the line of a sum or a maximum: a method of an array that has a name."""
+    reduction = operation.value_as(Reduction)
+    how = [f"axis={reduction.axes}", *(["keepdims=True"] if reduction.kept else []), last]
+    if operation.inputs[0].kind in NAMED:
+        return called(f"{text}.{operation.kind}", *how).code
+    return called(function_of(operation.kind), text, *how).code
+
+
+# ---------------------------------------------------------------- places
+
+
+@dataclass(frozen=True)
+class _Slice:
+    """The texts of a slice, "" where nothing is said; moved slices are set apart by spaces."""
+
+    start: str
+    stop: str
+    step: str = ""
+    moved: bool = False
+
+    def subscript(self) -> str:
+        """Return the text between brackets."""
+        colon = " : " if self.moved else ":"
+        return colon.join((self.start, self.stop, *([self.step] if self.step else [])))
+
+    def call(self) -> str:
+        """Return the text outside of brackets."""
+        parts = [self.start or "None", self.stop or "None", *([self.step] if self.step else [])]
+        return called("slice", *(parts if any((self.start, self.stop, self.step)) else ["None"])).code
+
+
+def _scatter(scatter: Scatter) -> list[str]:
+    """Return the lines that add a value at a place, or take it away."""
+    place, indices = scatter.place, [write(i).code for i in scatter.indices]
+    count = len(place.loops)
+    offsets = ["offset"] if count == 1 else [f"offset{n}" for n in range(1, count + 1)]
+    entries = [_moved(taken, offsets, indices) for taken in place.entries]
+    name, value = write(scatter.out).code, write(scatter.value)
+    text = value.code
+    if place.looped:
+        text = f"{value.inside(Level.ATOM)}[{', '.join(offsets[n] for n in place.looped)}]"
+    if indices and not place.unique:
+        line = _added_at(scatter, name, entries, text)
+    else:
+        within = subscripts(e if isinstance(e, str) else e.subscript() for e in entries)
+        line = f"{f'{name}[{within}]' if entries else name} {'-' if scatter.negative else '+'}= {text}"
+    if not place.loops:
+        return [line]
+    numbers = f"range({place.loops[0]})" if count == 1 else f"np.ndindex{place.loops}"
+    return [f"for {', '.join(offsets)} in {numbers}:", f"    {line}"]
+
+
+def _added_at(scatter: Scatter, name: str, entries: Sequence[str | _Slice], text: str) -> str:
+    """Return the line that adds at places of which some may be the same."""
+    at = [e if isinstance(e, str) else e.call() for e in entries]
+    while at[-1] == _Slice("", "").call():
+        at.pop()
+    array = f"{name}.reshape(-1)" if scatter.place.flat else name
+    function = "np.subtract.at" if scatter.negative else "np.add.at"
+    return called(function, array, at[0] if len(at) == 1 else f"({', '.join(at)})", text).code
+
+
+def _moved(taken: Entry | Stride | str, offsets: Sequence[str], indices: Sequence[str]) -> str | _Slice:
+    """Return one axis of a place, moved by the turn of the loops."""
+    if isinstance(taken, str):
+        return indices[int(taken)]
+    if not isinstance(taken, Stride):
+        return _taken(taken)
+    turned = zip(taken.slopes, offsets, strict=True)
+    moved = " + ".join(o if slope == 1 else f"{slope} * {o}" for slope, o in turned if slope)
+    if not moved:
+        return _taken((taken.start or None, taken.stop, None if taken.step == 1 else taken.step))
+    start = f"{moved} + {taken.start}" if taken.start else moved
+    return _Slice(start, f"{moved} + {taken.stop}", str(taken.step) if taken.step != 1 else "", moved=True)
+
+
+def _taken(taken: Entry) -> str | _Slice:
+    if not isinstance(taken, tuple):
+        return entry(taken)
+    start, stop, step = ("" if part is None else str(part) for part in taken)
+    return _Slice(start, stop, step)

@@ -1,0 +1,404 @@
+"""The instructions of generated code, as data: what each reads and writes, and the equation it belongs to.
+
+Operands are operations that need no array of their own: names, views, numbers, and expressions of these.
+What Python calls them is the printers' affair, see `text` and `lines`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum, auto
+from typing import TypeAlias
+
+from sympy import Expr
+
+from symbackprop.arrays.kinds import Kind
+from symbackprop.arrays.operations import Layered, Name, Operation, Place, Product, Sizes, Slices, number
+
+Renaming: TypeAlias = Callable[[Name], Name]
+
+NAMED = (Kind.ARRAY, Kind.NAME)
+DTYPE = "dtype"
+"""The name of the parameters' dtype, which some operations make their results in."""
+IN_PLACE = frozenset({Kind.ADD, Kind.SUBTRACT, Kind.MULTIPLY, Kind.DIVIDE})
+
+
+class Condition(StrEnum):
+    """What a part of a step depends on."""
+
+    WITH_LOSS = auto()
+    """The error is asked for."""
+    WEIGHTED = auto()
+    """The samples have weights."""
+
+
+ONE = number(1)
+WEIGHTS = Operation(Kind.ARRAY, (), "weights")
+"""The weights of the samples, None without."""
+
+# ---------------------------------------------------------------- operands
+
+
+def array(name: Name, like: Operation) -> Operation:
+    """Return the array of that name that holds ``like``; where that is made of numbers alone, the number."""
+    kind = Kind.ARRAY if like.shape or like.reads else Kind.NAME
+    return Operation(kind, (), name, like.axes, like.shape, like.is_whole)
+
+
+def component(name: Name) -> Operation:
+    """Return the one component of an array without axes."""
+    return Operation(Kind.SUBSCRIPT, (Operation(Kind.ARRAY, (), name),), Slices(()))
+
+
+def names_in(operation: Operation) -> Iterator[Name]:
+    """Yield the name of each array, number and size in an operand, as often as it stands there."""
+    value = operation.value
+    if operation.kind == Kind.ARRAY:
+        yield value if isinstance(value, Layered) else operation.name
+    elif operation.kind == Kind.NAME and not operation.name.isdigit():
+        yield operation.name
+    elif isinstance(value, Sizes):
+        yield from _names_of_sizes(value.sizes)
+    elif isinstance(value, Product):
+        yield from _names_of_sizes((value.terms, *value.sizes))
+    elif takes_dtype(operation):
+        yield DTYPE
+    for inner in operation.inputs:
+        yield from names_in(inner)
+
+
+def _names_of_sizes(sizes: Sequence[int | Expr]) -> Iterator[Name]:
+    for n in sizes:
+        if isinstance(n, Expr):
+            yield from sorted(symbol.name for symbol in n.free_symbols)
+
+
+def takes_dtype(operation: Operation) -> bool:
+    """Whether an operation has to be told the dtype of its result."""
+    if operation.kind in (Kind.FULL, Kind.ARANGE):
+        return not operation.is_whole
+    return operation.kind in (Kind.ZEROS, Kind.CAST) or is_choice_of_numbers(operation)
+
+
+def is_choice_of_numbers(operation: Operation) -> bool:
+    """Whether an operation chooses between two numbers, of which NumPy makes float64."""
+    if operation.kind != Kind.WHERE:
+        return False
+    return not any(i.shape for i in operation.inputs[1:]) and not operation.is_whole
+
+
+def base(operation: Operation) -> Operation:
+    """Return the array that an operand is a view of."""
+    return base(operation.inputs[0]) if operation.inputs else operation
+
+
+def base_name(operation: Operation) -> Name:
+    """Return the name of the array that an operand is a view of."""
+    return next(names_in(base(operation)))
+
+
+def renamed(operation: Operation, change: Renaming) -> Operation:
+    """Return an operand with other names of arrays."""
+    if operation.kind == Kind.ARRAY:
+        old = operation.value
+        assert isinstance(old, (str, Layered))
+        new = change(old)
+        return operation if new == old else replace(operation, value=new)
+    inputs = tuple([renamed(i, change) for i in operation.inputs])
+    if all(new is old for new, old in zip(inputs, operation.inputs, strict=True)):
+        return operation
+    return replace(operation, inputs=inputs)
+
+
+# ---------------------------------------------------------------- instructions
+
+
+class Instruction(ABC):
+    """One instruction, or several that belong together."""
+
+    @property
+    @abstractmethod
+    def operands(self) -> tuple[Operation, ...]:
+        """What it names, in order, without what instructions inside of it do."""
+
+    @property
+    def body(self) -> tuple[Instruction, ...]:
+        """The instructions inside of it."""
+        return ()
+
+    @property
+    def written(self) -> Operation | None:
+        """The array, or the part of one, that it writes to by itself."""
+        return None
+
+    @abstractmethod
+    def renamed(self, change: Renaming) -> Instruction:
+        """Return the instruction with other names of arrays."""
+
+    @property
+    def own_names(self) -> Iterator[Name]:
+        """The names in it, without those inside, as often as they stand there."""
+        for operand in self.operands:
+            yield from names_in(operand)
+
+    @property
+    def names(self) -> Iterator[Name]:
+        """The names in it, as often as they stand there."""
+        yield from self.own_names
+        for inner in self.body:
+            yield from inner.names
+
+    @property
+    def reads(self) -> frozenset[Name]:
+        """The names of what it reads."""
+        own = (name for operand in self.operands for name in names_in(operand))
+        return frozenset(own).union(*[inner.reads for inner in self.body])
+
+    @property
+    def writes(self) -> frozenset[Name]:
+        """The names of what it writes to."""
+        own = frozenset() if self.written is None else frozenset([base_name(self.written)])
+        return own.union(*[inner.writes for inner in self.body])
+
+
+@dataclass(frozen=True)
+class Assign(Instruction):
+    """``target`` is ``value``: a new name, or the numbers of what has one already; ``copied`` where both are.
+
+    A name for a view stands for the array that is viewed.
+    """
+
+    target: Operation
+    value: Operation
+    copied: bool = False
+
+    @property
+    def operands(self) -> tuple[Operation, ...]:
+        """The target and the value."""
+        return self.target, self.value
+
+    @property
+    def written(self) -> Operation:
+        """The target."""
+        return self.target
+
+    @property
+    def binds(self) -> Name | None:
+        """The name that it gives to the value, None where it changes an array."""
+        return base_name(self.target) if self.target.kind in NAMED else None
+
+    @property
+    def reads(self) -> frozenset[Name]:
+        """The names in the value."""
+        return frozenset(names_in(self.value))
+
+    def renamed(self, change: Renaming) -> Assign:
+        """Return the instruction with other names of arrays."""
+        return Assign(renamed(self.target, change), renamed(self.value, change), self.copied)
+
+
+@dataclass(frozen=True)
+class Call(Instruction):
+    """One operation whose inputs are at hand is computed into ``out``."""
+
+    operation: Operation
+    out: Operation
+
+    @property
+    def operands(self) -> tuple[Operation, ...]:
+        """The inputs of the operation, and where it writes to."""
+        return *self.operation.inputs, self.out
+
+    @property
+    def written(self) -> Operation:
+        """Where it writes to."""
+        return self.out
+
+    @property
+    def reads(self) -> frozenset[Name]:
+        """The names in the operation."""
+        return frozenset(names_in(self.operation))
+
+    def renamed(self, change: Renaming) -> Call:
+        """Return the instruction with other names of arrays."""
+        return Call(renamed(self.operation, change), renamed(self.out, change))
+
+
+@dataclass(frozen=True)
+class Copy(Instruction):
+    """The numbers of ``source`` go to ``out``; with ``where``, truth values, to some places alone."""
+
+    source: Operation
+    out: Operation
+    where: Operation | None = None
+
+    @property
+    def operands(self) -> tuple[Operation, ...]:
+        """Where it writes to, the source, and the truth values if any."""
+        return (self.out, self.source) if self.where is None else (self.out, self.source, self.where)
+
+    @property
+    def written(self) -> Operation:
+        """Where it writes to."""
+        return self.out
+
+    @property
+    def reads(self) -> frozenset[Name]:
+        """The names in the source and in the truth values; of the array, too, where some numbers stay."""
+        read = self.operands[0 if self.where is not None else 1 :]
+        return frozenset(name for operand in read for name in names_in(operand))
+
+    def renamed(self, change: Renaming) -> Copy:
+        """Return the instruction with other names of arrays."""
+        where = None if self.where is None else renamed(self.where, change)
+        return Copy(renamed(self.source, change), renamed(self.out, change), where)
+
+
+@dataclass(frozen=True)
+class InPlace(Instruction):
+    """``target`` is changed by ``value``: ``kind`` says how, see `IN_PLACE`."""
+
+    kind: Kind
+    target: Operation
+    value: Operation
+
+    @property
+    def operands(self) -> tuple[Operation, ...]:
+        """The target and the value."""
+        return self.target, self.value
+
+    @property
+    def written(self) -> Operation:
+        """The target."""
+        return self.target
+
+    def renamed(self, change: Renaming) -> InPlace:
+        """Return the instruction with other names of arrays."""
+        return InPlace(self.kind, renamed(self.target, change), renamed(self.value, change))
+
+
+@dataclass(frozen=True)
+class Scatter(Instruction):
+    """``value`` is added at a place of ``out``, or taken away; ``indices`` are those that the place names."""
+
+    out: Operation
+    place: Place
+    value: Operation
+    indices: tuple[Operation, ...]
+    negative: bool
+
+    @property
+    def operands(self) -> tuple[Operation, ...]:
+        """Where it writes to, the indices and the value."""
+        return self.out, *self.indices, self.value
+
+    @property
+    def written(self) -> Operation:
+        """Where it writes to."""
+        return self.out
+
+    def renamed(self, change: Renaming) -> Scatter:
+        """Return the instruction with other names of arrays."""
+        indices = tuple(renamed(i, change) for i in self.indices)
+        out, value = renamed(self.out, change), renamed(self.value, change)
+        return replace(self, out=out, value=value, indices=indices)
+
+
+@dataclass(frozen=True)
+class When(Instruction):
+    """Instructions that are carried out under a condition."""
+
+    condition: Condition
+    inner: tuple[Instruction, ...]
+
+    @property
+    def operands(self) -> tuple[Operation, ...]:
+        """None."""
+        return ()
+
+    @property
+    def body(self) -> tuple[Instruction, ...]:
+        """What is carried out under the condition."""
+        return self.inner
+
+    def renamed(self, change: Renaming) -> When:
+        """Return the instruction with other names of arrays."""
+        return When(self.condition, tuple(i.renamed(change) for i in self.inner))
+
+
+@dataclass(frozen=True)
+class Block(Instruction):
+    """The instructions that carry out the equation ``number``, whose quantity is ``name``.
+
+    In a loop these are the instructions for any of the layers; ``number`` is then that of the first layer,
+    and ``last`` that of the last one.  ``like`` is what else is the same in layers that are alike.
+    """
+
+    name: Name
+    inner: tuple[Instruction, ...]
+    number: int
+    last: int | None = None
+    like: object = None
+
+    @property
+    def operands(self) -> tuple[Operation, ...]:
+        """None."""
+        return ()
+
+    @property
+    def body(self) -> tuple[Instruction, ...]:
+        """What carries out the equation."""
+        return self.inner
+
+    @property
+    def own_names(self) -> Iterator[Name]:
+        """The name of the quantity."""
+        yield self.name
+
+    def renamed(self, change: Renaming) -> Block:
+        """Return the instructions with other names of arrays."""
+        return replace(self, name=change(self.name), inner=tuple(i.renamed(change) for i in self.inner))
+
+
+@dataclass(frozen=True)
+class Loop(Instruction):
+    """Instructions for each of the layers, in order: names inside are counted from the layer of the turn."""
+
+    layers: range
+    inner: tuple[Instruction, ...]
+
+    @property
+    def operands(self) -> tuple[Operation, ...]:
+        """None."""
+        return ()
+
+    @property
+    def body(self) -> tuple[Instruction, ...]:
+        """What is carried out for a layer."""
+        return self.inner
+
+    def renamed(self, change: Renaming) -> Loop:
+        """Return the instructions with other names of arrays."""
+        return Loop(self.layers, tuple(i.renamed(change) for i in self.inner))
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """What carries out equations in it."""
+        return tuple(inner for inner in self.inner if isinstance(inner, Block))
+
+    def turn(self, layer: int) -> tuple[Instruction, ...]:
+        """Return the instructions for one layer."""
+
+        def at(name: Name) -> Name:
+            if isinstance(name, str) or not name.counted:
+                return name
+            return Layered(name.stem, layer + name.layer)
+
+        return tuple(i.renamed(at) for i in self.inner)
+
+
+def names_of(program: Iterable[Instruction]) -> list[Name]:
+    """Return all names in a program, each once, in order; that of what a block computes comes before it."""
+    return list(dict.fromkeys(name for instruction in program for name in instruction.names))
