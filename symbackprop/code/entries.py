@@ -74,7 +74,7 @@ def rolled_entries(
     entries = [_Entry(key, value) for key, value in values.items()]
     runs = list(runs_of(groups_of(entries, layer_of, relative)))
     looped = (keys[str(e.key)] for run in runs if turns_of(run) for g in (run[0], run[-1]) for e in g.members)
-    if ByLayer(keys, looped, values).clashes:
+    if ByLayer(keys, looped).clash(values):
         runs = [[group] for run in runs for group in run]
     return [line for run in runs for line in _lines(run, kept)]
 

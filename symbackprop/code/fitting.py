@@ -7,7 +7,7 @@ from functools import cached_property
 
 from symbackprop.arrays.kinds import LEAVES, Kind
 from symbackprop.arrays.operations import Layered, Operation, Place, Signs
-from symbackprop.code.lines import COLUMNS, lines_of, width
+from symbackprop.code.lines import ANY_LENGTH, COLUMNS, lines_of, width
 from symbackprop.code.statements import Assign, InPlace, Instruction, Scatter, array
 from symbackprop.code.text import write
 
@@ -61,13 +61,15 @@ class Names:
 
 def read(operation: Operation, names: Mapping[Operation, str]) -> Operation:
     """Return an operation with what has a name read by it."""
+    if not operation.inputs:
+        return operation
     return array(names[operation], operation) if operation in names else read_inside(operation, names)
 
 
 def read_inside(operation: Operation, names: Mapping[Operation, str]) -> Operation:
     """Return an operation with what has a name inside of it read by that."""
     inputs = tuple([read(i, names) for i in operation.inputs])
-    if inputs == operation.inputs:
+    if all(new is old for new, old in zip(inputs, operation.inputs, strict=True)):
         return operation
     axes, shape, whole = operation.axes, operation.shape, operation.whole
     return Operation(operation.kind, inputs, operation.value, axes, shape, whole)
@@ -82,9 +84,9 @@ def assignment(
     if operation.kind == Kind.TERMS and len(operation.inputs) > _TERMS_OF_A_LINE:
         return _term_by_term(target, operation, names)
     before = _scattered_parts(operation, names)
-    whole = Assign(target, names.inside(operation))
-    if width(whole) <= columns:
-        return [*before, whole]
+    taken, value = len(f"{write(target).code} = "), names.inside(operation)
+    if taken + len(write(value).code) <= columns:
+        return [*before, Assign(target, value)]
     if operation.kind == Kind.TERMS:
         return [*before, *_term_by_term(target, operation, names)]
     if operation.kind in (Kind.ADD, Kind.SUBTRACT):
@@ -92,7 +94,6 @@ def assignment(
         if first.shape == operation.shape and not _is_name(first, names):
             added = _changed(target, operation.kind, second, names)
             return [*before, *assignment(target, first, names), *added]
-    taken = len(f"{write(target).code} = ")
     parts, value = fitting(taken, operation, names)
     return [*before, *parts, Assign(target, value)]
 
@@ -156,7 +157,7 @@ def _update(target: Operation, update: Operation, names: Names) -> list[Instruct
             if not i.is_leaf and not names.has(i):
                 found.append(Assign(names.part(i), names.inside(i)))
     if not names.has(value):
-        *_, line = lines_of([scatter(_VALUE)], 10**9)
+        *_, line = lines_of([scatter(_VALUE)], ANY_LENGTH)
         found += fitting(len(line) - len(_VALUE.name), value, names)[0]
     return [*found, scatter(names.read(value))]
 

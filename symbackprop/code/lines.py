@@ -26,6 +26,8 @@ from symbackprop.printing.brackets import Level
 
 COLUMNS = 80
 """Columns of a line without the indentation of a function's or a method's body."""
+ANY_LENGTH = 10**9
+"""Columns of which no line has so many."""
 INDENT = 4
 _SIGNS = {Kind.ADD: "+=", Kind.SUBTRACT: "-=", Kind.MULTIPLY: "*=", Kind.DIVIDE: "/="}
 _CONDITIONS = {Condition.WITH_LOSS: "with_loss", Condition.WEIGHTED: "weights is not None"}
@@ -58,15 +60,8 @@ def lines_of(
 
 def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterator[str]:
     match instruction:
-        case Block():
-            yield from _comment(instruction, comments)
-            yield from lines_of(instruction.body, columns, comments)
-        case When(condition):
-            yield f"if {_CONDITIONS[condition]}:"
-            yield from _indented(instruction, columns, comments)
-        case Loop(layers):
-            yield f"for {LAYER} in {turns(layers)}:"
-            yield from _indented(instruction, columns, comments)
+        case Call(operation, out):
+            yield _call(operation, write(out).code)
         case Assign(target, value, copied):
             text = write(value)
             text = called(f"{text.inside(Level.ATOM)}.copy") if copied else text
@@ -78,8 +73,15 @@ def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterat
         case Copy(source, out, where):
             last = [] if where is None else [f"where={write(where).code}"]
             yield called("np.copyto", write(out).code, write(source).code, *last).code
-        case Call(operation, out):
-            yield _call(operation, write(out).code)
+        case Block():
+            yield from _comment(instruction, comments)
+            yield from lines_of(instruction.body, columns, comments)
+        case When(condition):
+            yield f"if {_CONDITIONS[condition]}:"
+            yield from _indented(instruction, columns, comments)
+        case Loop(layers):
+            yield f"for {LAYER} in {turns(layers)}:"
+            yield from _indented(instruction, columns, comments)
 
 
 def _indented(instruction: Instruction, columns: int, comments: Comments) -> Iterator[str]:
@@ -99,7 +101,7 @@ def turns(layers: range) -> str:
 
 def width(instruction: Instruction) -> int:
     """Return how many columns the longest line of an instruction takes where none is broken."""
-    return max(map(len, _lines(instruction, 10**9, SILENT)))
+    return max(map(len, _lines(instruction, ANY_LENGTH, SILENT)))
 
 
 def _assignment(name: str, value: Text, columns: int) -> list[str]:

@@ -52,25 +52,36 @@ Member = TypeVar("Member")
 
 @dataclass(frozen=True)
 class Group(Generic[Member]):
-    """What stands together for a layer; ``relative`` makes what is the same in layers that are alike."""
+    """What stands together for a layer.
+
+    In layers that are alike, what ``relative`` makes of members is the same.  So is what ``like`` says of
+    them: that is compared first, as it is seen quickly.
+    """
 
     layer: int | None
     members: tuple[Member, ...]
     relative: Callable[[Member, int], Member]
+    like: Callable[[Member], object]
 
     @cached_property
     def key(self) -> tuple[Member, ...]:
         """What is the same in groups that are alike."""
         return tuple(self.relative(member, self.layer or 0) for member in self.members)
 
+    def is_like(self, other: Group[Member]) -> bool:
+        """Whether groups are the same but for the layer."""
+        alike = list(map(self.like, self.members)) == list(map(self.like, other.members))
+        return alike and self.key == other.key
+
 
 def groups_of(
     members: Iterable[Member],
     layer_of: Callable[[Member], int | None],
     relative: Callable[[Member, int], Member],
+    like: Callable[[Member], object] = type,
 ) -> list[Group[Member]]:
     """Return neighbours of the same layer together."""
-    return [Group(layer, tuple(group), relative) for layer, group in groupby(members, layer_of)]
+    return [Group(layer, tuple(group), relative, like) for layer, group in groupby(members, layer_of)]
 
 
 def runs_of(groups: Iterable[Group[Member]]) -> Iterator[list[Group[Member]]]:
@@ -78,7 +89,7 @@ def runs_of(groups: Iterable[Group[Member]]) -> Iterator[list[Group[Member]]]:
     run: list[Group[Member]] = []
     for group in groups:
         layers = [each.layer for each in (*run[-2:], group)]
-        if run and not (_is_even(layers) and run[-1].key == group.key):
+        if run and not (_is_even(layers) and run[-1].is_like(group)):
             yield run
             run = []
         run.append(group)
@@ -108,21 +119,20 @@ class ByLayer:
     Args:
         layered: the names that belong to layers.
         looped: what loops read and write.
-        others: what else stands in the code.
     """
 
-    def __init__(
-        self, layered: Mapping[str, Layered], looped: Iterable[Layered], others: Collection[Name]
-    ) -> None:
+    def __init__(self, layered: Mapping[str, Layered], looped: Iterable[Layered]) -> None:
         numbers: dict[str, list[int]] = {}
         for name in looped:
             numbers.setdefault(name.stem, []).append(name.layer)
         self.layered = layered
         self.layers = {stem: range(min(found), max(found) + 1) for stem, found in numbers.items()}
         """The stem of each array that is kept by layer, and its layers."""
+
+    def clash(self, others: Collection[Name]) -> bool:
+        """Whether layers are missing in between, or one of ``others`` is called as what is kept by layer."""
         wanted = {Layered(stem, n) for stem, layers in self.layers.items() for n in layers}
-        self.clashes = not (wanted <= {*layered.values()} and {*others}.isdisjoint((*self.layers, LAYER)))
-        """Whether layers are missing in between, or something else has such a name."""
+        return not (wanted <= {*self.layered.values()} and {*others}.isdisjoint((*self.layers, LAYER)))
 
     def holds(self, name: str) -> bool:
         """Whether an array is kept by layer."""
@@ -160,11 +170,11 @@ class Rolled:
         self.columns = columns
         self.layered = {name: layer for name, layer in layered.items() if name in names}
         parts = list(self._with_loops(blocks))
-        others = {*reserved, *names, *({*names_of(blocks)} - self.layered.keys())}
-        self.kept = ByLayer(self.layered, _looped(parts), others)
-        if self.kept.clashes:
-            self.kept, parts = ByLayer(self.layered, (), ()), list(blocks)
+        self.kept = ByLayer(self.layered, _looped(parts))
         if self.dicts:
+            others = (name for name in names_of(blocks) if name not in self.layered)
+            if self.kept.clash({*reserved, *names, *others}):
+                self.kept, parts = ByLayer(self.layered, ()), list(blocks)
             parts = [part.renamed(self.kept.name) for part in parts]
         self.parts = parts
         """The blocks and the loops, with the names that they have in the code."""
@@ -179,7 +189,7 @@ class Rolled:
         return self.kept.holds(name)
 
     def _with_loops(self, blocks: Sequence[Block]) -> Iterator[Block | Loop]:
-        for run in runs_of(groups_of(blocks, self._layer, self._relative)):
+        for run in runs_of(groups_of(blocks, self._layer, self._relative, lambda block: block.like)):
             layers = turns_of(run)
             loop = None if layers is None else self._loop(layers, run)
             if loop is not None and self._fits(loop, self.columns):

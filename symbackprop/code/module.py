@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Layered, Operation, Statement
@@ -64,14 +64,11 @@ class _Body(Rolled):
         statements: Sequence[Statement],
         blocks: Sequence[Block],
         layered: Mapping[str, Layered],
+        names: Collection[str],
         reserved: Sequence[str],
     ) -> None:
         self.statements = statements
         self.read = {s.number: s.operation.reads for s in statements}
-        read = frozenset().union(*self.read.values())
-        names = (
-            {s.name for s in statements} | read | {n for b in blocks for n in b.writes if isinstance(n, str)}
-        )
         super().__init__(blocks, layered, names, reserved, LINE - 8)
 
     def function(self, module: _Module) -> Iterator[str]:
@@ -258,6 +255,7 @@ class _Module:
         statements = needed(self.statements(), results)
         shared, of = share(statements)
         names, layered, blocks = Names(of), dict(self.layered), []
+        number = cache(self.model.number)  # of the same few sizes again and again
         for entry in shared:
             layered |= entry.layered(layered)
             statement = entry.statement
@@ -268,9 +266,10 @@ class _Module:
             inner = [
                 i for name, operation in own for i in assignment(array(name, operation), operation, names)
             ]
-            shapes = shapes_in(statement.operation, self.model)
+            shapes = shapes_in(statement.operation, number)
             blocks.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
-        return _Body(statements, blocks, layered | names.numbered, self.given.reserved)
+        called = {*names.of.values(), *names.numbered, *(s.name for s in statements)}
+        return _Body(statements, blocks, layered | names.numbered, called, self.given.reserved)
 
     def opening(self, body: _Body) -> Iterable[str]:
         """Yield the lines before the statements of a pure function."""

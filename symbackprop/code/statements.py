@@ -6,16 +6,26 @@ What Python calls them is the printers' affair, see `text` and `lines`.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum, auto
+from functools import cached_property
 from typing import TypeAlias
 
 from sympy import Expr
 
 from symbackprop.arrays.kinds import Kind
-from symbackprop.arrays.operations import Layered, Name, Operation, Place, Product, Sizes, Slices, number
+from symbackprop.arrays.operations import (
+    Layered,
+    Name,
+    Operation,
+    Place,
+    Product,
+    Sizes,
+    Slices,
+    Value,
+    number,
+)
 
 Renaming: TypeAlias = Callable[[Name], Name]
 
@@ -43,6 +53,8 @@ WEIGHTS = Operation(Kind.ARRAY, (), "weights")
 
 def array(name: Name, like: Operation) -> Operation:
     """Return the array of that name that holds ``like``; where that is made of numbers alone, the number."""
+    if like.kind == Kind.ARRAY and like.value == name:
+        return like
     kind = Kind.ARRAY if like.shape or like.reads else Kind.NAME
     return Operation(kind, (), name, like.axes, like.shape, like.is_whole)
 
@@ -52,27 +64,39 @@ def component(name: Name) -> Operation:
     return Operation(Kind.SUBSCRIPT, (Operation(Kind.ARRAY, (), name),), Slices(()))
 
 
-def names_in(operation: Operation) -> Iterator[Name]:
-    """Yield the name of each array, number and size in an operand, as often as it stands there."""
-    value = operation.value
-    if operation.kind == Kind.ARRAY:
-        yield value if isinstance(value, Layered) else operation.name
-    elif operation.kind == Kind.NAME and not operation.name.isdigit():
-        yield operation.name
+def name_of(operation: Operation) -> Name:
+    """Return the name of an array or of a number."""
+    return operation.value if isinstance(operation.value, Layered) else operation.name
+
+
+def names_in(operation: Operation) -> list[Name]:
+    """Return the name of each array, number and size in an operand, as often as it stands there."""
+    found: list[Name] = []
+    _collect(operation, found)
+    return found
+
+
+def _collect(operation: Operation, found: list[Name]) -> None:
+    kind, value = operation.kind, operation.value
+    if kind == Kind.ARRAY or (kind == Kind.NAME and not operation.name.isdigit()):
+        found.append(name_of(operation))
     elif isinstance(value, Sizes):
-        yield from _names_of_sizes(value.sizes)
+        found += _names_of_sizes(value.sizes)
     elif isinstance(value, Product):
-        yield from _names_of_sizes((value.terms, *value.sizes))
-    elif takes_dtype(operation):
-        yield DTYPE
+        found += _names_of_sizes((value.terms, *value.sizes))
+    elif kind in _MAY_TAKE_DTYPE and takes_dtype(operation):
+        found.append(DTYPE)
     for inner in operation.inputs:
-        yield from names_in(inner)
+        _collect(inner, found)
 
 
 def _names_of_sizes(sizes: Sequence[int | Expr]) -> Iterator[Name]:
     for n in sizes:
         if isinstance(n, Expr):
             yield from sorted(symbol.name for symbol in n.free_symbols)
+
+
+_MAY_TAKE_DTYPE = (Kind.FULL, Kind.ARANGE, Kind.ZEROS, Kind.CAST, Kind.WHERE)
 
 
 def takes_dtype(operation: Operation) -> bool:
@@ -96,32 +120,36 @@ def base(operation: Operation) -> Operation:
 
 def base_name(operation: Operation) -> Name:
     """Return the name of the array that an operand is a view of."""
-    return next(names_in(base(operation)))
+    return name_of(base(operation))
 
 
 def renamed(operation: Operation, change: Renaming) -> Operation:
     """Return an operand with other names of arrays."""
     if operation.kind == Kind.ARRAY:
-        old = operation.value
-        assert isinstance(old, (str, Layered))
+        old = name_of(operation)
         new = change(old)
-        return operation if new == old else replace(operation, value=new)
+        return operation if new == old else _with(operation, (), new)
     inputs = tuple([renamed(i, change) for i in operation.inputs])
     if all(new is old for new, old in zip(inputs, operation.inputs, strict=True)):
         return operation
-    return replace(operation, inputs=inputs)
+    return _with(operation, inputs, operation.value)
+
+
+def _with(operation: Operation, inputs: tuple[Operation, ...], value: Value) -> Operation:
+    axes, shape, whole = operation.axes, operation.shape, operation.whole
+    return Operation(operation.kind, inputs, value, axes, shape, whole)
 
 
 # ---------------------------------------------------------------- instructions
 
 
-class Instruction(ABC):
+class Instruction:
     """One instruction, or several that belong together."""
 
     @property
-    @abstractmethod
     def operands(self) -> tuple[Operation, ...]:
         """What it names, in order, without what instructions inside of it do."""
+        return ()
 
     @property
     def body(self) -> tuple[Instruction, ...]:
@@ -133,9 +161,9 @@ class Instruction(ABC):
         """The array, or the part of one, that it writes to by itself."""
         return None
 
-    @abstractmethod
     def renamed(self, change: Renaming) -> Instruction:
         """Return the instruction with other names of arrays."""
+        raise NotImplementedError
 
     @property
     def own_names(self) -> Iterator[Name]:
@@ -143,12 +171,10 @@ class Instruction(ABC):
         for operand in self.operands:
             yield from names_in(operand)
 
-    @property
-    def names(self) -> Iterator[Name]:
+    @cached_property
+    def names(self) -> tuple[Name, ...]:
         """The names in it, as often as they stand there."""
-        yield from self.own_names
-        for inner in self.body:
-            yield from inner.names
+        return *self.own_names, *(name for inner in self.body for name in inner.names)
 
     @property
     def reads(self) -> frozenset[Name]:
@@ -314,11 +340,6 @@ class When(Instruction):
     inner: tuple[Instruction, ...]
 
     @property
-    def operands(self) -> tuple[Operation, ...]:
-        """None."""
-        return ()
-
-    @property
     def body(self) -> tuple[Instruction, ...]:
         """What is carried out under the condition."""
         return self.inner
@@ -343,11 +364,6 @@ class Block(Instruction):
     like: object = None
 
     @property
-    def operands(self) -> tuple[Operation, ...]:
-        """None."""
-        return ()
-
-    @property
     def body(self) -> tuple[Instruction, ...]:
         """What carries out the equation."""
         return self.inner
@@ -368,11 +384,6 @@ class Loop(Instruction):
 
     layers: range
     inner: tuple[Instruction, ...]
-
-    @property
-    def operands(self) -> tuple[Operation, ...]:
-        """None."""
-        return ()
 
     @property
     def body(self) -> tuple[Instruction, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from sympy import Add, Expr, Integer, Mul, Pow, Rational
 
@@ -11,7 +11,6 @@ from symbackprop.arrays.expressions import is_decimal
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import (
     Entry,
-    Layered,
     Name,
     Number,
     Operation,
@@ -25,15 +24,14 @@ from symbackprop.arrays.operations import (
     Slices,
     Windows,
 )
-from symbackprop.code.statements import NAMED, is_choice_of_numbers, takes_dtype
+from symbackprop.code.statements import NAMED, is_choice_of_numbers, name_of, takes_dtype
 from symbackprop.printing.brackets import Level, closed
 
 LAYER = "layer"
 """What counts the layers in the code."""
 
 
-@dataclass(frozen=True)
-class Text:
+class Text(NamedTuple):
     """The text of an expression and how tightly it holds together.
 
     ``tail`` is how long the round brackets are that it ends in, with what is inside; 0 where it ends in none.
@@ -104,39 +102,35 @@ def write(operation: Operation, names: Mapping[Operation, str] | None = None, *,
 
     With ``top`` the operation itself is written out, as where it is assigned to its name.
     """
-    names = names or {}
+    kind, names = operation.kind, names or {}
     if not top and operation in names:
         return Text(names[operation])
-
-    def below(position: int) -> Text:
-        return write(operation.inputs[position], names, top=False)
-
-    kind = operation.kind
     if kind in NAMED:
-        return Text(spelled(operation.value if isinstance(operation.value, Layered) else operation.name))
+        return Text(spelled(name_of(operation)))
     if kind == Kind.NUMBER:
         return number(operation.value_as(Number).value)
+    texts = [write(i, names, top=False) for i in operation.inputs]
     if kind in _ARRANGED:
-        return _ARRANGED[kind](operation, below(0))
+        return _ARRANGED[kind](operation, texts[0])
     if kind in _MADE:
-        return _made(operation, [below(p) for p in range(len(operation.inputs))])
+        return _made(operation, texts)
     if kind in _REDUCED:
-        return called(f"{below(0).inside(Level.ATOM)}.{kind}", *_reduction(operation.value_as(Reduction)))
+        return called(f"{texts[0].inside(Level.ATOM)}.{kind}", *_reduction(operation.value_as(Reduction)))
     if kind == Kind.TERMS:
-        return _terms(operation.value_as(Signs), [below(p) for p in range(len(operation.inputs))])
+        return _terms(operation.value_as(Signs), texts)
     if kind == Kind.MATMUL:
-        left = below(0).inside(Level.POWER)
-        return joined(Level.PRODUCT, left, " @ ", last=below(1).within(Level.POWER))
+        left = texts[0].inside(Level.POWER)
+        return joined(Level.PRODUCT, left, " @ ", last=texts[1].within(Level.POWER))
     if kind == Kind.NEGATIVE:
-        return joined(Level.FACTOR, "-", last=below(0).within(Level.ATOM))
+        return joined(Level.FACTOR, "-", last=texts[0].within(Level.ATOM))
     if kind == Kind.SQUARE:
-        return _power(operation.inputs[0], below(0), number(Integer(2)), simple=True)
+        return _power(operation.inputs[0], texts[0], number(Integer(2)), simple=True)
     if kind == Kind.POWER:
-        exponent = below(1).within(Level.FACTOR)
-        return _power(operation.inputs[0], below(0), exponent, simple=exponent.code.isalnum())
+        exponent = texts[1].within(Level.FACTOR)
+        return _power(operation.inputs[0], texts[0], exponent, simple=exponent.code.isalnum())
     if kind in _BINARY:
-        return _binary(operation, below(0), below(1), names)
-    return _function(operation, [below(p).code for p in range(len(operation.inputs))])
+        return _binary(operation, texts, names)
+    return _function(operation, [text.code for text in texts])
 
 
 def _terms(signs: Signs, terms: Sequence[Text]) -> Text:
@@ -148,10 +142,10 @@ def _terms(signs: Signs, terms: Sequence[Text]) -> Text:
     return found
 
 
-def _binary(operation: Operation, left: Text, right: Text, names: Mapping[Operation, str]) -> Text:
+def _binary(operation: Operation, texts: Sequence[Text], names: Mapping[Operation, str]) -> Text:
     """Return an operation with a sign between its two sides."""
     sign, level, *least = _BINARY[operation.kind]
-    sides = zip(operation.inputs, (left, right), least, strict=True)
+    sides = zip(operation.inputs, texts, least, strict=True)
     is_product = operation.kind in (Kind.MULTIPLY, Kind.DIVIDE)
     first, second = (
         _beside_sign(operation.kind, text)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import groupby
 
 from sympy import Expr
@@ -15,7 +15,7 @@ from symbackprop.code.buffers import BufferWriter, Workspace
 from symbackprop.code.data import DataCode
 from symbackprop.code.entries import COLUMNS, comprehension, key_of
 from symbackprop.code.fitting import Names, assignment
-from symbackprop.code.lines import Comments, lines_of, turns
+from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
 from symbackprop.code.liveness import shared_arrays, turns_needed
 from symbackprop.code.loops import Rolled, layered_names
 from symbackprop.code.programs import share
@@ -53,7 +53,7 @@ class TrainingStep:
         self.derivatives = [given.derivative(name) for name in parameters]
         self.comments = comments
         self.model = model
-        self.size = model.size
+        self.number = cache(model.number)  # of the same few sizes again and again
         self.given = given
         compared = compared_after(statements)
         self.compares_after = compared != list(statements)
@@ -63,7 +63,7 @@ class TrainingStep:
         self.layered = layered_names(model.system, given.code)
         for entry in self.shared:
             self.layered |= entry.layered(self.layered)
-        self.workspace = Workspace(taken=own, numbers={}, size=model.number)
+        self.workspace = Workspace(taken=own, numbers={}, size=self.number)
         self.writer = BufferWriter(self.names, self.workspace)
 
     @cached_property
@@ -121,7 +121,7 @@ class TrainingStep:
             own = self._statement(statement)
             if statement.name == self.loss:
                 own = [When(Condition.WITH_LOSS, tuple(own))]
-            shapes = shapes_in(statement.operation, self.model)
+            shapes = shapes_in(statement.operation, self.number)
             yield Block(statement.name, (*parts, *own), statement.number, like=shapes)
 
     # ------------------------------------------------------------ what the loops read and write
@@ -286,7 +286,7 @@ class TrainingStep:
         if numbers or DTYPE in names_of(made):
             yield "dtype = self.dtype"
         yield from (f"{name} = np.array({value}, dtype)" for value, name in numbers.items())
-        yield from lines_of(made, 10**9)
+        yield from lines_of(made, ANY_LENGTH)
         kept = self._constant_names
         if kept:
             yield f"self._constants = {f'({kept[0]},)' if len(kept) == 1 else ', '.join(kept)}"
@@ -311,10 +311,10 @@ def compared_after(statements: Iterable[Statement]) -> list[Statement]:
     return found
 
 
-def shapes_in(operation: Operation, model: Model) -> tuple[tuple[Expr, ...], ...]:
-    """Return the shapes of what an operation reads and gives, with the numbers of sizes that have one."""
+def shapes_in(operation: Operation, number: Callable[[Expr], Expr]) -> tuple[tuple[Expr, ...], ...]:
+    """Return the shapes of what an operation reads and gives; ``number`` gives sizes their numbers."""
     parts = [operation, *(part for part in operation.parts() if part.kind == Kind.ARRAY)]
-    return tuple(tuple(map(model.number, part.shape)) for part in parts)
+    return tuple(tuple(map(number, part.shape)) for part in parts)
 
 
 def _at(number: int, places: Mapping[str, int]) -> list[str]:
