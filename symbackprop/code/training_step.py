@@ -10,7 +10,7 @@ from itertools import groupby
 from sympy import Expr
 
 from symbackprop.arrays.kinds import Kind
-from symbackprop.arrays.operations import Operation, Statement
+from symbackprop.arrays.operations import Layered, Operation, Statement
 from symbackprop.code.buffers import BufferWriter, Workspace
 from symbackprop.code.data import DataCode
 from symbackprop.code.entries import COLUMNS, comprehension, key_of
@@ -128,7 +128,12 @@ class TrainingStep:
 
     def _kept(self, stem: str) -> list[int]:
         """Return the layers of a dict whose arrays are buffers."""
-        return [n for n in self.rolled.dicts.get(stem, ()) if f"{stem}{n}" in self._all]
+        layers = self.rolled.dicts.get(stem, ())
+        return [n for n in layers if Layered(stem, n).alone in self._all]
+
+    def _arrays(self, stem: str) -> tuple[tuple[int, str], ...]:
+        """Return these layers with the expressions that make an array for each."""
+        return tuple((n, self._array(Layered(stem, n).alone)) for n in self._kept(stem))
 
     def _labels(self, names: Iterable[str]) -> list[str]:
         """Return names of buffers; of those that are kept in a dict its name, once."""
@@ -170,7 +175,7 @@ class TrainingStep:
     @cached_property
     def _turns(self) -> dict[str, int]:
         """The dicts of buffers whose layers can share a few arrays, and how many these are."""
-        arrays = {stem: {self._array(f"{stem}{n}") for n in self._kept(stem)} for stem in self.rolled.dicts}
+        arrays = {stem: {array for _, array in self._arrays(stem)} for stem in self.rolled.dicts}
         stems = [stem for stem, alike in arrays.items() if len(alike) == 1]
         return turns_needed(self.rolled.parts, stems)
 
@@ -182,7 +187,8 @@ class TrainingStep:
         for stem, layers in self.rolled.dicts.items():
             kept = self._kept(stem)
             if stem not in self._stems_of_parameters and len(kept) < len(layers):
-                entries = [f"{n}: {stem}{n}" for n in layers if f"{stem}{n}" in given]
+                names = {n: Layered(stem, n).alone for n in layers}
+                entries = [f"{n}: {name}" for n, name in names.items() if name in given]
                 entries += [f"**{stem}"] if kept else []
                 yield f"{stem} = {{{', '.join(entries)}}}"
 
@@ -192,13 +198,12 @@ class TrainingStep:
             return [self._allocation(label, *others)]
         note = f",  # {', '.join((label, *others))}"
         if label in self._turns:
-            layers = self._kept(label)
-            array = self._array(f"{label}{layers[0]}")
+            layers, (_, array) = self._kept(label), self._arrays(label)[0]
             listed = [turns(range(layers[0], layers[-1] + 1)), *[array] * self._turns[label]]
             return ["_by_turns(", *(f"    {line}," for line in listed), f"){note}"]
-        kept = groupby(self._kept(label), lambda n: self._array(f"{label}{n}"))
-        runs = [(f"{LAYER}: {text}", list(layers)) for text, layers in kept]
-        spans = [(entry, range(layers[0], layers[-1] + 1)) for entry, layers in runs]
+        runs = groupby(self._arrays(label), lambda pair: pair[1])
+        numbers = [(text, [n for n, _ in pairs]) for text, pairs in runs]
+        spans = [(f"{LAYER}: {text}", range(layers[0], layers[-1] + 1)) for text, layers in numbers]
         if len(spans) == 1:
             return comprehension(*spans[0], "{", f"}}{note}")
         inside = [line for span in spans for line in comprehension(*span, "**{", "},")]
@@ -249,8 +254,7 @@ class TrainingStep:
             if name not in self.rolled.dicts
         }
         for name in (name for name in names if name in self.rolled.dicts):
-            arrays = tuple((n, self._array(f"{name}{n}")) for n in self._kept(name))
-            kinds[name] = (self._turns.get(name), arrays)
+            kinds[name] = (self._turns.get(name), self._arrays(name))
         places = shared_arrays(self.rolled.parts, kinds)
         return {name: places[name] for name in names}
 

@@ -27,9 +27,10 @@ from symbackprop.arrays.operations import (
     number,
 )
 from symbackprop.arrays.signature import lower
-from symbackprop.code.loops import Comments
-from symbackprop.code.programs import share
-from symbackprop.code.text import assignment
+from symbackprop.code.fitting import Names, assignment
+from symbackprop.code.lines import ANY_LENGTH, SILENT, lines_of
+from symbackprop.code.programs import Named, share
+from symbackprop.code.statements import array
 from symbackprop.code.training_step import TrainingStep
 from symbackprop.derivation.reverse_pass import derive_system
 from symbackprop.equations.naming import SAMPLES
@@ -127,10 +128,26 @@ def namespace(values: Mapping[str, Array], dtype: str) -> dict[str, object]:
 
 def as_expression(equation: Equation, operation: Operation) -> list[str]:
     """Return the lines of a pure function that compute the left side of ``equation``."""
-    shared, names = share([Statement(equation.name, operation, 1)])
-    (entry,) = shared
-    parts = (*entry.parts, (equation.name, operation))
-    return [line for name, part in parts for line in assignment(name, part, names)]
+    return as_expressions([Statement(equation.name, operation, 1)])
+
+
+def as_expressions(statements: Sequence[Statement]) -> list[str]:
+    """Return the lines of a pure function that carry out statements."""
+    shared, known = share(statements)
+    names = Names(known)
+    program = [
+        instruction
+        for entry in shared
+        for name, part in named_in(entry)
+        for instruction in assignment(array(name, part), part, names)
+    ]
+    return list(lines_of(program, ANY_LENGTH))
+
+
+def named_in(entry: Named) -> list[tuple[str, Operation]]:
+    """Return the parts of a statement that have names, and the statement's own."""
+    parts = [(part.name, part.operation) for part in entry.parts]
+    return [*parts, (entry.statement.name, entry.statement.operation)]
 
 
 def evaluated(equation: Equation, values: Mapping[str, Array], dtype: str) -> Array:
@@ -244,12 +261,9 @@ class Step:
         return own
 
 
-SILENT = Comments(lambda number: [], lambda first, last: [])
-
-
 def stepped(derivation: Derived, dtype: str, values: Mapping[str, Array], batch_size: int) -> Step:
     equations = equations_of(derivation)
-    statements = [Statement(e.name, lowered(e), n) for n, e in enumerate(equations)]
+    statements = [Statement(e.name, lowered(e), n) for n, e in enumerate(equations, start=1)]
     sizes, given_code = Sizes(derivation.system), DataArray(derivation.system)
     parameters = leaves(derivation.system)
     step = TrainingStep(statements, parameters, SILENT, sizes, given_code, True)  # type: ignore[arg-type]
@@ -276,10 +290,9 @@ def test_buffer_statements_compute_what_plain_loops_do(name: str, dtype: str, ro
 def test_the_statements_of_one_function_share_their_parts(name: str) -> None:
     values, equations = data(name), equations_of(derived(name))
     own = namespace({n: v for n, v in values.items() if n not in {e.name for e in equations}}, "float32")
-    shared, names = share([Statement(e.name, lowered(e), n) for n, e in enumerate(equations)])
-    parts = [part for s in shared for part in (*s.parts, (s.statement.name, s.statement.operation))]
+    lines = as_expressions([Statement(e.name, lowered(e), n) for n, e in enumerate(equations, start=1)])
     with np.errstate(all="ignore"):
-        exec("\n".join(line for part in parts for line in assignment(*part, names)), own)
+        exec("\n".join(lines), own)
     for equation in equations:
         assert_equal(equation, values, "float32", np.asarray(own[equation.name]))
 

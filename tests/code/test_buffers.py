@@ -10,64 +10,84 @@ import numpy as np
 import pytest
 
 import symbackprop as sb
+from symbackprop.arrays.kinds import Kind
+from symbackprop.arrays.operations import Layered, Operation, Reduction
 from symbackprop.code.liveness import shared_arrays, turns_needed
+from symbackprop.code.statements import ONE, Block, Call, Condition, InPlace, Instruction, Loop, When
 from symbackprop.commands.gradient_check import check_module
+from tests.code.instructions import added, call, dot, exp, named, of, read, reshaped, total, transposed
 from tests.conftest import random_parameters, sample_data
 
 # ---------------------------------------------------------------- which may share
 
 SAME = (False, "shape")
-STEPS: dict[str, tuple[str, dict[str, Any], list[set[str]]]] = {
-    "one after another": ("x.dot(w, out=a)\na.dot(w, out=b)\nb.dot(w, out=c)", {}, [{"a", "c"}, {"b"}]),
-    "component by component": ("np.exp(x, out=a)\nnp.add(a, x, out=b)\nb += x", {}, [{"a", "b"}]),
-    "of two of its arrays one": (
-        "np.exp(x, out=a)\nnp.exp(x, out=b)\nnp.add(a, b, out=c)",
-        {},
-        [{"a"}, {"b", "c"}],
+OTHER = (False, "other")
+STEPS: dict[str, tuple[list[Instruction], dict[str, Any], list[set[str]]]] = {
+    "one after another": (
+        [dot("x", "w", "a"), dot("a", "w", "b"), dot("b", "w", "c")], {}, [{"a", "c"}, {"b"}]
     ),
-    "not in a product": ("np.exp(x, out=a)\nnp.matmul(a, w, out=b)", {}, [{"a"}, {"b"}]),
-    "not in a sum": ("np.exp(x, out=a)\na.sum(axis=0, out=b)", {}, [{"a"}, {"b"}]),
-    "not transposed": ("np.exp(x, out=a)\nnp.add(a.T, a, out=b)", {}, [{"a"}, {"b"}]),
-    "not in a function of the module's own": ("np.exp(x, out=a)\n_erf(a, out=b)", {}, [{"a"}, {"b"}]),
-    "read later": ("x.dot(w, out=a)\nnp.exp(a, out=b)\nb.dot(w, out=c)\nc *= a", {}, [{"a"}, {"b"}, {"c"}]),
-    "a view": (
-        "x.dot(w, out=a)\nv = a.reshape(2, 3)\nnp.exp(x, out=b)\nnp.exp(v, out=c)",
+    "component by component": (
+        [exp("x", "a"), call(Kind.ADD, "a", "x", out="b"), added("b", "x")], {}, [{"a", "b"}]
+    ),
+    "of two of its arrays one": (
+        [exp("x", "a"), exp("x", "b"), call(Kind.ADD, "a", "b", out="c")], {}, [{"a"}, {"b", "c"}]
+    ),
+    "not in a product": ([exp("x", "a"), dot("a", "w", "b")], {}, [{"a"}, {"b"}]),
+    "not in a sum": (
+        [exp("x", "a"), Call(Operation(Kind.SUM, (read("a"),), Reduction(0)), read("b"))], {}, [{"a"}, {"b"}]
+    ),
+    "not transposed": (
+        [exp("x", "a"), call(Kind.ADD, transposed("a"), "a", out="b")], {}, [{"a"}, {"b"}]
+    ),
+    "not in a function of the module's own": (
+        [exp("x", "a"), call(Kind.ERF, "a", out="b")], {}, [{"a"}, {"b"}]
+    ),
+    "read later": (
+        [dot("x", "w", "a"), exp("a", "b"), dot("b", "w", "c"), InPlace(Kind.MULTIPLY, read("c"), read("a"))],
         {},
-        [{"a"}, {"b", "c"}],
+        [{"a"}, {"b"}, {"c"}],
+    ),
+    "a view": (
+        [dot("x", "w", "a"), named("v", reshaped("a")), exp("x", "b"), exp("v", "c")], {}, [{"a"}, {"b", "c"}]
     ),
     "a view of a view": (
-        "np.exp(x, out=a)\nv = a.T\nu = v[1:]\nnp.exp(x, out=b)\nb += u\nb.dot(w, out=c)",
+        [
+            exp("x", "a"), named("v", transposed("a")), named("u", transposed("v")), exp("x", "b"),
+            added("b", "u"), dot("b", "w", "c"),
+        ],
         {},
         [{"a", "c"}, {"b"}],
     ),
-    "under an if": (
-        "np.exp(x, out=a)\nif with_loss:\n    a.dot(w, out=b)\n    E = b.sum()\nnp.exp(x, out=c)",
+    "under a condition": (
+        [
+            exp("x", "a"), When(Condition.WITH_LOSS, (dot("a", "w", "b"), named("E", total("b")))),
+            exp("x", "c"),
+        ],
         {},
         [{"a"}, {"b", "c"}],
     ),
     "around a loop": (
-        "np.exp(x, out=a)\nfor k in range(3):\n    np.exp(x, out=b)\n    np.exp(b, out=c)\n    c += a",
+        [exp("x", "a"), Loop(range(3), (exp("x", "b"), exp("b", "c"), added("c", "a")))],
         {},
         [{"a"}, {"b"}, {"c"}],
     ),
     "of another shape": (
-        "np.exp(x, out=a)\nnp.exp(a, out=b)\nnp.exp(b, out=c)",
-        {"c": (False, "other")},
-        [{"a", "b"}, {"c"}],
+        [exp("x", "a"), exp("a", "b"), exp("b", "c")], {"c": OTHER}, [{"a", "b"}, {"c"}]
     ),
     "kept between steps": (
-        "np.exp(x, out=a)\nnp.exp(a, out=b)\nnp.exp(b, out=c)\nnp.exp(c, out=b)",
+        [exp("x", "a"), exp("a", "b"), exp("b", "c"), exp("c", "b")],
         {"a": None, "c": None},
         [{"a"}, {"b"}, {"c"}],
     ),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", STEPS)
 def test_buffers_share_an_array_that_are_never_needed_at_once(case: str) -> None:
-    lines, special, expected = STEPS[case]
-    kinds = {name: special.get(name, SAME) for name in "abc" if f"out={name}" in lines}
-    found = shared_arrays(lines.split("\n"), kinds)
+    program, special, expected = STEPS[case]
+    written = {name for instruction in program for name in instruction.writes}
+    kinds = {name: special.get(name, SAME) for name in "abc" if name in written}
+    found = shared_arrays([Block("c", tuple(program), 1)], kinds)
     assert list(found) == list(kinds)
     groups = [{name for name, place in found.items() if place == number} for number in set(found.values())]
     assert sorted(map(sorted, groups)) == sorted(map(sorted, expected))
@@ -151,28 +171,29 @@ def test_predicting_needs_no_buffers_of_the_backward_pass() -> None:
     assert peak(module.gradients, parameters, x, t) > 3 * depth
 
 
+def loop(layers: range, *inner: Instruction) -> Loop:
+    return Loop(layers, (Block(of("s"), inner, 1, last=2),))
+
+
+UP, DOWN = range(1, 9), range(8, 0, -1)
+
+
 @pytest.mark.parametrize(
-    ("lines", "expected"),
+    ("program", "expected"),
     [
-        (["for layer in range(1, 9):", "    np.exp(x, out=s[layer])", "    s[layer] += 1"], 1),
-        (["s[9].fill(0)", "for layer in range(8, 0, -1):", "    np.exp(s[layer + 1], out=s[layer])"], 2),
-        (["for layer in range(2, 9):", "    s[layer - 2].dot(w, out=s[layer])"], 3),
-        (["for layer in range(1, 9):", "    s[layer].fill(0)", "s[1].fill(1)"], None),
-        (
-            [
-                "for layer in range(1, 9):",
-                "    s[layer].fill(0)",
-                "for layer in range(1, 9):",
-                "    y += s[layer]",
-            ],
-            None,
-        ),
-        (["for layer in range(1, 9):", "    view = s[layer]", "    view += 1"], None),
-        (["s = {0: x0, **s}", "for layer in range(1, 9):", "    s[layer].fill(0)"], None),
+        ([loop(UP, exp("x", of("s")), added(of("s"), ONE))], 1),
+        ([exp("x", Layered("s", 9)), loop(DOWN, exp(of("s", 1), of("s")))], 2),
+        ([loop(range(2, 9), dot(of("s", -2), "w", of("s")))], 3),
+        ([loop(UP, exp("x", of("s"))), exp("x", Layered("s", 1))], None),
+        ([loop(UP, exp("x", of("s"))), Loop(UP, (added("y", of("s")),))], None),
+        ([loop(UP, named("view", of("s")), added("view", ONE))], None),
+        ([named("y", "s"), loop(UP, exp("x", of("s")))], None),
     ],
 )
-def test_layers_that_are_never_needed_at_once_take_turns(lines: list[str], expected: int | None) -> None:
-    assert turns_needed(lines, ["s"], "layer").get("s") == expected
+def test_layers_that_are_never_needed_at_once_take_turns(
+    program: list[Instruction], expected: int | None
+) -> None:
+    assert turns_needed(program, ["s"]).get("s") == expected
 
 
 # ---------------------------------------------------------------- what is ready before a step

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import types
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,9 +12,16 @@ import numpy as np
 import pytest
 
 import symbackprop as sb
+from symbackprop.arrays.kinds import Kind
+from symbackprop.arrays.operations import Layered
 from symbackprop.code import loops as rolling
-from symbackprop.code.loops import Item, Loop, Rolled, rolled_entries
+from symbackprop.code.entries import Keyed, rolled_entries
+from symbackprop.code.lines import lines_of
+from symbackprop.code.loops import Rolled, layered_names
+from symbackprop.code.statements import Block, Loop, names_of
 from symbackprop.equations.steps import Derived
+from symbackprop.equations.system import Role
+from tests.code.instructions import call
 
 NETWORKS: dict[str, tuple[str, dict[str, Any], str]] = {
     "first and last differ": ("-".join(["10", *["8"] * 18, "3"]), {}, "sgd"),
@@ -168,55 +176,99 @@ def test_fewer_layers_stay_statements() -> None:
     assert "for layer in" not in sb.generate(sb.Network("-".join(["7"] * 16)))
 
 
-# ---------------------------------------------------------------- the lines
+# ---------------------------------------------------------------- the blocks
 
 
-def items(*lines: str) -> list[Item]:
-    return [Item(line.split(" = ")[0], (line,), n) for n, line in enumerate(lines, start=1)]
+def call_of(kind: Kind, x: str, w: str, out: str) -> Block:
+    return Block(out, (call(kind, x, w, out=out),), 1)
 
 
-def rolled(lines: list[str], *reserved: str) -> Rolled:
-    names = {name for line in lines for name in re.findall(r"[a-z]+\d+", line)}
-    return Rolled(items(*lines), names, reserved)
+def rolled(blocks: list[Block], *reserved: str, **layered: Layered) -> Rolled:
+    found = {f"{stem}{n}": Layered(stem, n) for stem in "xw" for n in range(30)}
+    return Rolled(blocks, found | layered, {*names_of(blocks)}, reserved, 76)
 
 
-CHAIN = [f"x{n} = f(x{n - 1}, w{n})" for n in range(1, 21)]
+def lines(block: Block | Loop) -> list[str]:
+    return list(lines_of([block]))
+
+
+CHAIN = [call_of(Kind.ADD, f"x{n - 1}", f"w{n}", f"x{n}") for n in range(1, 21)]
 
 
 def test_a_chain_becomes_a_loop() -> None:
     (loop,) = rolled(CHAIN).parts
-    assert isinstance(loop, Loop)
-    assert loop.head == "for layer in range(1, 21):"
-    assert rolled(CHAIN).inside(CHAIN[4], 5) == "x[layer] = f(x[layer - 1], w[layer])"
+    assert lines(loop) == [
+        "for layer in range(1, 21):", "    np.add(x[layer - 1], w[layer], out=x[layer])"
+    ]  # fmt: skip
     assert rolled(CHAIN).dicts == {"x": range(21), "w": range(1, 21)}
 
 
+def test_a_chain_inwards_becomes_a_loop() -> None:
+    (loop,) = rolled([call_of(Kind.ADD, f"x{n + 1}", f"w{n + 1}", f"x{n}") for n in range(20, 0, -1)]).parts
+    assert lines(loop)[0] == "for layer in range(20, 0, -1):"
+    assert isinstance(loop, Loop)
+    assert loop.turn(3)[0].names == tuple(map(Layered, "xxwx", (3, 4, 4, 3)))
+
+
+def test_what_stands_outside_of_the_loop_reads_what_is_kept_by_layer() -> None:
+    *_, after = rolled([*CHAIN, Block("y", (call(Kind.EXP, "x20", out="y"),), 21)]).parts
+    assert lines(after) == ["np.exp(x[20], out=y)"]
+
+
 @pytest.mark.parametrize(
-    "broken",
+    "blocks",
     [
-        [*CHAIN[:10], "x11 = g(x10, w11)", *CHAIN[11:]],
-        [*CHAIN[:10], "x11 = f(x9, w11)", *CHAIN[11:]],
-        [*CHAIN[:10], "y = x10", *CHAIN[10:]],
-        [line.replace("w", "w1_") for line in CHAIN[:10]] + CHAIN[10:],
+        [*CHAIN[:10], call_of(Kind.SUBTRACT, "x10", "w11", "x11"), *CHAIN[11:]],
+        [*CHAIN[:10], call_of(Kind.ADD, "x9", "w11", "x11"), *CHAIN[11:]],
+        [*CHAIN[:10], call_of(Kind.ADD, "x10", "x10", "y"), *CHAIN[10:]],
+        [*CHAIN[:10], call_of(Kind.ADD, "x10", "x11", "x11"), *CHAIN[11:]],
     ],
     ids=["another function", "another layer", "something between", "another array"],
 )
-def test_what_differs_is_no_loop(broken: list[str]) -> None:
-    assert rolled(broken).parts == items(*broken)
+def test_what_differs_is_no_loop(blocks: list[Block]) -> None:
+    assert rolled(blocks).parts == blocks
 
 
 def test_other_shapes_are_no_loop() -> None:
-    own = [Item(i.name, i.lines, i.number, like=n < 10) for n, i in enumerate(items(*CHAIN))]
-    assert Rolled(own, [*rolled(CHAIN).layered], ()).parts == own
+    blocks = [replace(block, like=n < 10) for n, block in enumerate(CHAIN)]
+    assert rolled(blocks).parts == blocks
 
 
 @pytest.mark.parametrize("name", ["x", "w", "layer"])
-def test_a_dict_hides_no_other_name(name: str) -> None:
-    assert rolled(CHAIN, name).parts == items(*CHAIN)
+def test_what_is_kept_by_layer_hides_no_other_name(name: str) -> None:
+    assert rolled(CHAIN, name).parts == CHAIN
+
+
+def test_a_number_at_the_end_of_a_name_makes_no_layer() -> None:
+    """The names of a chain by themselves; as quantities with roles they make a loop."""
+    assert Rolled(CHAIN, {}, {*names_of(CHAIN)}, (), 76).parts == CHAIN
+
+
+def test_layers_are_those_of_the_roles_whatever_the_names() -> None:
+    """A name that does not end in the number of its layer can't be kept under that number."""
+    system = replace(sb.derive(sb.Network("2-3-1")).system, roles={"s1": Role(2, "s"), "x1": Role(1, "x")})
+    assert layered_names(system, str) == {"x1": Layered("x", 1), "dx1": Layered("dx", 1)}
+    assert layered_names(system, lambda name: f"{name}_") == {}
+
+
+def test_heads_side_by_side_make_no_loop() -> None:
+    heads = range(1, 25)
+    text = [
+        "input x[n, k]",
+        "target t[n, i]",
+        f"parameter {', '.join(f'w{n}[k, i]' for n in heads)}",
+        *(f"h{n}[n, i] = tanh(sum(x[n, k]*w{n}[k, i], k))" for n in heads),
+        f"y[n, i] = {' + '.join(f'h{n}[n, i]' for n in heads)}",
+        "E = mean(sum((y[n, i] - t[n, i])**2, i), n)",
+        "output y",
+    ]
+    assert "for layer in" not in sb.generate(sb.Network.from_equations("\n".join(text), {"k": 4, "i": 2}))
 
 
 def test_entries_of_a_dict() -> None:
-    entries = {f"w{n}": f'draw("w{n}", 4)' for n in range(3, 30)}
-    assert eval("{" + "".join(rolled_entries(entries)) + "}", {"draw": lambda *a: a}) == {
-        name: (name, 4) for name in entries
-    }
+    entries = {f"w{n}": Keyed("draw(", ", 4)") for n in range(3, 30)}
+    layered = {f"w{n}": Layered("w", n) for n in range(3, 30)}
+    found = rolled_entries(entries, layered)
+    assert len(found) == 1
+    assert eval("{" + "".join(found) + "}", {"draw": lambda *a: a}) == {name: (name, 4) for name in entries}
+    assert len(rolled_entries(entries, {})) == len(entries)
