@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from typing import Any
 from weakref import WeakValueDictionary
@@ -13,7 +13,11 @@ from sympy import Expr, Integer, Symbol, expand
 from symbackprop.arrays import signature
 from symbackprop.arrays.operations import Operation, Statement
 from symbackprop.arrays.verify import verify
-from symbackprop.code import buffers, programs, training_step
+from symbackprop.code import buffers, module, programs, training_step
+from symbackprop.code.loops import Rolled
+from symbackprop.code.statements import Block, Instruction
+from symbackprop.code.update import UpdateProgram
+from symbackprop.code.verify import verify as verify_code
 
 _RIGHT: WeakValueDictionary[int, Operation] = WeakValueDictionary()
 """What was looked at and still is there, by its identity: passes hand on most of what they get."""
@@ -51,12 +55,55 @@ def _written(
     look_at(operation, lambda n: expand(writer.workspace.size(n)))
 
 
+def _of_step(step: training_step.TrainingStep, program: Sequence[Instruction]) -> None:
+    """Verify the instructions of a step on buffers."""
+    own = step.workspace
+    constants = (step.given.code(constant.name) for constant in step.model.constants)
+    made = (*(own.numbers or {}).values(), *own.constants.values(), *own.filled, *own.counts)
+    values = {*step.given.reserved, *step.given.arguments, *step.parameters, *constants, *made}
+    buffers = {*own.arrays, *own.masks, *own.padded, *step.derivatives}
+    verify_code(program, values, buffers, lambda n: expand(step.number(n)))
+
+
+def _step_written(result: list[Block], step: training_step.TrainingStep) -> None:
+    _of_step(step, result)
+
+
+def _step_looped(result: Rolled, step: training_step.TrainingStep, blocks: object) -> None:
+    _of_step(step, result.parts)
+
+
+def _of_function(made: module._Module, program: Sequence[Instruction]) -> None:
+    """Verify the instructions of a pure function: it writes to nothing that it is given."""
+    constants = (made.given.code(constant.name) for constant in made.model.constants)
+    values = {*made.given.reserved, *made.given.arguments, *made.parameters, *constants}
+    verify_code(program, values, (), lambda n: expand(made.model.number(n)))
+
+
+def _function_written(result: Rolled, made: module._Module, results: object) -> None:
+    _of_function(made, result.parts)
+
+
+def _update_written(result: tuple[list[Block], list[Block]], update: UpdateProgram) -> None:
+    numbers, arrays = result
+    kept = {*update.arrays.values()}
+    values = {*update.optimizer.defaults, "rate", "steps", *kept}
+    if numbers:
+        verify_code(numbers, values | {block.name for block in numbers}, ())
+    factors = {name for block in numbers for name in block.writes}
+    verify_code(arrays, values | factors, {*kept, *update.workspace.arrays, *update.workspace.masks})
+
+
 PASSES = (
     (signature, "lower", _lowered),
     (training_step, "compared_after", _compared),
     (programs, "share", _shared),
     (buffers.BufferWriter, "assign", _written),
     (buffers.BufferWriter, "scalar", _written),
+    (training_step.TrainingStep, "written", _step_written),
+    (training_step.TrainingStep, "looped", _step_looped),
+    (module._Module, "_body", _function_written),
+    (UpdateProgram, "written", _update_written),
 )
 """What makes, rewrites and writes operations, and what looks at them afterwards."""
 

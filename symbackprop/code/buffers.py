@@ -353,6 +353,7 @@ class BufferWriter:
             product = operation.value_as(Product)
             if -1 not in (product.terms, product.sizes[-1]):
                 left, out = _rows(left, product.terms), _rows(out, product.sizes[-1])
+                operation = replace(operation, value=None)
         self._call(operation, (left, right), out)
 
     def _gather(self, operation: Operation, out: Operation) -> None:

@@ -104,6 +104,14 @@ def _changed(target: Operation, kind: Kind, term: Operation, names: Names) -> li
     return [*parts, InPlace(kind, target, value)]
 
 
+def _own(target: Operation, start: Operation, names: Names) -> list[Instruction]:
+    """Return what assigns numbers that are then changed: copied where something else holds them, too."""
+    *before, made = assignment(target, start, names)
+    if isinstance(made, Assign) and _is_name(start, names) and made.value.reads:
+        made = Assign(made.target, made.value, copied=True)
+    return [*before, made]
+
+
 def _is_name(operation: Operation, names: Names) -> bool:
     """Whether the text of ``operation`` gives numbers that something else holds, too."""
     seen = operation.is_view and _is_name(operation.inputs[0], names)
@@ -127,11 +135,7 @@ def _scattered(target: Operation, operation: Operation, names: Names) -> list[In
     """Return what makes an array and adds to places of it."""
     start, *updates = operation.inputs
     found = [line for update in updates for line in _scattered_parts(update, names)]
-    *before, made = assignment(target, start, names)
-    if _is_name(start, names):
-        assert isinstance(made, Assign)
-        made = Assign(made.target, made.value, copied=True)
-    found += [*before, made]
+    found += _own(target, start, names)
     for update in updates:
         found += _update(target, update, names)
     return found
@@ -171,7 +175,7 @@ def _term_by_term(target: Operation, operation: Operation, names: Names) -> list
     """Return what assigns the first term and adds or takes away the others."""
     signs = operation.value_as(Signs).negative
     first, *rest = operation.inputs
-    found = assignment(target, Operation(Kind.NEGATIVE, (first,)) if signs[0] else first, names)
+    found = _own(target, Operation(Kind.NEGATIVE, (first,)) if signs[0] else first, names)
     for term, negative in zip(rest, signs[1:], strict=True):
         found += _changed(target, Kind.SUBTRACT if negative else Kind.ADD, term, names)
     return found

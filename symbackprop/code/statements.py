@@ -272,7 +272,7 @@ class Copy(Instruction):
 
     @property
     def reads(self) -> frozenset[Name]:
-        """The names in the source and in the truth values; of the array, too, where some numbers stay."""
+        """The names in the source and in the truth values; that of the array, too, where numbers stay."""
         read = self.operands[0 if self.where is not None else 1 :]
         return frozenset(name for operand in read for name in names_in(operand))
 

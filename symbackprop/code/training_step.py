@@ -69,7 +69,7 @@ class TrainingStep:
     @cached_property
     def rolled(self) -> Rolled:
         """The instructions, those of equal layers as loops."""
-        return Rolled(list(self._blocks()), self.layered, self.arrays, self.given.reserved, COLUMNS)
+        return self.looped(self.written())
 
     def context(self) -> dict[str, object]:
         """Return the lines of the step and the buffers, for the template."""
@@ -113,8 +113,9 @@ class TrainingStep:
         """The names of the arrays that the statements read."""
         return set().union(*[entry.statement.operation.reads for entry in self.shared])
 
-    def _blocks(self) -> Iterator[Block]:
-        """Yield the instructions for each statement."""
+    def written(self) -> list[Block]:
+        """Return the instructions for each statement."""
+        found = []
         for entry in self.shared:
             statement = entry.statement
             parts = [i for part in entry.parts for i in self.writer.part(part.name, part.operation)]
@@ -122,7 +123,12 @@ class TrainingStep:
             if statement.name == self.loss:
                 own = [When(Condition.WITH_LOSS, tuple(own))]
             shapes = shapes_in(statement.operation, self.number)
-            yield Block(statement.name, (*parts, *own), statement.number, like=shapes)
+            found.append(Block(statement.name, (*parts, *own), statement.number, like=shapes))
+        return found
+
+    def looped(self, blocks: Sequence[Block]) -> Rolled:
+        """Return the instructions with those of equal layers as loops."""
+        return Rolled(blocks, self.layered, self.arrays, self.given.reserved, COLUMNS)
 
     # ------------------------------------------------------------ what the loops read and write
 

@@ -138,7 +138,10 @@ class UpdateProgram:
 
     @cached_property
     def _body(self) -> tuple[list[Block], list[Block]]:
-        """The instructions that compute the factors of equations, and those for arrays."""
+        return self.written()
+
+    def written(self) -> tuple[list[Block], list[Block]]:
+        """Return the instructions that compute the factors of equations, and those for arrays."""
         numbers, arrays = [], []
         factors = Factors(self.arrays, _POSITIVE)
         for step in self.steps:

@@ -29,6 +29,7 @@ from symbackprop.arrays.operations import (
 from symbackprop.arrays.signature import lower
 from symbackprop.code.fitting import Names, assignment
 from symbackprop.code.lines import ANY_LENGTH, SILENT, lines_of
+from symbackprop.code.names import FUNCTIONS_USE
 from symbackprop.code.programs import Named, share
 from symbackprop.code.statements import array
 from symbackprop.code.training_step import TrainingStep
@@ -181,6 +182,8 @@ def test_expressions_compute_what_plain_loops_do(name: str, dtype: str) -> None:
 class Sizes:
     """Stands in for a model: the numbers of sizes, and no data of its own."""
 
+    constants = ()
+
     def __init__(self, system: EquationSystem) -> None:
         self.system = system
 
@@ -203,7 +206,11 @@ class Sizes:
 class DataArray(Sizes):
     """Stands in for the code of what is given: names as they are, sizes as text."""
 
-    reserved = ()
+    reserved = (*FUNCTIONS_USE, *(constant.name for constant in CONSTANTS))
+
+    @property
+    def arguments(self) -> set[str]:
+        return self.system.quantities.keys() - self.system.definitions.keys()
 
     def size(self, n: Expr, samples: str = "samples") -> str:  # type: ignore[override]
         return str(

@@ -946,3 +946,22 @@ def test_many_terms_of_the_error_are_no_deep_expression(monkeypatch: pytest.Monk
     monkeypatch.setattr("symbackprop.code.loops.LEAST", 10**9)
     source = sb.generate(sb.Network("-".join(["2"] * 401), l2=0.1, bias=False))
     assert "    E += L2 * (w400**2).sum() / 2\n" in source
+
+
+def test_a_sum_that_begins_with_a_parameter_leaves_it_as_it_is() -> None:
+    names = [f"a{letter}" for letter in "bcdefghijk"]
+    text = f"""
+        input     x[n, k]
+        parameter {", ".join(names)}
+        y[n, k] = ab*x[n, k]
+        E = {" + ".join(names)}
+        output y
+        """
+    module = sb.load(sb.Network.from_equations(text, {"k": 2}))
+    parameters = {name: np.array(1.0) for name in names}
+    x = np.ones((3, 2))
+    assert module.loss(parameters, x, None) == module.gradients(parameters, x, None)[0] == len(names)
+    trainer = module.Trainer(parameters, learning_rate=0.5)
+    assert trainer.step(x, None) == len(names)
+    assert {float(value) for value in parameters.values()} == {1.0}
+    assert {float(value) for value in trainer.parameters.values()} == {0.5}
