@@ -35,11 +35,13 @@ class Text(NamedTuple):
     """The text of an expression and how tightly it holds together.
 
     ``tail`` is how long the round brackets are that it ends in, with what is inside; 0 where it ends in none.
+    ``is_word`` says that it is a name, or an attribute of one.
     """
 
     code: str
     level: Level = Level.ATOM
     tail: int = 0
+    is_word: bool = False
 
     def inside(self, level: Level) -> str:
         """Return the text, with brackets unless it holds together as ``level`` asks."""
@@ -104,9 +106,12 @@ def write(operation: Operation, names: Mapping[Operation, str] | None = None, *,
     """
     kind, names = operation.kind, names or {}
     if not top and operation in names:
-        return Text(names[operation])
+        return Text(names[operation], is_word=True)
     if kind in NAMED:
-        return Text(spelled(name_of(operation)))
+        name = name_of(operation)
+        if isinstance(name, str):
+            return Text(name, is_word=kind == Kind.ARRAY or name.isidentifier())
+        return Text(spelled(name))
     if kind == Kind.NUMBER:
         return number(operation.value_as(Number).value)
     texts = [write(i, names, top=False) for i in operation.inputs]
@@ -124,10 +129,9 @@ def write(operation: Operation, names: Mapping[Operation, str] | None = None, *,
     if kind == Kind.NEGATIVE:
         return joined(Level.FACTOR, "-", last=texts[0].within(Level.ATOM))
     if kind == Kind.SQUARE:
-        return _power(operation.inputs[0], texts[0], number(Integer(2)), simple=True)
+        return _power(texts[0], number(Integer(2)))
     if kind == Kind.POWER:
-        exponent = texts[1].within(Level.FACTOR)
-        return _power(operation.inputs[0], texts[0], exponent, simple=exponent.code.isalnum())
+        return _power(*texts)
     if kind in _BINARY:
         return _binary(operation, texts, names)
     return _function(operation, [text.code for text in texts])
@@ -232,17 +236,10 @@ def _tuple(value: object) -> str:
     return f"({', '.join(map(_tuple, value))}{',' if len(value) == 1 else ''})"
 
 
-def _power(operand: Operation, base: Text, exponent: Text, *, simple: bool) -> Text:
+def _power(base: Text, exponent: Text) -> Text:
     """Return a power; no spaces where both sides are simple, as formatters have it."""
-    sign = "**" if simple and _is_word(operand, base) else " ** "
-    return joined(Level.POWER, base.inside(Level.ATOM), sign, last=exponent)
-
-
-def _is_word(operand: Operation, text: Text) -> bool:
-    """Whether an operand is written as a name, or as an attribute of one."""
-    if operand.kind == Kind.LAYOUT and operand.value_as(Order).positions == (1, 0):
-        return text.code.removesuffix(".T").isidentifier()
-    return text.code.isidentifier()
+    sign = "**" if base.is_word and exponent.code.isalnum() else " ** "
+    return joined(Level.POWER, base.inside(Level.ATOM), sign, last=exponent.within(Level.FACTOR))
 
 
 def number(value: Expr) -> Text:
@@ -280,9 +277,9 @@ def _sum_of_sizes(total: Add) -> Text:
 def _layout(operation: Operation, inner: Text) -> Text:
     positions, array = operation.value_as(Order).positions, inner.inside(Level.ATOM)
     if None not in positions:
-        return (
-            Text(f"{array}.T") if positions == (1, 0) else called(f"{array}.transpose", *map(str, positions))
-        )
+        if positions == (1, 0):
+            return Text(f"{array}.T", is_word=inner.is_word)
+        return called(f"{array}.transpose", *map(str, positions))
     return Text(f"{array}[{', '.join('None' if p is None else ':' for p in positions)}]")
 
 
