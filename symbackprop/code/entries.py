@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from symbackprop.arrays.operations import Layered, Name, Operation
 from symbackprop.code.lines import turns
-from symbackprop.code.loops import ByLayer, Group, counted_from, groups_of, runs_of, turns_of
+from symbackprop.code.loops import ByLayer, counted_from, runs_of, turns_of
 from symbackprop.code.statements import renamed
 from symbackprop.code.text import LAYER, write
 
@@ -71,25 +71,31 @@ def rolled_entries(
     def layer_of(entry: _Entry) -> int | None:
         return keys[entry.key].layer if entry.key in keys else None
 
+    def is_like(one: _Entry, two: _Entry, distance: int) -> bool:
+        layer = layer_of(one) or 0
+        return relative(one, layer) == relative(two, layer + distance)
+
     entries = [_Entry(key, value) for key, value in values.items()]
-    runs = list(runs_of(groups_of(entries, layer_of, relative)))
+    runs = list(runs_of(entries, layer_of, is_like))
     looped = (keys[str(e.key)] for run in runs if turns_of(run) for g in (run[0], run[-1]) for e in g.members)
     if ByLayer(keys, looped).clash(values):
         runs = [[group] for run in runs for group in run]
-    return [line for run in runs for line in _lines(run, kept)]
+    lines: list[str] = []
+    for run in runs:
+        layers = turns_of(run)
+        if layers is not None:
+            lines += _comprehension(layers, [relative(entry, layers[0]) for entry in run[0].members])
+        else:
+            lines += [_plain(entry, kept) for group in run for entry in group.members]
+    return lines
 
 
-def _lines(run: Sequence[Group[_Entry]], kept: ByLayer | None) -> Iterator[str]:
-    """Yield the lines of neighbouring entries."""
-    layers = turns_of(run)
-    if layers is not None:
-        yield from _comprehension(layers, run[0].key)
-        return
-    for entry in (entry for group in run for entry in group.members):
-        value = entry.value
-        if isinstance(value, Operation) and kept is not None:
-            value = renamed(value, kept.name)
-        yield f"{entry.quoted()}: {_Entry(entry.key, value).text()},"
+def _plain(entry: _Entry, kept: ByLayer | None) -> str:
+    """Return the line of one entry."""
+    value = entry.value
+    if isinstance(value, Operation) and kept is not None:
+        value = renamed(value, kept.name)
+    return f"{entry.quoted()}: {_Entry(entry.key, value).text()},"
 
 
 def _comprehension(layers: range, entries: Sequence[_Entry]) -> Iterator[str]:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import groupby, pairwise
 from typing import Generic, TypeVar
 
 from symbackprop.arrays.operations import Layered, Name
 from symbackprop.code.lines import INDENT, lines_of
-from symbackprop.code.statements import Block, Instruction, Loop, Renaming, When, names_of
+from symbackprop.code.statements import Block, Instruction, Loop, Renaming, When, is_like, names_of
 from symbackprop.code.text import LAYER
 from symbackprop.equations.system import EquationSystem
 
@@ -52,49 +51,40 @@ Member = TypeVar("Member")
 
 @dataclass(frozen=True)
 class Group(Generic[Member]):
-    """What stands together for a layer.
-
-    In layers that are alike, what ``relative`` makes of members is the same.  So is what ``like`` says of
-    them: that is compared first, as it is seen quickly.
-    """
+    """What stands together for a layer."""
 
     layer: int | None
     members: tuple[Member, ...]
-    relative: Callable[[Member, int], Member]
-    like: Callable[[Member], object]
-
-    @cached_property
-    def key(self) -> tuple[Member, ...]:
-        """What is the same in groups that are alike."""
-        return tuple(self.relative(member, self.layer or 0) for member in self.members)
-
-    def is_like(self, other: Group[Member]) -> bool:
-        """Whether groups are the same but for the layer."""
-        alike = list(map(self.like, self.members)) == list(map(self.like, other.members))
-        return alike and self.key == other.key
 
 
-def groups_of(
+def runs_of(
     members: Iterable[Member],
     layer_of: Callable[[Member], int | None],
-    relative: Callable[[Member, int], Member],
-    like: Callable[[Member], object] = type,
-) -> list[Group[Member]]:
-    """Return neighbours of the same layer together."""
-    return [Group(layer, tuple(group), relative, like) for layer, group in groupby(members, layer_of)]
+    is_like: Callable[[Member, Member, int], bool],
+) -> Iterator[list[Group[Member]]]:
+    """Yield neighbours of the same layer together, in the longest runs of neighbouring layers that are alike.
 
-
-def runs_of(groups: Iterable[Group[Member]]) -> Iterator[list[Group[Member]]]:
-    """Yield the longest runs of neighbouring layers that are alike."""
+    ``is_like`` says whether two members are the same but for the layer, the second so many layers further.
+    """
     run: list[Group[Member]] = []
-    for group in groups:
+    for layer, neighbours in groupby(members, layer_of):
+        group = Group(layer, tuple(neighbours))
         layers = [each.layer for each in (*run[-2:], group)]
-        if run and not (_is_even(layers) and run[-1].is_like(group)):
+        if run and not (_is_even(layers) and _are_alike(run[-1], group, is_like)):
             yield run
             run = []
         run.append(group)
     if run:
         yield run
+
+
+def _are_alike(
+    group: Group[Member], other: Group[Member], is_like: Callable[[Member, Member, int], bool]
+) -> bool:
+    distance = (other.layer or 0) - (group.layer or 0)
+    return len(group.members) == len(other.members) and all(
+        is_like(one, two, distance) for one, two in zip(group.members, other.members, strict=True)
+    )
 
 
 def _is_even(layers: Sequence[int | None]) -> bool:
@@ -172,7 +162,7 @@ class Rolled:
         parts = list(self._with_loops(blocks))
         self.kept = ByLayer(self.layered, _looped(parts))
         if self.dicts:
-            others = (name for name in names_of(blocks) if name not in self.layered)
+            others = (name for name in names_of(parts) if name not in self.layered)
             if self.kept.clash({*reserved, *names, *others}):
                 self.kept, parts = ByLayer(self.layered, ()), list(blocks)
             parts = [part.renamed(self.kept.name) for part in parts]
@@ -189,7 +179,7 @@ class Rolled:
         return self.kept.holds(name)
 
     def _with_loops(self, blocks: Sequence[Block]) -> Iterator[Block | Loop]:
-        for run in runs_of(groups_of(blocks, self._layer, self._relative, lambda block: block.like)):
+        for run in runs_of(blocks, self._layer, self._is_like):
             layers = turns_of(run)
             loop = None if layers is None else self._loop(layers, run)
             if loop is not None and self._fits(loop, self.columns):
@@ -200,16 +190,21 @@ class Rolled:
     def _layer(self, block: Block) -> int | None:
         return self.layered[block.name].layer if block.name in self.layered else None
 
-    def _relative(self, block: Block, layer: int) -> Block:
-        """Return a block of the layer ``layer`` as it stands in a loop, without its equation's number."""
-        return replace(block.renamed(counted_from(layer, self.layered)), number=0)
+    def _is_like(self, one: Instruction, two: Instruction, distance: int) -> bool:
+        """Whether instructions are the same but for the layer, that of the second so much further."""
+
+        def are_like(name: Name, other: Name) -> bool:
+            first, second = self.layered.get(str(name)), self.layered.get(str(other))
+            if first is None or second is None:
+                return name == other
+            return first.stem == second.stem and second.layer - first.layer == distance
+
+        return is_like(one, two, are_like)
 
     def _loop(self, layers: range, run: Sequence[Group[Block]]) -> Loop:
+        counted = counted_from(layers[0], self.layered)
         pairs = zip(run[0].members, run[-1].members, strict=True)
-        inner = (
-            replace(self._relative(first, layers[0]), number=first.number, last=last.number)
-            for first, last in pairs
-        )
+        inner = (replace(first.renamed(counted), last=last.number) for first, last in pairs)
         return Loop(layers, tuple(inner))
 
     def _fits(self, loop: Loop, columns: int) -> bool:
@@ -225,9 +220,9 @@ class Rolled:
         return replace(block, inner=tuple(self._terms(block.inner, self.columns)))
 
     def _terms(self, inner: Sequence[Instruction], columns: int) -> Iterator[Instruction]:
-        for run in runs_of(groups_of(inner, self._layer_of_names, self._turned)):
+        for run in runs_of(inner, self._layer_of_names, self._is_like):
             layers = turns_of(run)
-            loop = None if layers is None else Loop(layers, run[0].key)
+            loop = None if layers is None else self._loop_of_terms(layers, run[0].members)
             if loop is not None and self._fits(loop, columns):
                 yield loop
             else:
@@ -244,8 +239,9 @@ class Rolled:
         layers = {self.layered[name].layer for name in instruction.names if name in self.layered}
         return layers.pop() if len(layers) == 1 else None
 
-    def _turned(self, instruction: Instruction, layer: int) -> Instruction:
-        return instruction.renamed(counted_from(layer, self.layered))
+    def _loop_of_terms(self, layers: range, first: Iterable[Instruction]) -> Loop:
+        counted = counted_from(layers[0], self.layered)
+        return Loop(layers, tuple(instruction.renamed(counted) for instruction in first))
 
 
 def _looped(parts: Iterable[Instruction]) -> Iterator[Layered]:

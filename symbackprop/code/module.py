@@ -114,6 +114,11 @@ class _Module:
         self._places = {name: place for place, name in enumerate(self.parameters)}
 
     @cached_property
+    def layered_keys(self) -> dict[str, Layered]:
+        """The names of what belongs to a layer."""
+        return layered_names(self.model.system, str)
+
+    @cached_property
     def layered(self) -> dict[str, Layered]:
         """The names in the code of what belongs to a layer."""
         return layered_names(self.model.system, self.given.code)
@@ -122,7 +127,7 @@ class _Module:
         self, values: Mapping[str, str | Keyed | Operation], kept: ByLayer | None = None
     ) -> list[str]:
         """Return the lines of a dict with an entry for each parameter."""
-        return rolled_entries(values, layered_names(self.model.system, str), kept)
+        return rolled_entries(values, self.layered_keys, kept)
 
     def render(self) -> str:
         """Return the module's text."""

@@ -28,6 +28,7 @@ from symbackprop.arrays.operations import (
 )
 
 Renaming: TypeAlias = Callable[[Name], Name]
+Likeness: TypeAlias = Callable[[Name, Name], bool]
 
 NAMED = (Kind.ARRAY, Kind.NAME)
 DTYPE = "dtype"
@@ -161,6 +162,11 @@ class Instruction:
         """The array, or the part of one, that it writes to by itself."""
         return None
 
+    @property
+    def form(self) -> tuple[object, ...]:
+        """What else than operands distinguishes instructions of a class."""
+        return ()
+
     def renamed(self, change: Renaming) -> Instruction:
         """Return the instruction with other names of arrays."""
         raise NotImplementedError
@@ -201,6 +207,11 @@ class Assign(Instruction):
     copied: bool = False
 
     @property
+    def form(self) -> tuple[object, ...]:
+        """Whether it is copied."""
+        return (self.copied,)
+
+    @property
     def operands(self) -> tuple[Operation, ...]:
         """The target and the value."""
         return self.target, self.value
@@ -231,6 +242,14 @@ class Call(Instruction):
 
     operation: Operation
     out: Operation
+
+    @property
+    def form(self) -> tuple[object, ...]:
+        """The kind of the operation, and its value."""
+        return (
+            self.operation.kind,
+            self.operation.value,
+        )
 
     @property
     def operands(self) -> tuple[Operation, ...]:
@@ -291,6 +310,11 @@ class InPlace(Instruction):
     value: Operation
 
     @property
+    def form(self) -> tuple[object, ...]:
+        """How it is changed."""
+        return (self.kind,)
+
+    @property
     def operands(self) -> tuple[Operation, ...]:
         """The target and the value."""
         return self.target, self.value
@@ -314,6 +338,14 @@ class Scatter(Instruction):
     value: Operation
     indices: tuple[Operation, ...]
     negative: bool
+
+    @property
+    def form(self) -> tuple[object, ...]:
+        """The place, and whether it is taken away."""
+        return (
+            self.place,
+            self.negative,
+        )
 
     @property
     def operands(self) -> tuple[Operation, ...]:
@@ -340,6 +372,11 @@ class When(Instruction):
     inner: tuple[Instruction, ...]
 
     @property
+    def form(self) -> tuple[object, ...]:
+        """The condition."""
+        return (self.condition,)
+
+    @property
     def body(self) -> tuple[Instruction, ...]:
         """What is carried out under the condition."""
         return self.inner
@@ -364,6 +401,11 @@ class Block(Instruction):
     like: object = None
 
     @property
+    def form(self) -> tuple[object, ...]:
+        """What else is the same in layers that are alike."""
+        return (self.like,)
+
+    @property
     def body(self) -> tuple[Instruction, ...]:
         """What carries out the equation."""
         return self.inner
@@ -384,6 +426,11 @@ class Loop(Instruction):
 
     layers: range
     inner: tuple[Instruction, ...]
+
+    @property
+    def form(self) -> tuple[object, ...]:
+        """The layers."""
+        return (self.layers,)
 
     @property
     def body(self) -> tuple[Instruction, ...]:
@@ -408,6 +455,30 @@ class Loop(Instruction):
             return Layered(name.stem, layer + name.layer)
 
         return tuple(i.renamed(at) for i in self.inner)
+
+
+def is_like(one: Instruction, two: Instruction, are_like: Likeness) -> bool:
+    """Whether instructions are the same but for names, each of which is like the other's in its place."""
+    if type(one) is not type(two) or one.form != two.form:
+        return False
+    if isinstance(one, Block) and isinstance(two, Block) and not are_like(one.name, two.name):
+        return False
+    operands, others, body, other_body = one.operands, two.operands, one.body, two.body
+    if len(operands) != len(others) or len(body) != len(other_body):
+        return False
+    for a, b in zip(operands, others, strict=True):
+        if not _operand_is_like(a, b, are_like):
+            return False
+    return all(is_like(a, b, are_like) for a, b in zip(body, other_body, strict=True))
+
+
+def _operand_is_like(one: Operation, two: Operation, are_like: Likeness) -> bool:
+    if one.kind != two.kind or len(one.inputs) != len(two.inputs):
+        return False
+    if one.kind == Kind.ARRAY:
+        return are_like(name_of(one), name_of(two))
+    pairs = zip(one.inputs, two.inputs, strict=True)
+    return one.value == two.value and all(_operand_is_like(a, b, are_like) for a, b in pairs)
 
 
 def names_of(program: Iterable[Instruction]) -> list[Name]:

@@ -137,9 +137,13 @@ class TrainingStep:
         layers = self.rolled.dicts.get(stem, ())
         return [n for n in layers if Layered(stem, n).alone in self._all]
 
-    def _arrays(self, stem: str) -> tuple[tuple[int, str], ...]:
-        """Return these layers with the expressions that make an array for each."""
-        return tuple((n, self._array(Layered(stem, n).alone)) for n in self._kept(stem))
+    @cached_property
+    def _arrays(self) -> dict[str, tuple[tuple[int, str], ...]]:
+        """These layers of each dict, with the expressions that make an array for each."""
+        return {
+            stem: tuple((n, self._array(Layered(stem, n).alone)) for n in self._kept(stem))
+            for stem in self.rolled.dicts
+        }
 
     def _labels(self, names: Iterable[str]) -> list[str]:
         """Return names of buffers; of those that are kept in a dict its name, once."""
@@ -181,7 +185,7 @@ class TrainingStep:
     @cached_property
     def _turns(self) -> dict[str, int]:
         """The dicts of buffers whose layers can share a few arrays, and how many these are."""
-        arrays = {stem: {array for _, array in self._arrays(stem)} for stem in self.rolled.dicts}
+        arrays = {stem: {array for _, array in own} for stem, own in self._arrays.items()}
         stems = [stem for stem, alike in arrays.items() if len(alike) == 1]
         return turns_needed(self.rolled.parts, stems)
 
@@ -204,10 +208,10 @@ class TrainingStep:
             return [self._allocation(label, *others)]
         note = f",  # {', '.join((label, *others))}"
         if label in self._turns:
-            layers, (_, array) = self._kept(label), self._arrays(label)[0]
+            layers, (_, array) = self._kept(label), self._arrays[label][0]
             listed = [turns(range(layers[0], layers[-1] + 1)), *[array] * self._turns[label]]
             return ["_by_turns(", *(f"    {line}," for line in listed), f"){note}"]
-        runs = groupby(self._arrays(label), lambda pair: pair[1])
+        runs = groupby(self._arrays[label], lambda pair: pair[1])
         numbers = [(text, [n for n, _ in pairs]) for text, pairs in runs]
         spans = [(f"{LAYER}: {text}", range(layers[0], layers[-1] + 1)) for text, layers in numbers]
         if len(spans) == 1:
@@ -260,7 +264,7 @@ class TrainingStep:
             if name not in self.rolled.dicts
         }
         for name in (name for name in names if name in self.rolled.dicts):
-            kinds[name] = (self._turns.get(name), self._arrays(name))
+            kinds[name] = (self._turns.get(name), self._arrays[name])
         places = shared_arrays(self.rolled.parts, kinds)
         return {name: places[name] for name in names}
 
