@@ -24,12 +24,13 @@ LEAST = 16
 def layered_names(system: EquationSystem, code: Callable[[str], str]) -> dict[str, Layered]:
     """Return the names in the code of what belongs to a layer: quantities with a role, and their adjoints.
 
-    ``code`` gives the name in the code.  Where that is no word with the number of the layer, there is none.
+    ``code`` gives the name in the code.  One that does not end in the number of its layer can't be kept
+    under that.
     """
     found = [
-        (code(name), Layered(word, role.layer))
+        (own := code(name), Layered(own.removesuffix(str(role.layer)), role.layer))
         for quantity, role in system.roles.items()
-        for name, word in ((quantity, role.word), (system.adjoints[quantity].name, f"d{role.word}"))
+        for name in (quantity, system.adjoints[quantity].name)
     ]
     return {name: layered for name, layered in found if name == layered.alone}
 
@@ -120,9 +121,10 @@ class ByLayer:
         """The stem of each array that is kept by layer, and its layers."""
 
     def clash(self, others: Collection[Name]) -> bool:
-        """Whether layers are missing in between, or one of ``others`` is called as what is kept by layer."""
+        """Whether layers are missing in between, or something is called as what is kept by layer."""
         wanted = {Layered(stem, n) for stem, layers in self.layers.items() for n in layers}
-        return not (wanted <= {*self.layered.values()} and {*others}.isdisjoint((*self.layers, LAYER)))
+        free = LAYER not in self.layers and {*others}.isdisjoint((*self.layers, LAYER))
+        return not (free and wanted <= {*self.layered.values()})
 
     def holds(self, name: str) -> bool:
         """Whether an array is kept by layer."""

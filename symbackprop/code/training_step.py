@@ -60,6 +60,7 @@ class TrainingStep:
         self.shared, self.names = share(compared)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *(s.name for s in statements)}
         self.arrays = own
+        self.layered_keys = layered_names(model.system, str)
         self.layered = layered_names(model.system, given.code)
         for entry in self.shared:
             self.layered |= entry.layered(self.layered)
@@ -170,7 +171,7 @@ class TrainingStep:
         for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
             for name, key in zip(names, self.keys, strict=True):
                 if self.rolled.holds(name):
-                    word = self.model.system.roles[key].word
+                    word = self.layered_keys[key].stem
                     found[self.layered[name].stem] = f"self.{where}[{key_of(word)}]"
         return found
 

@@ -19,6 +19,7 @@ from symbackprop.code.entries import Keyed, rolled_entries
 from symbackprop.code.lines import lines_of
 from symbackprop.code.loops import Rolled, layered_names
 from symbackprop.code.statements import Block, Loop, names_of
+from symbackprop.commands.gradient_check import check_module
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import Role
 from tests.code.instructions import call
@@ -237,6 +238,34 @@ def test_other_shapes_are_no_loop() -> None:
 @pytest.mark.parametrize("name", ["x", "w", "layer"])
 def test_what_is_kept_by_layer_hides_no_other_name(name: str) -> None:
     assert rolled(CHAIN, name).parts == CHAIN
+
+
+def chain(word: str, number: str = "{}") -> sb.Network:
+    """Return a network of 24 layers given by equations, whose activations are called so."""
+    names = [(word + number.format(n), f"w{number.format(n)}") for n in range(1, 25)]
+    before = ["x", *(name for name, _ in names)]
+    text = [
+        "input x[n, k]",
+        "target t[n, i]",
+        f"parameter {', '.join(f'{w}[k, i]' for _, w in names)}",
+        *(f"{y}[n, i] = tanh(sum({x}[n, k]*{w}[k, i], k))" for x, (y, w) in zip(before, names, strict=False)),
+        f"E = mean(sum(({before[-1]}[n, i] - t[n, i])**2, i), n)",
+        f"output {before[-1]}",
+    ]
+    return sb.Network.from_equations("\n".join(text), {"k": 4, "i": 4})
+
+
+@pytest.mark.parametrize(
+    ("word", "number", "loops"),
+    [("h", "{}", True), ("h", "_{}", True), ("out", "{}", True), ("dot", "{}", True), ("layer", "{}", False)],
+)
+def test_layers_of_any_name_become_loops_that_compute_what_they_should(
+    word: str, number: str, loops: bool
+) -> None:
+    """But for that of the number of the layer, which a loop counts."""
+    network = chain(word, number)
+    assert ("for layer in range(" in sb.generate(network).split("class Trainer")[1]) == loops
+    assert all(row.holds for row in check_module(sb.load(network), network.model))
 
 
 def test_a_number_at_the_end_of_a_name_makes_no_layer() -> None:
