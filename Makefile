@@ -49,7 +49,7 @@ format: $(READY)
 	$(BIN)/ruff format --no-cache .
 
 update-generated: $(READY)
-	$(BIN)/python -B -m pytest -q tests/code/test_generated.py tests/document/test_notebook.py --update-generated
+	$(BIN)/python -B -m pytest -q tests/code/test_generated.py tests/code/test_parts.py tests/document/test_notebook.py --update-generated
 
 $(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
 	$(PYTHON) -m venv $(BENCH)

@@ -9,17 +9,6 @@ out for every row, with that equation's number in the derivation that `symbackpr
 derive` prints for the same architecture.
 """
 
-import argparse
-import csv
-import json
-import math
-import mmap
-import os
-import signal
-import sys
-import tempfile
-import threading
-
 import numpy as np
 
 ARCHITECTURE = "16-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-16:tanh-10:softmax"
@@ -37,31 +26,8 @@ PARAMETER_SHAPES = {
 }
 
 
-def initialize(seed=None, dtype=np.float32):
-    """Draw a dict of parameters: weights of the stated variance, biases 0."""
-    generator = np.random.default_rng(seed)
-    parameters = {
-        **{
-            name: value
-            for layer in range(1, 20)
-            for name, value in (
-                (f"w{layer}", _uniform(generator, f"w{layer}", 2 / (16 + 16))),
-                (f"b{layer}", np.zeros(16)),
-            )
-        },
-        "w20": _uniform(generator, "w20", 2 / (16 + 10)),
-        "b20": np.zeros(10),
-    }
-    return {name: value.astype(dtype) for name, value in parameters.items()}
-
-
-def _uniform(generator, name, variance):
-    limit = np.sqrt(3 * variance)
-    return generator.uniform(-limit, limit, PARAMETER_SHAPES[name])
-
-
 @np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
-def forward(parameters, x):
+def forward(parameters: dict[str, np.ndarray], x) -> np.ndarray:
     """Return the outputs, shape (samples, outputs)."""
     dtype = parameters["w1"].dtype
     x0 = np.asarray(x, dtype)
@@ -83,7 +49,7 @@ def forward(parameters, x):
 
 
 @np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
-def loss(parameters, x, t):
+def loss(parameters: dict[str, np.ndarray], x, t: np.ndarray) -> float:
     """Return E, the mean over the samples."""
     dtype = parameters["w1"].dtype
     x0 = np.asarray(x, dtype)
@@ -108,7 +74,9 @@ def loss(parameters, x, t):
 
 
 @np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
-def gradients(parameters, x, t):
+def gradients(
+    parameters: dict[str, np.ndarray], x, t: np.ndarray
+) -> tuple[float, dict[str, np.ndarray]]:
     """Return E and a dict of its derivatives."""
     dtype = parameters["w1"].dtype
     x0 = np.asarray(x, dtype)
@@ -170,500 +138,345 @@ def gradients(parameters, x, t):
     )
 
 
-class Trainer:
-    """Trains by sgd on buffers that are allocated once.
-
-    A step carries out the equations of `gradients` under the same numbers; what all
-    derivatives are multiplied by goes into the first adjoints, as everything that
-    follows is linear in them. The optimiser's equations are carried out on one array of
-    all parameters; `gradient` then holds learning_rate g.
-
-    Args:
-        parameters: a dict of arrays, copied; None for `initialize(seed)`.
-        batch_size: the largest number of rows of a step.
-        seed: of the initial parameters and of the shuffling.
-        schedule: how the learning rate changes with the number of steps:
-            ("step", every, factor), ("exponential", factor), ("cosine", steps) or
-            ("warmup", steps), which another schedule may follow as third entry.
-        clip_norm: the largest norm of all derivatives together; None for no limit.
-    """
-
-    def __init__(
-        self,
-        parameters=None,
-        *,
-        learning_rate=0.1,
-        batch_size=32,
-        seed=None,
-        schedule=None,
-        clip_norm=None,
-    ):
-        self.learning_rate = _number("learning_rate", learning_rate)
-        self.batch_size = _whole("batch_size", batch_size, 1)
-        self.schedule = _checked_schedule(schedule)
-        self.clip_norm = None if clip_norm is None else _number("clip_norm", clip_norm)
-        self.generator = np.random.default_rng(seed)
-        start = initialize(seed) if parameters is None else _checked(parameters)
-        self.dtype = np.result_type(*start.values())
-        size = sum(value.size for value in start.values())
-        rows = _rows_of(2, size, self.dtype)
-        self._values, self._gradient = rows[:-1], rows[-1]
-        (self._flat,) = self._values
-        self.parameters = _views(self._flat)
-        for name, value in self.parameters.items():
-            value[...] = start[name]
-        del start  # makes room for the buffers
-        self._derivatives = _views(self._gradient)
-        self._by_layer = (
-            {layer: self.parameters[f"w{layer}"] for layer in range(1, 20)},  # w
-            {layer: self.parameters[f"b{layer}"] for layer in range(1, 20)},  # b
-            {layer: self._derivatives[f"w{layer}"] for layer in range(1, 19)},  # dw
-            {layer: self._derivatives[f"b{layer}"] for layer in range(1, 19)},  # db
-        )
-        arrays = (
-            _by_turns(
-                range(1, 20),
-                _zeros((self.batch_size, 16), self.dtype),
-            ),  # s
-            {
-                layer: _zeros((self.batch_size, 16), self.dtype)
-                for layer in range(1, 20)
-            },  # x
-            _zeros((self.batch_size, 10), self.dtype),  # s20, difference20, work3
-            _zeros((self.batch_size, 1), self.dtype),  # work1
-            _zeros((self.batch_size, 10), self.dtype),  # exponentials20, x20, ds20
-            _zeros((self.batch_size, 1), self.dtype),  # total20
-            np.ones(self.batch_size, self.dtype),  # ones
-            _by_turns(
-                range(1, 20),
-                _zeros((self.batch_size, 16), self.dtype),
-                _zeros((self.batch_size, 16), self.dtype),
-            ),  # ds
-            _zeros((self.batch_size, 16), self.dtype),  # work4
-        )
-        self._buffers = tuple(arrays[number] for number in _BUFFERS.values())
-        self._scratch = (
-            np.ones((10, 1), self.dtype),  # ones2
-        )
-        dtype = self.dtype
-        one = np.array(1, dtype)
-        self._constants = (one,)
-        self.steps = 0
-        self.epochs = 0
-        self._order, self._errors = None, []  # of an epoch that has begun
-        self._best, self._waited = math.inf, 0
-        self._before = None  # in fit: what a failing step goes back to
-        self.scaling = {}  # mean and deviation of the inputs, for `save` to keep
-
-    @property
-    def settings(self):
-        """The keywords that make another trainer like this one."""
-        return {
-            "learning_rate": self.learning_rate,
-            "batch_size": self.batch_size,
-            "schedule": self.schedule,
-            "clip_norm": self.clip_norm,
-        }
-
-    @np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
-    def step(self, x, t, weights=None, *, with_loss=True):
-        """Update the parameters on up to batch_size rows; return E before the update.
-
-        weights, one number for each row, multiply the errors of the rows. Without
-        with_loss, E is not computed and None is returned, which takes less time.
-        """
-        samples = len(x)
-        if not 0 < samples <= self.batch_size:
-            raise ValueError(f"a step takes 1 to {self.batch_size} rows, got {samples}")
-        rate = self._rate()
-        scale = np.array(rate / samples, self.dtype)
-        if weights is not None:
-            weights = _column(weights, samples, self.dtype)
-            scale = scale * weights
-        x0 = np.asarray(x, self.dtype)
-        t = np.asarray(t, self.dtype)
-        w20 = self.parameters["w20"]
-        b20 = self.parameters["b20"]
-        dw19 = self._derivatives["w19"]
-        db19 = self._derivatives["b19"]
-        dw20 = self._derivatives["w20"]
-        db20 = self._derivatives["b20"]
-        w, b, dw, db = self._by_layer
-        (
-            s,
-            x,
-            s20,
-            difference20,
-            work1,
-            exponentials20,
-            total20,
-            x20,
-            work3,
-            ds20,
-            ds,
-            work4,
-            ones,
-        ) = self._buffers_for(samples)
-        (ones2,) = self._scratch
-        (one,) = self._constants
-        x = {0: x0, **x}
-        for layer in range(1, 20):
-            # (1), …, (37) s[ℓ,j] = Σ_k x[ℓ-1,k]·w[ℓ,k,j] + b[ℓ,j]
-            x[layer - 1].dot(w[layer], out=s[layer])
-            s[layer] += b[layer]
-            # (2), …, (38) x[ℓ,j] = tanh(s[ℓ,j])
-            np.tanh(s[layer], out=x[layer])
-        # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
-        x[19].dot(w20, out=s20)
-        s20 += b20
-        # (40) x20[i] = exp(s20[i])/Σ_k exp(s20[k])
-        s20.max(axis=1, keepdims=True, out=work1)
-        np.subtract(s20, work1, out=difference20)
-        np.exp(difference20, out=exponentials20)
-        exponentials20.dot(ones2, out=total20)
-        np.divide(exponentials20, total20, out=x20)
-        # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
-        if with_loss:
-            np.log(total20, out=work1)
-            np.subtract(work1, difference20, out=work3)
-            if weights is not None:
-                work3 *= weights
-            E = np.vdot(work3, t) / samples
-        # (48) ∂E/∂s20[i] = x20[i] - t[i]
-        np.subtract(x20, t, out=ds20)
-        ds20 *= scale
-        # (364) ∂E/∂w20[j,i] = (1/N)·Σ_n ∂E[n]/∂s20[n,i]·x19[n,j]
-        x[19].T.dot(ds20, out=dw20)
-        # (365) ∂E/∂b20[i] = (1/N)·Σ_n ∂E[n]/∂s20[n,i]
-        ones.dot(ds20, out=db20)
-        # (64) ∂E/∂s19[j] = (Σ_i ∂E/∂s20[i]·w20[j,i])·(1 - x19[j]²)
-        ds20.dot(w20.T, out=ds[19])
-        np.square(x[19], out=work4)
-        np.subtract(one, work4, out=work4)
-        ds[19] *= work4
-        # (362) ∂E/∂w19[k,j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]·x18[n,k]
-        x[18].T.dot(ds[19], out=dw19)
-        # (363) ∂E/∂b19[j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]
-        ones.dot(ds[19], out=db19)
-        for layer in range(18, 0, -1):
-            # (79), …, (317) ∂E/∂s[ℓ,k] = (Σ_j ∂E/∂s[ℓ+1,j]·w[ℓ+1,k,j])·(1 - x[ℓ,k]²)
-            ds[layer + 1].dot(w[layer + 1].T, out=ds[layer])
-            np.square(x[layer], out=work4)
-            np.subtract(one, work4, out=work4)
-            ds[layer] *= work4
-            # (360), …, (326) ∂E/∂w[ℓ,k,j] = (1/N)·Σ_n ∂E[n]/∂s[ℓ,n,j]·x[ℓ-1,n,k]
-            x[layer - 1].T.dot(ds[layer], out=dw[layer])
-            # (361), …, (327) ∂E/∂b[ℓ,j] = (1/N)·Σ_n ∂E[n]/∂s[ℓ,n,j]
-            ones.dot(ds[layer], out=db[layer])
-        if self.clip_norm is not None:
-            self._clip(self.clip_norm * rate)
-        parameters, gradient = self._flat, self._gradient
-        # (366) w' = w - learning_rate·g
-        parameters -= gradient
-        self.steps += 1
-        return float(E) if with_loss else None
-
-    def _clip(self, limit):
-        """Shorten the derivatives to a norm of limit, if they are longer."""
-        norm = math.sqrt(np.vdot(self._gradient, self._gradient))
-        if math.isinf(norm):  # the squares are too large for the dtype
-            norm = float(np.linalg.norm(self._gradient.astype(np.float64)))
-        if norm > limit:
-            self._gradient *= limit / norm
-
-    def _rate(self):
-        """Return the learning rate of the next step."""
-        return self.learning_rate * _factor(self.schedule, self.steps)
-
-    def _buffers_for(self, samples):
-        """Return the buffers, cut to the number of samples."""
-        if samples == self.batch_size:
-            return self._buffers
-        return tuple(_first_rows(buffer, samples) for buffer in self._buffers)
-
-    def fit(
-        self,
-        x,
-        t=None,
-        epochs=1,
-        validation=None,
-        callback=None,
-        *,
-        weights=None,
-        patience=None,
-        checkpoint=None,
-        every=1,
-    ):
-        """Run further epochs over x and t in shuffled mini-batches; return their history.
-
-        Arrays in files, as np.load(path, mmap_mode="r") opens them, are read and checked
-        batch by batch, so that they may be larger than the memory. In place of x and t,
-        x may give batches, (x, t) or (x, t, weights): a list of them, an
-        object that can be iterated anew in each epoch, or a function that returns an
-        iterator. Each is a step, in the order in which they come.
-
-        The history holds a list for "loss", the mean E of an epoch's steps, and one for
-        "validation_loss" where validation=(x, t), or batches, is given. callback(epoch,
-        history) ends the run by returning True; patience ends it after so many epochs
-        without a lower loss (of the validation, if there is one). checkpoint is a file
-        that `save` writes after every so many epochs, and when Ctrl-C ends the run after
-        a step. An epoch that Ctrl-C cut short is the first of the next run.
-        """
-        epochs, every = _whole("epochs", epochs, 0), _whole("every", every, 1)
-        if patience is not None:
-            patience = _whole("patience", patience, 1)
-        data = _data_of(x, t, self.dtype, self.batch_size, weights)
-        history = {"loss": []}
-        if validation is not None:
-            validation = _validation_data(validation, self.dtype)
-            history["validation_loss"] = []
-        if checkpoint is not None:
-            _replace(checkpoint)  # sees that it can be written
-        with _Run(self) as run:
-            for epoch in range(epochs):
-                if patience is not None and self._waited >= patience:
-                    break
-                value = self._epoch(data, run)
-                if value is None:
-                    break
-                history["loss"].append(value)
-                if validation is not None:
-                    value = _loss_over(self.parameters, validation, self.batch_size)
-                    history["validation_loss"].append(value)
-                if patience is not None:
-                    self._watch(value)
-                if checkpoint is not None and self.epochs % every == 0:
-                    self.save(checkpoint)
-                if callback is not None and callback(epoch, history):
-                    break
-                if run.interrupted:
-                    break
-            if run.interrupted:
-                if checkpoint is not None:
-                    self.save(checkpoint)
-                raise KeyboardInterrupt
-        if patience is None or self._waited >= patience:  # the next run waits anew
-            self._best, self._waited = math.inf, 0
-        return history
-
-    @np.errstate(all="ignore")  # what stops being finite is reported by name
-    def _epoch(self, data, run):
-        """Run an epoch, or what is left of one; return its mean E, None if interrupted.
-
-        After a few steps together comes a look at whether all numbers are finite.
-        """
-        for batches in data.groups(self):
-            np.copyto(self._before, self._values)
-            before = len(self._errors)
-            for batch in batches:
-                self._errors.append(self.step(*data.batch(batch)))
-                if run.interrupted:
-                    break
-            errors = self._errors[before:]
-            if not self._is_finite(*errors):
-                self._take_again(data, batches[: len(errors)])
-            if run.interrupted:
-                return None
-        mean = sum(self._errors) / len(self._errors)
-        self._order, self._errors = None, []
-        self.epochs += 1
-        return mean
-
-    def _take_again(self, data, batches):
-        """Go back by so many steps, and take them again with a look after each."""
-        np.copyto(self._values, self._before)
-        self.steps -= len(batches)
-        del self._errors[-len(batches) :]
-        for batch in batches:
-            np.copyto(self._before, self._values)
-            E = self.step(*data.batch(batch))
-            if not self._is_finite(E):
-                E = self._require_finite(*data.batch(batch))
-            self._errors.append(E)
-
-    def _is_finite(self, *errors):
-        """Return whether errors, parameters and the optimiser's state are all finite."""
-        return all(map(math.isfinite, errors)) and all(map(_all_finite, self._values))
-
-    def _watch(self, value):
-        """Count the epochs since the lowest loss."""
-        self._waited = 0 if value < self._best else self._waited + 1
-        self._best = min(self._best, value)
-
-    def _require_finite(self, x, *others):
-        """Take the last step again; undo it and raise FloatingPointError where it fails.
-
-        What is not finite in the derivatives is not finite after the update, either.
-        """
-        np.copyto(self._values, self._before)
-        self.steps -= 1
-        shared = self._buffers
-        self._buffers = tuple(map(_copied, shared))  # one for each, to be looked at
-        try:
-            E = self.step(x, *others)
-            for name, value in zip(_BUFFERS, self._buffers_for(len(x))):
-                self._require(name, value)
-            self._require("E", E)
-            for name, value in self._derivatives.items():
-                self._require(f"dE/d{name}", value)
-            for name, value in self.parameters.items():
-                self._require(name, value)
-        except FloatingPointError:
-            np.copyto(self._values, self._before)
-            self.steps -= 1
-            raise
-        finally:
-            self._buffers = shared
-        return E
-
-    def _require(self, name, value):
-        if isinstance(value, dict):
-            for layer, array in value.items():
-                self._require(f"{name}{layer}", array)
-            return
-        if not np.isfinite(value).all():
-            raise FloatingPointError(
-                f"step {self.steps}: {name} is not finite; the parameters are those "
-                "before this step (a smaller learning rate may help)"
+def initialize(
+    seed: int | None = None, dtype: type = np.float32
+) -> dict[str, np.ndarray]:
+    """Draw a dict of parameters: weights of the stated variance, biases 0."""
+    generator = np.random.default_rng(seed)
+    parameters = {
+        **{
+            name: value
+            for layer in range(1, 20)
+            for name, value in (
+                (f"w{layer}", _uniform(generator, f"w{layer}", 2 / (16 + 16))),
+                (f"b{layer}", np.zeros(16)),
             )
-
-    def save(self, path):
-        """Write parameters, optimiser and shuffling, from which `load` goes on bit for bit."""
-        progress = {
-            "steps": self.steps,
-            "epochs": self.epochs,
-            "errors": self._errors,
-            "best": self._best,
-            "waited": self._waited,
-            "generator": self.generator.bit_generator.state,
-        }
-        arrays = {**self.parameters, **self.scaling}
-        if self._order is not None:
-            arrays["order"] = self._order
-        arrays["settings"] = np.array(json.dumps(self.settings))
-        arrays["progress"] = np.array(json.dumps(progress))
-        _write(path, arrays)
-
-    @classmethod
-    def load(cls, path):
-        """Return the trainer that `save` wrote."""
-        arrays = _read(path)
-        parameters = _parameters_in(arrays, path)
-        try:
-            trainer = cls(parameters, **json.loads(str(arrays["settings"])))
-            progress = json.loads(str(arrays["progress"]))
-            trainer.generator.bit_generator.state = progress["generator"]
-            for name in ("steps", "epochs", "waited"):
-                progress[name] = _whole(name, progress[name], 0)
-            trainer.steps, trainer.epochs = progress["steps"], progress["epochs"]
-            trainer._waited = progress["waited"]
-            trainer._errors = [float(error) for error in progress["errors"]]
-            trainer._best = float(progress["best"])
-            trainer._order = _checked_order(arrays.get("order"))
-        except KeyError as error:
-            raise ValueError(
-                f"{path}: holds no state of a trainer: {error.args[0]} is missing"
-            ) from error
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path}: holds no state of this trainer: {error}"
-            ) from error
-        trainer.scaling = _scaling_in(arrays, path)
-        return trainer
+        },
+        "w20": _uniform(generator, "w20", 2 / (16 + 10)),
+        "b20": np.zeros(10),
+    }
+    return {name: value.astype(dtype) for name, value in parameters.items()}
 
 
-# The array that each quantity of a step is in: those never needed at once share one.
-_BUFFERS = {
-    "s": 0,
-    "x": 1,
-    "s20": 2,
-    "difference20": 2,
-    "work1": 3,
-    "exponentials20": 4,
-    "total20": 5,
-    "x20": 4,
-    "work3": 2,
-    "ds20": 4,
-    "ds": 7,
-    "work4": 8,
-    "ones": 6,
-}
+def _uniform(generator: np.random.Generator, name: str, variance: float) -> np.ndarray:
+    limit = np.sqrt(3 * variance)
+    return generator.uniform(-limit, limit, PARAMETER_SHAPES[name])
 
 
-def _copied(buffer):
-    """Return a copy of a buffer, or of those of each layer."""
-    if isinstance(buffer, dict):
-        return {layer: array.copy() for layer, array in buffer.items()}
-    return buffer.copy()
+# ------------------------------------------------------------------ the training step
+#
+# A step carries out the equations of `gradients` under the same numbers; what all
+# derivatives are multiplied by goes into the first adjoints, as everything that follows
+# is linear in them. The optimiser's equations are carried out on one array of all
+# parameters; `gradient` then holds learning_rate g.
 
 
-def _by_turns(layers, *arrays):
+def _allocate(samples: int, dtype: np.dtype) -> tuple:
+    """Return the arrays that a step writes to; those never needed at once are one."""
+    s = _by_turns(
+        range(1, 20),
+        _zeros((samples, 16), dtype),
+    )
+    x = {layer: _zeros((samples, 16), dtype) for layer in range(1, 20)}
+    s20 = difference20 = work3 = _zeros((samples, 10), dtype)
+    work1 = _zeros((samples, 1), dtype)
+    exponentials20 = x20 = ds20 = _zeros((samples, 10), dtype)
+    total20 = _zeros((samples, 1), dtype)
+    ones = np.ones(samples, dtype)
+    ds = _by_turns(
+        range(1, 20),
+        _zeros((samples, 16), dtype),
+        _zeros((samples, 16), dtype),
+    )
+    work4 = _zeros((samples, 16), dtype)
+    return (
+        s,
+        x,
+        s20,
+        difference20,
+        work1,
+        exponentials20,
+        total20,
+        x20,
+        work3,
+        ds20,
+        ds,
+        work4,
+        ones,
+    )
+
+
+def _fixed(trainer: "Trainer", dtype: np.dtype) -> tuple:
+    """Return the arrays of a step that do not depend on its rows."""
+    w = {layer: trainer.parameters[f"w{layer}"] for layer in range(1, 20)}
+    b = {layer: trainer.parameters[f"b{layer}"] for layer in range(1, 20)}
+    dw = {layer: trainer._derivatives[f"w{layer}"] for layer in range(1, 19)}
+    db = {layer: trainer._derivatives[f"b{layer}"] for layer in range(1, 19)}
+    ones2 = np.ones((10, 1), dtype)
+    one = np.array(1, dtype)
+    return w, b, dw, db, ones2, one
+
+
+def _backpropagate(
+    trainer: "Trainer",
+    x,
+    t: np.ndarray,
+    rate: float,
+    weights: np.ndarray | None,
+    with_loss: bool,
+) -> float:
+    """Compute the derivatives on some rows, multiplied by the learning rate; return E."""
+    samples = len(x)
+    scale = np.array(rate / samples, trainer.dtype)
+    if weights is not None:
+        scale = scale * weights
+    x0 = np.asarray(x, trainer.dtype)
+    t = np.asarray(t, trainer.dtype)
+    w20 = trainer.parameters["w20"]
+    b20 = trainer.parameters["b20"]
+    dw19 = trainer._derivatives["w19"]
+    db19 = trainer._derivatives["b19"]
+    dw20 = trainer._derivatives["w20"]
+    db20 = trainer._derivatives["b20"]
+    (
+        s,
+        x,
+        s20,
+        difference20,
+        work1,
+        exponentials20,
+        total20,
+        x20,
+        work3,
+        ds20,
+        ds,
+        work4,
+        ones,
+    ) = trainer._buffers_for(samples)
+    w, b, dw, db, ones2, one = trainer._fixed
+    x = {0: x0, **x}
+    for layer in range(1, 20):
+        # (1), …, (37) s[ℓ,j] = Σ_k x[ℓ-1,k]·w[ℓ,k,j] + b[ℓ,j]
+        x[layer - 1].dot(w[layer], out=s[layer])
+        s[layer] += b[layer]
+        # (2), …, (38) x[ℓ,j] = tanh(s[ℓ,j])
+        np.tanh(s[layer], out=x[layer])
+    # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
+    x[19].dot(w20, out=s20)
+    s20 += b20
+    # (40) x20[i] = exp(s20[i])/Σ_k exp(s20[k])
+    s20.max(axis=1, keepdims=True, out=work1)
+    np.subtract(s20, work1, out=difference20)
+    np.exp(difference20, out=exponentials20)
+    exponentials20.dot(ones2, out=total20)
+    np.divide(exponentials20, total20, out=x20)
+    # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
+    if with_loss:
+        np.log(total20, out=work1)
+        np.subtract(work1, difference20, out=work3)
+        if weights is not None:
+            work3 *= weights
+        E = np.vdot(work3, t) / samples
+    # (48) ∂E/∂s20[i] = x20[i] - t[i]
+    np.subtract(x20, t, out=ds20)
+    ds20 *= scale
+    # (364) ∂E/∂w20[j,i] = (1/N)·Σ_n ∂E[n]/∂s20[n,i]·x19[n,j]
+    x[19].T.dot(ds20, out=dw20)
+    # (365) ∂E/∂b20[i] = (1/N)·Σ_n ∂E[n]/∂s20[n,i]
+    ones.dot(ds20, out=db20)
+    # (64) ∂E/∂s19[j] = (Σ_i ∂E/∂s20[i]·w20[j,i])·(1 - x19[j]²)
+    ds20.dot(w20.T, out=ds[19])
+    np.square(x[19], out=work4)
+    np.subtract(one, work4, out=work4)
+    ds[19] *= work4
+    # (362) ∂E/∂w19[k,j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]·x18[n,k]
+    x[18].T.dot(ds[19], out=dw19)
+    # (363) ∂E/∂b19[j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]
+    ones.dot(ds[19], out=db19)
+    for layer in range(18, 0, -1):
+        # (79), …, (317) ∂E/∂s[ℓ,k] = (Σ_j ∂E/∂s[ℓ+1,j]·w[ℓ+1,k,j])·(1 - x[ℓ,k]²)
+        ds[layer + 1].dot(w[layer + 1].T, out=ds[layer])
+        np.square(x[layer], out=work4)
+        np.subtract(one, work4, out=work4)
+        ds[layer] *= work4
+        # (360), …, (326) ∂E/∂w[ℓ,k,j] = (1/N)·Σ_n ∂E[n]/∂s[ℓ,n,j]·x[ℓ-1,n,k]
+        x[layer - 1].T.dot(ds[layer], out=dw[layer])
+        # (361), …, (327) ∂E/∂b[ℓ,j] = (1/N)·Σ_n ∂E[n]/∂s[ℓ,n,j]
+        ones.dot(ds[layer], out=db[layer])
+    return E if with_loss else 0.0
+
+
+def _update(trainer: "Trainer", rate: float) -> None:
+    """Move the parameters by the equations of sgd."""
+    parameters, gradient = trainer._rows
+    # (366) w' = w - learning_rate·g
+    parameters -= gradient
+
+
+def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """Return zeros from the beginning of a line of the processor's cache, for speed."""
+    size = int(np.prod(shape))
+    room = np.zeros(size + 64 // dtype.itemsize, dtype)
+    begin = -room.ctypes.data % 64 // dtype.itemsize
+    return room[begin : begin + size].reshape(shape)
+
+
+def _by_turns(layers: range, *arrays: np.ndarray) -> dict[int, np.ndarray]:
     """Return an array for each layer; layers far enough apart have the same."""
     return {layer: arrays[layer % len(arrays)] for layer in layers}
 
 
-def _first_rows(buffer, samples):
+# What the runtime is told of the data and of the optimiser.
+INPUTS: dict[str, tuple[int | str, ...]] = {"x0": ("samples", 16)}
+TARGETS: dict[str, tuple[int | str, ...]] = {"t": ("samples", 10)}
+WHOLE_NUMBERS: dict[str, tuple[int | str, ...]] = {}
+BOUNDS: dict[str, tuple[float | None, float | None]] = {"t": (0, 1)}
+TOTALS: dict[str, tuple[float, int]] = {"t": (1, 1)}
+SMALL_SIZES: dict[str, int] = {"samples": 5}
+OUTPUT_SHAPE = ("samples", 10)
+CLASSES = 10
+IS_MEAN = True
+HYPERPARAMETERS: dict[str, float] = {"learning_rate": 0.1}
+STATE: tuple[str, ...] = ()
+DECAYING: int | None = None
+SCRATCH = 0
+RATE_IN_GRADIENT = True
+WEIGHTED = True
+ROWS_CAN_BE_CUT = True
+BUFFERS: tuple[str, ...] = (
+    "s",
+    "x",
+    "s20",
+    "difference20",
+    "work1",
+    "exponentials20",
+    "total20",
+    "x20",
+    "work3",
+    "ds20",
+    "ds",
+    "work4",
+    "ones",
+)
+
+# ------------------------------------------- the runtime: the same text in every module
+#
+# symbackprop 0.1.0. Files, checks of data, `Trainer.fit`, `save` and `load`, and the
+# command line; nothing below depends on the network but by the names above.
+
+import argparse
+import contextlib
+import csv
+import difflib
+import gzip
+import inspect
+import json
+import math
+import mmap
+import os
+import re
+import signal
+import sys
+import tempfile
+import threading
+import zlib
+from array import array
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import chain, islice
+from typing import IO, Any, NamedTuple, NoReturn, Self, TextIO
+
+
+def _rows_of(count: int, size: int, dtype: np.dtype) -> np.ndarray:
+    """Return rows of zeros that all begin a line of the processor's cache."""
+    line = 64 // dtype.itemsize
+    return _zeros((count, -(-size // line) * line), dtype)[:, :size]
+
+
+def _parts_of(rows: np.ndarray, buffers: int) -> list[tuple[np.ndarray, ...]]:
+    """Return parts of rows short enough for a processor's cache, with buffers of their lengths."""
+    size, longest = rows.shape[1], 2**16
+    scratch = _rows_of(buffers, min(size, longest), rows.dtype)
+    return [
+        (*rows[:, begin : begin + longest], *scratch[:, : size - begin])
+        for begin in range(0, size, longest)
+    ]
+
+
+def _views(flat: np.ndarray) -> dict[str, np.ndarray]:
+    """Return a dict of parameters whose arrays are parts of one flat array."""
+    views, start = {}, 0
+    for name, shape in PARAMETER_SHAPES.items():
+        stop = start + math.prod(shape)
+        views[name] = flat[start:stop].reshape(shape)
+        start = stop
+    return views
+
+
+def _all_finite(array: np.ndarray) -> bool:
+    """Return whether all numbers are finite, which a finite sum of their squares shows quickly."""
+    return math.isfinite(np.vdot(array, array)) or bool(np.isfinite(array).all())
+
+
+def _first_rows(buffer: Any, samples: int) -> Any:
     """Return the first rows of a buffer, or of those of each layer."""
     if isinstance(buffer, dict):
         return {layer: array[:samples] for layer, array in buffer.items()}
     return buffer[:samples]
 
 
-class _Run:
-    """While it is active, there is room to go back to, and Ctrl-C waits for the end of a step."""
-
-    def __init__(self, trainer):
-        self.trainer = trainer
-        self.interrupted = False
-
-    def __enter__(self):
-        self.trainer._before = np.empty_like(self.trainer._values)
-        self._main = threading.current_thread() is threading.main_thread()
-        if self._main:
-            self._handler = signal.signal(signal.SIGINT, self._interrupt)
-        return self
-
-    def _interrupt(self, number, frame):
-        self.interrupted = True
-
-    def __exit__(self, *error):
-        self.trainer._before = None
-        if self._main:
-            signal.signal(signal.SIGINT, self._handler)
-
-
-def _all_finite(array):
-    """Return whether all numbers are finite, which a finite sum of their squares shows quickly."""
-    return math.isfinite(np.vdot(array, array)) or np.isfinite(array).all()
-
-
-def _column(weights, samples, dtype):
-    """Return the weights of samples as a column."""
-    return np.asarray(weights, dtype).reshape(samples, 1)
-
-
-def _factor(schedule, steps):
-    """Return what a schedule multiplies the learning rate by after so many steps."""
-    if schedule is None:
-        return 1.0
-    name, *values = schedule
-    if name == "step":
-        every, factor = values
-        return factor ** (steps // every)
-    if name == "exponential":
-        return values[0] ** steps
-    if name == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * min(steps / values[0], 1)))
-    if steps < values[0]:
-        return (steps + 1) / values[0]
-    return _factor(values[1] if len(values) > 1 else None, steps - values[0])
+def _copied(buffer: Any) -> Any:
+    """Return a copy of a buffer, or of those of each layer."""
+    if isinstance(buffer, dict):
+        return {layer: array.copy() for layer, array in buffer.items()}
+    return buffer.copy()
 
 
 _BELOW_ONE = ("momentum", "rho", "beta1", "beta2")
 _ABOVE_ZERO = ("learning_rate", "clip_norm")
+_MEANINGS = {
+    "learning_rate": "how far a step goes",
+    "momentum": "how much of the last step the next one keeps, below 1",
+    "rho": "how much of the mean square a step keeps, below 1",
+    "beta1": "how much of the mean derivative a step keeps, below 1",
+    "beta2": "how much of the mean square a step keeps, below 1",
+    "epsilon": "keeps divisors from 0",
+    "weight_decay": "how fast every parameter shrinks, times the learning rate",
+}
+_KEYWORDS: dict[str, Any] = {
+    **HYPERPARAMETERS,
+    "batch_size": 32,
+    "seed": None,
+    "schedule": None,
+    "clip_norm": None,
+}
 
 
-def _number(name, value):
+def _signature(first: inspect.Signature) -> inspect.Signature:
+    """Return a signature with the keywords of this module in place of `**keywords`."""
+    positional = [
+        parameter
+        for parameter in first.parameters.values()
+        if parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+    own = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default)
+        for name, default in _KEYWORDS.items()
+    ]
+    return first.replace(parameters=[*positional, *own])
+
+
+def _settings(keywords: dict[str, Any]) -> dict[str, Any]:
+    """Return every keyword with its value or default; raise where one is unknown."""
+    for name in keywords:
+        if name not in _KEYWORDS:
+            hint = _nearest_text(name, _KEYWORDS)
+            raise TypeError(f"Trainer has no keyword {name!r}{hint}")
+    return {**_KEYWORDS, **keywords}
+
+
+def _number(name: str, value: Any) -> float:
     """Return a hyper-parameter as a float; raise ValueError where it can't work."""
     try:
         number = float(value)
@@ -677,7 +490,15 @@ def _number(name, value):
     return number
 
 
-def _whole(name, value, least):
+def _require_normal(name: str, value: float, dtype: np.dtype) -> None:
+    """Raise ValueError where what keeps divisors from 0 is next to 0 in the dtype."""
+    least = np.finfo(dtype).tiny
+    if 0 < value < least:
+        hint = f"it must be at least {least:.1e}, or the parameters be float32"
+        raise ValueError(f"{name} is {value:g}, too small for {dtype}: {hint}")
+
+
+def _whole(name: str, value: Any, least: int) -> int:
     """Return a whole number; raise ValueError where it is none."""
     whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
     if not whole or value < least:
@@ -685,29 +506,40 @@ def _whole(name, value, least):
     return int(value)
 
 
-def _checked_order(order):
-    """Return the order of an unfinished epoch, each row once; raise ValueError where it is none."""
-    if order is not None and not np.array_equal(np.sort(order), np.arange(order.size)):
-        raise ValueError("its order does not name each row once")
-    return order
+def _factor(schedule: Any, steps: int) -> float:
+    """Return what a schedule multiplies the learning rate by after so many steps."""
+    if schedule is None:
+        return 1.0
+    name, *values = schedule
+    if name == "step":
+        every, factor = values
+        return float(factor ** (steps // every))
+    if name == "exponential":
+        return float(values[0] ** steps)
+    if name == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * min(steps / values[0], 1)))
+    if steps < values[0]:
+        return float((steps + 1) / values[0])
+    return _factor(values[1] if len(values) > 1 else None, steps - values[0])
 
 
-def _checked_schedule(schedule):
+_SCHEDULES = {
+    "step": '("step", every, factor)',
+    "exponential": '("exponential", factor)',
+    "cosine": '("cosine", steps)',
+    "warmup": '("warmup", steps), or with a third entry ("warmup", steps, schedule)',
+}
+
+
+def _checked_schedule(schedule: Any) -> tuple[Any, ...] | None:
     """Return a schedule; raise ValueError where it is not one of those `Trainer` names."""
     if schedule is None:
         return None
-    forms = {
-        "step": '("step", every, factor)',
-        "exponential": '("exponential", factor)',
-        "cosine": '("cosine", steps)',
-        "warmup": '("warmup", steps), or with a third entry ("warmup", steps, schedule)',
-    }
     listed = isinstance(schedule, (tuple, list)) and len(schedule) > 0
     name, *values = schedule if listed else (schedule,)
-    if not isinstance(name, str) or name not in forms:
-        raise ValueError(
-            f"schedule {schedule!r} is not known; known are {', '.join(forms)}"
-        )
+    if not isinstance(name, str) or name not in _SCHEDULES:
+        known = ", ".join(_SCHEDULES)
+        raise ValueError(f"schedule {schedule!r} is not known; known are {known}")
     after = []
     if name == "warmup" and len(values) == 2:
         after = [_checked_schedule(values.pop())]
@@ -720,52 +552,1175 @@ def _checked_schedule(schedule):
         and (name not in ("step", "exponential") or values[-1] <= 1)
     ):
         raise ValueError(
-            f"schedule {schedule!r} must be {forms[name]}, of positive numbers, "
+            f"schedule {schedule!r} must be {_SCHEDULES[name]}, of positive numbers, "
             "a factor at most 1"
         )
     return (name, *(float(value) for value in values), *after)
 
 
-def _zeros(shape, dtype):
-    """Return zeros from the beginning of a line of the processor's cache, for speed."""
-    size = math.prod(shape)
-    room = np.zeros(size + 64 // dtype.itemsize, dtype)
-    begin = -room.ctypes.data % 64 // dtype.itemsize
-    return room[begin : begin + size].reshape(shape)
+def _write(path: Any, arrays: dict[str, Any]) -> None:
+    """Write arrays as .npz."""
+    _replace(path, lambda file: np.savez(file, **arrays))
 
 
-def _rows_of(count, size, dtype):
-    """Return rows of zeros that all begin so."""
-    line = 64 // dtype.itemsize
-    return _zeros((count, -(-size // line) * line), dtype)[:, :size]
+def _replace(path: Any, write: Callable[[IO[bytes]], Any] | None = None) -> None:
+    """Write a file beside its place, then rename it: the old one stays until the new one is whole.
+
+    Without `write` nothing is written: it only raises where it could not be.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        kind = "it is a directory" if os.path.isdir(path) else "it is no plain file"
+        raise ValueError(f"{path}: can't be written: {kind}")
+    target = os.path.realpath(path)  # a link stays a link
+    try:
+        with _temporary_file(target) as (file, temporary):
+            if write is not None:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+                file.close()
+                os.chmod(temporary, _mode(target))
+                os.replace(temporary, target)
+    except OSError as error:
+        problem = error.strerror or error
+        raise ValueError(f"{path}: can't be written: {problem}") from error
 
 
-def _views(flat):
-    """Return a dict of parameters whose arrays are parts of one flat array."""
-    views, start = {}, 0
-    for name, shape in PARAMETER_SHAPES.items():
-        stop = start + int(np.prod(shape))
-        views[name] = flat[start:stop].reshape(shape)
-        start = stop
-    return views
+@contextlib.contextmanager
+def _temporary_file(target: str) -> Iterator[tuple[IO[bytes], str]]:
+    """Give an open file beside a path, and its path; it is gone in the end, or renamed."""
+    folder, name = os.path.split(target)
+    prefix = f"{name[:100]}."
+    _remove_strays(folder, prefix)
+    with contextlib.ExitStack() as held:
+        path = ""
+        while not os.path.exists(path):  # another may find it before it is locked
+            handle, path = tempfile.mkstemp(".tmp", prefix, folder)
+            file = held.enter_context(os.fdopen(handle, "wb"))
+            with contextlib.suppress(FileNotFoundError):
+                held.enter_context(_locked(path, wait=True))
+        try:
+            with file:
+                yield file, path
+        finally:
+            if os.path.exists(path):
+                os.unlink(path)
+
+
+def _remove_strays(folder: str, prefix: str) -> None:
+    """Remove temporary files that a killed run has left; one that is being written is locked."""
+    temporary = re.compile(re.escape(prefix) + r"[a-z0-9_]{8}\.tmp")
+    for name in filter(temporary.fullmatch, os.listdir(folder)):
+        path = os.path.join(folder, name)
+        with contextlib.suppress(OSError), _locked(path) as is_stray:
+            if is_stray:
+                os.unlink(path)
+
+
+@contextlib.contextmanager
+def _locked(path: str, wait: bool = False) -> Iterator[bool]:
+    """Hold the lock of a file, if it can be had; tell so: no one else is writing it."""
+    try:
+        import fcntl
+    except ImportError:  # where there are no such locks, no one can remove an open file
+        yield True
+        return
+    with open(path, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            is_held = True
+        except OSError:
+            is_held = False
+        yield is_held
+
+
+def _mode(path: str) -> int:
+    """Return the permissions of the file that is replaced, or those of a new one."""
+    if os.path.exists(path):
+        return os.stat(path).st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
+def _read(path: Any) -> dict[str, np.ndarray]:
+    """Return the arrays of an .npz file; raise ValueError where it is none."""
+    if os.path.isdir(path) or not os.path.exists(path):
+        problem = "is a directory" if os.path.isdir(path) else "there is no such file"
+        raise ValueError(f"{path}: {problem}")
+    try:
+        with open(path, "rb") as file:
+            content = np.load(file, allow_pickle=False)
+            return {name: np.asarray(content[name]) for name in content.files}
+    except MemoryError as error:
+        raise MemoryError(f"{path}: {error}") from error
+    except Exception as error:  # a damaged file can fail in many ways
+        raise ValueError(
+            f"{path}: is not a readable .npz file of plain arrays"
+        ) from error
+
+
+def _is_mapped(path: Any) -> bool:
+    """Return whether data are in .npy files, which are read as needed: one, or a folder."""
+    return str(path).lower().endswith(".npy") or os.path.isdir(path)
+
+
+def _mapped(path: Any) -> Any:
+    """Return the array of a .npy file, or a dict of those in a folder by name, unread."""
+    if os.path.isdir(path):
+        files = sorted(name for name in os.listdir(path) if name.endswith(".npy"))
+        if not files:
+            raise ValueError(f"{path}: is a directory: it holds no .npy files")
+        return {name[:-4]: _mapped(os.path.join(path, name)) for name in files}
+    if not os.path.exists(path):
+        raise ValueError(f"{path}: there is no such file")
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except MemoryError as error:
+        raise MemoryError(f"{path}: {error}") from error
+    except Exception as error:  # a damaged file can fail in many ways
+        raise ValueError(f"{path}: is not a readable .npy file of numbers") from error
+
+
+_TABLE_SUFFIXES = (".csv", ".data", ".txt", ".tsv")
+_SEPARATORS = {
+    "comma": ",",
+    "semicolon": ";",
+    "tab": "\t",
+    "\\t": "\t",
+    "space": " ",
+    "blank": " ",
+    "blanks": " ",
+}
+_NO_SEPARATORS = frozenset('0123456789.+-eE"\r\n')
+_MISSING_CELLS = frozenset({"", "?", "na", "n/a", "#n/a", "nan", "null", "none"})
+_LABEL_NAMES = ("label", "class", "target", "y")
+_LABEL_HEADER = re.compile(r"label|class|target|y([\d_]|$)", re.IGNORECASE)
+_INDEX_HEADERS = frozenset({"", "#", "id", "index", "no", "nr", "row", "unnamed: 0"})
+_DECIMAL_COMMA = re.compile(r"[+-]?[\d.']*,\d+([eE][+-]?\d+)?")
+_TWO_NUMBERS = re.compile(r"[\d.]( *[;|\t] *| +)[-+.\d]")
+_HEAD_LINES = 20
+_MOST_NAMES = 10
+
+_TableLine = tuple[int, list[str]]
+"""The number of a line in its file, from 1, and its cells."""
+
+
+class _Layout(NamedTuple):
+    """The columns of a table: so many inputs, so many targets.
+
+    Where ``classes`` is above 0, one column of labels from 0 to classes - 1 may stand
+    for the targets. ``two`` says that the two bounds of a single target are two
+    classes, so that its labels may be two words.
+    """
+
+    inputs: int
+    targets: int
+    classes: int
+    two: bool
+
+
+class _Table(NamedTuple):
+    """What a table holds.
+
+    x: float64 (rows, inputs).
+    t: float64 (rows, targets), or (rows, 1) for labels; None where it isn't needed.
+    lines: of each row its line in the file, from 1.
+    x_columns, t_columns: of each input and target its column in the file, from 1.
+    words: what labels that are words stand for, in the order of their numbers.
+    notes: what was understood without being told, a line each.
+    """
+
+    x: np.ndarray
+    t: np.ndarray | None
+    lines: list[int]
+    x_columns: list[int]
+    t_columns: list[int]
+    words: tuple[str, ...]
+    notes: list[str]
+
+
+class _TableColumns(NamedTuple):
+    """Which columns hold the targets: from ``start`` to before ``stop``, from 0."""
+
+    width: int
+    start: int
+    stop: int
+
+    def targets(self) -> list[int]:
+        return list(range(self.start + 1, self.stop + 1))
+
+    def inputs(self) -> list[int]:
+        every = range(1, self.width + 1)
+        return [column for column in every if not self.start < column <= self.stop]
+
+
+def _is_text(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is read as a table of text, by its name."""
+    return os.fspath(path).lower().removesuffix(".gz").endswith(_TABLE_SUFFIXES)
+
+
+def _read_table(
+    path: str | os.PathLike[str],
+    layout: _Layout,
+    *,
+    need_targets: bool = True,
+    label_column: str | None = None,
+    separator: str | None = None,
+    words: Sequence[str] | None = None,
+) -> _Table:
+    """Return the table of a text file; raise ValueError where it is none.
+
+    label_column is the name or the number, from 1, of the first target's column, and
+    separator a character or a word for it; without them both are found. words are the
+    labels as they are numbered already, none where they were numbers; without words,
+    labels that are words are numbered.
+    """
+    chosen = None if separator is None else _chosen_separator(separator)
+    with _table_errors(path), _opened_table(path) as lines:
+        reader = _TableReader(layout, need_targets, label_column, words)
+        return reader.table(lines, chosen, os.fspath(path))
+
+
+@contextmanager
+def _table_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Name the file in every error, and say in one line what is wrong with it."""
+    try:
+        if os.path.isdir(path):
+            raise ValueError("is a directory")
+        yield
+    except MemoryError as error:
+        raise MemoryError(f"{path}: {error}") from error
+    except FileNotFoundError as error:
+        raise ValueError(f"{path}: there is no such file") from error
+    except UnicodeDecodeError as error:
+        problem = f"can't be read as text: {error}; save it as UTF-8"
+        raise ValueError(f"{path}: {problem}") from error
+    except csv.Error as error:
+        raise ValueError(f"{path}: can't be read as text: {error}") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"{path}: is not a readable .gz file: {error}") from error
+    except OSError as error:
+        problem = f"can't be read: {error.strerror or error}"
+        raise ValueError(f"{path}: {problem}") from error
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _opened_table(path: str | os.PathLike[str]) -> TextIO:
+    name = os.fspath(path)
+    if name.lower().endswith(".gz"):
+        return gzip.open(name, "rt", encoding="utf-8-sig", newline="")
+    return open(name, encoding="utf-8-sig", newline="")
+
+
+# ---------------------------------------------------------------- lines and cells
+
+
+def _chosen_separator(text: str) -> str:
+    """Return the separator that a user names, blanks as one blank."""
+    separator = _SEPARATORS.get(text.lower(), text)
+    if len(separator) != 1 or separator in _NO_SEPARATORS:
+        problem = "it must be one character that no number holds, or the word tab"
+        raise ValueError(f"--separator is {text!r}; {problem}")
+    return separator
+
+
+def _table_lines(lines: Iterable[str], separator: str) -> Iterator[_TableLine]:
+    """Yield the cells of each line that isn't blank, after the number of the line."""
+    if separator == " ":
+        lines = (" ".join(line.split()) for line in lines)
+    reader = csv.reader(lines, delimiter=separator)
+    for cells in reader:
+        if len(cells) > 1 or (cells and cells[0].strip()):
+            yield reader.line_num, cells
+
+
+def _head_lines(lines: Iterable[str]) -> list[str]:
+    """Take the first lines, blank ones among them, from the lines of a file."""
+    head, filled = [], 0
+    for line in lines:
+        head.append(line)
+        filled += bool(line.strip())
+        if filled == _HEAD_LINES:
+            break
+    return head
+
+
+def _head_rows(head: list[str], separator: str) -> list[list[str]]:
+    """Return the cells of the first lines, without a mark of comments at a header."""
+    rows = [cells for _, cells in _table_lines(head, separator)]
+    marked = separator == " " and rows and rows[0][0] == "#"
+    if marked and not any(map(_is_numeric, rows[0])):
+        del rows[0][0]
+    return rows
+
+
+def _tried_rows(head: list[str], separator: str) -> list[list[str]]:
+    """Return the cells of the first lines, none where they can't be separated so."""
+    try:
+        return _head_rows(head, separator)
+    except csv.Error:
+        return []
+
+
+def _found_separator(head: list[str], widths: Collection[int], tabs: bool) -> str:
+    """Return the separator under which the first lines have a width that fits.
+
+    One that leaves two numbers in a cell comes last. Where none fits, it is the first
+    that makes columns in all lines alike.
+    """
+    candidates = ["\t", ",", ";", " "] if tabs else [",", ";", "\t", " "]
+    rows = {separator: _tried_rows(head, separator) for separator in candidates}
+    fitting = [c for c in candidates if rows[c] and len(rows[c][0]) in widths]
+    fitting.sort(key=lambda separator: _holds_two_numbers(rows[separator]))
+    even = [c for c in candidates if _has_columns(rows[c])]
+    return [*fitting, *even, candidates[0]][0]
+
+
+def _has_columns(rows: list[list[str]]) -> bool:
+    """Whether all rows have the same number of columns, and more than one."""
+    widths = set(map(len, rows))
+    return len(widths) == 1 and widths != {1}
+
+
+def _holds_two_numbers(rows: list[list[str]]) -> bool:
+    """Whether a cell holds two numbers that something else separates."""
+    return any(_TWO_NUMBERS.search(cell) for cells in rows for cell in cells)
+
+
+def _separator_text(separator: str) -> str:
+    return "tab" if separator == "\t" else repr(separator)
+
+
+def _is_numeric(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_finite_text(cell: str) -> bool:
+    return _is_numeric(cell) and math.isfinite(float(cell))
+
+
+def _is_missing(cell: str) -> bool:
+    return cell.strip().lower() in _MISSING_CELLS
+
+
+def _cell_help(cell: str) -> str:
+    """Return what would help where that cell is no number."""
+    if _is_missing(cell):
+        return ": fill in a number or remove the row"
+    if _DECIMAL_COMMA.fullmatch(cell.strip()):
+        return ": write decimals with a point, as 1.5, and thousands without a mark"
+    inner = _TWO_NUMBERS.search(cell)
+    if inner:
+        separator = _separator_text(inner[1].strip(" ") or " ")
+        return f": if these are two columns, --separator {separator} parts them"
+    return ""
+
+
+def _cut_list(words: Iterable[str], most: int = _MOST_NAMES) -> str:
+    """Return words with commas between, … after so many."""
+    every = [word if len(word) <= 40 else f"{word[:40]}…" for word in words]
+    return ", ".join([*every[:most], *(["…"] if len(every) > most else [])])
+
+
+def _and_list(numbers: Iterable[int]) -> str:
+    *most, last = [str(number) for number in numbers]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _nearest_text(word: str, known: Iterable[str]) -> str:
+    """Return the known word that is spelt most like a word, as a question."""
+    by_case = {each.casefold(): each for each in known}
+    found = difflib.get_close_matches(word.casefold(), by_case, n=1)
+    return f"; did you mean {by_case[found[0]]!r}?" if found else ""
+
+
+# ---------------------------------------------------------------- columns
+
+
+def _counted(number: int, noun: str) -> str:
+    plural = f"{noun}es" if noun.endswith("s") else f"{noun}s"
+    return f"{number} {noun if number == 1 else plural}"
+
+
+def _expected_columns(layout: _Layout) -> str:
+    """Return what the columns of a table are expected to be."""
+    first = _counted(layout.inputs, "input")
+    then = _counted(layout.targets, "target")
+    label = f", or one label from 0 to {layout.classes - 1}" if layout.classes else ""
+    return f"{first}, then {then}{label}"
+
+
+def _table_widths(layout: _Layout, need_targets: bool) -> set[int]:
+    """Return the numbers of columns that a table may have."""
+    widths = {layout.inputs + layout.targets}
+    widths |= {layout.inputs + 1} if layout.classes else set()
+    return widths if need_targets else widths | {layout.inputs}
+
+
+def _separator_help(head: list[str], widths: Collection[int]) -> str:
+    """Return which separator would make columns that fit."""
+    for separator in ",;\t |:":
+        width = len(next(iter(_tried_rows(head, separator)), []))
+        if width in widths:
+            told = _separator_text(separator)
+            return f"; --separator {told} would make {_counted(width, 'column')}"
+    return ""
+
+
+def _width_help(first: list[str], widths: Collection[int]) -> str:
+    """Return what would help where the first line has a column too many."""
+    if len(first) - 1 not in widths:
+        return ""
+    if not first[-1].strip():
+        return "; the last one is empty: no separator may end a line"
+    name = first[0].strip()
+    if name.lower() in _INDEX_HEADERS:
+        return f"; column 1, {name!r}, looks like an index: remove it"
+    return "; one too many: a column of numbers of rows or of names may have to go"
+
+
+def _header_names(rows: list[list[str]], label_column: str | None) -> list[str]:
+    """Return the names of a header; none where the first line is a row of the table.
+
+    Names may be numbers where the column of the labels has a word for its name, unless
+    labels below look like such a name, too.
+    """
+    names = [cell.strip().removeprefix("#").strip() for cell in rows[0]]
+    words = [name for name in names if not _is_numeric(name)]
+    labels = [k for k, name in enumerate(names) if _LABEL_HEADER.match(name)]
+    below = (cells[k].strip() for cells in rows[1:] for k in labels if k < len(cells))
+    if len(words) == len(names) or (
+        labels and not any(map(_LABEL_HEADER.match, below))
+    ):
+        return names
+    told = (label_column or "").strip().casefold()
+    return names if told and told in map(str.casefold, words) else []
+
+
+def _told_start(label_column: str, names: list[str], columns: int) -> int:
+    """Return the place of the column that a user names or counts from 1.
+
+    A name comes before a number, but for the number of a column named as labels are:
+    names that are numbers beside it are those of inputs.
+    """
+    told = label_column.strip()
+    number = int(told) if told.isdecimal() else 0
+    if 1 <= number <= len(names) and _LABEL_HEADER.match(names[number - 1]):
+        return number - 1
+    exact = [k for k, name in enumerate(names) if name == told]
+    alike = [k for k, name in enumerate(names) if name.casefold() == told.casefold()]
+    found = exact or alike
+    if len(found) > 1:
+        every = _and_list(k + 1 for k in found)
+        problem = f"columns {every} have that name; say the number of one"
+        raise ValueError(f"--label-column is {told!r}; {problem}")
+    if found:
+        return found[0]
+    if not told.isdecimal():
+        _refuse_name(told, names)
+    if not 1 <= number <= columns:
+        problem = f"there are {_counted(columns, 'column')}, counted from 1"
+        raise ValueError(f"--label-column is {told}; {problem}")
+    return number - 1
+
+
+def _refuse_name(told: str, names: list[str]) -> NoReturn:
+    if not names:
+        problem = "there is no header line; say the column's number, counted from 1"
+        raise ValueError(f"--label-column is {told!r}; {problem}")
+    help_text = _nearest_text(told, names)
+    if not help_text:
+        help_text = f"; the names are {_cut_list(map(repr, names))}"
+    raise ValueError(f"--label-column is {told!r}; no column has that name{help_text}")
+
+
+def _named_start(names: list[str], inputs: int, targets: int) -> int:
+    """Return the place of the first target by its name, or else after the inputs."""
+    found = [k for k, name in enumerate(names) if _LABEL_HEADER.match(name)]
+    usual = range(inputs, inputs + targets)
+    if set(found) <= set(usual):
+        return inputs
+    if found == list(range(found[0], found[0] + targets)) or len(found) == 1:
+        return found[0]
+    exact = [k for k in found if names[k].lower() in _LABEL_NAMES]
+    if targets == len(exact) == 1:
+        return exact[0]
+    if inputs in found:
+        return inputs
+    every = _cut_list(f"column {k + 1}, {names[k]!r}" for k in found)
+    problem = f"{every} may be the {'label' if targets == 1 else 'first target'}"
+    raise ValueError(f"{problem}; --label-column says which")
+
+
+def _columns_note(columns: _TableColumns, name: str) -> str:
+    """Return what is said of targets that were found by their name."""
+    if columns.stop - columns.start == 1:
+        what = f"the label is column {columns.stop}, {name!r}"
+        return f"{what}; --label-column chooses another"
+    what = f"the targets are columns {columns.start + 1} to {columns.stop}"
+    return f"{what}, from {name!r} on; --label-column chooses others"
+
+
+def _index_notes(names: list[str]) -> list[str]:
+    """Return what is said where a row's number, and not its label, may be too many."""
+    if _LABEL_HEADER.match(names[-1]) or names[0].lower() not in _INDEX_HEADERS:
+        return []
+    what = f"column 1, {names[0]!r}, looks like an index, and is taken as an input"
+    return [f"{what}; column {len(names)}, {names[-1]!r}, is left out as the target"]
+
+
+# ---------------------------------------------------------------- rows
+
+
+class _TableRows:
+    """The numbers of a table as its rows are read, one after the other.
+
+    ``targets`` says how the columns of the targets are read: as "numbers", as "words"
+    in a single column, or not at all, as "nothing".
+    """
+
+    def __init__(
+        self,
+        columns: _TableColumns,
+        targets: str,
+        words: Sequence[str] | None,
+        classes: int,
+    ) -> None:
+        self.columns, self.targets, self.classes = columns, targets, classes
+        self.x, self.t = array("d"), array("d")
+        self.lines: list[int] = []
+        self.kept, self.free = bool(words), words is None
+        self.known = {word: number for number, word in enumerate(words or ())}
+
+    def add(self, line: int, cells: list[str]) -> None:
+        """Take the cells of one line."""
+        width, start, stop = self.columns
+        if len(cells) != width:
+            found = _counted(len(cells), "column")
+            raise ValueError(f"row {line} has {found}, the first has {width}")
+        if self.targets == "words":
+            self.t.append(self.number_of(" ".join(cells[start].split()), line))
+        if self.targets != "numbers":
+            del cells[start:stop]
+        numbers = self.numbers(cells, line)
+        if self.targets == "numbers":
+            self.t.extend(numbers[start:stop])
+            del numbers[start:stop]
+        self.x.extend(numbers)
+        self.lines.append(line)
+
+    def numbers(self, cells: list[str], line: int) -> list[float]:
+        """Return the numbers of a row; a sum shows whether all of them are finite."""
+        try:
+            numbers = list(map(float, cells))
+        except ValueError:
+            self.refuse(cells, line)
+        if not math.isfinite(sum(numbers)):
+            self.refuse(cells, line)
+        return numbers
+
+    def refuse(self, cells: list[str], line: int) -> None:
+        """Raise ValueError for the first cell that is no finite number, if one is."""
+        columns, labels = self.columns.inputs(), self.columns.targets()
+        if self.targets == "numbers":
+            columns = sorted([*columns, *labels])
+        wrong = [k for k, cell in enumerate(cells) if not _is_finite_text(cell)]
+        if not wrong:
+            return
+        cell, column = cells[wrong[0]], columns[wrong[0]]
+        place = f"row {line}, column {column}"
+        is_word = not _is_numeric(cell) and not _is_missing(cell)
+        if is_word and self.classes and self.lines and [column] == labels:
+            problem = f"the label {cell.strip()[:40]!r} is a word"
+            raise ValueError(f"{place}: {problem}, those before are numbers")
+        help_text = _cell_help(cell)
+        if is_word and not self.lines and not help_text:
+            if [column] == labels and not self.classes:
+                help_text = ": words take a network that tells classes apart"
+            elif self.classes and len(wrong) == 1:
+                help_text = _label_column_help(column)
+        raise ValueError(f"{place}: {cell[:40]!r} is not a finite number{help_text}")
+
+    def number_of(self, word: str, line: int) -> int:
+        """Return the number of a label that is a word."""
+        if word not in self.known:
+            self.check_word(word, f"row {line}, column {self.columns.stop}")
+            self.known[word] = len(self.known)
+        return self.known[word]
+
+    def check_word(self, word: str, place: str) -> None:
+        """Raise ValueError where a word is no label; "none" may well be one."""
+        if _is_missing(word) and word.lower() != "none":
+            problem = "is not a label; fill in one or remove the row"
+            raise ValueError(f"{place}: {word!r} {problem}")
+        if _is_numeric(word):
+            problem = f"the label {word[:40]!r} is a number"
+            raise ValueError(f"{place}: {problem}, those before are words")
+        if self.kept:
+            help_text = _nearest_text(word, self.known)
+            known = _cut_list(self.known)
+            problem = f"is not a label that the weights know: {known}{help_text}"
+            raise ValueError(f"{place}: {word[:40]!r} {problem}")
+
+    def labels(self) -> tuple[tuple[str, ...], list[str]]:
+        """Number the words in alphabetical order; return them and what to say of it."""
+        if self.kept or self.targets != "words":
+            return tuple(self.known) if self.targets == "words" else (), []
+        words = sorted(self.known)
+        if len(words) > self.classes:
+            every = f"{len(words)} different labels: {_cut_list(words)}"
+            network = f"the network tells {_counted(self.classes, 'class')} apart"
+            raise ValueError(f"column {self.columns.stop} holds {every}; {network}")
+        if len(words) < self.classes and not self.free:
+            every = f"the labels are {_cut_list(words)}, of {self.classes} classes"
+            problem = "the weights know no words; write the numbers of the classes"
+            raise ValueError(f"column {self.columns.stop}: {every}: {problem}")
+        order = {word: number for number, word in enumerate(words)}
+        numbers = np.array([order[word] for word in self.known], dtype=np.float64)
+        self.t = array("d", numbers[np.frombuffer(self.t).astype(int)].tobytes())
+        return tuple(words), _words_notes(words, self.classes)
+
+    def matrix(self, numbers: "array[float]") -> np.ndarray:
+        """Return numbers as an array of as many rows as were read."""
+        return np.frombuffer(numbers, dtype=np.float64).reshape(len(self.lines), -1)
+
+
+def _label_column_help(column: int) -> str:
+    return f": if column {column} holds the labels, --label-column {column} says so"
+
+
+def _words_notes(words: list[str], classes: int) -> list[str]:
+    """Return what is said of labels that are words."""
+    numbered = _cut_list(f"{k} = {word}" for k, word in enumerate(words))
+    notes = [f"labels in alphabetical order: {numbered}"]
+    if len(words) < classes:
+        only = f"only {_counted(len(words), 'different label')}"
+        notes.append(f"{only}; the network tells {_counted(classes, 'class')} apart")
+    return notes
+
+
+class _TableReader:
+    """The reader of one table: what is asked of it, and what it understands."""
+
+    def __init__(
+        self,
+        layout: _Layout,
+        need_targets: bool,
+        label_column: str | None,
+        words: Sequence[str] | None,
+    ) -> None:
+        self.layout, self.need_targets = layout, need_targets
+        self.label_column, self.words = label_column, words
+        self.notes: list[str] = []
+
+    def table(self, lines: TextIO, separator: str | None, path: str) -> _Table:
+        """Return the table of the lines of a file."""
+        head = _head_lines(lines)
+        widths = _table_widths(self.layout, self.need_targets)
+        tabs = path.lower().removesuffix(".gz").endswith(".tsv")
+        found = separator or _found_separator(head, widths, tabs)
+        head_rows = _head_rows(head, found)
+        if not head_rows:
+            raise ValueError("holds no rows of numbers")
+        first = head_rows[0]
+        if separator is None and found != "," and not (tabs and found == "\t"):
+            kinds = {"\t": "tabs", " ": "blanks"}
+            self.notes.append(f"separated by {kinds.get(found, repr(found))}")
+        if len(first) not in widths:
+            expected = f"expected {_expected_columns(self.layout)}"
+            help_text = _separator_help(head, widths) or _width_help(first, widths)
+            width = _counted(len(first), "column")
+            raise ValueError(f"{width}; {expected}{help_text}")
+        names = _header_names(head_rows, self.label_column)
+        columns = self.columns(names, len(first))
+        below = islice(_table_lines(chain(head, lines), found), bool(names), None)
+        rows = self.collected(columns, below)
+        words, said = rows.labels()
+        t = rows.matrix(rows.t) if rows.t else None
+        places = columns.inputs(), columns.targets()
+        notes = [f"{path}: {note}" for note in [*self.notes, *said]]
+        return _Table(rows.matrix(rows.x), t, rows.lines, *places, words, notes)
+
+    def columns(self, names: list[str], width: int) -> _TableColumns:
+        """Return which columns hold the targets."""
+        inputs, targets = self.layout.inputs, width - self.layout.inputs
+        if self.label_column is not None:
+            return self.told_columns(self.label_column, names, width)
+        start = _named_start(names, inputs, targets) if targets else inputs
+        columns = _TableColumns(width, start, start + targets)
+        if start != inputs:
+            self.notes.append(_columns_note(columns, names[start]))
+        elif names and targets == 1 and not self.need_targets:
+            self.notes += _index_notes(names)
+        return columns
+
+    def told_columns(self, told: str, names: list[str], width: int) -> _TableColumns:
+        """Return the columns of the targets that --label-column chooses."""
+        targets = width - self.layout.inputs
+        if not targets:
+            problem = f"there are inputs alone, {_counted(width, 'column')}"
+            raise ValueError(f"--label-column is {told!r}; {problem}: leave it out")
+        start = _told_start(told, names, width)
+        if told.strip().isdecimal() and int(told) != start + 1:
+            what = f"--label-column {told} is taken as a name"
+            self.notes.append(f"{what}, that of column {start + 1}")
+        if start + targets > width:
+            needed = f"{targets} targets need columns {start + 1} to {start + targets}"
+            raise ValueError(f"--label-column is {told!r}; {needed}, there are {width}")
+        return _TableColumns(width, start, start + targets)
+
+    def are_words(self, columns: _TableColumns) -> bool:
+        """Whether the labels of a table may be words."""
+        single = columns.stop - columns.start == 1
+        return single and (self.layout.classes > 0 or self.layout.two)
+
+    def collected(
+        self,
+        columns: _TableColumns,
+        rows: Iterator[_TableLine],
+    ) -> _TableRows:
+        """Return the rows read; the first one shows whether the labels are words."""
+        first = next(rows, None)
+        if first is None:
+            raise ValueError("holds no rows of numbers")
+        able, label = self.are_words(columns), first[1][columns.start : columns.stop]
+        targets = "words" if able and not any(map(_is_numeric, label)) else "numbers"
+        if not self.need_targets or columns.start == columns.stop:
+            targets = "nothing"
+        classes = (self.layout.classes or 2) if able else 0
+        found = _TableRows(columns, targets, self.words, classes)
+        for line, cells in chain([first], rows):
+            found.add(line, cells)
+        return found
+
+
+# ---------------------------------------------------------------- what looks wrong
+
+
+def _label_help(labels: np.ndarray, classes: int) -> str:
+    """Return what would help where labels are not from 0 to classes - 1."""
+    values = np.unique(labels)
+    if values.size and (values == np.round(values)).all():
+        if values[0] >= 1 and values[-1] == classes:
+            return ", labels count from 0: subtract 1"
+        if classes == 2 and values.tolist() == [-1, 1]:
+            return ", labels count from 0: write 0 for -1"
+    return ""
+
+
+def _column_help(table: _Table, layout: _Layout) -> str:
+    """Return which column looks like the labels, where those of a table are wrong."""
+    column = _label_lookalike(table, layout)
+    if column is None:
+        return ""
+    return f"; column {column} looks like the labels: --label-column {column} takes it"
+
+
+def _table_warnings(table: _Table, layout: _Layout) -> list[str]:
+    """Return what looks wrong with a table that can be used, a line each."""
+    found = _header_warnings(table)
+    if table.t is None or table.t.shape[1] != 1 or not (layout.classes or layout.two):
+        return found
+    labels = table.t[:, 0]
+    if len(labels) > 1 and (labels == labels[0]).all():
+        word = table.words[int(labels[0])] if table.words else ""
+        value = f"{labels[0]:g}" + (f", {word!r}" if word else "")
+        return [*found, f"every label is {value}{_column_help(table, layout)}"]
+    found += _uncovered_warnings(table, labels, layout.classes)
+    return found + _twin_warnings(table, labels, max(layout.classes, 2))
+
+
+def _header_warnings(table: _Table) -> list[str]:
+    """Return a warning where the first row numbers the columns, as a header may do."""
+    row, columns = table.x[0], np.array(table.x_columns)
+    counts = len(table.lines) > 1 and table.lines[0] == 1 and len(row) > 3
+    if counts and ((row == columns).all() or (row == columns - 1).all()):
+        return ["row 1 numbers the columns: if it is a header, remove it"]
+    return []
+
+
+def _label_lookalike(table: _Table, layout: _Layout) -> int | None:
+    """Return the column that looks like the labels: whole numbers from 0, not all one.
+
+    One that holds every class comes first. Of two classes a single column has to do
+    so: many inputs are 0 or 1.
+    """
+    x, classes = table.x, layout.classes or 2
+    low, high = x.min(axis=0), x.max(axis=0)
+    places = np.flatnonzero((low >= 0) & (high <= classes - 1) & (low < high))
+    values = {int(k): np.unique(x[:, k]) for k in places}
+    whole = [k for k, v in values.items() if (v == np.round(v)).all()]
+    full = [k for k in whole if len(values[k]) == classes]
+    best = full or whole
+    if not best or (classes == 2 and len(best) > 1):
+        return None
+    return table.x_columns[best[0]]
+
+
+def _uncovered_warnings(table: _Table, labels: np.ndarray, classes: int) -> list[str]:
+    """Return a warning where the first input holds each class, and the labels don't."""
+    found, first = len(np.unique(labels)), table.x[:, 0]
+    inside = ((first >= 0) & (first < classes)).all()
+    if classes < 3 or found >= classes or not inside:
+        return []
+    if not np.array_equal(np.unique(first), np.arange(classes)):
+        return []
+    column = table.x_columns[0]
+    what = f"the labels hold {found} of {classes} classes; column {column} holds all"
+    return [f"{what} and looks like the labels: --label-column {column} takes it"]
+
+
+def _twin_warnings(table: _Table, labels: np.ndarray, classes: int) -> list[str]:
+    """Return a warning where input columns hold the labels, too, or a linear form of them.
+
+    In a few rows that may be chance, but for more than two labels that are the same.
+    """
+    kinds, few = len(np.unique(labels)), len(labels) < 20
+    if not 1 < kinds <= classes or (few and kinds == 2):
+        return []
+    other = int(np.argmax(labels != labels[0]))  # with the first row it shows the form
+    step = max(1, len(labels) // 1000)
+    places = np.arange(table.x.shape[1])
+    for rows in (slice(None, None, step), slice(None)):  # few columns are read whole
+        x = table.x[:, places]
+        slope = (x[other] - x[0]) / (labels[other] - labels[0])
+        same = (x[rows] == x[0] + slope * (labels[rows, None] - labels[0])).all(axis=0)
+        form = (slope == 1) & (x[0] == labels[0]) if few else slope != 0
+        places = places[same & form]
+    columns = [table.x_columns[k] for k in places]
+    return [_twin_text(columns)] if columns else []
+
+
+def _twin_text(columns: list[int]) -> str:
+    if len(columns) == 1:
+        return f"column {columns[0]} holds the labels, too"
+    if len(columns) > 3:
+        return f"columns {_cut_list(map(str, columns), 3)} hold the labels, too"
+    return f"columns {_and_list(columns)} hold the labels, too"
+
+
+_SHAPES: dict[str, tuple[int | str, ...]] = {**INPUTS, **TARGETS}
+_ONE_INPUT = len(INPUTS) == 1
+_ONE_TARGET = [shape[:1] for shape in TARGETS.values()] == [("samples",)]
+_SHARED = {
+    name for name, shape in _SHAPES.items() if shape[:1] != ("samples",)
+}  # by all rows
+
+
+def _label(name: str) -> str:
+    """Return what messages call an array: x or t where it is the only one of its kind."""
+    return _argument(name) if len(INPUTS if name in INPUTS else TARGETS) == 1 else name
+
+
+def _argument(name: str) -> str:
+    return "x" if name in INPUTS else "t"
+
+
+class _Places:
+    """Names arrays, and numbers in them, in messages; knows what may help with labels."""
+
+    label_help = ""
+
+    def array(self, name: str) -> str:
+        """Return the name of an array."""
+        return _label(name)
+
+    def number(self, name: str, *place: int) -> str:
+        """Return where a number stands in an array; rows are counted from 0."""
+        if name in _SHARED:
+            return f"{self.array(name)}: at {place}"
+        row, *rest = place
+        then = f", column {rest[0]}" if len(rest) == 1 else f", at {tuple(rest)}"
+        return f"{self.array(name)}: row {row}{then if rest else ''}"
+
+
+_PLACES = _Places()
+
+
+def _samples_in(x: Any) -> int:
+    """Return the number of samples of inputs."""
+    return len(x[next(iter(INPUTS))]) if len(INPUTS) > 1 else len(x)
+
+
+def _checked_inputs(x: Any, dtype: Any, places: _Places = _PLACES) -> Any:
+    """Return the inputs as arrays; raise ValueError where they are none."""
+    check = partial(_checked_array, dtype=dtype, sizes={}, places=places)
+    return _each_array(x, INPUTS, check)
+
+
+def _checked_data(x: Any, t: Any, dtype: Any, places: _Places = _PLACES) -> Any:
+    """Return x and t as arrays; raise ValueError where they can't be trained on."""
+    check = partial(_checked_array, dtype=dtype, sizes={}, places=places)
+    return _each_of_both(x, t, check)
+
+
+def _each_of_both(x: Any, t: Any, check: Callable[[str, Any], Any]) -> tuple[Any, Any]:
+    """Return x and t, after a check of each array."""
+    if t is not None and not TARGETS:
+        raise ValueError("this network has no targets; t must be None")
+    x = _each_array(x, INPUTS, check)
+    return x, _each_array(t, TARGETS, check) if TARGETS else None
+
+
+def _each_array(
+    value: Any, names: dict[str, Any], check: Callable[[str, Any], Any]
+) -> Any:
+    """Return x or t after a check, as an array, or as a dict of arrays where there are several."""
+    first = next(iter(names))
+    if value is None:
+        raise ValueError(f"{_argument(first)} is missing")
+    if len(names) == 1:
+        return check(first, value)
+    if not isinstance(value, dict) or set(value) != set(names):
+        raise ValueError(f"{_argument(first)} must be a dict of {', '.join(names)}")
+    return {name: check(name, value[name]) for name in names}
+
+
+def _checked_array(
+    name: str, value: Any, dtype: Any, sizes: dict[str, int], places: _Places
+) -> np.ndarray:
+    """Return a value as an array that fits.
+
+    A word in a shape stands for any size, the same wherever it stands; sizes keeps it.
+    """
+    value = _shaped(name, _numbers(places.array(name), value), sizes, places)
+    if name in WHOLE_NUMBERS:
+        return _checked_integers(name, value, sizes, places)
+    with np.errstate(over="ignore", invalid="ignore"):
+        # What is too large for the dtype becomes inf.
+        cast: np.ndarray = value.astype(dtype, order="C", copy=False)
+        finite = _all_finite(cast)
+    if not finite:
+        first = _first_place(~np.isfinite(cast))
+        wrong = value[first]
+        large = f", too large for {cast.dtype}" if np.isfinite(wrong) else ""
+        raise ValueError(f"{places.number(name, *first)} is {wrong}{large}")
+    _check_bounds(name, cast, places)
+    _check_total(name, cast, places)
+    return cast
+
+
+def _numbers(label: str, value: Any) -> np.ndarray:
+    """Return a value as an array of real numbers."""
+    try:
+        found: np.ndarray = np.asarray(value)
+    except ValueError as error:
+        raise ValueError(f"{label} must be an array, of rows of one length") from error
+    _require_numbers(label, found.dtype)
+    return found
+
+
+def _require_numbers(label: str, dtype: np.dtype) -> None:
+    if dtype.kind not in "fiub":
+        raise ValueError(f"{label} must hold numbers, got {dtype}")
+
+
+def _shaped(name: str, value: Any, sizes: dict[str, int], places: _Places) -> Any:
+    """Return an array in its shape, a single target for each sample with a column or without."""
+    shape, label = _SHAPES[name], places.array(name)
+    if name in TARGETS and (shape, value.ndim) == (("samples", 1), 1):
+        value = value.reshape(-1, 1)
+    if name in TARGETS and shape == ("samples",) and value.shape[1:] == (1,):
+        value = value.reshape(-1)
+    known = [sizes.get(str(size), size) for size in shape]
+    unequal = [
+        (size, wanted, found)
+        for size, wanted, found in zip(shape, known, value.shape, strict=False)
+        if not isinstance(wanted, str) and wanted != found
+    ]
+    if len(known) != value.ndim or any(size != "samples" for size, *_ in unequal):
+        told = zip(shape, known if unequal else shape, strict=True)
+        wanted = ", ".join(str(s if s == "samples" else k) for s, k in told)
+        wanted += "," if len(known) == 1 else ""
+        raise ValueError(f"{label} must have shape ({wanted}), got {value.shape}")
+    if unequal:
+        _, rows, found = unequal[0]
+        first = places.array(next(iter(INPUTS)))
+        raise ValueError(
+            f"{first} has {rows} rows and {label} has {found}; they must be equal"
+        )
+    if 0 in value.shape:
+        raise ValueError(
+            f"{label} has no rows" if not len(value) else f"{label} is empty"
+        )
+    sizes.update(
+        (s, found)
+        for s, found in zip(shape, value.shape, strict=True)
+        if isinstance(s, str)
+    )
+    return value
+
+
+def _checked_integers(
+    name: str, value: np.ndarray, sizes: dict[str, int], places: _Places
+) -> np.ndarray:
+    """Return an array of whole numbers that are places, from 0, in axes of known sizes."""
+    counts = [sizes.get(str(size), size) for size in WHOLE_NUMBERS[name]]
+    count = min((n for n in counts if isinstance(n, int)), default=None)
+    wrong = value != np.floor(value)
+    if count is not None:
+        wrong |= (value < 0) | (value >= count)
+    if wrong.any():
+        first = _first_place(wrong)
+        allowed = "" if count is None else f" from 0 to {count - 1}"
+        found = f"{places.number(name, *first)} is {value[first]:g}"
+        raise ValueError(f"{found}, not a whole number{allowed}")
+    return value.astype(np.int64)
+
+
+def _check_bounds(name: str, value: np.ndarray, places: _Places) -> None:
+    """Raise ValueError where a number is out of its bounds."""
+    low, high = BOUNDS.get(name, (None, None))
+    wrong = np.zeros(value.shape, bool)
+    if low is not None:
+        wrong |= value < low
+    if high is not None:
+        wrong |= value > high
+    if wrong.any():
+        first = _first_place(wrong)
+        allowed = (
+            f"must not be above {high}"
+            if low is None
+            else f"must not be below {low}"
+            if high is None
+            else f"must lie in [{low}, {high}]"
+        )
+        what = "the target" if name in TARGETS else "the input"
+        found = f"{places.number(name, *first)} is {value[first]}"
+        raise ValueError(f"{found}; {what} {allowed}")
+
+
+def _check_total(name: str, value: np.ndarray, places: _Places) -> None:
+    """Raise ValueError where the numbers along an axis do not add up to their total."""
+    if name not in TOTALS:
+        return
+    total, axis = TOTALS[name]
+    totals = value.sum(axis=axis, dtype=np.float64)
+    wrong = np.abs(totals - total) > 8 * value.shape[axis] * np.finfo(value.dtype).eps
+    if wrong.any():
+        first = _first_place(wrong)
+        found = round(float(totals[first]), 8)
+        where = places.number(name, *first)
+        raise ValueError(f"{where} adds up to {found}, not to {total}")
+
+
+def _first_place(wrong: np.ndarray) -> tuple[int, ...]:
+    """Return the first place at which an array of truth values is true."""
+    return tuple(int(n) for n in np.argwhere(wrong)[0])
+
+
+def _checked_weights(weights: Any, samples: int, dtype: Any) -> np.ndarray | None:
+    """Return weights as an array of one number for each sample, or None."""
+    if weights is None:
+        return None
+    if not WEIGHTED:
+        raise ValueError(
+            "this network takes no weights of samples: its errors are no rows"
+        )
+    column: np.ndarray = np.asarray(weights)
+    if column.dtype.kind not in "fiub" or column.shape != (samples,):
+        raise ValueError(f"weights must be {samples} numbers, got shape {column.shape}")
+    wrong = ~(np.isfinite(column) & (column >= 0))
+    if wrong.any():
+        row = np.flatnonzero(wrong)[0]
+        raise ValueError(f"weights: row {row} is {column[row]}; it must be 0 or more")
+    return column.astype(dtype)
+
+
+def _checked(parameters: Any) -> dict[str, np.ndarray]:
+    """Return the parameters as floating-point arrays; raise ValueError where one is wrong."""
+    if not hasattr(parameters, "keys") or set(parameters) != set(PARAMETER_SHAPES):
+        raise ValueError(f"the parameters must be {', '.join(PARAMETER_SHAPES)}")
+    return {
+        name: _checked_parameter(name, parameters[name]) for name in PARAMETER_SHAPES
+    }
+
+
+def _checked_parameter(name: str, value: Any, dtype: Any = None) -> np.ndarray:
+    """Return a parameter as an array of floating-point numbers, a copy where a dtype is given."""
+    found = _numbers(name, value)
+    if found.shape != PARAMETER_SHAPES[name]:
+        wanted = PARAMETER_SHAPES[name]
+        raise ValueError(f"{name} must have shape {wanted}, got {found.shape}")
+    with np.errstate(over="ignore"):  # what is too large for the dtype becomes inf
+        if dtype is not None or found.dtype.kind != "f":
+            found = found.astype(dtype or np.float64)
+    if not np.isfinite(found).all():
+        where = "" if dtype is None else f" in {found.dtype}"
+        raise ValueError(f"{name} holds a number that is not finite{where}")
+    return found
+
+
+def _parameters_in(arrays: dict[str, np.ndarray], path: Any) -> dict[str, np.ndarray]:
+    """Return the parameters among the arrays of a file."""
+    missing = [name for name in PARAMETER_SHAPES if name not in arrays]
+    if missing:
+        raise ValueError(f"{path}: holds no parameter {missing[0]}")
+    try:
+        return _checked({name: arrays[name] for name in PARAMETER_SHAPES})
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def _scaling_in(arrays: dict[str, np.ndarray], path: Any) -> dict[str, np.ndarray]:
+    """Return the mean and deviation of the inputs where a file keeps them."""
+    if len(INPUTS) > 1 or any(
+        isinstance(n, str) for n in next(iter(INPUTS.values()))[1:]
+    ):
+        return {}
+    shape = next(iter(INPUTS.values()))[1:]
+    names: tuple[str, ...] = ("mean", "deviation")
+    found = {name: arrays[name] for name in names if name in arrays}
+    for name, value in found.items():
+        fits = value.shape == shape and value.dtype.kind == "f"
+        fits = fits and (name == "mean" or bool((value > 0).all()))
+        if len(found) < 2 or not fits or not np.isfinite(value).all():
+            raise ValueError(f"{path}: {name} does not fit the inputs")
+    return found
+
+
+def _words_in(arrays: dict[str, np.ndarray], path: Any) -> tuple[str, ...]:
+    """Return the labels that are words where a file keeps them, in order of their numbers."""
+    words = arrays.get("words", np.array((), str))
+    if words.ndim != 1 or words.dtype.kind != "U":
+        raise ValueError(f"{path}: words does not hold labels")
+    return tuple(map(str, words))
+
+
+def _mean(values: list[float], counts: list[int]) -> float:
+    """Return the mean of values that stand for so many samples each."""
+    samples = sum(counts)
+    return math.fsum(
+        value * (count / samples) for value, count in zip(values, counts, strict=True)
+    )
 
 
 class _Arrays:
     """Samples in arrays; of those in files no more is read at once than is asked for."""
 
-    def __init__(self, x, t, dtype, weights=None):
+    def __init__(self, x: Any, t: Any, dtype: Any, weights: Any = None) -> None:
         self.in_files = _in_file(x) or _in_file(t)
         self.together = 1 if self.in_files else 8  # steps between two looks
         self.dtype = dtype
         if self.in_files:
-            self.x, self.t, self.samples = x, t, _count_of(x, t)
-            self._part(range(1))  # sees that the shapes are right
+            self.files, sizes = _files_of(x, t), dict[str, int]()
+            check = partial(_unread, sizes=sizes, places=_RowPlaces((), self.files))
+            self.x, self.t = _each_of_both(x, t, check)
+            self.samples = sizes["samples"]
         else:
-            x, t = self.x, self.t = _checked_data(x, t, dtype)
-            self.samples = len(x)
+            self.x, self.t = _checked_data(x, t, dtype)
+            self.samples = _samples_in(self.x)
+        arrays = isinstance(self.x, np.ndarray) and isinstance(self.t, np.ndarray)
+        self.is_plain = arrays and not (self.in_files or _SHARED)
         self.weights = _checked_weights(weights, self.samples, dtype)
 
-    def groups(self, trainer):
+    def groups(self, trainer: Any) -> Iterator[list[np.ndarray]]:
         """Yield the rows of the batches of an epoch that are left, a few batches together."""
         order = trainer._order
         if order is None or len(order) != self.samples:
@@ -777,20 +1732,25 @@ class _Arrays:
             last = min(first + self.together * size, self.samples)
             yield [order[row : row + size] for row in range(first, last, size)]
 
-    def batch(self, rows):
+    def batch(self, rows: np.ndarray) -> tuple[Any, ...]:
         """Return the arguments of a step on those rows."""
-        own = () if self.weights is None else (self.weights[rows],)
-        return *self._part(rows), *own
+        if self.is_plain:
+            part = self.x.take(rows, axis=0), self.t.take(rows, axis=0)
+        else:
+            part = self._part(rows)
+        return part if self.weights is None else (*part, self.weights[rows])
 
-    def pieces(self, size):
-        """Yield x and t of so many samples after another."""
+    def pieces(self, size: int) -> Iterator[tuple[Any, Any]]:
+        """Yield x and t of so many samples after another; all at once where E is no mean."""
+        size = size if IS_MEAN else self.samples
         for row in range(0, self.samples, size):
             yield self._part(range(row, min(row + size, self.samples)))
 
-    def _part(self, rows):
-        x, t = _rows(self.x, rows, self.in_files), _rows(self.t, rows, self.in_files)
+    def _part(self, rows: Any) -> tuple[Any, Any]:
+        x = _rows(self.x, INPUTS, rows, self.in_files)
+        t = _rows(self.t, TARGETS, rows, self.in_files)
         if self.in_files:
-            return _checked_data(x, t, self.dtype, _place_in(rows))
+            x, t = _checked_data(x, t, self.dtype, _RowPlaces(rows, self.files))
         return x, t
 
 
@@ -799,14 +1759,14 @@ class _Batches:
 
     together = 1
 
-    def __init__(self, source, dtype, size=None):
+    def __init__(self, source: Any, dtype: Any, size: int | None = None) -> None:
         self.source, self.dtype, self.size = source, dtype, size
         self.passes = 0
         if not (_can_be_iterated(source) or callable(source)):
             kind = type(source).__name__
             raise ValueError(f"x must be an array or give batches, got {kind}")
 
-    def groups(self, trainer):
+    def groups(self, trainer: Any) -> Iterator[list[Any]]:
         """Yield the batches of an epoch that are left, each as a group of one."""
         if trainer._order is not None:  # what has begun is an epoch over arrays
             trainer._order, trainer._errors = None, []
@@ -817,18 +1777,18 @@ class _Batches:
             trainer._errors = []  # the next epoch begins with the first batch
             raise
 
-    def batch(self, batch):
+    def batch(self, batch: Any) -> tuple[Any, ...]:
         """Return the arguments of a step."""
-        return batch
+        return tuple(batch)
 
-    def pieces(self, size):
+    def pieces(self, size: int) -> Iterator[tuple[Any, Any]]:
         """Yield x and t of each batch."""
         for x, t, *weights in self._checked():
             if weights:
                 raise ValueError("batches to validate on have no weights")
             yield x, t
 
-    def _checked(self, done=0):
+    def _checked(self, done: int = 0) -> Iterator[tuple[Any, ...]]:
         """Yield the checked batches of a pass but for those that are done."""
         number = 0
         for number, batch in enumerate(self._pass(), start=1):
@@ -847,15 +1807,26 @@ class _Batches:
                 "function that makes a generator in place of the generator"
             )
 
-    def _pass(self):
-        return self.source if _can_be_iterated(self.source) else self.source()
+    def _pass(self) -> Iterable[Any]:
+        source: Any = self.source
+        batches: Iterable[Any] = source if _can_be_iterated(source) else source()
+        return batches
 
 
-def _data_of(x, t, dtype, size=None, weights=None):
+_Data = _Arrays | _Batches
+
+
+def _data_of(
+    x: Any, t: Any, dtype: Any, size: int | None = None, weights: Any = None
+) -> _Data:
     """Return the data that `fit` is given, arrays or batches of at most that size."""
-    if t is not None and not hasattr(t, "__len__"):
+    if (
+        TARGETS
+        and t is not None
+        and not (hasattr(t, "__len__") or _SHARED & set(TARGETS))
+    ):
         raise ValueError(f"t is {t}; with batches the call is fit(batches, epochs={t})")
-    if t is not None:
+    if t is not None or (not TARGETS and not _are_batches(x)):
         return _Arrays(x, t, dtype, weights)
     if isinstance(x, dict) or hasattr(x, "__array__"):
         raise ValueError("t is missing")
@@ -864,37 +1835,32 @@ def _data_of(x, t, dtype, size=None, weights=None):
     return _Batches(x, dtype, size)
 
 
-def _validation_data(validation, dtype):
+def _validation_data(validation: Any, dtype: Any) -> _Data:
     """Return the data of a validation: a pair (x, t), or batches."""
     if _are_batches(validation):
         validation = validation, None
     if not isinstance(validation, (tuple, list)) or len(validation) != 2:
         raise ValueError("validation must be a pair (x, t), or batches")
     try:
-        return _data_of(*validation, dtype)
+        x, t = validation
+        return _data_of(x, t, dtype)
     except ValueError as error:
         raise ValueError(f"validation: {error}") from error
 
 
-def _loss_over(parameters, data, size):
+def _loss_over(parameters: dict[str, np.ndarray], data: _Data, size: int) -> float:
     """Return E over the data of a validation, in pieces of about that size."""
     errors, counts = [], []
     try:
         for x, t in data.pieces(max(size, 256)):
             errors.append(loss(parameters, x, t))
-            counts.append(len(x))
+            counts.append(_samples_in(x))
     except ValueError as error:
         raise ValueError(f"validation: {error}") from error
     return _mean(errors, counts)
 
 
-def _mean(values, counts):
-    """Return the mean of values that stand for so many samples each."""
-    samples = sum(counts)
-    return sum(value * (count / samples) for value, count in zip(values, counts))
-
-
-def _are_batches(value):
+def _are_batches(value: Any) -> bool:
     """Return whether a value is no array: a list of tuples, or what gives them."""
     if isinstance(value, list):
         return all(isinstance(batch, tuple) for batch in value)
@@ -902,17 +1868,21 @@ def _are_batches(value):
     return not arrays and (_can_be_iterated(value) or callable(value))
 
 
-def _can_be_iterated(value):
+def _can_be_iterated(value: Any) -> bool:
     return hasattr(value, "__iter__") or hasattr(value, "__getitem__")
 
 
-def _checked_batch(batch, dtype, size):
+def _checked_batch(batch: Any, dtype: Any, size: int | None) -> tuple[Any, ...]:
     """Return a batch as the arguments of a step; raise ValueError where it is none."""
-    if not isinstance(batch, (tuple, list)) or len(batch) not in (2, 3):
-        raise ValueError("must be (x, t) or (x, t, weights)")
+    if not TARGETS and not isinstance(batch, (tuple, list)):
+        batch = (batch, None)
+    lengths = (2, 3) if WEIGHTED else (2,)
+    if not isinstance(batch, (tuple, list)) or len(batch) not in lengths:
+        pair = "(x, t)" if TARGETS else "x or (x, None)"
+        raise ValueError(f"must be {pair}{' or (x, t, weights)' if WEIGHTED else ''}")
     x, t, *weights = batch
     x, t = _checked_data(x, t, dtype)
-    samples = len(x)
+    samples = _samples_in(x)
     if size is not None and samples > size:
         raise ValueError(
             f"has {samples} rows; a step takes at most {size}, the batch_size of the trainer"
@@ -921,7 +1891,7 @@ def _checked_batch(batch, dtype, size):
     return x, t, *weights
 
 
-def _in_file(value):
+def _in_file(value: Any) -> bool:
     """Return whether an array, or one in a dict, is a view of a file."""
     if isinstance(value, dict):
         return any(map(_in_file, value.values()))
@@ -933,415 +1903,854 @@ def _in_file(value):
 class _Prepared:
     """An array in a file, whose rows a function prepares when they are read."""
 
-    def __init__(self, array, prepare):
+    def __init__(
+        self,
+        array: Any,
+        prepare: Callable[[np.ndarray, Any], np.ndarray],
+        columns: int | None = None,
+    ) -> None:
         self.array, self.prepare = array, prepare
+        self.filename = getattr(array, "filename", None)
+        self.dtype = array.dtype
+        self.shape = array.shape if columns is None else (len(array), columns)
+        self.ndim = len(self.shape)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.array)
 
-    def __getitem__(self, rows):
+    def __getitem__(self, rows: Any) -> np.ndarray:
         part = self.array[rows]
         if isinstance(rows, slice):
             rows = range(*rows.indices(len(self)))
         return self.prepare(part, rows)
 
 
-def _count_of(x, t):
-    """Return the number of samples in arrays of files, the same in each."""
-    counts = {}
-    for argument, value in (("x", x), ("t", t)):
-        arrays = value if isinstance(value, dict) else {argument: value}
-        for name, array in arrays.items():
-            counts[name] = len(array)
-    (name, count), *others = counts.items()
-    if count == 0:
-        raise ValueError(f"{name} has no rows")
-    for other, found in others:
-        if found != count:
-            raise ValueError(
-                f"{name} has {count} rows and {other} has {found}; they must be equal"
-            )
-    return count
+def _unread(name: str, value: Any, sizes: dict[str, int], places: _Places) -> Any:
+    """Return an array in its shape; one in a file stays there."""
+    if not isinstance(value, (np.ndarray, _Prepared)):
+        value = _numbers(places.array(name), value)
+    _require_numbers(places.array(name), value.dtype)
+    return _shaped(name, value, sizes, places)
 
 
-def _rows(value, rows, in_files):
-    """Return some rows of an array, or of each array in a dict."""
+def _rows(value: Any, names: Iterable[str], rows: Any, in_files: bool) -> Any:
+    """Return some rows of an array, or of each array in a dict that has rows."""
     if isinstance(value, dict):
-        return {name: _rows(array, rows, in_files) for name, array in value.items()}
+        return {
+            name: own if name in _SHARED else _rows(own, (), rows, in_files)
+            for name, own in value.items()
+        }
+    if value is None or (_SHARED and not _SHARED.isdisjoint(names)):
+        return value
     if isinstance(rows, range):
         return value[rows.start : rows.stop]
     return value[rows] if in_files else value.take(rows, axis=0)
 
 
-def _place_in(rows):
-    """Return a function that names a place among those rows by its place in the whole."""
+def _files_of(*arguments: Any) -> dict[str, str]:
+    """Return the file of each array that is in one, by its name."""
+    files = {}
+    for value, names in zip(arguments, (INPUTS, TARGETS), strict=True):
+        arrays = value if isinstance(value, dict) else dict.fromkeys(names, value)
+        for name, own in arrays.items():
+            if getattr(own, "filename", None) is not None:
+                files[name] = _shown(own.filename)
+    return files
 
-    def place(name, row, *others):
-        return _place(name, int(rows[row]), *others)
 
-    return place
+def _shown(path: Any) -> str:
+    """Return the name of a file in messages: from here on, where it is in this folder."""
+    own, here = os.path.realpath(path), os.path.join(os.path.realpath("."), "")
+    return own.removeprefix(here) if own != here else str(path)
 
 
-def save(path, parameters):
+class _RowPlaces(_Places):
+    """Names places among some rows by those in the whole arrays, and these by their files."""
+
+    def __init__(self, rows: Any, files: dict[str, str] | None = None) -> None:
+        self.rows, self.files = rows, files or {}
+
+    def array(self, name: str) -> str:
+        """Return the name of an array, after that of its file."""
+        return (
+            f"{self.files[name]}: {_label(name)}"
+            if name in self.files
+            else _label(name)
+        )
+
+    def number(self, name: str, *place: int) -> str:
+        """Return where a number stands in the whole array."""
+        if name in _SHARED:
+            return super().number(name, *place)
+        return super().number(name, int(self.rows[place[0]]), *place[1:])
+
+
+def save(path: Any, parameters: dict[str, np.ndarray]) -> None:
     """Write parameters as .npz: killed at any moment, the old file or the new one is there."""
     _write(path, _checked(parameters))
 
 
-def load(path):
+def load(path: Any) -> dict[str, np.ndarray]:
     """Return the parameters that `save` or `Trainer.save` wrote."""
     return _parameters_in(_read(path), path)
 
 
-def _write(path, arrays):
-    """Write arrays as .npz."""
-    _replace(path, lambda file: np.savez(file, **arrays))
+class _Parameters(dict[str, np.ndarray]):
+    """The parameters of a trainer by name: what is assigned is copied into its arrays."""
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self.update({name: value})
+
+    def update(self, *others: Any, **values: Any) -> None:
+        """Copy values in: all of them, or none where one is wrong."""
+        given: dict[str, Any] = dict(*others, **values)
+        for name in given:
+            if name not in self:
+                known = ", ".join(self)
+                raise ValueError(f"there is no parameter {name!r}; there are {known}")
+        for name, value in given.items():
+            given[name] = _checked_parameter(name, value, self[name].dtype)
+        for name, value in given.items():
+            self[name][...] = value
+
+    def __ior__(self, others: Any) -> Self:  # type: ignore[override, misc]
+        self.update(others)
+        return self
+
+    def _refuse(self, *arguments: Any, **keywords: Any) -> Any:
+        raise TypeError("the parameters of a trainer can be changed, not removed")
+
+    __delitem__ = pop = popitem = clear = _refuse
+
+    def setdefault(self, name: str, default: Any = None) -> np.ndarray:
+        """Return a parameter; there is no place for another one."""
+        return self[name]
+
+    def copy(self) -> dict[str, np.ndarray]:
+        """Return copies of the arrays, which training leaves as they are."""
+        return {name: value.copy() for name, value in self.items()}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (self.copy(),)
 
 
-def _replace(path, write=None):
-    """Write a file beside its place, then rename it: the old one stays until the new one is whole.
+class Trainer:
+    """Trains by mini-batches on buffers that are allocated once.
 
-    Without `write` nothing is written: it only raises where it could not be.
+    A step carries out the equations of `gradients` under the same numbers; what all
+    derivatives are multiplied by goes into the first adjoints, as everything that
+    follows is linear in them.
+
+    Args:
+        parameters: a dict of arrays, copied; None for `initialize(seed)`.
+        batch_size: the largest number of rows of a step.
+        seed: of the initial parameters and of the shuffling.
+        schedule: how the learning rate changes with the number of steps:
+            ("step", every, factor), ("exponential", factor), ("cosine", steps) or
+            ("warmup", steps), which another schedule may follow as third entry.
+        clip_norm: the largest norm of all derivatives together; None for no limit.
+
+    The other keywords are the hyper-parameters of the optimiser.
     """
-    if os.path.exists(path) and not os.path.isfile(path):
-        kind = "it is a directory" if os.path.isdir(path) else "it is no plain file"
-        raise ValueError(f"{path}: can't be written: {kind}")
-    target = os.path.realpath(path)  # a link stays a link
-    folder, name = os.path.split(target)
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(".tmp", f"{name[:100]}.", folder)
-        with os.fdopen(handle, "wb") as file:
-            if write is not None:
-                write(file)
-                file.flush()
-                os.fsync(file.fileno())
-        if write is not None:
-            os.chmod(temporary, _mode(target))
-            os.replace(temporary, target)
-    except OSError as error:
-        problem = error.strerror or error
-        raise ValueError(f"{path}: can't be written: {problem}") from error
-    finally:
-        if temporary is not None and os.path.exists(temporary):
-            os.unlink(temporary)
 
+    learning_rate: float
+    momentum: float
+    rho: float
+    beta1: float
+    beta2: float
+    epsilon: float
+    weight_decay: float
 
-def _mode(path):
-    """Return the permissions of the file that is replaced, or those of a new one."""
-    if os.path.exists(path):
-        return os.stat(path).st_mode & 0o777
-    mask = os.umask(0)
-    os.umask(mask)
-    return 0o666 & ~mask
-
-
-def _read(path):
-    """Return the arrays of an .npz file; raise ValueError where it is none."""
-    if os.path.isdir(path) or not os.path.exists(path):
-        problem = "is a directory" if os.path.isdir(path) else "there is no such file"
-        raise ValueError(f"{path}: {problem}")
-    try:
-        with open(path, "rb") as file:
-            content = np.load(file, allow_pickle=False)
-            return {name: np.asarray(content[name]) for name in content.files}
-    except Exception as error:  # a damaged file can fail in many ways
-        raise ValueError(
-            f"{path}: is not a readable .npz file of plain arrays"
-        ) from error
-
-
-def _is_mapped(path):
-    """Return whether data are in .npy files, which are read as they are needed: one, or a folder of them."""
-    return str(path).lower().endswith(".npy") or os.path.isdir(path)
-
-
-def _mapped(path):
-    """Return the array of a .npy file, or a dict of those in a folder by name, unread."""
-    if os.path.isdir(path):
-        files = sorted(name for name in os.listdir(path) if name.endswith(".npy"))
-        if not files:
-            raise ValueError(f"{path}: is a directory: it holds no .npy files")
-        return {name[:-4]: _mapped(os.path.join(path, name)) for name in files}
-    if not os.path.exists(path):
-        raise ValueError(f"{path}: there is no such file")
-    try:
-        return np.lib.format.open_memmap(path, mode="r")
-    except Exception as error:  # a damaged file can fail in many ways
-        raise ValueError(f"{path}: is not a readable .npy file of numbers") from error
-
-
-def _scaling_in(arrays, path):
-    """Return the mean and deviation of the inputs where a file keeps them."""
-    found = {name: arrays[name] for name in ("mean", "deviation") if name in arrays}
-    for name, value in found.items():
-        fits = value.shape == (16,) and value.dtype.kind == "f"
-        fits = fits and (name == "mean" or (value > 0).all())
-        if len(found) < 2 or not fits or not np.isfinite(value).all():
-            raise ValueError(f"{path}: {name} does not fit the inputs")
-    return found
-
-
-def _parameters_in(arrays, path):
-    missing = [name for name in PARAMETER_SHAPES if name not in arrays]
-    if missing:
-        raise ValueError(f"{path}: holds no parameter {missing[0]}")
-    try:
-        return _checked({name: arrays[name] for name in PARAMETER_SHAPES})
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-
-
-def _checked(parameters):
-    """Return the parameters as floating-point arrays; raise ValueError where one is wrong."""
-    if set(parameters) != set(PARAMETER_SHAPES):
-        raise ValueError(f"the parameters must be {', '.join(PARAMETER_SHAPES)}")
-    checked = {}
-    for name, shape in PARAMETER_SHAPES.items():
-        value = np.asarray(parameters[name])
-        if value.dtype.kind not in "fiub":
-            raise ValueError(f"{name} must hold numbers, got {value.dtype}")
-        if value.shape != shape:
-            raise ValueError(f"{name} must have shape {shape}, got {value.shape}")
-        if not np.isfinite(value).all():
-            raise ValueError(f"{name} holds a number that is not finite")
-        checked[name] = value if value.dtype.kind == "f" else value.astype(np.float64)
-    return checked
-
-
-def _place(name, row, column=None):
-    """Return where a number stands in an array, counted from 0."""
-    return f"{name}: row {row}" + ("" if column is None else f", column {column}")
-
-
-def _checked_data(x, t, dtype, place=_place):
-    """Return x and t as arrays of the dtype; raise ValueError where they can't be trained on."""
-    x = _checked_rows("x", x, 16, dtype, place)
-    t = _checked_rows("t", t, 10, dtype, place)
-    if len(x) != len(t):
-        raise ValueError(f"x has {len(x)} rows and t has {len(t)}; they must be equal")
-    wrong = (t < 0) | (t > 1)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise ValueError(
-            f"{place('t', row, column)} is {t[row, column]}; the target must lie in [0, 1]"
+    def __init__(
+        self, parameters: dict[str, np.ndarray] | None = None, **keywords: Any
+    ) -> None:
+        settings, others = _settings(keywords), set(vars(self))
+        for name in HYPERPARAMETERS:
+            setattr(self, name, _number(name, settings[name]))
+        self.batch_size = _whole("batch_size", settings["batch_size"], 1)
+        self.schedule = _checked_schedule(settings["schedule"])
+        norm = settings["clip_norm"]
+        self.clip_norm = None if norm is None else _number("clip_norm", norm)
+        seed = settings["seed"]
+        self.generator = np.random.default_rng(seed)
+        start = initialize(seed) if parameters is None else _checked(parameters)
+        self.dtype = np.result_type(*start.values()).newbyteorder("=")
+        _require_normal("epsilon", settings.get("epsilon", 0), self.dtype)
+        self._allocate_rows(start)
+        del start  # makes room for the buffers
+        self._buffers: tuple[Any, ...] = ()
+        self._allocated_for: tuple[int, ...] = ()
+        self._cut: tuple[Any, ...] = ()
+        self._cut_to = 0
+        if ROWS_CAN_BE_CUT:
+            self._buffers = self._allocated(self.batch_size)
+        self._fixed = _fixed(self, self.dtype)
+        self.steps = 0
+        self.epochs = 0
+        self._order: np.ndarray | None = None  # of an epoch that has begun
+        self._errors: list[float] = []
+        self._best, self._waited = math.inf, 0
+        self._before: np.ndarray | None = (
+            None  # in fit: what a failing step goes back to
         )
-    totals = t.sum(axis=1, dtype=np.float64)
-    wrong = np.abs(totals - 1) > 8 * 10 * np.finfo(dtype).eps
-    if wrong.any():
-        row = np.flatnonzero(wrong)[0]
-        total = round(float(totals[row]), 8)
-        raise ValueError(f"{place('t', row)} adds up to {total}, not to 1")
-    return x, t
+        self.scaling: dict[str, np.ndarray] = {}  # mean and deviation of the inputs
+        self.words: tuple[str, ...] = ()  # the labels, where these are words
+        self._own = frozenset(vars(self)) - others  # what a copy makes anew
 
+    def _allocate_rows(self, start: dict[str, np.ndarray]) -> None:
+        """Make rows of numbers: the optimiser's state, the parameters and their derivatives."""
+        size = sum(value.size for value in start.values())
+        rows = _rows_of(len(STATE) + 2, size, self.dtype)
+        self._values, self._gradient = rows[:-1], rows[-1]
+        self._rows, self._flat = tuple(rows), rows[-2]
+        self._parameters = _Parameters(_views(self._flat))
+        for name, value in self._parameters.items():
+            value[...] = start[name]
+        self._derivatives = _views(self._gradient)
+        self._parameter_arrays = tuple(self._parameters.values())
+        self._derivative_arrays = tuple(self._derivatives.values())
+        self._parts = _parts_of(rows, SCRATCH)
 
-def _checked_inputs(x, dtype, place=_place):
-    """Return x as an array of the dtype; raise ValueError where it is no inputs."""
-    return _checked_rows("x", x, 16, dtype, place)
+    def _allocated(self, samples: int, *sizes: int) -> tuple[Any, ...]:
+        """Return new buffers; raise MemoryError where they can't be had."""
+        try:
+            return tuple(_allocate(samples, self.dtype, *sizes))
+        except (MemoryError, OverflowError, ValueError) as error:  # too large to count
+            raise MemoryError(f"a batch of {samples} rows: {error}") from error
 
+    @property
+    def parameters(self) -> dict[str, np.ndarray]:
+        """The parameters by name; what is assigned, all or one of them, is copied in."""
+        return self._parameters
 
-def _checked_rows(name, value, width, dtype, place=_place):
-    """Return an array of at least one row of that width, of finite numbers."""
-    try:
-        value = np.asarray(value)
-    except ValueError as error:
-        raise ValueError(f"{name} must be an array, of rows of one length") from error
-    if value.dtype.kind not in "fiub":
-        raise ValueError(f"{name} must hold numbers, got {value.dtype}")
-    if value.ndim != 2 or value.shape[1] != width:
-        raise ValueError(
-            f"{name} must have shape (samples, {width}), got {value.shape}"
-        )
-    if len(value) == 0:
-        raise ValueError(f"{name} has no rows")
-    with np.errstate(over="ignore"):
-        # What is too large for the dtype becomes inf.
-        cast = value.astype(dtype, order="C", copy=False)
-        finite = _all_finite(cast)
-    if not finite:
-        row, column = np.argwhere(~np.isfinite(cast))[0]
-        wrong = value[row, column]
-        large = f", too large for {cast.dtype}" if np.isfinite(wrong) else ""
-        raise ValueError(f"{place(name, row, column)} is {wrong}{large}")
-    return cast
+    @parameters.setter
+    def parameters(self, values: dict[str, np.ndarray]) -> None:
+        self._parameters.update(_checked(values))
 
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The keywords that make another trainer like this one."""
+        return {name: getattr(self, name) for name in _KEYWORDS if name != "seed"}
 
-def _checked_weights(weights, samples, dtype):
-    """Return weights as an array of one number for each sample, or None."""
-    if weights is None:
-        return None
-    weights = np.asarray(weights)
-    if weights.dtype.kind not in "fiub" or weights.shape != (samples,):
-        raise ValueError(
-            f"weights must be {samples} numbers, got shape {weights.shape}"
-        )
-    wrong = ~(np.isfinite(weights) & (weights >= 0))
-    if wrong.any():
-        row = np.flatnonzero(wrong)[0]
-        raise ValueError(f"weights: row {row} is {weights[row]}; it must be 0 or more")
-    return weights.astype(dtype)
+    @np.errstate(all="ignore")  # beyond the numbers of the dtype are inf and nan
+    def step(
+        self, x: Any, t: Any = None, weights: Any = None, *, with_loss: bool = True
+    ) -> float | None:
+        """Update the parameters on up to batch_size rows; return E before the update.
 
+        weights, one number for each row, multiply the errors of the rows. Without
+        with_loss, E is not computed and None is returned, which takes less time.
+        """
+        samples = len(x) if _ONE_INPUT else _samples_in(x)
+        if not 0 < samples <= self.batch_size:
+            raise ValueError(f"a step takes 1 to {self.batch_size} rows, got {samples}")
+        if _ONE_TARGET and (t is None or len(t) != samples):  # would be broadcast
+            found = "is missing" if t is None else f"has {len(t)}; they must be equal"
+            raise ValueError(f"x has {samples} rows and t {found}")
+        if weights is not None:
+            if not WEIGHTED:
+                raise ValueError("this network takes no weights of samples")
+            weights = np.asarray(weights, self.dtype).reshape(samples, 1)
+        rate = self.learning_rate
+        if self.schedule is not None:
+            rate *= _factor(self.schedule, self.steps)
+        E = _backpropagate(self, x, t, rate, weights, with_loss)
+        if self.clip_norm is not None:
+            self._clip(self.clip_norm * rate if RATE_IN_GRADIENT else self.clip_norm)
+        _update(self, rate)
+        self.steps += 1
+        if DECAYING is not None and self.steps % 100 == 0:
+            self._drop_subnormal(DECAYING)
+        return float(E) if with_loss else None
 
-_COLUMNS = "16 inputs, then 10 targets, or one label from 0 to 9"
+    def _clip(self, limit: float) -> None:
+        """Shorten the derivatives to a norm of limit, if they are longer."""
+        norm = math.sqrt(np.vdot(self._gradient, self._gradient))
+        if math.isinf(norm):  # the squares are too large for the dtype
+            norm = float(np.linalg.norm(self._gradient.astype(np.float64)))
+        if norm > limit:
+            self._gradient *= limit / norm
 
+    def _drop_subnormal(self, number: int) -> None:
+        """Set state to 0 that has decayed below the normal numbers: they slow processors down."""
+        tiny = np.finfo(self.dtype).tiny
+        for part in self._parts:
+            part[number][...] *= np.abs(part[number]) >= tiny
 
-def _data(path, need_targets=True):
-    """Return the checked x and t of a .csv or .npz file; those of .npy files unread."""
-    if _is_mapped(path):
-        return _npy_data(path, need_targets)
-    text = str(path).lower().endswith(".csv")
-    x, t, place = (_csv_data if text else _npz_data)(path, need_targets)
-    try:
-        if not need_targets:
-            _checked_rows("x", x, 16, np.float32, place)
-            return x.astype(np.float64), None
-        t = _one_hot(t, place)
-        _checked_data(x, t, np.float32, place)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return x.astype(np.float64), t.astype(np.float64)
+    def _buffers_for(self, samples: int, *sizes: int) -> tuple[Any, ...]:
+        """Return the buffers for so many samples: first rows, or new ones for other sizes."""
+        if samples == self.batch_size and ROWS_CAN_BE_CUT:
+            return self._buffers
+        if not ROWS_CAN_BE_CUT:
+            if self._allocated_for != (samples, *sizes):
+                self._buffers = self._allocated(samples, *sizes)
+                self._allocated_for = samples, *sizes
+            return self._buffers
+        if samples != self._cut_to:
+            self._cut = tuple(_first_rows(buffer, samples) for buffer in self._buffers)
+            self._cut_to = samples
+        return self._cut
 
+    def fit(
+        self,
+        x: Any,
+        t: Any = None,
+        epochs: int = 1,
+        validation: Any = None,
+        callback: Callable[[int, dict[str, list[float]]], Any] | None = None,
+        *,
+        weights: Any = None,
+        patience: int | None = None,
+        checkpoint: Any = None,
+        every: int = 1,
+    ) -> dict[str, list[float]]:
+        """Run further epochs over x and t in shuffled mini-batches; return their history.
 
-def _npz_data(path, need_targets):
-    return *_named_data(_read(path), path, need_targets), _place
+        Arrays in files, as np.load(path, mmap_mode="r") opens them, are read and checked
+        batch by batch, so that they may be larger than the memory. In place of x and t,
+        x may give batches, (x, t) or (x, t, weights): a list of them, an object that can
+        be iterated anew in each epoch, or a function that returns an iterator. Each is a
+        step, in the order in which they come.
 
+        The history holds a list for "loss", the mean E of an epoch's steps, and one for
+        "validation_loss" where validation=(x, t), or batches, is given. callback(epoch,
+        history) ends the run by returning True; patience ends it after so many epochs
+        without a lower loss (of the validation, if there is one). checkpoint is a file
+        that `save` writes after every so many epochs, and when Ctrl-C or SIGTERM ends the
+        run after a step. An epoch that was cut short is the first of the next run.
+        """
+        epochs, every = _whole("epochs", epochs, 0), _whole("every", every, 1)
+        patience = None if patience is None else _whole("patience", patience, 1)
+        data = _data_of(x, t, self.dtype, self.batch_size, weights)
+        history: dict[str, list[float]] = {"loss": []}
+        if validation is not None:
+            validation = _validation_data(validation, self.dtype)
+            history["validation_loss"] = []
+        if checkpoint is not None:
+            _replace(checkpoint)  # sees that it can be written
+        with _Run(self) as run:
+            for epoch in range(epochs):
+                if patience is not None and self._waited >= patience:
+                    break
+                if (value := self._epoch(data, run)) is None:
+                    break
+                history["loss"].append(value)
+                if validation is not None:
+                    value = _loss_over(self.parameters, validation, self.batch_size)
+                    history["validation_loss"].append(value)
+                self._watch(value, patience)
+                if checkpoint is not None and self.epochs % every == 0:
+                    self.save(checkpoint)
+                if (callback and callback(epoch, history)) or run.interruption:
+                    break
+            if run.interruption and checkpoint is not None:
+                self.save(checkpoint)
+        if patience is None or self._waited >= patience:  # the next run waits anew
+            self._best, self._waited = math.inf, 0
+        return history
 
-def _named_data(arrays, path, need_targets):
-    """Return the arrays that are named x and t, the latter None where it may be missing."""
-    for name in ("x", "t") if need_targets else ("x",):
-        if name not in arrays:
-            names = ", ".join(arrays) or "none"
-            raise ValueError(f"{path}: holds no array {name}; it has {names}")
-    return arrays["x"], arrays.get("t")
+    @np.errstate(all="ignore")  # what stops being finite is reported by name
+    def _epoch(self, data: _Data, run: "_Run") -> float | None:
+        """Run an epoch, or what is left of one; return its mean E, None if interrupted.
 
+        After a few steps together comes a look at whether all numbers are finite.
+        """
+        assert self._before is not None
+        for batches in data.groups(self):
+            np.copyto(self._before, self._values)
+            before = len(self._errors)
+            for batch in batches:
+                self._errors.append(self.step(*data.batch(batch)))  # type: ignore[arg-type]
+                if run.interruption:
+                    break
+            errors = self._errors[before:]
+            if not self._is_finite(errors):
+                self._take_again(data, batches[: len(errors)])
+            if run.interruption:
+                return None
+        mean = sum(self._errors) / len(self._errors)
+        self._order, self._errors = None, []
+        self.epochs += 1
+        return mean
 
-def _npy_data(path, need_targets):
-    """Return x and t of a .npy file with the columns of a .csv, or of x.npy and t.npy in a folder."""
-    arrays = _mapped(path)
-    if isinstance(arrays, dict):
-        x, t = _named_data(arrays, path, need_targets)
-    elif arrays.ndim != 2:
-        raise ValueError(f"{path}: must have rows and columns, not {arrays.shape}")
-    else:
-        _check_width(arrays.shape[1], path, need_targets)
-        x, t = arrays[:, :16], arrays[:, 16:]
-    try:
-        if not need_targets:
-            _checked_inputs(x[:1], np.float32)
-            return x, None
-        if t.ndim == 1 or t.shape[1:] == (1,):
-            t = _Prepared(t, lambda part, rows: _one_hot(part, _place_in(rows)))
-        _checked_data(x[:1], t[:1], np.float32)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return x, t
+    def _take_again(self, data: _Data, batches: list[Any]) -> None:
+        """Go back by so many steps, and take them again with a look after each."""
+        assert self._before is not None
+        np.copyto(self._values, self._before)
+        self.steps -= len(batches)
+        del self._errors[-len(batches) :]
+        for batch in batches:
+            np.copyto(self._before, self._values)
+            E: Any = self.step(*data.batch(batch))
+            if not self._is_finite([E]):
+                E = self._require_finite(data, batch)
+            self._errors.append(E)
 
+    def _is_finite(self, errors: list[float]) -> bool:
+        """Return whether errors, parameters and the optimiser's state are all finite."""
+        return all(map(math.isfinite, errors)) and all(map(_all_finite, self._values))
 
-def _csv_data(path, need_targets):
-    """Return x and t of a .csv file: a line for each sample, inputs first, then targets."""
-    rows, numbers = _csv_rows(path)
-    _check_width(len(rows[0]), path, need_targets)
+    def _watch(self, value: float, patience: int | None) -> None:
+        """Count the epochs since the lowest loss, where there is patience for some."""
+        if patience is None:
+            return
+        self._waited = 0 if value < self._best else self._waited + 1
+        self._best = min(self._best, value)
 
-    def place(name, row, column=None):
-        """Return the line and the column of the file, as editors count them."""
-        first = 1 if name == "x" else 17
-        return f"row {numbers[row]}" + (
-            "" if column is None else f", column {first + column}"
-        )
+    def _require_finite(self, data: _Data, batch: Any) -> float:
+        """Take the last step again; undo it and raise FloatingPointError where it fails.
 
-    values = np.array(rows)
-    return values[:, :16], values[:, 16:], place
-
-
-def _check_width(width, path, need_targets):
-    """Raise ValueError where so many columns are no inputs and targets."""
-    widths = (17, 26)
-    if width not in widths and (need_targets or width != 16):
-        raise ValueError(f"{path}: {width} columns; expected {_COLUMNS}")
-
-
-def _csv_rows(path):
-    """Return the numbers of a .csv file, and of each row its number; a header may come first."""
-    if os.path.isdir(path) or not os.path.exists(path):
-        problem = "is a directory" if os.path.isdir(path) else "there is no such file"
-        raise ValueError(f"{path}: {problem}")
-    rows, numbers = [], []
-    try:
-        with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            for line in reader:
-                header = not rows and not any(map(_is_number, line))
-                if not line or (header and not numbers and reader.line_num == 1):
-                    continue
-                rows.append(_csv_row(line, reader.line_num, path))
-                numbers.append(reader.line_num)
-                if len(rows[0]) != len(rows[-1]):
-                    raise ValueError(
-                        f"{path}: row {numbers[-1]} has {len(rows[-1])} columns, "
-                        f"the first has {len(rows[0])}"
-                    )
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path}: can't be read as text: {error}") from error
-    if not rows:
-        raise ValueError(f"{path}: holds no rows of numbers")
-    return rows, numbers
-
-
-def _csv_row(line, number, path):
-    values = []
-    for column, cell in enumerate(line, start=1):
-        if not (_is_number(cell) and math.isfinite(float(cell))):
-            raise ValueError(
-                f"{path}: row {number}, column {column}: {cell[:40]!r} is not a finite number"
+        What is not finite in the derivatives is not finite after the update, either.
+        """
+        assert self._before is not None
+        np.copyto(self._values, self._before)
+        self.steps -= 1
+        shared = self._buffers
+        self._use(tuple(map(_copied, shared)))  # one for each, to be looked at
+        try:
+            E: Any = self.step(*data.batch(batch))
+            used = self._cut if self._cut_to else self._buffers
+            self._require_all(zip(BUFFERS, used, strict=True))
+            self._require("E", E)
+            self._require_all(
+                (f"dE/d{n}", value) for n, value in self._derivatives.items()
             )
-        values.append(float(cell))
-    return values
+            self._require_all(zip(STATE, self._values, strict=False))
+            self._require_all(self.parameters.items())
+        except FloatingPointError:
+            np.copyto(self._values, self._before)
+            self.steps -= 1
+            raise
+        finally:
+            self._use(shared)
+        return float(E)
+
+    def _use(self, buffers: tuple[Any, ...]) -> None:
+        """Use other buffers of the same shapes."""
+        self._buffers, self._cut, self._cut_to = buffers, (), 0
+
+    def _require_all(self, arrays: Iterable[tuple[str, Any]]) -> None:
+        for name, value in arrays:
+            if isinstance(value, dict):
+                for layer, own in value.items():
+                    self._require(f"{name}{layer}", own)
+            else:
+                self._require(name, value)
+
+    def _require(self, name: str, value: Any) -> None:
+        if not np.isfinite(value).all():
+            raise FloatingPointError(
+                f"step {self.steps}: {name} is not finite; the parameters are those "
+                "before this step (a smaller learning rate may help)"
+            )
+
+    def save(self, path: Any) -> None:
+        """Write parameters, optimiser and shuffling, from which `load` goes on bit for bit."""
+        _write(path, self._saved())
+
+    def _saved(self) -> dict[str, Any]:
+        """Return everything that another trainer needs to go on as this one, as arrays."""
+        progress = {
+            "steps": self.steps,
+            "epochs": self.epochs,
+            "errors": self._errors,
+            "best": self._best,
+            "waited": self._waited,
+            "generator": self.generator.bit_generator.state,
+        }
+        arrays: dict[str, Any] = {**self._parameters, **self.scaling}
+        arrays.update(
+            {
+                f"state.{name}": row
+                for name, row in zip(STATE, self._values, strict=False)
+            }
+        )
+        if self.words:
+            arrays["words"] = np.array(self.words)
+        if self._order is not None:
+            arrays["order"] = self._order
+        arrays["settings"] = np.array(json.dumps(self.settings, default=float))
+        arrays["progress"] = np.array(json.dumps(progress))
+        return arrays
+
+    @classmethod
+    def load(cls, path: Any) -> Self:
+        """Return the trainer that `save` wrote."""
+        arrays = _read(path)
+        parameters = _parameters_in(arrays, path)
+        with _state_errors(path):
+            trainer = cls(parameters, **json.loads(str(arrays["settings"])))
+        trainer._restore(arrays, path)
+        return trainer
+
+    def _restore(self, arrays: dict[str, np.ndarray], path: Any) -> None:
+        """Take over all but parameters and settings of the arrays that `_saved` gave."""
+        with _state_errors(path):
+            progress = json.loads(str(arrays["progress"]))
+            for name, row in zip(STATE, self._values, strict=False):
+                row[:] = arrays[f"state.{name}"]
+            self.generator.bit_generator.state = progress["generator"]
+            for name in ("steps", "epochs", "waited"):
+                progress[name] = _whole(name, progress[name], 0)
+            self.steps, self.epochs = progress["steps"], progress["epochs"]
+            self._waited = progress["waited"]
+            self._errors = [float(error) for error in progress["errors"]]
+            self._best = float(progress["best"])
+            self._order = _checked_order(arrays.get("order"))
+        self.scaling = _scaling_in(arrays, path)
+        self.words = _words_in(arrays, path)
+
+    def __getstate__(self) -> dict[str, Any]:
+        arrays = {name: np.array(value) for name, value in self._saved().items()}
+        others = {n: value for n, value in vars(self).items() if n not in self._own}
+        return {"arrays": arrays, "others": others}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        arrays, path = state["arrays"], "the copy"
+        parameters = _parameters_in(arrays, path)
+        Trainer.__init__(self, parameters, **json.loads(str(arrays["settings"])))
+        self._restore(arrays, path)
+        vars(self).update(state["others"])
 
 
-def _is_number(cell):
+# What `help(Trainer)` shows are the keywords of this network's optimiser.
+Trainer.__init__.__signature__ = _signature(  # type: ignore[attr-defined]
+    inspect.signature(Trainer.__init__)
+)
+
+
+class _Terminated(KeyboardInterrupt):
+    """A run was asked to terminate, and has ended as Ctrl-C ends it."""
+
+
+_INTERRUPTIONS = {signal.SIGINT: KeyboardInterrupt, signal.SIGTERM: _Terminated}
+
+
+class _Run:
+    """While it is active, there is room to go back to; signals wait for the end of a step."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.interruption: signal.Signals | None = None
+
+    def __enter__(self) -> Self:
+        if self.trainer._before is not None:
+            raise RuntimeError("fit is running: its callback can't call it again")
+        self.trainer._before = np.empty_like(self.trainer._values)
+        self._handlers: dict[int, Any] = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in _INTERRUPTIONS:  # what is ignored, or not Python's, stays so
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._handlers[number] = signal.signal(number, self._interrupt)
+        return self
+
+    def _interrupt(self, number: int, frame: Any) -> None:
+        self.interruption = signal.Signals(number)
+
+    def __exit__(self, *error: object) -> None:
+        self.trainer._before = None
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        if self.interruption and error[0] is None:
+            raise _INTERRUPTIONS[self.interruption]
+
+
+@contextlib.contextmanager
+def _state_errors(path: Any) -> Iterator[None]:
+    """Name the file in errors about the state of a trainer."""
     try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+        yield
+    except KeyError as error:
+        missing = f"{error.args[0]} is missing"
+        raise ValueError(f"{path}: holds no state of a trainer: {missing}") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path}: holds no state of this trainer: {error}") from error
 
 
-def _one_hot(t, place):
+def _checked_order(order: np.ndarray | None) -> np.ndarray | None:
+    """Return the order of an unfinished epoch; raise ValueError where it is none."""
+    if order is not None and not np.array_equal(np.sort(order), np.arange(order.size)):
+        raise ValueError("its order does not name each row once")
+    return order
+
+
+_NAMES = (*INPUTS, *TARGETS)
+_IS_TABLE = (
+    (len(INPUTS), len(TARGETS)) == (1, 1)
+    and IS_MEAN
+    and not WHOLE_NUMBERS
+    and all(
+        len(shape) == 2 and shape[0] == "samples" and isinstance(shape[1], int)
+        for shape in _SHAPES.values()
+    )
+)
+_TARGET = next(iter(TARGETS), "")
+_ARE_PLACES = (  # whether targets are whole numbers, one for each sample, that name an output
+    IS_MEAN
+    and len(TARGETS) == 1
+    and TARGETS[_TARGET] == ("samples",)
+    and WHOLE_NUMBERS.get(_TARGET) == OUTPUT_SHAPE[1:]
+)
+_LABELS = CLASSES if _IS_TABLE else 0  # that one whole number for each sample may name
+
+
+def _ends() -> tuple[float, float] | None:
+    """Return the bounds of targets that say yes or no: those of a table, without classes."""
+    low, high = BOUNDS.get(_TARGET, (None, None))
+    if not _IS_TABLE or CLASSES or low is None or high is None:
+        return None
+    return low, high
+
+
+def _layout() -> _Layout:
+    """Return the columns of a table."""
+    inputs, targets = (int(_SHAPES[name][1]) for name in _NAMES)
+    return _Layout(inputs, targets, _LABELS, targets == 1 and _ends() is not None)
+
+
+class _Reading(NamedTuple):
+    """How files of tables are read: what is said of them, and the words that the weights know."""
+
+    label_column: str | None = None
+    separator: str | None = None
+    words: tuple[str, ...] | None = None
+
+
+class _Given(NamedTuple):
+    """Inputs and targets of a file, the words of its labels, and what there is to say."""
+
+    x: Any
+    t: Any
+    words: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def _data(path: str, reading: _Reading, need_targets: bool = True) -> _Given:
+    """Return the checked x and t of a file; those of .npy files unread."""
+    if _is_text(path):
+        if not _IS_TABLE:
+            raise ValueError(f"{path}: is a table, but the data are {_described()}")
+        return _table_data(path, reading, need_targets)
+    if reading.separator is not None or reading.label_column is not None:
+        raise ValueError(
+            f"{path}: is no text, so it has neither separators nor a label column"
+        )
+    in_files = _is_mapped(path)
+    arrays = _mapped(path) if in_files else _read(path)
+    if isinstance(arrays, np.ndarray):
+        x, t = _array_data(arrays, path, need_targets)
+    else:
+        x, t = _named_data(arrays, path, need_targets)
+    return _Given(
+        *_checked_file(x, t, path, _PLACES, need_targets, in_files), reading.words or ()
+    )
+
+
+def _checked_file(
+    x: Any,
+    t: Any,
+    path: str,
+    places: _Places,
+    need_targets: bool,
+    in_files: bool = False,
+) -> tuple[Any, Any]:
+    """Return x and t as they are trained on, checked where they have been read."""
+    try:
+        if not need_targets:
+            if not in_files:
+                _checked_inputs(x, np.float32, places)
+                x = _checked_inputs(x, np.float64, places)
+            return x, None
+        if _LABELS and in_files and _are_labels(t):
+            files = _files_of(None, t)
+
+            def prepared(part: np.ndarray, rows: Any) -> np.ndarray:
+                return _one_hot(part, _RowPlaces(rows, files))
+
+            t = _Prepared(t, prepared, _LABELS)
+        elif _LABELS and not in_files:
+            t = _one_hot(t, places)
+        if in_files:
+            _Arrays(x, t, np.float64)  # sees that the shapes are right
+            return x, t
+        _checked_data(
+            x, t, np.float32, places
+        )  # what is too large for training is found
+        x, t = _checked_data(x, t, np.float64, places)
+    except ValueError as error:
+        raise _named(error, path) from error
+    return x, t
+
+
+def _named(error: ValueError, path: str) -> ValueError:
+    """Return an error that names its file."""
+    own = str(error)
+    named = own.startswith((str(path), _shown(path)))
+    return ValueError(own if named else f"{path}: {own}")
+
+
+def _described() -> str:
+    """Return the arrays of a network's data with their shapes."""
+    shapes = (f"{name} ({', '.join(map(str, _SHAPES[name]))})" for name in _NAMES)
+    return ", ".join(s.replace("(samples)", "(samples,)") for s in shapes)
+
+
+# ---------------------------------------------------------------- arrays by name
+
+
+def _array_data(array: np.ndarray, path: str, need_targets: bool) -> tuple[Any, Any]:
+    """Return x and t of the one array of a .npy file: a table's columns, or the only array."""
+    if not _IS_TABLE:
+        return _named_data({os.path.basename(path)[:-4]: array}, path, need_targets)
+    if array.ndim != 2:
+        raise ValueError(f"{path}: must have rows and columns, not {array.shape}")
+    layout = _layout()
+    if array.shape[1] not in _table_widths(layout, need_targets):
+        raise ValueError(f"{path}: {array.shape[1]} columns; expected {_columns()}")
+    inputs = layout.inputs
+    return array[:, :inputs], array[:, inputs:]
+
+
+def _named_data(
+    arrays: dict[str, np.ndarray], path: str, need_targets: bool
+) -> tuple[Any, Any]:
+    """Return x and t of arrays by name, t None where it may be missing."""
+    x = _argument_in(arrays, INPUTS, path)
+    return x, _argument_in(arrays, TARGETS, path) if TARGETS and need_targets else None
+
+
+def _argument_in(arrays: dict[str, np.ndarray], names: Iterable[str], path: str) -> Any:
+    """Return x or t among the arrays of a file: under its own name too, where it is one array."""
+    found = {}
+    for name in names:
+        known = [own for own in (name, _label(name)) if own in arrays]
+        if not known:
+            listed = ", ".join(arrays) or "none"
+            raise ValueError(f"{path}: holds no array {_label(name)}; it has {listed}")
+        found[name] = arrays[known[0]]
+    return found if len(found) > 1 else next(iter(found.values()))
+
+
+# ---------------------------------------------------------------- tables
+
+
+class _CellPlaces(_Places):
+    """Names places in a table by the line and the column of its file, as editors count them."""
+
+    def __init__(self, table: _Table, label_help: str) -> None:
+        self.table, self.label_help = table, label_help
+
+    def number(self, name: str, *place: int) -> str:
+        """Return the row, and the column if there is one."""
+        row, *rest = place
+        columns = self.table.x_columns if name in INPUTS else self.table.t_columns
+        then = f", column {columns[rest[0]]}" if rest else ""
+        return f"row {self.table.lines[row]}{then}"
+
+
+def _table_data(path: str, reading: _Reading, need_targets: bool) -> _Given:
+    """Return x and t of a table."""
+    layout = _layout()
+    table = _read_table(
+        path,
+        layout,
+        need_targets=need_targets,
+        label_column=reading.label_column,
+        separator=reading.separator,
+        words=reading.words,
+    )
+    t, ends = table.t, _ends()
+    if t is not None and layout.two and table.words and ends is not None:
+        t = ends[0] + t * (ends[1] - ends[0])  # words are numbered from 0
+    help_text = _column_help(table, layout) if t is not None and layout.classes else ""
+    places = _CellPlaces(table, help_text)
+    x, t = _checked_file(table.x, t, path, places, need_targets)
+    warnings = _table_warnings(table, layout) if need_targets else []
+    notes = (*table.notes, *(f"{path}: {warning}" for warning in warnings))
+    return _Given(x, t, table.words, notes)
+
+
+def _columns() -> str:
+    """Return what the columns of a table are."""
+    return _expected_columns(_layout())
+
+
+def _are_labels(t: Any) -> bool:
+    """Return whether targets are one number for each sample."""
+    return bool(t.ndim == 1 or t.shape[1:] == (1,))
+
+
+def _one_hot(t: np.ndarray, places: _Places = _PLACES) -> np.ndarray:
     """Return targets as they are, or whole-numbered labels as rows with a 1 at the label."""
-    if t.ndim != 1 and t.shape != (len(t) if t.ndim else 0, 1):
+    if not _are_labels(t) or _LABELS < 2:
         return t
     labels = t.reshape(-1)
     if labels.dtype.kind not in "fiub":
         raise ValueError(f"t must hold numbers, got {labels.dtype}")
-    wrong = ~np.isin(labels, range(10))
+    wrong = ~np.isin(labels, range(_LABELS))
     if wrong.any():
-        row = np.flatnonzero(wrong)[0]
-        raise ValueError(
-            f"{place('t', row, 0)} is {labels[row]}, not a label: "
-            "a whole number from 0 to 9"
-        )
-    return np.eye(10)[labels.astype(int)]
+        where = places.number(_TARGET, int(np.flatnonzero(wrong)[0]), 0)
+        found = f"{where} is {labels[wrong][0]}, not a label"
+        hint = _label_help(labels, _LABELS) or places.label_help
+        raise ValueError(f"{found}: a whole number from 0 to {_LABELS - 1}{hint}")
+    rows: np.ndarray = np.eye(_LABELS)[labels.astype(int)]
+    return rows
 
 
-def _weights(path):
-    """Return the parameters in a file, and the mean and deviation of the inputs if it has them."""
-    arrays = _read(path)
-    return _parameters_in(arrays, path), _scaling_in(arrays, path)
+# ---------------------------------------------------------------- pieces, standardised inputs
 
 
-def _standardised(x, scaling):
+def _pieces(x: Any, t: Any, dtype: Any, path: str) -> Iterator[tuple[Any, Any]]:
+    """Yield checked x and t in pieces that a network needs little memory for."""
+    try:
+        yield from _Arrays(x, t, dtype).pieces(1024)
+    except ValueError as error:
+        raise _named(error, path) from error
+
+
+def _parts(x: Any, dtype: Any, path: str) -> Iterator[Any]:
+    """Yield checked inputs in parts; one, where the outputs depend on all samples."""
+    files, sizes = _files_of(x, None), dict[str, int]()
+    check = partial(_unread, sizes=sizes, places=_RowPlaces((), files))
+    try:
+        x = _each_array(x, INPUTS, check)
+    except ValueError as error:
+        raise _named(error, path) from error
+    samples = sizes["samples"]
+    size = 1024 if IS_MEAN else samples
+    for row in range(0, samples, size):
+        rows = range(row, min(row + size, samples))
+        part = _rows(x, INPUTS, rows, True)
+        try:
+            yield _checked_inputs(part, dtype, _RowPlaces(rows, files))
+        except ValueError as error:
+            raise _named(error, path) from error
+
+
+_STANDARDIZES = (
+    len(INPUTS) == 1
+    and not (set(INPUTS) & set(WHOLE_NUMBERS))
+    and next(iter(INPUTS.values()))[0] == "samples"
+    and all(isinstance(size, int) for size in next(iter(INPUTS.values()))[1:])
+)
+
+
+def _standardised(x: Any, scaling: dict[str, np.ndarray]) -> Any:
     """Return x with the mean subtracted and divided by the deviation that the weights keep."""
     if not scaling:
         return x
 
-    def scaled(part, rows=None):
-        return (part - scaling["mean"]) / scaling["deviation"]
+    def scaled(part: np.ndarray, rows: Any = None) -> np.ndarray:
+        own: np.ndarray = (part - scaling["mean"]) / scaling["deviation"]
+        return own
 
     return _Prepared(x, scaled) if _in_file(x) else scaled(x)
 
 
-def _scaling_of(parts):
+def _scaling_of(parts: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
     """Return the mean and the deviation of each input, the latter 1 where it never changes."""
-    count, mean, squares, low, high = 0, 0.0, 0.0, math.inf, -math.inf
+    count, mean, squares = 0, np.array(0.0), np.array(0.0)
+    low, high = np.array(math.inf), np.array(-math.inf)
     for part in parts:
         count += len(part)
         own = part.mean(axis=0)
@@ -1355,51 +2764,42 @@ def _scaling_of(parts):
     return {"mean": mean, "deviation": deviation}
 
 
-def _trainer(options, x):
-    """Return a new trainer, or the one of the checkpoint to go on from."""
-    names = Trainer.__init__.__kwdefaults__
-    given = {name: value for name, value in vars(options).items() if name in names}
-    if "seed" in given:
-        _whole("--seed", given["seed"], 0)
-    if not options.resume:
-        trainer = Trainer(**given)
-        if options.standardize:
-            trainer.scaling = _scaling_of(_parts(x, np.float64, options.data))
-        return trainer
-    trainer = Trainer.load(options.resume)
-    settings = {**trainer.settings, "standardize": bool(trainer.scaling)}
-    if options.standardize:
-        given["standardize"] = True
-    for name, value in given.items():
-        if settings.get(name, value) != value:
-            raise ValueError(
-                f"{options.resume}: was made with {name} {settings[name]}, not {value}; "
-                "a run goes on as it began"
-            )
-    return trainer
+_FEWEST_STEPS = 2000  # of a run that is told no number of epochs
 
 
-def _train(options):
-    _whole("--epochs", options.epochs, 0)
-    x, t = _data(options.data)
-    validation = _data(options.validation) if options.validation else None
-    output, data = options.output, options.data
-    if os.path.exists(output) and os.path.samefile(output, data):
-        raise ValueError(f"{output}: is the data; name another file for the weights")
-    _replace(output)  # sees that it can be written
-    trainer = _trainer(options, x)
-    x = _standardised(x, trainer.scaling)
-    if validation is not None:
-        validation = _standardised(validation[0], trainer.scaling), validation[1]
-    epochs = max(options.epochs - trainer.epochs, 0)
+# ---------------------------------------------------------------- train
+
+
+def _train(options: argparse.Namespace) -> None:
+    if options.epochs is not None:
+        _whole("--epochs", options.epochs, 0)
+    read = [options.data, options.validation]
+    _refuse_inputs("--checkpoint", options.checkpoint, read)  # the one resumed may be
+    read.append(options.resume)
+    _refuse_inputs("--output", options.output, read, options.checkpoint)
+    resumed = Trainer.load(options.resume) if options.resume else None
+    reading = _Reading(
+        options.label_column, options.separator, resumed.words if resumed else None
+    )
+    given = _said(_data(options.data, reading))
+    reading = reading._replace(words=given.words)
+    validation = (
+        _said(_data(options.validation, reading)) if options.validation else None
+    )
+    _replace(options.output)  # sees that it can be written
+    trainer = _trainer(options, given.x, resumed)
+    trainer.words = given.words
+    x = _standardised(given.x, trainer.scaling)
+    pair = validation and (_standardised(validation.x, trainer.scaling), validation.t)
+    total = _epochs(options.epochs, trainer, _samples_in(x))
     before = trainer.epochs
     try:
         history = trainer.fit(
             x,
-            t,
-            epochs,
-            validation,
-            lambda epoch, history: _progress(trainer.epochs, options.epochs, history),
+            given.t,
+            max(total - trainer.epochs, 0),
+            pair,
+            lambda epoch, history: _progress(trainer.epochs, total, history),
             patience=options.patience,
             checkpoint=options.checkpoint,
             every=options.every,
@@ -1407,12 +2807,56 @@ def _train(options):
     finally:
         if trainer.epochs > before and sys.stderr.isatty():
             print(file=sys.stderr)  # ends the line of the progress
-    _write(options.output, {**_checked(trainer.parameters), **trainer.scaling})
-    last = f"E {history['loss'][-1]:.6g}" if history["loss"] else "nothing left to do"
+    _write(options.output, {**_checked(trainer.parameters), **_kept(trainer)})
+    errors = history["loss"]
+    last = f"E {errors[-1]:.6g}" if errors else "nothing left to do"
     print(f"{trainer.epochs} epochs, {last}; wrote {options.output}")
+    if resumed is None and len(errors) > 1 and errors[-1] > 0.9 * errors[0]:
+        _say(
+            f"E went from {errors[0]:.4g} to {errors[-1]:.4g} only: try another "
+            f"--learning-rate than {trainer.learning_rate:g}"
+            f"{', --standardize' * (_STANDARDIZES and not trainer.scaling)}"
+            " or more --epochs"
+        )
 
 
-def _progress(epoch, epochs, history):
+def _kept(trainer: Trainer) -> dict[str, np.ndarray]:
+    """Return what is kept with the weights: how inputs are scaled, and what labels are called."""
+    words = {"words": np.array(trainer.words)} if trainer.words else {}
+    return {**trainer.scaling, **words}
+
+
+def _epochs(epochs: int | None, trainer: Trainer, samples: int) -> int:
+    """Return the epochs of a run: those asked for, or enough for a number of steps."""
+    if epochs is not None:
+        return epochs
+    return max(100, math.ceil(_FEWEST_STEPS / math.ceil(samples / trainer.batch_size)))
+
+
+def _trainer(options: argparse.Namespace, x: Any, resumed: Trainer | None) -> Trainer:
+    """Return a new trainer, or the one of the checkpoint to go on from."""
+    given = {name: value for name, value in vars(options).items() if name in _KEYWORDS}
+    if "seed" in given:
+        _whole("--seed", given["seed"], 0)
+    standardize = _STANDARDIZES and options.standardize
+    if resumed is None:
+        trainer = Trainer(**given)
+        if standardize:
+            trainer.scaling = _scaling_of(_parts(x, np.float64, options.data))
+        return trainer
+    settings = {**resumed.settings, "standardize": bool(resumed.scaling)}
+    if standardize:
+        given["standardize"] = True
+    for name, value in given.items():
+        if settings.get(name, value) != value:
+            raise ValueError(
+                f"{options.resume}: was made with {name} {settings[name]}, not {value}; "
+                "a run goes on as it began"
+            )
+    return resumed
+
+
+def _progress(epoch: int, epochs: int, history: dict[str, list[float]]) -> None:
     """Keep one line up to date on a terminal."""
     if sys.stderr.isatty():
         values = ", ".join(
@@ -1422,70 +2866,149 @@ def _progress(epoch, epochs, history):
         print(line, end="", file=sys.stderr, flush=True)
 
 
-def _predict(options):
-    parameters, scaling = _weights(options.weights)
-    x, _ = _data(options.data, need_targets=False)
-    parts = _parts(_standardised(x, scaling), np.float64, options.data)
+# ---------------------------------------------------------------- no input is written over
 
-    def write(file):
-        for part in parts:
-            outputs = forward(parameters, part)
-            np.savetxt(file, outputs, delimiter=",", fmt="%.8g")
 
+def _refuse_inputs(
+    option: str, output: str | None, inputs: list[str | None], other: str | None = None
+) -> None:
+    """Raise ValueError where an output is a file that is read, or another output."""
+    if output is None:
+        return
+    hint = f"name another for {option}"
+    for path in filter(None, inputs):
+        for file in _files_in(path):
+            if _same(output, file):
+                what = "" if output == file else f"{file}, which is "
+                raise ValueError(f"{output}: is {what}read; {hint}")
+        folder = os.path.dirname(output) or "."
+        if os.path.isdir(path) and output.endswith(".npy") and _same(folder, path):
+            what = f"would be read as one of the arrays in {path}"
+            raise ValueError(f"{output}: {what}; {hint}")
+    if _same(output, other):
+        raise ValueError(f"{output}: is the checkpoint, too; {hint}")
+
+
+def _files_in(path: str) -> list[str]:
+    """Return a file, or a folder with the arrays that are read from it."""
+    inside = sorted(os.listdir(path)) if os.path.isdir(path) else []
+    return [
+        path,
+        *(os.path.join(path, name) for name in inside if name.endswith(".npy")),
+    ]
+
+
+def _same(path: str | None, other: str | None) -> bool:
+    """Return whether two paths name one file, which need not exist yet."""
+    if path is None or other is None:
+        return False
+    if os.path.exists(path) and os.path.exists(other):
+        return os.path.samefile(path, other)
+    return os.path.realpath(path) == os.path.realpath(other)
+
+
+# ---------------------------------------------------------------- predict, evaluate
+
+
+class _Weights:
+    """The parameters of a file, and what it keeps beside them."""
+
+    def __init__(self, path: str) -> None:
+        arrays = _read(path)
+        self.parameters = _parameters_in(arrays, path)
+        self.scaling = _scaling_in(arrays, path)
+        self.words = _words_in(arrays, path)
+        self.dtype = next(iter(self.parameters.values())).dtype
+
+
+def _predict(options: argparse.Namespace) -> None:
+    _refuse_inputs("--output", options.output, [options.weights, options.data])
+    weights = _Weights(options.weights)
+    reading = _Reading(options.label_column, options.separator, weights.words)
+    x = _said(_data(options.data, reading, need_targets=False)).x
+    parts = _parts(_standardised(x, weights.scaling), weights.dtype, options.data)
+    outputs = (forward(weights.parameters, part) for part in parts)
     if options.output is None:
-        write(sys.stdout)
+        _write_rows(sys.stdout, outputs, weights.words)
     elif options.output.endswith(".npz"):
-        outputs = np.concatenate([forward(parameters, part) for part in parts])
-        _write(options.output, {"x": x, "outputs": outputs})
+        whole = np.concatenate(list(outputs))
+        named = {"labels": _words_for(whole, weights.words)} if weights.words else {}
+        inputs = x if isinstance(x, dict) else {"x": x}
+        _write(options.output, {**inputs, "outputs": whole, **named})
     else:
-        _replace(options.output, write)
+        _replace(options.output, lambda file: _write_rows(file, outputs, weights.words))
 
 
-def _evaluate(options):
-    parameters, scaling = _weights(options.weights)
-    x, t = _data(options.data)
-    x = _standardised(x, scaling)
-    dtype = next(iter(parameters.values())).dtype
+def _write_rows(file: IO[Any], outputs: Any, words: tuple[str, ...]) -> None:
+    """Write outputs as lines of numbers; labels that are words after a header that names them."""
+    is_text = file is sys.stdout
+    if words:
+        header = (
+            ",".join(map(_quoted, [*(words if CLASSES else ["output"]), "label"]))
+            + "\n"
+        )
+        file.write(header if is_text else header.encode())
+    for part in outputs:
+        rows = part.reshape(len(part), -1)
+        if not words:
+            np.savetxt(file, rows, delimiter=",", fmt="%.8g")
+            continue
+        for row, word in zip(rows, _words_for(rows, words), strict=True):
+            line = ",".join([*(f"{value:.8g}" for value in row), _quoted(word)]) + "\n"
+            file.write(line if is_text else line.encode())
+
+
+def _quoted(word: str) -> str:
+    """Return a word as a cell of a table."""
+    plain = not any(mark in word for mark in ',"\n\r')
+    return word if plain else '"' + word.replace('"', '""') + '"'
+
+
+def _words_for(outputs: np.ndarray, words: tuple[str, ...]) -> np.ndarray:
+    """Return the word that each row of outputs names."""
+    ends = _ends()
+    names = np.array([*words, *map(str, range(len(words), max(CLASSES, 2)))])
+    numbers = outputs.argmax(axis=1) if ends is None else outputs[:, 0] > sum(ends) / 2
+    named: np.ndarray = names[numbers.astype(int)]
+    return named
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    weights = _Weights(options.weights)
+    reading = _Reading(options.label_column, options.separator, weights.words)
+    given = _said(_data(options.data, reading))
+    x = _standardised(given.x, weights.scaling)
     errors, rights, counts = [], [], []
-    for part, targets in _pieces(x, t, dtype, options.data):
-        errors.append(loss(parameters, part, targets))
-        rights.append(_share_right(parameters, part, targets))
-        counts.append(len(part))
+    for part, targets in _pieces(x, given.t, weights.dtype, options.data):
+        errors.append(loss(weights.parameters, part, targets))
+        rights.append(_share_right(weights.parameters, part, targets))
+        counts.append(_samples_in(part))
     print(f"E {_mean(errors, counts):.8g}")
-    print(f"accuracy {_mean(rights, counts):.4%}")
+    shares = [right for right in rights if right is not None]
+    if len(shares) == len(rights):
+        print(f"accuracy {_mean(shares, counts):.4%}")
 
 
-def _share_right(parameters, x, t):
-    """Return the share of outputs that name the target."""
-    return float((forward(parameters, x).argmax(axis=1) == t.argmax(axis=1)).mean())
+def _share_right(parameters: dict[str, np.ndarray], x: Any, t: Any) -> float | None:
+    """Return the share of outputs that name the target, None where targets name nothing."""
+    ends = _ends()
+    if CLASSES or _ARE_PLACES:
+        named = t if _ARE_PLACES else t.argmax(axis=1)
+        return float((forward(parameters, x).argmax(axis=1) == named).mean())
+    if ends is None or not np.isin(t, ends).all():
+        return None
+    middle = sum(ends) / 2
+    return float(((forward(parameters, x) > middle) == (t > middle)).mean())
 
 
-def _pieces(x, t, dtype, path):
-    """Yield checked x and t in pieces that a network needs little memory for."""
-    try:
-        yield from _Arrays(x, t, dtype).pieces(1024)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
+# ---------------------------------------------------------------- check
 
 
-def _parts(x, dtype, path):
-    """Yield checked inputs in parts that a network needs little memory for."""
-    samples, size = _count_of(x, {}), 1024
-    for row in range(0, samples, size):
-        rows = range(row, min(row + size, samples))
-        part = _rows(x, rows, True)
-        try:
-            yield _checked_inputs(part, dtype, _place_in(rows))
-        except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
-
-
-def _check(options):
+def _check(options: argparse.Namespace) -> int:
     """Compare the derivatives with central differences along random directions."""
     generator = np.random.default_rng(0)
     parameters = initialize(0, np.float64)
-    x = generator.normal(size=(5, 16))
-    t = generator.dirichlet(np.ones(10), 5)
+    x, t = _drawn(generator, INPUTS), _drawn(generator, TARGETS)
     E, derivatives = gradients(parameters, x, t)
     print(f"E = {E:.8g}")
     worst = 0.0
@@ -1504,67 +3027,89 @@ def _check(options):
     return 0 if worst < 1e-5 else 1
 
 
-_HYPERPARAMETERS = {
-    "learning_rate": "how far a step goes; default 0.1",
-}
-_EXAMPLES = """\
-examples:
-  %(prog)s train data.csv --standardize --validation other.csv -o weights.npz
-  %(prog)s evaluate weights.npz other.csv
-  %(prog)s predict weights.npz new.csv -o outputs.csv
+def _drawn(generator: np.random.Generator, names: dict[str, Any]) -> Any:
+    """Return x or t with random numbers such as it may hold."""
+    arrays = {name: _drawn_array(generator, name, names[name]) for name in names}
+    return arrays if len(arrays) > 1 else next(iter(arrays.values()), None)
 
-data is a .csv file with a line for each sample, after a header line or none:
-  16 inputs, then 10 targets, or one label from 0 to 9
-or a .npy file of such rows, or an .npz file with the arrays x and t, rows being
-samples, or a folder with x.npy and t.npy. Of .npy files no more than a batch is
-in memory at once.
+
+def _drawn_array(
+    generator: np.random.Generator, name: str, sizes: tuple[int | str, ...]
+) -> np.ndarray:
+    """Return an array of random numbers within their bounds, or with their total."""
+    shape = tuple(int(SMALL_SIZES.get(str(size), size)) for size in sizes)
+    if name in WHOLE_NUMBERS:
+        counts = [SMALL_SIZES.get(str(size), size) for size in WHOLE_NUMBERS[name]]
+        return generator.integers(min(map(int, counts), default=2), size=shape)
+    if name in TOTALS or (CLASSES and name in TARGETS):
+        return _drawn_shares(generator, shape, *TOTALS.get(name, (1, 1)))
+    low, high = BOUNDS.get(name, (None, None))
+    if low is None and high is None:
+        return generator.normal(size=shape)
+    low = (high or 0.0) - 1 if low is None else low
+    high = max(low + 1, 1.0) if high is None else high
+    return generator.uniform(low + 0.05, high - 0.05, shape)  # ends may have no slope
+
+
+def _drawn_shares(
+    generator: np.random.Generator, shape: tuple[int, ...], total: float, axis: int
+) -> np.ndarray:
+    """Return random numbers with a total along an axis; positive ones where that can be."""
+    others = shape[:axis] + shape[axis + 1 :]
+    shares = np.moveaxis(generator.dirichlet(np.ones(shape[axis]), others), -1, axis)
+    if total <= 0:
+        shares = shares - shares.mean(axis=axis, keepdims=True) + total / shape[axis]
+    return shares * total if total > 0 else shares
+
+
+# ---------------------------------------------------------------- options
+
+
+def _examples() -> str:
+    """Return the end of the help: examples, and what data are."""
+    table, suffix = _IS_TABLE, ".csv" if _IS_TABLE else ".npz"
+    own = "an .npz file with these arrays, or a folder of .npy files with their names"
+    described = (
+        "data is a table (.csv, .tsv, .txt or .data, also with .gz) with a line for each\n"
+        f"sample, after a header line or none:\n  {_columns()}\n"
+        "or a .npy file of such rows, or an .npz file with the arrays x and t, rows being\n"
+        "samples, or a folder with x.npy and t.npy."
+        if table
+        else f"data is {own}:\n  {_described()}\n"
+    )
+    standardize = " --standardize" if _STANDARDIZES else ""
+    return f"""\
+examples:
+  %(prog)s train data{suffix}{standardize} --validation other{suffix} -o weights.npz
+  %(prog)s evaluate weights.npz other{suffix}
+  %(prog)s predict weights.npz new{suffix} -o outputs.{"csv" if table else "npz"}
+
+{described}
+Of .npy files no more than a batch is in memory at once.
 exit status: 0 done, 1 a check failed, 2 bad input"""
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0],
-        epilog=_EXAMPLES,
+        description=(__doc__ or ARCHITECTURE).splitlines()[0],
+        epilog=_examples(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    data = f".npz with x and t, or .csv or .npy with a row for each sample: {_COLUMNS}"
-    train = commands.add_parser("train", help="learn from data and write the weights")
-    add = train.add_argument
-    add("data", help=data)
-    add("-o", "--output", default="weights.npz", help="the weights' file (%(default)s)")
-    text = "passes over the data, resumed ones included; default %(default)s"
-    add("--epochs", type=int, default=100, help=text)
-    # What is not given stays out of the options, and Trainer has the default.
-    for name, text in _HYPERPARAMETERS.items():
-        option = f"--{name.replace('_', '-')}"
-        add(option, type=float, default=argparse.SUPPRESS, help=text)
-    text = "rows of a step; default 32"
-    add("--batch-size", type=int, default=argparse.SUPPRESS, help=text)
-    text = "whole number that fixes initial weights and shuffling; default: chance"
-    add("--seed", type=int, default=argparse.SUPPRESS, help=text)
-    text = "largest norm of the derivatives; default: none"
-    add("--clip-norm", type=float, default=argparse.SUPPRESS, help=text)
-    text = "subtract each input's mean, divide by its deviation; kept with the weights"
-    add("--standardize", action="store_true", help=text)
-    add("--validation", metavar="DATA", help="data to watch the loss on")
-    text = "end after so many epochs without a lower loss (of the validation, if given)"
-    add("--patience", type=int, metavar="EPOCHS", help=text)
-    text = "write the whole state to this file while training, and on Ctrl-C"
-    add("--checkpoint", metavar="FILE", help=text)
-    text = "epochs between checkpoints; default %(default)s"
-    add("--every", type=int, default=1, metavar="EPOCHS", help=text)
-    text = "a checkpoint to go on from, with its settings and standardisation"
-    add("--resume", metavar="FILE", help=text)
-    train.set_defaults(run=_train)
+    _add_train(
+        commands.add_parser("train", help="learn from data and write the weights")
+    )
     predict = commands.add_parser("predict", help="print the outputs for data")
     predict.add_argument("weights", help="the file that train wrote")
     predict.add_argument("data", help="as for train; targets may be left out")
     predict.add_argument("-o", "--output", help="a .csv or .npz file instead")
+    _add_reading(predict)
     predict.set_defaults(run=_predict)
-    evaluate = commands.add_parser("evaluate", help="print E, and the accuracy")
+    accuracy = ", and the accuracy" if CLASSES or _ARE_PLACES or _ends() else ""
+    evaluate = commands.add_parser("evaluate", help=f"print E{accuracy}")
     evaluate.add_argument("weights", help="the file that train wrote")
     evaluate.add_argument("data", help="as for train")
+    _add_reading(evaluate)
     evaluate.set_defaults(run=_evaluate)
     check = commands.add_parser(
         "check", help="compare the derivatives with numerical ones"
@@ -1573,7 +3118,66 @@ def _parser():
     return parser
 
 
-def main(arguments=None):
+def _add_reading(parser: argparse.ArgumentParser) -> None:
+    """Add the options of tables."""
+    parser.set_defaults(label_column=None, separator=None)
+    if _IS_TABLE:
+        text = (
+            "the column of the label or of the first target: its name, or number from 1"
+        )
+        parser.add_argument("--label-column", metavar="NAME|NUMBER", help=text)
+        text = (
+            "what separates columns: a character, or the word tab; default: found out"
+        )
+        parser.add_argument("--separator", metavar="CHARACTER", help=text)
+
+
+def _add_train(train: argparse.ArgumentParser) -> None:
+    """Add the options of train."""
+    add = train.add_argument
+    data = (
+        f".npz with x and t, or a table or .npy with a row for each sample: {_columns()}"
+        if _IS_TABLE
+        else f".npz, or folder of .npy, with {_described()}"
+    )
+    add("data", help=data)
+    add("-o", "--output", default="weights.npz", help="the weights' file (%(default)s)")
+    text = (
+        "passes over the data, resumed ones included; default 100, or as many as make "
+        f"{_FEWEST_STEPS} steps"
+    )
+    add("--epochs", type=int, help=text)
+    # What is not given stays out of the options, and Trainer has the default.
+    for name, value in HYPERPARAMETERS.items():
+        default = f"{value:g}".replace("e-0", "e-")
+        text = f"{_MEANINGS.get(name, 'of the update')}; default {default}"
+        option = f"--{name.replace('_', '-')}"
+        add(option, type=float, default=argparse.SUPPRESS, help=text)
+    text = "rows of a step; default 32"
+    add("--batch-size", type=int, default=argparse.SUPPRESS, help=text)
+    text = "whole number that fixes initial weights and shuffling; default: chance"
+    add("--seed", type=int, default=argparse.SUPPRESS, help=text)
+    text = "largest norm of the derivatives; default: none"
+    add("--clip-norm", type=float, default=argparse.SUPPRESS, help=text)
+    if _STANDARDIZES:
+        text = (
+            "subtract each input's mean, divide by its deviation; kept with the weights"
+        )
+        add("--standardize", action="store_true", help=text)
+    _add_reading(train)
+    add("--validation", metavar="DATA", help="data to watch the loss on")
+    text = "end after so many epochs without a lower loss (of the validation, if given)"
+    add("--patience", type=int, metavar="EPOCHS", help=text)
+    text = "write the whole state to this file while training, and on Ctrl-C or SIGTERM"
+    add("--checkpoint", metavar="FILE", help=text)
+    text = "epochs between checkpoints; default %(default)s"
+    add("--every", type=int, default=1, metavar="EPOCHS", help=text)
+    text = "a checkpoint to go on from, with its settings and standardisation"
+    add("--resume", metavar="FILE", help=text)
+    train.set_defaults(run=_train)
+
+
+def main(arguments: list[str] | None = None) -> int:
     """Run the command line; return 0 when done, 1 for a failed check, 2 for bad input."""
     options = _parser().parse_args(arguments)
     try:
@@ -1581,25 +3185,39 @@ def main(arguments=None):
         with np.errstate(all="ignore"):
             status = options.run(options) or 0
         sys.stdout.flush()
-        return status
+        return int(status)
     except (ValueError, FloatingPointError) as error:
         return _fail(error)
+    except MemoryError as error:
+        return _fail(f"not enough memory: {error}".removesuffix(": "))
     except BrokenPipeError:  # the reader of a pipe has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return _fail(f"can't print: {error.strerror}")
-    except KeyboardInterrupt:
-        print(
-            "interrupted; the state of the last step is saved if --checkpoint is given",
-            file=sys.stderr,
+    except KeyboardInterrupt as interruption:
+        _say(
+            "interrupted; the state of the last step is saved if --checkpoint is given"
         )
-        return 130
+        terminated = isinstance(interruption, _Terminated)
+        return 128 + (signal.SIGTERM if terminated else signal.SIGINT)
 
 
-def _fail(error):
-    print(f"{os.path.basename(sys.argv[0])}: {error}", file=sys.stderr)
+def _said(given: _Given) -> _Given:
+    """Print what there is to say of data that were read."""
+    for note in given.notes:
+        _say(note)
+    return given
+
+
+def _say(text: object) -> None:
+    print(f"{os.path.basename(sys.argv[0])}: {text}", file=sys.stderr)
+
+
+def _fail(error: object) -> int:
+    _say(error)
     return 2
 
 

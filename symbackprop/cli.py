@@ -79,6 +79,9 @@ def generate(
         typer.Option(help="Name of the module, and of its file unless -o names one. Default: from ARCH."),
     ] = None,
     target: Annotated[str, typer.Option(help="What the module runs on.")] = "numpy",
+    bare: Annotated[
+        bool, typer.Option("--bare", help="The network and its training step alone, to be read.")
+    ] = False,
     file: Destination = None,
 ) -> None:
     """Write a standalone NumPy trainer."""
@@ -88,7 +91,7 @@ def generate(
     if target != "numpy":
         raise SpecificationError(f"--target: {excerpt(target)} is not known; known are: numpy")
     module = network.model.name if name is None else _module_name(name)
-    text = pipeline.generate(network, optimizer=optimizer)
+    text = pipeline.generate(network, optimizer=optimizer, bare=bare)
     path = Path(f"{module}.py") if file is None else file
     if path.stem in {"numpy", *sys.stdlib_module_names}:
         raise SpecificationError(

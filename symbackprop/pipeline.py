@@ -16,6 +16,8 @@ and the one that is emitted are one object.
 from __future__ import annotations
 
 import gc
+import hashlib
+import sys
 import types
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -88,11 +90,16 @@ def _optimizer(name: str) -> Optimizer:
 
 @_collecting_rarely()
 def generate(
-    source: Network | Derived, path: str | Path | None = None, *, optimizer: str | None = None
+    source: Network | Derived,
+    path: str | Path | None = None,
+    *,
+    optimizer: str | None = None,
+    bare: bool = False,
 ) -> str:
     """Return the source of a standalone NumPy trainer, and write it to ``path`` if one is given.
 
-    ``optimizer`` is "sgd" by default; of a derivation it is the one that it was derived with.
+    ``optimizer`` is "sgd" by default; of a derivation it is the one that it was derived with.  A ``bare``
+    trainer is the network and its training step alone: no files, no command line, no ``fit``.
 
     Raises:
         SpecificationError: an unknown optimiser, or a path that can't be written.
@@ -103,20 +110,28 @@ def generate(
         source = derive(source, optimizer="sgd" if optimizer is None else optimizer)
     elif optimizer is not None:
         source = with_update(source, _optimizer(optimizer))
-    text = emit(source)
+    text = emit(source, bare=bare)
     if path is not None:
         write_file(Path(path), text)
     return text
 
 
 def load(source: Network | Derived, *, optimizer: str | None = None) -> types.ModuleType:
-    """Return the generated module, imported."""
+    """Return the generated module, imported: the same one as before where the text is the same."""
+    from symbackprop.code.bundle import compiled, runtime
+
     text = generate(source, optimizer=optimizer)
     model = source.model
-    module = types.ModuleType("generated" if model is None else model.name)
-    module.__file__ = f"<generated from {model.title if model else 'equations'}>"
-    exec(compile(text, module.__file__, "exec"), module.__dict__)
-    return module
+    stem = "generated" if model is None else model.name
+    name = f"{stem}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"  # by which a trainer is pickled
+    if name not in sys.modules:
+        module = types.ModuleType(name)
+        module.__file__ = f"<generated from {model.title if model else 'equations'}>"
+        exec(compile(text.removesuffix(f"{runtime()}\n"), module.__file__, "exec"), module.__dict__)
+        for part in compiled():  # the runtime is compiled once for all modules
+            exec(part, module.__dict__)
+        sys.modules[name] = module
+    return sys.modules[name]
 
 
 DRAWINGS = {"svg": (".svg",), "tikz": (".tex", ".tikz")}

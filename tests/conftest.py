@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -110,3 +111,10 @@ def same_initial_values(first: Parameters, second: Parameters) -> bool:
         (a.dtype, a.shape, a.tobytes()) == (b.dtype, b.shape, b.tobytes())
         for a, b in zip(first.values(), second.values(), strict=True)
     )
+
+
+def load_text(text: str) -> ModuleType:
+    """Return a module that runs ``text``."""
+    module = ModuleType("module")
+    exec(compile(text, "module.py", "exec"), module.__dict__)
+    return module

@@ -58,7 +58,7 @@ def _written(
 def _of_step(step: training_step.TrainingStep, program: Sequence[Instruction]) -> None:
     """Verify the instructions of a step on buffers."""
     own = step.workspace
-    constants = (step.given.code(constant.name) for constant in step.model.constants)
+    constants = (step.given.code(c.name) for c in step.model.constants if not c.is_number)
     made = (*(own.numbers or {}).values(), *own.constants.values(), *own.filled, *own.counts)
     values = {*step.given.reserved, *step.given.arguments, *step.parameters, *constants, *made}
     buffers = {*own.arrays, *own.masks, *own.padded, *step.derivatives}
@@ -75,7 +75,7 @@ def _step_looped(result: Rolled, step: training_step.TrainingStep, blocks: objec
 
 def _of_function(made: module._Module, program: Sequence[Instruction]) -> None:
     """Verify the instructions of a pure function: it writes to nothing that it is given."""
-    constants = (made.given.code(constant.name) for constant in made.model.constants)
+    constants = (made.given.code(c.name) for c in made.model.constants if not c.is_number)
     values = {*made.given.reserved, *made.given.arguments, *made.parameters, *constants}
     verify_code(program, values, (), lambda n: expand(made.model.number(n)))
 

@@ -1,11 +1,11 @@
-"""The code of a generated module that takes, checks and reads its inputs and targets.
+"""What a generated module says about its inputs and targets: how they are bound, and what they have to be.
 
-In goes a ``Model``, out come lines and words for the templates.
+In goes a ``Model``, out come lines of code, and the constants that drive the runtime.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,10 +13,13 @@ from sympy import Expr, Integer, Symbol, expand
 
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation, Statement
+from symbackprop.code.layout import dict_definition, literal
 from symbackprop.code.names import FUNCTIONS_USE, CodeNames
-from symbackprop.equations.model import DataArray, Draw, Model
+from symbackprop.equations.model import SAMPLES_DRAWN, DataArray, Model
 from symbackprop.equations.naming import SAMPLES
-from symbackprop.equations.system import ONE
+
+_SINGLE = {(): (2, "{}"), ("1",): (1, "{}, 1")}
+"""The sizes of a target of one number for each sample -> the axes that it may have instead, its shape."""
 
 
 @dataclass(frozen=True)
@@ -65,14 +68,35 @@ class DataCode:
 
     # ------------------------------------------------------------ in functions
 
-    def given_lines(self, read: Iterable[str], dtype: str) -> Iterator[str]:
-        """Yield the lines that bind the inputs, and those targets that are ``read``."""
+    def given_lines(self, read: Iterable[str], dtype: str, quickly: bool = False) -> Iterator[str]:
+        """Yield the lines that bind the inputs, and those targets that are ``read``.
+
+        A single target for each sample gets its column, or loses it; ``quickly`` where it has to be done.
+        """
+        first = self.code(self.model.inputs[0].name)
         for argument, arrays in (("x", self.model.inputs), ("t", self.model.targets)):
             for given in arrays:
                 if self.code(given.name) in read or given is self.model.inputs[0]:
                     kind = "np.int64" if given.integer else dtype
                     name = self.code(given.name)
+                    sizes = tuple(map(self.size, given.shape))
+                    single = argument == "t" and given.has_samples and sizes in _SINGLE
+                    axes, shape = _SINGLE[sizes] if single else (0, "")
                     yield f"{name} = np.asarray({_access(argument, arrays, given)}, {kind})"
+                    if single and quickly:
+                        yield f"if {name}.ndim == {axes}:"
+                    if single:
+                        rows = shape.format("samples" if quickly else f"len({first})")
+                        yield f"{'    ' * quickly}{name} = {name}.reshape({rows})"
+
+    def takes_dtype(self, read: Collection[str]) -> bool:
+        """Whether an array that is bound, with those that are ``read``, has the dtype of the parameters."""
+        first = self.model.inputs[0].name
+        given = (g for g in (*self.model.inputs, *self.model.targets) if not g.integer)
+        constants = (c.name for c in self.model.constants)
+        return any(g.name == first or self.code(g.name) in read for g in given) or any(
+            self.code(name) in read for name in constants
+        )
 
     def constant_lines(self, read: Iterable[str], dtype: str) -> Iterator[str]:
         """Yield the lines that make arrays of the constants that are ``read``."""
@@ -104,7 +128,11 @@ class DataCode:
             found[own] = f"{own} = {self.code(given)}.shape[{axis}]"
         return found
 
-    # ------------------------------------------------------------ in templates
+    def samples_of(self) -> str:
+        """Return the expression for the array whose rows are the samples."""
+        return _access("x", self.model.inputs, self.model.inputs[0])
+
+    # ------------------------------------------------------------ for the runtime
 
     @property
     def is_table(self) -> bool:
@@ -114,243 +142,61 @@ class DataCode:
         return one and x[0].is_table and t[0].is_table and self.model.per_sample
 
     @property
-    def standardizes(self) -> bool:
-        """Whether inputs can be standardised: there is one array, of real numbers."""
-        x = self.model.inputs
-        fixed = self.model.is_fixed(x[0].shape)
-        return len(x) == 1 and x[0].has_samples and not x[0].integer and fixed
-
-    @property
-    def t_argument(self) -> str:
-        """The targets in the argument list of a function."""
-        return "t" if self.model.targets else "t=None"
-
-    def context(self, uses_totals: bool) -> dict[str, object]:
-        """Return what the templates say about data; totals are checked where ``uses_totals``."""
+    def annotated_arguments(self) -> dict[str, str]:
+        """The arguments x and t with what they are: an array, a dict of several, or nothing."""
         x, t = self.model.inputs, self.model.targets
-        return {
-            "table": self.is_table,
-            "standardizes": self.standardizes,
-            "input_shape": str(self.model.shape(x[0].shape)) if self.standardizes else "",
-            "count": f"len({self._samples_of()})",
-            "part_count": f"len({self._samples_of('part')})",
-            "t_argument": self.t_argument,
-            "x_rows": _rows_of("self.x", x, "self.in_files"),
-            "t_rows": _rows_of("self.t", t, "self.in_files"),
-            "x_rows_of_file": _rows_of("x", x, "True"),
-            "has_targets": bool(t),
-            "per_sample": self.model.per_sample,
-            "whole_arrays": _tuple(
-                _label(argument, arrays, given)
-                for argument, arrays in (("x", x), ("t", t))
-                for given in arrays
-                if not given.has_samples
-            ),
-            "random_data": [*self._random("x", x), *self._random("t", t)],
-            **self._outputs(),
-            **(self._table(uses_totals) if self.is_table else self._arrays(uses_totals)),
-        }
+        kinds = {1: "np.ndarray"}
+        targets = kinds.get(len(t), ARRAYS) if t else "None = None"
+        return {"x": kinds.get(len(x), ARRAYS), "t": targets}
 
-    def _samples_of(self, argument: str = "x") -> str:
-        return _access(argument, self.model.inputs, self.model.inputs[0])
+    def runtime_constants(self, uses_totals: bool) -> list[str]:
+        """Return the lines that tell the runtime what data are; totals are told where ``uses_totals``."""
+        given = (*self.model.inputs, *self.model.targets)
+        places = {g.name: tuple(map(self._told, g.places)) for g in given if g.integer}
+        bounds = {g.name: (g.low, g.high) for g in given if (g.low, g.high) != (None, None)}
+        totals = {g.name: (g.total, g.total_axis) for g in given if uses_totals and g.total is not None}
+        return [
+            *dict_definition("INPUTS", _SIZES, {g.name: self._sizes_told(g) for g in self.model.inputs}),
+            *dict_definition("TARGETS", _SIZES, {g.name: self._sizes_told(g) for g in self.model.targets}),
+            *dict_definition("WHOLE_NUMBERS", _SIZES, places),
+            *dict_definition("BOUNDS", "tuple[float | None, float | None]", bounds),
+            *dict_definition("TOTALS", "tuple[float, int]", totals),
+            *dict_definition("SMALL_SIZES", "int", self._small_sizes()),
+            f"OUTPUT_SHAPE = {literal(('samples', *map(self._told, self.model.output_shape)))}",
+            f"CLASSES = {self._classes()}",
+            f"IS_MEAN = {self.model.per_sample}",
+        ]
 
-    def _outputs(self) -> dict[str, object]:
-        """Return how the outputs are written to a file."""
-        flattens = "" if len(self.model.output_shape) < 2 else "len(outputs), -1"
-        written = '"x": x' if len(self.model.inputs) == 1 else "**x"
-        return {
-            "flattens": flattens,
-            "rows": "rows" if flattens else "outputs",
-            "written_arrays": f'{{{written}, "outputs": outputs}}',
-            "places": self._has_labels_as_places(),
-        }
+    def _told(self, n: Expr) -> int | str:
+        """Return a size as the runtime is told it: a number, or a word for one that comes with the data."""
+        text = self.size(n)
+        return int(text) if text.isdigit() else text
 
-    def _has_labels_as_places(self) -> bool:
-        """Whether the targets are whole numbers, one for each sample, that name an output."""
-        targets = self.model.targets
-        one = len(targets) == 1 and targets[0].integer and not targets[0].shape and targets[0].has_samples
-        return one and self.model.per_sample and targets[0].places == self.model.output_shape
+    def _sizes_told(self, given: DataArray) -> tuple[int | str, ...]:
+        return (*("samples",) * given.has_samples, *map(self._told, given.shape))
 
-    # ------------------------------------------------------------ a table
+    def _small_sizes(self) -> dict[str, int]:
+        """Return small numbers for the sizes that come with the data, by their words."""
+        found = {"samples": SAMPLES_DRAWN}
+        for given in (*self.model.inputs, *self.model.targets):
+            for n in (*given.shape, *given.places):
+                word = self._told(n)
+                if isinstance(word, str):
+                    found[word] = self.model.sample_size(n)
+        return found
 
-    def _table(self, uses_totals: bool) -> dict[str, object]:
-        """Return what is said of rows of inputs and targets."""
-        (x,), (t,) = self.model.inputs, self.model.targets
-        inputs, outputs = self.model.size(x.shape[0]), self.model.size(t.shape[0])
-        labels = outputs > 1 and self.model.has_classes
-        bits = None if labels or t.low is None or t.high is None else (t.low, t.high)
-        return {
-            "inputs": inputs,
-            "outputs": outputs,
-            "target_condition": _condition(t),
-            "target_text": _range_text(t),
-            "target_total": t.total if uses_totals else None,
-            "labels": labels,
-            "bits": bits,
-            "threshold": bits and float(bits[0] + bits[1]) / 2,
-            "columns": _columns(inputs, outputs, labels),
-            "renamed": self._renamed(),
-        }
-
-    def _renamed(self) -> str:
-        """Return which declared names stand for x and t in a file; x0, the x of layer 0, is x itself."""
-        pairs = zip((self.model.inputs[0].name, self.model.targets[0].name), ("x", "t"), strict=True)
-        other = [f'"{name}": "{argument}"' for name, argument in pairs if name.rstrip("0") != argument]
-        return f"{{{', '.join(other)}}}" if other else ""
-
-    # ------------------------------------------------------------ arrays of any shape
-
-    def _arrays(self, uses_totals: bool) -> dict[str, object]:
-        """Return what is said of arrays of any shape, one or several of each kind."""
-        x, t = self.model.inputs, self.model.targets
-        given = (*x, *t)
-        totals = uses_totals and any(g.total is not None for g in given)
-        return {
-            "x_checks": list(self._checks("x", x, uses_totals)),
-            "t_checks": list(self._checks("t", t, uses_totals)) if t else _NO_TARGETS,
-            "checks_names": max(len(x), len(t)) > 1,
-            "checks_integers": any(g.integer for g in given),
-            "checks_bounds": any(g.low is not None or g.high is not None for g in given),
-            "checks_totals": totals,
-            "x_loaded": _loaded("x", x),
-            "t_loaded": _loaded("t", t) if t else "",
-            "labels": False,
-            "bits": None,
-            "columns": ", ".join(self._described(g) for g in given),
-        }
-
-    def _described(self, given: DataArray) -> str:
-        shape = list(map(self.size, given.shape))
-        axes = ", ".join(["samples"] * given.has_samples + shape)
-        return f"{given.name} ({axes}{',' if axes.count(',') == 0 else ''})"
-
-    def _checks(self, argument: str, arrays: Sequence[DataArray], uses_totals: bool) -> Iterator[str]:
-        """Yield the lines that check an argument."""
-        if len(arrays) > 1:
-            yield f'_check_names("{argument}", {argument}, {_tuple(g.name for g in arrays)})'
-            yield f"{argument} = dict({argument})"
-        for given in arrays:
-            place = _access(argument, arrays, given)
-            label = _label(argument, arrays, given)
-            yield from self._check(given, label, place)
-            if given.low is not None or given.high is not None:
-                low = "-math.inf" if given.low is None else str(given.low)
-                high = "math.inf" if given.high is None else str(given.high)
-                yield f'_check_bounds("{label}", {place}, {low}, {high}, place)'
-            if uses_totals and given.total is not None:
-                yield f'_check_totals("{label}", {place}, {given.total}, {given.total_axis}, place)'
-
-    def _check(self, given: DataArray, label: str, place: str) -> Iterator[str]:
-        sizes = [s if (s := self.size(n)).isdigit() else f'"{s}"' for n in given.shape]
-        shape = ['"samples"'] * given.has_samples + sizes
-        axes = f"({', '.join(shape)}{',' if len(shape) == 1 else ''})"
-        if not given.integer:
-            yield f'{place} = _checked_array("{label}", {place}, {axes}, dtype, sizes, place)'
-            return
-        counts = [self.model.size(n) for n in given.places if self.model.is_fixed((n,))]
-        count = str(min(counts)) if counts else "None"
-        yield f'{place} = _checked_integers("{label}", {place}, {axes}, {count}, sizes, place)'
-
-    # ------------------------------------------------------------ random data
-
-    def _random(self, argument: str, arrays: Sequence[DataArray]) -> Iterator[str]:
-        """Yield the lines that draw data for a check."""
-        if not arrays:
-            yield f"{argument} = None"
-        elif len(arrays) == 1:
-            yield f"{argument} = {self._draw(arrays[0])}"
-        else:
-            yield f"{argument} = {{"
-            yield from (f'    "{given.name}": {self._draw(given)},' for given in arrays)
-            yield "}"
-
-    def _draw(self, given: DataArray) -> str:
-        """Return the expression that draws numbers which a given array may hold."""
-        draw = self.model.draw(given)
-        if draw.places is not None:
-            return f"generator.integers({draw.places}, size={draw.shape})"
-        if self._draws_shares(given):
-            return _shares(draw)
-        if draw.bounds is None:
-            return f"generator.normal(size={draw.shape})"
-        low, high = draw.bounds
-        return f"generator.uniform({low!r}, {high!r}, {draw.shape})"
-
-    def _draws_shares(self, given: DataArray) -> bool:
-        """Whether numbers have a total; those that a label may stand for have, whatever is assumed."""
-        is_labels = self.is_table and given in self.model.targets and self.model.has_classes
-        return given.total is not None or (is_labels and self.model.size(given.shape[0]) > 1)
+    def _classes(self) -> int:
+        """Return how many classes the rows of a table's targets stand for, 0 where they stand for none."""
+        if not self.is_table or not self.model.has_classes:
+            return 0
+        outputs = self.model.size(self.model.targets[0].shape[0])
+        return outputs if outputs > 1 else 0
 
 
-def _shares(draw: Draw) -> str:
-    """Return the expression that draws shares of the total; of none that is positive, centred numbers."""
-    shape, axis, total = draw.shape, draw.axis, ONE if draw.total is None else draw.total
-    others = shape[:axis] + shape[axis + 1 :]
-    drawn = f"generator.dirichlet(np.ones({shape[axis]}), {others[0] if len(others) == 1 else others})"
-    if total <= 0:
-        drawn = f"({drawn} - {drawn} + {total / shape[axis]})"
-    if axis < len(shape) - 1:
-        drawn = f"np.moveaxis({drawn}, -1, {axis})"
-    return f"{total} * {drawn}" if total > 0 and total != 1 else drawn
-
-
-_NO_TARGETS = [
-    "if t is not None:",
-    '    raise ValueError("this network has no targets; t must be None")',
-]
-
-
-def _tuple(names: Iterable[str]) -> str:
-    """Return the text of a tuple of strings, "" for none."""
-    quoted = [f'"{name}"' for name in names]
-    return f"({', '.join(quoted)}{',' if len(quoted) == 1 else ''})" if quoted else ""
-
-
-def _rows_of(argument: str, arrays: Sequence[DataArray], in_files: str) -> str:
-    """Return the expression for some rows of an argument; ``in_files`` says whether it is in files."""
-    if not arrays:
-        return "None"
-    whole = not any(given.has_samples for given in arrays)
-    return argument if whole else f"_rows({argument}, rows, {in_files})"
-
-
-def _label(argument: str, arrays: Sequence[DataArray], given: DataArray) -> str:
-    """Return what messages call one of the arrays of an argument."""
-    return given.name if len(arrays) > 1 else argument
-
-
-def _loaded(argument: str, arrays: Sequence[DataArray]) -> str:
-    """Return the expression that finds an argument among the arrays of a file."""
-    if len(arrays) > 1:
-        names = _tuple(given.name for given in arrays)
-        return f"{{name: _array(arrays, name) for name in {names}}}"
-    quoted = [f'"{name}"' for name in dict.fromkeys((arrays[0].name, argument))]
-    return f"_array(arrays, {', '.join(quoted)})"
+ARRAYS = "dict[str, np.ndarray]"
+_SIZES = "tuple[int | str, ...]"
 
 
 def _access(argument: str, arrays: Sequence[DataArray], given: DataArray) -> str:
     """Return the expression for one of the arrays of an argument, a dict where there are several."""
     return argument if len(arrays) == 1 else f'{argument}["{given.name}"]'
-
-
-def _condition(given: DataArray) -> str:
-    """Return the condition under which a number of ``given`` is out of bounds."""
-    low = [] if given.low is None else [f"t < {given.low}"]
-    high = [] if given.high is None else [f"t > {given.high}"]
-    bounds = [*low, *high]
-    return bounds[0] if len(bounds) == 1 else " | ".join(f"({bound})" for bound in bounds)
-
-
-def _range_text(given: DataArray) -> str:
-    """Return what a message says of the numbers that ``given`` may hold."""
-    if given.low is not None and given.high is not None:
-        return f"must lie in [{given.low}, {given.high}]"
-    return f"must not be below {given.low}" if given.high is None else f"must not be above {given.high}"
-
-
-def _columns(inputs: int, outputs: int, labels: bool) -> str:
-    """Return what the columns of a table of data are."""
-    first = f"{inputs} input" + ("s" if inputs > 1 else "")
-    then = f"{outputs} target" + ("s" if outputs > 1 else "")
-    label = f", or one label from 0 to {outputs - 1}" if labels else ""
-    return f"{first}, then {then}{label}"

@@ -69,7 +69,7 @@ def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterat
         case InPlace(kind, target, value):
             yield f"{write(target).code} {_SIGNS[kind]} {write(value).code}"
         case Scatter():
-            yield from _scatter(instruction)
+            yield from _scatter(instruction, columns)
         case Copy(source, out, where):
             last = [] if where is None else [f"where={write(where).code}"]
             yield called("np.copyto", write(out).code, write(source).code, *last).code
@@ -170,16 +170,15 @@ class _Slice:
         return called("slice", *(parts if any((self.start, self.stop, self.step)) else ["None"])).code
 
 
-def _scatter(scatter: Scatter) -> list[str]:
+def _scatter(scatter: Scatter, columns: int) -> list[str]:
     """Return the lines that add a value at a place, or take it away."""
     place, indices = scatter.place, [write(i).code for i in scatter.indices]
     count = len(place.loops)
     offsets = ["offset"] if count == 1 else [f"offset{n}" for n in range(1, count + 1)]
     entries = [_moved(taken, offsets, indices) for taken in place.entries]
     name, value = write(scatter.out).code, write(scatter.value)
-    text = value.code
-    if place.looped:
-        text = f"{value.inside(Level.ATOM)}[{', '.join(offsets[n] for n in place.looped)}]"
+    turned = ", ".join(offsets[n] for n in place.looped)
+    text = f"{value.inside(Level.ATOM)}[{turned}]" if turned else value.code
     if indices and not place.unique:
         line = _added_at(scatter, name, entries, text)
     else:
@@ -188,7 +187,10 @@ def _scatter(scatter: Scatter) -> list[str]:
     if not place.loops:
         return [line]
     numbers = f"range({place.loops[0]})" if count == 1 else f"np.ndindex{place.loops}"
-    return [f"for {', '.join(offsets)} in {numbers}:", f"    {line}"]
+    inside = [line]
+    if turned and line.endswith(f"{turned}]") and len(line) + INDENT > columns:
+        inside = [line.removesuffix(f"{turned}]"), f"    {turned}", "]"]
+    return [f"for {', '.join(offsets)} in {numbers}:", *(f"    {part}" for part in inside)]
 
 
 def _added_at(scatter: Scatter, name: str, entries: Sequence[str | _Slice], text: str) -> str:

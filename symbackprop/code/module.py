@@ -9,49 +9,53 @@ from functools import cache, cached_property
 
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Layered, Operation, Statement
-from symbackprop.code.data import DataCode
+from symbackprop.code.bundle import runtime, support
+from symbackprop.code.comments import EquationComments, wrapped
+from symbackprop.code.data import ARRAYS, DataCode
 from symbackprop.code.entries import Keyed, key_of, rolled_entries
 from symbackprop.code.fitting import Names, assignment
-from symbackprop.code.lines import Comments, lines_of, turns
+from symbackprop.code.layout import (
+    COLUMNS,
+    Verbatim,
+    dict_definition,
+    head,
+    literal,
+    text_definition,
+    tuple_definition,
+)
+from symbackprop.code.lines import lines_of, turns
 from symbackprop.code.loops import ByLayer, Rolled, layered_names
 from symbackprop.code.programs import RATE, SCALE, Programs, needed, share
-from symbackprop.code.statements import Block, array, names_in
+from symbackprop.code.statements import DTYPE, Block, array, names_in
 from symbackprop.code.text import LAYER, imports, spelled
 from symbackprop.code.training_step import TrainingStep, shapes_in
 from symbackprop.code.update import UpdateProgram
 from symbackprop.code.version import VERSION
 from symbackprop.equations.model import Initial, Model
 from symbackprop.equations.naming import SAMPLES
-from symbackprop.equations.steps import Derived, Step
-from symbackprop.equations.system import ONE, Equation, size
-from symbackprop.library.optimizers import BELOW_ONE, OPTIMIZERS
-from symbackprop.printing.layers import AnyLayer
-from symbackprop.printing.notation import notation_for
-from symbackprop.printing.printer import Printer
+from symbackprop.equations.steps import Derived
+from symbackprop.equations.system import ONE, size
+from symbackprop.library.optimizers import OPTIMIZERS
 from symbackprop.printing.templating import environment
-from symbackprop.printing.text import TextPrinter
 
-LINE = 88
-"""Columns of a line of generated code."""
 _SAMPLE_COUNT = "samples"
 
 
-def emit(derivation: Derived) -> str:
-    """Return the source of the generated module.
+def emit(derivation: Derived, *, bare: bool = False) -> str:
+    """Return the source of the generated module; a bare one has no runtime.
 
     Raises:
         UnsupportedExpression: an equation that has no array operation yet.
     """
     assert derivation.model is not None
-    return _Module(derivation, derivation.model).render()
+    return _Module(derivation, derivation.model, bare).render()
 
 
 @dataclass(frozen=True)
 class _Function:
     """One pure function of the module."""
 
-    name: str
-    arguments: str
+    head: tuple[str, ...]
     docstring: str
     lines: tuple[str, ...]
 
@@ -69,7 +73,7 @@ class _Body(Rolled):
     ) -> None:
         self.statements = statements
         self.read = {s.number: s.operation.reads for s in statements}
-        super().__init__(blocks, layered, names, reserved, LINE - 8)
+        super().__init__(blocks, layered, names, reserved, COLUMNS - 8)
 
     def function(self, module: _Module) -> Iterator[str]:
         """Yield the lines of the function but for the last, each statement under its equation."""
@@ -79,14 +83,15 @@ class _Body(Rolled):
             blocks = [part] if isinstance(part, Block) else part.blocks
             numbers = {number for block in blocks for number in (block.number, block.last) if number}
             yield from module.bindings(set().union(*[self.read[number] for number in numbers]), bound)
-            yield from lines_of([part], LINE - 4, module.comments)
+            yield from lines_of([part], COLUMNS - 4, module.equations.comments)
 
 
 class _Module:
     """Collects what the template places."""
 
-    def __init__(self, derivation: Derived, model: Model) -> None:
+    def __init__(self, derivation: Derived, model: Model, bare: bool = False) -> None:
         model.require_sizes()
+        self.bare = bare
         self.derivation = derivation
         self.model = model
         self.given = DataCode(model)
@@ -103,13 +108,7 @@ class _Module:
         self.update = UpdateProgram(derivation.executed_update, self.optimizer)
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
-        self.printer = TextPrinter(notation_for(derivation, "layered"))
-        self.layers = AnyLayer(derivation, self.printer)
-        self.defined_by = {number: name for name, number in derivation.labels.items()}
-        self._comments: dict[int, list[str]] = {}
-        self._general: dict[int, Printer] = {}
-        self._general_comments: dict[tuple[int, int], list[str]] = {}
-        self.comments = Comments(self.comment, self.general_comment)
+        self.equations = EquationComments(derivation)
         self.parameters = {self.given.code(name): name for name in derivation.system.parameters}
         self._places = {name: place for place, name in enumerate(self.parameters)}
 
@@ -131,22 +130,74 @@ class _Module:
 
     def render(self) -> str:
         """Return the module's text."""
-        template = environment().get_template("module.py.jinja")
-        return template.render(
-            title=f"A NumPy trainer of {self.model.subject}.",
-            introduction=self.introduction(),
-            architecture=assigned_string("ARCHITECTURE", self.derivation.description),
-            shapes=self._entries({name: str(shape) for name, shape in self.shapes().items()}),
-            constants=self.constant_lines(),
-            initial=self._entries(dict(self.initial())),
-            distributions=self.distributions(),
-            imports=imports(s.operation for s in self.statements()),
-            reads_erf=any(_holds(s.operation, Kind.ERF) for s in self.statements()),
-            functions=[self.forward(), self.loss(), self.gradients()],
-            trainer=(trainer := self.trainer()),
-            batch_forms=self._batch_forms(bool(trainer["weighted"])),
-            **self.given.context(uses_totals=bool(self.derivation.used_facts)),
-        )
+        template = environment().get_template("bare.py.jinja" if self.bare else "module.py.jinja")
+        return template.render(self.context())
+
+    def context(self) -> dict[str, object]:
+        """Return what the template places, all of it text."""
+        training = self.trainer()
+        buffers, weighted, cuts = map(training.pop, ("buffers", "weighted", "cuts"))
+        return {
+            "title": f"A NumPy trainer of {self.model.subject}.",
+            "introduction": self.introduction(),
+            "imports": ["import numpy as np", *imports(s.operation for s in self.statements())],
+            "constants": self.constants(),
+            "functions": [self.forward(), self.loss(), self.gradients()],
+            "support": self.support(),
+            "initialize": self.initialize(),
+            **training,
+            **({} if self.bare else self._runtime(buffers, weighted, cuts)),
+        }
+
+    def constants(self) -> list[str]:
+        """Return the definitions above the functions: what the module is made from, and its constants."""
+        shapes = self._entries({name: str(shape) for name, shape in self.shapes().items()})
+        return [
+            *text_definition("ARCHITECTURE", self.derivation.description).split("\n"),
+            "PARAMETER_SHAPES = {",
+            *(f"    {line}" for line in shapes),
+            "}",
+            *self.constant_lines(),
+        ]
+
+    def support(self) -> list[str]:
+        """Return the functions that the network's part calls beside NumPy's."""
+        reads_erf = any(_holds(s.operation, Kind.ERF) for s in self.statements())
+        names = ["_ERF_NEAR", "_erf", "_polynomial"] * reads_erf
+        return [support()[name] for name in (*names, *(f"_{d}" for d in self.distributions()))]
+
+    def initialize(self) -> list[str]:
+        """Return the lines that draw first values."""
+        generator = ["generator = np.random.default_rng(seed)"] if self.distributions() else []
+        entries = (f"    {line}" for line in self._entries(dict(self.initial())))
+        return [*generator, "parameters = {", *entries, "}"]
+
+    def _runtime(self, buffers: object, weighted: object, cuts: object) -> dict[str, object]:
+        """Return the runtime and what it is told."""
+        optimizer = self.optimizer
+        assert isinstance(buffers, list)
+        defaults = {name: Verbatim(value) for name, value in optimizer.defaults.items()}
+        decaying = self.update.decaying
+        return {
+            "told": [
+                *self.given.runtime_constants(uses_totals=bool(self.derivation.used_facts)),
+                *dict_definition("HYPERPARAMETERS", "float", defaults),
+                *self._stored(),
+                f"STATE: tuple[str, ...] = {literal(self.update.state)}",
+                f"DECAYING: int | None = {None if decaying is None else self.update.state.index(decaying)}",
+                f"SCRATCH = {len(self.update.scratch)}",
+                f"RATE_IN_GRADIENT = {self.update.folds_rate}",
+                f"WEIGHTED = {weighted}",
+                f"ROWS_CAN_BE_CUT = {cuts}",
+                *tuple_definition("BUFFERS: tuple[str, ...]", buffers),
+            ],
+            "runtime": runtime(),
+            "version": VERSION,
+        }
+
+    def _stored(self) -> list[str]:
+        """Return the equations of what is stored in place of an optimiser's own state, as comments."""
+        return [line for step in self.derivation.stored for line in self.equations.one(step.number)]
 
     def constant_lines(self) -> list[str]:
         """Return the definitions of the module's constants."""
@@ -158,7 +209,7 @@ class _Module:
                 continue
             line = f"{name} = ({', '.join(map(repr, value))}{',' if len(value) == 1 else ''})"
             exploded = [f"{name} = (", *(f"    {number!r}," for number in value), ")"]
-            lines += [line] if len(line) <= LINE else exploded
+            lines += [line] if len(line) <= COLUMNS else exploded
         return lines
 
     def introduction(self) -> list[str]:
@@ -172,7 +223,7 @@ class _Module:
         )
         lines: list[str] = []
         for paragraph in paragraphs:
-            lines += [*textwrap.wrap(paragraph, LINE, break_on_hyphens=False, break_long_words=False), ""]
+            lines += [*textwrap.wrap(paragraph, COLUMNS, break_on_hyphens=False, break_long_words=False), ""]
         return lines[:-1]
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
@@ -220,13 +271,13 @@ class _Module:
         shape = f"shape {self.given.output_shape}"
         body = self._body([output])
         returned = [f"return {spelled(body.kept.name(output))}"]
-        return self._function("forward", "parameters, x", f"Return the outputs, {shape}.", body, returned)
+        return self._function("forward", "x", "np.ndarray", f"Return the outputs, {shape}.", body, returned)
 
     def loss(self) -> _Function:
         """Return the error."""
-        arguments = f"parameters, x, {self.given.t_argument}"
         body = self._body(["E"])
-        return self._function("loss", arguments, f"Return {self._loss()}.", body, ["return float(E)"])
+        docstring = f"Return {self._loss()}."
+        return self._function("loss", "xt", "float", docstring, body, ["return float(E)"])
 
     def _loss(self) -> str:
         return "E, the mean over the samples" if self.model.per_sample else "E"
@@ -237,13 +288,12 @@ class _Module:
         body = self._body(["E", *names.values()])
         result = ", ".join(f'"{parameter}": {name}' for parameter, name in names.items())
         returned = [f"return float(E), {{{result}}}"]
-        if len(returned[0]) > LINE - 4:
+        if len(returned[0]) > COLUMNS - 4:
             arrays = {key: Operation(Kind.ARRAY, (), name) for key, name in names.items()}
             entries = [f"        {line}" for line in self._entries(arrays, body.kept)]
             returned = ["return (", "    float(E),", "    {", *entries, "    },", ")"]
-        arguments = f"parameters, x, {self.given.t_argument}"
         docstring = "Return E and a dict of its derivatives."
-        return self._function("gradients", arguments, docstring, body, returned)
+        return self._function("gradients", "xt", f"tuple[float, {ARRAYS}]", docstring, body, returned)
 
     def statements(self) -> list[Statement]:
         """Return the statements of everything that the pure functions compute."""
@@ -251,9 +301,16 @@ class _Module:
         return self.given.named(statements)
 
     def _function(
-        self, name: str, arguments: str, docstring: str, body: _Body, returned: Sequence[str]
+        self, name: str, arguments: str, result: str, docstring: str, body: _Body, returned: Sequence[str]
     ) -> _Function:
-        return _Function(name, arguments, docstring, (*body.function(self), *returned))
+        """Return a function of the parameters and of x, or of x and t."""
+        listed = [f"parameters: {ARRAYS}", *self._annotated(arguments, body.dicts)]
+        return _Function(head(name, listed, result), docstring, (*body.function(self), *returned))
+
+    def _annotated(self, arguments: str, taken: Collection[str]) -> list[str]:
+        """Return arguments with what they are, but for those whose names loops take for arrays by layer."""
+        kinds = self.given.annotated_arguments
+        return [a if a in taken and kinds[a] == "np.ndarray" else f"{a}: {kinds[a]}" for a in arguments]
 
     def _body(self, results: Sequence[str]) -> _Body:
         """Return the statements of a pure function that computes ``results``."""
@@ -279,10 +336,11 @@ class _Module:
     def opening(self, body: _Body) -> Iterable[str]:
         """Yield the lines before the statements of a pure function."""
         read = set().union(*[s.operation.reads for s in body.statements])
-        yield f'dtype = parameters["{self.derivation.system.parameters[0]}"].dtype'
-        yield from self.given.given_lines(read, "dtype")
-        yield from self.given.constant_lines(read, "dtype")
+        bound = [*self.given.given_lines(read, "dtype"), *self.given.constant_lines(read, "dtype")]
         named = {name for s in body.statements for name in names_in(s.operation)}
+        if DTYPE in named or self.given.takes_dtype(read):
+            yield f'dtype = parameters["{self.derivation.system.parameters[0]}"].dtype'
+        yield from bound
         if _SAMPLE_COUNT in named:
             yield f"samples = len({self.given.code(self.model.inputs[0].name)})"
         yield from (line for name, line in self.given.size_lines().items() if name in named)
@@ -304,116 +362,91 @@ class _Module:
             yield f"{', '.join(made)} = {', '.join(made.values())}"
 
     def bindings(self, names: Iterable[str], bound: set[str]) -> Iterable[str]:
-        """Yield the line that binds those parameters among ``names`` that are not bound yet."""
+        """Yield the lines that bind those parameters among ``names`` that are not bound yet."""
         new = sorted((set(names) & self.parameters.keys()) - bound, key=self._places.__getitem__)
         bound.update(new)
-        if new:
-            values = ", ".join(f'parameters["{self.parameters[p]}"]' for p in new)
-            yield f"{', '.join(new)} = {values}"
-
-    def comment(self, number: int) -> list[str]:
-        """Return an equation with its number as comment lines."""
-        if number not in self._comments:
-            self._comments[number] = wrapped(f"({number}) {self._printed(number)}", LINE - 8)
-        return self._comments[number]
-
-    def general_comment(self, first: int, last: int) -> list[str]:
-        """Return the equation of any of the layers from that of ``first`` on as comment lines."""
-        if (first, last) not in self._general_comments:
-            text = f"({first}), …, ({last}) {self._printed_for_any(first, last)}"
-            self._general_comments[first, last] = wrapped(text, LINE - 12)
-        return self._general_comments[first, last]
-
-    def _printed_for_any(self, first: int, last: int) -> str:
-        """Return the equation of some layers for any of them, with the letters that the document has for it.
-
-        There the first layer that is alike gives the letters; of results, told from the error inwards, it
-        is the last one, where all steps to it are alike.
-        """
-        system, steps = self.derivation.system, self._steps_like(first)
-        ends = [layer for number in (first, last) if (layer := system.layer(self._topic(number))) is not None]
-        inwards = first in self.derivation.results.values()
-        layer, towards = (max(ends), 1) if inwards else (min(ends), -1)
-        told = self._told if inwards else {n: [step] for n, step in steps.items()}
-        while (
-            min(ends) < layer
-            and not self.layers.are_same_up_to_layer(told[layer], told[layer - 1], -1)
-            and inwards
-        ):
-            layer -= 1
-        while self.layers.are_same_up_to_layer(told.get(layer + towards, ()), told[layer], -towards):
-            layer += towards
-        if layer not in self._general:
-            self._general[layer] = self.layers.printer_of(layer)
-        printer = self._general[layer]
-        return f"{printer.show(steps[layer].lhs)} = {printer.show(steps[layer].rhs)}"
-
-    @cached_property
-    def _told(self) -> dict[int, list[Step]]:
-        """The steps to all derivatives of a layer, by layer."""
-        found: dict[int, list[Step]] = {}
-        for step in self.derivation.steps:
-            layer = self.derivation.system.layer(step.target)
-            if layer is not None:
-                found.setdefault(layer, []).append(step)
-        return found
-
-    def _topic(self, number: int) -> str:
-        """Return the quantity that an equation or a step is about."""
-        step = self.derivation.by_number.get(number)
-        return self.defined_by[number] if step is None else step.target
-
-    def _steps_like(self, number: int) -> dict[int, Step | Equation]:
-        """Return the equations, the results or the steps for a batch of the same quantity, by layer."""
-        derivation, roles = self.derivation, self.derivation.system.roles
-        own = roles[self._topic(number)]
-        if number in self.defined_by:
-            steps: Iterable[tuple[str, Step | Equation]] = derivation.system.definitions.items()
-        elif number in derivation.results.values():
-            steps = ((name, derivation.by_number[n]) for name, n in derivation.results.items())
+        values = [f'parameters["{self.parameters[p]}"]' for p in new]
+        line = f"{', '.join(new)} = {', '.join(values)}"
+        if len(line) <= COLUMNS - 4:
+            yield from [line] if new else []
         else:
-            is_batch = derivation.by_number[number].rule == "batch mean"
-            group = derivation.batch if is_batch else derivation.stable
-            steps = ((step.target, step) for step in group)
-        like = ((roles[name], step) for name, step in steps if name in roles)
-        return {role.layer: step for role, step in like if role.word == own.word}
-
-    def _printed(self, number: int) -> str:
-        step: Step | Equation | None = self.derivation.by_number.get(number)
-        if step is None:
-            step = self.derivation.system.definitions[self.defined_by[number]]
-        right = "".join(self.layers.summed(step.rhs)) or self.printer.show(step.rhs)
-        return f"{self.printer.show(step.lhs)} = {right}"
+            yield from (f"{name} = {value}" for name, value in zip(new, values, strict=True))
 
     # ------------------------------------------------------------ the trainer
 
     def trainer(self) -> dict[str, object]:
-        """Return what the class `Trainer` is made of."""
+        """Return what the training step is made of."""
         programs = self.programs
-        folds = self.update.folds_rate
-        backward = programs.scaled_backward if folds or self.model.per_sample else programs.backward
+        scales = self.update.folds_rate or self.model.per_sample
+        backward = programs.scaled_backward if scales else programs.backward
         statements = self.given.named([*programs.forward, programs.error, *backward])
         weighted = self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements)
-        parameters = self.derivation.system.parameters
-        step = TrainingStep(statements, parameters, self.comments, self.model, self.given, weighted)
+        step = TrainingStep(
+            statements,
+            self.derivation.system.parameters,
+            self.equations.comments,
+            self.model,
+            self.given,
+            weighted,
+            self.bare,
+        ).context()
+        keys = ("given", "step", "sizes", "stems", "turns", "compares_after")
+        given, own, sizes, stems, turns_, compares_after = map(step.pop, keys)
+        assert isinstance(given, list)
+        assert isinstance(own, list)
+        assert isinstance(sizes, list)
+        assert isinstance(stems, list)
+        kind = "tuple" if stems else "tuple[np.ndarray, ...]"
+        arguments = ["samples: int", "dtype: np.dtype", *(f"{size}: int" for size in sizes)]
+        helpers = ["_zeros"] * (not self.bare) + ["_by_turns"] * bool(turns_)
         return {
-            "docstring": f"Trains by {self.optimizer.name} on buffers that are allocated once.",
-            "description": self._description(step.compares_after),
-            "defaults": list(self.optimizer.defaults.items()),
-            "state": self.update.state,
-            "kept": [line for step in self.derivation.stored for line in self.comment(step.number)],
-            "decaying": self.update.decaying,
-            "below_one": BELOW_ONE,
-            "folds_rate": folds,
-            "scaling": self._scaling(),
+            "allocate": head("_allocate", arguments, kind),
+            "optimizer": self.optimizer.name,
             "weighted": weighted,
-            "update_lines": list(self.update.lines(self.comment)),
-            "update_scratch": self.update.scratch,
-            **step.context(),
+            "helpers": [support()[name] for name in helpers],
+            "update": list(self.update.lines(self.equations.one, self.bare)),
+            "step": [*self._scaling(weighted), *given, *own],
+            **(
+                self._bare_trainer(stems)
+                if self.bare
+                else self._functions_of_step(kind, stems, bool(compares_after))
+            ),
+            **step,
+        }
+
+    def _functions_of_step(
+        self, kind: str, stems: Collection[str], compares_after: bool
+    ) -> dict[str, object]:
+        """Return what the functions of the training step say of themselves."""
+        folds = self.update.folds_rate
+        given = [argument.removesuffix(" = None") for argument in self._annotated("xt", stems)]
+        arguments = ['trainer: "Trainer"', *given, "rate: float"]
+        arguments += ["weights: np.ndarray | None", "with_loss: bool"]
+        return {
+            "description": self._description(compares_after),
+            "multiplied": "multiplied by the learning rate" if folds else "without the learning rate",
+            "backpropagate": head("_backpropagate", arguments, "float"),
+            "arrays_kind": kind,
+        }
+
+    def _bare_trainer(self, stems: Collection[str]) -> dict[str, object]:
+        """Return the lines that a trainer without a runtime begins with."""
+        defaults = [f"{name}={value}" for name, value in self.optimizer.defaults.items()]
+        keywords = ["self", "parameters=None", "*", *defaults, "batch_size=32", "seed=None"]
+        kept = len(self.update.state) + len(self.update.scratch)
+        arrays = f"[np.zeros_like(v) for v in self.parameters.values()] for _ in range({kept})"
+        state = [*self._stored(), "self._state = [", f"    {arrays}", "]"]
+        return {
+            "initializer": head("__init__", keywords, "", COLUMNS - 4),
+            "settings": [
+                *(f"self.{name} = {name}" for name in self.optimizer.defaults),
+                *(state if kept else ()),
+            ],
+            "step_head": head("step", ["self", *self._annotated("xt", stems)], "float", COLUMNS - 4),
         }
 
     def _description(self, compares_after: bool) -> list[str]:
-        """Return what distinguishes a step of the trainer from `gradients`."""
+        """Return what distinguishes the training step from `gradients`."""
         sentences = [
             "A step carries out the equations of `gradients` under the same numbers; what all derivatives "
             "are multiplied by goes into the first adjoints, as everything that follows is linear in them.",
@@ -422,32 +455,27 @@ class _Module:
         ]
         if compares_after:
             sentences.append("Where max(u, c) is at hand, u > c is read off it.")
-        return textwrap.wrap(" ".join(sentences), LINE - 4, break_on_hyphens=False)
+        return wrapped(" ".join(sentences), COLUMNS, "# ")
 
-    def _batch_forms(self, weighted: bool) -> str:
-        """Return what a batch is that `fit` is given."""
-        if not self.model.targets:
-            return "x or (x, None)"
-        return "(x, t) or (x, t, weights)" if weighted else "pairs (x, t)"
-
-    def _scaling(self) -> list[str]:
-        """Return the lines that make what a step multiplies all derivatives by."""
-        rate = ["rate = self._rate()"] if self.update.folds_rate else []
+    def _scaling(self, weighted: bool) -> list[str]:
+        """Return the lines that count the rows, and make what a step multiplies all derivatives by."""
+        lines = [f"samples = len({self.given.samples_of()})"]
+        if self.bare:
+            lines += _ROWS_THAT_FIT
         if not self.model.per_sample:
-            return rate
-        return [*rate, f"scale = np.array({'rate' if rate else 1} / samples, self.dtype)"]
+            return lines
+        rate, owner = "rate" if self.update.folds_rate else 1, "self" if self.bare else "trainer"
+        lines.append(f"scale = np.array({rate} / samples, {owner}.dtype)")
+        if weighted and not self.bare:
+            lines += ["if weights is not None:", "    scale = scale * weights"]
+        return lines
 
 
-def wrapped(text: str, columns: int) -> list[str]:
-    """Return ``text`` as comment lines."""
-    return textwrap.wrap(
-        text,
-        columns,
-        initial_indent="# ",
-        subsequent_indent="#     ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+_ROWS_THAT_FIT = (
+    "if not 0 < samples <= self.batch_size:",
+    '    raise ValueError(f"a step takes 1 to {self.batch_size} rows, got {samples}")',
+    "rate = self.learning_rate",
+)
 
 
 def _can_be_weighted(operation: Operation) -> bool:
@@ -461,15 +489,3 @@ def _can_be_weighted(operation: Operation) -> bool:
 
 def _holds(operation: Operation, kind: Kind) -> bool:
     return operation.kind == kind or any(_holds(i, kind) for i in operation.inputs)
-
-
-def assigned_string(name: str, value: str) -> str:
-    """Return the assignment of a string, laid out as formatters have it."""
-    if "\n" in value:
-        escaped = value.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
-        return f'{name} = """\\\n{escaped}"""'
-    literal = f"'{value}'" if '"' in value and "'" not in value else f'"{value}"'
-    line = f"{name} = {literal}"
-    if len(line) <= LINE or len(literal) + 4 > LINE:
-        return line
-    return f"{name} = (\n    {literal}\n)"

@@ -26,7 +26,27 @@ FUNCTIONS_USE = frozenset(
 )
 """Names that stand for something else in the functions that compute quantities."""
 _STATES = {name for optimizer in OPTIMIZERS.values() for name in optimizer.state}
-_MODULE_USES = frozenset({"ARCHITECTURE", "PARAMETER_SHAPES", *(name.upper() for name in _STATES)})
+TOLD = (
+    "INPUTS",
+    "TARGETS",
+    "WHOLE_NUMBERS",
+    "BOUNDS",
+    "TOTALS",
+    "SMALL_SIZES",
+    "OUTPUT_SHAPE",
+    "CLASSES",
+    "IS_MEAN",
+    "HYPERPARAMETERS",
+    "STATE",
+    "DECAYING",
+    "SCRATCH",
+    "RATE_IN_GRADIENT",
+    "WEIGHTED",
+    "ROWS_CAN_BE_CUT",
+    "BUFFERS",
+)
+"""The constants that tell the runtime of a module about its network."""
+_MODULE_USES = frozenset({"ARCHITECTURE", "PARAMETER_SHAPES", *TOLD, *(name.upper() for name in _STATES)})
 """Names in the module that are written as constants are: its own, and those of stored states in a step."""
 _PART = re.compile(r"(work|mask|change|part|exponentials|largest|total|difference|offset)\d*(_\d+)?")
 """Names of parts that statements share."""

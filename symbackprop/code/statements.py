@@ -20,7 +20,6 @@ from symbackprop.arrays.operations import (
     Name,
     Operation,
     Place,
-    Product,
     Sizes,
     Slices,
     Value,
@@ -83,8 +82,6 @@ def _collect(operation: Operation, found: list[Name]) -> None:
         found.append(name_of(operation))
     elif isinstance(value, Sizes):
         found += _names_of_sizes(value.sizes)
-    elif isinstance(value, Product):
-        found += _names_of_sizes((value.terms, *value.sizes))
     elif kind in _MAY_TAKE_DTYPE and takes_dtype(operation):
         found.append(DTYPE)
     for inner in operation.inputs:
@@ -455,6 +452,19 @@ class Loop(Instruction):
             return Layered(name.stem, layer + name.layer)
 
         return tuple(i.renamed(at) for i in self.inner)
+
+
+def decided(program: Iterable[Instruction], holding: Condition) -> tuple[Instruction, ...]:
+    """Return a program with its conditions decided: of all, that one alone holds."""
+    found: list[Instruction] = []
+    for instruction in program:
+        if isinstance(instruction, When):
+            found += decided(instruction.inner, holding) if instruction.condition == holding else ()
+        elif isinstance(instruction, Block):
+            found.append(replace(instruction, inner=decided(instruction.inner, holding)))
+        else:
+            found.append(instruction)
+    return tuple(found)
 
 
 def is_like(one: Instruction, two: Instruction, are_like: Likeness) -> bool:

@@ -134,7 +134,7 @@ def write(operation: Operation, names: Mapping[Operation, str] | None = None, *,
         return _power(*texts)
     if kind in _BINARY:
         return _binary(operation, texts, names)
-    return _function(operation, [text.code for text in texts])
+    return _function(operation, texts)
 
 
 def _terms(signs: Signs, terms: Sequence[Text]) -> Text:
@@ -165,33 +165,25 @@ def _beside_sign(kind: Kind, product: Text) -> Text:
     return called("", product.code) if kind == Kind.MULTIPLY else product
 
 
-def _function(operation: Operation, arguments: Sequence[str]) -> Text:
+def _function(operation: Operation, inputs: Sequence[Text]) -> Text:
     """Return the call of a function."""
-    kind = operation.kind
+    kind, arguments = operation.kind, [text.code for text in inputs]
     if kind == Kind.EINSUM:
         return called("np.einsum", f'"{operation.value_as(str)}"', *arguments)
     if is_choice_of_numbers(operation):
         return called(f"{called('np.where', *arguments).code}.astype", "dtype")
-    if (
-        not operation.shape
-        and kind in _OF_NUMBERS
-        and not any(p.kind == Kind.ARRAY for p in operation.parts())
-    ):
+    if operation.shape or any(p.kind == Kind.ARRAY for p in operation.parts()):
+        return called(function_of(kind), *arguments)
+    if kind == Kind.SQRT:
+        return _power(inputs[0], number(Rational(1, 2)))
+    if kind in _OF_NUMBERS:
         return called(_OF_NUMBERS[kind], *arguments)
-    return called(function_of(kind), *arguments)
+    # Of numbers NumPy makes float64, which float32 arrays would become.
+    return called("float", called(function_of(kind), *arguments).code)
 
 
-_OF_NUMBERS = {
-    **{Kind(f"arc{name}"): f"math.a{name}" for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")},
-    **{
-        Kind(name): f"math.{name}"
-        for name in ("exp", "log", "sqrt", "sin", "cos", "tan", "sinh", "cosh", "tanh")
-    },
-    Kind.ABS: "abs",
-    Kind.MAXIMUM: "max",
-    Kind.MINIMUM: "min",
-}
-"""NumPy function -> Python function: of numbers NumPy makes float64, which float32 arrays would become."""
+_OF_NUMBERS = {Kind.ABS: "abs", Kind.MAXIMUM: "max", Kind.MINIMUM: "min"}
+"""NumPy function -> the function of Python that does the same with numbers."""
 
 
 def _shape(sizes: Sequence[str]) -> str:
@@ -238,7 +230,8 @@ def _tuple(value: object) -> str:
 
 def _power(base: Text, exponent: Text) -> Text:
     """Return a power; no spaces where both sides are simple, as formatters have it."""
-    sign = "**" if base.is_word and exponent.code.isalnum() else " ** "
+    simple = base.is_word or base.code.isdecimal()
+    sign = "**" if simple and exponent.code.replace(".", "").isalnum() else " ** "
     return joined(Level.POWER, base.inside(Level.ATOM), sign, last=exponent.within(Level.FACTOR))
 
 

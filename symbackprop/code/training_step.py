@@ -15,11 +15,12 @@ from symbackprop.code.buffers import BufferWriter, Workspace
 from symbackprop.code.data import DataCode
 from symbackprop.code.entries import COLUMNS, comprehension, key_of
 from symbackprop.code.fitting import Names, assignment
+from symbackprop.code.layout import BODY, chains, returned, unpacked
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
 from symbackprop.code.liveness import shared_arrays, turns_needed
 from symbackprop.code.loops import Rolled, layered_names
 from symbackprop.code.programs import share
-from symbackprop.code.statements import DTYPE, Block, Condition, Instruction, When, array, names_of
+from symbackprop.code.statements import DTYPE, Block, Condition, Instruction, When, array, decided, names_of
 from symbackprop.code.text import LAYER
 from symbackprop.equations.model import Model
 from symbackprop.equations.naming import SAMPLES
@@ -35,6 +36,7 @@ class TrainingStep:
         model: gives the number of a size.
         given: writes the lines that bind inputs, targets and constants.
         weighted: whether the errors of samples can be given weights.
+        bare: whether it is one of a module without a runtime: without weights, and always with the error.
     """
 
     def __init__(
@@ -45,7 +47,10 @@ class TrainingStep:
         model: Model,
         given: DataCode,
         weighted: bool,
+        bare: bool = False,
     ) -> None:
+        self.bare = bare
+        self.owner = "self" if bare else "trainer"
         self.weighted = weighted
         self.loss = model.system.loss
         self.keys = list(parameters)
@@ -73,41 +78,61 @@ class TrainingStep:
         return self.looped(self.written())
 
     def context(self) -> dict[str, object]:
-        """Return the lines of the step and the buffers, for the template."""
+        """Return the lines of the step and of its arrays, for the template."""
         program = self.rolled.parts
-        names = self._sample_buffers()
+        buffers = self._labels(self._sample_buffers())
+        scratch = self._labels(self._scratch())
         found = self.given.size_lines()
         arguments = () if self._can_be_cut else tuple(found)
-        buffers, scratch = self._labels(names), self._labels(self._scratch())
+        fixed = [*scratch, *self._constant_names]
         binding = [
             *self._parameter_lines(),
             *found.values(),
-            *unpacked(buffers, f"self._buffers_for({', '.join(('samples', *arguments))})"),
-            *unpacked(scratch, "self._scratch"),
-            *unpacked(self._constant_names, "self._constants"),
-            *self.given.constant_lines(self._read, "self.dtype"),
+            *self._array_lines(buffers, fixed, ", ".join(("samples", *arguments))),
+            *self.given.constant_lines(self._read, f"{self.owner}.dtype"),
             *self._dict_lines(),
         ]
         if DTYPE in names_of(program):
-            binding.append("dtype = self.dtype")
+            binding.append(f"dtype = {self.owner}.dtype")
+        places = self._places(buffers)
         return {
-            "step": [*binding, *lines_of(program, comments=self.comments)],
-            "given": list(self.given.given_lines(self._read, "self.dtype")),
+            "given": list(self.given.given_lines(self._read, f"{self.owner}.dtype", quickly=not self.bare)),
+            "step": [*binding, *lines_of(program, BODY if self.bare else BODY + 4, self.comments)],
             "error": self.loss,
-            "places": list((places := self._places(buffers)).items()),
-            "buffers": [
-                line
-                for number in range(len({*places.values()}))
-                for line in self._allocation_lines(*_at(number, places))
-            ],
+            "buffers": buffers,
+            "sizes": list(arguments),
+            **self._allocated(_sharing(places), buffers, scratch),
+            "stems": list(self.rolled.dicts),
+            "compares_after": self.compares_after,
+            "turns": bool(self._turns),
             "cuts": self._can_be_cut,
-            "data_sizes": ["samples", *arguments],
-            "scratch": [line for name in scratch for line in self._allocation_lines(name)],
-            "by_layer": self._by_layer(),
-            "has_dicts": bool(self.rolled.dicts),
-            "has_turns": bool(self._turns),
-            "constants": list(self._constants()),
         }
+
+    def _array_lines(self, buffers: list[str], fixed: list[str], sizes: str) -> Iterator[str]:
+        """Yield the lines that bind the arrays of a step, for rows of those sizes."""
+        if self.bare:
+            listed = f"({sizes}{'' if ', ' in sizes else ','})"
+            arguments = sizes.replace("samples", "samples, self.dtype", 1)
+            yield f"if self._allocated_for != {listed}:"
+            yield f"    self._allocated_for = {listed}"
+            yield f"    self._buffers = _allocate({arguments})"
+            yield from unpacked([*buffers, *fixed], "self._buffers")
+            return
+        yield from unpacked(buffers, f"{self.owner}._buffers_for({sizes})")
+        yield from unpacked([*self._stems_of_parameters, *fixed], f"{self.owner}._fixed")
+
+    def _allocated(
+        self, sharing: Iterable[list[str]], buffers: list[str], scratch: list[str]
+    ) -> dict[str, list[str]]:
+        """Return the lines that make the arrays of a step: those of its rows, and the others."""
+        allocations = [line for names in sharing for line in self._allocations(*names)]
+        fixed = [line for name in scratch for line in self._allocations(name)]
+        fixed += self._constants()
+        names = [*scratch, *self._constant_names]
+        if self.bare:
+            return {"allocations": [*allocations, *fixed, *returned([*buffers, *names])]}
+        fixed += returned([*self._stems_of_parameters, *names])
+        return {"allocations": [*allocations, *returned(buffers)], "fixed": [*self._by_layer(), *fixed]}
 
     @cached_property
     def _read(self) -> set[str]:
@@ -124,7 +149,9 @@ class TrainingStep:
             if statement.name == self.loss:
                 own = [When(Condition.WITH_LOSS, tuple(own))]
             shapes = shapes_in(statement.operation, self.number)
-            found.append(Block(statement.name, (*parts, *own), statement.number, like=shapes))
+            inner: Sequence[Instruction] = (*parts, *own)
+            inner = decided(inner, Condition.WITH_LOSS) if self.bare else inner
+            found.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
         return found
 
     def looped(self, blocks: Sequence[Block]) -> Rolled:
@@ -155,14 +182,17 @@ class TrainingStep:
     def _parameter_lines(self) -> Iterator[str]:
         """Yield the lines that bind the parameters and their derivatives."""
         if not self.rolled.dicts:
-            yield from unpacked(self.parameters, "self.parameters.values()")
-            yield from unpacked(self.derivatives, "self._derivatives")
+            arrays = ("parameters.values()", "_derivatives.values()")
+            parameters, derivatives = arrays if self.bare else ("_parameter_arrays", "_derivative_arrays")
+            yield from unpacked(self.parameters, f"{self.owner}.{parameters}")
+            yield from unpacked(self.derivatives, f"{self.owner}.{derivatives}")
             return
         for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
             for name, key in zip(names, self.keys, strict=True):
                 if not self.rolled.holds(name):
-                    yield f'{name} = self.{where}["{key}"]'
-        yield from unpacked(list(self._stems_of_parameters), "self._by_layer")
+                    yield f'{name} = {self.owner}.{where}["{key}"]'
+        if self.bare:
+            yield from self._by_layer()
 
     @cached_property
     def _stems_of_parameters(self) -> dict[str, str]:
@@ -172,7 +202,7 @@ class TrainingStep:
             for name, key in zip(names, self.keys, strict=True):
                 if self.rolled.holds(name):
                     word = self.layered_keys[key].stem
-                    found[self.layered[name].stem] = f"self.{where}[{key_of(word)}]"
+                    found[self.layered[name].stem] = f"{self.owner}.{where}[{key_of(word)}]"
         return found
 
     def _by_layer(self) -> list[str]:
@@ -180,7 +210,7 @@ class TrainingStep:
         return [
             line
             for stem, value in self._stems_of_parameters.items()
-            for line in comprehension(f"{LAYER}: {value}", self.rolled.dicts[stem], "{", f"}},  # {stem}")
+            for line in comprehension(f"{LAYER}: {value}", self.rolled.dicts[stem], f"{stem} = {{", "}")
         ]
 
     @cached_property
@@ -203,22 +233,23 @@ class TrainingStep:
                 entries += [f"**{stem}"] if kept else []
                 yield f"{stem} = {{{', '.join(entries)}}}"
 
-    def _allocation_lines(self, label: str, *others: str) -> list[str]:
-        """Return the lines that allocate a buffer, or a dict of them, and others that share it."""
+    def _allocations(self, label: str, *others: str) -> list[str]:
+        """Return the lines that allocate a buffer, or a dict of them, under all its names."""
+        first, *more = chains((label, *others))
+        names, rest = " = ".join(first) + " = ", [" = ".join([*group, label]) for group in more]
         if label not in self.rolled.dicts:
-            return [self._allocation(label, *others)]
-        note = f",  # {', '.join((label, *others))}"
+            return [f"{names}{self._array(label)}", *rest]
         if label in self._turns:
             layers, (_, array) = self._kept(label), self._arrays[label][0]
             listed = [turns(range(layers[0], layers[-1] + 1)), *[array] * self._turns[label]]
-            return ["_by_turns(", *(f"    {line}," for line in listed), f"){note}"]
+            return [f"{names}_by_turns(", *(f"    {line}," for line in listed), ")", *rest]
         runs = groupby(self._arrays[label], lambda pair: pair[1])
         numbers = [(text, [n for n, _ in pairs]) for text, pairs in runs]
         spans = [(f"{LAYER}: {text}", range(layers[0], layers[-1] + 1)) for text, layers in numbers]
         if len(spans) == 1:
-            return comprehension(*spans[0], "{", f"}}{note}")
+            return [*comprehension(*spans[0], f"{names}{{", "}"), *rest]
         inside = [line for span in spans for line in comprehension(*span, "**{", "},")]
-        return ["{", *(f"    {line}" for line in inside), f"}}{note}"]
+        return [f"{names}{{", *(f"    {line}" for line in inside), "}", *rest]
 
     def _statement(self, statement: Statement) -> list[Instruction]:
         name, operation = statement.name, statement.operation
@@ -269,24 +300,17 @@ class TrainingStep:
         places = shared_arrays(self.rolled.parts, kinds)
         return {name: places[name] for name in names}
 
-    def _allocation(self, name: str, *others: str) -> str:
-        """Return the line that allocates an array for a buffer, and for others that share it."""
-        line = f"{self._array(name)},  # {name}"
-        listed = ", ".join((line, *others))
-        return listed if len(listed) <= COLUMNS else f"{line} and {len(others)} others"
-
     def _array(self, name: str) -> str:
         """Return the expression that makes an array for a buffer."""
-        samples = "self.batch_size" if self._can_be_cut else "samples"
         if name in self.workspace.counts:
-            return f"np.arange({samples})"
-        sizes = [self.given.size(n, samples) for n in self._all[name]]
+            return "np.arange(samples)"
+        sizes = [self.given.size(n) for n in self._all[name]]
         shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
         if name in self.workspace.masks:
             return f"np.empty({shape}, bool)"
         if self.workspace.filled.get(name, ("", ()))[0] == "ones":
-            return f"np.ones({sizes[0] if len(sizes) == 1 else shape}, self.dtype)"
-        return f"_zeros({shape}, self.dtype)"
+            return f"np.ones({sizes[0] if len(sizes) == 1 else shape}, dtype)"
+        return f"{'np.' if self.bare else '_'}zeros({shape}, dtype)"
 
     @property
     def _constant_names(self) -> list[str]:
@@ -296,15 +320,11 @@ class TrainingStep:
         """Yield the lines that make the arrays without data."""
         names = self.workspace.constants
         numbers = self.workspace.numbers or {}
-        taken = {Operation(Kind.ARRAY, (), name): name for name in names.values()}
+        # Other arrays are made beside these: no part of a constant may have one's name.
+        taken = {Operation(Kind.ARRAY, (), name): name for name in (*names.values(), *self._all)}
         made = [i for o, name in names.items() for i in assignment(array(name, o), o, Names(taken))]
-        if numbers or DTYPE in names_of(made):
-            yield "dtype = self.dtype"
         yield from (f"{name} = np.array({value}, dtype)" for value, name in numbers.items())
         yield from lines_of(made, ANY_LENGTH)
-        kept = self._constant_names
-        if kept:
-            yield f"self._constants = {f'({kept[0]},)' if len(kept) == 1 else ', '.join(kept)}"
 
 
 def compared_after(statements: Iterable[Statement]) -> list[Statement]:
@@ -332,18 +352,9 @@ def shapes_in(operation: Operation, number: Callable[[Expr], Expr]) -> tuple[tup
     return tuple(tuple(map(number, part.shape)) for part in parts)
 
 
-def _at(number: int, places: Mapping[str, int]) -> list[str]:
-    """Return the buffers in an array, in order."""
-    return [name for name, place in places.items() if place == number]
-
-
-def unpacked(names: Sequence[str], value: str, columns: int = 80) -> list[str]:
-    """Return the lines that unpack ``value`` into ``names``."""
-    if not names:
-        return []
-    if len(names) == 1:
-        return [f"({names[0]},) = {value}"]
-    line = f"{', '.join(names)} = {value}"
-    if len(line) <= columns:
-        return [line]
-    return ["(", *[f"    {name}," for name in names], f") = {value}"]
+def _sharing(places: Mapping[str, int]) -> list[list[str]]:
+    """Return the buffers of each array, in order."""
+    return [
+        [name for name, place in places.items() if place == number]
+        for number in range(len({*places.values()}))
+    ]

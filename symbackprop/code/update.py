@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -12,7 +12,7 @@ from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation
 from symbackprop.arrays.signature import lower
 from symbackprop.code.buffers import BufferWriter, Workspace
-from symbackprop.code.lines import Comments, lines_of, silent
+from symbackprop.code.lines import COLUMNS, Comments, lines_of, silent
 from symbackprop.code.statements import Block
 from symbackprop.derivation.optimizer import DERIVATIVE, RATE, STEP
 from symbackprop.equations.steps import Step
@@ -126,15 +126,21 @@ class UpdateProgram:
         assert self._body  # is written first
         return list(self.workspace.arrays)
 
-    def lines(self, comment: Callable[[int], Iterable[str]]) -> Iterator[str]:
-        """Yield the lines of the update, each statement under its equation."""
-        yield from self._bindings()
+    def lines(self, comment: Callable[[int], Iterable[str]], bare: bool = False) -> Iterator[str]:
+        """Yield the lines of the update, each statement under its equation.
+
+        A bare trainer has the arrays of each parameter apart, any other has all parameters in one.
+        """
+        is_loop = bare or bool(self.scratch)
+        yield from self._bindings("self" if bare else "trainer", is_loop)
         factors, body = self._body
         yield from lines_of(factors, comments=Comments(_of_numbers, silent))
         inside = lines_of(body, comments=Comments(comment, silent))
-        if self.scratch:
-            yield f"for {', '.join(dict.fromkeys((*self.arrays.values(), *self.scratch)))} in self._parts:"
-        yield from (f"    {line}" if self.scratch else line for line in inside)
+        if bare:
+            yield from _over_parameters([*self.state, *self.scratch])
+        elif self.scratch:
+            yield f"for {', '.join(dict.fromkeys((*self.arrays.values(), *self.scratch)))} in trainer._parts:"
+        yield from (f"    {line}" if is_loop else line for line in inside)
 
     @cached_property
     def _body(self) -> tuple[list[Block], list[Block]]:
@@ -163,20 +169,16 @@ class UpdateProgram:
     def _writer(self) -> BufferWriter:
         return BufferWriter({}, self.workspace)
 
-    def _bindings(self) -> Iterator[str]:
+    def _bindings(self, owner: str, is_loop: bool) -> Iterator[str]:
         """Yield the local names of arrays and hyper-parameters."""
-        if not self.scratch:
-            names = {name: f"self._{name}" for name in self.state}
-            names |= {"parameters": "self._flat", "gradient": "self._gradient"}
-            yield f"{', '.join(names)} = {', '.join(names.values())}"
+        if not is_loop:
+            yield f"{', '.join((*self.state, 'parameters', 'gradient'))} = {owner}._rows"
         read = set().union(*(step.rhs.free_symbols for step in self.steps))
         for name in self.optimizer.defaults:
             if name != RATE.name and scalar(name) in read:
-                yield f"{name} = self.{name}"
-        if not self.folds_rate:
-            yield "rate = self._rate()"
+                yield f"{name} = {owner}.{name}"
         if STEP in read:
-            yield "steps = self.steps + 1"
+            yield f"steps = {owner}.steps + 1"
 
     @cached_property
     def arrays(self) -> dict[Symbol, str]:
@@ -218,6 +220,14 @@ class UpdateProgram:
 def _of_numbers(number: int) -> Iterable[str]:
     """Return the comment above the factors of an equation."""
     return (f"# the numbers in ({number})",)
+
+
+def _over_parameters(others: Sequence[str]) -> list[str]:
+    """Return the lines that begin a loop over the arrays of each parameter."""
+    arrays = "self.parameters.values(), self._derivatives.values()" + ", *self._state" * bool(others)
+    begin = f"for {', '.join(('parameters', 'gradient', *others))} in zip("
+    line = f"{begin}{arrays}):"
+    return [line] if len(line) <= COLUMNS else [begin, f"    {arrays}", "):"]
 
 
 _NAMES = {"w": "parameters", "g": "gradient"}

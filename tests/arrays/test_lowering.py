@@ -199,7 +199,7 @@ class Sizes:
     def constant_lines(self, read: object, dtype: str) -> list[str]:
         return []
 
-    def given_lines(self, read: object, dtype: str) -> list[str]:
+    def given_lines(self, read: object, dtype: str, quickly: bool = False) -> list[str]:
         return []
 
 
@@ -228,27 +228,30 @@ class DataArray(Sizes):
 
 
 class Step:
-    """What the lines of a training step see as ``self``, for a batch of fewer rows than there may be."""
+    """What the lines of a training step see as ``trainer``, for a batch of fewer rows than there may be."""
 
     def __init__(self, step: TrainingStep, values: Mapping[str, Array], dtype: str, batch_size: int) -> None:
         self.dtype = np.dtype(dtype)
         self.batch_size = batch_size
         self.context = step.context()
         self.parameters = {n: values[n].astype(dtype) for n in step.parameters}
-        self._derivatives = tuple(np.empty_like(p) for p in self.parameters.values())
-        self._scratch = self.allocated("scratch", batch_size)
-        exec("\n".join(self.lines("constants")), {"np": np, "math": math, "self": self})
+        self._parameter_arrays = tuple(self.parameters.values())
+        self._derivative_arrays = tuple(np.empty_like(p) for p in self.parameters.values())
+        self._fixed = self.returned("fixed", batch_size)
 
     def lines(self, key: str) -> list[str]:
         lines = self.context[key]
         assert isinstance(lines, list)
         return lines
 
-    def allocated(self, key: str, samples: int) -> tuple[Array, ...]:
-        text = "(" + "\n".join(self.lines(key)) + "\n)"
-        return tuple(
-            eval(text, {"np": np, "_zeros": np.zeros, "self": self, "samples": samples, "dtype": self.dtype})
-        )
+    def returned(self, key: str, samples: int) -> tuple[Array, ...]:
+        """Return what a function of those lines returns."""
+        own: dict[str, object] = {"np": np, "_zeros": np.zeros}
+        body = "\n    ".join(self.lines(key))
+        exec(f"def made(trainer, samples, dtype):\n    {body}", own)
+        made = own["made"]
+        assert callable(made)
+        return tuple(made(self, samples, self.dtype))
 
     def _buffers_for(self, samples: int) -> tuple[Array, ...]:
         if self.context["cuts"]:
@@ -257,12 +260,10 @@ class Step:
 
     def _apart(self, samples: int) -> tuple[Array, ...]:
         """Return an array for each buffer, so that what it held can be looked at after the step."""
-        arrays, places = self.allocated("buffers", samples), self.context["places"]
-        assert isinstance(places, list)
-        return tuple(arrays[number].copy() for _, number in places)
+        return tuple(buffer.copy() for buffer in self.returned("allocations", samples))
 
     def run(self, given: Mapping[str, object]) -> dict[str, object]:
-        own = {**given, "self": self, "weights": None, "with_loss": True}
+        own = {**given, "trainer": self, "weights": None, "with_loss": True}
         with np.errstate(all="ignore"):
             exec("\n".join(self.lines("step")), own)
         return own
@@ -480,7 +481,7 @@ READABLE = {
         "dweight = np.zeros((2, 5), dtype)",
         "np.add.at(dweight.reshape(-1), places, dy.reshape(-1))",
     ],
-    ("attention", "score"): ["score = query @ key.T / math.sqrt(5)"],
+    ("attention", "score"): ["score = query @ key.T / 5**0.5"],
     ("layers_of_a_sequence", "y"): ["y = x @ w + bias"],
     ("layers_of_a_sequence", "dw"): ["dw = x.reshape(-1, 4).T @ dy.reshape(-1, 5)"],
     ("convolution_after_convolution", "s"): [

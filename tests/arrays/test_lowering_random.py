@@ -206,6 +206,14 @@ def test_places_for_each_sample_are_integers() -> None:
     check(395)
 
 
+def test_parts_of_constants_take_no_name_of_another_array() -> None:
+    check(112)
+
+
+def test_what_is_added_at_places_that_may_be_the_same_stays_on_its_line() -> None:
+    check(152)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20, 400))
 def test_many_random_equations(seed: int) -> None:

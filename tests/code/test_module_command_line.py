@@ -78,8 +78,15 @@ def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 def done(result: tuple[int, str, str]) -> str:
     status, printed, said = result
-    assert (status, said) == (0, "")
+    assert (status, without_advice(said)) == (0, "")
     return printed
+
+
+def without_advice(said: str) -> str:
+    """Return what is said but for the advice after a run that has hardly learned."""
+    return "".join(
+        line for line in said.splitlines(keepends=True) if " only: try another --learning-rate" not in line
+    )
 
 
 def refused(result: tuple[int, str, str]) -> str:
@@ -245,7 +252,7 @@ def test_without_options_the_defaults_of_the_trainer_hold(run: Run) -> None:
     done(run(BITS, "train", "bits.csv", "--checkpoint", "state.npz"))
     trainer = module(BITS).Trainer.load("state.npz")
     assert trainer.settings == module(BITS).Trainer().settings
-    assert trainer.epochs == 100
+    assert trainer.epochs == 1000  # of two steps each
 
 
 def test_train_without_options_learns_standardised_data(run: Run) -> None:
@@ -452,7 +459,8 @@ def test_bad_inputs_are_named_by_predict(run: Run, kind: str) -> None:
     name, make, message = BAD[kind]
     make()
     module(CLASSES).save("w.npz", module(CLASSES).initialize(0))
-    assert refused(run(CLASSES, "predict", "w.npz", name)) == message
+    said = refused(run(CLASSES, "predict", "w.npz", name))
+    assert said == message or said.startswith(f"{message}: ")
 
 
 @pytest.mark.parametrize(
@@ -567,7 +575,7 @@ def test_output_that_cannot_be_written(run: Run) -> None:
 def test_progress_is_shown_on_a_terminal_alone(folder: Path) -> None:
     pty = pytest.importorskip("pty")
     plain = process("train", "bits.csv", "--epochs", "3", capture_output=True, text=True)
-    assert plain.stderr == ""
+    assert without_advice(plain.stderr) == ""
     assert plain.stdout.count("\n") == 1
     own, terminal = pty.openpty()
     found = process(
@@ -587,7 +595,7 @@ def test_progress_is_shown_on_a_terminal_alone(folder: Path) -> None:
     os.close(own)
     assert found.returncode == 0
     assert found.stdout.count(b"\n") == 1
-    *lines, end = shown.split("\r")[1:]
+    *lines, end = without_advice(shown).split("\r")[1:]
     assert [line.split(":")[0] for line in lines] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
     assert all(" loss 0." in line and " validation_loss " in line for line in lines)
     assert end == "\n"  # what is printed next has a line of its own

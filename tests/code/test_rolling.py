@@ -264,7 +264,9 @@ def test_layers_of_any_name_become_loops_that_compute_what_they_should(
 ) -> None:
     """But for that of the number of the layer, which a loop counts."""
     network = chain(word, number)
-    assert ("for layer in range(" in sb.generate(network).split("class Trainer")[1]) == loops
+    assert (
+        "for layer in range(" in sb.generate(network).split("def _backpropagate(")[1].split("def _update(")[0]
+    ) == loops
     assert all(row.holds for row in check_module(sb.load(network), network.model))
 
 

@@ -114,7 +114,7 @@ def test_every_row_begins_a_line_of_the_cache() -> None:
     module = sb.load(sb.Network("3-5-2"), optimizer="adam")
     for dtype in (np.float32, np.float64):
         trainer = module.Trainer({name: np.ones(s, dtype) for name, s in module.PARAMETER_SHAPES.items()})
-        rows = (trainer._M, trainer._V, trainer._flat, trainer._gradient)
+        rows = trainer._rows
         assert {row.ctypes.data % 64 for row in rows} == {0}
 
 
@@ -187,14 +187,14 @@ def test_what_is_kept_has_a_name_of_its_own() -> None:
     assert all(verdict.holds for verdict in prove(derivation))
     trainer = sb.load(derivation).Trainer(seed=0)
     assert set(trainer.parameters) == {"V"}
-    assert trainer._V_kept.shape == (6,)
+    assert trainer._values.shape == (3, 6)
 
 
 def test_the_module_says_what_is_kept() -> None:
     derivation = derivation_of("adam")
     numbers = [step.number for step in derivation.rescaled if step.rule == "kept"]
     lines = [line.strip() for line in sb.generate(derivation).splitlines()]
-    place = lines.index("self._M, self._V, self._flat = self._values")
+    place = lines.index('STATE: tuple[str, ...] = ("M", "V")')
     assert lines[place - 2 : place] == [
         f"# ({numbers[0]}) M = m/(1 - beta1)",
         f"# ({numbers[1]}) V = v/(1 - beta2)",
@@ -213,7 +213,7 @@ def test_state_that_has_decayed_below_the_normal_numbers_is_dropped(name: str) -
     for drops in (True, False):
         trainer = module.Trainer(start, batch_size=6, learning_rate=1e-3)
         if not drops:
-            trainer._drop_subnormal = lambda: None
+            trainer._drop_subnormal = lambda number: None
         trainer.parameters["b1"][0] = -1e6  # kills the unit
         trainer.step(x, t)
         trainer._values[0][trainer._gradient == 0] = tiny / 8

@@ -134,8 +134,8 @@ LINES = {
     "multi_head_attention": [
         "condition = np.arange(size_p)[:, None] >= np.arange(size_p)",
         "masked = ds * condition.astype(dtype)",
-        "dk = masked.transpose(0, 1, 3, 2) @ q / math.sqrt(3)",
-        "dq = masked @ k / math.sqrt(3)",
+        "dk = masked.transpose(0, 1, 3, 2) @ q / 3**0.5",
+        "dq = masked @ k / 3**0.5",
     ],
 }
 

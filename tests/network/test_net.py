@@ -347,17 +347,22 @@ WRONG_DATA = {
     "names": ("two-inputs", {"a": np.ones((2, 3))}, None, "x must be a dict of a, m"),
     "shape": ("two-inputs", {"a": np.ones((2, 3)), "m": np.ones(4)}, None, r"m must have shape \(3,\)"),
     "target": ("two-inputs", {"a": np.ones((2, 3)), "m": np.ones(3)}, np.ones(2), "no targets"),
-    "finite": ("two-inputs", {"a": np.full((2, 3), np.nan), "m": np.ones(3)}, None, r"a: at \(0, 0\) is nan"),
-    "rows": ("labels", np.ones((2, 4)), np.ones(3), r"t must have shape \(2,\), got \(3,\)"),
+    "finite": (
+        "two-inputs",
+        {"a": np.full((2, 3), np.nan), "m": np.ones(3)},
+        None,
+        "column 0 is nan",
+    ),
+    "rows": ("labels", np.ones((2, 4)), np.ones(3), r"x has 2 rows and t has 3; they must be equal"),
     "range": (
         "labels",
         np.ones((2, 4)),
         np.array([0, 3]),
-        r"t: at \(1,\) is 3, not a whole number from 0 to 2",
+        r"t: row 1 is 3, not a whole number from 0 to 2",
     ),
     "whole": ("labels", np.ones((2, 4)), np.array([0, 0.5]), "not a whole number"),
     "token": ("language", np.full((2, 5), -1), np.zeros((2, 5)), "not a whole number from 0 to 6"),
-    "empty": ("labels", np.ones((0, 4)), np.zeros(0), "empty"),
+    "empty": ("labels", np.ones((0, 4)), np.zeros(0), "x has no rows"),
 }
 
 

@@ -135,6 +135,6 @@ output y
         before = namespace["loss"](trainer.parameters, x[:4], t[:4])  # type: ignore[operator]
         assert trainer.step(x[:4], t[:4]) == pytest.approx(before, rel=1e-5)
         assert namespace["forward"](trainer.parameters, x).shape == (6, length)  # type: ignore[operator]
-    with pytest.raises(ValueError, match=r"t must have shape \(6, 5\), got \(6, 4\)"):
+    with pytest.raises(ValueError, match=r"t must have shape \(samples, 5\), got \(6, 4\)"):
         trainer.fit(x, t[:, :4], 1)
     trainer.fit(x, t, 2)

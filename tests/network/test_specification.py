@@ -617,7 +617,7 @@ def assert_plain_module(source: str) -> None:
         assert mark not in source, mark
     module = ast.parse(source)
     kinds = {type(node).__name__ for node in module.body}
-    assert kinds <= {"Expr", "Import", "Assign", "FunctionDef", "ClassDef", "ImportFrom", "If"}
+    assert kinds <= {"Expr", "Import", "Assign", "AnnAssign", "FunctionDef", "ClassDef", "ImportFrom", "If"}
     calls = [node.func for node in ast.walk(module) if isinstance(node, ast.Call)]
     called = {function.id for function in calls if isinstance(function, ast.Name)}
     assert not called & {"eval", "exec", "__import__", "compile"}

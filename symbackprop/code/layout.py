@@ -1,0 +1,96 @@
+"""How definitions, heads of functions and tuples of names are laid out in generated code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from sympy import Expr
+
+COLUMNS = 88
+"""Columns of a line."""
+BODY = 80
+"""Columns of a line without the indentation of a method's body."""
+
+
+class Verbatim(str):
+    """A value that stands in code as it is written in a table, such as 1e-8."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+def literal(value: object) -> str:
+    """Return a value of Python, or a number of SymPy, as it is written in code."""
+    if type(value) is str:
+        return f'"{value}"'
+    if isinstance(value, tuple):
+        return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, Expr):
+        return str(value) if value.is_Integer else repr(float(value))
+    return repr(value)
+
+
+def dict_definition(name: str, kind: str, entries: Mapping[str, object]) -> list[str]:
+    """Return the definition of a dict whose values are of one kind, in one line where it fits."""
+    pairs = [f'"{key}": {literal(value)}' for key, value in entries.items()]
+    begin = f"{name}: dict[str, {kind}] = {{"
+    line = f"{begin}{', '.join(pairs)}}}"
+    return [line] if len(line) <= COLUMNS else [begin, *(f"    {pair}," for pair in pairs), "}"]
+
+
+def head(name: str, arguments: Sequence[str], result: str, columns: int = COLUMNS) -> tuple[str, ...]:
+    """Return the lines that begin a function, laid out as formatters have it."""
+    listed, arrow = ", ".join(arguments), f" -> {result}" if result else ""
+    line = f"def {name}({listed}){arrow}:"
+    if len(line) <= columns:
+        return (line,)
+    inside = [listed] if len(listed) + 4 <= columns else [f"{argument}," for argument in arguments]
+    return (f"def {name}(", *(f"    {each}" for each in inside), f"){arrow}:")
+
+
+def tuple_definition(name: str, values: Sequence[str]) -> list[str]:
+    """Return the definition of a tuple of strings, in one line where it fits."""
+    line = f"{name} = {literal(tuple(values))}"
+    return [line] if len(line) <= COLUMNS else [f"{name} = (", *(f'    "{v}",' for v in values), ")"]
+
+
+def text_definition(name: str, value: str) -> str:
+    """Return the assignment of a string, laid out as formatters have it."""
+    if "\n" in value:
+        escaped = value.replace("\\", "\\\\").replace('"""', '\\"\\"\\"')
+        return f'{name} = """\\\n{escaped}"""'
+    literal = f"'{value}'" if '"' in value and "'" not in value else f'"{value}"'
+    line = f"{name} = {literal}"
+    if len(line) <= COLUMNS or len(literal) + 4 > COLUMNS:
+        return line
+    return f"{name} = (\n    {literal}\n)"
+
+
+def unpacked(names: Sequence[str], value: str, columns: int = BODY) -> list[str]:
+    """Return the lines that unpack ``value`` into ``names``."""
+    if not names:
+        return []
+    if len(names) == 1:
+        return [f"({names[0]},) = {value}"]
+    line = f"{', '.join(names)} = {value}"
+    if len(line) <= columns:
+        return [line]
+    return ["(", *[f"    {name}," for name in names], f") = {value}"]
+
+
+def chains(names: Sequence[str], columns: int = 60) -> list[list[str]]:
+    """Return names of one array in groups, each of which fits on a line as a chain of assignments."""
+    groups = [[names[0]]]
+    for name in names[1:]:
+        if len(" = ".join([*groups[-1], name])) > columns:
+            groups.append([])
+        groups[-1].append(name)
+    return groups
+
+
+def returned(names: Sequence[str], columns: int = BODY) -> list[str]:
+    """Return the lines that return a tuple of names."""
+    line = f"return ({names[0]},)" if len(names) == 1 else f"return {', '.join(names) or '()'}"
+    return [line] if len(line) <= columns else ["return (", *[f"    {name}," for name in names], ")"]
