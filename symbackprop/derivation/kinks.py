@@ -27,7 +27,6 @@ from sympy import (
     PolynomialError,
     Sum,
     Symbol,
-    expand,
     nan,
     oo,
     real_roots,
@@ -37,6 +36,7 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
+from symbackprop.derivation.calculus.budget import expand
 from symbackprop.equations.steps import Derived, Step, differentiated
 from symbackprop.equations.system import ZERO, name_of
 

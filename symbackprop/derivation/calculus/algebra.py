@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
-from math import comb, prod
 
 from sympy import (
     Abs,
     Add,
     Dummy,
     Expr,
-    Function,
     Indexed,
     Mul,
     Piecewise,
@@ -22,13 +20,9 @@ from sympy import (
     Pow,
     Rational,
     Sum,
-    Symbol,
-    cancel,
     cosh,
     count_ops,
     default_sort_key,
-    expand,
-    factor,
     factor_terms,
     fraction,
     preorder_traversal,
@@ -38,6 +32,9 @@ from sympy import (
     together,
 )
 
+from symbackprop.derivation.calculus.budget import expand, factor, is_short
+from symbackprop.derivation.calculus.kernels import Kernels
+from symbackprop.derivation.calculus.size import expanded_terms
 from symbackprop.equations.indices import canonical, holds, make_sum, open_sum, reads
 from symbackprop.equations.system import Fact, Quantity, is_size
 
@@ -95,13 +92,16 @@ def tidy(expression: Expr) -> Expr:
     """Return the shortest of a few equal forms, with signs as in a textbook: (x - t)/(x (1 - x))."""
     if expression.is_Atom or isinstance(expression, (Indexed, Sum)):
         return expression
-    flat, names = _opaque(expression)
+    opaque, names = _opaque(expression)
+    kernels = Kernels(opaque)
+    flat = kernels.flat(opaque)
     candidates = [flat]
     for form in () if all(map(_is_power, Mul.make_args(flat))) else _forms_of(flat):
         try:
             candidates.append(textbook_signs(form(flat)))
         except PolynomialError:  # an expression that is not rational in its parts keeps its form
             continue
+    candidates = [kernels.back(c) for c in candidates]
     for name in reversed(names):
         candidates = [c.xreplace(name) for c in candidates]
     return cheapest(candidates)
@@ -111,51 +111,6 @@ def _is_power(factor: Expr) -> bool:
     """Whether ``factor`` is a number, a symbol or a power of one: a product of these has one form."""
     base = factor.base if factor.is_Pow and factor.exp.is_Integer and factor.exp.is_positive else factor
     return bool(base.is_Symbol or base.is_Number)
-
-
-_MOST_WORK = 800
-
-
-def is_short(expression: Expr) -> bool:
-    """Whether other forms of ``expression`` are found in reasonable time.
-
-    SymPy takes minutes to factor a fraction of hundreds of terms, or a few dozen terms in many kernels.
-    """
-    return len(_kernels(expression)) * expanded_terms(expression) <= _MOST_WORK
-
-
-def _kernels(expression: Expr) -> set[Expr]:
-    """Return the components, symbols and functions of which ``expression`` is made."""
-    if isinstance(expression, (Indexed, Symbol)):
-        return {expression}
-    own: set[Expr] = {expression} if isinstance(expression, Function) else set()
-    return own.union(*map(_kernels, expression.args))
-
-
-def expanded_terms(expression: Expr) -> int:
-    """Return about how many terms ``expression`` has over one denominator, when multiplied out."""
-    above, below = _fraction_terms(expression)
-    return above + below
-
-
-def _fraction_terms(expression: Expr) -> tuple[int, int]:
-    """Return the number of terms above and below the fraction bar, at most a large number."""
-    if expression.is_Add:
-        below = prod(under for _, under in map(_fraction_terms, expression.args))
-        above = sum(over * max(1, below // under) for over, under in map(_fraction_terms, expression.args))
-    elif expression.is_Mul:
-        above, below = (prod(part) for part in zip(*map(_fraction_terms, expression.args), strict=True))
-    elif expression.is_Pow and expression.exp.is_Integer:
-        base, times = _fraction_terms(expression.base), abs(int(expression.exp))
-        above, below = (min(_MANY, comb(min(part + times - 1, 99), min(times, 99))) for part in base)
-        above, below = (above, below) if expression.exp.is_positive else (below, above)
-    else:
-        inner = max((sum(_fraction_terms(a)) for a in expression.args if isinstance(a, Expr)), default=0)
-        above, below = max(1, inner // 2), 1
-    return min(above, _MANY), min(below, _MANY)
-
-
-_MANY = 10**6
 
 
 def distributed(expression: Expr) -> Expr:
@@ -221,10 +176,7 @@ def _related(terms: Sequence[Expr]) -> list[Expr]:
 
 
 _FORMS: tuple[Callable[[Expr], Expr], ...] = (
-    factor,
-    cancel,
     together,
-    expand,
     _factor_expanded,
     _grouped,
     _contracted,

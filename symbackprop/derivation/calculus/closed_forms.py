@@ -23,14 +23,11 @@ from sympy import (
     PolynomialError,
     Sum,
     Symbol,
-    cancel,
     collect,
     cosh,
     coth,
     csch,
     exp,
-    expand,
-    factor,
     factor_list,
     fraction,
     groebner,
@@ -47,11 +44,12 @@ from sympy.polys.polyutils import parallel_dict_from_expr
 from symbackprop.derivation.calculus.algebra import (
     cheapest,
     contract_products,
-    is_short,
     operations,
     textbook_signs,
 )
+from symbackprop.derivation.calculus.budget import cancel, expand, factor, is_short
 from symbackprop.derivation.calculus.exponentials import absorbed
+from symbackprop.derivation.calculus.kernels import Kernels
 from symbackprop.equations.indices import canonical, rename
 from symbackprop.equations.system import Equation, indices_of
 
@@ -113,10 +111,13 @@ def _flatten(expression: Expr, names: dict[Expr, Symbol]) -> Expr:
 
 def _rational(expression: Expr) -> Expr:
     """Return ``expression`` over one denominator, with powers of exp as powers of one kernel."""
-    if expression.has(*_HYPERBOLIC):
-        expression = expression.rewrite(list(_HYPERBOLIC), exp)
+    expression = _in_exponentials(expression)
     hints = dict.fromkeys(("mul", "power_base", "log", "multinomial", "basic"), False)
     return together(expand(expression, power_exp=True, **hints))
+
+
+def _in_exponentials(expression: Expr) -> Expr:
+    return expression.rewrite(list(_HYPERBOLIC), exp) if expression.has(*_HYPERBOLIC) else expression
 
 
 def _polynomials(*expressions: Expr) -> tuple[list[Expr], list[Expr]]:
@@ -172,9 +173,15 @@ def _shortest(expression: Expr) -> Expr:
 
 def _eliminations(function: Expr, slope: Expr) -> Iterator[Expr]:
     """Yield candidates for ``slope`` as a function of the output; none where there is no way."""
+    function, slope = _in_exponentials(function), _in_exponentials(slope)
+    kernels = Kernels(function, slope)
+    function, slope = kernels.flat(function), kernels.flat(slope)
+    if is_short(function) and is_short(slope):
+        yield from map(kernels.back, _eliminations_of_flat(function, slope))
+
+
+def _eliminations_of_flat(function: Expr, slope: Expr) -> Iterator[Expr]:
     unknown = Dummy("slope")
-    if not (is_short(function) and is_short(slope)):
-        return
     try:
         (relation, goal), generators = _polynomials(_OUTPUT - function, unknown - slope)
     except _NOT_RATIONAL:
@@ -278,17 +285,21 @@ def _has_several_kernels(function: Expr) -> bool:
 def _through_instances(slope: Expr, instances: list[Equation]) -> Expr | None:
     """Solve each instance for its kernel and insert: exp(s_k) = x_k Z, so exp(s_i) exp(s_k)/Z² = x_i x_k."""
     names: dict[Expr, Symbol] = {}
-    flat = _rational(_flatten(slope, names))
+    flat = _in_exponentials(_flatten(slope, names))
+    functions = [_in_exponentials(_flatten(canonical(each.rhs), names)) for each in instances]
+    exponents = Kernels(flat, *functions)
+    flat = _rational(exponents.flat(flat))
     solutions: dict[Expr, Expr] = {}
-    for equation in instances:
-        output, function = _flatten(equation.lhs, names), _flatten(canonical(equation.rhs), names)
+    for equation, function in zip(instances, functions, strict=True):
+        output = _flatten(equation.lhs, names)
         try:
-            (relation,), generators = _polynomials(output - function)
+            (relation,), generators = _polynomials(output - exponents.flat(function))
         except _NOT_RATIONAL:
             continue
         own = {names[part] for part in names if set(equation.indices) <= set(indices_of(part))}
         kernels = [g for g in generators if not g.is_Symbol and _is_linear(relation, g)]
-        for g in sorted(kernels, key=lambda g: not g.free_symbols & own)[:1]:  # its own before a common one
+        # its own before a common one
+        for g in sorted(kernels, key=lambda g: not exponents.back(g).free_symbols & own)[:1]:
             factor_of_g, rest = Poly(relation, g).all_coeffs()
             solutions[g] = cancel(-rest / factor_of_g)
     if not solutions:
@@ -297,7 +308,7 @@ def _through_instances(slope: Expr, instances: list[Equation]) -> Expr | None:
     if fraction(together(result))[1].free_symbols or operations(result) > operations(_shortest(flat)):
         return None
     back = {symbol: node for node, symbol in names.items()}
-    return textbook_signs(factor(result)).xreplace(back)
+    return exponents.back(textbook_signs(factor(result))).xreplace(back)
 
 
 def _is_linear(relation: Expr, kernel: Expr) -> bool:

@@ -13,14 +13,13 @@ from sympy import (
     Pow,
     cosh,
     exp,
-    expand,
     fraction,
     sinh,
     tanh,
     together,
 )
 
-from symbackprop.derivation.calculus.algebra import is_short
+from symbackprop.derivation.calculus.budget import expand, is_short
 from symbackprop.equations.system import ZERO
 
 HYPERBOLIC = (sinh, cosh, tanh)

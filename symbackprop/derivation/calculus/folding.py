@@ -26,7 +26,6 @@ from sympy import (
     Symbol,
     default_sort_key,
     exp,
-    expand,
     fraction,
     log,
     together,
@@ -34,6 +33,7 @@ from sympy import (
 from sympy.core.relational import Relational
 
 from symbackprop.derivation.calculus.algebra import cheapest, operations, tidy, tidy_sums
+from symbackprop.derivation.calculus.budget import expand
 from symbackprop.equations.indices import canonical, make_sum, open_sum, rebound, rename
 from symbackprop.equations.system import BINDERS, ZERO, Equation, is_size
 

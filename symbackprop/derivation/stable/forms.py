@@ -17,15 +17,16 @@ from sympy import (
     cosh,
     count_ops,
     exp,
-    expand,
     log,
     piecewise_fold,
     sinh,
     tanh,
 )
 
-from symbackprop.derivation.calculus.algebra import distributed, expanded_terms, is_short, tidy
+from symbackprop.derivation.calculus.algebra import distributed, tidy
+from symbackprop.derivation.calculus.budget import expand, is_short
 from symbackprop.derivation.calculus.exponentials import HYPERBOLIC, absorbed, decided_by_sign, growth_apart
+from symbackprop.derivation.calculus.size import expanded_terms
 from symbackprop.derivation.stable.logarithms import (
     has_stable_operation,
     normal_logarithms,

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sympy import Add, Dummy, Expr, Mul, Sum, Symbol, exp, expand, factor, log, together
+from sympy import Add, Dummy, Expr, Mul, Sum, Symbol, exp, log, together
 
 from symbackprop.derivation.calculus.algebra import tidy
+from symbackprop.derivation.calculus.budget import expand, factor
 from symbackprop.equations.indices import RangeList, close_sum, open_sum, substitute
 from symbackprop.equations.system import ONE, ZERO, Equation, EquationSystem, name_of
 

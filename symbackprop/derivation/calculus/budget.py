@@ -1,0 +1,64 @@
+"""Calls into SymPy that may not return, each with a budget of work.
+
+Work is counted in terms, generators and degrees, never in time, so that equal input gives equal results on
+every machine.  Past the budget the form that is there, which is right, is kept.  Before a call, large
+exponents become kernels (``symbackprop.derivation.calculus.kernels``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import sympy
+from sympy import Expr
+
+from symbackprop.derivation.calculus.kernels import Kernels
+from symbackprop.derivation.calculus.size import degrees, expanded_terms, generators
+
+_WORK_TO_FACTOR = 800
+_WORK_TO_CANCEL = 3200
+_HIGHEST_DEGREE = 64
+_MOST_TERMS = 2000
+
+
+def factor(expression: Expr) -> Expr:
+    """Return ``expression`` as a product of factors that have none themselves."""
+    return _bounded(sympy.factor, expression, lambda flat: _is_within(flat, _WORK_TO_FACTOR))
+
+
+def cancel(expression: Expr) -> Expr:
+    """Return ``expression`` as one fraction in lowest terms."""
+    return _bounded(sympy.cancel, expression, lambda flat: _is_within(flat, _WORK_TO_CANCEL))
+
+
+def expand(expression: Expr, **hints: Any) -> Expr:
+    """Return ``expression`` multiplied out; ``hints`` are SymPy's."""
+
+    def is_within(flat: Expr) -> bool:
+        return expanded_terms(flat) <= _MOST_TERMS and max(degrees(flat)) <= _MOST_TERMS
+
+    return _bounded(lambda flat: sympy.expand(flat, **hints), expression, is_within)
+
+
+def _bounded(function: Callable[[Expr], Expr], expression: Expr, is_within: Callable[[Expr], bool]) -> Expr:
+    kernels = Kernels(expression)
+    flat = kernels.flat(expression)
+    return kernels.back(function(flat)) if is_within(flat) else expression
+
+
+def is_short(expression: Expr) -> bool:
+    """Whether other forms of ``expression`` are found with little work.
+
+    SymPy takes minutes to factor a fraction of hundreds of terms, or a few dozen terms in many kernels.
+    """
+    return _is_within(Kernels(expression).flat(expression), _WORK_TO_FACTOR)
+
+
+def _is_within(flat: Expr, work: int) -> bool:
+    return _work(flat) <= work and max(degrees(flat)) <= _HIGHEST_DEGREE
+
+
+def _work(flat: Expr) -> int:
+    """Return how much there is to do with ``flat``: its generators times its terms, multiplied out."""
+    return len(generators(flat)) * expanded_terms(flat)

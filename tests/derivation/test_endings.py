@@ -1,0 +1,134 @@
+"""A derivation always ends: large exponents are kernels of their own, and SymPy is called within a budget."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from sympy import Expr, Rational, Symbol, exp, tanh
+
+import symbackprop as sb
+from benchmarks import endings
+from symbackprop.derivation.calculus import budget
+from symbackprop.derivation.calculus.algebra import tidy
+from symbackprop.derivation.calculus.kernels import Kernels
+from tests.conftest import difference_from_numbers, random_parameters, sample_data
+
+s, t = Symbol("s", real=True), Symbol("t", real=True)
+C = Rational("1.702")
+NEEDS_FORK = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
+
+FORMULAS = (
+    "(s*sigmoid(1.702*s))",
+    "softplus(beta=1.2345)",
+    "(sigmoid(1.2345*s)+s)",
+    "(mish(s+1e4))",
+    "(sigmoid(0.98765*s)*tanh(s))",
+    "(s*exp(-0.12345678*s))",
+)
+
+
+@pytest.mark.parametrize("formula", FORMULAS)
+def test_formulas_with_long_numbers_are_derived_and_right(formula: str, rng: np.random.Generator) -> None:
+    _check_gradient(sb.Network(f"2-3:{formula}-1"), rng)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "poisson_nll", "kl_divergence"])
+def test_tanh_form_of_gelu_goes_with_losses_that_take_logarithms(loss: str, rng: np.random.Generator) -> None:
+    _check_gradient(sb.Network("2-3-2:gelu_tanh", loss=loss), rng, positive=True)
+
+
+def test_power_with_a_long_exponent_is_derived_and_right(rng: np.random.Generator) -> None:
+    _check_gradient(sb.Network("2-3:(s + s**0.01)-1"), rng, positive=True)
+
+
+def _check_gradient(network: sb.Network, rng: np.random.Generator, positive: bool = False) -> None:
+    """Compare the gradients of the module with differences of its loss; ``positive``: at positive numbers."""
+    module: Any = sb.load(network)
+    x, target = sample_data(network, rng)
+    parameters = random_parameters(module.PARAMETER_SHAPES, rng)
+    if positive:
+        x, target = abs(x), target / target.sum(axis=1, keepdims=True)
+        parameters = {name: abs(value) for name, value in parameters.items()}
+
+    _, found = module.gradients(parameters, x, target)
+    worst = difference_from_numbers(lambda p: module.loss(p, x, target), parameters, found, rng)
+    assert worst < 1e-7
+
+
+@NEEDS_FORK
+@pytest.mark.parametrize("formula", [FORMULAS[0][1:-1], FORMULAS[-1][1:-1]])
+def test_derivation_needs_little_time_and_memory(formula: str) -> None:
+    end, seconds = endings.end_of(formula)
+    assert (end, seconds < endings.SECONDS) == ("done", True)
+
+
+@NEEDS_FORK
+def test_runaway_work_is_told_from_work_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def runs_away() -> None:
+        while True:
+            pass
+
+    def refuses() -> None:
+        raise sb.SpecificationError("no")
+
+    monkeypatch.setattr(endings, "SECONDS", 1)
+    assert endings.ending(runs_away)[0] == "out of time"
+    assert endings.ending(lambda: bytearray(2 * endings.BYTES))[0] == "out of memory"
+    assert endings.ending(lambda: 1 / 0)[0] == "an error"
+    assert endings.ending(refuses)[0] == "refused"
+    assert endings.ending(lambda: None)[0] == "done"
+
+
+def test_small_multiples_share_a_kernel() -> None:
+    kernels = Kernels(exp(C * s) + exp(2 * C * s) - exp(-C * s / 2))
+    first, second, third = map(kernels.flat, (exp(C * s), exp(2 * C * s), exp(-C * s / 2)))
+    assert first.free_symbols == second.free_symbols == third.free_symbols
+    assert first**2 == second
+    assert third**-2 == first
+    assert kernels.back(first) == exp(C * s)
+
+
+def test_unrelated_exponents_have_kernels_of_their_own() -> None:
+    kernels = Kernels(exp(C * s) + exp(s) + exp(C * t))
+    assert kernels.flat(exp(s)) == exp(s)
+    assert len(kernels.flat(exp(C * s) + exp(s) + exp(C * t)).free_symbols) == 3
+    assert Kernels(exp(3 * s) + exp(s)).flat(exp(3 * s)) == exp(3 * s)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        s ** Rational("0.01") + s ** Rational("-0.99") + s,
+        s**2000 + 2000 * s**1999,
+        exp(s + 10000) / (1 + exp(-s - 10000)),
+        (1 + exp(C * s)) ** Rational("-27.5") * (1 + exp(C * s * (s + t))),
+        2 ** (C * s) - exp(exp(C * s)),
+    ],
+)
+def test_kernels_have_small_exponents_and_lead_back(expression: Expr) -> None:
+    kernels = Kernels(expression)
+    flat = kernels.flat(expression)
+    assert Kernels(flat).flat(flat) == flat
+    assert (kernels.back(flat) - expression).subs({s: 0.7, t: 0.3}).evalf() == 0
+
+
+def test_common_kernel_cancels() -> None:
+    assert budget.cancel((exp(2 * C * s) - 1) / (exp(C * s) - 1)) == exp(C * s) + 1
+
+
+@pytest.mark.parametrize("call", [budget.factor, budget.cancel, budget.expand])
+def test_expression_beyond_the_budget_keeps_its_form(call: Callable[[Expr], Expr]) -> None:
+    parts = [tanh(Symbol(f"a{n}") * s + n) for n in range(12)]
+    planted = (sum(parts) + 1) ** 12 / (sum(parts[:6]) - 1) ** 3
+    assert call(planted) is planted
+    assert tidy(planted) == planted
+
+
+@pytest.mark.slow
+@NEEDS_FORK
+def test_random_formulas_end() -> None:
+    assert list(endings.failures(0, range(200))) == []
