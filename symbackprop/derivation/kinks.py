@@ -23,20 +23,17 @@ from sympy import (
     Integer,
     Max,
     Min,
-    Poly,
-    PolynomialError,
     Sum,
     Symbol,
     nan,
     oo,
     real_roots,
     sign,
-    simplify,
     zoo,
 )
 from sympy.core.relational import Relational
 
-from symbackprop.derivation.calculus.budget import expand
+from symbackprop.derivation.calculus.budget import expand, polynomial, simplify
 from symbackprop.equations.steps import Derived, Step, differentiated
 from symbackprop.equations.system import ZERO, name_of
 
@@ -187,23 +184,22 @@ def _zeros(boundary: Expr, x: Dummy) -> list[Expr] | None:
     """Return where ``boundary`` is 0, None where that can't be solved for ``x``."""
     folded = sorted((a for a in boundary.atoms(Abs, Max, Min) if a.has(x)), key=str)
     if folded:
-        found: list[Expr] = []
+        places: list[Expr] = []
         for piece in _pieces(folded[0]):
             zeros = _zeros(expand(boundary.xreplace({folded[0]: piece})), x)
             if zeros is None:
                 return None
-            found += [z for z in zeros if not boundary.xreplace({x: z}).is_nonzero]
-        return list(dict.fromkeys(found))
+            places += [z for z in zeros if not boundary.xreplace({x: z}).is_nonzero]
+        return list(dict.fromkeys(places))
     rate = boundary.diff(x)
     if rate == 0:
         return []
     if not rate.has(x):
         return [expand(-boundary.xreplace({x: ZERO}) / rate)]
-    try:
-        polynomial = Poly(boundary, x, domain="QQ")
-    except PolynomialError:
+    found = polynomial(boundary, x)
+    if found is None or found.degree() > _HIGHEST_DEGREE:
         return None
-    return list(dict.fromkeys(real_roots(polynomial))) if polynomial.degree() <= _HIGHEST_DEGREE else None
+    return list(dict.fromkeys(real_roots(found)))
 
 
 def _pieces(folded: Expr) -> tuple[Expr, ...]:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import sympy
-from sympy import Expr
+from sympy import Expr, Poly, PolynomialError, Symbol
 
 from symbackprop.derivation.calculus.kernels import Kernels
 from symbackprop.derivation.calculus.size import degrees, expanded_terms, generators
@@ -39,6 +39,21 @@ def expand(expression: Expr, **hints: Any) -> Expr:
         return expanded_terms(flat) <= _MOST_TERMS and max(degrees(flat)) <= _MOST_TERMS
 
     return _bounded(lambda flat: sympy.expand(flat, **hints), expression, is_within)
+
+
+def simplify(expression: Expr) -> Expr:
+    """Return ``expression`` in the form that SymPy takes for the simplest."""
+    return _bounded(sympy.simplify, expression, lambda flat: _is_within(flat, _WORK_TO_FACTOR))
+
+
+def polynomial(expression: Expr, variable: Symbol) -> Poly | None:
+    """Return the polynomial in ``variable`` over the rationals, None where it is none or too large."""
+    if not is_short(expression):
+        return None
+    try:
+        return Poly(expression, variable, domain="QQ")
+    except PolynomialError:
+        return None
 
 
 def _bounded(function: Callable[[Expr], Expr], expression: Expr, is_within: Callable[[Expr], bool]) -> Expr:

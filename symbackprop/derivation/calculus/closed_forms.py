@@ -210,7 +210,7 @@ def _by_resultant(relation: Expr, goal: Expr, variables: list[Symbol], unknown: 
                 return
             goal = resultant(first, second)
             goal = goal.as_expr() if hasattr(goal, "as_expr") else goal
-            if goal == 0:
+            if goal == 0 or not is_short(goal):
                 return
             for part, _ in factor_list(goal)[1]:
                 if Poly(part, unknown).degree() == 1:
@@ -288,6 +288,8 @@ def _through_instances(slope: Expr, instances: list[Equation]) -> Expr | None:
     flat = _in_exponentials(_flatten(slope, names))
     functions = [_in_exponentials(_flatten(canonical(each.rhs), names)) for each in instances]
     exponents = Kernels(flat, *functions)
+    if not all(is_short(each) for each in (flat, *functions)):
+        return None
     flat = _rational(exponents.flat(flat))
     solutions: dict[Expr, Expr] = {}
     for equation, function in zip(instances, functions, strict=True):
