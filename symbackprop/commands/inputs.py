@@ -175,7 +175,7 @@ class Leaves:
     def _drawn(self, seed: int) -> tuple[Data, Data]:
         """Return a seeded sample of short numbers; a few where the equations are about all at once."""
         count = 1 if self.model.per_sample else _SAMPLES
-        drawn = sample_arrays(self.model, np.random.default_rng(seed))
+        drawn = sample_arrays(self.model, np.random.default_rng(seed), count)
 
         def short(kind: Iterable[DataArray]) -> dict[str, Array]:
             rows = {each.name: drawn[each.name][: count if each.has_samples else None] for each in kind}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 
 from sympy import Expr, Integer, Mul, Pow, Sum, Symbol, exp, expand
 
@@ -184,13 +184,16 @@ class Model:
         """Whether all sizes have numbers."""
         return all(s.name in self.sizes for n in sizes for s in n.free_symbols)
 
-    def sample_size(self, n: Expr) -> int:
-        """Return the number of a size in random data, where open sizes are small numbers."""
-        return self.size(n.xreplace(self._small_sizes))
+    def sample_size(self, n: Expr, samples: int = SAMPLES_DRAWN) -> int:
+        """Return the number of a size in random data of so many samples, where open sizes are small."""
+        return self.size(n.xreplace({**self._small_sizes, SAMPLES: Integer(samples)}))
 
-    def draw(self, given: DataArray) -> Draw:
-        """Return the ``Draw`` of random data for an input or a target."""
-        return given.draw(self.sample_size, SAMPLES_DRAWN)
+    def draw(self, given: DataArray, named: int = SAMPLES_DRAWN) -> Draw:
+        """Return the ``Draw`` of random data for an input or a target.
+
+        Whole numbers that name samples name the first ``named`` of them.
+        """
+        return given.draw(partial(self.sample_size, samples=named), SAMPLES_DRAWN)
 
     @cached_property
     def _small_sizes(self) -> dict[Expr, Expr]:

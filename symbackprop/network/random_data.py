@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from symbackprop.equations.model import DataArray, Draw, Initial, Initializer, Model
+from symbackprop.equations.model import SAMPLES_DRAWN, DataArray, Draw, Initial, Initializer, Model
 
 Array = NDArray[np.float64]
 Data = Array | dict[str, Array] | None
@@ -32,9 +32,15 @@ def _argument(kind: Sequence[DataArray], arrays: Mapping[str, Array]) -> Data:
     return arrays[kind[0].name] if kind else None
 
 
-def sample_arrays(model: Model, generator: np.random.Generator) -> dict[str, Array]:
-    """Return random inputs and targets that a network accepts, by name."""
-    return {given.name: drawn(model.draw(given), generator) for given in (*model.inputs, *model.targets)}
+def sample_arrays(
+    model: Model, generator: np.random.Generator, named: int = SAMPLES_DRAWN
+) -> dict[str, Array]:
+    """Return random inputs and targets that a network accepts, by name.
+
+    Whole numbers that name samples name the first ``named`` of them.
+    """
+    given = (*model.inputs, *model.targets)
+    return {each.name: drawn(model.draw(each, named), generator) for each in given}
 
 
 def drawn(draw: Draw, generator: np.random.Generator) -> Array:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symbackprop.code.runtime.checks import (
+    _NAMES_ROWS,
     _SHARED,
     _checked_data,
     _checked_weights,
@@ -47,13 +48,24 @@ class _Arrays:
         """Yield the rows of the batches of an epoch that are left, a few batches together."""
         order = trainer._order
         if order is None or len(order) != self.samples:
-            order = trainer._order = trainer.generator.permutation(self.samples)
+            order = trainer._order = self._new_order(trainer)
             trainer._errors = []
         size = trainer.batch_size
         start = len(trainer._errors) * size
         for first in range(start, self.samples, self.together * size):
             last = min(first + self.together * size, self.samples)
             yield [order[row : row + size] for row in range(first, last, size)]
+
+    def _new_order(self, trainer: Any) -> np.ndarray:
+        """Return the order of the rows in an epoch: as given where rows name each other."""
+        if not _NAMES_ROWS:
+            order: np.ndarray = trainer.generator.permutation(self.samples)
+            return order
+        if self.samples > trainer.batch_size:
+            named = f"{_label(_NAMES_ROWS[0])} names rows of its own batch"
+            more = f"{self.samples} rows are more than the batch_size, {trainer.batch_size}"
+            raise ValueError(f"{named}, and {more}; make that larger, or give batches")
+        return np.arange(self.samples)
 
     def batch(self, rows: np.ndarray) -> tuple[Any, ...]:
         """Return the arguments of a step on those rows."""

@@ -24,6 +24,7 @@ _ONE_TARGET = [shape[:1] for shape in TARGETS.values()] == [("samples",)]
 _SHARED = {
     name for name, shape in _SHAPES.items() if shape[:1] != ("samples",)
 }  # by all rows
+_NAMES_ROWS = [name for name, sizes in WHOLE_NUMBERS.items() if "samples" in sizes]
 
 
 def _label(name: str) -> str:

@@ -112,10 +112,13 @@ class _Building:
 
     def _check_parameters(self) -> None:
         """Refuse a parameter of which each sample would have its own part."""
+        given = self.found.inputs[0]
+        first = self.names.axes[given][0]
         for name in self.found.parameters:
             for letter in self.names.axes[name]:
                 if self.final[provisional_size(letter)].has(SAMPLES):
                     problem = f"the index '{letter}' of the parameter '{name}' runs over the samples"
+                    problem += f", as '{first}' does, the first index of '{given}'" * (letter != first)
                     self.found.places[name].fail(problem, "a parameter is the same for all of them")
 
     def _declared(self) -> set[Expr]:
