@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sympy import And, Expr, Integer, Max, Piecewise, Symbol, exp, log, sin, tanh
+from sympy import And, Eq, Expr, Integer, Max, Piecewise, Symbol, exp, log, sin, tanh
 
 from symbackprop.equations.system import ONE, Equation, EquationSystem, arg_max, quantity, sum_over
 from tests.zoo import (
@@ -322,6 +322,49 @@ def transposed_convolution() -> EquationSystem:
     return system(
         Equation(y[b, f, i], sum_over(share, (c, F), (h, H))),
         squared_error(y, t, b, f, i),
+        inputs=(x, t),
+        parameters=(w,),
+    )
+
+
+@register
+def transposed_convolution_in_two_dimensions() -> EquationSystem:
+    x, w = quantity("x", B, F, H, 2), quantity("w", F, G, K, 2)
+    y, t = quantity("y", B, G, 2 * H + 1, 4), quantity("t", B, G, 2 * H + 1, 4)
+    reached = And(Eq(i, 2 * h + k), Eq(j, 2 * u + v))
+    share = where(reached, x[b, c, h, u] * w[c, f, k, v])
+    return system(
+        Equation(y[b, f, i, j], sum_over(share, (c, F), (h, H), (u, 2), (k, K), (v, 2))),
+        squared_error(y, t, b, f, i, j),
+        inputs=(x, t),
+        parameters=(w,),
+    )
+
+
+@register
+def dilated_transposed_convolution_that_is_cut() -> EquationSystem:
+    """A kernel of two by three, steps of 3 and 1, every second place, and a row of zeros before."""
+    x, w = quantity("x", B, F, 2, 3), quantity("w", F, G, 2, 3)
+    y, t = quantity("y", B, G, 4, 5), quantity("t", B, G, 4, 5)
+    reached = And(Eq(i, 3 * h + 2 * k - 1), Eq(j, u + 2 * v))
+    share = where(reached, x[b, c, h, u] * w[c, f, k, v])
+    return system(
+        Equation(y[b, f, i, j], sum_over(share, (c, F), (h, 2), (u, 3), (k, 2), (v, 3))),
+        squared_error(y, t, b, f, i, j),
+        inputs=(x, t),
+        parameters=(w,),
+    )
+
+
+@register
+def transposed_convolution_in_three_dimensions() -> EquationSystem:
+    x, w = quantity("x", B, 2, 3, 2), quantity("w", 2, 2, 2)
+    y, t = quantity("y", B, 4, 6, 3), quantity("t", B, 4, 6, 3)
+    reached = And(Eq(i, 2 * h + k), Eq(j, 2 * u + v), Eq(o, p + q))
+    share = where(reached, x[b, h, u, p] * w[k, v, q])
+    return system(
+        Equation(y[b, i, j, o], sum_over(share, (h, 2), (u, 3), (p, 2), (k, 2), (v, 2), (q, 2))),
+        squared_error(y, t, b, i, j, o),
         inputs=(x, t),
         parameters=(w,),
     )

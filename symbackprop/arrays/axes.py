@@ -202,7 +202,8 @@ def _squeezed(operation: Operation) -> Operation:
     axes = tuple(a for a in operation.axes if a is not None)
     shape = tuple(n for n, a in zip(operation.shape, operation.axes, strict=True) if a is not None)
     if operation.is_elementwise:
-        inputs = tuple(map(_squeezed, operation.inputs))
+        # Axes of length 1 that an input has beside those of another one stay.
+        inputs = tuple(laid_out(i, axes) for i in operation.inputs)
         return Operation(operation.kind, inputs, operation.value, axes, shape)
     reduced = Reduction(operation.value_as(Reduction).axes)  # it is one that keeps its axis
     return Operation(operation.kind, operation.inputs, reduced, axes, shape)

@@ -530,6 +530,13 @@ ODD = {
         "input x[n, k]\nparameter w[k]\nsize k = 2\n"
         "y[n] = sum(w[k]*where(n >= 1, x[n - 1, k], 0), k)\nE = mean((y[n] - x[n, 0])**2, n)\noutput y"
     ),
+    "transposed-convolution": (
+        "input h[n, g, a, b]\ntarget t[n, o, p, q]\nparameter w[g, o, r, m]\n"
+        "size g = 2, a = 3, b = 2, o = 2, p = 6, q = 4, r = 2, m = 2\n"
+        "up[n, o, p, q] = sum(where(p == 2*a + r and q == 2*b + m, h[n, g, a, b]*w[g, o, r, m], 0),"
+        " g, a, b, r, m)\n"
+        "E = mean(sum((up[n, o, p, q] - t[n, o, p, q])**2, o, p, q), n)\noutput up"
+    ),
     "scalars": (
         "input x[n]\ntarget t[n]\nparameter a = 1, b\n"
         "y[n] = a*x[n] + b\nE = mean((y[n] - t[n])**2, n)\noutput y"
