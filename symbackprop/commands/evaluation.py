@@ -294,11 +294,10 @@ class Evaluation:
 
     def _product(self, node: Mul, environment: Environment) -> Array:
         """A guard that is 0 protects the other factors, which may read outside of an array."""
-        guards = self._all([a for a in node.args if isinstance(a, _GUARDS)], environment)
-        others = self._all([a for a in node.args if not isinstance(a, _GUARDS)], environment)
-        guard = reduce(np.multiply, guards, np.ones(()))
-        product = reduce(np.multiply, others, np.ones(()))
-        return np.where(guard == 0, 0.0, guard * product) if guards else product
+        guards = self._all([a for a in node.args if _is_guard(a)], environment)
+        others = self._all([a for a in node.args if not _is_guard(a)], environment)
+        product = reduce(np.multiply, [*guards, *others], np.ones(()))
+        return np.where(reduce(np.logical_or, [g == 0 for g in guards]), 0.0, product) if guards else product
 
     def _cases(self, node: Piecewise, environment: Environment) -> Array:
         result = np.asarray(np.nan)
@@ -321,6 +320,12 @@ class Evaluation:
 
 
 _GUARDS = (Piecewise, KroneckerDelta)
+
+
+def _is_guard(factor: Expr) -> bool:
+    """Whether a factor may be 0 where others have no value: a choice, a delta, or a sum of such."""
+    return isinstance(factor, _GUARDS) or (isinstance(factor, Add) and factor.has(*_GUARDS))
+
 
 _RELATIONS: Mapping[str, Callable[[Array, Array], Array]] = {
     "==": np.equal,

@@ -7,5 +7,9 @@ class Unproved(Exception):
     """The step says something that cannot be true or cannot be read; the message is for people."""
 
 
+class OutsideArray(Unproved):
+    """A component is read that does not exist; beside a factor that is zero it need not."""
+
+
 class OutsideDomain(Exception):
     """An expression has no real value at the point."""

@@ -38,7 +38,7 @@ from sympy.logic.boolalg import Boolean, false, true
 
 from symbackprop.equations.system import ArgMax
 from symbackprop.proof.arithmetic import RELATIONS, uniform
-from symbackprop.proof.errors import Unproved
+from symbackprop.proof.errors import OutsideArray, Unproved
 from symbackprop.proof.integers import Environment, rational, whole
 from symbackprop.proof.statement import Statement, differentiated, is_loss
 from symbackprop.proof.structure import Structure, parts_of
@@ -163,7 +163,7 @@ class Grid:
         if len(shape) != len(place):
             raise Unproved(f"{component} has {len(place)} indices, but {name} has {len(shape)} axes")
         if not all(0 <= index < extent for index, extent in zip(place, shape, strict=True)):
-            raise Unproved(f"{component} is read at {list(place)}, outside of the shape {list(shape)}")
+            raise OutsideArray(f"{component} is read at {list(place)}, outside of the shape {list(shape)}")
         return Leaf(kind, name, place, sample)
 
     def _sample(
@@ -172,7 +172,7 @@ class Grid:
         """Return the sample to which a component belongs, and its place without the sample."""
         if len(place) == len(self.shape(name)) + 1:
             if not 0 <= place[0] < self.samples:
-                raise Unproved(f"{component} is read at {list(place)}, outside of the samples")
+                raise OutsideArray(f"{component} is read at {list(place)}, outside of the samples")
             return place[0], place[1:]
         if name in self.structure.without_sample:
             return None, place
@@ -246,13 +246,20 @@ class Grid:
         return symbol
 
     def _product(self, node: Mul, environment: Environment) -> Expr:
-        """Multiply, brackets first: factors behind a zero bracket are not read."""
-        factors = []
+        """Multiply, brackets first: where one is zero, or a sum of such, the others need no value."""
+        factors: list[Expr] = []
+        outside: OutsideArray | None = None
         for factor in _brackets_first(node):
-            value = self.scalar(factor, environment)
+            try:
+                value = self.scalar(factor, environment)
+            except OutsideArray as problem:
+                outside = outside or problem
+                continue
             if value == 0 and isinstance(factor, _BRACKETS):
                 return value
             factors.append(value)
+        if outside and 0 not in factors:
+            raise outside
         return Mul(*factors)
 
     def _bind(self, limits: tuple[Any, ...], environment: Environment) -> Iterator[Environment]:

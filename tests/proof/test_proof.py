@@ -355,6 +355,35 @@ def test_guarded_reads_are_not_evaluated() -> None:
     assert "outside of the shape" in str(verdict.counterexample)
 
 
+def test_a_delta_beside_a_guard_is_not_evaluated_where_it_does_not_count() -> None:
+    token, table = quantity("token", n0, integer=True), quantity("table", n1, n2)
+    y, target = quantity("y", n0, n2), quantity("t", n0, n2)
+    later, one, m = (j > 0), Integer(1), Symbol("m", integer=True)
+    read = Piecewise((table[token[j - 1], k], later), (0, True))
+    system = EquationSystem(
+        equations=(
+            Equation(y[j, k], read),
+            Equation(E.symbol, sum_over((y[j, k] - target[j, k]) ** 2, (j, n0), (k, n2)) / 2),
+        ),
+        quantities={q.name: q for q in (token, table, y, target, E)},
+        parameters=("table",),
+        inputs=("token", "t"),
+    )
+    derived = Derived(system, (), {}, {"dy": "y"}, {})
+    delta = KroneckerDelta(i, token[j - 1]) * KroneckerDelta(k, m)
+    guard = Piecewise((one, later), (0, True))
+    terms = Piecewise((one / 2, later), (0, True)) + Piecewise((one / 2, j >= 1), (0, True))
+    for rhs, holds in (
+        (delta * guard, True),
+        (delta * terms, True),
+        (delta, False),
+        (delta * (1 + guard), False),
+    ):
+        verdict = prove_step(derived, Step(1, "table", "local derivative", d(y[j, k], table[i, m]), rhs))
+        assert verdict.holds == holds, verdict.counterexample
+        assert holds or "outside of the shape" in str(verdict.counterexample)
+
+
 def test_an_index_that_is_data() -> None:
     token, table = quantity("token", n0, integer=True), quantity("table", n1, n2)
     y, dy = quantity("y", n0, n2), quantity("dy", n0, n2)
