@@ -330,6 +330,7 @@ def _by_turns(layers: range, *arrays: np.ndarray) -> dict[int, np.ndarray]:
 INPUTS: dict[str, tuple[int | str, ...]] = {"x0": ("samples", 16)}
 TARGETS: dict[str, tuple[int | str, ...]] = {"t": ("samples", 10)}
 WHOLE_NUMBERS: dict[str, tuple[int | str, ...]] = {}
+LEAST_PLACES: dict[str, int] = {}
 BOUNDS: dict[str, tuple[float | None, float | None]] = {"t": (0, 1)}
 TOTALS: dict[str, tuple[float, int]] = {"t": (1, 1)}
 SMALL_SIZES: dict[str, int] = {"samples": 5}
@@ -1561,15 +1562,16 @@ def _shaped(name: str, value: Any, sizes: dict[str, int], places: _Places) -> An
 def _checked_integers(
     name: str, value: np.ndarray, sizes: dict[str, int], places: _Places
 ) -> np.ndarray:
-    """Return an array of whole numbers that are places, from 0, in axes of known sizes."""
+    """Return an array of whole numbers that are places in axes of known sizes, or -1 for none."""
     counts = [sizes.get(str(size), size) for size in WHOLE_NUMBERS[name]]
     count = min((n for n in counts if isinstance(n, int)), default=None)
+    least = LEAST_PLACES.get(name, 0)
     wrong = value != np.floor(value)
     if count is not None:
-        wrong |= (value < 0) | (value >= count)
+        wrong |= (value < least) | (value >= count)
     if wrong.any():
         first = _first_place(wrong)
-        allowed = "" if count is None else f" from 0 to {count - 1}"
+        allowed = "" if count is None else f" from {least} to {count - 1}"
         found = f"{places.number(name, *first)} is {value[first]:g}"
         raise ValueError(f"{found}, not a whole number{allowed}")
     return value.astype(np.int64)
@@ -2993,24 +2995,27 @@ def _evaluate(options: argparse.Namespace) -> None:
     errors, rights, counts = [], [], []
     for part, targets in _pieces(x, given.t, weights.dtype, options.data):
         errors.append(loss(weights.parameters, part, targets))
-        rights.append(_share_right(weights.parameters, part, targets))
+        rights.append(_are_right(weights.parameters, part, targets))
         counts.append(_samples_in(part))
     print(f"E {_mean(errors, counts):.8g}")
-    shares = [right for right in rights if right is not None]
-    if len(shares) == len(rights):
-        print(f"accuracy {_mean(shares, counts):.4%}")
+    known = [right for right in rights if right is not None]
+    if len(known) == len(rights) and any(right.size for right in known):
+        print(f"accuracy {np.concatenate(known).mean():.4%}")
 
 
-def _share_right(parameters: dict[str, np.ndarray], x: Any, t: Any) -> float | None:
-    """Return the share of outputs that name the target, None where targets name nothing."""
+def _are_right(parameters: dict[str, np.ndarray], x: Any, t: Any) -> np.ndarray | None:
+    """Return whether outputs name the target, if there is one; None where targets name none."""
     ends = _ends()
+    right: np.ndarray
     if CLASSES or _ARE_PLACES:
         named = t if _ARE_PLACES else t.argmax(axis=1)
-        return float((forward(parameters, x).argmax(axis=1) == named).mean())
+        right = (forward(parameters, x).argmax(axis=1) == named)[named >= 0]
+        return right
     if ends is None or not np.isin(t, ends).all():
         return None
     middle = sum(ends) / 2
-    return float(((forward(parameters, x) > middle) == (t > middle)).mean())
+    right = (forward(parameters, x) > middle) == (t > middle)
+    return right
 
 
 # ---------------------------------------------------------------- check

@@ -153,12 +153,14 @@ class DataCode:
         """Return the lines that tell the runtime what data are; totals are told where ``uses_totals``."""
         given = (*self.model.inputs, *self.model.targets)
         places = {g.name: tuple(map(self._told, g.places)) for g in given if g.integer}
+        least = {g.name: g.least_place for g in given if g.integer and g.places and g.may_be_missing}
         bounds = {g.name: (g.low, g.high) for g in given if (g.low, g.high) != (None, None)}
         totals = {g.name: (g.total, g.total_axis) for g in given if uses_totals and g.total is not None}
         return [
             *dict_definition("INPUTS", _SIZES, {g.name: self._sizes_told(g) for g in self.model.inputs}),
             *dict_definition("TARGETS", _SIZES, {g.name: self._sizes_told(g) for g in self.model.targets}),
             *dict_definition("WHOLE_NUMBERS", _SIZES, places),
+            *dict_definition("LEAST_PLACES", "int", least),
             *dict_definition("BOUNDS", "tuple[float | None, float | None]", bounds),
             *dict_definition("TOTALS", "tuple[float, int]", totals),
             *dict_definition("SMALL_SIZES", "int", self._small_sizes()),

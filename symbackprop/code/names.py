@@ -30,6 +30,7 @@ TOLD = (
     "INPUTS",
     "TARGETS",
     "WHOLE_NUMBERS",
+    "LEAST_PLACES",
     "BOUNDS",
     "TOTALS",
     "SMALL_SIZES",

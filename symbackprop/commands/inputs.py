@@ -144,8 +144,9 @@ class Leaves:
             if not np.equal(np.mod(array, 1), 0).all():
                 raise SpecificationError(f"{label}: must hold whole numbers")
             count = min((self._size(n) for n in given.places), default=None)
-            if count is not None and not ((array >= 0) & (array < count)).all():
-                raise SpecificationError(f"{label}: must lie between 0 and {count - 1}")
+            least = given.least_place
+            if count is not None and not ((array >= least) & (array < count)).all():
+                raise SpecificationError(f"{label}: must lie between {least} and {count - 1}")
             return array.astype(np.int64)
         low = -np.inf if given.low is None else float(given.low)
         high = np.inf if given.high is None else float(given.high)

@@ -75,7 +75,8 @@ class DataArray:
 
     ``shape`` leaves the samples' axis out where the array ``has_samples``.  ``low`` and ``high`` bound every
     number; ``total``, the sum along an axis of the whole array, is checked where the derivation rests on it.
-    ``places`` are the sizes of the axes in which an integer is a place, from 0.
+    ``places`` are the sizes of the axes in which an integer is a place, from 0; one that ``may_be_missing``
+    is -1 where there is none, as every read at it is guarded.
     """
 
     name: str
@@ -87,6 +88,12 @@ class DataArray:
     total: Expr | None = None
     total_axis: int = 1
     places: tuple[Expr, ...] = ()
+    may_be_missing: bool = False
+
+    @property
+    def least_place(self) -> int:
+        """The least number that a place may be."""
+        return -1 if self.may_be_missing else 0
 
     @property
     def is_unbounded(self) -> bool:

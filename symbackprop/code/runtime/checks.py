@@ -11,6 +11,7 @@ from symbackprop.code.runtime.memory import _all_finite
 from symbackprop.code.runtime.network import (
     BOUNDS,
     INPUTS,
+    LEAST_PLACES,
     PARAMETER_SHAPES,
     TARGETS,
     TOTALS,
@@ -174,15 +175,16 @@ def _shaped(name: str, value: Any, sizes: dict[str, int], places: _Places) -> An
 def _checked_integers(
     name: str, value: np.ndarray, sizes: dict[str, int], places: _Places
 ) -> np.ndarray:
-    """Return an array of whole numbers that are places, from 0, in axes of known sizes."""
+    """Return an array of whole numbers that are places in axes of known sizes, or -1 for none."""
     counts = [sizes.get(str(size), size) for size in WHOLE_NUMBERS[name]]
     count = min((n for n in counts if isinstance(n, int)), default=None)
+    least = LEAST_PLACES.get(name, 0)
     wrong = value != np.floor(value)
     if count is not None:
-        wrong |= (value < 0) | (value >= count)
+        wrong |= (value < least) | (value >= count)
     if wrong.any():
         first = _first_place(wrong)
-        allowed = "" if count is None else f" from 0 to {count - 1}"
+        allowed = "" if count is None else f" from {least} to {count - 1}"
         found = f"{places.number(name, *first)} is {value[first]:g}"
         raise ValueError(f"{found}, not a whole number{allowed}")
     return value.astype(np.int64)

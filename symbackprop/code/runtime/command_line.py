@@ -269,24 +269,27 @@ def _evaluate(options: argparse.Namespace) -> None:
     errors, rights, counts = [], [], []
     for part, targets in _pieces(x, given.t, weights.dtype, options.data):
         errors.append(loss(weights.parameters, part, targets))
-        rights.append(_share_right(weights.parameters, part, targets))
+        rights.append(_are_right(weights.parameters, part, targets))
         counts.append(_samples_in(part))
     print(f"E {_mean(errors, counts):.8g}")
-    shares = [right for right in rights if right is not None]
-    if len(shares) == len(rights):
-        print(f"accuracy {_mean(shares, counts):.4%}")
+    known = [right for right in rights if right is not None]
+    if len(known) == len(rights) and any(right.size for right in known):
+        print(f"accuracy {np.concatenate(known).mean():.4%}")
 
 
-def _share_right(parameters: dict[str, np.ndarray], x: Any, t: Any) -> float | None:
-    """Return the share of outputs that name the target, None where targets name nothing."""
+def _are_right(parameters: dict[str, np.ndarray], x: Any, t: Any) -> np.ndarray | None:
+    """Return whether outputs name the target, if there is one; None where targets name none."""
     ends = _ends()
+    right: np.ndarray
     if CLASSES or _ARE_PLACES:
         named = t if _ARE_PLACES else t.argmax(axis=1)
-        return float((forward(parameters, x).argmax(axis=1) == named).mean())
+        right = (forward(parameters, x).argmax(axis=1) == named)[named >= 0]
+        return right
     if ends is None or not np.isin(t, ends).all():
         return None
     middle = sum(ends) / 2
-    return float(((forward(parameters, x) > middle) == (t > middle)).mean())
+    right = (forward(parameters, x) > middle) == (t > middle)
+    return right
 
 
 # ---------------------------------------------------------------- check

@@ -253,6 +253,7 @@ def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 INPUTS: dict[str, tuple[int | str, ...]] = {"x0": ("samples", 2)}
 TARGETS: dict[str, tuple[int | str, ...]] = {"t": ("samples", 1)}
 WHOLE_NUMBERS: dict[str, tuple[int | str, ...]] = {}
+LEAST_PLACES: dict[str, int] = {}
 BOUNDS: dict[str, tuple[float | None, float | None]] = {"t": (0, 1)}
 TOTALS: dict[str, tuple[float, int]] = {}
 SMALL_SIZES: dict[str, int] = {"samples": 5}

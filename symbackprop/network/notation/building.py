@@ -294,6 +294,7 @@ class _Building:
             totals[0][1] if totals else None,
             totals[0][0] if totals else 1,
             tuple(dict.fromkeys(places)) if whole.integer else (),
+            whole.integer and name not in self.names.unguarded,
         )
 
 

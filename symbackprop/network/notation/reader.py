@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from operator import truediv
 from typing import NoReturn
 
-from sympy import Expr, Integer, Piecewise, Sum, Symbol, expand
+from sympy import Expr, Indexed, Integer, Piecewise, S, Sum, Symbol, expand
 from sympy.logic.boolalg import Boolean, Not
 
 from symbackprop.equations.system import (
@@ -72,6 +72,7 @@ class Names:
     reads: list[Read] = field(default_factory=list)
     uses: dict[str, list[Use]] = field(default_factory=dict)
     positions: dict[str, list[str]] = field(default_factory=dict)  # integer quantity -> axes it is a place in
+    unguarded: set[str] = field(default_factory=set)  # integer quantities that are read as a place at -1, too
     letters: set[str] = field(default_factory=set)  # that any equation binds
     hidden: list[Equation] = field(default_factory=list)  # that max over an index needs before an equation
     functions: Mapping[str, Callable[[Expr], Expr]] = field(default_factory=activation_functions)
@@ -211,10 +212,21 @@ class NetReader(FormulaReader):
                 self.fail(node, f"the index '{letter}' runs over {number}, but {axis_text}")
         elif integer is not None:
             self.known.positions.setdefault(integer, []).append(own)
+            self._note_guard(integer, index)
         else:
+            for part in {*index.atoms(Indexed), *index.atoms(Symbol)}:
+                inner = name_of_integer(part, self.known)
+                if inner is not None:
+                    self._note_guard(inner, part)
             guards = tuple(self.guards)
             read_at = Read(self.part, self.column(node), component, axis, tuple(self.scope), guards)
             self.known.reads.append(read_at)
+
+    def _note_guard(self, integer: str, place: Expr) -> None:
+        """Remember an integer quantity that is read as a place where no guard excludes -1."""
+        before = {place: Integer(-1)}
+        if not any(computed(guard.xreplace, before) is S.false for guard in self.guards):
+            self.known.unguarded.add(integer)
 
     def _note_use(self, node: ast.AST, name: str, indices: Sequence[Expr]) -> None:
         """Remember how a quantity is read, from which a parameter's first values follow."""
