@@ -39,6 +39,7 @@ from sympy.logic.boolalg import Boolean, false, true
 from symbackprop.equations.system import ArgMax
 from symbackprop.proof.arithmetic import RELATIONS, uniform
 from symbackprop.proof.errors import OutsideArray, Unproved
+from symbackprop.proof.given import NOTHING, Given
 from symbackprop.proof.integers import Environment, rational, whole
 from symbackprop.proof.statement import Statement, differentiated, is_loss
 from symbackprop.proof.structure import Structure, parts_of
@@ -72,8 +73,11 @@ class Grid:
     environment holds its number under ``_SAMPLE``.
     """
 
-    def __init__(self, structure: Structure, sizes: Environment, samples: int, seed: object) -> None:
+    def __init__(
+        self, structure: Structure, sizes: Environment, samples: int, seed: object, given: Given = NOTHING
+    ) -> None:
         self.structure = structure
+        self.given = given
         self.sizes = sizes
         self.samples = samples
         self.leaves: dict[Symbol, Leaf] = {}
@@ -116,6 +120,8 @@ class Grid:
             return Integer(self.table(leaf))
         if leaf.kind == "adjoint" and leaf.name == self.structure.loss:
             return Integer(1)
+        if leaf.kind == "value" and (number := self.given.constant(leaf.name, leaf.place)) is not None:
+            return number
         if leaf not in self._symbols:
             sample = "" if leaf.sample is None else f" of sample {leaf.sample}"
             symbol = Symbol(f"{leaf.kind} {leaf.name}{list(leaf.place)}{sample}", real=True)
@@ -243,7 +249,8 @@ class Grid:
             return self.leaf(self.locate(symbol, environment))
         if symbol.is_integer:
             raise Unproved(f"the index {symbol} is bound nowhere")
-        return symbol
+        number = self.given.constant(symbol.name, ())
+        return symbol if number is None else number
 
     def _product(self, node: Mul, environment: Environment) -> Expr:
         """Multiply, brackets first: where one is zero, or a sum of such, the others need no value."""

@@ -16,6 +16,7 @@ from symbackprop.equations.system import Fact
 from symbackprop.proof.comparison import Comparison, holds_exactly
 from symbackprop.proof.draw import THREE_SPREADS, WIDE_SPREADS, Draw, Spread, spreads_close_to
 from symbackprop.proof.errors import Unproved
+from symbackprop.proof.given import NOTHING, Given
 from symbackprop.proof.grid import Grid
 from symbackprop.proof.integers import Environment
 from symbackprop.proof.points import KINKED, Point
@@ -66,11 +67,13 @@ def prove_step(derivation: Derived, step: Step, *, seed: int = 0) -> Verdict:
 class Prover:
     """Proves steps about the equations of one derivation, and remembers the parts that several steps share.
 
-    The verdicts depend on the derivation, the step and the seed alone, not on earlier proofs.
+    The verdicts depend on the derivation, the step, the seed and what is given, not on earlier proofs.  With
+    numbers for constants, a prover is for one step: others with other names would be taken for equal.
     """
 
-    def __init__(self, derivation: Derived, *, seed: int = 0) -> None:
+    def __init__(self, derivation: Derived, *, seed: int = 0, given: Given = NOTHING) -> None:
         self._derivation = derivation
+        self._given = given
         self._structure = Structure(derivation)
         self._seed = seed
         self._grids: dict[object, Grid] = {}
@@ -118,12 +121,14 @@ class Prover:
         scope = Scope.of(statement, setting, self._structure)
         spelling = spell(statement, scope, self._structure)
         outcomes = []
-        for sizes in assignments_of_sizes(spelling, statement.sample_size):
+        for chosen in assignments_of_sizes(spelling, statement.sample_size):
+            sizes = self._given.put_in(chosen)
             comparison = Comparison(statement)
             outcomes.append(self._outcome_with(comparison, scope, sizes))
             larger = larger_sizes(comparison.one_sided_guards(), spelling, sizes)
             if not comparison.is_telling:  # two numbers, normalised, are ±1: constant
                 larger = {size: number + 1 for size, number in larger.items()}
+            larger = self._given.put_in(larger)
             if outcomes[-1].counterexample is None and larger != sizes:
                 outcomes.append(self._outcome_with(Comparison(statement), scope, larger))
             if outcomes[-1].counterexample is not None:
@@ -166,7 +171,7 @@ class Prover:
         placed = scope if scope.places else None  # an argmax depends on the values in the scope
         grid_key = (tuple(sorted((s.name, n) for s, n in sizes.items())), samples, table, placed)
         if grid_key not in self._grids:
-            self._grids[grid_key] = Grid(self._structure, sizes, samples, (self._seed, table))
+            self._grids[grid_key] = Grid(self._structure, sizes, samples, (self._seed, table), self._given)
         key = (grid_key, scope, spread)
         if key not in self._points:
             point = Point(self._grids[grid_key], scope, Draw(self._seed, spread))

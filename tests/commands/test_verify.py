@@ -143,6 +143,99 @@ def test_wrong_claims_have_numbers_and_the_slip(case: str, derived: Callable[[st
     assert len(re.findall(r"-?\d+\.\d+", found.counterexample)) >= 2, found.report()
 
 
+GIVEN = """
+2-2-1 | | not in general | ds1[j] = ds2[0]*w2[j,0]*x1[j]*(1 - x1[j])
+2-3-1 | | | dE/dw1[0,1] = ds1[1]*x0[0]
+2-3-1 | | | dE/dw1[1,j] = ds1[j]*x0[1]
+2-3-1 | | | dE/dw1[0,2] = mean(ds1[n,2]*x0[n,0], n)
+2-3-1 | | not in general | ds1[n,1] = ds2[n,0]*w2[1,0]*x1[n,1]*(1 - x1[n,1])
+2-3-2 | | | ds2[1]/dx1[2] = w2[2,1]
+2-3-2 | | not in general | ds1[2] = (ds2[0]*w2[2,0] + ds2[1]*w2[2,1])*x1[2]*(1 - x1[2])
+2-3-1 | l2 = 0.1 | | dE/dw2[j,i] = ds2[i]*x1[j] + 0.1*w2[j,i]
+2-3-1 | l2 = 0.1 | | dE/dw2[j,i] = ds2[i]*x1[j] + w2[j,i]/10
+2-3-1 | l2 = 0.1 | not in general | dE/dw2[j,0] = (x2[0] - t[0])*x1[j] + 0.1*w2[j,0]
+"""
+
+
+@pytest.mark.parametrize("case", GIVEN.strip().splitlines())
+def test_claims_for_the_numbers_that_are_given(case: str) -> None:
+    architecture, constant, general, text = (part.strip() for part in case.split("|"))
+    found = verify(sb.Network(architecture, l2=0.1 if constant else 0.0), text)
+    assert found, found.report()
+    assert found.given == ((constant,) if constant else ())
+    verdict = "right for these sizes, not in general" if not found.in_general else "right"
+    assert found.report().startswith(f"{verdict}: {text}")
+    assert found.in_general or general
+
+
+GIVEN_WRONG = """
+2-2-1 | 0 | ds1[j] = ds2[0]*w2[j,0]*x1[j]*(1 + x1[j])
+2-3-1 | 0 | dE/dw1[0,1] = ds1[0]*x0[0]
+2-3-1 | 0 | dE/dw1[0,1] = -ds1[1]*x0[0]
+2-3-2 | 0 | ds1[2] = (ds2[0]*w2[2,0] + ds2[0]*w2[2,1])*x1[2]*(1 - x1[2])
+2-3-1 | 0.1 | dE/dw2[j,i] = ds2[i]*x1[j] + 0.2*w2[j,i]
+2-3-1 | 0.1 | dE/dw2[j,i] = ds2[i]*x1[j] - 0.1*w2[j,i]
+"""
+
+
+@pytest.mark.parametrize("case", GIVEN_WRONG.strip().splitlines())
+def test_wrong_claims_for_the_numbers_that_are_given(case: str) -> None:
+    architecture, l2, text = (part.strip() for part in case.split("|"))
+    found = verify(sb.Network(architecture, l2=float(l2)), text)
+    assert not found
+    assert "by this, but it is" in found.counterexample
+    if text.startswith(("dE/dw1[0,1] = -", "dE/dw2[j,i] = ds2[i]*x1[j] - ")):
+        assert found.slip is not None
+        assert found.slip.kind == "sign"
+
+
+def test_numbers_of_a_text_and_places_that_the_data_give() -> None:
+    text = """\
+integer input c[n], o[n]
+target t[n]
+parameter u[v, e], w[v, e]
+constant eps = 0.1
+size v = 5, e = 2
+s[n] = sum(u[o[n], e]*w[c[n], e], e) + eps*t[n]
+E = mean((s[n] - t[n])**2, n)/2
+output s
+"""
+    network = sb.Network.from_equations(text)
+    for claim, given in (
+        ("ds[n] = sum(u[o[n],e]*w[c[n],e], e) - 0.9*t[n]", ("eps = 0.1",)),
+        ("ds[n] = sum(u[o[n],e]*w[c[n],e], e) - (1 - eps)*t[n]", ()),
+        ("dE/du[v,e] = mean(ds[n]*delta(v, o[n])*w[c[n],e], n)", ()),
+    ):
+        found = verify(network, claim)
+        assert found, found.report()
+        assert (found.given, found.in_general) == (given, True)
+    wrong = verify(network, "ds[n] = sum(u[c[n],e]*w[o[n],e], e) - 0.9*t[n]")
+    assert not wrong
+    assert "by this, but it is" in wrong.counterexample
+
+
+def test_class_weights_as_their_numbers() -> None:
+    network = sb.Network("4-3:softmax", class_weights=(1, 2, 3))
+    assert verify(network, "dE/ds1[1] = x1[1]*(t[0] + 2*t[1] + 3*t[2]) - 2*t[1]")
+    assert not verify(network, "dE/ds1[1] = x1[1]*(t[0] + 2*t[1] + 3*t[2]) - 3*t[1]")
+
+
+def test_sizes_that_nobody_gave_decide_nothing() -> None:
+    text = """\
+input x[n, k]
+target t[n, i]
+parameter w[k, i]
+y[n, i] = sum(x[n, k]*w[k, i], k)
+E = mean(sum((y[n, i] - t[n, i])**2, i)/2, n)
+output y
+"""
+    claim = "dE/dw[0,i] = (x[0]*w[0,i] + x[1]*w[1,i] - t[i])*x[0]"
+    assert not verify(sb.Network.from_equations(text), claim)
+    found = verify(sb.Network.from_equations(text, {"k": 2}), claim)
+    assert found
+    assert not found.in_general
+
+
 def test_the_missing_factor_is_named(derived: Callable[[str], Derived]) -> None:
     found = verify(derived("plain"), "ds1[j] = sum(ds2[i]*w2[j,i], i)")
     assert found.slip is not None
@@ -212,7 +305,8 @@ def test_numbers_are_such_as_the_derivation_assumes(
         ("dE/dw3[j,i] = x1[j]", "'w3' is no quantity of this network; known are"),
         ("dE/dw2[j] = x1[j]", "w2 has 2 axes"),
         ("dE/dw2[j,j] = x1[j]", "stands twice"),
-        ("dE/dw2[j,1] = x1[j]", "no index letter"),
+        ("dE/dw2[j,1] = x1[j]", "w2 has no place 1 on this axis; its places are 0 to 0"),
+        ("dE/dw2[j,-1] = x1[j]", "'-1' on the left is no index letter and no whole number"),
         ("dE/dw2[j,i] = (x2[i] - t[i])*xx1[j]", "did you mean 'x1'"),
         ("dE/dw2[j,i] = (x2[i] - t[i])*x1", "'x1' has axes"),
         ("dE/dw2[j,i] = (x2[i] - t[i])*x1[j,i,i]", "has 1 axes, not 3"),

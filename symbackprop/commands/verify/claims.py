@@ -18,7 +18,16 @@ from sympy.logic.boolalg import Boolean
 from symbackprop.derivation.batch import SampleAxis
 from symbackprop.equations.naming import LETTERS, SAMPLES
 from symbackprop.equations.steps import Derived
-from symbackprop.equations.system import EquationSystem, Quantity, index, indices_of, name_of, size, sum_over
+from symbackprop.equations.system import (
+    EquationSystem,
+    Quantity,
+    WholeNumber,
+    index,
+    indices_of,
+    name_of,
+    size,
+    sum_over,
+)
 from symbackprop.errors import SpecificationError, suggestion
 from symbackprop.library.formula import FormulaReader, computed
 from symbackprop.network.functions import activation_functions
@@ -54,9 +63,23 @@ class Claim:
 
     @property
     def indices(self) -> tuple[Symbol, ...]:
-        """The indices on the left."""
-        parts = (self.lhs.expr, self.lhs.variables[0]) if isinstance(self.lhs, Derivative) else (self.lhs,)
-        return tuple(dict.fromkeys(i for part in parts for i in indices_of(part)))
+        """The index letters on the left."""
+        return tuple(dict.fromkeys(i for part in self._sides for i in indices_of(part) if i.is_Symbol))
+
+    @property
+    def _sides(self) -> tuple[Expr, ...]:
+        """The components on the left."""
+        return (self.lhs.expr, self.lhs.variables[0]) if isinstance(self.lhs, Derivative) else (self.lhs,)
+
+    @property
+    def least_sizes(self) -> dict[str, int]:
+        """The least numbers of sizes, by name, for which the whole numbers among the indices are places."""
+        found: dict[str, int] = {}
+        for read in {*self.rhs.atoms(Indexed), *(s for s in self._sides if isinstance(s, Indexed))}:
+            for i, n in zip(read.indices, read.base.shape, strict=True):
+                if i.is_Integer and n.is_Symbol:
+                    found[n.name] = max(int(i) + 1, found.get(n.name, 0))
+        return found
 
 
 _SIDE = r"d(?P<{0}>[A-Za-z_]\w*)\s*(?P<{0}_at>\[[^\]=]*\])?"
@@ -155,20 +178,31 @@ class _ClaimReader:
     def _side(self, name: str, at: str | None) -> Expr:
         """Return a component on the left."""
         quantity = self.system.quantities[name]
-        letters = [part.strip() for part in at[1:-1].split(",")] if at else []
-        for letter in letters:
-            if not re.fullmatch(r"[A-Za-z]\w*", letter):
-                _fail(
-                    self.text, f"'{letter[:20]}' on the left is no index letter", "write one letter an axis"
-                )
+        parts = [part.strip() for part in at[1:-1].split(",")] if at else []
+        for part in parts:
+            if not re.fullmatch(r"[A-Za-z]\w*|[0-9]{1,6}", part):
+                problem = f"'{part[:20]}' on the left is no index letter and no whole number"
+                _fail(self.text, problem, "write one an axis")
+        letters = [part for part in parts if not part.isdigit()]
         if len(set(letters)) != len(letters):
             _fail(self.text, "an index stands twice on the left", "write another letter for each axis")
-        lifted = len(letters) == len(quantity.shape) + 1 and name in SampleAxis(self.derivation).varying
-        if len(letters) != len(quantity.shape) and not (lifted and self.derivation.batch):
-            axes = f"{name} has {len(quantity.shape)} axes, the left side gives it {len(letters)}"
-            _fail(self.text, axes, f"its shape is ({', '.join(map(str, quantity.shape))})")
-        indices = tuple(map(index, letters))
+        lifted = len(parts) == len(quantity.shape) + 1 and name in SampleAxis(self.derivation).varying
+        lifted = lifted and not parts[0].isdigit()
+        shape = f"its shape is ({', '.join(map(str, quantity.shape))})"
+        if len(parts) != len(quantity.shape) and not (lifted and self.derivation.batch):
+            axes = f"{name} has {len(quantity.shape)} axes, the left side gives it {len(parts)}"
+            _fail(self.text, axes, shape)
+        indices = tuple(Integer(part) if part.isdigit() else index(part) for part in parts)
+        self._see_that_it_is_there(name, indices[lifted:])
         return lifted_component(quantity, indices) if lifted else quantity.at(indices)
+
+    def _see_that_it_is_there(self, name: str, indices: Sequence[Expr]) -> None:
+        """Refuse a whole number that is no place on its axis, where the number of its size is known."""
+        model = self.derivation.model
+        for i, n in zip(indices, self.system.quantities[name].shape, strict=True):
+            extent = n if model is None else model.number(n)
+            if i.is_Integer and extent.is_Integer and i >= extent:
+                _fail(self.text, f"{name} has no place {i} on this axis", f"its places are 0 to {extent - 1}")
 
     def _bare(self, name: str, scope: _Scope) -> Expr:
         return scope.with_letters(self.system.quantities[name], self.text)
@@ -193,6 +227,8 @@ class _Scope:
         if not isinstance(component, Indexed):
             return
         for i, n in zip(component.indices, component.base.shape, strict=True):
+            if isinstance(i, WholeNumber):  # a place that the data give
+                continue
             if isinstance(i, Symbol) and self.ranges.setdefault(i, n) != n:
                 found = f"{component}: {i} runs over {self.ranges[i]}, but this axis has size {n}"
                 if found not in self.conflicts:

@@ -7,13 +7,14 @@ a wrong claim differs, and the change that makes it right is looked for among th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import islice
+from itertools import islice, takewhile
 
 import numpy as np
-from sympy import Derivative, Expr, Indexed, Integer, Sum, Symbol
+from sympy import Derivative, Expr, Float, Indexed, Integer, Rational, Sum, Symbol
 
 from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array
@@ -22,24 +23,28 @@ from symbackprop.commands.verify.claims import Claim, read_claim
 from symbackprop.commands.verify.points import point
 from symbackprop.commands.verify.slips import Edit, Slip, edits, factors_of
 from symbackprop.equations.steps import Derived, Step
+from symbackprop.equations.system import indices_of, name_of, size
 from symbackprop.errors import SpecificationError, UnsupportedExpression
 from symbackprop.network.network import Network
 from symbackprop.pipeline import derive
 from symbackprop.printing.notation import notation_for
 from symbackprop.printing.printer import Printer
 from symbackprop.printing.text import TextPrinter
+from symbackprop.proof.given import NOTHING, Given
 from symbackprop.proof.prover import Prover, Verdict
 
 _CLOSE = 1e-9
 _MOST = 10_000  # changes that are tried
 _SEEDS = (1, 2)
+_MOST_COMPONENTS = 500  # of a network that is proved with its own sizes
 
 
 @dataclass(frozen=True)
 class Verification:
     """The verdict on one claim.
 
-    ``holds`` is whether it is right, ``assumes`` which facts about the data it needs for that.  Of a wrong
+    ``holds`` is whether it is right, ``assumes`` which facts about the data, and ``given`` which numbers of
+    the network, it needs for that; ``in_general`` whether it holds for other sizes, too.  Of a wrong
     one ``counterexample`` shows numbers for which it fails, and ``slip`` the change that makes it right, None
     where no single one does.
     """
@@ -49,6 +54,8 @@ class Verification:
     assumes: tuple[str, ...] = ()
     counterexample: str = ""
     slip: Slip | None = None
+    given: tuple[str, ...] = ()
+    in_general: bool = True
 
     def __bool__(self) -> bool:
         return self.holds
@@ -56,7 +63,9 @@ class Verification:
     def report(self) -> str:
         """Return the verdict in words."""
         if self.holds:
-            return f"right: {self.text}" + "".join(f"\n  assuming {fact}" for fact in self.assumes)
+            verdict = "right" if self.in_general else "right for these sizes, not in general"
+            needs = (f"\n  assuming {fact}" for fact in self.assumes)
+            return f"{verdict}: {self.text}{''.join(needs)}" + "".join(f"\n  with {n}" for n in self.given)
         lines = [f"wrong: {self.text}", f"  {self.counterexample}"]
         if self.slip is not None:
             lines.append(f"  likely slip ({self.slip.kind}): {self.slip.message}")
@@ -71,7 +80,8 @@ def verify(network: Network | Derived, text: str) -> Verification:
     The left side is the derivative of E by a quantity (``dE/dw2[j,i]``, ``ds1[j]``), or of one quantity by
     another (``dx2[i]/ds2[i]``).  The right side may read every quantity of the network, adjoints
     (``ds2[i]``), ``sum(e, i)`` and ``mean(e, n)``; with the sample as first index (``x2[n,i]``) it is about
-    the mean over a batch of N samples.  Indices may be left out where the sizes of the axes tell them.
+    the mean over a batch of N samples.  Indices may be left out where the sizes of the axes tell them, and
+    be whole numbers.  Of a network with numbers for its sizes or constants a claim may hold for these alone.
 
     Raises:
         SpecificationError: the claim can't be read.
@@ -82,40 +92,89 @@ def verify(network: Network | Derived, text: str) -> Verification:
 def verify_lines(network: Network | Derived, lines: Iterable[str]) -> list[Verification]:
     """Check several claims; empty lines and comments are left out."""
     derivation = network if isinstance(network, Derived) else derive(network.with_small_sizes())
+    model = network.model
+    assert model is not None
     kept = [line.split("#", 1)[0].strip() for line in lines]
     claims = [read_claim(line, derivation) for line in kept if line]
     if not claims:
         raise SpecificationError("claim: there is none; write dE/dw2[j,i] = (x2[i] - t[i])*x1[j]")
-    judge = _Judge(derivation)
+    judge = _Judge(derivation, model.sizes)
     return [judge.verdict(claim) for claim in claims]
 
 
 class _Judge:
-    """Decides claims about one derivation."""
+    """Decides claims about one derivation, of a network with these sizes."""
 
-    def __init__(self, derivation: Derived) -> None:
+    def __init__(self, derivation: Derived, sizes: Mapping[str, int]) -> None:
         self.derivation = derivation
+        self.sizes = sizes
         self.prover = Prover(derivation)
+        self._points: dict[object, Evaluation] = {}
         self.printer = TextPrinter(notation_for(derivation))
 
     def verdict(self, claim: Claim) -> Verification:
         """Return the verdict on a claim."""
         if not claim.free and not claim.conflicts:
-            verdict = self._proved(claim)
-            if verdict.holds:
-                return Verification(claim.text, True, verdict.assumes)
+            for given in self._givens(claim):
+                verdict = self._proved(claim, given)
+                if verdict.holds:
+                    named = self._named(claim, given)
+                    return Verification(
+                        claim.text, True, verdict.assumes, given=named, in_general=not given.sizes
+                    )
         return Verification(claim.text, False, (), self._counterexample(claim), self._slip(claim))
 
-    def _proved(self, claim: Claim) -> Verdict:
+    def _givens(self, claim: Claim) -> Iterator[Given]:
+        """Yield what may be known of the numbers: nothing, those of the constants, and those of the sizes."""
+        least = claim.least_sizes
+        yield Given(least=least)
+        plain = {name: n for name, n in self._constants.items() if not isinstance(n, tuple)}
+        if plain:
+            yield Given(least=least, constants=plain)
+        if self.sizes and self._components(claim) <= _MOST_COMPONENTS:
+            yield Given(self.sizes, {}, self._constants)
+
+    def _components(self, claim: Claim) -> float:
+        """Return how many numbers there are in the equations with the given sizes."""
+        known = {size(name): Integer(number) for name, number in self.sizes.items()}
+        shapes = [q.shape for q in self.derivation.system.quantities.values()]
+        extents = [[n.xreplace(known) for n in shape] for shape in shapes]
+        return sum(math.prod(int(n) if n.is_Integer else 1 for n in shape) for shape in extents)
+
+    @cached_property
+    def _constants(self) -> dict[str, Expr | tuple[Expr, ...]]:
+        """The exact numbers of the constants, as they are written."""
+        assert self.derivation.model is not None
+        return {
+            c.name: tuple(map(_exact, c.value)) if isinstance(c.value, tuple) else _exact(c.value)
+            for c in self.derivation.model.constants
+        }
+
+    def _named(self, claim: Claim, given: Given) -> tuple[str, ...]:
+        """Return the constants whose numbers a claim needs, in words: those that it does not read itself."""
+        assert self.derivation.model is not None
+        read = {name_of(r) for r in claim.rhs.atoms(Indexed, Symbol)}
+        values = {c.name: c.value for c in self.derivation.model.constants}
+        return tuple(f"{name} = {values[name]}" for name in given.constants if name not in read)
+
+    def _proved(self, claim: Claim, given: Given = NOTHING) -> Verdict:
         number = max(self.derivation.by_number) + 1
-        return self.prover.prove_step(Step(number, claim.target, "claim", claim.lhs, claim.rhs))
+        prover = self.prover if given == NOTHING else Prover(self.derivation, given=given)
+        return prover.prove_step(Step(number, claim.target, "claim", claim.lhs, claim.rhs))
+
+    def _holds(self, claim: Claim) -> bool:
+        """Whether a claim holds, with the numbers of the constants if need be."""
+        givens = takewhile(lambda given: not given.sizes, self._givens(claim))
+        return any(self._proved(claim, given).holds for given in givens)
 
     # ------------------------------------------------------------ numbers
 
-    @cached_property
-    def points(self) -> list[Evaluation]:
-        """Numbers for everything, at random points with small unequal sizes."""
-        return [point(self.derivation, seed) for seed in _SEEDS]
+    def _point(self, claim: Claim, seed: int) -> Evaluation:
+        """Return numbers for everything, at a random point with small unequal sizes."""
+        key = (seed, tuple(sorted(claim.least_sizes.items())))
+        if key not in self._points:
+            self._points[key] = point(self.derivation, seed, least=claim.least_sizes)
+        return self._points[key]
 
     def _values(self, claim: Claim, numbers: Evaluation) -> Array:
         """Return the right side; an index that nothing binds is an axis behind the others."""
@@ -131,9 +190,9 @@ class _Judge:
         ranges = {i: numbers.size(claim.ranges[i]) for i in claim.indices}
         if isinstance(claim.lhs, Derivative) and claim.output != self.derivation.system.loss:
             return self._over(claim, claim.lhs, ranges, numbers)
-        if claim.of_batch:
-            return numbers.gradient(claim.target)
-        return numbers.slopes[claim.target]
+        found = numbers.gradient(claim.target) if claim.of_batch else numbers.slopes[claim.target]
+        at = indices_of(claim.component)
+        return found[(..., *(int(i) if i.is_Integer else slice(None) for i in at))]
 
     def _counterexample(self, claim: Claim) -> str:
         """Return numbers for which the claim fails."""
@@ -145,7 +204,7 @@ class _Judge:
     def _difference(self, claim: Claim) -> str:
         """Return where both sides differ, in numbers."""
         # where two sizes are mixed up, there are numbers only if they are equal
-        numbers = point(self.derivation, 0, short=True, square=bool(claim.conflicts))
+        numbers = point(self.derivation, 0, short=True, square=bool(claim.conflicts), least=claim.least_sizes)
         right, given = self._truth(claim, numbers), self._values(claim, numbers)
         left = f"{self.printer.show(claim.lhs)}"
         if claim.free:
@@ -183,10 +242,11 @@ class _Judge:
 
     def _slip(self, claim: Claim) -> Slip | None:
         """Return the change that makes the claim right, found by numbers and then proved."""
-        truths = [self._truth(claim, numbers) for numbers in self.points]
+        points = [self._point(claim, seed) for seed in _SEEDS]
+        truths = [self._truth(claim, numbers) for numbers in points]
         for edit, changed in self._changes(claim):
-            agrees = all(self._agrees(changed, n, t) for n, t in zip(self.points, truths, strict=True))
-            if agrees and self._proved(changed).holds:
+            agrees = all(self._agrees(changed, n, t) for n, t in zip(points, truths, strict=True))
+            if agrees and self._holds(changed):
                 return edit
         return None
 
@@ -221,6 +281,11 @@ class _Judge:
         local = [s.rhs for s in derivation.steps if s.rule in ("local derivative", "closed form")]
         found = [c for c in factors_of([*own, *local]) if not c.has(Derivative)]
         return sorted(found, key=lambda c: c.count_ops())
+
+
+def _exact(value: float) -> Expr:
+    """Return a number as it is written: 0.1 is one tenth."""
+    return Rational(repr(value)) if math.isfinite(value) else Float(value)
 
 
 def _close(given: Array, right: Array) -> Array:

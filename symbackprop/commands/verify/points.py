@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import cycle, repeat
+from types import MappingProxyType
 
 import numpy as np
 
@@ -22,12 +24,19 @@ _SIZE_OF_PARAMETERS, _SIGNS = (0.1, 0.9), (-1.0, 1.0)
 """Parameters are away from 0, where |w| has its kink."""
 
 
-def point(derivation: Derived, seed: int, short: bool = False, square: bool = False) -> Evaluation:
+def point(
+    derivation: Derived,
+    seed: int,
+    short: bool = False,
+    square: bool = False,
+    least: Mapping[str, int] = MappingProxyType({}),
+) -> Evaluation:
     """Return numbers for everything in a derivation, at a random point.
 
-    ``short`` numbers have two decimals, for people to read; with ``square`` all sizes are equal.
+    ``short`` numbers have two decimals, for people to read; with ``square`` all sizes are equal; ``least``
+    are the least numbers of sizes by name.
     """
-    sizes = _sizes(derivation, square)
+    sizes = _sizes(derivation, square, least)
     generator = np.random.default_rng(seed)
     model = derivation.model
     assert model is not None
@@ -50,7 +59,7 @@ def point(derivation: Derived, seed: int, short: bool = False, square: bool = Fa
     return numbers.run()
 
 
-def _sizes(derivation: Derived, square: bool) -> dict[str, int]:
+def _sizes(derivation: Derived, square: bool, least: Mapping[str, int]) -> dict[str, int]:
     """Return small unequal numbers for the sizes, such that every axis has at least two places."""
     model = derivation.model
     assert model is not None
@@ -64,6 +73,6 @@ def _sizes(derivation: Derived, square: bool) -> dict[str, int]:
                 symbols.setdefault(s)
     known = {s: model.sizes[s.name] for n in fixed for s in n.free_symbols if s.name in model.sizes}
     numbers = zip(symbols, repeat(_SQUARE) if square else cycle(_SMALL), strict=False)
-    start = {s: number for s, number in numbers if s not in known}
+    start = {s: max(number, least.get(s.name, 0)) for s, number in numbers if s not in known}
     sizes = {**known, **small_sizes(derivation.system, start, known, least=2)}
     return {**{s.name: number for s, number in sizes.items()}, SAMPLES.name: _SAMPLES}
