@@ -214,6 +214,20 @@ output s
     assert "by this, but it is" in wrong.counterexample
 
 
+def test_label_smoothing_as_its_number() -> None:
+    network = sb.Network("4-3:softmax", label_smoothing=0.1)
+    plain = verify(network, "dE/ds1[i] = x1[i] - (1 - smoothing)*t[i] - smoothing/n1")
+    assert plain
+    assert (plain.assumes, plain.given) == (("Σ_i t[i] = 1",), ())
+    numbers = verify(network, "dE/ds1[i] = x1[i] - 0.9*t[i] - 0.1/3")
+    assert numbers
+    assert (numbers.assumes, numbers.in_general) == (("Σ_i t[i] = 1",), False)
+    for wrong in ("x1[i] - 0.9*t[i] - 0.1/4", "x1[i] - 0.9*t[i]", "x1[i] - t[i]", "x1[j] - u[i]"):
+        assert not verify(network, f"dE/ds1[i] = {wrong}")
+    without = sb.Network("4-3:softmax", label_smoothing=0.1, facts=False)
+    assert not verify(without, "dE/ds1[i] = x1[i] - 0.9*t[i] - 0.1/3")
+
+
 def test_class_weights_as_their_numbers() -> None:
     network = sb.Network("4-3:softmax", class_weights=(1, 2, 3))
     assert verify(network, "dE/ds1[1] = x1[1]*(t[0] + 2*t[1] + 3*t[2]) - 2*t[1]")

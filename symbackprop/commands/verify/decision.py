@@ -22,8 +22,9 @@ from symbackprop.commands.trace_document import numbers_printer, placed, shown
 from symbackprop.commands.verify.claims import Claim, read_claim
 from symbackprop.commands.verify.points import point
 from symbackprop.commands.verify.slips import Edit, Slip, edits, factors_of
+from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.steps import Derived, Step
-from symbackprop.equations.system import indices_of, name_of, size
+from symbackprop.equations.system import Fact, indices_of, name_of, size
 from symbackprop.errors import SpecificationError, UnsupportedExpression
 from symbackprop.network.network import Network
 from symbackprop.pipeline import derive
@@ -108,7 +109,8 @@ class _Judge:
     def __init__(self, derivation: Derived, sizes: Mapping[str, int]) -> None:
         self.derivation = derivation
         self.sizes = sizes
-        self.prover = Prover(derivation)
+        self.stated = _with_totals_of_data(derivation)
+        self.prover = Prover(self.stated)
         self._points: dict[object, Evaluation] = {}
         self.printer = TextPrinter(notation_for(derivation))
 
@@ -159,7 +161,7 @@ class _Judge:
 
     def _proved(self, claim: Claim, given: Given = NOTHING) -> Verdict:
         number = max(self.derivation.by_number) + 1
-        prover = self.prover if given == NOTHING else Prover(self.derivation, given=given)
+        prover = self.prover if given == NOTHING else Prover(self.stated, given=given)
         return prover.prove_step(Step(number, claim.target, "claim", claim.lhs, claim.rhs))
 
     def _holds(self, claim: Claim) -> bool:
@@ -281,6 +283,20 @@ class _Judge:
         local = [s.rhs for s in derivation.steps if s.rule in ("local derivative", "closed form")]
         found = [c for c in factors_of([*own, *local]) if not c.has(Derivative)]
         return sorted(found, key=lambda c: c.count_ops())
+
+
+def _with_totals_of_data(derivation: Derived) -> Derived:
+    """Return a derivation with the totals of its data as facts, where it rests on that of what they make."""
+    system, model = derivation.system, derivation.model
+    assert model is not None
+    known = {name_of(fact.component) for fact in system.facts}
+    found = []
+    for given in (*model.inputs, *model.targets) if known and model.per_sample else ():
+        if given.total is not None and given.name not in known:
+            letters = LETTERS[: len(given.shape)]
+            component = system.quantities[given.name].at(letters)
+            found.append(Fact(component, letters[given.total_axis - given.has_samples], given.total))
+    return replace(derivation, system=replace(system, facts=(*system.facts, *found)))
 
 
 def _exact(value: float) -> Expr:
