@@ -77,8 +77,14 @@ def _number(rng: np.random.Generator) -> str:
 
 
 def end_of(text: str) -> tuple[str, float]:
-    """Return how deriving and generating a network ends in a process of its own, and its seconds."""
-    return ending(lambda: sb.generate(sb.derive(sb.Network(f"2-3:({text})-1"))))
+    """Return how deriving, printing and generating a network ends in an own process, and its seconds."""
+
+    def work() -> None:
+        derivation = sb.derive(sb.Network(f"2-3:({text})-1"))
+        str(derivation)
+        sb.generate(derivation)
+
+    return ending(work)
 
 
 def ending(work: Callable[[], object]) -> tuple[str, float]:

@@ -29,6 +29,11 @@ FORMULAS = (
     "(sigmoid(0.98765*s)*tanh(s))",
     "(s*exp(-0.12345678*s))",
 )
+NESTED = (
+    "tanh(mish(mish(s - 5.87)))",
+    "exp(-(exp(-(s - 8.3952)**2)*sigmoid(s))**2)",
+    "max(log(0.438 + mish(-2229.93*s)**2), softplus(log(1 + exp(-4*(s - 6.734))), beta=2.88592))",
+)
 
 
 @pytest.mark.parametrize("formula", FORMULAS)
@@ -60,7 +65,7 @@ def _check_gradient(network: sb.Network, rng: np.random.Generator, positive: boo
 
 
 @NEEDS_FORK
-@pytest.mark.parametrize("formula", [FORMULAS[0][1:-1], FORMULAS[-1][1:-1]])
+@pytest.mark.parametrize("formula", [FORMULAS[0][1:-1], FORMULAS[-1][1:-1], *NESTED])
 def test_derivation_needs_little_time_and_memory(formula: str) -> None:
     end, seconds = endings.end_of(formula)
     assert (end, seconds < endings.SECONDS) == ("done", True)
@@ -126,6 +131,13 @@ def test_expression_beyond_the_budget_keeps_its_form(call: Callable[[Expr], Expr
     planted = (sum(parts) + 1) ** 12 / (sum(parts[:6]) - 1) ** 3
     assert call(planted) is planted
     assert tidy(planted) == planted
+
+
+def test_functions_inside_of_each_other_count() -> None:
+    nested = tanh(s + t)
+    for _ in range(8):
+        nested = tanh((nested + s) * (nested + t))
+    assert budget.expand(nested) is nested
 
 
 @pytest.mark.slow

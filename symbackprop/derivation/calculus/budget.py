@@ -14,12 +14,15 @@ import sympy
 from sympy import Expr, Poly, PolynomialError, Symbol
 
 from symbackprop.derivation.calculus.kernels import Kernels
-from symbackprop.derivation.calculus.size import degrees, expanded_terms, generators
+from symbackprop.derivation.calculus.size import degrees, expanded_size, expanded_terms, generators
 
 _WORK_TO_FACTOR = 800
 _WORK_TO_CANCEL = 3200
 _HIGHEST_DEGREE = 64
 _MOST_TERMS = 2000
+_LARGEST = 10_000
+_MOST_OPERATIONS = 60
+"""The number of operations up to which SymPy's simplify, which tries everything, is asked."""
 
 
 def factor(expression: Expr) -> Expr:
@@ -36,14 +39,19 @@ def expand(expression: Expr, **hints: Any) -> Expr:
     """Return ``expression`` multiplied out; ``hints`` are SymPy's."""
 
     def is_within(flat: Expr) -> bool:
-        return expanded_terms(flat) <= _MOST_TERMS and max(degrees(flat)) <= _MOST_TERMS
+        few = expanded_terms(flat) <= _MOST_TERMS and expanded_size(flat) <= _LARGEST
+        return few and max(degrees(flat)) <= _MOST_TERMS
 
     return _bounded(lambda flat: sympy.expand(flat, **hints), expression, is_within)
 
 
 def simplify(expression: Expr) -> Expr:
     """Return ``expression`` in the form that SymPy takes for the simplest."""
-    return _bounded(sympy.simplify, expression, lambda flat: _is_within(flat, _WORK_TO_FACTOR))
+
+    def is_within(flat: Expr) -> bool:
+        return _is_within(flat, _WORK_TO_FACTOR) and sympy.count_ops(flat) <= _MOST_OPERATIONS
+
+    return _bounded(sympy.simplify, expression, is_within)
 
 
 def polynomial(expression: Expr, variable: Symbol) -> Poly | None:
@@ -71,7 +79,8 @@ def is_short(expression: Expr) -> bool:
 
 
 def _is_within(flat: Expr, work: int) -> bool:
-    return _work(flat) <= work and max(degrees(flat)) <= _HIGHEST_DEGREE
+    few = _work(flat) <= work and expanded_size(flat) <= _LARGEST
+    return few and max(degrees(flat)) <= _HIGHEST_DEGREE
 
 
 def _work(flat: Expr) -> int:

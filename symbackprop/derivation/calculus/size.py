@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from math import comb, prod
 
-from sympy import Add, Expr, Function, Indexed, Symbol, exp
+from sympy import Add, Basic, Expr, Function, Indexed, Mul, Pow, Symbol, exp
 
 _MANY = 10**6
 """A number of terms, and a degree, that is too many for everything; none is counted further."""
@@ -66,3 +66,18 @@ def degrees(expression: Expr) -> tuple[int, int]:
 def _degrees_of_exponential(exponent: Expr) -> tuple[int, int]:
     numbers = [term.as_coeff_Mul(rational=True)[0].p for term in Add.make_args(exponent)]
     return sum(max(n, 0) for n in numbers), sum(max(-n, 0) for n in numbers)
+
+
+@lru_cache(maxsize=4096)
+def expanded_size(expression: Basic) -> int:
+    """Return about how many parts ``expression`` has, multiplied out inside of its functions, too."""
+    inner = sum(map(expanded_size, _arguments_of_functions(expression)))
+    terms = expanded_terms(expression) if isinstance(expression, Expr) else 1
+    return min(_MANY, terms * (1 + inner))
+
+
+def _arguments_of_functions(expression: Basic) -> set[Basic]:
+    """Return what the outermost functions in ``expression`` are taken of."""
+    if isinstance(expression, (Add, Mul)) or (isinstance(expression, Pow) and expression.exp.is_Integer):
+        return set().union(*map(_arguments_of_functions, expression.args))
+    return set() if isinstance(expression, Indexed) else set(expression.args)
