@@ -209,9 +209,14 @@ output s
         found = verify(network, claim)
         assert found, found.report()
         assert (found.given, found.in_general) == (given, True)
-    wrong = verify(network, "ds[n] = sum(u[c[n],e]*w[o[n],e], e) - 0.9*t[n]")
-    assert not wrong
-    assert "by this, but it is" in wrong.counterexample
+    for claim in (
+        "ds[n] = sum(u[c[n],e]*w[o[n],e], e) - 0.9*t[n]",
+        "ds[n] = s[n] - t[n] + c[n]",
+        "ds[n] = s[n] - t[n] + o[n]*c[n]",
+    ):
+        wrong = verify(network, claim)
+        assert not wrong
+        assert "by this, but it is" in wrong.counterexample
 
 
 def test_label_smoothing_as_its_number() -> None:

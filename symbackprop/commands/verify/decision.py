@@ -35,6 +35,7 @@ from symbackprop.proof.given import NOTHING, Given
 from symbackprop.proof.prover import Prover, Verdict
 
 _CLOSE = 1e-9
+_CLEARLY = 1e-6
 _MOST = 10_000  # changes that are tried
 _SEEDS = (1, 2)
 _MOST_COMPONENTS = 500  # of a network that is proved with its own sizes
@@ -119,6 +120,8 @@ class _Judge:
         if not claim.free and not claim.conflicts:
             for given in self._givens(claim):
                 verdict = self._proved(claim, given)
+                if verdict.holds and not given.sizes and self._refuted(claim):
+                    break
                 if verdict.holds:
                     named = self._named(claim, given)
                     return Verification(
@@ -196,6 +199,21 @@ class _Judge:
         at = indices_of(claim.component)
         return found[(..., *(int(i) if i.is_Integer else slice(None) for i in at))]
 
+    def _refuted(self, claim: Claim) -> bool:
+        """Whether numbers speak against a claim: with whole numbers as values the prover has few to try."""
+        for seed in _SEEDS:
+            numbers = self._point(claim, seed)
+            try:
+                given, right = self._values(claim, numbers), self._truth(claim, numbers)
+            except UnsupportedExpression:
+                continue
+            given, right = np.broadcast_arrays(given, right)
+            known = np.isfinite(given) & np.isfinite(right)
+            scale = max(1.0, float(np.abs(right[known]).max(initial=0.0)))
+            if (np.abs(given - right)[known] > _CLEARLY * scale).any():
+                return True
+        return False
+
     def _counterexample(self, claim: Claim) -> str:
         """Return numbers for which the claim fails."""
         unfit = (
@@ -205,19 +223,25 @@ class _Judge:
 
     def _difference(self, claim: Claim) -> str:
         """Return where both sides differ, in numbers."""
-        # where two sizes are mixed up, there are numbers only if they are equal
-        numbers = point(self.derivation, 0, short=True, square=bool(claim.conflicts), least=claim.least_sizes)
-        right, given = self._truth(claim, numbers), self._values(claim, numbers)
-        left = f"{self.printer.show(claim.lhs)}"
-        if claim.free:
-            letters = ", ".join(i.name for i in claim.free)
-            first = given[(0,) * (given.ndim - len(claim.free))]
-            some = ", ".join(shown(float(v), 6) for v in first.reshape(-1)[:3])
-            return f"the left side has no {letters}, so {left} would have several values: {some}"
-        given, right = np.broadcast_arrays(given, right)  # one of them may be the same for every sample
-        wrong = ~_close(given, right)
-        if not wrong.any():  # the sides differ elsewhere, as beyond a kink
-            return self._proved(claim).counterexample or ""
+        for seed in (0, *_SEEDS):
+            # where two sizes are mixed up, there are numbers only if they are equal
+            square = bool(claim.conflicts)
+            numbers = point(self.derivation, seed, short=True, square=square, least=claim.least_sizes)
+            right, given = self._truth(claim, numbers), self._values(claim, numbers)
+            if claim.free:
+                letters = ", ".join(i.name for i in claim.free)
+                first = given[(0,) * (given.ndim - len(claim.free))]
+                some = ", ".join(shown(float(v), 6) for v in first.reshape(-1)[:3])
+                left = self.printer.show(claim.lhs)
+                return f"the left side has no {letters}, so {left} would have several values: {some}"
+            given, right = np.broadcast_arrays(given, right)  # one may be the same for every sample
+            wrong = ~_close(given, right)
+            if wrong.any():
+                return self._shown(claim, numbers, given, right, wrong)
+        return self._proved(claim).counterexample or ""  # the sides differ elsewhere, as beyond a kink
+
+    def _shown(self, claim: Claim, numbers: Evaluation, given: Array, right: Array, wrong: Array) -> str:
+        """Return the first place at which both sides differ, with its numbers."""
         place = tuple(int(k) for k in np.argwhere(wrong)[0])
         sample, at = (place[0], place[1:]) if given.ndim > len(claim.indices) else (0, place)
         indices = dict(zip(claim.indices, map(Integer, at), strict=True))
