@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -32,6 +33,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=0, help="seed of all random test data (default 0)")
     parser.addoption("--update-generated", action="store_true", help="write the modules of generated/ anew")
 
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as where a shell runs tests in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 """The root of the repository."""
