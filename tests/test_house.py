@@ -218,3 +218,15 @@ def test_an_unbounded_cache_is_noticed(tmp_path: Path) -> None:
     lines = [f"@{decorator}\ndef {name}(x): return x\n" for name, decorator in decorators.items()]
     (package / "__init__.py").write_text("\n".join(lines))
     assert kept_for_good(package) == {f"house.{name}" for name in "abcd"}
+
+
+def test_no_test_imports_the_benchmarks() -> None:
+    """They pin the process to one core, and change what the processes that it starts compute with."""
+    for path in (ROOT / "tests").rglob("*.py"):
+        names = [
+            alias.name if isinstance(node, ast.Import) else str(node.module)
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+        ]
+        assert "benchmarks" not in {name.split(".")[0] for name in names}, path

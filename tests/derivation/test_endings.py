@@ -11,10 +11,10 @@ import pytest
 from sympy import Expr, Rational, Symbol, exp, tanh
 
 import symbackprop as sb
-from benchmarks import endings
 from symbackprop.derivation.calculus import budget
 from symbackprop.derivation.calculus.algebra import tidy
 from symbackprop.derivation.calculus.kernels import Kernels
+from tests import endings
 from tests.conftest import difference_from_numbers, random_parameters, sample_data
 
 s, t = Symbol("s", real=True), Symbol("t", real=True)
