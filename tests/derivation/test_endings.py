@@ -33,6 +33,7 @@ NESTED = (
     "tanh(mish(mish(s - 5.87)))",
     "exp(-(exp(-(s - 8.3952)**2)*sigmoid(s))**2)",
     "max(log(0.438 + mish(-2229.93*s)**2), softplus(log(1 + exp(-4*(s - 6.734))), beta=2.88592))",
+    "(1 + ((1 + (s)**2)**(5.445) + sigmoid(s))**2)**(2.4263)",
 )
 
 

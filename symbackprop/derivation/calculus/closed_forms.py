@@ -206,7 +206,10 @@ def _by_resultant(relation: Expr, goal: Expr, variables: list[Symbol], unknown: 
             first, second = Poly(relation, variable), Poly(goal, variable)
             if second.degree() <= 0:
                 continue
-            if first.degree() * second.degree() > _HIGHEST_DEGREE:
+            if (
+                first.degree() * second.degree() > _HIGHEST_DEGREE
+                or _resultant_work(first, second) > _MOST_WORK
+            ):
                 return
             goal = resultant(first, second)
             goal = goal.as_expr() if hasattr(goal, "as_expr") else goal
@@ -218,6 +221,17 @@ def _by_resultant(relation: Expr, goal: Expr, variables: list[Symbol], unknown: 
                     yield cancel(-constant / slope)
         except _NOT_RATIONAL:
             return
+
+
+_MOST_WORK = 2000
+"""The work of a resultant up to which it is taken: those of the library's functions take 300 at most."""
+
+
+def _resultant_work(first: Poly, second: Poly) -> int:
+    """Return how much there is to do for a resultant: the terms of both, times the rows of its matrix."""
+    polynomials = (p.as_expr() for p in (first, second))
+    terms = [len(Poly(p, *p.free_symbols).terms()) for p in polynomials]
+    return int(terms[0] * terms[1] * (first.degree() + second.degree()))
 
 
 def _by_normal_form(relation: Expr, slope: Expr, variables: list[Expr]) -> Iterator[Expr]:
