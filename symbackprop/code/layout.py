@@ -50,10 +50,10 @@ def head(name: str, arguments: Sequence[str], result: str, columns: int = COLUMN
     return (f"def {name}(", *(f"    {each}" for each in inside), f"){arrow}:")
 
 
-def tuple_definition(name: str, values: Sequence[str]) -> list[str]:
-    """Return the definition of a tuple of strings, in one line where it fits."""
+def tuple_definition(name: str, values: Sequence[object]) -> list[str]:
+    """Return the definition of a tuple, in one line where it fits."""
     line = f"{name} = {literal(tuple(values))}"
-    return [line] if len(line) <= COLUMNS else [f"{name} = (", *(f'    "{v}",' for v in values), ")"]
+    return [line] if len(line) <= COLUMNS else [f"{name} = (", *(f"    {literal(v)}," for v in values), ")"]
 
 
 def text_definition(name: str, value: str) -> str:

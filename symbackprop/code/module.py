@@ -28,7 +28,7 @@ from symbackprop.code.loops import ByLayer, Rolled, layered_names
 from symbackprop.code.programs import RATE, SCALE, Programs, needed, share
 from symbackprop.code.statements import DTYPE, Block, array, names_in
 from symbackprop.code.text import LAYER, imports, spelled
-from symbackprop.code.training_step import TrainingStep, shapes_in
+from symbackprop.code.training_step import StepLines, TrainingStep, shapes_in
 from symbackprop.code.update import UpdateProgram
 from symbackprop.code.version import VERSION
 from symbackprop.equations.model import Initial, Model
@@ -135,18 +135,16 @@ class _Module:
 
     def context(self) -> dict[str, object]:
         """Return what the template places, all of it text."""
-        training = self.trainer()
-        buffers, weighted, cuts = map(training.pop, ("buffers", "weighted", "cuts"))
         return {
             "title": f"A NumPy trainer of {self.model.subject}.",
             "introduction": self.introduction(),
-            "imports": ["import numpy as np", *imports(s.operation for s in self.statements())],
+            "imports": ["import numpy as np", *imports(s.operation for s in self.statements)],
             "constants": self.constants(),
             "functions": [self.forward(), self.loss(), self.gradients()],
             "support": self.support(),
             "initialize": self.initialize(),
-            **training,
-            **({} if self.bare else self._runtime(buffers, weighted, cuts)),
+            **self._training(),
+            **(self._bare_trainer() if self.bare else {**self._functions_of_step(), **self._runtime()}),
         }
 
     def constants(self) -> list[str]:
@@ -162,7 +160,7 @@ class _Module:
 
     def support(self) -> list[str]:
         """Return the functions that the network's part calls beside NumPy's."""
-        reads_erf = any(_holds(s.operation, Kind.ERF) for s in self.statements())
+        reads_erf = any(_holds(s.operation, Kind.ERF) for s in self.statements)
         names = ["_ERF_NEAR", "_erf", "_polynomial"] * reads_erf
         return [support()[name] for name in (*names, *(f"_{d}" for d in self.distributions()))]
 
@@ -172,11 +170,9 @@ class _Module:
         entries = (f"    {line}" for line in self._entries(dict(self.initial())))
         return [*generator, "parameters = {", *entries, "}"]
 
-    def _runtime(self, buffers: object, weighted: object, cuts: object) -> dict[str, object]:
+    def _runtime(self) -> dict[str, object]:
         """Return the runtime and what it is told."""
-        optimizer = self.optimizer
-        assert isinstance(buffers, list)
-        defaults = {name: Verbatim(value) for name, value in optimizer.defaults.items()}
+        defaults = {name: Verbatim(value) for name, value in self.optimizer.defaults.items()}
         decaying = self.update.decaying
         return {
             "told": [
@@ -187,9 +183,9 @@ class _Module:
                 f"DECAYING: int | None = {None if decaying is None else self.update.state.index(decaying)}",
                 f"SCRATCH = {len(self.update.scratch)}",
                 f"RATE_IN_GRADIENT = {self.update.folds_rate}",
-                f"WEIGHTED = {weighted}",
-                f"ROWS_CAN_BE_CUT = {cuts}",
-                *tuple_definition("BUFFERS: tuple[str, ...]", buffers),
+                f"WEIGHTED = {self.training_step.weighted}",
+                f"ROWS_CAN_BE_CUT = {self.step.cuts}",
+                *tuple_definition("BUFFERS: tuple[str, ...]", self.step.buffers),
             ],
             "runtime": runtime(),
             "version": VERSION,
@@ -204,12 +200,7 @@ class _Module:
         lines = []
         for constant in self.model.constants:
             name, value = self.given.names.constants[constant.name], constant.value
-            if not isinstance(value, tuple):
-                lines.append(f"{name} = {value!r}")
-                continue
-            line = f"{name} = ({', '.join(map(repr, value))}{',' if len(value) == 1 else ''})"
-            exploded = [f"{name} = (", *(f"    {number!r}," for number in value), ")"]
-            lines += [line] if len(line) <= COLUMNS else exploded
+            lines += tuple_definition(name, value) if isinstance(value, tuple) else [f"{name} = {value!r}"]
         return lines
 
     def introduction(self) -> list[str]:
@@ -295,8 +286,9 @@ class _Module:
         docstring = "Return E and a dict of its derivatives."
         return self._function("gradients", "xt", f"tuple[float, {ARRAYS}]", docstring, body, returned)
 
+    @cached_property
     def statements(self) -> list[Statement]:
-        """Return the statements of everything that the pure functions compute."""
+        """The statements of everything that the pure functions compute."""
         statements = [*self.programs.forward, self.programs.error, *self.programs.backward]
         return self.given.named(statements)
 
@@ -314,7 +306,7 @@ class _Module:
 
     def _body(self, results: Sequence[str]) -> _Body:
         """Return the statements of a pure function that computes ``results``."""
-        statements = needed(self.statements(), results)
+        statements = needed(self.statements, results)
         shared, of = share(statements)
         names, layered, blocks = Names(of), dict(self.layered), []
         number = cache(self.model.number)  # of the same few sizes again and again
@@ -374,78 +366,79 @@ class _Module:
 
     # ------------------------------------------------------------ the trainer
 
-    def trainer(self) -> dict[str, object]:
-        """Return what the training step is made of."""
+    @cached_property
+    def training_step(self) -> TrainingStep:
+        """The training step; what all derivatives are multiplied by is in its first adjoints."""
         programs = self.programs
         scales = self.update.folds_rate or self.model.per_sample
         backward = programs.scaled_backward if scales else programs.backward
         statements = self.given.named([*programs.forward, programs.error, *backward])
-        weighted = self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements)
-        step = TrainingStep(
+        return TrainingStep(
             statements,
             self.derivation.system.parameters,
             self.equations.comments,
             self.model,
             self.given,
-            weighted,
-            self.bare,
-        ).context()
-        keys = ("given", "step", "sizes", "stems", "turns", "compares_after")
-        given, own, sizes, stems, turns_, compares_after = map(step.pop, keys)
-        assert isinstance(given, list)
-        assert isinstance(own, list)
-        assert isinstance(sizes, list)
-        assert isinstance(stems, list)
-        kind = "tuple" if stems else "tuple[np.ndarray, ...]"
-        arguments = ["samples: int", "dtype: np.dtype", *(f"{size}: int" for size in sizes)]
-        helpers = ["_zeros"] * (not self.bare) + ["_by_turns"] * bool(turns_)
+            weighted=self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements),
+            bare=self.bare,
+        )
+
+    @cached_property
+    def step(self) -> StepLines:
+        """The lines of the training step."""
+        return self.training_step.lines()
+
+    @property
+    def _arrays_kind(self) -> str:
+        """What the arrays of a step are together, as annotations have it."""
+        return "tuple" if self.step.stems else "tuple[np.ndarray, ...]"
+
+    def _training(self) -> dict[str, object]:
+        """Return what every training step is made of."""
+        sizes = (f"{size}: int" for size in self.step.sizes)
+        helpers = ["_zeros"] * (not self.bare) + ["_by_turns"] * self.step.turns
         return {
-            "allocate": head("_allocate", arguments, kind),
+            "allocate": head("_allocate", ["samples: int", "dtype: np.dtype", *sizes], self._arrays_kind),
+            "allocations": self.step.allocations,
+            "error": self.training_step.loss,
             "optimizer": self.optimizer.name,
-            "weighted": weighted,
             "helpers": [support()[name] for name in helpers],
             "update": list(self.update.lines(self.equations.one, self.bare)),
-            "step": [*self._scaling(weighted), *given, *own],
-            **(
-                self._bare_trainer(stems)
-                if self.bare
-                else self._functions_of_step(kind, stems, bool(compares_after))
-            ),
-            **step,
+            "step": [*self._scaling(), *self.step.given, *self.step.step],
         }
 
-    def _functions_of_step(
-        self, kind: str, stems: Collection[str], compares_after: bool
-    ) -> dict[str, object]:
+    def _functions_of_step(self) -> dict[str, object]:
         """Return what the functions of the training step say of themselves."""
         folds = self.update.folds_rate
-        given = [argument.removesuffix(" = None") for argument in self._annotated("xt", stems)]
+        given = [argument.removesuffix(" = None") for argument in self._annotated("xt", self.step.stems)]
         arguments = ['trainer: "Trainer"', *given, "rate: float"]
         arguments += ["weights: np.ndarray | None", "with_loss: bool"]
         return {
-            "description": self._description(compares_after),
+            "description": self._description(),
             "multiplied": "multiplied by the learning rate" if folds else "without the learning rate",
             "backpropagate": head("_backpropagate", arguments, "float"),
-            "arrays_kind": kind,
+            "fixed": self.step.fixed,
+            "arrays_kind": self._arrays_kind,
         }
 
-    def _bare_trainer(self, stems: Collection[str]) -> dict[str, object]:
+    def _bare_trainer(self) -> dict[str, object]:
         """Return the lines that a trainer without a runtime begins with."""
         defaults = [f"{name}={value}" for name, value in self.optimizer.defaults.items()]
         keywords = ["self", "parameters=None", "*", *defaults, "batch_size=32", "seed=None"]
         kept = len(self.update.state) + len(self.update.scratch)
         arrays = f"[np.zeros_like(v) for v in self.parameters.values()] for _ in range({kept})"
         state = [*self._stored(), "self._state = [", f"    {arrays}", "]"]
+        given = self._annotated("xt", self.step.stems)
         return {
             "initializer": head("__init__", keywords, "", COLUMNS - 4),
             "settings": [
                 *(f"self.{name} = {name}" for name in self.optimizer.defaults),
                 *(state if kept else ()),
             ],
-            "step_head": head("step", ["self", *self._annotated("xt", stems)], "float", COLUMNS - 4),
+            "step_head": head("step", ["self", *given], "float", COLUMNS - 4),
         }
 
-    def _description(self, compares_after: bool) -> list[str]:
+    def _description(self) -> list[str]:
         """Return what distinguishes the training step from `gradients`."""
         sentences = [
             "A step carries out the equations of `gradients` under the same numbers; what all derivatives "
@@ -453,11 +446,11 @@ class _Module:
             "The optimiser's equations are carried out on one array of all parameters"
             f"{'; `gradient` then holds learning_rate g' if self.update.folds_rate else ''}.",
         ]
-        if compares_after:
+        if self.training_step.compares_after:
             sentences.append("Where max(u, c) is at hand, u > c is read off it.")
         return wrapped(" ".join(sentences), COLUMNS, "# ")
 
-    def _scaling(self, weighted: bool) -> list[str]:
+    def _scaling(self) -> list[str]:
         """Return the lines that count the rows, and make what a step multiplies all derivatives by."""
         lines = [f"samples = len({self.given.samples_of()})"]
         if self.bare:
@@ -466,7 +459,7 @@ class _Module:
             return lines
         rate, owner = "rate" if self.update.folds_rate else 1, "self" if self.bare else "trainer"
         lines.append(f"scale = np.array({rate} / samples, {owner}.dtype)")
-        if weighted and not self.bare:
+        if self.training_step.weighted and not self.bare:
             lines += ["if weights is not None:", "    scale = scale * weights"]
         return lines
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from itertools import groupby
 
@@ -24,6 +24,27 @@ from symbackprop.code.statements import DTYPE, Block, Condition, Instruction, Wh
 from symbackprop.code.text import LAYER
 from symbackprop.equations.model import Model
 from symbackprop.equations.naming import SAMPLES
+
+
+@dataclass(frozen=True)
+class StepLines:
+    """The lines of a training step, and what the module says of it beside them.
+
+    ``given`` binds the data, ``step`` computes.  ``allocations`` make and return the ``buffers`` for samples
+    and other ``sizes``; where it ``cuts``, the first rows of all of them will do for fewer samples.
+    ``fixed`` makes the other arrays, where they are made apart.  ``stems`` are the dicts by layer, and
+    ``turns`` says that some of these take arrays in turn.
+    """
+
+    given: list[str]
+    step: list[str]
+    allocations: list[str]
+    fixed: list[str]
+    buffers: list[str]
+    sizes: list[str]
+    stems: list[str]
+    turns: bool
+    cuts: bool
 
 
 class TrainingStep:
@@ -77,8 +98,8 @@ class TrainingStep:
         """The instructions, those of equal layers as loops."""
         return self.looped(self.written())
 
-    def context(self) -> dict[str, object]:
-        """Return the lines of the step and of its arrays, for the template."""
+    def lines(self) -> StepLines:
+        """Return the lines of the step and of its arrays."""
         program = self.rolled.parts
         buffers = self._labels(self._sample_buffers())
         scratch = self._labels(self._scratch())
@@ -94,19 +115,18 @@ class TrainingStep:
         ]
         if DTYPE in names_of(program):
             binding.append(f"dtype = {self.owner}.dtype")
-        places = self._places(buffers)
-        return {
-            "given": list(self.given.given_lines(self._read, f"{self.owner}.dtype", quickly=not self.bare)),
-            "step": [*binding, *lines_of(program, BODY if self.bare else BODY + 4, self.comments)],
-            "error": self.loss,
-            "buffers": buffers,
-            "sizes": list(arguments),
-            **self._allocated(_sharing(places), buffers, scratch),
-            "stems": list(self.rolled.dicts),
-            "compares_after": self.compares_after,
-            "turns": bool(self._turns),
-            "cuts": self._can_be_cut,
-        }
+        allocations, made = self._allocated(_sharing(self._places(buffers)), buffers, scratch)
+        return StepLines(
+            given=list(self.given.given_lines(self._read, f"{self.owner}.dtype", quickly=not self.bare)),
+            step=[*binding, *lines_of(program, BODY if self.bare else BODY + 4, self.comments)],
+            allocations=allocations,
+            fixed=made,
+            buffers=buffers,
+            sizes=list(arguments),
+            stems=list(self.rolled.dicts),
+            turns=bool(self._turns),
+            cuts=self._can_be_cut,
+        )
 
     def _array_lines(self, buffers: list[str], fixed: list[str], sizes: str) -> Iterator[str]:
         """Yield the lines that bind the arrays of a step, for rows of those sizes."""
@@ -123,16 +143,16 @@ class TrainingStep:
 
     def _allocated(
         self, sharing: Iterable[list[str]], buffers: list[str], scratch: list[str]
-    ) -> dict[str, list[str]]:
+    ) -> tuple[list[str], list[str]]:
         """Return the lines that make the arrays of a step: those of its rows, and the others."""
         allocations = [line for names in sharing for line in self._allocations(*names)]
         fixed = [line for name in scratch for line in self._allocations(name)]
         fixed += self._constants()
         names = [*scratch, *self._constant_names]
         if self.bare:
-            return {"allocations": [*allocations, *fixed, *returned([*buffers, *names])]}
+            return [*allocations, *fixed, *returned([*buffers, *names])], []
         fixed += returned([*self._stems_of_parameters, *names])
-        return {"allocations": [*allocations, *returned(buffers)], "fixed": [*self._by_layer(), *fixed]}
+        return [*allocations, *returned(buffers)], [*self._by_layer(), *fixed]
 
     @cached_property
     def _read(self) -> set[str]:

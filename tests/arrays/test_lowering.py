@@ -233,39 +233,34 @@ class Step:
     def __init__(self, step: TrainingStep, values: Mapping[str, Array], dtype: str, batch_size: int) -> None:
         self.dtype = np.dtype(dtype)
         self.batch_size = batch_size
-        self.context = step.context()
+        self.own = step.lines()
         self.parameters = {n: values[n].astype(dtype) for n in step.parameters}
         self._parameter_arrays = tuple(self.parameters.values())
         self._derivative_arrays = tuple(np.empty_like(p) for p in self.parameters.values())
-        self._fixed = self.returned("fixed", batch_size)
+        self._fixed = self.returned(self.own.fixed, batch_size)
 
-    def lines(self, key: str) -> list[str]:
-        lines = self.context[key]
-        assert isinstance(lines, list)
-        return lines
-
-    def returned(self, key: str, samples: int) -> tuple[Array, ...]:
+    def returned(self, lines: Sequence[str], samples: int) -> tuple[Array, ...]:
         """Return what a function of those lines returns."""
         own: dict[str, object] = {"np": np, "_zeros": np.zeros}
-        body = "\n    ".join(self.lines(key))
+        body = "\n    ".join(lines)
         exec(f"def made(trainer, samples, dtype):\n    {body}", own)
         made = own["made"]
         assert callable(made)
         return tuple(made(self, samples, self.dtype))
 
     def _buffers_for(self, samples: int) -> tuple[Array, ...]:
-        if self.context["cuts"]:
+        if self.own.cuts:
             return tuple(buffer[:samples] for buffer in self._apart(self.batch_size))
         return self._apart(samples)
 
     def _apart(self, samples: int) -> tuple[Array, ...]:
         """Return an array for each buffer, so that what it held can be looked at after the step."""
-        return tuple(buffer.copy() for buffer in self.returned("allocations", samples))
+        return tuple(buffer.copy() for buffer in self.returned(self.own.allocations, samples))
 
     def run(self, given: Mapping[str, object]) -> dict[str, object]:
         own = {**given, "trainer": self, "weights": None, "with_loss": True}
         with np.errstate(all="ignore"):
-            exec("\n".join(self.lines("step")), own)
+            exec("\n".join(self.own.step), own)
         return own
 
 
