@@ -15,29 +15,9 @@ import numpy as np
 import pytest
 
 import symbackprop as sb
+from tests.code.runtime.nets import NO_TARGET, TWO_INPUTS
 from tests.conftest import Array
 
-TWO_INPUTS = """
-input a[n, k], m[k]
-integer input token[n]
-integer target label[n]
-parameter w[k, i], e[v, i]
-s[n, i] = sum(a[n, k]*m[k]*w[k, i], k) + e[token[n], i]
-p[n, i] = softmax(s[n, i], i)
-E = mean(-log(p[n, label[n]]), n)
-output p
-size k = 3
-size v = 5
-size i = 4
-"""
-NO_TARGET = """
-input x[n, k]
-parameter w[k]
-y[n] = sum(x[n, k]*w[k], k) - 1
-E = mean(y[n]**2, n)
-output y
-size k = 3
-"""
 COUPLED = """
 input x[n, k]
 target t[n]
