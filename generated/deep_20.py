@@ -367,6 +367,7 @@ BUFFERS: tuple[str, ...] = (
 
 import argparse
 import contextlib
+import copy
 import csv
 import difflib
 import gzip
@@ -696,7 +697,7 @@ _SEPARATORS = {
 _NO_SEPARATORS = frozenset('0123456789.+-eE"\r\n')
 _MISSING_CELLS = frozenset({"", "?", "na", "n/a", "#n/a", "nan", "null", "none"})
 _LABEL_NAMES = ("label", "class", "target", "y")
-_LABEL_HEADER = re.compile(r"label|class|target|y([\d_]|$)", re.IGNORECASE)
+_LABEL_HEADER = re.compile(r"label|class|target|y([\W\d_]|$)", re.IGNORECASE)
 _INDEX_HEADERS = frozenset({"", "#", "id", "index", "no", "nr", "row", "unnamed: 0"})
 _DECIMAL_COMMA = re.compile(r"[+-]?[\d.']*,\d+([eE][+-]?\d+)?")
 _TWO_NUMBERS = re.compile(r"[\d.]( *[;|\t] *| +)[-+.\d]")
@@ -1326,14 +1327,19 @@ def _column_help(table: _Table, layout: _Layout) -> str:
 def _table_warnings(table: _Table, layout: _Layout) -> list[str]:
     """Return what looks wrong with a table that can be used, a line each."""
     found = _header_warnings(table)
-    if table.t is None or table.t.shape[1] != 1 or not (layout.classes or layout.two):
+    if table.t is None or not (layout.classes or layout.two):
         return found
-    labels = table.t[:, 0]
+    one_hot = table.t.shape[1] > 1
+    if one_hot and not (np.sort(table.t, axis=1)[:, -2:] == (0, 1)).all():
+        return found  # shares, which are no labels
+    labels = table.t.argmax(axis=1).astype(float) if one_hot else table.t[:, 0]
     if len(labels) > 1 and (labels == labels[0]).all():
         word = table.words[int(labels[0])] if table.words else ""
         value = f"{labels[0]:g}" + (f", {word!r}" if word else "")
-        return [*found, f"every label is {value}{_column_help(table, layout)}"]
-    found += _uncovered_warnings(table, labels, layout.classes)
+        hint = "" if one_hot else _column_help(table, layout)
+        return [*found, f"every label is {value}{hint}"]
+    if not one_hot:
+        found += _uncovered_warnings(table, labels, layout.classes)
     return found + _twin_warnings(table, labels, max(layout.classes, 2))
 
 
@@ -1366,11 +1372,10 @@ def _label_lookalike(table: _Table, layout: _Layout) -> int | None:
 
 def _uncovered_warnings(table: _Table, labels: np.ndarray, classes: int) -> list[str]:
     """Return a warning where the first input holds each class, and the labels don't."""
-    found, first = len(np.unique(labels)), table.x[:, 0]
-    inside = ((first >= 0) & (first < classes)).all()
-    if classes < 3 or found >= classes or not inside:
+    found = len(np.unique(labels))
+    if classes < 3 or found >= classes:
         return []
-    if not np.array_equal(np.unique(first), np.arange(classes)):
+    if not np.array_equal(np.unique(table.x[:, 0]), np.arange(classes)):
         return []
     column = table.x_columns[0]
     what = f"the labels hold {found} of {classes} classes; column {column} holds all"
@@ -1389,10 +1394,10 @@ def _twin_warnings(table: _Table, labels: np.ndarray, classes: int) -> list[str]
     step = max(1, len(labels) // 1000)
     places = np.arange(table.x.shape[1])
     for rows in (slice(None, None, step), slice(None)):  # few columns are read whole
-        x = table.x[:, places]
-        slope = (x[other] - x[0]) / (labels[other] - labels[0])
-        same = (x[rows] == x[0] + slope * (labels[rows, None] - labels[0])).all(axis=0)
-        form = (slope == 1) & (x[0] == labels[0]) if few else slope != 0
+        first, x = table.x[0, places], table.x[rows][:, places]
+        slope = (table.x[other, places] - first) / (labels[other] - labels[0])
+        same = (x == first + slope * (labels[rows, None] - labels[0])).all(axis=0)
+        form = (slope == 1) & (first == labels[0]) if few else slope != 0
         places = places[same & form]
     columns = [table.x_columns[k] for k in places]
     return [_twin_text(columns)] if columns else []
@@ -1427,7 +1432,9 @@ def _argument(name: str) -> str:
 class _Places:
     """Names arrays, and numbers in them, in messages; knows what may help with labels."""
 
-    label_help = ""
+    def label_help(self) -> str:
+        """Return what may help where labels are wrong."""
+        return ""
 
     def array(self, name: str) -> str:
         """Return the name of an array."""
@@ -1671,15 +1678,26 @@ def _parameters_in(arrays: dict[str, np.ndarray], path: Any) -> dict[str, np.nda
         raise ValueError(f"{path}: {error}") from error
 
 
+_STANDARDIZES = (
+    _ONE_INPUT
+    and not (set(INPUTS) & set(WHOLE_NUMBERS))
+    and next(iter(INPUTS.values()))[0] == "samples"
+    and all(isinstance(size, int) for size in next(iter(INPUTS.values()))[1:])
+)
+
+
+def _beside(name: str) -> str:
+    """Return the name in a file of what is kept beside parameters of any name."""
+    return f"state.{name}" if name in PARAMETER_SHAPES else name
+
+
 def _scaling_in(arrays: dict[str, np.ndarray], path: Any) -> dict[str, np.ndarray]:
     """Return the mean and deviation of the inputs where a file keeps them."""
-    if len(INPUTS) > 1 or any(
-        isinstance(n, str) for n in next(iter(INPUTS.values()))[1:]
-    ):
+    if not _STANDARDIZES:
         return {}
     shape = next(iter(INPUTS.values()))[1:]
     names: tuple[str, ...] = ("mean", "deviation")
-    found = {name: arrays[name] for name in names if name in arrays}
+    found = {n: arrays[_beside(n)] for n in names if _beside(n) in arrays}
     for name, value in found.items():
         fits = value.shape == shape and value.dtype.kind == "f"
         fits = fits and (name == "mean" or bool((value > 0).all()))
@@ -1690,7 +1708,7 @@ def _scaling_in(arrays: dict[str, np.ndarray], path: Any) -> dict[str, np.ndarra
 
 def _words_in(arrays: dict[str, np.ndarray], path: Any) -> tuple[str, ...]:
     """Return the labels that are words where a file keeps them, in order of their numbers."""
-    words = arrays.get("words", np.array((), str))
+    words = arrays.get(_beside("words"), np.array((), str))
     if words.ndim != 1 or words.dtype.kind != "U":
         raise ValueError(f"{path}: words does not hold labels")
     return tuple(map(str, words))
@@ -1719,7 +1737,7 @@ class _Arrays:
         else:
             self.x, self.t = _checked_data(x, t, dtype)
             self.samples = _samples_in(self.x)
-        arrays = isinstance(self.x, np.ndarray) and isinstance(self.t, np.ndarray)
+        arrays = isinstance(self.x, np.ndarray) and not isinstance(self.t, dict)
         self.is_plain = arrays and not (self.in_files or _SHARED)
         self.weights = _checked_weights(weights, self.samples, dtype)
 
@@ -1749,7 +1767,8 @@ class _Arrays:
     def batch(self, rows: np.ndarray) -> tuple[Any, ...]:
         """Return the arguments of a step on those rows."""
         if self.is_plain:
-            part = self.x.take(rows, axis=0), self.t.take(rows, axis=0)
+            t = None if self.t is None else self.t.take(rows, axis=0)
+            part = self.x.take(rows, axis=0), t
         else:
             part = self._part(rows)
         return part if self.weights is None else (*part, self.weights[rows])
@@ -2092,6 +2111,11 @@ class Trainer:
         _require_normal("epsilon", settings.get("epsilon", 0), self.dtype)
         self._allocate_rows(start)
         del start  # makes room for the buffers
+        self._begin()
+        self._own = frozenset(vars(self)) - others  # what a copy makes anew
+
+    def _begin(self) -> None:
+        """Allocate the buffers of a step, and begin with no step."""
         self._buffers: tuple[Any, ...] = ()
         self._allocated_for: tuple[int, ...] = ()
         self._cut: tuple[Any, ...] = ()
@@ -2109,7 +2133,6 @@ class Trainer:
         )
         self.scaling: dict[str, np.ndarray] = {}  # mean and deviation of the inputs
         self.words: tuple[str, ...] = ()  # the labels, where these are words
-        self._own = frozenset(vars(self)) - others  # what a copy makes anew
 
     def _allocate_rows(self, start: dict[str, np.ndarray]) -> None:
         """Make rows of numbers: the optimiser's state, the parameters and their derivatives."""
@@ -2372,20 +2395,24 @@ class Trainer:
             "waited": self._waited,
             "generator": self.generator.bit_generator.state,
         }
-        arrays: dict[str, Any] = {**self._parameters, **self.scaling}
+        arrays: dict[str, Any] = {**self._parameters, **self._kept()}
         arrays.update(
             {
                 f"state.{name}": row
                 for name, row in zip(STATE, self._values, strict=False)
             }
         )
-        if self.words:
-            arrays["words"] = np.array(self.words)
         if self._order is not None:
-            arrays["order"] = self._order
-        arrays["settings"] = np.array(json.dumps(self.settings, default=float))
-        arrays["progress"] = np.array(json.dumps(progress))
+            arrays[_beside("order")] = self._order
+        settings = json.dumps(self.settings, default=float)
+        arrays[_beside("settings")] = np.array(settings)
+        arrays[_beside("progress")] = np.array(json.dumps(progress))
         return arrays
+
+    def _kept(self) -> dict[str, np.ndarray]:
+        """Return what is kept with the weights: the scaling of inputs, the words of labels."""
+        words = {"words": np.array(self.words)} if self.words else {}
+        return {_beside(n): value for n, value in {**self.scaling, **words}.items()}
 
     @classmethod
     def load(cls, path: Any) -> Self:
@@ -2393,14 +2420,14 @@ class Trainer:
         arrays = _read(path)
         parameters = _parameters_in(arrays, path)
         with _state_errors(path):
-            trainer = cls(parameters, **json.loads(str(arrays["settings"])))
+            trainer = cls(parameters, **json.loads(str(arrays[_beside("settings")])))
         trainer._restore(arrays, path)
         return trainer
 
     def _restore(self, arrays: dict[str, np.ndarray], path: Any) -> None:
         """Take over all but parameters and settings of the arrays that `_saved` gave."""
         with _state_errors(path):
-            progress = json.loads(str(arrays["progress"]))
+            progress = json.loads(str(arrays[_beside("progress")]))
             for name, row in zip(STATE, self._values, strict=False):
                 row[:] = arrays[f"state.{name}"]
             self.generator.bit_generator.state = progress["generator"]
@@ -2410,21 +2437,38 @@ class Trainer:
             self._waited = progress["waited"]
             self._errors = [float(error) for error in progress["errors"]]
             self._best = float(progress["best"])
-            self._order = _checked_order(arrays.get("order"))
+            self._order = _checked_order(arrays.get(_beside("order")))
         self.scaling = _scaling_in(arrays, path)
         self.words = _words_in(arrays, path)
 
     def __getstate__(self) -> dict[str, Any]:
-        arrays = {name: np.array(value) for name, value in self._saved().items()}
+        own = {name: getattr(self, name) for name in (*self.settings, *_PROGRESS)}
         others = {n: value for n, value in vars(self).items() if n not in self._own}
-        return {"arrays": arrays, "others": others}
+        values = self._values.copy()
+        return {"values": values, "own": copy.deepcopy(own), "others": others}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        arrays, path = state["arrays"], "the copy"
-        parameters = _parameters_in(arrays, path)
-        Trainer.__init__(self, parameters, **json.loads(str(arrays["settings"])))
-        self._restore(arrays, path)
+        vars(self).update(state["own"])
+        self.dtype = state["values"].dtype
+        self._allocate_rows(_views(state["values"][-1]))
+        self._begin()
+        np.copyto(self._values, state["values"])
+        vars(self).update(state["own"])
         vars(self).update(state["others"])
+
+
+# What a copy takes over of a trainer beside its settings and its numbers.
+_PROGRESS = (
+    "generator",
+    "steps",
+    "epochs",
+    "_order",
+    "_errors",
+    "_best",
+    "_waited",
+    "scaling",
+    "words",
+)
 
 
 # What `help(Trainer)` shows are the keywords of this network's optimiser.
@@ -2550,7 +2594,7 @@ def _data(path: str, reading: _Reading, need_targets: bool = True) -> _Given:
             f"{path}: is no text, so it has neither separators nor a label column"
         )
     in_files = _is_mapped(path)
-    arrays = _mapped(path) if in_files else _read(path)
+    arrays = _mapped(path) if in_files else _archive(path)
     if isinstance(arrays, np.ndarray):
         x, t = _array_data(arrays, path, need_targets)
     else:
@@ -2558,6 +2602,17 @@ def _data(path: str, reading: _Reading, need_targets: bool = True) -> _Given:
     return _Given(
         *_checked_file(x, t, path, _PLACES, need_targets, in_files), reading.words or ()
     )
+
+
+def _archive(path: str) -> dict[str, np.ndarray]:
+    """Return the arrays of an .npz file; say what else a table's name has to end in."""
+    try:
+        return _read(path)
+    except ValueError as error:
+        if not _IS_TABLE or not os.path.isfile(path) or path.lower().endswith(".npz"):
+            raise
+        ends = f"{', '.join(_TABLE_SUFFIXES)}, each also with .gz"
+        raise ValueError(f"{error}: a table's name ends in {ends}") from error
 
 
 def _checked_file(
@@ -2651,8 +2706,12 @@ def _argument_in(arrays: dict[str, np.ndarray], names: Iterable[str], path: str)
 class _CellPlaces(_Places):
     """Names places in a table by the line and the column of its file, as editors count them."""
 
-    def __init__(self, table: _Table, label_help: str) -> None:
-        self.table, self.label_help = table, label_help
+    def __init__(self, table: _Table) -> None:
+        self.table = table
+
+    def label_help(self) -> str:
+        """Return which column looks like the labels."""
+        return _column_help(self.table, _layout())
 
     def number(self, name: str, *place: int) -> str:
         """Return the row, and the column if there is one."""
@@ -2676,9 +2735,7 @@ def _table_data(path: str, reading: _Reading, need_targets: bool) -> _Given:
     t, ends = table.t, _ends()
     if t is not None and layout.two and table.words and ends is not None:
         t = ends[0] + t * (ends[1] - ends[0])  # words are numbered from 0
-    help_text = _column_help(table, layout) if t is not None and layout.classes else ""
-    places = _CellPlaces(table, help_text)
-    x, t = _checked_file(table.x, t, path, places, need_targets)
+    x, t = _checked_file(table.x, t, path, _CellPlaces(table), need_targets)
     warnings = _table_warnings(table, layout) if need_targets else []
     notes = (*table.notes, *(f"{path}: {warning}" for warning in warnings))
     return _Given(x, t, table.words, notes)
@@ -2699,13 +2756,12 @@ def _one_hot(t: np.ndarray, places: _Places = _PLACES) -> np.ndarray:
     if not _are_labels(t) or _LABELS < 2:
         return t
     labels = t.reshape(-1)
-    if labels.dtype.kind not in "fiub":
-        raise ValueError(f"t must hold numbers, got {labels.dtype}")
+    _require_numbers("t", labels.dtype)
     wrong = ~np.isin(labels, range(_LABELS))
     if wrong.any():
         where = places.number(_TARGET, int(np.flatnonzero(wrong)[0]), 0)
         found = f"{where} is {labels[wrong][0]}, not a label"
-        hint = _label_help(labels, _LABELS) or places.label_help
+        hint = _label_help(labels, _LABELS) or places.label_help()
         raise ValueError(f"{found}: a whole number from 0 to {_LABELS - 1}{hint}")
     rows: np.ndarray = np.eye(_LABELS)[labels.astype(int)]
     return rows
@@ -2739,14 +2795,6 @@ def _parts(x: Any, dtype: Any, path: str) -> Iterator[Any]:
             yield _checked_inputs(part, dtype, _RowPlaces(rows, files))
         except ValueError as error:
             raise _named(error, path) from error
-
-
-_STANDARDIZES = (
-    len(INPUTS) == 1
-    and not (set(INPUTS) & set(WHOLE_NUMBERS))
-    and next(iter(INPUTS.values()))[0] == "samples"
-    and all(isinstance(size, int) for size in next(iter(INPUTS.values()))[1:])
-)
 
 
 def _standardised(x: Any, scaling: dict[str, np.ndarray]) -> Any:
@@ -2796,13 +2844,16 @@ def _train(options: argparse.Namespace) -> None:
         options.label_column, options.separator, resumed.words if resumed else None
     )
     given = _said(_data(options.data, reading))
-    reading = reading._replace(words=given.words)
+    words = given.words or (resumed.words if resumed else ())
+    reading = reading._replace(words=words)
+    if options.validation and not _is_text(options.validation):
+        reading = _Reading(words=words)  # it has no separators
     validation = (
         _said(_data(options.validation, reading)) if options.validation else None
     )
     _replace(options.output)  # sees that it can be written
     trainer = _trainer(options, given.x, resumed)
-    trainer.words = given.words
+    trainer.words = words
     x = _standardised(given.x, trainer.scaling)
     pair = validation and (_standardised(validation.x, trainer.scaling), validation.t)
     total = _epochs(options.epochs, trainer, _samples_in(x))
@@ -2821,7 +2872,7 @@ def _train(options: argparse.Namespace) -> None:
     finally:
         if trainer.epochs > before and sys.stderr.isatty():
             print(file=sys.stderr)  # ends the line of the progress
-    _write(options.output, {**_checked(trainer.parameters), **_kept(trainer)})
+    _write(options.output, {**_checked(trainer.parameters), **trainer._kept()})
     errors = history["loss"]
     last = f"E {errors[-1]:.6g}" if errors else "nothing left to do"
     print(f"{trainer.epochs} epochs, {last}; wrote {options.output}")
@@ -2834,17 +2885,11 @@ def _train(options: argparse.Namespace) -> None:
         )
 
 
-def _kept(trainer: Trainer) -> dict[str, np.ndarray]:
-    """Return what is kept with the weights: how inputs are scaled, and what labels are called."""
-    words = {"words": np.array(trainer.words)} if trainer.words else {}
-    return {**trainer.scaling, **words}
-
-
 def _epochs(epochs: int | None, trainer: Trainer, samples: int) -> int:
     """Return the epochs of a run: those asked for, or enough for a number of steps."""
     if epochs is not None:
         return epochs
-    return max(100, math.ceil(_FEWEST_STEPS / math.ceil(samples / trainer.batch_size)))
+    return max(100, math.ceil(_FEWEST_STEPS / -(-samples // trainer.batch_size)))
 
 
 def _trainer(options: argparse.Namespace, x: Any, resumed: Trainer | None) -> Trainer:

@@ -40,7 +40,7 @@ class _Arrays:
         else:
             self.x, self.t = _checked_data(x, t, dtype)
             self.samples = _samples_in(self.x)
-        arrays = isinstance(self.x, np.ndarray) and isinstance(self.t, np.ndarray)
+        arrays = isinstance(self.x, np.ndarray) and not isinstance(self.t, dict)
         self.is_plain = arrays and not (self.in_files or _SHARED)
         self.weights = _checked_weights(weights, self.samples, dtype)
 
@@ -70,7 +70,8 @@ class _Arrays:
     def batch(self, rows: np.ndarray) -> tuple[Any, ...]:
         """Return the arguments of a step on those rows."""
         if self.is_plain:
-            part = self.x.take(rows, axis=0), self.t.take(rows, axis=0)
+            t = None if self.t is None else self.t.take(rows, axis=0)
+            part = self.x.take(rows, axis=0), t
         else:
             part = self._part(rows)
         return part if self.weights is None else (*part, self.weights[rows])

@@ -40,7 +40,9 @@ def _argument(name: str) -> str:
 class _Places:
     """Names arrays, and numbers in them, in messages; knows what may help with labels."""
 
-    label_help = ""
+    def label_help(self) -> str:
+        """Return what may help where labels are wrong."""
+        return ""
 
     def array(self, name: str) -> str:
         """Return the name of an array."""
@@ -284,15 +286,26 @@ def _parameters_in(arrays: dict[str, np.ndarray], path: Any) -> dict[str, np.nda
         raise ValueError(f"{path}: {error}") from error
 
 
+_STANDARDIZES = (
+    _ONE_INPUT
+    and not (set(INPUTS) & set(WHOLE_NUMBERS))
+    and next(iter(INPUTS.values()))[0] == "samples"
+    and all(isinstance(size, int) for size in next(iter(INPUTS.values()))[1:])
+)
+
+
+def _beside(name: str) -> str:
+    """Return the name in a file of what is kept beside parameters of any name."""
+    return f"state.{name}" if name in PARAMETER_SHAPES else name
+
+
 def _scaling_in(arrays: dict[str, np.ndarray], path: Any) -> dict[str, np.ndarray]:
     """Return the mean and deviation of the inputs where a file keeps them."""
-    if len(INPUTS) > 1 or any(
-        isinstance(n, str) for n in next(iter(INPUTS.values()))[1:]
-    ):
+    if not _STANDARDIZES:
         return {}
     shape = next(iter(INPUTS.values()))[1:]
     names: tuple[str, ...] = ("mean", "deviation")
-    found = {name: arrays[name] for name in names if name in arrays}
+    found = {n: arrays[_beside(n)] for n in names if _beside(n) in arrays}
     for name, value in found.items():
         fits = value.shape == shape and value.dtype.kind == "f"
         fits = fits and (name == "mean" or bool((value > 0).all()))
@@ -303,7 +316,7 @@ def _scaling_in(arrays: dict[str, np.ndarray], path: Any) -> dict[str, np.ndarra
 
 def _words_in(arrays: dict[str, np.ndarray], path: Any) -> tuple[str, ...]:
     """Return the labels that are words where a file keeps them, in order of their numbers."""
-    words = arrays.get("words", np.array((), str))
+    words = arrays.get(_beside("words"), np.array((), str))
     if words.ndim != 1 or words.dtype.kind != "U":
         raise ValueError(f"{path}: words does not hold labels")
     return tuple(map(str, words))

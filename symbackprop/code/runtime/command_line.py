@@ -12,6 +12,7 @@ import numpy as np
 
 from symbackprop.code.runtime.archives import _read, _replace, _write
 from symbackprop.code.runtime.checks import (
+    _STANDARDIZES,
     _checked,
     _mean,
     _parameters_in,
@@ -22,7 +23,6 @@ from symbackprop.code.runtime.checks import (
 from symbackprop.code.runtime.datafiles import (
     _ARE_PLACES,
     _IS_TABLE,
-    _STANDARDIZES,
     _columns,
     _data,
     _described,
@@ -50,6 +50,7 @@ from symbackprop.code.runtime.network import (
     loss,
 )
 from symbackprop.code.runtime.settings import _KEYWORDS, _MEANINGS, _whole
+from symbackprop.code.runtime.tables import _is_text
 from symbackprop.code.runtime.trainer import Trainer, _Terminated
 
 _FEWEST_STEPS = 2000  # of a run that is told no number of epochs
@@ -70,13 +71,16 @@ def _train(options: argparse.Namespace) -> None:
         options.label_column, options.separator, resumed.words if resumed else None
     )
     given = _said(_data(options.data, reading))
-    reading = reading._replace(words=given.words)
+    words = given.words or (resumed.words if resumed else ())
+    reading = reading._replace(words=words)
+    if options.validation and not _is_text(options.validation):
+        reading = _Reading(words=words)  # it has no separators
     validation = (
         _said(_data(options.validation, reading)) if options.validation else None
     )
     _replace(options.output)  # sees that it can be written
     trainer = _trainer(options, given.x, resumed)
-    trainer.words = given.words
+    trainer.words = words
     x = _standardised(given.x, trainer.scaling)
     pair = validation and (_standardised(validation.x, trainer.scaling), validation.t)
     total = _epochs(options.epochs, trainer, _samples_in(x))
@@ -95,7 +99,7 @@ def _train(options: argparse.Namespace) -> None:
     finally:
         if trainer.epochs > before and sys.stderr.isatty():
             print(file=sys.stderr)  # ends the line of the progress
-    _write(options.output, {**_checked(trainer.parameters), **_kept(trainer)})
+    _write(options.output, {**_checked(trainer.parameters), **trainer._kept()})
     errors = history["loss"]
     last = f"E {errors[-1]:.6g}" if errors else "nothing left to do"
     print(f"{trainer.epochs} epochs, {last}; wrote {options.output}")
@@ -108,17 +112,11 @@ def _train(options: argparse.Namespace) -> None:
         )
 
 
-def _kept(trainer: Trainer) -> dict[str, np.ndarray]:
-    """Return what is kept with the weights: how inputs are scaled, and what labels are called."""
-    words = {"words": np.array(trainer.words)} if trainer.words else {}
-    return {**trainer.scaling, **words}
-
-
 def _epochs(epochs: int | None, trainer: Trainer, samples: int) -> int:
     """Return the epochs of a run: those asked for, or enough for a number of steps."""
     if epochs is not None:
         return epochs
-    return max(100, math.ceil(_FEWEST_STEPS / math.ceil(samples / trainer.batch_size)))
+    return max(100, math.ceil(_FEWEST_STEPS / -(-samples // trainer.batch_size)))
 
 
 def _trainer(options: argparse.Namespace, x: Any, resumed: Trainer | None) -> Trainer:

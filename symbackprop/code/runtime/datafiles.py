@@ -27,6 +27,7 @@ from symbackprop.code.runtime.checks import (
     _each_array,
     _label,
     _Places,
+    _require_numbers,
 )
 from symbackprop.code.runtime.network import (
     BOUNDS,
@@ -38,6 +39,7 @@ from symbackprop.code.runtime.network import (
     WHOLE_NUMBERS,
 )
 from symbackprop.code.runtime.tables import (
+    _TABLE_SUFFIXES,
     _column_help,
     _expected_columns,
     _is_text,
@@ -111,7 +113,7 @@ def _data(path: str, reading: _Reading, need_targets: bool = True) -> _Given:
             f"{path}: is no text, so it has neither separators nor a label column"
         )
     in_files = _is_mapped(path)
-    arrays = _mapped(path) if in_files else _read(path)
+    arrays = _mapped(path) if in_files else _archive(path)
     if isinstance(arrays, np.ndarray):
         x, t = _array_data(arrays, path, need_targets)
     else:
@@ -119,6 +121,17 @@ def _data(path: str, reading: _Reading, need_targets: bool = True) -> _Given:
     return _Given(
         *_checked_file(x, t, path, _PLACES, need_targets, in_files), reading.words or ()
     )
+
+
+def _archive(path: str) -> dict[str, np.ndarray]:
+    """Return the arrays of an .npz file; say what else a table's name has to end in."""
+    try:
+        return _read(path)
+    except ValueError as error:
+        if not _IS_TABLE or not os.path.isfile(path) or path.lower().endswith(".npz"):
+            raise
+        ends = f"{', '.join(_TABLE_SUFFIXES)}, each also with .gz"
+        raise ValueError(f"{error}: a table's name ends in {ends}") from error
 
 
 def _checked_file(
@@ -212,8 +225,12 @@ def _argument_in(arrays: dict[str, np.ndarray], names: Iterable[str], path: str)
 class _CellPlaces(_Places):
     """Names places in a table by the line and the column of its file, as editors count them."""
 
-    def __init__(self, table: _Table, label_help: str) -> None:
-        self.table, self.label_help = table, label_help
+    def __init__(self, table: _Table) -> None:
+        self.table = table
+
+    def label_help(self) -> str:
+        """Return which column looks like the labels."""
+        return _column_help(self.table, _layout())
 
     def number(self, name: str, *place: int) -> str:
         """Return the row, and the column if there is one."""
@@ -237,9 +254,7 @@ def _table_data(path: str, reading: _Reading, need_targets: bool) -> _Given:
     t, ends = table.t, _ends()
     if t is not None and layout.two and table.words and ends is not None:
         t = ends[0] + t * (ends[1] - ends[0])  # words are numbered from 0
-    help_text = _column_help(table, layout) if t is not None and layout.classes else ""
-    places = _CellPlaces(table, help_text)
-    x, t = _checked_file(table.x, t, path, places, need_targets)
+    x, t = _checked_file(table.x, t, path, _CellPlaces(table), need_targets)
     warnings = _table_warnings(table, layout) if need_targets else []
     notes = (*table.notes, *(f"{path}: {warning}" for warning in warnings))
     return _Given(x, t, table.words, notes)
@@ -260,13 +275,12 @@ def _one_hot(t: np.ndarray, places: _Places = _PLACES) -> np.ndarray:
     if not _are_labels(t) or _LABELS < 2:
         return t
     labels = t.reshape(-1)
-    if labels.dtype.kind not in "fiub":
-        raise ValueError(f"t must hold numbers, got {labels.dtype}")
+    _require_numbers("t", labels.dtype)
     wrong = ~np.isin(labels, range(_LABELS))
     if wrong.any():
         where = places.number(_TARGET, int(np.flatnonzero(wrong)[0]), 0)
         found = f"{where} is {labels[wrong][0]}, not a label"
-        hint = _label_help(labels, _LABELS) or places.label_help
+        hint = _label_help(labels, _LABELS) or places.label_help()
         raise ValueError(f"{found}: a whole number from 0 to {_LABELS - 1}{hint}")
     rows: np.ndarray = np.eye(_LABELS)[labels.astype(int)]
     return rows
@@ -300,14 +314,6 @@ def _parts(x: Any, dtype: Any, path: str) -> Iterator[Any]:
             yield _checked_inputs(part, dtype, _RowPlaces(rows, files))
         except ValueError as error:
             raise _named(error, path) from error
-
-
-_STANDARDIZES = (
-    len(INPUTS) == 1
-    and not (set(INPUTS) & set(WHOLE_NUMBERS))
-    and next(iter(INPUTS.values()))[0] == "samples"
-    and all(isinstance(size, int) for size in next(iter(INPUTS.values()))[1:])
-)
 
 
 def _standardised(x: Any, scaling: dict[str, np.ndarray]) -> Any:

@@ -28,7 +28,7 @@ _SEPARATORS = {
 _NO_SEPARATORS = frozenset('0123456789.+-eE"\r\n')
 _MISSING_CELLS = frozenset({"", "?", "na", "n/a", "#n/a", "nan", "null", "none"})
 _LABEL_NAMES = ("label", "class", "target", "y")
-_LABEL_HEADER = re.compile(r"label|class|target|y([\d_]|$)", re.IGNORECASE)
+_LABEL_HEADER = re.compile(r"label|class|target|y([\W\d_]|$)", re.IGNORECASE)
 _INDEX_HEADERS = frozenset({"", "#", "id", "index", "no", "nr", "row", "unnamed: 0"})
 _DECIMAL_COMMA = re.compile(r"[+-]?[\d.']*,\d+([eE][+-]?\d+)?")
 _TWO_NUMBERS = re.compile(r"[\d.]( *[;|\t] *| +)[-+.\d]")
@@ -658,14 +658,19 @@ def _column_help(table: _Table, layout: _Layout) -> str:
 def _table_warnings(table: _Table, layout: _Layout) -> list[str]:
     """Return what looks wrong with a table that can be used, a line each."""
     found = _header_warnings(table)
-    if table.t is None or table.t.shape[1] != 1 or not (layout.classes or layout.two):
+    if table.t is None or not (layout.classes or layout.two):
         return found
-    labels = table.t[:, 0]
+    one_hot = table.t.shape[1] > 1
+    if one_hot and not (np.sort(table.t, axis=1)[:, -2:] == (0, 1)).all():
+        return found  # shares, which are no labels
+    labels = table.t.argmax(axis=1).astype(float) if one_hot else table.t[:, 0]
     if len(labels) > 1 and (labels == labels[0]).all():
         word = table.words[int(labels[0])] if table.words else ""
         value = f"{labels[0]:g}" + (f", {word!r}" if word else "")
-        return [*found, f"every label is {value}{_column_help(table, layout)}"]
-    found += _uncovered_warnings(table, labels, layout.classes)
+        hint = "" if one_hot else _column_help(table, layout)
+        return [*found, f"every label is {value}{hint}"]
+    if not one_hot:
+        found += _uncovered_warnings(table, labels, layout.classes)
     return found + _twin_warnings(table, labels, max(layout.classes, 2))
 
 
@@ -698,11 +703,10 @@ def _label_lookalike(table: _Table, layout: _Layout) -> int | None:
 
 def _uncovered_warnings(table: _Table, labels: np.ndarray, classes: int) -> list[str]:
     """Return a warning where the first input holds each class, and the labels don't."""
-    found, first = len(np.unique(labels)), table.x[:, 0]
-    inside = ((first >= 0) & (first < classes)).all()
-    if classes < 3 or found >= classes or not inside:
+    found = len(np.unique(labels))
+    if classes < 3 or found >= classes:
         return []
-    if not np.array_equal(np.unique(first), np.arange(classes)):
+    if not np.array_equal(np.unique(table.x[:, 0]), np.arange(classes)):
         return []
     column = table.x_columns[0]
     what = f"the labels hold {found} of {classes} classes; column {column} holds all"
@@ -721,10 +725,10 @@ def _twin_warnings(table: _Table, labels: np.ndarray, classes: int) -> list[str]
     step = max(1, len(labels) // 1000)
     places = np.arange(table.x.shape[1])
     for rows in (slice(None, None, step), slice(None)):  # few columns are read whole
-        x = table.x[:, places]
-        slope = (x[other] - x[0]) / (labels[other] - labels[0])
-        same = (x[rows] == x[0] + slope * (labels[rows, None] - labels[0])).all(axis=0)
-        form = (slope == 1) & (x[0] == labels[0]) if few else slope != 0
+        first, x = table.x[0, places], table.x[rows][:, places]
+        slope = (table.x[other, places] - first) / (labels[other] - labels[0])
+        same = (x == first + slope * (labels[rows, None] - labels[0])).all(axis=0)
+        form = (slope == 1) & (first == labels[0]) if few else slope != 0
         places = places[same & form]
     columns = [table.x_columns[k] for k in places]
     return [_twin_text(columns)] if columns else []

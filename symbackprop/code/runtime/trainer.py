@@ -1,6 +1,7 @@
 """The class `Trainer`, and files of weights."""
 
 import contextlib
+import copy
 import inspect
 import json
 import math
@@ -21,6 +22,7 @@ from symbackprop.code.runtime.batches import (
 from symbackprop.code.runtime.checks import (
     _ONE_INPUT,
     _ONE_TARGET,
+    _beside,
     _checked,
     _checked_parameter,
     _parameters_in,
@@ -156,6 +158,11 @@ class Trainer:
         _require_normal("epsilon", settings.get("epsilon", 0), self.dtype)
         self._allocate_rows(start)
         del start  # makes room for the buffers
+        self._begin()
+        self._own = frozenset(vars(self)) - others  # what a copy makes anew
+
+    def _begin(self) -> None:
+        """Allocate the buffers of a step, and begin with no step."""
         self._buffers: tuple[Any, ...] = ()
         self._allocated_for: tuple[int, ...] = ()
         self._cut: tuple[Any, ...] = ()
@@ -173,7 +180,6 @@ class Trainer:
         )
         self.scaling: dict[str, np.ndarray] = {}  # mean and deviation of the inputs
         self.words: tuple[str, ...] = ()  # the labels, where these are words
-        self._own = frozenset(vars(self)) - others  # what a copy makes anew
 
     def _allocate_rows(self, start: dict[str, np.ndarray]) -> None:
         """Make rows of numbers: the optimiser's state, the parameters and their derivatives."""
@@ -436,20 +442,24 @@ class Trainer:
             "waited": self._waited,
             "generator": self.generator.bit_generator.state,
         }
-        arrays: dict[str, Any] = {**self._parameters, **self.scaling}
+        arrays: dict[str, Any] = {**self._parameters, **self._kept()}
         arrays.update(
             {
                 f"state.{name}": row
                 for name, row in zip(STATE, self._values, strict=False)
             }
         )
-        if self.words:
-            arrays["words"] = np.array(self.words)
         if self._order is not None:
-            arrays["order"] = self._order
-        arrays["settings"] = np.array(json.dumps(self.settings, default=float))
-        arrays["progress"] = np.array(json.dumps(progress))
+            arrays[_beside("order")] = self._order
+        settings = json.dumps(self.settings, default=float)
+        arrays[_beside("settings")] = np.array(settings)
+        arrays[_beside("progress")] = np.array(json.dumps(progress))
         return arrays
+
+    def _kept(self) -> dict[str, np.ndarray]:
+        """Return what is kept with the weights: the scaling of inputs, the words of labels."""
+        words = {"words": np.array(self.words)} if self.words else {}
+        return {_beside(n): value for n, value in {**self.scaling, **words}.items()}
 
     @classmethod
     def load(cls, path: Any) -> Self:
@@ -457,14 +467,14 @@ class Trainer:
         arrays = _read(path)
         parameters = _parameters_in(arrays, path)
         with _state_errors(path):
-            trainer = cls(parameters, **json.loads(str(arrays["settings"])))
+            trainer = cls(parameters, **json.loads(str(arrays[_beside("settings")])))
         trainer._restore(arrays, path)
         return trainer
 
     def _restore(self, arrays: dict[str, np.ndarray], path: Any) -> None:
         """Take over all but parameters and settings of the arrays that `_saved` gave."""
         with _state_errors(path):
-            progress = json.loads(str(arrays["progress"]))
+            progress = json.loads(str(arrays[_beside("progress")]))
             for name, row in zip(STATE, self._values, strict=False):
                 row[:] = arrays[f"state.{name}"]
             self.generator.bit_generator.state = progress["generator"]
@@ -474,21 +484,38 @@ class Trainer:
             self._waited = progress["waited"]
             self._errors = [float(error) for error in progress["errors"]]
             self._best = float(progress["best"])
-            self._order = _checked_order(arrays.get("order"))
+            self._order = _checked_order(arrays.get(_beside("order")))
         self.scaling = _scaling_in(arrays, path)
         self.words = _words_in(arrays, path)
 
     def __getstate__(self) -> dict[str, Any]:
-        arrays = {name: np.array(value) for name, value in self._saved().items()}
+        own = {name: getattr(self, name) for name in (*self.settings, *_PROGRESS)}
         others = {n: value for n, value in vars(self).items() if n not in self._own}
-        return {"arrays": arrays, "others": others}
+        values = self._values.copy()
+        return {"values": values, "own": copy.deepcopy(own), "others": others}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        arrays, path = state["arrays"], "the copy"
-        parameters = _parameters_in(arrays, path)
-        Trainer.__init__(self, parameters, **json.loads(str(arrays["settings"])))
-        self._restore(arrays, path)
+        vars(self).update(state["own"])
+        self.dtype = state["values"].dtype
+        self._allocate_rows(_views(state["values"][-1]))
+        self._begin()
+        np.copyto(self._values, state["values"])
+        vars(self).update(state["own"])
         vars(self).update(state["others"])
+
+
+# What a copy takes over of a trainer beside its settings and its numbers.
+_PROGRESS = (
+    "generator",
+    "steps",
+    "epochs",
+    "_order",
+    "_errors",
+    "_best",
+    "_waited",
+    "scaling",
+    "words",
+)
 
 
 # What `help(Trainer)` shows are the keywords of this network's optimiser.

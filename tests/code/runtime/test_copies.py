@@ -120,6 +120,31 @@ def test_settings_that_were_changed_are_copied_as_they_are(duplicate: Callable[[
 
 
 @COPYING
+@pytest.mark.parametrize("rate", [0.0, -0.0, np.float32(0.1), 2.0**-60, -0.01])
+def test_what_a_beginning_would_refuse_or_round_is_copied(duplicate: Callable[[Any], Any], rate: Any) -> None:
+    """A trainer may be given settings in between that none may begin with."""
+    first = trainer("classes", "sgd")
+    first.learning_rate = rate
+    second = duplicate(first)
+    assert type(second.learning_rate) is type(rate)
+    assert second.learning_rate == rate
+    with np.errstate(all="ignore"):
+        for each in (first, second):
+            each.fit(*data("classes"), 1)
+    assert_same(first, second)
+
+
+@COPYING
+def test_a_generator_of_another_kind_is_copied(duplicate: Callable[[Any], Any]) -> None:
+    first = trainer("classes")
+    first.generator = np.random.Generator(np.random.MT19937(3))
+    second = duplicate(first)
+    assert second.generator is not first.generator
+    assert isinstance(second.generator.bit_generator, np.random.MT19937)
+    assert first.fit(*data("classes"), 2) == second.fit(*data("classes"), 2)
+
+
+@COPYING
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", ">f4"])
 def test_the_dtype_is_that_of_the_original(dtype: str, duplicate: Callable[[Any], Any]) -> None:
     start = {key: value.astype(dtype) for key, value in module("classes").initialize(1).items()}

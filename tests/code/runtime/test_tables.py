@@ -710,7 +710,8 @@ def test_labels_that_are_all_equal() -> None:
     assert _table_warnings(table_of(x[:1], [1]), CLASSES) == []
     assert _table_warnings(table_of(x[:, :2], np.ones(9)), BITS) == ["every label is 1"]
     assert _table_warnings(table_of(x[:, :2], np.ones(9)), REGRESSION) == []
-    assert _table_warnings(table_of(x, np.tile([0, 0, 1], (9, 1))), CLASSES) == []
+    assert _table_warnings(table_of(x, np.tile([0, 0, 1], (9, 1))), CLASSES) == ["every label is 2"]
+    assert _table_warnings(table_of(x, np.tile([0.2, 0.3, 0.5], (9, 1))), CLASSES) == []
     assert _table_warnings(table_of(x, np.zeros(9))._replace(t=None), CLASSES) == []
 
 

@@ -324,6 +324,50 @@ def test_resuming_and_validating_keep_the_words(run: Call, result: Any) -> None:
     assert said.splitlines()[1].startswith(f"trainer.py: {message}")
 
 
+def test_resuming_on_numbers_keeps_the_words(run: Call) -> None:
+    own = module("4-2:softmax")
+    run(own, "train", "words.data", *QUICK, "--checkpoint", "state.npz")
+    Path("numbers.csv").write_text("9,2,3,4,0\n4,3,2,1,1\n")
+    run(own, "train", "numbers.csv", "--resume", "state.npz", "--epochs", "2")
+    with np.load("weights.npz") as arrays:
+        assert arrays["words"].tolist() == ["Iris-setosa", "Iris-virginica"]
+
+
+def test_arrays_may_validate_what_a_table_with_options_trains(run: Call) -> None:
+    own = module("4-2:softmax")
+    Path("label_first.csv").write_text("1;9;2;3;4\n0;4;3;2;1\n")
+    np.savez("some.npz", x=np.ones((2, 4)), t=np.array([0, 1]))
+    options = ["--label-column", "1", "--separator", ";", "--validation", "some.npz"]
+    assert run(own, "train", "label_first.csv", *options, *QUICK)[0].startswith("1 epochs, E ")
+
+
+PARAMETERS_OF_ANY_NAME = """
+input x[n, k]
+target t[n, i]
+parameter words[k, i], mean[i], order[i], settings[i], progress[i], deviation[i]
+s[n, i] = sum(x[n, k]*words[k, i], k) + mean[i] + order[i] + settings[i] + progress[i] + deviation[i]
+p[n, i] = softmax(s[n, i], i)
+E = mean(-sum(t[n, i]*log(p[n, i]), i), n)
+output p
+assume sum(t[n, i], i) == 1
+size k = 4
+size i = 2
+"""
+
+
+def test_parameters_may_be_called_as_what_is_kept_beside_them(run: Call) -> None:
+    own = sb.load(sb.Network.from_equations(PARAMETERS_OF_ANY_NAME), optimizer="adam")
+    run(own, "train", "words.data", *QUICK, "--checkpoint", "state.npz", "--standardize")
+    weights = own.load("w.npz")
+    assert {name: value.shape for name, value in weights.items()} == own.PARAMETER_SHAPES
+    trainer = own.Trainer.load("state.npz")
+    assert trainer.words == ("Iris-setosa", "Iris-virginica")
+    assert trainer.scaling["mean"].shape == trainer.scaling["deviation"].shape == (4,)
+    run(own, "train", "words.data", "--resume", "state.npz", "--epochs", "2")
+    assert "accuracy" in run(own, "evaluate", "w.npz", "words.data")[0]
+    assert run(own, "predict", "w.npz", "words.data")[0].startswith("Iris-setosa")
+
+
 def test_words_are_not_guessed_where_numbers_were_learned(run: Call, result: Any) -> None:
     """Some of the words may stand for any of the classes; all are numbered as ever, and it is said."""
     own = module("4-2:softmax")
