@@ -21,10 +21,9 @@ from symbackprop.commands.options import (
     NetworkOptions,
     Notation,
     Optimizer,
-    require_known,
     with_options,
 )
-from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt
+from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt, require_known
 
 if TYPE_CHECKING:
     from symbackprop.commands.exercise import Exercise
@@ -185,9 +184,9 @@ def draw(
     from symbackprop import pipeline
     from symbackprop.document.language.catalogues import CATALOGUES
 
-    require_known(lang, CATALOGUES, "--lang")
+    require_known("--lang", lang, CATALOGUES)
     if format is not None:
-        require_known(format, pipeline.DRAWINGS, "--format")
+        require_known("--format", format, pipeline.DRAWINGS)
     else:
         format = pipeline.format_of(file)
     _write(pipeline.draw(options.network(architecture), format=format, language=lang), file)
@@ -324,7 +323,7 @@ def list_(
     from symbackprop.commands.listing import TOPICS
 
     if topic is not None:
-        require_known(topic, TOPICS, "list")
+        require_known("list", topic, TOPICS)
     chosen = TOPICS if topic is None else {topic: TOPICS[topic]}
     _say("\n\n".join(table() for table in chosen.values()))
 

@@ -1,10 +1,15 @@
-"""The two errors of the package, their carets, and the suggestion of a name that was probably meant."""
+"""The two errors of the package, carets, names that were probably meant, and arguments of wrong types."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterable
-from typing import NoReturn
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from numbers import Integral, Real
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+_Kind = TypeVar("_Kind")
 
 _CONTEXT = 60
 """Characters of a text that are shown on each side of the place of a mistake."""
@@ -59,3 +64,87 @@ def fail_at(
     after = show(text[column:end]) + ("..." if end < len(text) else "")
     what = f"{problem}; {hint}" if hint else problem
     raise SpecificationError(f"{subject}: {what}\n  {before}{after}\n  {' ' * len(before)}^")
+
+
+# What the Python interface is given.
+
+
+def require(
+    subject: str, value: object, kinds: type[_Kind] | tuple[type[_Kind], ...], expected: str
+) -> _Kind:
+    """Return a value that is of one of the ``kinds``, which ``expected`` names.
+
+    Raises:
+        SpecificationError: it is not.
+    """
+    if not isinstance(value, kinds):
+        raise SpecificationError(f"{subject}: expected {expected}, got {type(value).__name__}")
+    return value
+
+
+def require_text(subject: str, value: object) -> str:
+    """Return a value that is a text."""
+    return require(subject, value, str, "a text")
+
+
+def require_known(subject: str, value: object, known: Collection[str]) -> str:
+    """Return a value that is one of the names that are known."""
+    name = require_text(subject, value)
+    if name not in known:
+        raise SpecificationError(f"{subject}: {excerpt(name)} is not known; {suggestion(name, known)}")
+    return name
+
+
+def require_flag(subject: str, value: object) -> bool:
+    """Return a value that is True or False."""
+    return require(subject, value, bool, "True or False")
+
+
+def require_whole(subject: str, value: object) -> int:
+    """Return a value that is a whole number, not below 0."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 0:
+        _refuse(subject, value, "a whole number from 0")
+    return int(value)
+
+
+def require_positive(subject: str, value: object) -> float:
+    """Return a value that is a finite number above 0."""
+    number = math.nan
+    if isinstance(value, Real) and not isinstance(value, bool):
+        try:
+            number = float(value)
+        except OverflowError:
+            number = math.inf
+    if not (math.isfinite(number) and number > 0):
+        _refuse(subject, value, "a positive number")
+    return number
+
+
+def require_names(subject: str, value: object) -> tuple[str, ...]:
+    """Return the names in a list of texts, or in one text with commas."""
+    if isinstance(value, str):
+        return tuple(name.strip() for name in value.split(",") if name.strip())
+    names = require(subject, value, (Sequence, Set), "names, such as ('w1', 'b1')")
+    return tuple(require_text(subject, name) for name in names)
+
+
+def require_path(subject: str, value: object) -> Path:
+    """Return the path that a text or a path names."""
+    if not isinstance(value, str | Path):
+        raise SpecificationError(f"{subject}: expected a path, got {type(value).__name__}")
+    return Path(value)
+
+
+def require_mapping(subject: str, value: Mapping[str, _Kind] | None) -> dict[str, _Kind]:
+    """Return what a mapping with texts as its keys holds; None holds nothing."""
+    if value is None:
+        return {}
+    require(subject, value, Mapping, "a dict")
+    return {require_text(f"{subject}: a key", key): each for key, each in value.items()}
+
+
+def _refuse(subject: str, value: object, expected: str) -> NoReturn:
+    """Raise the error that names what was given: a number of a common length by its value, else the type."""
+    short = isinstance(value, float) or (isinstance(value, int) and abs(value) < 10**20)
+    given = repr(value) if short else type(value).__name__
+    raise SpecificationError(f"{subject}: expected {expected}, got {given}")

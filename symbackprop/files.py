@@ -28,7 +28,9 @@ def write_file(path: Path, content: str | bytes) -> None:
             target.write_bytes(data)  # a pipe or a device can't be replaced
         else:
             _replace(target, data)
-    except (OSError, RuntimeError) as error:
+    except SpecificationError:
+        raise
+    except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise SpecificationError(f"{excerpt(str(path))}: can't be written: {reason}") from error
 

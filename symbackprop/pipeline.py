@@ -30,7 +30,16 @@ from symbackprop.derivation.optimizer import with_update
 from symbackprop.derivation.reverse_pass import derive_system
 from symbackprop.document.printable import Derivation, printable
 from symbackprop.equations.steps import Derived
-from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.errors import (
+    SpecificationError,
+    excerpt,
+    require,
+    require_flag,
+    require_known,
+    require_path,
+    require_whole,
+    suggestion,
+)
 from symbackprop.files import write_file
 from symbackprop.library.optimizers import OPTIMIZERS, Optimizer
 from symbackprop.network.network import Network
@@ -60,9 +69,7 @@ def derive(network: Network, *, optimizer: str = "sgd") -> Derivation:
 
     The equations of ``optimizer`` use the derivatives in a step of training.
     """
-    if not isinstance(network, Network):
-        raise SpecificationError(f"derive: expected a Network, got {type(network).__name__}")
-    model = network.model
+    model = require("derive", network, Network, "a Network").model
     derived = replace(derive_system(model.system), model=model)
     if model.per_sample:
         derived = with_batch(derived)
@@ -77,7 +84,8 @@ def prove(derivation: Derived, *, seed: int = 0) -> list[Verdict]:
     """
     from symbackprop.proof import prover
 
-    return prover.prove(derivation, seed=seed)
+    require("prove", derivation, Derived, "a Derivation")
+    return prover.prove(derivation, seed=require_whole("seed", seed))
 
 
 def _optimizer(name: str) -> Optimizer:
@@ -106,13 +114,15 @@ def generate(
     """
     from symbackprop.code.module import emit
 
+    file = None if path is None else require_path("path", path)
+    require_flag("bare", bare)
     if not isinstance(source, Derived):
         source = derive(source, optimizer="sgd" if optimizer is None else optimizer)
     elif optimizer is not None:
         source = with_update(source, _optimizer(optimizer))
     text = emit(source, bare=bare)
-    if path is not None:
-        write_file(Path(path), text)
+    if file is not None:
+        write_file(file, text)
     return text
 
 
@@ -172,13 +182,11 @@ def draw(
     from symbackprop.document.drawing.tikz import tikz
     from symbackprop.document.language.catalogues import CATALOGUES
 
-    file = None if path is None else Path(path)
+    file = None if path is None else require_path("path", path)
     chosen = format_of(file) if format is None else format
-    for subject, name, known in (("format", chosen, DRAWINGS), ("language", language, CATALOGUES)):
-        if name not in known:
-            raise SpecificationError(f"{subject}: {excerpt(name)} is not known; {suggestion(name, known)}")
-    if not isinstance(source, Network | Derived):
-        raise SpecificationError(f"draw: expected a Network or a Derivation, got {type(source).__name__}")
+    require_known("format", chosen, DRAWINGS)
+    require_known("language", language, CATALOGUES)
+    require("draw", source, (Network, Derived), "a Network or a Derivation")
     system = source.system if isinstance(source, Derived) else source.model.system
     picture = picture_of(source.model, system, catalogue=CATALOGUES[language])
     text = Drawing(svg(picture) if chosen == "svg" else tikz(picture))

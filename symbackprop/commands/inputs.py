@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from symbackprop.equations.model import DataArray, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived
-from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.errors import SpecificationError, excerpt, require, suggestion
 from symbackprop.network.random_data import initial_values, rounded, sample_arrays
 
 Array = NDArray[Any]
@@ -89,6 +89,7 @@ class Leaves:
         if given is None:
             drawn = initial_values(self.model, seed, np.float64)
             given = {name: np.round(value, _DECIMALS) for name, value in drawn.items()}
+        require("parameters", given, Mapping, "a dict")
         for name in given:
             if name not in names:
                 hint = _meant(name, names)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.errors import SpecificationError, excerpt, require_known
 
 if TYPE_CHECKING:
     from symbackprop.network.network import Network
@@ -126,8 +126,8 @@ class DocumentOptions:
 
         chosen = self.chosen
         if self.notation is not None:
-            require_known(self.notation, NOTATIONS, "--notation")
-        require_known(self.lang, CATALOGUES, "--lang")
+            require_known("--notation", self.notation, NOTATIONS)
+        require_known("--lang", self.lang, CATALOGUES)
         if self.fragment and chosen != "latex":
             raise SpecificationError("--fragment: only LaTeX has fragments; add --format latex")
 
@@ -138,7 +138,7 @@ class DocumentOptions:
 
         if self.format is None:
             return _format_of(self.file, FORMATS)
-        require_known(self.format, FORMATS, "--format")
+        require_known("--format", self.format, FORMATS)
         return self.format
 
     @property
@@ -157,12 +157,6 @@ def _sizes(texts: Iterable[str]) -> dict[str, int]:
             if given.setdefault(letter, number) != number:
                 raise SpecificationError(f"--size: {letter} is given as {given[letter]} and as {number}")
     return given
-
-
-def require_known(name: str, known: Collection[str], subject: str) -> None:
-    """Raise SpecificationError where a name is not among those that are known."""
-    if name not in known:
-        raise SpecificationError(f"{subject}: {excerpt(name)} is not known; {suggestion(name, known)}")
 
 
 def _format_of(file: Path | None, formats: Mapping[str, Collection[str]]) -> str:

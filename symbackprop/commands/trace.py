@@ -5,8 +5,7 @@ In go a ``Network`` and, if the user has them, parameters and data, out comes a 
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -18,7 +17,15 @@ from symbackprop.commands.trace_values import Premature, TraceValues, moved
 from symbackprop.document.printable import Printable
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import name_of
-from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.errors import (
+    SpecificationError,
+    excerpt,
+    require,
+    require_names,
+    require_positive,
+    require_whole,
+    suggestion,
+)
 from symbackprop.network.network import Network
 from symbackprop.pipeline import derive
 
@@ -58,10 +65,9 @@ def trace(
     Raises:
         SpecificationError: an array that does not fit, or an unknown name.
     """
-    if not isinstance(network, Network):
-        raise SpecificationError(f"trace: expected a Network, got {type(network).__name__}")
-    rate = _rate(learning_rate)
-    seed = _seed(seed)
+    require("trace", network, Network, "a Network")
+    rate = require_positive("learning rate", learning_rate)
+    seed = require_whole("seed", seed)
     if x is None:
         network = network.with_small_sizes()
     derivation = derive(network)
@@ -162,29 +168,11 @@ def _repeated(
     return again.loss
 
 
-def _rate(value: float) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or value <= 0
-    ):
-        raise SpecificationError(f"learning rate: {value} must be a positive number")
-    return float(value)
-
-
-def _seed(value: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise SpecificationError(f"seed: {value} must be a whole number from 0")
-    return value
-
-
-def _frozen(names: Iterable[str], parameters: Collection[str]) -> tuple[str, ...]:
-    if isinstance(names, str):
-        names = [name.strip() for name in names.split(",")]
+def _frozen(freeze: object, parameters: Collection[str]) -> tuple[str, ...]:
+    names = require_names("freeze", freeze)
     for name in names:
         if name not in parameters:
             raise SpecificationError(
-                f"freeze: {excerpt(str(name))} is no parameter; {suggestion(str(name), parameters)}"
+                f"freeze: {excerpt(name)} is no parameter; {suggestion(name, parameters)}"
             )
     return tuple(name for name in parameters if name in names)

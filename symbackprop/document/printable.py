@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from dataclasses import fields
 
 from symbackprop.equations.steps import Derived
-from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.errors import require_flag, require_known
 
 FORMATS = {
     "text": (".txt",),
@@ -38,16 +38,11 @@ class Printable(ABC):
         from symbackprop.document.language.catalogues import CATALOGUES
         from symbackprop.printing.notation import NOTATIONS
 
-        known = {
-            "format": (form, [name for name in FORMATS if name != "pdf"]),
-            "language": (language, list(CATALOGUES)),
-        }
+        require_known("format", form, [name for name in FORMATS if name != "pdf"])
+        require_known("language", language, CATALOGUES)
+        require_flag("fragment", fragment)
         if notation is not None:
-            known["notation"] = notation, list(NOTATIONS)
-        for what, (name, names) in known.items():
-            if name not in names:
-                problem = f"{excerpt(str(name))} is not known; {suggestion(str(name), names)}"
-                raise SpecificationError(f"{what}: {problem}")
+            require_known("notation", notation, NOTATIONS)
         return self._rendered(form, notation, fragment, language)
 
     def text(self, notation: str | None = None, language: str = "en") -> str:

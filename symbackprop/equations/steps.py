@@ -13,7 +13,7 @@ from symbackprop.equations.indices import settle, substitute
 from symbackprop.equations.model import Model
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.system import Equation, EquationSystem, Fact, Quantity, indices_of, name_of
-from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.errors import SpecificationError, excerpt, require_flag, require_text, suggestion
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class Derived:
         result is in forward quantities only.
         """
         self._known(name, self.results)
-        if not inline:
+        if not require_flag("inline", inline):
             return next(s for s in reversed(self.steps) if s.target == name and _is_about_loss(s)).rhs
         return settle(self._inlined(self.adjoint(name)), LETTERS)
 
@@ -196,9 +196,8 @@ class Derived:
         )
 
     def _known(self, name: str, table: Iterable[str]) -> str:
-        if name not in table:
-            hint = suggestion(str(name), table)
-            raise SpecificationError(f"{excerpt(str(name))} is not derived here; {hint}")
+        if require_text("name", name) not in table:
+            raise SpecificationError(f"{excerpt(name)} is not derived here; {suggestion(name, table)}")
         return name
 
     def _inlined(self, expression: Expr) -> Expr:

@@ -12,7 +12,7 @@ from numbers import Real
 from typing import Any
 
 from symbackprop.equations.model import Layer
-from symbackprop.errors import SpecificationError, excerpt, suggestion
+from symbackprop.errors import SpecificationError, excerpt, require_flag, require_text, suggestion
 from symbackprop.library.activations import ACTIVATION_ALIASES, ACTIVATIONS
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
 from symbackprop.library.losses import LOSS_ALIASES, LOSSES
@@ -128,7 +128,7 @@ def read_architecture(
     for name, value in (("architecture", architecture), ("hidden", hidden), ("output", output)):
         require_text(name, value)
     inputs, layers = _parse(architecture, hidden, output)
-    bias, facts = _switch("bias", bias), _switch("facts", facts)
+    bias, facts = require_flag("bias", bias), require_flag("facts", facts)
     _check_parameter_count(inputs, layers, bias)
     _check_activations(layers)
     found = Architecture(
@@ -160,12 +160,6 @@ def _check_activations(layers: Sequence[Layer]) -> None:
 
 def _quoted(text: str) -> str:
     return text if re.fullmatch(r"[\w.:=-]+", text, re.ASCII) else f'"{text}"'
-
-
-def require_text(name: str, value: object) -> None:
-    """Raise SpecificationError where an argument is no text."""
-    if not isinstance(value, str):
-        raise SpecificationError(f"{name}: expected a text, got {type(value).__name__}")
 
 
 def _parse(architecture: str, hidden: str, output: str) -> tuple[int, tuple[Layer, ...]]:
@@ -322,12 +316,6 @@ def _coefficient(name: str, value: float) -> float:
         shown = excerpt(str(value) if isinstance(value, float) else repr(value)[:100])
         raise SpecificationError(f"{name}: {shown} is not a coefficient; write a number such as 0.01")
     return number
-
-
-def _switch(name: str, value: object) -> bool:
-    if not isinstance(value, bool):
-        raise SpecificationError(f"{name}: expected True or False, got {type(value).__name__}")
-    return value
 
 
 def numbers(text: str, subject: str) -> tuple[float, ...]:

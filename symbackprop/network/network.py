@@ -13,8 +13,15 @@ from pathlib import Path
 from symbackprop.equations.model import Model
 from symbackprop.equations.small_sizes import small_sizes
 from symbackprop.equations.system import size
-from symbackprop.errors import SpecificationError, excerpt, suggestion
-from symbackprop.network.architecture import OPTIONS, Architecture, Option, read_architecture, require_text
+from symbackprop.errors import (
+    SpecificationError,
+    excerpt,
+    require_mapping,
+    require_path,
+    require_text,
+    suggestion,
+)
+from symbackprop.network.architecture import OPTIONS, Architecture, Option, read_architecture
 from symbackprop.network.dense import dense_model
 from symbackprop.network.notation.building import Equations
 
@@ -97,8 +104,9 @@ class Network:
         Raises:
             SpecificationError: the text is wrong; the message has line, column and a caret.
         """
-        require_text("equations", text)
-        return cls._of(Equations(text, dict(sizes or {}), origin, name))
+        for subject, value in (("equations", text), ("origin", origin), ("name", name)):
+            require_text(subject, value)
+        return cls._of(Equations(text, require_mapping("sizes", sizes), origin, name))
 
     @classmethod
     def from_file(cls, path: str | Path, sizes: Mapping[str, int] | None = None) -> Network:
@@ -107,8 +115,8 @@ class Network:
         Raises:
             SpecificationError: the file can't be read, or its text is wrong.
         """
-        path = Path(path)
-        return cls.from_equations(_text_in(path), sizes, origin=str(path), name=path.stem)
+        file = require_path("path", path)
+        return cls.from_equations(_text_in(file), sizes, origin=str(file), name=file.stem)
 
     @classmethod
     def _of(cls, source: Equations) -> Network:

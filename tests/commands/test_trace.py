@@ -257,8 +257,8 @@ def test_the_order_of_updates_is_left_out_where_it_makes_no_difference() -> None
         ({"x": [[1.0, np.nan]], "t": [[0.0, 1.0]]}, "finite"),
         ({"x": [[1.0, 2.0]] * 2, "t": [[0.0, 1.0]]}, r"t: has shape \(1, 2\), not \(2, 2\)"),
         ({"freeze": ("b3",)}, "'b3' is no parameter"),
-        ({"learning_rate": -1.0}, "must be a positive number"),
-        ({"learning_rate": float("inf")}, "must be a positive number"),
+        ({"learning_rate": -1.0}, "expected a positive number"),
+        ({"learning_rate": float("inf")}, "expected a positive number"),
         ({"seed": -1}, "whole number"),
     ],
 )

@@ -25,7 +25,7 @@ from symbackprop.commands.verify.slips import Edit, Slip, edits, factors_of
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import Fact, indices_of, name_of, size
-from symbackprop.errors import SpecificationError, UnsupportedExpression
+from symbackprop.errors import SpecificationError, UnsupportedExpression, require, require_text
 from symbackprop.network.network import Network
 from symbackprop.pipeline import derive
 from symbackprop.printing.notation import notation_for
@@ -88,11 +88,12 @@ def verify(network: Network | Derived, text: str) -> Verification:
     Raises:
         SpecificationError: the claim can't be read.
     """
-    return verify_lines(network, [text])[0]
+    return verify_lines(network, [require_text("claim", text)])[0]
 
 
 def verify_lines(network: Network | Derived, lines: Iterable[str]) -> list[Verification]:
     """Check several claims; empty lines and comments are left out."""
+    require("verify", network, (Network, Derived), "a Network or a Derivation")
     derivation = network if isinstance(network, Derived) else derive(network.with_small_sizes())
     model = network.model
     assert model is not None

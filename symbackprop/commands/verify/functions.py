@@ -24,7 +24,14 @@ from symbackprop.commands.verify.decision import Verification
 from symbackprop.commands.verify.slips import Slip, edits, factors_of, free_ranges
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import name_of
-from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt, suggestion
+from symbackprop.errors import (
+    SpecificationError,
+    UnsupportedExpression,
+    excerpt,
+    require,
+    require_whole,
+    suggestion,
+)
 from symbackprop.files import import_file
 from symbackprop.network.network import Network
 from symbackprop.network.random_data import initial_values, sample_data
@@ -84,6 +91,8 @@ def verify_function(network: Network | Derived, function: Function, *, seed: int
     Raises:
         SpecificationError: the function fails, or does not return derivatives of all parameters.
     """
+    require("verify_function", network, (Network, Derived), "a Network or a Derivation")
+    seed = require_whole("seed", seed)
     derivation = network if isinstance(network, Derived) else derive(network.with_small_sizes())
     numbers, x, t = _drawn(derivation, seed)
     parameters = {name: numbers.values[name] for name in derivation.system.parameters}

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 
 from sympy import Add, Expr, Indexed, Mul, Symbol
 
@@ -82,13 +83,13 @@ class _Building:
             if letter not in known:
                 hint = suggestion(letter, known)
                 raise SpecificationError(f"size {excerpt(letter)}: there is no such index; {hint}")
-            if isinstance(number, bool) or not isinstance(number, int) or not 0 < number <= MAX_UNITS:
+            if isinstance(number, bool) or not isinstance(number, Integral) or not 0 < number <= MAX_UNITS:
                 raise SpecificationError(f"size {letter}: must be a whole number from 1 to {MAX_UNITS}")
             root = self.ranges.of(letter)
             if root.number is not None and root.number != number:
                 clash = f"{number} contradicts {root.number}, which the equations or another size say"
                 raise SpecificationError(f"size {letter}: {clash}")
-            root.number = number
+            root.number = int(number)
 
     def _resolve_sizes(self) -> None:
         """Find the size symbol of each letter, see that reads stay inside, and relate sizes."""
