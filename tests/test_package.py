@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import symbackprop as sb
+from symbackprop import cli
 from tests.conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
@@ -168,7 +169,8 @@ def test_the_wheel_holds_package_templates_and_data_alone(built: Path) -> None:
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "symbackprop").rglob("*.py")}
     assert modules <= set(names)
     assert not [name for name in names if "test" in name or "generated/" in name or "__pycache__" in name]
-    assert any(name.endswith("LICENSE") for name in names)
+    licences = {name.partition(".dist-info/licenses/")[2] for name in names} - {""}
+    assert licences == {"LICENSE", "symbackprop/commands/digits/LICENSE"}
 
 
 def test_the_wheel_states_what_it_needs(built: Path) -> None:
@@ -186,6 +188,7 @@ def test_the_wheel_states_what_it_needs(built: Path) -> None:
     ]
     assert f"Version: {sb.__version__}" in lines
     assert "Requires-Python: >=3.11" in lines
+    assert "License-Expression: MIT AND CC-BY-4.0" in lines
 
 
 def test_the_sdist_is_enough_to_build_and_test(built: Path) -> None:
@@ -243,6 +246,9 @@ def test_the_lowest_versions_that_are_stated_are_enough(tmp_path: Path) -> None:
     for architecture in ("2-3-1", "4-5:relu-3:softmax"):
         report = run(*command, "check", architecture, cwd=tmp_path, PYTHONPATH=str(ROOT))
         assert "WRONG" not in report
+    for name in cli.app.registered_commands:
+        arguments = [name.name or getattr(name.callback, "__name__", ""), "--help"]
+        assert "Usage:" in run(*command, *arguments, cwd=tmp_path, PYTHONPATH=str(ROOT))
     run(*command, "derive", "2-3-1", "-o", "derivation.tex", cwd=tmp_path, PYTHONPATH=str(ROOT))
     run(*command, "generate", "2-3-1", "-o", "net.py", cwd=tmp_path, PYTHONPATH=str(ROOT))
     assert "E = " in run(python, "-B", "net.py", "check", cwd=tmp_path)
