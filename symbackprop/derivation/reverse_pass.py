@@ -16,6 +16,7 @@ from functools import partial
 
 from sympy import Add, Basic, Derivative, Expr, Indexed, Sum, Symbol
 
+from symbackprop.derivation.calculus.paths import without_summed_deltas
 from symbackprop.derivation.calculus.rule import Consumer, DraftStep, Goal
 from symbackprop.derivation.calculus.signature import outcome_of
 from symbackprop.derivation.stable.choose import with_stable
@@ -129,7 +130,7 @@ class _Pass:
         """Return ``expression`` with the adjoints that hold no sum written out."""
         read = sorted({name_of(c) for c in _components(expression)} & self.written.keys())
         for name in read:
-            expression = substitute(expression, self.known[name], self.written[name])
+            expression = without_summed_deltas(substitute(expression, self.known[name], self.written[name]))
         return settle(expression, LETTERS) if read else expression
 
     def _goal(self, name: str) -> Goal:

@@ -49,7 +49,7 @@ from symbackprop.derivation.calculus.algebra import (
     use_facts,
 )
 from symbackprop.derivation.calculus.closed_forms import through_output
-from symbackprop.derivation.calculus.paths import contract, paths
+from symbackprop.derivation.calculus.paths import contract, paths, without_summed_deltas
 from symbackprop.derivation.calculus.signature import OUTCOMES
 from symbackprop.derivation.reverse_pass import derive_system
 from symbackprop.derivation.stable.logarithms import is_positive, open_logarithm, stable_form
@@ -309,6 +309,46 @@ def test_a_jump_has_no_impulse() -> None:
     (path,) = paths(Abs(x[i]), x)
     assert path.coefficient.subs(x[i], -2) == -1
     assert not any(path.coefficient.has(Function("DiracDelta")) for path in paths(Abs(x[i]) * Abs(x[j]), x))
+
+
+DELTA = KroneckerDelta
+
+
+@pytest.mark.parametrize(
+    ("given", "solved"),
+    [
+        (sum_over(-DELTA(k, h), (k, n)), -ONE),
+        (2 * sum_over(x[k] * DELTA(i, k), (k, n)), 2 * x[i]),
+        (sum_over((x[k] - DELTA(h, k)) * y[k], (k, n)), sum_over(x[k] * y[k], (k, n)) - y[h]),
+        (sum_over(A[j, k] * DELTA(j, k) * DELTA(h, j), (j, n), (k, n)), A[h, h]),
+        (sum_over(x[j] * sum_over(DELTA(j, k) * y[k], (k, n)), (j, n)), sum_over(x[j] * y[j], (j, n))),
+        (exp(sum_over(DELTA(k, h), (k, n))), exp(ONE)),
+        # what no summed index solves, or stands in a function, stays
+        (sum_over(x[k] * DELTA(2 * k, h), (k, n)), sum_over(x[k] * DELTA(2 * k, h), (k, n))),
+        (sum_over(exp(DELTA(k, h)) * x[k], (k, n)), sum_over(exp(DELTA(k, h)) * x[k], (k, n))),
+        (sum_over(x[k] * DELTA(i, h), (k, n)), DELTA(i, h) * sum_over(x[k], (k, n))),
+    ],
+)
+def test_a_delta_picks_a_term_out_of_its_sum(given: Expr, solved: Expr) -> None:
+    assert same(expand(without_summed_deltas(given)), expand(solved))
+
+
+@pytest.mark.parametrize("guard", ["l[n, o[n]]", "where(o[n] >= 0, l[n, o[n]], 0)"])
+def test_the_derivative_of_a_hand_written_cross_entropy_has_no_sum_of_deltas(guard: str) -> None:
+    text = f"""
+input x[n, k]
+integer target o[n]
+parameter w[k, i]
+z[n, i] = sum(x[n, k]*w[k, i], k)
+l[n, i] = z[n, i] - log(sum(exp(z[n, j]), j))
+E = mean(-{guard}, n)
+output l
+size k = 2
+size i = 3
+"""
+    derivation = sb.derive(sb.Network.from_equations(text))
+    assert all(verdict.holds for verdict in sb.prove(derivation))
+    assert not any(total.has(KroneckerDelta) for total in derivation.gradient("z").atoms(Sum))
 
 
 # --------------------------------------------------------------------------------------------- algebra

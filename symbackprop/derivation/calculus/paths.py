@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from sympy import (
     Abs,
+    Add,
     And,
     DiracDelta,
     Dummy,
@@ -26,6 +27,7 @@ from sympy import (
     count_ops,
     default_sort_key,
     expand,
+    expand_mul,
 )
 
 from symbackprop.equations.indices import (
@@ -147,6 +149,46 @@ def contract(
         open_sums = {i: rename(n, mapping) for i, n in open_sums.items()}
     left = Mul(*[KroneckerDelta(read, target) for read, target in unsolved])
     return make_sum(guarded(coefficient * left, And(*conditions)), open_sums.items())
+
+
+def without_summed_deltas(expression: Expr) -> Expr:
+    """Return ``expression`` with every sum over k of terms with delta(k, v) solved, as far as v is free of k.
+
+    A delta stands for a read at v along the axis of k, so v is one of the values of k.
+    """
+    if isinstance(expression, (Indexed, ArgMax)) or not expression.has(KroneckerDelta):
+        return expression
+    if isinstance(expression, Sum):
+        body, ranges = open_sum(expression)
+        return _summed(without_summed_deltas(body), dict(ranges))
+    return expression.func(*map(without_summed_deltas, expression.args))
+
+
+def _summed(body: Expr, sums: Ranges) -> Expr:
+    """Return the sum of ``body``, with one delta after the other solved for a summed index."""
+    for delta in sorted(body.atoms(KroneckerDelta), key=default_sort_key):
+        for i, value in (delta.args, delta.args[::-1]):
+            if i not in sums or value.has(i):
+                continue
+            rest, factor = _coefficients(body, delta)
+            if factor == 0:
+                continue
+            others = {j: n for j, n in sums.items() if j != i}
+            return _summed(rest, sums) + _summed(rename(factor, {i: value}), others)
+    return make_sum(body, sums.items())
+
+
+def _coefficients(body: Expr, delta: Expr) -> tuple[Expr, Expr]:
+    """Return the terms without ``delta``, and its coefficient; (body, 0) where it is no factor of terms."""
+    held = Dummy()
+    rest: list[Expr] = []
+    factor: list[Expr] = []
+    for term in Add.make_args(expand_mul(body.xreplace({delta: held}))):
+        apart, power = term.as_independent(held, as_Add=False)
+        if power not in (ONE, held):
+            return body, ZERO
+        (rest if power == ONE else factor).append(apart)
+    return Add(*rest), Add(*factor)
 
 
 def _best_choice(

@@ -19,7 +19,7 @@ from symbackprop.derivation.calculus.algebra import (
 )
 from symbackprop.derivation.calculus.closed_forms import through_output
 from symbackprop.derivation.calculus.folding import fold
-from symbackprop.derivation.calculus.paths import Path, contract, paths
+from symbackprop.derivation.calculus.paths import Path, contract, paths, without_summed_deltas
 from symbackprop.equations.indices import (
     RangeList,
     canonical,
@@ -273,15 +273,14 @@ def _written_in(goal: Goal, consumer: Consumer, step: DraftStep) -> DraftStep | 
     often = occurrences(step.rhs, consumer.adjoint) > 1
     if often and consumer.definition.rhs.has(Sum):
         return None
-    whole = substitute(step.rhs, consumer.adjoint, consumer.definition)
-    whole = tidy(tidy_sums(whole, goal.facts))
+    inserted = without_summed_deltas(substitute(step.rhs, consumer.adjoint, consumer.definition))
+    whole = tidy(tidy_sums(inserted, goal.facts))
     before = operations(step.rhs) + operations(consumer.definition.rhs)
     cancels = operations(whole) < before
     if often and not cancels:
         return None
     if cancels and goal.facts:  # show the result of algebra alone before a fact is used
-        plain = tidy(tidy_sums(substitute(step.rhs, consumer.adjoint, consumer.definition)))
-        whole = plain
+        whole = tidy(tidy_sums(inserted))
     # Shorter it may be for another reason too, such as a sign; a cancellation is a divisor that is gone.
     gone = divisors(step.rhs) + divisors(consumer.definition.rhs) > divisors(whole)
     return DraftStep("cancellation" if cancels and gone else "substitution", step.lhs, whole)
