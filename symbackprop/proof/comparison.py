@@ -21,7 +21,7 @@ from symbackprop.proof.scope import Scope
 from symbackprop.proof.statement import Statement
 from symbackprop.proof.structure import parts_of
 
-_TOLERANCE = CONTEXT.mpf(10) ** -30
+_TOLERANCE = CONTEXT.mpf(10) ** -40
 _EXACT_LIMIT = 100  # operations up to which a difference is also simplified exactly
 
 
