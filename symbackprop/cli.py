@@ -23,7 +23,13 @@ from symbackprop.commands.options import (
     Optimizer,
     with_options,
 )
-from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt, require_known
+from symbackprop.errors import (
+    SelfTestFailure,
+    SpecificationError,
+    UnsupportedExpression,
+    excerpt,
+    require_known,
+)
 
 if TYPE_CHECKING:
     from symbackprop.commands.exercise import Exercise
@@ -42,13 +48,16 @@ app = typer.Typer(
 
 
 def main() -> NoReturn:
-    """Run the command line; errors of the input are one message and exit status 2."""
+    """Run the command line; errors of the input are one message and exit status 2, our own are 1."""
     collect_rarely_until_exit()
     try:
         app()
     except (SpecificationError, UnsupportedExpression) as error:
         sys.stderr.write(f"symbackprop: {error}\n")
         sys.exit(2)
+    except SelfTestFailure as error:
+        sys.stderr.write(f"symbackprop: {error}\n")
+        sys.exit(1)
     sys.exit(0)
 
 

@@ -1,4 +1,4 @@
-"""The two errors of the package, carets, names that were probably meant, and arguments of wrong types."""
+"""The errors of the package, carets, names that were probably meant, and arguments of wrong types."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ class SpecificationError(ValueError):
 
 class UnsupportedExpression(NotImplementedError):
     """The input is right, but the product can't do it yet; the message names the equation."""
+
+
+class SelfTestFailure(AssertionError):
+    """What was derived or generated is wrong, by our mistake; the message names the equation."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(f"{problem}; this is a mistake of symbackprop and not yours: please report it")
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:

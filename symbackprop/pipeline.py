@@ -43,6 +43,7 @@ from symbackprop.errors import (
 from symbackprop.files import write_file
 from symbackprop.library.optimizers import OPTIMIZERS, Optimizer
 from symbackprop.network.network import Network
+from symbackprop.numbers.self_test import MOST_WORK_OF_CODE, require_right, require_same, with_few_numbers
 
 if TYPE_CHECKING:
     from symbackprop.proof.prover import Verdict
@@ -73,7 +74,9 @@ def derive(network: Network, *, optimizer: str = "sgd") -> Derivation:
     derived = replace(derive_system(model.system), model=model)
     if model.per_sample:
         derived = with_batch(derived)
-    return printable(with_update(derived, _optimizer(optimizer)))
+    derived = with_update(derived, _optimizer(optimizer))
+    require_right(derived)
+    return printable(derived)
 
 
 @_collecting_rarely()
@@ -121,9 +124,28 @@ def generate(
     elif optimizer is not None:
         source = with_update(source, _optimizer(optimizer))
     text = emit(source, bare=bare)
+    _try_out(text, source, bare)
     if file is not None:
         write_file(file, text)
     return text
+
+
+def _try_out(text: str, derivation: Derived, bare: bool) -> None:
+    """Run what is generated once; a large network with smaller sizes."""
+    from symbackprop.code.bundle import compiled_for_a_step, runtime
+    from symbackprop.code.module import emit
+
+    small = with_few_numbers(derivation, MOST_WORK_OF_CODE)
+    own = text if small is derivation else emit(small, bare=bare)
+
+    def made() -> types.ModuleType:
+        module = types.ModuleType("generated")
+        exec(compile(own.removesuffix(f"{runtime()}\n"), "<generated>", "exec"), module.__dict__)
+        for part in () if bare else compiled_for_a_step():
+            exec(part, module.__dict__)
+        return module
+
+    require_same(made, small)
 
 
 def load(source: Network | Derived, *, optimizer: str | None = None) -> types.ModuleType:

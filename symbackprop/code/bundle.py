@@ -48,6 +48,12 @@ def compiled() -> tuple[CodeType, ...]:
     return tuple(map(_compiled, FILES))
 
 
+def compiled_for_a_step() -> tuple[CodeType, ...]:
+    """Return the part of it that a trainer needs for one step."""
+    return tuple(map(_compiled, FILES[: FILES.index("trainer") + 1]))
+
+
+@lru_cache(maxsize=len(FILES))
 def _compiled(name: str) -> CodeType:
     path = FOLDER / f"{name}.py"
     tree = ast.parse(path.read_text(encoding="utf-8"))

@@ -10,7 +10,6 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import ArrayLike
 
-from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array, Data, Leaves
 from symbackprop.commands.trace_document import render_trace
 from symbackprop.commands.trace_values import Premature, TraceValues, moved
@@ -27,6 +26,7 @@ from symbackprop.errors import (
     suggestion,
 )
 from symbackprop.network.network import Network
+from symbackprop.numbers.evaluation import Evaluation
 from symbackprop.pipeline import derive
 
 
@@ -73,7 +73,7 @@ def trace(
     derivation = derive(network)
     frozen = _frozen(freeze, derivation.system.parameters)
     numbers = _numbers(derivation, parameters, x, t, seed)
-    leaves = {name: array for name, array in numbers.values.items() if _is_leaf(name, derivation)}
+    leaves = {name: array for name, array in numbers.values.items() if numbers.is_leaf(name)}
     names = derivation.system.parameters
     gradients = {name: numbers.gradient(name) for name in names}
     updated = {
@@ -109,11 +109,6 @@ def _numbers(
 
 
 _DRAWS, _STRIDE = 10, 1000
-
-
-def _is_leaf(name: str, derivation: Derived) -> bool:
-    system = derivation.system
-    return name in system.quantities and name not in system.definitions
 
 
 def _premature(

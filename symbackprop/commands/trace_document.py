@@ -13,7 +13,6 @@ from dataclasses import replace
 import numpy as np
 from sympy import Add, Basic, Derivative, Expr, Integer, KroneckerDelta, Piecewise, Sum, Symbol, sympify
 
-from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array
 from symbackprop.commands.trace_values import TraceValues, first_update
 from symbackprop.document.blocks import EquationBlock, Group, StepBlock
@@ -22,6 +21,7 @@ from symbackprop.document.render import render
 from symbackprop.document.sentences import Sentences
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import BINDERS, ArgMax, Equation
+from symbackprop.numbers.evaluation import Evaluation
 from symbackprop.printing.brackets import Level
 from symbackprop.printing.latex import LatexPrinter
 from symbackprop.printing.printer import Piece, Printer

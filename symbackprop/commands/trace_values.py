@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array
 from symbackprop.commands.update_values import Number, default_values, updated_values
 from symbackprop.equations.naming import SAMPLES
@@ -15,6 +14,7 @@ from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import name_of
 from symbackprop.errors import SpecificationError
 from symbackprop.library.optimizers import OPTIMIZERS
+from symbackprop.numbers.evaluation import Evaluation
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,11 @@ from typer.testing import CliRunner
 
 import symbackprop as sb
 from symbackprop.cli import app
-from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.trace import Trace, trace
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import name_of
 from symbackprop.errors import SpecificationError
+from symbackprop.numbers.evaluation import Evaluation
 from tests import plain_loops
 from tests.conftest import MARKUP, REFERENCE
 from tests.numbered_networks import NETWORKS

@@ -16,7 +16,6 @@ from itertools import islice, takewhile
 import numpy as np
 from sympy import Derivative, Expr, Float, Indexed, Integer, Rational, Sum, Symbol
 
-from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array
 from symbackprop.commands.trace_document import numbers_printer, placed, shown
 from symbackprop.commands.verify.claims import Claim, read_claim
@@ -27,6 +26,7 @@ from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import Fact, indices_of, name_of, size
 from symbackprop.errors import SpecificationError, UnsupportedExpression, require, require_text
 from symbackprop.network.network import Network
+from symbackprop.numbers.evaluation import Evaluation
 from symbackprop.pipeline import derive
 from symbackprop.printing.notation import notation_for
 from symbackprop.printing.printer import Printer

@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from sympy import Derivative, Expr
 
-from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array, Leaves
 from symbackprop.commands.trace_document import shown
 from symbackprop.commands.verify.decision import Verification
@@ -35,6 +34,7 @@ from symbackprop.errors import (
 from symbackprop.files import import_file
 from symbackprop.network.network import Network
 from symbackprop.network.random_data import initial_values, sample_data
+from symbackprop.numbers.evaluation import Evaluation
 from symbackprop.pipeline import derive
 from symbackprop.printing.notation import notation_for
 from symbackprop.printing.text import TextPrinter

@@ -8,13 +8,13 @@ from types import MappingProxyType
 
 import numpy as np
 
-from symbackprop.commands.evaluation import Evaluation
 from symbackprop.equations.model import Draw
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.small_sizes import small_sizes
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import is_size
 from symbackprop.network.random_data import Array, drawn, rounded
+from symbackprop.numbers.evaluation import Evaluation
 
 _SMALL = (3, 4, 2, 5)
 _SQUARE = 3

@@ -58,7 +58,7 @@ class Evaluation:
 
     ``values`` holds an array for each quantity and each named adjoint; those that differ from sample to
     sample have the samples as their first axis.  ``slopes`` holds the derivative of E for each quantity that
-    has a result.
+    has a result, ``outside`` the numbers of the steps that read outside of an array without a guard.
 
     Args:
         derivation: the derivation of a network whose sizes are known.
@@ -85,7 +85,13 @@ class Evaluation:
         self.varying = SampleAxis(derivation).varying if self.per_sample else frozenset()
         self.values: dict[str, Array] = dict(leaves)
         self.slopes: dict[str, Array] = {}
+        self.outside: list[int] = []
+        self._reads_outside = False
         self.replaced = dict(replaced or {})
+        self._adjoint_of = {q: a for a, q in derivation.adjoints.items()}
+        self._of_batch = {step.number for step in derivation.batch}
+        self._batch_step_of = {step.target: step for step in derivation.batch}
+        self._ranges: dict[Expr, dict[Symbol, int]] = {}
 
     def run(self) -> Evaluation:
         """Evaluate the equations, then the results from the loss inwards."""
@@ -96,10 +102,27 @@ class Evaluation:
 
     def run_forward(self) -> None:
         """Evaluate the forward equations."""
+        self._run_moved({})
+
+    def _run_moved(self, shifts: Mapping[str, Array]) -> None:
+        """Evaluate the forward equations, with numbers added to quantities as soon as these are known."""
         for equation in self.system.equations:
             value = self.evaluate(equation.rhs, equation.indices, equation.lhs)
+            value = value + shifts.get(equation.name, 0.0)
             shared = self.per_sample and equation.name not in self.varying
             self.values[equation.name] = value[0] if shared else value
+
+    def moved(self, shifts: Mapping[str, Array]) -> float:
+        """Return E where ``shifts`` are added to quantities, by name."""
+        leaves = {n: value + shifts.get(n, 0) for n, value in self.values.items() if self.is_leaf(n)}
+        other = Evaluation(self.derivation, leaves, self.sizes)
+        other.varying, other._ranges = self.varying, self._ranges
+        other._run_moved(shifts)
+        return other.loss
+
+    def is_leaf(self, name: str) -> bool:
+        """Whether no equation defines a quantity."""
+        return name in self.system.quantities and name not in self.system.definitions
 
     def run_result(self, name: str) -> None:
         """Evaluate the derivative of E for the quantity ``name``."""
@@ -110,7 +133,7 @@ class Evaluation:
             else step
         )
         self.slopes[name] = self.of_step(step)
-        adjoint = next((a for a, q in self.derivation.adjoints.items() if q == name), None)
+        adjoint = self._adjoint_of.get(name)
         if adjoint is not None:
             value = self.slopes[name]
             self.values[adjoint] = value if adjoint in self.varying or not self.per_sample else value[0]
@@ -128,18 +151,33 @@ class Evaluation:
 
     def gradient(self, name: str) -> Array:
         """Return the derivative of E of the whole batch for the parameter ``name``."""
-        for step in self.derivation.batch:
-            if step.target == name:
-                return self.of_step(self.step(step.number))
-        return self.slopes[name]
+        step = self._batch_step_of.get(name)
+        return self.slopes[name] if step is None else self.of_step(self.step(step.number))
+
+    def slope_of_mean(self, name: str) -> Array:
+        """Return the derivative of E of the whole batch for a quantity, in the shape of its ``values``."""
+        if name in self.system.parameters:
+            return self.gradient(name)
+        slope = self.slopes[name]
+        if not self.per_sample:
+            return slope
+        return slope / len(slope) if name in self.varying else slope.mean(axis=0)
 
     def of_step(self, step: Step) -> Array:
         """Return the numbers of a step, with an axis for each index; one about a sample has all of them."""
-        whole = any(step.number == each.number for each in self.derivation.batch)
-        return self.evaluate(step.rhs, tuple(self.free_indices(step.lhs)), step.lhs, whole)
+        whole, self._reads_outside = step.number in self._of_batch, False
+        value = self.evaluate(step.rhs, tuple(self.free_indices(step.lhs)), step.lhs, whole)
+        if self._reads_outside and np.isnan(value).any():
+            self.outside.append(step.number)
+        return value
 
     def free_indices(self, lhs: Expr) -> dict[Symbol, int]:
         """Return the range of each index on the left of a step, in the order in which they stand there."""
+        if lhs not in self._ranges:
+            self._ranges[lhs] = self._free_indices(lhs)
+        return self._ranges[lhs]
+
+    def _free_indices(self, lhs: Expr) -> dict[Symbol, int]:
         found: dict[Symbol, int] = {}
         parts = (lhs.expr, lhs.variables[0]) if isinstance(lhs, Derivative) else (lhs,)
         for part in parts:
@@ -229,6 +267,7 @@ class Evaluation:
             inside = inside & (place >= 0) & (place < extent)
         if inside.all():
             return np.asarray(array[tuple(places)])
+        self._reads_outside = True
         held = [np.clip(place, 0, extent - 1) for place, extent in zip(places, array.shape, strict=True)]
         return np.where(inside, array[tuple(held)], np.nan)
 
@@ -315,7 +354,7 @@ class Evaluation:
         return np.asarray(np.power(base.astype(float), exponent))
 
     def _call(self, node: Basic, environment: Environment) -> Array:
-        function = _function(node.func, len(node.args))
+        function = _FUNCTIONS.get(node.func.__name__) or _function(node.func, len(node.args))
         return np.asarray(function(*self._all(node.args, environment)), float)
 
 
@@ -366,12 +405,21 @@ _METHODS: tuple[tuple[Any, Callable[[Evaluation, Any, Environment], Array]], ...
 """Kind of node -> how it is evaluated; the first kind that fits counts."""
 
 
+_CIRCULAR = ("sin", "cos", "tan", "sinh", "cosh", "tanh")
+_FUNCTIONS: Mapping[str, Callable[..., Array]] = {
+    **{name: getattr(np, name) for name in ("exp", "log", *_CIRCULAR, "sign")},
+    **{f"a{name}": getattr(np, f"arc{name}") for name in _CIRCULAR},
+    "erf": np.vectorize(math.erf, otypes=[float]),
+    "Heaviside": np.heaviside,
+}
+"""Name of a function of SymPy -> the function for arrays; `lambdify` knows others, and loads all of NumPy."""
+
+
 @lru_cache(maxsize=64)
 def _function(kind: Callable[..., Expr], count: int) -> Callable[..., Array]:
     """Return a function of SymPy for arrays."""
     arguments = [Dummy(f"a{n}", real=True) for n in range(count)]
-    own = {"erf": np.vectorize(math.erf, otypes=[float])}
-    found: Callable[..., Array] = lambdify(arguments, kind(*arguments), modules=[own, "numpy"])
+    found: Callable[..., Array] = lambdify(arguments, kind(*arguments), modules="numpy")
     return found
 
 

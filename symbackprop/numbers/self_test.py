@@ -1,0 +1,250 @@
+"""The self-test: what was derived and generated is tried with numbers before it leaves the package.
+
+A derivation is right where E moves as its derivatives say: along one random direction of all that it is
+derived for and, to find the equation that is wrong, along one of each quantity.  Code is right where its
+numbers are those of the derivation.  One random point is enough to notice what is wrong in general; `check`
+looks everywhere.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from itertools import cycle
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sympy import Expr, Symbol
+
+from symbackprop.equations.model import SAMPLES_DRAWN, Model
+from symbackprop.equations.naming import SAMPLES
+from symbackprop.equations.small_sizes import small_sizes
+from symbackprop.equations.steps import Derived
+from symbackprop.equations.system import BINDERS, Equation
+from symbackprop.errors import SelfTestFailure, UnsupportedExpression
+from symbackprop.network.random_data import initial_values, sample_data
+from symbackprop.numbers.evaluation import Evaluation
+
+Array = NDArray[Any]
+Shifts = Mapping[str, Array]
+"""What is added to quantities, by name."""
+
+_POINTS = 3  # a mismatch at one of them may be a kink nearby
+_STEPS = (1e-4, 1e-5)
+_TOLERANCE = 1e-5
+_CLOSE = 1e-9
+_ROUNDING = 1e-14
+MOST_WORK_OF_CODE = 10**6
+"""Numbers that generated code calculates at most, about; larger networks are tried with smaller sizes."""
+_MOST_WORK = 10**3
+"""The same of an equation of a derivation, which is right for any sizes."""
+_SIZES = (2, 3, 4)  # unequal, so that one axis is not taken for another
+_MOST_STEPS = 60
+"""Steps up to which every form of a derivative is tried, and not the last one alone."""
+
+
+def require_right(derivation: Derived) -> None:
+    """See that E moves as the derivation says.
+
+    Raises:
+        SelfTestFailure: it does not; the message names the equation.
+    """
+    small = with_few_numbers(derivation, _MOST_WORK * len(derivation.system.equations))
+    for seed in range(_POINTS):
+        numbers = _numbers(small, seed)
+        if numbers is None:
+            return  # where E has no value there is nothing to compare
+        wrong = next(_wrong_equations(numbers, seed), None)
+        if wrong is None:
+            return
+    raise SelfTestFailure(f"the derivation: equation ({wrong}) does not agree with differences of E")
+
+
+def require_same(made: Callable[[], ModuleType], derivation: Derived) -> None:
+    """See that the functions of a generated module give the numbers of the derivation, and that a step runs.
+
+    ``made`` runs the code and returns the module.
+
+    Raises:
+        SelfTestFailure: they do not, or the code fails; the message names the equation.
+    """
+    model = derivation.model
+    assert model is not None
+    generator = np.random.default_rng(0)
+    x, t = sample_data(model, generator)
+    parameters = _drawn_parameters(model, generator)
+    try:
+        module = made()
+        with np.errstate(all="ignore"):
+            outputs = module.forward(parameters, x)
+            error, gradients = module.gradients(parameters, x, t)
+            again = module.loss(parameters, x, t)
+            stepped = module.Trainer(parameters, batch_size=SAMPLES_DRAWN).step(x, t)
+    except Exception as failure:  # whatever the code raises is our mistake
+        problem = f"{type(failure).__name__}: {failure}"
+        raise SelfTestFailure(f"the generated code does not run: {problem}") from failure
+    numbers = _evaluated(derivation, _arrays(model, x, t, parameters))
+    if numbers is None:
+        return
+    values: dict[str, tuple[Any, ...]] = {"E": (numbers.loss, error, again, stepped)}
+    output = numbers.values[model.output]
+    values[model.output] = (np.broadcast_to(output, np.shape(outputs)), outputs)
+    values |= {name: (numbers.gradient(name), gradients[name]) for name in gradients}
+    for name, (right, *given) in values.items():
+        if not all(_is_close(right, value) for value in given):
+            raise SelfTestFailure(f"the generated code: {_label(derivation, name)} is not what was derived")
+
+
+def with_few_numbers(derivation: Derived, most: float) -> Derived:
+    """Return the derivation of the same network with small sizes, where its own are large or not known."""
+    model = derivation.model
+    assert model is not None
+    arrays = {c.name: len(c.value) for c in model.constants if isinstance(c.value, tuple)}
+    quantities = derivation.system.quantities
+    fixed = {n.name: length for name, length in arrays.items() for n in quantities[name].shape if n.is_Symbol}
+    symbols = sorted(_sizes(derivation) - {SAMPLES}, key=str)
+    for known in (model.sizes, fixed):
+        unknown = [s for s in symbols if s.name not in known]
+        start = dict(zip(unknown, cycle(_SIZES), strict=False))
+        found = small_sizes(derivation.system, start, {s: known[s.name] for s in symbols if s.name in known})
+        sizes = {**known, **{s.name: number for s, number in found.items()}}
+        if _work(derivation, sizes) <= most:
+            break
+    if sizes == model.sizes:
+        return derivation
+    return replace(derivation, model=replace(model, sizes=sizes, missing={}, open={}))
+
+
+def _sizes(derivation: Derived) -> set[Symbol]:
+    """Return the symbols of all sizes."""
+    return set().union(*(n.free_symbols for n in _extents(derivation)))
+
+
+def _extents(derivation: Derived) -> Iterator[Expr]:
+    """Yield the sizes of all axes and ranges."""
+    for quantity in derivation.system.quantities.values():
+        yield from quantity.shape
+    for equation in derivation.system.equations:
+        yield from (last + 1 for binder in equation.rhs.atoms(*BINDERS) for _, _, last in binder.limits)
+
+
+def _work(derivation: Derived, sizes: Mapping[str, int]) -> float:
+    """Return about how many numbers an evaluation of the equations calculates."""
+    return sum(_work_of(equation, derivation, sizes) for equation in derivation.system.equations)
+
+
+def _work_of(equation: Equation, derivation: Derived, sizes: Mapping[str, int]) -> float:
+    shape = derivation.system.quantities[equation.name].shape
+    inner = [last + 1 for binder in equation.rhs.atoms(*BINDERS) for _, _, last in binder.limits]
+    numbers = {s: sizes.get(s.name, SAMPLES_DRAWN) for n in (*shape, *inner) for s in n.free_symbols}
+    return SAMPLES_DRAWN * math.prod(float(n.xreplace(numbers)) for n in (*shape, *inner))
+
+
+def _numbers(derivation: Derived, seed: int) -> Evaluation | None:
+    """Return the derivation evaluated at a random point where all of it is finite, None if none is found."""
+    model = derivation.model
+    assert model is not None
+    for attempt in range(_POINTS):
+        generator = np.random.default_rng((seed, attempt))
+        x, t = sample_data(model, generator)
+        found = _evaluated(derivation, _arrays(model, x, t, _drawn_parameters(model, generator)))
+        if found is not None:
+            return found
+    return None
+
+
+def _drawn_parameters(model: Model, generator: np.random.Generator) -> dict[str, Array]:
+    """Return parameters near those that training starts with; none is 0."""
+    start = initial_values(model, int(generator.integers(1000)), np.float64)
+    return {name: value + 0.1 * generator.normal(size=np.shape(value)) for name, value in start.items()}
+
+
+def _arrays(model: Model, x: Any, t: Any, parameters: Mapping[str, Array]) -> dict[str, Array]:
+    """Return all arrays that the equations read, by name."""
+    found = {c.name: np.array(c.value) for c in model.constants if isinstance(c.value, tuple)}
+    for kind, given in ((model.inputs, x), (model.targets, t)):
+        found |= given if isinstance(given, dict) else {each.name: given for each in kind}
+    return {**found, **parameters}
+
+
+def _evaluated(derivation: Derived, arrays: Mapping[str, Array]) -> Evaluation | None:
+    """Return the evaluated derivation, None where it is not finite and nothing reads outside of an array."""
+    model = derivation.model
+    assert model is not None
+    sizes = {SAMPLES.name: SAMPLES_DRAWN, **model.sizes}
+    for given in (*model.inputs, *model.targets):
+        extents = arrays[given.name].shape[given.has_samples :]
+        sizes |= {n.name: size for n, size in zip(given.shape, extents, strict=True) if n.is_Symbol}
+    found = Evaluation(derivation, arrays, sizes).run()
+    arrays_found = [np.asarray(found.loss), *found.slopes.values()]
+    finite = all(np.isfinite(array).all() for array in arrays_found)
+    return found if finite or found.outside else None
+
+
+def _wrong_equations(numbers: Evaluation, seed: int) -> Iterator[str]:
+    """Yield the equations that disagree with the numbers, from the error inwards."""
+    derivation = numbers.derivation
+    generator = np.random.default_rng(seed)
+    slopes = {name: numbers.slope_of_mean(name) for name in numbers.slopes}
+    yield from (f"{number}, of {derivation.by_number[number].target}" for number in numbers.outside)
+    shifts = {name: generator.normal(size=slope.shape) for name, slope in slopes.items()}
+    leaves = [name for name in shifts if name not in derivation.system.definitions]
+    if not _moves_as_derived(numbers, slopes, {name: shifts[name] for name in leaves}):
+        for name in shifts:
+            if not _moves_as_derived(numbers, slopes, {name: shifts[name]}):
+                yield _label(derivation, name)
+    if len(derivation.steps) <= _MOST_STEPS:
+        yield from _disagreeing_forms(numbers)
+
+
+def _disagreeing_forms(numbers: Evaluation) -> Iterator[str]:
+    """Yield the steps whose two sides differ where the derivative on the left is known."""
+    derivation = numbers.derivation
+    first: dict[Expr, Array] = {}
+    for step in derivation.steps:
+        try:
+            value = numbers.of_step(step)
+        except UnsupportedExpression:
+            continue  # a derivative of terms that no step states
+        if not _is_close(first.setdefault(step.lhs, value), value):
+            yield f"{step.number}, of {step.target}"
+
+
+def _moves_as_derived(numbers: Evaluation, slopes: Mapping[str, Array], shifts: Shifts) -> bool:
+    """Whether E moves along a direction as its derivatives say, where differences of two lengths agree."""
+    parts = [float(np.sum(slopes[name] * shift)) for name, shift in shifts.items()]
+    unsure = max(math.hypot(*parts), 1e-3) * _TOLERANCE + _ROUNDING * abs(numbers.loss) / min(_STEPS)
+    found: list[float] = []
+    for step in _STEPS:
+        found.append(_difference(numbers, shifts, step))
+        if abs(sum(parts) - found[-1]) <= unsure:
+            return True
+    # Where they differ from each other, a kink or an end of the domain lies close by.
+    return not abs(found[0] - found[1]) <= unsure + _TOLERANCE * abs(found[0])
+
+
+def _difference(numbers: Evaluation, shifts: Shifts, step: float) -> float:
+    """Return the slope of E along a direction, by central differences."""
+
+    def error(length: float) -> float:
+        return numbers.moved({name: length * shift for name, shift in shifts.items()})
+
+    return (error(step) - error(-step)) / (2 * step)
+
+
+def _is_close(right: Array | float, value: Array | float) -> bool:
+    """Whether numbers are the same but for rounding."""
+    if np.shape(right) != np.shape(value):
+        return False
+    scale = max(1.0, float(np.abs(right).max(initial=0)))
+    return bool(np.abs(np.subtract(right, value)).max(initial=0) <= _CLOSE * scale)
+
+
+def _label(derivation: Derived, name: str) -> str:
+    """Return the number of the equation that gives a quantity, or the derivative of E for it."""
+    if name in derivation.results:
+        return f"{derivation.results[name]}, the derivative of E for {name}"
+    return f"{derivation.labels[name]}, {name}"
