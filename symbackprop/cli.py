@@ -7,6 +7,7 @@ import gc
 import io
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -116,6 +117,14 @@ def derive(
         str | None,
         typer.Option(metavar="L", help="L: the theorem for any number of layers, proved; ARCH is left out."),
     ] = None,
+    of: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--of",
+            metavar="NAMES",
+            help="Quantities, such as w1,x0, that alone it is derived for: parameters, inputs, or between.",
+        ),
+    ] = None,
     fragment: Fragment = False,
     file: Destination = None,
 ) -> None:
@@ -123,18 +132,21 @@ def derive(
     document = DocumentOptions(format, notation, fragment, lang, file)
     if architecture is None and depth is None:
         raise SpecificationError("derive: ARCH is missing; write an architecture such as 2-3-1")
+    if of is not None and (depth is not None or optimizer != "sgd"):
+        other = "--depth" if depth is not None else "--optimizer"
+        raise SpecificationError(f"--of: {other} has no meaning beside it; leave one of them out")
     if depth is None:
-        _derive(options.network(str(architecture)), optimizer, document)
+        _derive(options.network(str(architecture)), optimizer, of, document)
     else:
         _derive_theorem(options.network("2-2-2" if architecture is None else architecture), depth, document)
 
 
-def _derive(network: Network, optimizer: str, document: DocumentOptions) -> None:
-    """Print the derivation of one network."""
+def _derive(network: Network, optimizer: str, of: Sequence[str] | None, document: DocumentOptions) -> None:
+    """Print the derivation of one network, of the parameters or of the quantities that are named."""
     from symbackprop import pipeline
     from symbackprop.document.render import heading, render
 
-    derivation = pipeline.derive(network, optimizer=optimizer)
+    derivation = pipeline.derive(network, optimizer=optimizer, of=of)
     text = render(
         derivation,
         document.source,

@@ -333,7 +333,7 @@ class Sentences:
 
     def backward_introduction(self) -> str:
         """Return the sentences before the steps."""
-        introduction = self.say("backward.introduction")
+        introduction = self._sought() + self.say("backward.introduction")
         errors = self.style.printer.notation.delta_names
         named = [a for a in self.derivation.adjoints if a in errors]
         if named:
@@ -349,6 +349,17 @@ class Sentences:
             said = self.say("matrices.product", mark=product), self.say("matrices.ones", mark=ones)
             return " ".join([introduction, self.say("backward.matrix"), *said])
         return introduction
+
+    def _sought(self) -> str:
+        """Return which derivatives were asked for, where that is not all parameters; else nothing."""
+        if not self.derivation.of:
+            return ""
+        variables = [self._variable(self._result(name).lhs) for name in self.derivation.of]
+        derivatives = [self.inline(Derivative(self._loss, variable)) for variable in variables]
+        return self.say("backward.sought", derivatives=self.listed(derivatives)) + " "
+
+    def _result(self, name: str) -> Step:
+        return self.derivation.by_number[self.derivation.results[name]]
 
     def assumptions(self) -> list[str]:
         """Return the assumptions: facts about the data, and the values of derivatives at kinks."""
@@ -558,6 +569,11 @@ class Sentences:
             return ""
         return self.say("fact", fact=self.listed(self.style.inline(self.fact(f)) for f in used))
 
+    def _no_path(self, step: Step, before: Step | None) -> str:
+        return self.say(
+            "no path", loss=self.inline(self._loss), quantity=self.inline(self._variable(step.lhs))
+        )
+
     def _stable_form(self, step: Step, before: Step | None) -> str:
         replaced = (number for number, stable in self.derivation.stable_form_of.items() if stable == step)
         return self.say("stable", number=f"({next(replaced)})")
@@ -740,6 +756,7 @@ _TELLERS = {
     "substitution": Sentences._insertion,
     "cancellation": Sentences._cancellation,
     "fact": Sentences._fact,
+    "no path": Sentences._no_path,
     "stable form": Sentences._stable_form,
     "batch mean": Sentences._batch_mean,
     "update": Sentences._update,
