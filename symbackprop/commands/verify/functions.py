@@ -20,8 +20,10 @@ from sympy import Derivative, Expr
 from symbackprop.commands.evaluation import Evaluation
 from symbackprop.commands.inputs import Array, Leaves
 from symbackprop.commands.trace_document import shown
+from symbackprop.commands.verify.changes import Slip
 from symbackprop.commands.verify.decision import Verification
-from symbackprop.commands.verify.slips import Slip, edits, factors_of, free_ranges
+from symbackprop.commands.verify.readings import bases_of
+from symbackprop.commands.verify.slips import edits, factors_of, free_ranges
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import name_of
 from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt, suggestion
@@ -184,7 +186,7 @@ def _wrong_results(derivation: Derived, numbers: Evaluation, name: str) -> Itera
         outer = tuple(free_ranges(_component(step)))
         found = [c for c in factors_of(own) if not c.has(Derivative)]
         candidates = sorted(found, key=lambda c: c.count_ops())
-        for edit in edits(step.rhs, candidates, ranges, outer, printer.show):
+        for edit in edits(step.rhs, candidates, ranges, outer, printer.show, bases_of(derivation)):
             changed = Step(step.number, step.target, step.rule, step.lhs, edit.rhs, step.by)
             try:
                 wrong = _again(numbers, changed, name)
