@@ -7,11 +7,13 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
+from typer.core import TyperGroup
 
 from symbackprop.commands.options import (
     Architecture,
@@ -25,15 +27,43 @@ from symbackprop.commands.options import (
     require_known,
     with_options,
 )
-from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt
+from symbackprop.errors import SpecificationError, UnsupportedExpression, excerpt, printable
 
 if TYPE_CHECKING:
     from symbackprop.commands.exercise import Exercise
     from symbackprop.commands.trace import Trace
     from symbackprop.network.network import Network
 
+UsageError = cast("type[Exception]", typer.BadParameter.__mro__[2])
+"""What Typer raises for options that it can't read; it has no public name."""
+
+
+class Commands(TyperGroup):
+    """The commands; what their usage errors echo is printable."""
+
+    def make_context(self, *arguments: Any, **values: Any) -> Any:
+        """Return the context of a call, its options read."""
+        with _printable_usage_errors():
+            return super().make_context(*arguments, **values)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Carry out a command."""
+        with _printable_usage_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _printable_usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except UsageError as error:
+        vars(error)["message"] = printable(str(vars(error)["message"]))
+        raise
+
+
 app = typer.Typer(
     name="symbackprop",
+    cls=Commands,
     help="Derive backpropagation symbolically, prove it, and generate the NumPy code that runs it.",
     no_args_is_help=True,
     add_completion=False,
@@ -301,7 +331,7 @@ def verify(
         found = verify_function(network, import_function(function))
     else:
         found = verify_lines(network, [claim] if claim is not None else _lines(claims))
-    _say("\n".join(each.report() for each in found))
+    _say("\n".join(printable(line) for each in found for line in each.report().split("\n")))
     raise typer.Exit(0 if all(found) else 1)
 
 
@@ -390,7 +420,7 @@ def _write(content: str | bytes, file: Path | None) -> None:
     from symbackprop.files import write_file
 
     write_file(file, content)
-    _say(f"wrote {file}")
+    _say(printable(f"wrote {file}"))
 
 
 def _say(content: str | bytes, end: str = "\n") -> None:
