@@ -43,9 +43,9 @@ def test_what_is_not_printable_is_escaped_and_moves_the_caret() -> None:
     assert excerpt("a\nb") == "'a\\nb'"
 
 
-# ------------------------------------------------------------------------ whatever is echoed is printable
-
 # ---------------------------------------------------------------- whatever is echoed is printable
+
+ODD = [
     "\x1b[2J",
     "\x1b]0;title\x07",
     "\n",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sympy import Basic, Expr, nan
 
+from symbackprop.equations.system import BINDERS
 from symbackprop.library.formula import NotComputed, computed
 
 Show = Callable[[Expr], str]
@@ -44,7 +45,15 @@ def replaced(rhs: Expr, old: Expr, new: Expr, kind: str, show: Show) -> Edit:
 
 def nodes(expression: Basic, kind: type) -> list[Expr]:
     """Return the nodes of one kind, in a fixed order, the outermost first."""
-    return sorted(expression.atoms(kind), key=lambda node: (-node.count_ops(), str(node)))
+    found = {node for node in _walked(expression) if isinstance(node, kind)}
+    return sorted(found, key=lambda node: (-node.count_ops(), str(node)))
+
+
+def _walked(expression: Basic) -> Iterator[Basic]:
+    """Yield the nodes of an expression, those of the ranges of its sums left out."""
+    yield expression
+    for argument in (expression.function,) if isinstance(expression, BINDERS) else expression.args:
+        yield from _walked(argument)
 
 
 def put(rhs: Expr, old: Expr, new: Expr) -> Expr:

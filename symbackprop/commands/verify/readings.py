@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice, product
 
-from sympy import Add, Expr, Function, Indexed, IndexedBase, Pow, Rational, Sum, Symbol
+from sympy import Add, Expr, Function, Indexed, IndexedBase, Mul, Pow, Rational, Sum, Symbol
 
 from symbackprop.commands.verify.changes import Edit, Show, Slip, nodes, put, replaced
 from symbackprop.derivation.batch import SampleAxis
@@ -96,20 +97,24 @@ def roots(rhs: Expr, show: Show) -> Iterator[Edit]:
             if isinstance(term, Pow) and term.exp == _HALF:
                 yield replaced(rhs, node, Pow(term.base + node - term, _HALF), "root", show)
     for node in nodes(rhs, Pow):
-        if node.exp in (_HALF, -_HALF):
-            yield from _roots_of(rhs, node, show)
-        if abs(node.exp) == 1 and not node.base.is_number:
-            yield replaced(rhs, node, Pow(node.base, node.exp / 2), "root", show)
+        for other in _other_roots(node):
+            edit = replaced(rhs, node, other, "root", show)
+            yield edit
+            for term in nodes(rhs, Mul):  # the same may stand in other places, where it is right
+                if node in term.args and rhs.count(node) > 1:
+                    yield replace(edit, rhs=put(rhs, term, term / node * other))
 
 
-def _roots_of(rhs: Expr, node: Pow, show: Show) -> Iterator[Edit]:
-    """Yield the changes of one root, above the fraction bar or below it."""
-    if isinstance(node.base, Add):
-        for term in node.base.args:
-            apart = Pow(node.base - term, _HALF) + term
-            yield replaced(rhs, node, Pow(apart, 2 * node.exp), "root", show)
-    yield replaced(rhs, node, Pow(node.base, -node.exp), "root", show)
-    yield replaced(rhs, node, Pow(node.base, 2 * node.exp), "root", show)
+def _other_roots(node: Pow) -> Iterator[Expr]:
+    """Yield what may stand for a root, above the fraction bar or below it, and roots of what has none."""
+    if node.exp in (_HALF, -_HALF):
+        if isinstance(node.base, Add):
+            for term in node.base.args:
+                yield Pow(Pow(node.base - term, _HALF) + term, 2 * node.exp)
+        yield Pow(node.base, -node.exp)
+        yield Pow(node.base, 2 * node.exp)
+    if abs(node.exp) == 1 and not node.base.is_number:
+        yield Pow(node.base, node.exp / 2)
 
 
 # --------------------------------------------------------------------------------------- counts
