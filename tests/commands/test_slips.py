@@ -38,6 +38,7 @@ NORM = "(dnormalised[i] - mean(dnormalised[j], j) {} normalised[i]*mean(dnormali
 NAMED = f"""
 plain | missing factor | δ(i,l) is missing | dx2[i]/ds2[l] = x2[i]*(1 - x2[i])
 one | missing factor | δ(i,l) is missing | dx2[i]/ds2[l] = x2[i]*(1 - x2[i])
+smoothed | missing factor | 1 lacks the factor δ(i,j) | dx2[i]/ds2[j] = x2[i]*(1 - x2[j])
 tanh | missing factor | δ(j,l) is missing | dx1[j]/ds1[l] = 1 - x1[j]**2
 layer_norm | missing factor | δ(i,l) is missing | dy[i]/dnormalised[l] = scale[i]
 plain | extra sum | the sum over i is too much | dE/db2[i] = sum(x2[i] - t[i], i)

@@ -37,6 +37,7 @@ from symbackprop.equations.system import (
     WholeNumber,
     index,
     indices_of,
+    is_index,
     name_of,
     size,
     sum_over,
@@ -182,6 +183,7 @@ class _ClaimReader:
         rhs = reader.read()
         if bare:
             rhs = _contracted(self.text, rhs, scope, set(indices_of(target)) | set(indices_of(output)))
+        self._see_that_letters_run(rhs, scope)
         lifted = self._lifted(rhs)
         bound = {limit[0] for total in rhs.atoms(Sum) for limit in total.limits}
         known = {*indices_of(target), *indices_of(output)}
@@ -199,6 +201,14 @@ class _ClaimReader:
             bool(lifted),
             frozenset(reader.unread | (bound & known)),
         )
+
+    def _see_that_letters_run(self, rhs: Expr, scope: _Scope) -> None:
+        """Refuse a letter, as in x[h + u] or delta(i, h), of which nothing tells how far it runs."""
+        whole = {q.symbol for q in self.system.quantities.values() if q.integer}
+        for i in sorted(rhs.free_symbols - scope.ranges.keys() - whole, key=str):
+            if is_index(i):
+                problem = f"nothing tells how far the index '{i}' runs"
+                _fail(self.text, problem, "read something at it alone, or write another letter")
 
     def _lifted(self, rhs: Expr) -> list[Indexed]:
         """Return the reads that have the sample's index: all of what varies with the sample, or none."""

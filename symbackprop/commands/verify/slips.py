@@ -119,11 +119,16 @@ def _indices(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], 
 
 
 def _deltas(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], show: Show) -> Iterator[Edit]:
-    """Multiply by 1 where two letters of the left side are equal, and by 0 elsewhere."""
+    """Multiply the whole, or a term, by 1 where two letters of the left side are equal, and by 0 elsewhere."""
     for i, j in combinations(outer, 2):
         if ranges.get(i) is not None and ranges.get(i) == ranges.get(j):
             delta = KroneckerDelta(i, j)
             yield _with_factor(rhs, rhs, delta, delta, show, less=False)
+            for node in nodes(rhs, Add):
+                for term in node.args:
+                    missing = Slip("missing factor", f"{show(term)} lacks the factor {show(delta)}")
+                    extra = Slip("extra factor", f"{show(term)} has the factor {show(delta)} too much")
+                    yield Edit(put(rhs, node, node - term + term * delta), missing, extra)
 
 
 def _fewer_factors(rhs: Expr, show: Show) -> Iterator[Edit]:
