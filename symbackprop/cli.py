@@ -7,7 +7,7 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
@@ -32,6 +32,7 @@ from symbackprop.errors import SpecificationError, UnsupportedExpression, excerp
 if TYPE_CHECKING:
     from symbackprop.commands.exercise import Exercise
     from symbackprop.commands.trace import Trace
+    from symbackprop.document.printable import Derivation
     from symbackprop.network.network import Network
 
 UsageError = cast("type[Exception]", typer.BadParameter.__mro__[2])
@@ -155,28 +156,37 @@ def derive(
             help="Quantities, such as w1,x0, that alone it is derived for: parameters, inputs, or between.",
         ),
     ] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="PART", help="results: the table of results alone, on one page.")
+    ] = None,
     fragment: Fragment = False,
     file: Destination = None,
 ) -> None:
     """Print the derivation, step by step."""
+    from symbackprop import pipeline
+
     document = DocumentOptions(format, notation, fragment, lang, file)
     if architecture is None and depth is None:
         raise SpecificationError("derive: ARCH is missing; write an architecture such as 2-3-1")
+    if only is not None:
+        require_known(only, ("results",), "--only")
+        if depth is not None:
+            raise SpecificationError("--only: --depth has no table of results; leave one of them out")
     if of is not None and (depth is not None or optimizer != "sgd"):
         other = "--depth" if depth is not None else "--optimizer"
         raise SpecificationError(f"--of: {other} has no meaning beside it; leave one of them out")
     if depth is None:
-        _derive(options.network(str(architecture)), optimizer, of, document)
+        derivation = pipeline.derive(options.network(str(architecture)), optimizer=optimizer, of=of)
+        _write_derivation(derivation, only is not None, document)
     else:
         _derive_theorem(options.network("2-2-2" if architecture is None else architecture), depth, document)
 
 
-def _derive(network: Network, optimizer: str, of: Sequence[str] | None, document: DocumentOptions) -> None:
-    """Print the derivation of one network, of the parameters or of the quantities that are named."""
-    from symbackprop import pipeline
+def _write_derivation(derivation: Derivation, summary: bool, document: DocumentOptions) -> None:
+    """Print the derivation of one network, or its summary on one page."""
     from symbackprop.document.render import heading, render
+    from symbackprop.document.summary import summary_of
 
-    derivation = pipeline.derive(network, optimizer=optimizer, of=of)
     text = render(
         derivation,
         document.source,
@@ -184,6 +194,7 @@ def _derive(network: Network, optimizer: str, of: Sequence[str] | None, document
         notation=document.notation,
         fragment=document.fragment,
         language=document.lang,
+        instead=summary_of if summary else None,
     )
     _write_document(text, document)
 

@@ -403,19 +403,29 @@ class Sentences:
             found += [*once, *self.explained(item.first), *self._plain(rest)]
         return found
 
+    def columns_of_results(self) -> ResultRow:
+        """Return the headings of the table of results."""
+        return ResultRow(*(self.say(f"heading.{name}") for name in ("number", "derivative", "formula")))
+
     def rows(self) -> list[ResultRow]:
-        """Return the rows of the table of all results, those of a run of layers once."""
-        found: list[ResultRow] = []
+        """Return the rows of the table of all results."""
+        return [row for _, row in self.rows_by_target()]
+
+    def rows_by_target(self) -> list[tuple[str, ResultRow]]:
+        """Return the rows of the table of all results by quantity, those of a run of layers once."""
+        found: list[tuple[str, ResultRow]] = []
         results = [self.derivation.by_number[number] for number in self.derivation.results.values()]
         for item in with_runs(
             results, lambda step: self.system.layer(step.target), self.layers.same_up_to_layer
         ):
             if isinstance(item, LayerRun):
                 general = self.general(item.layers[0])
-                rows = [general.row(step.number) for step in item.first]
-                found += [replace(row, label=self.say("run.row", number=row.label)) for row in rows]
+                rows = [(step.target, general.row(step.number)) for step in item.first]
+                found += [
+                    (name, replace(row, label=self.say("run.row", number=row.label))) for name, row in rows
+                ]
             else:
-                found.append(self.row(item.number))
+                found.append((item.target, self.row(item.number)))
         return found
 
     def row(self, number: int) -> ResultRow:

@@ -119,7 +119,7 @@ def _indices(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], 
 
 
 def _deltas(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], show: Show) -> Iterator[Edit]:
-    """Multiply the whole, or a term, by 1 where two letters of the left side are equal, and by 0 elsewhere."""
+    """Multiply the whole, or a term, by 1 where two letters of the left are equal, and by 0 elsewhere."""
     for i, j in combinations(outer, 2):
         if ranges.get(i) is not None and ranges.get(i) == ranges.get(j):
             delta = KroneckerDelta(i, j)

@@ -14,6 +14,7 @@ ENGLISH: dict[str, str] = {
     "heading.update": "The update",
     "heading.initial": "The first weights",
     "heading.results": "All results",
+    "results.left_out": "There are {count} more, which this page has no room for.",
     "heading.assumed": "What was assumed",
     "heading.holds": "What was assumed, and what was proved",
     "heading.derivative": "Derivative",

@@ -14,6 +14,7 @@ KOREAN: dict[str, str] = {
     "heading.update": "갱신 규칙",
     "heading.initial": "가중치의 초깃값",
     "heading.results": "결과 모음",
+    "results.left_out": "이 밖에도 결과가 {count}개 더 있으나 이 쪽에는 자리가 없다.",
     "heading.assumed": "가정한 것",
     "heading.holds": "가정한 것과 증명한 것",
     "heading.derivative": "도함수",
