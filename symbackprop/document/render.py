@@ -99,7 +99,6 @@ def document_context(
         "results_columns": head,
         "results": rows,
         "results_note": "",
-        "one_page": False,
         "assumptions": sentences.assumptions(),
     }
 

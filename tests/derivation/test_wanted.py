@@ -159,3 +159,6 @@ def test_a_normalisation_is_derived_with_named_parts() -> None:
     d = sb.derive(sb.Network.from_file(ROOT / "examples" / "layer_norm.net"))
     read = {name_of(c) for c in d.system.reads(d.gradient("x"))}
     assert {"normalised", "variance"} <= read
+    text = sb.derive(sb.Network.from_file(ROOT / "examples" / "layer_norm.net"), of=("x",)).text()
+    assert "∂E/∂x[i] = (1/sqrt(variance + epsilon))·(∂E/∂normalised[i]" in text
+    assert max(map(len, text.splitlines())) <= 110
