@@ -256,7 +256,8 @@ class Printer(ABC):
     def _layout_in_parts(self, product: Product) -> list[Expr | Piece]:
         """Return a product as factors; no line may end in a fraction, so a sum above it stands behind it."""
         sums = [factor for factor in product.numerator if isinstance(factor, Add)]
-        if len(sums) != 1 or not product.denominator:
+        other = any(isinstance(factor, Sum) for factor in product.numerator)
+        if len(sums) != 1 or other or not product.denominator:
             return self.layout(product)
         rest = tuple(factor for factor in product.numerator if factor is not sums[0])
         return [*map(self.share, self.layout(Product(False, rest, product.denominator))), sums[0]]

@@ -57,7 +57,9 @@ class TextPrinter(Printer):
         return Piece(f"{above}/{self.at_least(denominator[0], Level.POWER)}", Level.PRODUCT)
 
     def share(self, factor: Expr | Piece) -> Expr | Piece:
-        return Piece(f"({factor.text})") if isinstance(factor, Piece) else factor
+        if isinstance(factor, Piece) and "/" in factor.text:
+            return Piece(f"({factor.text})")
+        return factor
 
     def symbol(self, name: str) -> Piece:
         if name in self.notation.layers:
