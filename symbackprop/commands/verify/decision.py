@@ -84,12 +84,13 @@ class Verification:
 def verify(network: Network | Derived, text: str) -> Verification:
     """Check a claim such as ``dE/dw2[j,i] = (x2[i] - t[i])*x1[j]``.
 
-    The left side is the derivative of E by a quantity (``dE/dw2[j,i]``, ``ds1[j]``), inputs included, or of
-    one quantity by another (``dx2[i]/ds2[i]``).  The right side may read every quantity of the network,
-    adjoints (``ds2[i]``), ``sum(e, i)`` and ``mean(e, n)``; with the sample as first index (``x2[n,i]``) it is
-    about the mean over a batch of N samples, and with that on the left too about the sample's own error.  E
-    may be called C, L or J, s2, x1 and ds2 also z2, a1 and delta2.  Indices may be left out where the sizes of the axes tell them, and
-    be whole numbers.  Of a network with numbers for its sizes or constants a claim may hold for these alone.
+    The left side is the derivative of E by a quantity (``dE/dw2[j,i]``, ``ds1[j]``), inputs included, or
+    of one quantity by another (``dx2[i]/ds2[i]``). The right side may read every quantity of the
+    network, adjoints (``ds2[i]``), ``sum(e, i)`` and ``mean(e, n)``; with the sample as first index
+    (``x2[n,i]``) it is about the mean over a batch of N samples, and with that on the left too about the
+    sample's own error. E may be called C, L or J, s2, x1 and ds2 also z2, a1 and delta2. Indices may be
+    left out where the sizes of the axes tell them, and be whole numbers. Of a network with numbers for
+    its sizes or constants a claim may hold for these alone.
 
     Raises:
         SpecificationError: the claim can't be read.

@@ -207,7 +207,8 @@ KOREAN: dict[str, str] = {
     "insert.cancel": "식 {numbers:을/를} 대입한다. 분모와 분자의 같은 인수가 약분된다.",
     "cancel": "분모와 분자의 같은 인수가 약분된다.",
     "no path": (
-        "{loss:은/는} {quantity:와/과} 무관하다. {loss:을/를} 구하는 데 쓰이는 어떤 식도 이것을 읽지 않는다."
+        "{loss:은/는} {quantity}에 의존하지 않는다. "
+        "{loss:을/를} 구하는 데 쓰이는 어떤 식도 이것을 읽지 않는다."
     ),
     "fact": "데이터에 대해 {fact:이라고/라고} 가정했기 때문이다.",
     "stable": "식 {number} 대신 쓴다.",
