@@ -7,10 +7,13 @@ import gc
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, cast
 
 import typer
+from typer.core import TyperGroup
 
 from symbackprop.commands.options import (
     Architecture,
@@ -28,16 +31,46 @@ from symbackprop.errors import (
     SpecificationError,
     UnsupportedExpression,
     excerpt,
+    printable,
     require_known,
 )
 
 if TYPE_CHECKING:
     from symbackprop.commands.exercise import Exercise
     from symbackprop.commands.trace import Trace
+    from symbackprop.document.printable import Derivation
     from symbackprop.network.network import Network
+
+UsageError = cast("type[Exception]", typer.BadParameter.__mro__[2])
+"""What Typer raises for options that it can't read; it has no public name."""
+
+
+class Commands(TyperGroup):
+    """The commands; what their usage errors echo is printable."""
+
+    def make_context(self, *arguments: Any, **values: Any) -> Any:
+        """Return the context of a call, its options read."""
+        with _printable_usage_errors():
+            return super().make_context(*arguments, **values)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Carry out a command."""
+        with _printable_usage_errors():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _printable_usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except UsageError as error:
+        vars(error)["message"] = printable(str(vars(error)["message"]))
+        raise
+
 
 app = typer.Typer(
     name="symbackprop",
+    cls=Commands,
     help="Derive backpropagation symbolically, prove it, and generate the NumPy code that runs it.",
     no_args_is_help=True,
     add_completion=False,
@@ -124,25 +157,45 @@ def derive(
         str | None,
         typer.Option(metavar="L", help="L: the theorem for any number of layers, proved; ARCH is left out."),
     ] = None,
+    of: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--of",
+            metavar="NAMES",
+            help="Quantities, such as w1,x0, that alone it is derived for: parameters, inputs, or between.",
+        ),
+    ] = None,
+    only: Annotated[
+        str | None, typer.Option(metavar="PART", help="results: the table of results alone, on one page.")
+    ] = None,
     fragment: Fragment = False,
     file: Destination = None,
 ) -> None:
     """Print the derivation, step by step."""
+    from symbackprop import pipeline
+
     document = DocumentOptions(format, notation, fragment, lang, file)
     if architecture is None and depth is None:
         raise SpecificationError("derive: ARCH is missing; write an architecture such as 2-3-1")
+    if only is not None:
+        require_known(only, ("results",), "--only")
+        if depth is not None:
+            raise SpecificationError("--only: --depth has no table of results; leave one of them out")
+    if of is not None and (depth is not None or optimizer != "sgd"):
+        other = "--depth" if depth is not None else "--optimizer"
+        raise SpecificationError(f"--of: {other} has no meaning beside it; leave one of them out")
     if depth is None:
-        _derive(options.network(str(architecture)), optimizer, document)
+        derivation = pipeline.derive(options.network(str(architecture)), optimizer=optimizer, of=of)
+        _write_derivation(derivation, only is not None, document)
     else:
         _derive_theorem(options.network("2-2-2" if architecture is None else architecture), depth, document)
 
 
-def _derive(network: Network, optimizer: str, document: DocumentOptions) -> None:
-    """Print the derivation of one network."""
-    from symbackprop import pipeline
+def _write_derivation(derivation: Derivation, summary: bool, document: DocumentOptions) -> None:
+    """Print the derivation of one network, or its summary on one page."""
     from symbackprop.document.render import heading, render
+    from symbackprop.document.summary import summary_of
 
-    derivation = pipeline.derive(network, optimizer=optimizer)
     text = render(
         derivation,
         document.source,
@@ -150,6 +203,7 @@ def _derive(network: Network, optimizer: str, document: DocumentOptions) -> None
         notation=document.notation,
         fragment=document.fragment,
         language=document.lang,
+        instead=summary_of if summary else None,
     )
     _write_document(text, document)
 
@@ -297,7 +351,7 @@ def verify(
         found = verify_function(network, import_function(function))
     else:
         found = verify_lines(network, [claim] if claim is not None else _lines(claims))
-    _say("\n".join(each.report() for each in found))
+    _say("\n".join(printable(line) for each in found for line in each.report().split("\n")))
     raise typer.Exit(0 if all(found) else 1)
 
 
@@ -386,7 +440,7 @@ def _write(content: str | bytes, file: Path | None) -> None:
     from symbackprop.files import write_file
 
     write_file(file, content)
-    _say(f"wrote {file}")
+    _say(printable(f"wrote {file}"))
 
 
 def _say(content: str | bytes, end: str = "\n") -> None:

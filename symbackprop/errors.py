@@ -1,4 +1,7 @@
-"""The errors of the package, carets, names that were probably meant, and arguments of wrong types."""
+"""The errors of the package, carets, names that were probably meant, and arguments of wrong types.
+
+What a message echoes may hold anything; `printable` escapes it, in the one place where messages are made.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,29 @@ _CONTEXT = 60
 """Characters of a text that are shown on each side of the place of a mistake."""
 
 
-class SpecificationError(ValueError):
+class _Told(Exception):
+    """An error with a message of one or more lines, in which whatever is echoed is printable.
+
+    Each argument is a line; a line break inside of one came with what is echoed, and is escaped as all that
+    is not printable.
+    """
+
+    def __init__(self, *lines: object) -> None:
+        super().__init__(*(printable(str(line)) for line in lines))
+
+    def __str__(self) -> str:
+        return "\n".join(self.args)
+
+
+class SpecificationError(_Told, ValueError):
     """The user's input is wrong; the message says what, where, and what would be right."""
 
 
-class UnsupportedExpression(NotImplementedError):
+class UnsupportedExpression(_Told, NotImplementedError):
     """The input is right, but the product can't do it yet; the message names the equation."""
 
 
-class SelfTestFailure(AssertionError):
+class SelfTestFailure(_Told, AssertionError):
     """What was derived or generated is wrong, by our mistake; the message names the equation."""
 
     def __init__(self, problem: str) -> None:
@@ -52,7 +69,8 @@ def excerpt(text: str, limit: int = 60) -> str:
 
 
 def printable(text: str) -> str:
-    """Return ``text`` with everything that is not printable escaped."""
+    """Return ``text`` with everything that is not printable escaped: what steers a terminal, turns the
+    direction of writing round or is half a character, and line breaks."""
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
@@ -70,7 +88,7 @@ def fail_at(
     before = ("..." if start else "") + show(text[start:column])
     after = show(text[column:end]) + ("..." if end < len(text) else "")
     what = f"{problem}; {hint}" if hint else problem
-    raise SpecificationError(f"{subject}: {what}\n  {before}{after}\n  {' ' * len(before)}^")
+    raise SpecificationError(f"{subject}: {what}", f"  {before}{after}", f"  {' ' * len(before)}^")
 
 
 # What the Python interface is given.

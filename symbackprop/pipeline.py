@@ -19,15 +19,13 @@ import gc
 import hashlib
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from symbackprop.derivation.batch import with_batch
 from symbackprop.derivation.optimizer import with_update
-from symbackprop.derivation.reverse_pass import derive_system
+from symbackprop.derivation.wanted import derive_model
 from symbackprop.document.printable import Derivation, printable
 from symbackprop.equations.steps import Derived
 from symbackprop.errors import (
@@ -36,6 +34,7 @@ from symbackprop.errors import (
     require,
     require_flag,
     require_known,
+    require_names,
     require_path,
     require_whole,
     suggestion,
@@ -65,16 +64,20 @@ def _collecting_rarely() -> Iterator[None]:
 
 
 @_collecting_rarely()
-def derive(network: Network, *, optimizer: str = "sgd") -> Derivation:
+def derive(network: Network, *, optimizer: str = "sgd", of: str | Sequence[str] | None = None) -> Derivation:
     """Derive the error of ``network`` for every parameter, for one sample and for a batch.
 
-    The equations of ``optimizer`` use the derivatives in a step of training.
+    The equations of ``optimizer`` use the derivatives in a step of training.  ``of`` names quantities
+    (parameters, inputs, or anything between) that alone are derived for, without a step of training.
+
+    Raises:
+        SpecificationError: a name that is not known, or of what has no derivative.
     """
     model = require("derive", network, Network, "a Network").model
-    derived = replace(derive_system(model.system), model=model)
-    if model.per_sample:
-        derived = with_batch(derived)
-    derived = with_update(derived, _optimizer(optimizer))
+    if of is None:
+        derived = with_update(derive_model(model), _optimizer(optimizer))
+    else:
+        derived = derive_model(model, require_names("of", of))
     require_right(derived)
     return printable(derived)
 
@@ -121,6 +124,9 @@ def generate(
     require_flag("bare", bare)
     if not isinstance(source, Derived):
         source = derive(source, optimizer="sgd" if optimizer is None else optimizer)
+    elif source.of:
+        problem = f"this derivation is of {', '.join(source.of)} alone"
+        raise SpecificationError(f"generate: {problem}; a trainer needs that of the whole network")
     elif optimizer is not None:
         source = with_update(source, _optimizer(optimizer))
     text = emit(source, bare=bare)

@@ -47,7 +47,7 @@ ARGUMENTS: dict[str, tuple[Callable[..., object], tuple[str, ...]]] = {
     "Network": (network, tuple(inspect.signature(sb.Network).parameters)),
     "from_equations": (from_equations, ("text", "sizes", "origin", "name")),
     "from_file": (lambda path="none.net", sizes=None: sb.Network.from_file(path, sizes), ("path", "sizes")),
-    "derive": (lambda network=NET, **o: sb.derive(network, **o), ("network", "optimizer")),
+    "derive": (lambda network=NET, **o: sb.derive(network, **o), ("network", "optimizer", "of")),
     "draw": (lambda source=NET, **o: sb.draw(source, **o), ("source", "path", "format", "language")),
     "exercise": (lambda network: sb.exercise(network), ("network",)),
     "generate": (lambda source=NET, **o: sb.generate(source, **o), ("source", "path", "optimizer", "bare")),
@@ -87,6 +87,7 @@ def test_a_wrong_argument_is_told(
             text = str(error)
             assert text, value
             assert len(text) < 1500, value
+            assert all(c.isprintable() or c == "\n" for c in text), repr(text)
     assert refusals > len(WRONG) // 2
 
 

@@ -15,7 +15,7 @@ from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Mul, Symbol, expa
 
 from symbackprop.equations.indices import close_sum
 from symbackprop.equations.naming import SAMPLE, SAMPLES
-from symbackprop.equations.steps import Derived, Step
+from symbackprop.equations.steps import Derived, Step, differentiated
 from symbackprop.equations.system import BINDERS, Quantity, component, name_of
 
 
@@ -108,14 +108,17 @@ def with_batch(derivation: Derived) -> Derived:
 def _batch_steps(derivation: Derived) -> Iterable[Step]:
     batch = SampleAxis(derivation)
     system = derivation.system
+    shared = [name for name in derivation.of or system.parameters if name not in batch.varying]
+    if derivation.of and not shared:  # what differs from sample to sample belongs to the error of its sample
+        return
     number = max(derivation.by_number, default=len(system.equations))
     loss = system.definitions[system.loss]
     form = derivation.stable_form_of.get(derivation.labels[system.loss], loss)
     number += 1
     yield Step(number, system.loss, "batch mean", loss.lhs, batch.mean(form.rhs))
-    for parameter in system.parameters:
-        result = derivation.by_number[derivation.results[parameter]]
+    for name in shared:
+        result = derivation.by_number[derivation.results[name]]
         result = derivation.stable_form_of.get(result.number, result)
         number += 1
-        assert isinstance(result.lhs, Derivative)
-        yield Step(number, parameter, "batch mean", result.lhs, batch.mean(result.rhs))
+        lhs = Derivative(loss.lhs, differentiated(result.lhs, derivation))
+        yield Step(number, name, "batch mean", lhs, batch.mean(result.rhs))

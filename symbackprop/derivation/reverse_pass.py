@@ -23,7 +23,7 @@ from symbackprop.derivation.stable.choose import with_stable
 from symbackprop.equations.indices import renamed, settle, substitute
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.steps import Derived, Sides, Sketch, Step
-from symbackprop.equations.system import Equation, EquationSystem, Quantity, indices_of, name_of
+from symbackprop.equations.system import ZERO, Equation, EquationSystem, Quantity, indices_of, name_of
 from symbackprop.equations.well_formed import check_system
 
 
@@ -32,6 +32,7 @@ def derive_system(
 ) -> Derived:
     """Derive the loss for every quantity between it and ``wrt`` (default: the parameters).
 
+    What the loss does not depend on has one step, which says that its derivative is 0.
     Without ``stable`` no stable forms are looked for, which takes about half of the time.
 
     Raises:
@@ -87,7 +88,19 @@ class _Pass:
                 waiting[leaf] -= 1
                 if not waiting[leaf]:
                     self._derive(leaf)
+        for name in self.wrt:
+            if name not in self.groups and not self.system.quantities[name].integer:
+                self._leave_out(name)
         return self._number()
+
+    def _leave_out(self, name: str) -> None:
+        """State that the loss does not depend on a quantity."""
+        quantity = self.system.quantities[name]
+        indices = self._target_indices(quantity, self.consumers.get(name, ()))
+        lhs = self.adjoint_of[name].at(indices)
+        step = ("no path", partial(self._named, lhs, ZERO), Sketch(lhs, ZERO, {}), None)
+        self.groups[name] = _Group(quantity, [step], 0)
+        self.unnamed.add(name)
 
     def _consumers_of(self, name: str) -> list[Equation]:
         return [e for e in self.consumers.get(name, ()) if e.name in self.needed]

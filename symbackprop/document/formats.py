@@ -326,7 +326,7 @@ class LatexFormat(_MathFormat):
 
         korean = any("가" <= letter <= "힣" for sentence in catalogue.values() for letter in sentence)
         picture = picture_of(self.derivation.model, self.derivation.system, self.printer.notation, catalogue)
-        return {"drawing": tikz(picture), "packages": ["kotex"] if korean else []}
+        return {"drawing": tikz(picture), "packages": ["kotex"] if korean else [], "one_page": False}
 
     def finished(self, document: str) -> str:
         return re.sub(r"\n{3,}", "\n\n", document)

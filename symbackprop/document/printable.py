@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import fields
+from functools import cached_property
 
 from symbackprop.equations.steps import Derived
 from symbackprop.errors import require_flag, require_known
@@ -86,6 +87,22 @@ class Derivation(Printable, Derived):
 
     ``document`` and its short forms return it in a format; the other members are those of ``Derived``.
     """
+
+    @cached_property
+    def _derived_later(self) -> dict[str, Derived]:
+        return {}
+
+    def further(self, name: str) -> Derived:
+        """Return the derivation with a result for ``name`` too, derived when it is first asked for.
+
+        Raises:
+            SpecificationError: the name is not known, or of what has no derivative.
+        """
+        from symbackprop.derivation.wanted import derive_further
+
+        if name not in self._derived_later:
+            self._derived_later[name] = derive_further(self, [name])
+        return self._derived_later[name]
 
     def _rendered(self, form: str, notation: str | None, fragment: bool, language: str) -> str:
         from symbackprop.document.render import heading, render

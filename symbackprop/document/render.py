@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from symbackprop.document.blocks import ResultRow
 from symbackprop.document.formats import Format, LatexFormat, MarkdownFormat, TextFormat
 from symbackprop.document.language.catalogues import CATALOGUES, Catalogue, words_in_formulas
 from symbackprop.document.remarks import Remarks
@@ -73,8 +72,7 @@ def document_context(
     sentences = Sentences(derivation, style, catalogue)
     commentary = Remarks(sentences)
     headings = {f"{name}_heading": sentences.say(f"heading.{name}") for name in SECTIONS}
-    columns = ResultRow(*(sentences.say(f"heading.{name}") for name in ("number", "derivative", "formula")))
-    head, *rows = style.table([columns, *sentences.rows()])
+    head, *rows = style.table([sentences.columns_of_results(), *sentences.rows()])
     return {
         **headings,
         "title": style.escape(title),
@@ -94,12 +92,13 @@ def document_context(
         "matrices_introduction": commentary.matrix_introduction(),
         "matrices": commentary.matrices,
         "initial_introduction": sentences.say("initial.introduction"),
-        "initial": sentences.initial(),
-        "descent": commentary.descent(),
+        "initial": [] if derivation.of else sentences.initial(),
+        "descent": [] if derivation.of else commentary.descent(),
         "update_introduction": sentences.update_introduction(),
         "update": sentences.explained((*derivation.update, *derivation.rescaled)),
         "results_columns": head,
         "results": rows,
+        "results_note": "",
         "assumptions": sentences.assumptions(),
     }
 

@@ -333,7 +333,7 @@ class Sentences:
 
     def backward_introduction(self) -> str:
         """Return the sentences before the steps."""
-        introduction = self.say("backward.introduction")
+        introduction = self._sought() + self.say("backward.introduction")
         errors = self.style.printer.notation.delta_names
         named = [a for a in self.derivation.adjoints if a in errors]
         if named:
@@ -349,6 +349,17 @@ class Sentences:
             said = self.say("matrices.product", mark=product), self.say("matrices.ones", mark=ones)
             return " ".join([introduction, self.say("backward.matrix"), *said])
         return introduction
+
+    def _sought(self) -> str:
+        """Return which derivatives were asked for, where that is not all parameters; else nothing."""
+        if not self.derivation.of:
+            return ""
+        variables = [self._variable(self._result(name).lhs) for name in self.derivation.of]
+        derivatives = [self.inline(Derivative(self._loss, variable)) for variable in variables]
+        return self.say("backward.sought", derivatives=self.listed(derivatives)) + " "
+
+    def _result(self, name: str) -> Step:
+        return self.derivation.by_number[self.derivation.results[name]]
 
     def assumptions(self) -> list[str]:
         """Return the assumptions: facts about the data, and the values of derivatives at kinks."""
@@ -392,19 +403,29 @@ class Sentences:
             found += [*once, *self.explained(item.first), *self._plain(rest)]
         return found
 
+    def columns_of_results(self) -> ResultRow:
+        """Return the headings of the table of results."""
+        return ResultRow(*(self.say(f"heading.{name}") for name in ("number", "derivative", "formula")))
+
     def rows(self) -> list[ResultRow]:
-        """Return the rows of the table of all results, those of a run of layers once."""
-        found: list[ResultRow] = []
+        """Return the rows of the table of all results."""
+        return [row for _, row in self.rows_by_target()]
+
+    def rows_by_target(self) -> list[tuple[str, ResultRow]]:
+        """Return the rows of the table of all results by quantity, those of a run of layers once."""
+        found: list[tuple[str, ResultRow]] = []
         results = [self.derivation.by_number[number] for number in self.derivation.results.values()]
         for item in with_runs(
             results, lambda step: self.system.layer(step.target), self.layers.same_up_to_layer
         ):
             if isinstance(item, LayerRun):
                 general = self.general(item.layers[0])
-                rows = [general.row(step.number) for step in item.first]
-                found += [replace(row, label=self.say("run.row", number=row.label)) for row in rows]
+                rows = [(step.target, general.row(step.number)) for step in item.first]
+                found += [
+                    (name, replace(row, label=self.say("run.row", number=row.label))) for name, row in rows
+                ]
             else:
-                found.append(self.row(item.number))
+                found.append((item.target, self.row(item.number)))
         return found
 
     def row(self, number: int) -> ResultRow:
@@ -557,6 +578,11 @@ class Sentences:
         if not used:
             return ""
         return self.say("fact", fact=self.listed(self.style.inline(self.fact(f)) for f in used))
+
+    def _no_path(self, step: Step, before: Step | None) -> str:
+        return self.say(
+            "no path", loss=self.inline(self._loss), quantity=self.inline(self._variable(step.lhs))
+        )
 
     def _stable_form(self, step: Step, before: Step | None) -> str:
         replaced = (number for number, stable in self.derivation.stable_form_of.items() if stable == step)
@@ -740,6 +766,7 @@ _TELLERS = {
     "substitution": Sentences._insertion,
     "cancellation": Sentences._cancellation,
     "fact": Sentences._fact,
+    "no path": Sentences._no_path,
     "stable form": Sentences._stable_form,
     "batch mean": Sentences._batch_mean,
     "update": Sentences._update,

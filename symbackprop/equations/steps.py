@@ -91,7 +91,8 @@ class Derived:
     ``stable`` are forms of forward equations that neither overflow nor lose digits, equal to the
     plain ones; ``batch`` are the derivatives of the mean over a batch of N samples; ``update`` are the
     equations of the optimiser, for every component of every parameter, and ``rescaled`` the same in the
-    multiples of its state that the trainer stores.
+    multiples of its state that the trainer stores.  ``of`` names what was asked for, where that is not all
+    parameters and nothing else.
     """
 
     system: EquationSystem
@@ -105,6 +106,7 @@ class Derived:
     rescaled: tuple[Step, ...] = ()
     optimizer: str = "sgd"
     model: Model | None = None
+    of: tuple[str, ...] = ()
     by_number: dict[int, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -159,7 +161,8 @@ class Derived:
 
     def adjoint(self, name: str) -> Expr:
         """Return the definition of the derivative of the loss for ``name``, with named adjoints."""
-        return self.by_number[self.results[self._known(name, self.results)]].rhs
+        known = self._with(name)
+        return known.by_number[known.results[name]].rhs
 
     def gradient(self, name: str, inline: bool = False) -> Expr:
         """Return the derivative of the loss for ``name``.
@@ -167,14 +170,15 @@ class Derived:
         Adjoints that hold a sum stay named; with ``inline`` every adjoint is written out, so that the
         result is in forward quantities only.
         """
-        self._known(name, self.results)
+        known = self._with(name)
         if not require_flag("inline", inline):
-            return next(s for s in reversed(self.steps) if s.target == name and _is_about_loss(s)).rhs
-        return settle(self._inlined(self.adjoint(name)), LETTERS)
+            return next(s for s in reversed(known.steps) if s.target == name and _is_about_loss(s)).rhs
+        return settle(known._inlined(known.adjoint(name)), LETTERS)
 
     def indices(self, name: str) -> tuple[Symbol, ...]:
         """Return the free indices of the derivative for ``name``, in the order of its axes."""
-        lhs = self.by_number[self.results[self._known(name, self.results)]].lhs
+        known = self._with(name)
+        lhs = known.by_number[known.results[name]].lhs
         component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
         return indices_of(component)
 
@@ -194,6 +198,19 @@ class Derived:
             update=exchanged(self.update),
             rescaled=exchanged(self.rescaled),
         )
+
+    def _with(self, name: str) -> Derived:
+        """Return a derivation that has a result for ``name``: this one where it has."""
+        return self if name in self.results else self.further(name)
+
+    def further(self, name: str) -> Derived:
+        """Return the derivation with a result for ``name``, which was not asked for; here there is none.
+
+        Raises:
+            SpecificationError: always; a ``Derivation`` derives it.
+        """
+        self._known(name, self.results)
+        return self
 
     def _known(self, name: str, table: Iterable[str]) -> str:
         if require_text("name", name) not in table:

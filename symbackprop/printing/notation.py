@@ -150,11 +150,7 @@ def _with_errors(notation: Notation, system: EquationSystem) -> Notation:
     Raises:
         SpecificationError: the network has no layers s1, x1, … of which z, a and δ could tell.
     """
-    letters = {
-        name: _ZAD[role.kind]
-        for name, role in system.roles.items()
-        if role.kind in _ZAD and (role.kind != "input" or role.layer == 0)
-    }
+    letters = _zad_letters(system)
     glyphs = {name: notation.glyphs[name]._replace(word=letter) for name, letter in letters.items()}
     clash = {notation.glyphs[q].word for q in system.quantities if q not in letters} & {"z", "a", "delta"}
     if clash or set(letters.values()) != set(_ZAD.values()):
@@ -171,6 +167,23 @@ def _with_errors(notation: Notation, system: EquationSystem) -> Notation:
         delta_names=frozenset(errors),
         renamed=frozenset({*glyphs, *errors}),
     )
+
+
+def _zad_letters(system: EquationSystem) -> dict[str, str]:
+    """Return the letter, z or a, of each quantity in the layers of a network."""
+    return {
+        name: _ZAD[role.kind]
+        for name, role in system.roles.items()
+        if role.kind in _ZAD and (role.kind != "input" or role.layer == 0)
+    }
+
+
+def zad_names(system: EquationSystem) -> dict[str, str]:
+    """Return the names that "zad" gives in text to quantities and adjoints, such as z2 to s2."""
+    letters = _zad_letters(system)
+    names = {name: f"{letter}{system.roles[name].layer}" for name, letter in letters.items()}
+    sums = (name for name in letters if system.kind(name) == "pre-activation")
+    return names | {system.adjoints[name].name: f"delta{system.roles[name].layer}" for name in sums}
 
 
 def with_layers(notation: Notation, layers: Mapping[str, str]) -> Notation:

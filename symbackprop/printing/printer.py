@@ -239,7 +239,7 @@ class Printer(ABC):
             yield f" {sign} " if n else sign.replace("+", ""), product
 
     def _factors(self, product: Product, depth: int, between_factors: bool) -> list[str]:
-        layout = self.layout(product)
+        layout = self._layout_in_parts(product) if depth and between_factors else self.layout(product)
         texts, _ = self._factor_texts(self._pieces(layout), closed=False)
         marks = ["", *(self.between(a, b) for a, b in pairwise(texts))]
         chunks: list[str] = []
@@ -252,6 +252,19 @@ class Printer(ABC):
                 chunks[-1] += marks[n] + first
             chunks += rest
         return chunks
+
+    def _layout_in_parts(self, product: Product) -> list[Expr | Piece]:
+        """Return a product as factors; no line may end in a fraction, so a sum above it stands behind it."""
+        sums = [factor for factor in product.numerator if isinstance(factor, Add)]
+        other = any(isinstance(factor, Sum) for factor in product.numerator)
+        if len(sums) != 1 or other or not product.denominator:
+            return self.layout(product)
+        rest = tuple(factor for factor in product.numerator if factor is not sums[0])
+        return [*map(self.share, self.layout(Product(False, rest, product.denominator))), sums[0]]
+
+    def share(self, factor: Expr | Piece) -> Expr | Piece:
+        """Return a factor that stands before others; a fraction on one line needs brackets there."""
+        return factor
 
     def _inside(self, factor: Expr | Piece, text: str, depth: int, between_factors: bool) -> list[str]:
         """Return a factor in parts; ``text`` is the whole of it, with brackets where it needs them."""

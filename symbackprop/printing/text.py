@@ -56,6 +56,11 @@ class TextPrinter(Printer):
             return Piece(f"{above}/{below.text}", Level.PRODUCT, open=True)
         return Piece(f"{above}/{self.at_least(denominator[0], Level.POWER)}", Level.PRODUCT)
 
+    def share(self, factor: Expr | Piece) -> Expr | Piece:
+        if isinstance(factor, Piece) and "/" in factor.text:
+            return Piece(f"({factor.text})")
+        return factor
+
     def symbol(self, name: str) -> Piece:
         if name in self.notation.layers:
             return self.component(name, ())

@@ -800,9 +800,17 @@ def test_latex_reads_back_to_the_same_value(expression: Expr) -> None:
 @settings(max_examples=150, deadline=None, database=None)
 @given(expressions(depth=4), st.integers(0, 3))
 def test_the_parts_of_a_long_formula_make_up_the_whole(expression: Expr, depth: int) -> None:
-    assert "".join(TextPrinter(LAYERED).chunks(expression, depth)) == text(expression, LAYERED)
+    plain = "".join(TextPrinter(LAYERED).chunks(expression, depth))
     joined = "".join(LatexPrinter(LAYERED).chunks(expression, depth))
-    assert joined.replace(r"\biggl", r"\left").replace(r"\biggr", r"\right") == latex(expression, LAYERED)
+    joined = joined.replace(r"\biggl", r"\left").replace(r"\biggr", r"\right")
+    for parts, whole, read in (
+        (plain, text(expression, LAYERED), plain),
+        (joined, latex(expression, LAYERED), latex_as_text(joined)),
+    ):
+        if parts != whole:  # a sum above a fraction bar stands behind the fraction
+            assert depth
+            value = value_of(expression)
+            assert Reader(read, {"i": 1, "j": 0}).value() == pytest.approx(value, rel=1e-6, abs=1e-9), parts
 
 
 def test_the_reader_tells_wrong_brackets() -> None:

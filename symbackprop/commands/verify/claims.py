@@ -12,9 +12,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Integer, KroneckerDelta, Mul, Sum, Symbol
+from sympy import (
+    Add,
+    Derivative,
+    Dummy,
+    Expr,
+    Indexed,
+    IndexedBase,
+    Integer,
+    KroneckerDelta,
+    Mul,
+    Sum,
+    Symbol,
+)
 from sympy.logic.boolalg import Boolean
 
+from symbackprop.commands.verify.names import Names, names_of
 from symbackprop.derivation.batch import SampleAxis
 from symbackprop.equations.naming import LETTERS, SAMPLES
 from symbackprop.equations.steps import Derived
@@ -24,6 +37,7 @@ from symbackprop.equations.system import (
     WholeNumber,
     index,
     indices_of,
+    is_index,
     name_of,
     size,
     sum_over,
@@ -43,7 +57,8 @@ class Claim:
     ``output`` is the quantity that is differentiated and ``target`` the one by which.  ``free`` are the
     indices of the right side that the left does not have and no sum binds; ``conflicts`` says where an index
     would run over two sizes.  ``ranges`` holds the size of each index, ``of_batch`` whether the right
-    side has a sum over samples.
+    side has a sum over samples.  ``repeated`` are the letters that are summed though the left side has
+    them, or though nothing under the sum depends on them.
     """
 
     text: str
@@ -55,6 +70,7 @@ class Claim:
     free: tuple[Symbol, ...] = ()
     conflicts: tuple[str, ...] = ()
     of_batch: bool = False
+    repeated: frozenset[Symbol] = frozenset()
 
     @property
     def component(self) -> Expr:
@@ -72,6 +88,13 @@ class Claim:
         return (self.lhs.expr, self.lhs.variables[0]) if isinstance(self.lhs, Derivative) else (self.lhs,)
 
     @property
+    def speaks_of_several(self) -> set[Expr]:
+        """The sizes of axes along which a claim tells places apart: two letters, or one summed again."""
+        own = [self.ranges[i] for i in self.indices if i in self.ranges]
+        repeated = {self.ranges[i] for i in self.repeated if i in self.ranges}
+        return repeated | {n for n in own if own.count(n) > 1}
+
+    @property
     def least_sizes(self) -> dict[str, int]:
         """The least numbers of sizes, by name, for which the whole numbers among the indices are places."""
         found: dict[str, int] = {}
@@ -84,9 +107,9 @@ class Claim:
 
 _SIDE = r"d(?P<{0}>[A-Za-z_]\w*)\s*(?P<{0}_at>\[[^\]=]*\])?"
 _QUOTIENT = re.compile(rf"\s*{_SIDE.format('above')}\s*/\s*{_SIDE.format('below')}\s*", re.ASCII)
-_ADJOINT = re.compile(rf"\s*{_SIDE.format('below')}\s*", re.ASCII)
+_ADJOINT = re.compile(r"\s*(?P<name>[A-Za-z_]\w*)\s*(?P<below_at>\[[^\]=]*\])?\s*", re.ASCII)
 _EQUALS = re.compile(r"(?<![<>=!])=(?!=)")
-_SIGNS = str.maketrans({"∂": "d", "·": "*", "−": "-", "×": "*"})
+_SIGNS = str.maketrans({"∂": "d", "·": "*", "⋅": "*", "−": "-", "×": "*", "δ": "delta"})
 
 
 def read_claim(text: str, derivation: Derived) -> Claim:
@@ -95,19 +118,26 @@ def read_claim(text: str, derivation: Derived) -> Claim:
     Raises:
         SpecificationError: it can't be read; the message says what would be right.
     """
-    plain = text.translate(_SIGNS)
+    plain = plain_signs(text)
     sides = _EQUALS.split(plain)
     if len(sides) != 2:
         _fail(text, "a claim is one equation", "write dE/dw2[j,i] = (x2[i] - t[i])*x1[j]")
     left, right = sides
+    names = names_of(derivation)
     found = _QUOTIENT.fullmatch(left)
-    above, below = (found["above"], found["below"]) if found else ("", "")
-    if not found:
-        found = _ADJOINT.fullmatch(left)
-        if not found:
-            _fail(text, "the left side is no derivative", "write dE/dw2[j,i], or ds1[j] for that of E by s1")
-        above, below = derivation.system.loss, found["below"]
-    return _ClaimReader(text, derivation, above, below).claim(found, right)
+    if found:
+        return _ClaimReader(text, derivation, names, found["above"], found["below"]).claim(found, right)
+    found = _ADJOINT.fullmatch(left)
+    name = found["name"] if found else ""
+    if not found or (name not in names.adjoints and not name.startswith("d")):
+        _fail(text, "the left side is no derivative", "write dE/dw2[j,i], or ds1[j] for that of E by s1")
+    below = names.adjoints.get(name, name[1:])
+    return _ClaimReader(text, derivation, names, derivation.system.loss, below).claim(found, right)
+
+
+def plain_signs(text: str) -> str:
+    """Return a claim with signs as they are typed: d for ∂, * for ·."""
+    return text.translate(_SIGNS)
 
 
 def _fail(text: str, problem: str, hint: str) -> NoReturn:
@@ -118,18 +148,21 @@ def _fail(text: str, problem: str, hint: str) -> NoReturn:
 class _ClaimReader:
     """Reads the two sides of one claim."""
 
-    def __init__(self, text: str, derivation: Derived, output: str, target: str) -> None:
+    def __init__(self, text: str, derivation: Derived, names: Names, output: str, target: str) -> None:
         self.text = text
         self.derivation = derivation
         self.system = derivation.system
+        self.names = names
         for name in (output, target):
-            if name not in self.system.quantities:
+            if name not in names.quantities:
                 hint = suggestion(name, self.system.quantities)
                 _fail(text, f"'{name[:40]}' is no quantity of this network", hint)
-        if target not in derivation.results and output == self.system.loss:
-            kind = suggestion(target, derivation.results)
-            _fail(text, f"the derivative of {output} by {target} is not derived here", kind)
-        self.output, self.target = output, target
+        self.output, self.target = names.quantities[output], names.quantities[target]
+        if self.target == self.system.loss:
+            _fail(text, f"{target} is the error itself", "write the derivative of it by another quantity")
+        for name in (self.output, self.target):
+            if self.system.quantities[name].integer:
+                _fail(text, f"{name} holds whole numbers", "there is no derivative of it or by it")
 
     def claim(self, left: re.Match[str], right: str) -> Claim:
         """Return the claim."""
@@ -144,13 +177,14 @@ class _ClaimReader:
             output = self._side(self.output, groups.get("above_at"))
             for part in (output, target):
                 scope.note(part)
-        sample = self._stripped_sample(target)
-        target, output = _without(target, sample, self.system.quantities), output
-        reader = Reader(right, self.derivation, scope, bare, sample)
+        sample = self._stripped_sample(target, output)
+        target, output = (_without(part, sample, self.system.quantities) for part in (target, output))
+        reader = Reader(right, self.derivation, self.names, scope, bare, sample)
         rhs = reader.read()
         if bare:
             rhs = _contracted(self.text, rhs, scope, set(indices_of(target)) | set(indices_of(output)))
-        lifted = [r for r in rhs.atoms(Indexed) if _is_lifted(r, self.derivation)]
+        self._see_that_letters_run(rhs, scope)
+        lifted = self._lifted(rhs)
         bound = {limit[0] for total in rhs.atoms(Sum) for limit in total.limits}
         known = {*indices_of(target), *indices_of(output)}
         letters = {s for s in rhs.free_symbols if s in scope.ranges}
@@ -165,7 +199,27 @@ class _ClaimReader:
             free,
             tuple(scope.conflicts),
             bool(lifted),
+            frozenset(reader.unread | (bound & known)),
         )
+
+    def _see_that_letters_run(self, rhs: Expr, scope: _Scope) -> None:
+        """Refuse a letter, as in x[h + u] or delta(i, h), of which nothing tells how far it runs."""
+        whole = {q.symbol for q in self.system.quantities.values() if q.integer}
+        for i in sorted(rhs.free_symbols - scope.ranges.keys() - whole, key=str):
+            if is_index(i):
+                problem = f"nothing tells how far the index '{i}' runs"
+                _fail(self.text, problem, "read something at it alone, or write another letter")
+
+    def _lifted(self, rhs: Expr) -> list[Indexed]:
+        """Return the reads that have the sample's index: all of what varies with the sample, or none."""
+        reads = sorted(rhs.atoms(Indexed), key=str)
+        lifted = [read for read in reads if _is_lifted(read, self.derivation)]
+        plain = (r for r in reads if r not in lifted and name_of(r) in SampleAxis(self.derivation).varying)
+        other = next(plain, None) if lifted else None
+        if other is not None:
+            problem = f"{other} stands without the sample's index beside {lifted[0]}"
+            _fail(self.text, problem, "write it on both or on neither")
+        return lifted
 
     def _lhs(self, output: Expr, target: Expr) -> Expr:
         named = {quantity: adjoint for adjoint, quantity in self.derivation.adjoints.items()}
@@ -187,9 +241,9 @@ class _ClaimReader:
         if len(set(letters)) != len(letters):
             _fail(self.text, "an index stands twice on the left", "write another letter for each axis")
         lifted = len(parts) == len(quantity.shape) + 1 and name in SampleAxis(self.derivation).varying
-        lifted = lifted and not parts[0].isdigit()
+        lifted = lifted and not parts[0].isdigit() and _is_per_sample(self.derivation)
         shape = f"its shape is ({', '.join(map(str, quantity.shape))})"
-        if len(parts) != len(quantity.shape) and not (lifted and self.derivation.batch):
+        if len(parts) != len(quantity.shape) and not lifted:
             axes = f"{name} has {len(quantity.shape)} axes, the left side gives it {len(parts)}"
             _fail(self.text, axes, shape)
         indices = tuple(Integer(part) if part.isdigit() else index(part) for part in parts)
@@ -207,10 +261,15 @@ class _ClaimReader:
     def _bare(self, name: str, scope: _Scope) -> Expr:
         return scope.with_letters(self.system.quantities[name], self.text)
 
-    def _stripped_sample(self, target: Expr) -> Symbol | None:
+    def _stripped_sample(self, target: Expr, output: Expr) -> Symbol | None:
         """Return the sample's index where the left side has it: the claim is about that sample."""
-        quantity = self.system.quantities[self.target]
-        return indices_of(target)[0] if len(indices_of(target)) > len(quantity.shape) else None
+        found: list[Expr] = []
+        for part in (target, output):
+            axes = len(self.system.quantities[name_of(part)].shape)
+            found += indices_of(part)[: len(indices_of(part)) - axes]
+        if len(set(found)) > 1:
+            _fail(self.text, "two samples on the left", "write one letter for the sample on both")
+        return found[0] if found else None
 
 
 class _Scope:
@@ -268,21 +327,23 @@ class Reader(FormulaReader):
     """Reads the right side of a claim."""
 
     def __init__(
-        self, text: str, derivation: Derived, scope: _Scope, bare: bool, sample: Symbol | None
+        self, text: str, derivation: Derived, known: Names, scope: _Scope, bare: bool, sample: Symbol | None
     ) -> None:
         system = derivation.system
-        names: dict[str, Expr] = {q.name: q.symbol for q in system.quantities.values() if not q.shape}
+        self.quantities = {name: system.quantities[own] for name, own in known.quantities.items()}
+        names: dict[str, Expr] = {name: q.symbol for name, q in self.quantities.items() if not q.shape}
         model = derivation.model
         names |= {name: size(name) for name in (*(model.sizes if model else ()), SAMPLES.name)}
         names |= {c.name: _symbol_of(c.name, system) for c in (model.constants if model else ())}
-        super().__init__(_adjoints_marked(text, system.loss), names, activation_functions(), "claim")
+        super().__init__(_adjoints_marked(text, known, system), names, activation_functions(), "claim")
         self.derivation = derivation
         self.scope = scope
         self.bare = bare
         self.sample = sample
-        self.quantities = dict(system.quantities)
-        self.adjoint_names = {system.adjoints[name].name: name for name in derivation.results}
-        self.forms |= {"sum": self.total, "mean": self.mean, "delta": self.delta}
+        self.adjoint_names = {name: own for name, own in known.adjoints.items() if own in derivation.results}
+        self.forms |= {"sum": self.total, "mean": self.mean, "delta": self.delta, "size": self.size_of}
+        self.sizes_asked: dict[Expr, ast.Name] = {}
+        self.unread: set[Symbol] = set()
         self.indexing = False
         self.compared: dict[Symbol, ast.AST] = {}
 
@@ -292,7 +353,26 @@ class Reader(FormulaReader):
         for i, node in self.compared.items():
             if i not in self.scope.ranges:
                 self.fail(node, f"unknown name '{i.name[:40]}'", self._suggest(i.name, self.names))
-        return found
+        return found.xreplace({asked: self._extent(node) for asked, node in self.sizes_asked.items()})
+
+    def size_of(self, node: ast.Call) -> Expr:
+        """Return size(i), how far an index runs; what tells it may come later."""
+        self.check_arguments(node, 1, 1)
+        letter = node.args[0]
+        if not isinstance(letter, ast.Name):
+            self.fail(letter, "an index letter is needed here", "write size(i)")
+        asked = next((s for s, n in self.sizes_asked.items() if n.id == letter.id), None)
+        asked = Dummy(f"size_{letter.id}", integer=True, positive=True) if asked is None else asked
+        self.sizes_asked.setdefault(asked, letter)
+        return asked
+
+    def _extent(self, node: ast.Name) -> Expr:
+        """Return the size of an index of the claim, or else of the equations."""
+        i = index(node.id)
+        ranges = {**_ranges_of_equations(self.derivation.system), **self.scope.ranges}
+        if i not in ranges:
+            self.fail(node, f"nothing here depends on the index '{node.id[:40]}'", "write one that is read")
+        return ranges[i]
 
     def build(self, node: ast.expr) -> Expr:
         """Return the expression for a node; a matrix product has no meaning without rows and columns."""
@@ -313,13 +393,21 @@ class Reader(FormulaReader):
         if name in (*self.quantities, *self.adjoint_names) and name not in self.names:
             if not self.bare:
                 self.fail(node, f"'{name}' has axes", f"write its indices, as in {name}[i]")
-            quantity = self.quantities[self.adjoint_names.get(name, name)]
+            quantity = self._quantity(name)
             component = self.scope.with_letters(quantity, self.text)
             return component if name in self.quantities else self._adjoint(name, indices_of(component))
         return super().resolve_name(node)
 
     def _suggest(self, name: str, known: Mapping[str, object]) -> str:
-        return suggestion(name, {**known, **self.quantities, **self.adjoint_names})
+        system = self.derivation.system
+        adjoints = [system.adjoints[own].name for own in self.adjoint_names.values()]
+        losses = {alias for alias, q in self.quantities.items() if q.name == system.loss != alias}
+        return suggestion(name, {*known, *system.quantities, *adjoints} - losses)
+
+    def _quantity(self, name: str) -> Quantity:
+        """Return the quantity of that name, or the one of which it names the derivative of the error."""
+        known = self.quantities.get(name)
+        return self.derivation.system.quantities[self.adjoint_names[name]] if known is None else known
 
     def resolve_subscript(self, node: ast.Subscript) -> Expr:
         """Return the component of a quantity or of an adjoint."""
@@ -328,15 +416,16 @@ class Reader(FormulaReader):
         name = node.value.id
         if name not in self.quantities and name not in self.adjoint_names:
             self.fail(node, f"unknown quantity '{name[:40]}'", self._suggest(name, {}))
-        quantity = self.quantities[
-            self.adjoint_names.get(name, name) if name not in self.quantities else name
-        ]
+        quantity = self._quantity(name)
         nodes = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
         indices = tuple(self._index(each) for each in nodes)
+        below = next((each for each, i in zip(nodes, indices, strict=True) if i.is_negative), None)
+        if below is not None:
+            self.fail(below, "this is no index", "places count from 0")
         if self.sample is not None and indices and indices[0] == self.sample:
             indices = indices[1:]
         axes = len(quantity.shape)
-        lifted = len(indices) == axes + 1 and bool(self.derivation.batch) and self._varies(name)
+        lifted = len(indices) == axes + 1 and _is_per_sample(self.derivation) and self._varies(quantity.name)
         if len(indices) != axes and not lifted:
             self.fail(node, f"'{name}' has {axes} axes, not {len(nodes)}", f"its shape is {quantity.shape}")
         component = lifted_component(quantity, indices) if lifted else quantity.at(indices)
@@ -344,17 +433,19 @@ class Reader(FormulaReader):
         return component if name in self.quantities else self._adjoint(name, indices)
 
     def _varies(self, name: str) -> bool:
-        varying = SampleAxis(self.derivation).varying
-        named = name in self.derivation.adjoints and self.adjoint_names.get(name) in varying
-        return named or name in varying
+        return name in SampleAxis(self.derivation).varying
 
     def _adjoint(self, name: str, indices: Sequence[Expr]) -> Expr:
         """Return the derivative of E by a quantity: its named adjoint where it has one."""
-        quantity = self.quantities[self.adjoint_names[name]]
-        if name in self.derivation.adjoints:
-            own = Quantity(name, quantity.shape)
+        quantity = self._quantity(name)
+        named = self.derivation.system.adjoints[quantity.name].name
+        if named in self.derivation.adjoints:
+            own = Quantity(named, quantity.shape)
             return lifted_component(own, indices) if len(indices) > len(quantity.shape) else own.at(indices)
-        loss = self.quantities[self.derivation.system.loss].symbol
+        loss = self.derivation.system.quantities[self.derivation.system.loss].symbol
+        if len(indices) > len(quantity.shape):
+            problem = f"the derivative for {quantity.name} is not named for each sample"
+            raise SpecificationError(f"claim: {problem}; write the claim for one sample, without its index")
         return computed(Derivative, loss, quantity.at(indices))
 
     def _index(self, node: ast.expr) -> Expr:
@@ -367,6 +458,8 @@ class Reader(FormulaReader):
             case ast.Name(id=name):
                 whole = self.quantities.get(name)
                 return whole.symbol if whole is not None and whole.integer else index(name)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return -self._index(operand)
             case ast.BinOp(op=ast.Add() | ast.Sub() | ast.Mult() as operator, left=left, right=right):
                 first, second = self._index(left), self._index(right)
                 if isinstance(operator, ast.Mult):
@@ -396,6 +489,8 @@ class Reader(FormulaReader):
             i = index(letter.id)
             if i not in self.scope.ranges:
                 self.fail(letter, f"nothing here depends on the index '{letter.id}'", "leave it out")
+            if i not in body.free_symbols:
+                self.unread.add(i)
             body = computed(_summed, body, i, self.scope.ranges[i], averaged)
         return body
 
@@ -437,13 +532,37 @@ def _is_lifted(read: Indexed, derivation: Derived) -> bool:
 
 
 def _without(target: Expr, sample: Symbol | None, quantities: Mapping[str, Quantity]) -> Expr:
-    return target if sample is None else quantities[name_of(target)].at(indices_of(target)[1:])
+    quantity = quantities[name_of(target)]
+    at = indices_of(target)
+    return target if sample is None or len(at) == len(quantity.shape) else quantity.at(at[1:])
 
 
-def _adjoints_marked(text: str, loss: str) -> str:
+def _adjoints_marked(text: str, names: Names, system: EquationSystem) -> str:
     """Return the text with dE/ds1 as ds1, in as many characters, so that columns stay."""
-    pattern = rf"\bd{re.escape(loss)}\s*/\s*(d[A-Za-z_]\w*)"
-    return re.sub(pattern, lambda m: m[1].ljust(len(m[0])), text)
+
+    def marked(found: re.Match[str]) -> str:
+        own = names.quantities.get(found[1])
+        adjoint = f"d{found[1]}" if own is None else system.adjoints[own].name
+        return adjoint.ljust(len(found[0]))
+
+    return names.quotient.sub(marked, text)
+
+
+def _is_per_sample(derivation: Derived) -> bool:
+    """Whether the equations are those of one sample."""
+    return bool(derivation.batch) or (derivation.model is not None and derivation.model.per_sample)
+
+
+def _ranges_of_equations(system: EquationSystem) -> dict[Symbol, Expr]:
+    """Return the size of each index letter of the equations: of several the first."""
+    found: dict[Symbol, Expr] = {}
+    for equation in system.equations:
+        for read in (equation.lhs, *system.reads(equation.rhs)):
+            shape = system.quantities[name_of(read)].shape
+            for i, n in zip(indices_of(read), shape, strict=True):
+                if isinstance(i, Symbol):
+                    found.setdefault(i, n)
+    return found
 
 
 # ------------------------------------------------------------------------------- without indices

@@ -18,9 +18,14 @@ from sympy import Derivative, Expr, Float, Indexed, Integer, Rational, Sum, Symb
 
 from symbackprop.commands.inputs import Array
 from symbackprop.commands.trace_document import numbers_printer, placed, shown
-from symbackprop.commands.verify.claims import Claim, read_claim
+from symbackprop.commands.verify.between import jacobian, picked, ways
+from symbackprop.commands.verify.changes import Edit, Slip
+from symbackprop.commands.verify.claims import Claim, plain_signs, read_claim
+from symbackprop.commands.verify.names import names_of
 from symbackprop.commands.verify.points import point
-from symbackprop.commands.verify.slips import Edit, Slip, edits, factors_of
+from symbackprop.commands.verify.readings import bases_of
+from symbackprop.commands.verify.slips import edits, factors_of
+from symbackprop.derivation.wanted import derive_further
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import Fact, indices_of, name_of, size
@@ -79,11 +84,13 @@ class Verification:
 def verify(network: Network | Derived, text: str) -> Verification:
     """Check a claim such as ``dE/dw2[j,i] = (x2[i] - t[i])*x1[j]``.
 
-    The left side is the derivative of E by a quantity (``dE/dw2[j,i]``, ``ds1[j]``), or of one quantity by
-    another (``dx2[i]/ds2[i]``).  The right side may read every quantity of the network, adjoints
-    (``ds2[i]``), ``sum(e, i)`` and ``mean(e, n)``; with the sample as first index (``x2[n,i]``) it is about
-    the mean over a batch of N samples.  Indices may be left out where the sizes of the axes tell them, and
-    be whole numbers.  Of a network with numbers for its sizes or constants a claim may hold for these alone.
+    The left side is the derivative of E by a quantity (``dE/dw2[j,i]``, ``ds1[j]``), inputs included, or
+    of one quantity by another (``dx2[i]/ds2[i]``). The right side may read every quantity of the
+    network, adjoints (``ds2[i]``), ``sum(e, i)`` and ``mean(e, n)``; with the sample as first index
+    (``x2[n,i]``) it is about the mean over a batch of N samples, and with that on the left too about the
+    sample's own error. E may be called C, L or J, s2, x1 and ds2 also z2, a1 and delta2. Indices may be
+    left out where the sizes of the axes tell them, and be whole numbers. Of a network with numbers for
+    its sizes or constants a claim may hold for these alone.
 
     Raises:
         SpecificationError: the claim can't be read.
@@ -98,11 +105,24 @@ def verify_lines(network: Network | Derived, lines: Iterable[str]) -> list[Verif
     model = network.model
     assert model is not None
     kept = [line.split("#", 1)[0].strip() for line in lines]
+    derivation = _with_all_claimed(derivation, kept)
     claims = [read_claim(line, derivation) for line in kept if line]
     if not claims:
         raise SpecificationError("claim: there is none; write dE/dw2[j,i] = (x2[i] - t[i])*x1[j]")
     judge = _Judge(derivation, model.sizes)
     return [judge.verdict(claim) for claim in claims]
+
+
+def _with_all_claimed(derivation: Derived, lines: Iterable[str]) -> Derived:
+    """Return the derivation for every quantity that claims name the derivative for, with a name for each."""
+    names = names_of(derivation)
+    claimed = {name for line in lines for name in names.claimed(plain_signs(line))}
+    quantities = derivation.system.quantities
+    claimed = {name for name in claimed if not quantities[name].integer} - {derivation.system.loss}
+    if not claimed <= derivation.results.keys():
+        derivation = derive_further(derivation, sorted(claimed))
+    adjoints = {derivation.system.adjoints[name].name: name for name in derivation.results}
+    return replace(derivation, adjoints=adjoints)
 
 
 class _Judge:
@@ -114,6 +134,7 @@ class _Judge:
         self.stated = _with_totals_of_data(derivation)
         self.prover = Prover(self.stated)
         self._points: dict[object, Evaluation] = {}
+        self.bases = bases_of(derivation)
         self.printer = TextPrinter(notation_for(derivation))
 
     def verdict(self, claim: Claim) -> Verification:
@@ -137,8 +158,11 @@ class _Judge:
         plain = {name: n for name, n in self._constants.items() if not isinstance(n, tuple)}
         if plain:
             yield Given(least=least, constants=plain)
-        if self.sizes and self._components(claim) <= _MOST_COMPONENTS:
-            yield Given(self.sizes, {}, self._constants)
+        several = {str(n) for n in claim.speaks_of_several}
+        sizes = {name: n for name, n in self.sizes.items() if n > 1 or name not in several}
+        arrays = any(isinstance(n, tuple) for n in self._constants.values())
+        if sizes and self._components(claim) <= _MOST_COMPONENTS and (sizes == self.sizes or not arrays):
+            yield Given(sizes, least, self._constants)
 
     def _components(self, claim: Claim) -> float:
         """Return how many numbers there are in the equations with the given sizes."""
@@ -161,12 +185,45 @@ class _Judge:
         assert self.derivation.model is not None
         read = {name_of(r) for r in claim.rhs.atoms(Indexed, Symbol)}
         values = {c.name: c.value for c in self.derivation.model.constants}
-        return tuple(f"{name} = {values[name]}" for name in given.constants if name not in read)
+        named = tuple(f"{name} = {values[name]}" for name in given.constants if name not in read)
+        return (*named, *self._held_fixed(claim, given))
+
+    def _held_fixed(self, claim: Claim, given: Given) -> tuple[str, ...]:
+        """Return what is held fixed in a right claim about one equation, where there are other ways, too."""
+        found = self._ways(claim)
+        if claim.target not in found or len(found) == 1 or self._proved_between(claim, given).holds:
+            return ()
+        return (f"all else that {claim.output} reads held fixed",)
 
     def _proved(self, claim: Claim, given: Given = NOTHING) -> Verdict:
+        found = self._ways(claim)
+        if found and claim.target not in found:
+            return self._proved_between(claim, given)
+        verdict = self._proved_as_it_stands(claim, given)
+        alone = verdict.holds or found <= {claim.target}
+        return verdict if alone else self._proved_between(claim, given)
+
+    def _ways(self, claim: Claim) -> set[str]:
+        """Return through what one quantity depends on the other that it is differentiated by."""
+        system = self.derivation.system
+        if claim.output == system.loss:
+            return set()
+        return ways(system, claim.output, claim.target)
+
+    def _proved_as_it_stands(self, claim: Claim, given: Given) -> Verdict:
         number = max(self.derivation.by_number) + 1
         prover = self.prover if given == NOTHING else Prover(self.stated, given=given)
         return prover.prove_step(Step(number, claim.target, "claim", claim.lhs, claim.rhs))
+
+    def _proved_between(self, claim: Claim, given: Given) -> Verdict:
+        """Return the verdict on the derivative of one quantity by another, component by component."""
+        verdict = None
+        for derivation, step, least in picked(self.stated, claim):
+            verdict = Prover(derivation, given=replace(given, least=least)).prove_step(step)
+            if not verdict.holds:
+                return verdict
+        assert verdict is not None
+        return verdict
 
     def _holds(self, claim: Claim) -> bool:
         """Whether a claim holds, with the numbers of the constants if need be."""
@@ -191,21 +248,27 @@ class _Judge:
         by_sample = numbers.per_sample and not claim.of_batch
         return numbers.over_samples(rhs, ranges) if by_sample else numbers.over(rhs, ranges)
 
-    def _truth(self, claim: Claim, numbers: Evaluation) -> Array:
-        """Return the numbers that the right side should have."""
-        ranges = {i: numbers.size(claim.ranges[i]) for i in claim.indices}
-        if isinstance(claim.lhs, Derivative) and claim.output != self.derivation.system.loss:
-            return self._over(claim, claim.lhs, ranges, numbers)
+    def _truth(self, claim: Claim, numbers: Evaluation, direct: bool = True) -> Array:
+        """Return the numbers that the right side should have.
+
+        Of one quantity by another that its equation reads they are those in this equation, if ``direct``.
+        """
+        if claim.output != self.derivation.system.loss:
+            return jacobian(numbers, claim, direct and claim.target in self._ways(claim))
         found = numbers.gradient(claim.target) if claim.of_batch else numbers.slopes[claim.target]
         at = indices_of(claim.component)
         return found[(..., *(int(i) if i.is_Integer else slice(None) for i in at))]
 
     def _refuted(self, claim: Claim) -> bool:
         """Whether numbers speak against a claim: with whole numbers as values the prover has few to try."""
+        further = self._ways(claim) > {claim.target}
+        return all(self._refuted_by(claim, direct) for direct in (True, False)[: 1 + further])
+
+    def _refuted_by(self, claim: Claim, direct: bool) -> bool:
         for seed in _SEEDS:
             numbers = self._point(claim, seed)
             try:
-                given, right = self._values(claim, numbers), self._truth(claim, numbers)
+                given, right = self._values(claim, numbers), self._truth(claim, numbers, direct)
             except UnsupportedExpression:
                 continue
             given, right = np.broadcast_arrays(given, right)
@@ -286,7 +349,8 @@ class _Judge:
 
     def _changes(self, claim: Claim) -> Iterator[tuple[Slip, Claim]]:
         candidates, show = self._candidates(claim), self.printer.show
-        for edit in islice(edits(claim.rhs, candidates, claim.ranges, claim.indices, show), _MOST):
+        found = edits(claim.rhs, candidates, claim.ranges, claim.indices, show, self.bases)
+        for edit in islice(found, _MOST):
             yield edit.slip, self._changed(claim, edit)
         for turned in _turned(claim):
             yield (

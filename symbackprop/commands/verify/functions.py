@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sympy import Derivative, Expr
+from sympy import Add, Derivative, Expr, Indexed
 
 from symbackprop.commands.inputs import Array, Leaves
 from symbackprop.commands.trace_document import shown
+from symbackprop.commands.verify.changes import Edit, Show, Slip
 from symbackprop.commands.verify.decision import Verification
-from symbackprop.commands.verify.slips import Slip, edits, factors_of, free_ranges
+from symbackprop.commands.verify.readings import bases_of
+from symbackprop.commands.verify.slips import edits, factors_of, free_ranges
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import name_of
 from symbackprop.errors import (
@@ -81,7 +83,7 @@ def _module(name: str) -> Any:
 
 
 def verify_function(network: Network | Derived, function: Function, *, seed: int = 0) -> list[Verification]:
-    """Check a hand-written gradient: one verdict for each parameter.
+    """Check a hand-written gradient: one verdict for E where it is returned, and one for each parameter.
 
     Args:
         network: the network, or its derivation, whose gradient the function returns.
@@ -101,8 +103,8 @@ def verify_function(network: Network | Derived, function: Function, *, seed: int
             returned = function(copy.deepcopy(parameters), copy.deepcopy(x), copy.deepcopy(t))
     except Exception as error:  # whatever the user's code raises is a finding about it
         raise SpecificationError(f"the function fails: {type(error).__name__}: {error}") from error
-    given = _derivatives(returned, derivation)
-    found: list[Verification] = []
+    value, given = _derivatives(returned, derivation)
+    found = [] if value is None else [_verdict_on_error(derivation, numbers, value)]
     for name in (n for n in derivation.results if n in parameters):
         found.append(_verdict(derivation, numbers, name, given[name]))
     return found
@@ -121,10 +123,11 @@ def _drawn(derivation: Derived, seed: int) -> tuple[Evaluation, Any, Any]:
     return Evaluation(derivation, leaves.arrays, leaves.sizes).run(), x, t
 
 
-def _derivatives(returned: Any, derivation: Derived) -> dict[str, Array]:
-    """Return the derivatives by parameter name, taken from the value that the function returned."""
+def _derivatives(returned: Any, derivation: Derived) -> tuple[Array | None, dict[str, Array]]:
+    """Return what the function returned: E, None where there is none, and derivatives by parameter name."""
+    value = None
     if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping):
-        returned = returned[1]
+        value, returned = returned
     names = derivation.system.parameters
     if not isinstance(returned, Mapping):
         what = type(returned).__name__
@@ -141,7 +144,8 @@ def _derivatives(returned: Any, derivation: Derived) -> dict[str, Array]:
         if name not in returned:
             raise SpecificationError(f"the function returns no derivative for {name}")
     try:
-        return {name: np.asarray(returned[name], float) for name in names}
+        found = {name: np.asarray(returned[name], float) for name in names}
+        return None if value is None else np.asarray(value, float), found
     except (TypeError, ValueError) as error:
         raise SpecificationError(f"the function returns something else than numbers: {error}") from error
 
@@ -163,6 +167,52 @@ def _verdict(derivation: Derived, numbers: Evaluation, name: str, given: Array) 
     return Verification(text, False, (), numbers_text, slip)
 
 
+def _verdict_on_error(derivation: Derived, numbers: Evaluation, given: Array) -> Verification:
+    """Return the verdict on E, which is one number."""
+    name, right = derivation.system.loss, np.asarray(numbers.loss)
+    if given.shape == () and _close(given, right):
+        return Verification(name, True)
+    slip = _slip_of_error(derivation, numbers, given)
+    if given.shape != ():
+        return Verification(name, False, (), f"has shape {given.shape}, not one number", slip)
+    text = f"{name} is {shown(float(right), 6)}, the function gives {shown(float(given), 6)}"
+    return Verification(name, False, (), text, slip)
+
+
+def _slip_of_error(derivation: Derived, numbers: Evaluation, given: Array) -> Slip | None:
+    """Return the slip that, made in the error, gives the function's number; None if none does."""
+    right = np.asarray(numbers.loss)
+    if given.shape != () and _close(np.asarray(given.mean()), right):
+        return Slip("batch mean", "it is the error of each sample where the mean of them is needed")
+    definition = derivation.system.definitions[derivation.system.loss]
+    step = next((s for s in derivation.batch if s.target == derivation.system.loss), None)
+    rhs = definition.rhs if step is None else step.rhs
+    ranges = _ranges_read(rhs)
+    show = TextPrinter(notation_for(derivation)).show
+    for edit in (*_without_penalty(rhs, derivation, show), *edits(rhs, [], ranges, (), show)):
+        try:
+            wrong = numbers.over(edit.rhs, {})
+        except UnsupportedExpression:  # a changed formula may read anything anywhere
+            continue
+        if given.shape == wrong.shape and _close(given, wrong):
+            return edit.inverse
+    return None
+
+
+def _without_penalty(rhs: Expr, derivation: Derived, show: Show) -> Iterator[Edit]:
+    """Leave out all terms of an error that read nothing but parameters."""
+    system = derivation.system
+    parameters = set(system.parameters)
+    terms = [t for t in Add.make_args(rhs) if {name_of(read) for read in system.reads(t)} <= parameters]
+    penalty = Add(*terms)
+    if penalty != 0 and penalty != rhs:
+        extra, missing = (Slip(f"{what} term", f"the term {show(penalty)} is {said}") for what, said in _TERM)
+        yield Edit(rhs - penalty, extra, missing)
+
+
+_TERM = (("extra", "too much"), ("missing", "missing"))
+
+
 def _close(given: Array, right: Array) -> bool:
     if not (np.isfinite(given).all() and np.isfinite(right).all()):
         return False
@@ -174,12 +224,22 @@ def _slip(derivation: Derived, numbers: Evaluation, name: str, given: Array, rig
     """Return the slip that, made in the derivation, gives the function's array; None if none does."""
     if given.ndim == right.ndim == 2 and given.shape == right.shape[::-1] and _close(given.T, right):
         return Slip("transposed index", "the array is transposed")
+    if given.shape != right.shape and _without_ones(given.shape) == _without_ones(right.shape):
+        more = given.ndim > right.ndim
+        axis = (
+            "a sum keeps its axis: leave keepdims out" if more else "an axis is lost: sum with keepdims=True"
+        )
+        return Slip("keepdims", axis) if _close(given.reshape(right.shape), right) else None
     if sum(numbers.values[p].size for p in derivation.system.parameters) > _MOST:
         return None
     for slip, wrong in _wrong_results(derivation, numbers, name):
         if wrong.shape == given.shape and _close(given, wrong):
             return slip
     return None
+
+
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(n for n in shape if n != 1)
 
 
 def _wrong_results(derivation: Derived, numbers: Evaluation, name: str) -> Iterator[tuple[Slip, Array]]:
@@ -193,7 +253,7 @@ def _wrong_results(derivation: Derived, numbers: Evaluation, name: str) -> Itera
         outer = tuple(free_ranges(_component(step)))
         found = [c for c in factors_of(own) if not c.has(Derivative)]
         candidates = sorted(found, key=lambda c: c.count_ops())
-        for edit in edits(step.rhs, candidates, ranges, outer, printer.show):
+        for edit in edits(step.rhs, candidates, ranges, outer, printer.show, bases_of(derivation)):
             changed = Step(step.number, step.target, step.rule, step.lhs, edit.rhs, step.by)
             try:
                 wrong = _again(numbers, changed, name)
@@ -208,12 +268,16 @@ def _component(step: Step) -> Expr:
 
 
 def _ranges(step: Step) -> dict[Any, Expr]:
-    ranges = free_ranges(_component(step))
-    for read in sorted(step.rhs.atoms(type(_component(step))), key=str):
-        if hasattr(read, "base"):
-            for i, n in zip(read.indices, read.base.shape, strict=True):
-                if i.is_Symbol:
-                    ranges.setdefault(i, n)
+    return {**_ranges_read(step.rhs), **free_ranges(_component(step))}
+
+
+def _ranges_read(expression: Expr) -> dict[Any, Expr]:
+    """Return the size of each letter at which anything is read."""
+    ranges: dict[Any, Expr] = {}
+    for read in sorted(expression.atoms(Indexed), key=str):
+        for i, n in zip(read.indices, read.base.shape, strict=True):
+            if i.is_Symbol:
+                ranges.setdefault(i, n)
     return ranges
 
 

@@ -6,42 +6,24 @@ made if the changed one is right (or, the other way round, if the changed one wa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice, permutations, product
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import combinations, islice, permutations, product
 
-from sympy import Add, Basic, Expr, Indexed, Integer, Mul, Pow, Sum, Symbol, nan
+from sympy import Add, Expr, Indexed, IndexedBase, Integer, KroneckerDelta, Mul, Pow, Sum, Symbol
 
+from symbackprop.commands.verify.changes import Edit, Show, Slip, nodes, put, replaced
+from symbackprop.commands.verify.readings import counts, other_quantities, roots
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.system import indices_of, sum_over
-from symbackprop.library.formula import NotComputed, computed
-
-Show = Callable[[Expr], str]
-"""Prints an expression."""
-
-
-@dataclass(frozen=True)
-class Slip:
-    """A likely slip: its ``kind``, and its ``message``, a sentence for the reader."""
-
-    kind: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Edit:
-    """An expression with one thing changed.
-
-    ``slip`` is the mistake if the changed expression is right, ``inverse`` the one if the original is.
-    """
-
-    rhs: Expr
-    slip: Slip
-    inverse: Slip
 
 
 def edits(
-    rhs: Expr, candidates: Sequence[Expr], ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], show: Show
+    rhs: Expr,
+    candidates: Sequence[Expr],
+    ranges: Mapping[Symbol, Expr],
+    outer: Sequence[Symbol],
+    show: Show,
+    others: Sequence[IndexedBase | Symbol] = (),
 ) -> Iterator[Edit]:
     """Yield changed expressions, the plainest changes first.
 
@@ -51,11 +33,16 @@ def edits(
         ranges: the size of each index.
         outer: the indices of the left side.
         show: prints an expression in a message.
+        others: the quantities that may stand in place of those that are read, scalars as symbols.
     """
     yield from _signs(rhs, show)
     yield from _constants(rhs, ranges, show)
     yield from _sums(rhs, ranges, outer, show)
     yield from _indices(rhs, ranges, outer, show)
+    yield from roots(rhs, show)
+    yield from counts(rhs, ranges, show)
+    yield from _deltas(rhs, ranges, outer, show)
+    yield from other_quantities(rhs, others, ranges, outer, show)
     yield from _fewer_factors(rhs, show)
     yield from _more_factors(rhs, candidates, ranges, outer, show)
     yield from _terms(rhs, candidates, ranges, outer, show)
@@ -64,10 +51,10 @@ def edits(
 def _signs(rhs: Expr, show: Show) -> Iterator[Edit]:
     whole = Slip("sign", "the sign of the whole right side is wrong")
     yield Edit(-rhs, whole, whole)
-    for node in _nodes(rhs, Add):
+    for node in nodes(rhs, Add):
         for term in node.args:
             slip = Slip("sign", f"the sign of {show(_positive(term))} is wrong")
-            yield Edit(_put(rhs, node, node - 2 * term), slip, slip)
+            yield Edit(put(rhs, node, node - 2 * term), slip, slip)
 
 
 def _positive(term: Expr) -> Expr:
@@ -96,24 +83,24 @@ def _sums(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], sho
     for i in free:
         missing = Slip("forgotten sum", f"the sum over {i} is missing")
         extra = Slip("extra sum", f"the sum over {i} is too much")
-        for place in dict.fromkeys((rhs, *_nodes(rhs, Mul))):
+        for place in dict.fromkeys((rhs, *nodes(rhs, Mul))):
             if i in place.free_symbols:
                 factors = Mul.make_args(place)
                 within = [f for f in factors if i in f.free_symbols]
                 others = [f for f in factors if i not in f.free_symbols]
                 summed = Mul(*others, sum_over(Mul(*within), (i, ranges[i])))
-                yield Edit(_put(rhs, place, summed), missing, extra)
-    for total in _nodes(rhs, Sum):
+                yield Edit(put(rhs, place, summed), missing, extra)
+    for total in nodes(rhs, Sum):
         for limit in total.limits:
             i, rest = limit[0], [other for other in total.limits if other != limit]
             body = Sum(total.function, *rest) if rest else total.function
             missing = Slip("forgotten sum", f"the sum over {i} is missing")
             extra = Slip("extra sum", f"the sum over {i} is too much")
-            yield Edit(_put(rhs, total, body), extra, missing)
+            yield Edit(put(rhs, total, body), extra, missing)
             # a person who forgets a sum reads its index from the left instead
             for j in outer:
                 if ranges.get(j) == limit[2] + 1:
-                    yield Edit(_put(rhs, total, body.xreplace({i: j})), extra, missing)
+                    yield Edit(put(rhs, total, body.xreplace({i: j})), extra, missing)
 
 
 def _indices(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], show: Show) -> Iterator[Edit]:
@@ -121,27 +108,32 @@ def _indices(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], 
     for read in reads:
         for order in islice(permutations(read.indices), 1, 24):
             changed = read.base[order]
-            yield _replaced(rhs, read, changed, "transposed index", show)
+            yield replaced(rhs, read, changed, "transposed index", show)
     letters = dict.fromkeys((*outer, *(i for i in ranges if i in rhs.atoms(Symbol))))
     for read in reads:
         for axis, old in enumerate(read.indices):
             for letter in letters:
                 if letter != old:
                     new = (*read.indices[:axis], letter, *read.indices[axis + 1 :])
-                    yield _replaced(rhs, read, read.base[new], "wrong index", show)
+                    yield replaced(rhs, read, read.base[new], "wrong index", show)
 
 
-def _replaced(rhs: Expr, old: Expr, new: Expr, kind: str, show: Show) -> Edit:
-    before, after = (
-        Slip(kind, f"{show(wrong)} stands where {show(right)} belongs")
-        for wrong, right in ((old, new), (new, old))
-    )
-    return Edit(_put(rhs, old, new), before, after)
+def _deltas(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], show: Show) -> Iterator[Edit]:
+    """Multiply the whole, or a term, by 1 where two letters of the left are equal, and by 0 elsewhere."""
+    for i, j in combinations(outer, 2):
+        if ranges.get(i) is not None and ranges.get(i) == ranges.get(j):
+            delta = KroneckerDelta(i, j)
+            yield _with_factor(rhs, rhs, delta, delta, show, less=False)
+            for node in nodes(rhs, Add):
+                for term in node.args:
+                    missing = Slip("missing factor", f"{show(term)} lacks the factor {show(delta)}")
+                    extra = Slip("extra factor", f"{show(term)} has the factor {show(delta)} too much")
+                    yield Edit(put(rhs, node, node - term + term * delta), missing, extra)
 
 
 def _fewer_factors(rhs: Expr, show: Show) -> Iterator[Edit]:
     """Take single factors away, then two of them that belong together, then powers down."""
-    for node in dict.fromkeys((*_nodes(rhs, Mul), *_whole(rhs))):
+    for node in dict.fromkeys((*nodes(rhs, Mul), *_whole(rhs))):
         factors = [f for f in Mul.make_args(node) if not f.is_number]
         pairs: list[tuple[Expr, ...]] = [(f,) for f in factors]
         pairs += [(f, g) for n, f in enumerate(factors) for g in factors[n + 1 :]] if len(factors) < 8 else []
@@ -149,7 +141,7 @@ def _fewer_factors(rhs: Expr, show: Show) -> Iterator[Edit]:
             if len(group) == len(Mul.make_args(node)) and node != rhs and not node.args:
                 continue
             yield _with_factor(rhs, node, 1 / Mul(*group), Mul(*group), show, less=True)
-    for power in _nodes(rhs, Pow):
+    for power in nodes(rhs, Pow):
         if power.exp.is_Integer and abs(power.exp) > 1:
             yield _with_factor(rhs, power, 1 / power.base, power.base, show, less=True)
 
@@ -157,14 +149,14 @@ def _fewer_factors(rhs: Expr, show: Show) -> Iterator[Edit]:
 def _whole(rhs: Expr) -> Iterator[Expr]:
     """Yield the terms of an expression, and those of the bodies of its sums."""
     yield from Add.make_args(rhs)
-    for total in _nodes(rhs, Sum):
+    for total in nodes(rhs, Sum):
         yield from Add.make_args(total.function)
 
 
 def _with_factor(rhs: Expr, node: Expr, by: Expr, factor: Expr, show: Show, less: bool) -> Edit:
     extra = Slip("extra factor", f"the factor {show(factor)} is too much")
     missing = Slip("missing factor", f"the factor {show(factor)} is missing")
-    return Edit(_put(rhs, node, node * by), *((extra, missing) if less else (missing, extra)))
+    return Edit(put(rhs, node, node * by), *((extra, missing) if less else (missing, extra)))
 
 
 def _more_factors(
@@ -178,7 +170,7 @@ def _more_factors(
     places: dict[Expr, tuple[Symbol, ...]] = {rhs: tuple(outer)}
     for term in Add.make_args(rhs):
         places.setdefault(term, tuple(outer))
-    for total in _nodes(rhs, Sum):
+    for total in nodes(rhs, Sum):
         inside = (*outer, *(limit[0] for limit in total.limits))
         for term in (total.function, *Add.make_args(total.function)):
             places.setdefault(term, inside)
@@ -196,11 +188,11 @@ def _terms(
     outer: Sequence[Symbol],
     show: Show,
 ) -> Iterator[Edit]:
-    for node in _nodes(rhs, Add):
+    for node in nodes(rhs, Add):
         for term in node.args:
             extra = Slip("extra term", f"the term {show(term)} is too much")
             missing = Slip("missing term", f"the term {show(term)} is missing")
-            yield Edit(_put(rhs, node, node - term), extra, missing)
+            yield Edit(put(rhs, node, node - term), extra, missing)
     for candidate in candidates:
         for fitted in fitting(candidate, outer, ranges):
             missing = Slip("missing term", f"the term {show(fitted)} is missing")
@@ -241,16 +233,3 @@ def factors_of(expressions: Iterable[Expr]) -> list[Expr]:
                     found.setdefault(factor * other)
             found.setdefault(term)
     return [each for each in found if not each.is_number]
-
-
-def _nodes(expression: Basic, kind: type) -> list[Expr]:
-    """Return the nodes of one kind, in a fixed order, the outermost first."""
-    return sorted(expression.atoms(kind), key=lambda node: (-node.count_ops(), str(node)))
-
-
-def _put(rhs: Expr, old: Expr, new: Expr) -> Expr:
-    """Return ``rhs`` with a part changed; NaN, which is right nowhere, where SymPy can't build that."""
-    try:
-        return new if rhs == old else computed(rhs.xreplace, {old: new})
-    except NotComputed:
-        return nan

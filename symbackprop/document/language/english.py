@@ -14,6 +14,7 @@ ENGLISH: dict[str, str] = {
     "heading.update": "The update",
     "heading.initial": "The first weights",
     "heading.results": "All results",
+    "results.left_out": "There are {count} more, which this page has no room for.",
     "heading.assumed": "What was assumed",
     "heading.holds": "What was assumed, and what was proved",
     "heading.derivative": "Derivative",
@@ -133,6 +134,7 @@ ENGLISH: dict[str, str] = {
         "The learning rate sets the length of a step. Too small, and learning takes for ever; too large, "
         "and a step goes past the minimum and {loss} grows."
     ),
+    "backward.sought": "What is sought: {derivatives}.",
     "backward.introduction": (
         "Each group of steps leads to one derivative, whose line is marked; it may use those found before "
         "it. A step after the marked line writes the same out in full."
@@ -182,6 +184,7 @@ ENGLISH: dict[str, str] = {
     "rule.contraction": "Contraction",
     "rule.cancellation": "Cancellation",
     "rule.fact": "Assumption",
+    "rule.no path": "No path",
     "rule.substitution": "Substitution",
     "rule.stable form": "Stable form",
     "rule.batch mean": "Batch mean",
@@ -213,6 +216,7 @@ ENGLISH: dict[str, str] = {
     "insert.delta": "Insert {numbers}; {delta} picks one term out of the sum.",
     "insert.cancel": "Insert {numbers}; equal factors above and below the fraction bar cancel.",
     "cancel": "Equal factors above and below the fraction bar cancel.",
+    "no path": "{loss} does not depend on {quantity}: nothing on the way to {loss} reads it.",
     "fact": "{fact}: this is assumed of the data.",
     "stable": "In place of {number}.",
     "batch": "The mean of {number} over the samples.",

@@ -14,6 +14,7 @@ KOREAN: dict[str, str] = {
     "heading.update": "갱신 규칙",
     "heading.initial": "가중치의 초깃값",
     "heading.results": "결과 모음",
+    "results.left_out": "이 밖에도 결과가 {count}개 더 있으나 이 쪽에는 자리가 없다.",
     "heading.assumed": "가정한 것",
     "heading.holds": "가정한 것과 증명한 것",
     "heading.derivative": "도함수",
@@ -67,6 +68,7 @@ KOREAN: dict[str, str] = {
         "결과는 벡터와 행렬로 적는다. 벡터를 행렬로 미분하면 첨자가 셋이 되므로 중간 단계는 성분으로 "
         "적는다. 함수와 분수는 성분마다 따로 계산한다."
     ),
+    "backward.sought": "구할 것: {derivatives}.",
     "backward.introduction": (
         "단계의 묶음마다 도함수를 하나씩 구하고, 그 결과를 적은 줄에 표시를 해 둔다. 앞에서 구한 도함수는 "
         "그대로 쓴다. 표시한 줄 다음에 나오는 단계는 같은 결과를 끝까지 풀어 쓴 것이다."
@@ -172,6 +174,7 @@ KOREAN: dict[str, str] = {
     "rule.contraction": "축약",
     "rule.cancellation": "약분",
     "rule.fact": "가정",
+    "rule.no path": "경로 없음",
     "rule.substitution": "치환",
     "rule.stable form": "안정된 꼴",
     "rule.batch mean": "배치 평균",
@@ -203,6 +206,10 @@ KOREAN: dict[str, str] = {
     "insert.delta": "식 {numbers:을/를} 대입한다. {delta:이/가} 합에서 항 하나를 골라낸다.",
     "insert.cancel": "식 {numbers:을/를} 대입한다. 분모와 분자의 같은 인수가 약분된다.",
     "cancel": "분모와 분자의 같은 인수가 약분된다.",
+    "no path": (
+        "{loss:은/는} {quantity}에 의존하지 않는다. "
+        "{loss:을/를} 구하는 데 쓰이는 어떤 식도 이것을 읽지 않는다."
+    ),
     "fact": "데이터에 대해 {fact:이라고/라고} 가정했기 때문이다.",
     "stable": "식 {number} 대신 쓴다.",
     "batch": "식 {number:을/를} 표본에 대해 평균한 것이다.",

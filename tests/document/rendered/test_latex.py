@@ -16,7 +16,9 @@ from symbackprop.commands.theorem import derive_theorem
 from symbackprop.commands.theorem_document import render_theorem
 from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.render import render
+from symbackprop.document.summary import summary_of
 from symbackprop.equations.steps import Derived
+from tests.conftest import ROOT
 from tests.document.rendered.conftest import program
 from tests.networks import EQUATIONS, equations
 
@@ -131,3 +133,22 @@ def test_pdf_has_the_same_bytes_every_time() -> None:
     first = derivation.pdf()
     assert first.startswith(b"%PDF")
     assert derivation.pdf() == first
+
+
+@pytest.mark.parametrize("language", CATALOGUES)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_summary_is_one_page(name: str, language: str, tmp_path: Path, counts: Counter[str]) -> None:
+    derivation = derived(name)
+    source = render(derivation, "latex", title=derivation.title, language=language, instead=summary_of)
+    log = compiled(source, tmp_path)
+    assert_clean(log)
+    assert any("Output written on d.pdf (1 page" in line for line in log)
+    counts["summaries on one page"] += 1
+
+
+@pytest.mark.parametrize("name", ["2-3-1", "regularised", "layer_norm"])
+def test_the_derivation_for_an_input_compiles(name: str, tmp_path: Path, counts: Counter[str]) -> None:
+    network = NETWORKS[name]() if name in NETWORKS else sb.Network.from_file(ROOT / f"examples/{name}.net")
+    data = [given.name for given in network.model.inputs if not given.integer]
+    assert_clean(compiled(sb.derive(network, of=data).latex(), tmp_path))
+    counts["derivations for inputs"] += 1

@@ -1,0 +1,64 @@
+"""One change of a formula, and the slip that it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sympy import Basic, Expr, nan
+
+from symbackprop.equations.system import BINDERS
+from symbackprop.library.formula import NotComputed, computed
+
+Show = Callable[[Expr], str]
+"""Prints an expression."""
+
+
+@dataclass(frozen=True)
+class Slip:
+    """A likely slip: its ``kind``, and its ``message``, a sentence for the reader."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Edit:
+    """An expression with one thing changed.
+
+    ``slip`` is the mistake if the changed expression is right, ``inverse`` the one if the original is.
+    """
+
+    rhs: Expr
+    slip: Slip
+    inverse: Slip
+
+
+def replaced(rhs: Expr, old: Expr, new: Expr, kind: str, show: Show) -> Edit:
+    """Return the edit that puts ``new`` for ``old``."""
+    before, after = (
+        Slip(kind, f"{show(wrong)} stands where {show(right)} belongs")
+        for wrong, right in ((old, new), (new, old))
+    )
+    return Edit(put(rhs, old, new), before, after)
+
+
+def nodes(expression: Basic, kind: type) -> list[Expr]:
+    """Return the nodes of one kind, in a fixed order, the outermost first."""
+    found = {node for node in _walked(expression) if isinstance(node, kind)}
+    return sorted(found, key=lambda node: (-node.count_ops(), str(node)))
+
+
+def _walked(expression: Basic) -> Iterator[Basic]:
+    """Yield the nodes of an expression, those of the ranges of its sums left out."""
+    yield expression
+    for argument in (expression.function,) if isinstance(expression, BINDERS) else expression.args:
+        yield from _walked(argument)
+
+
+def put(rhs: Expr, old: Expr, new: Expr) -> Expr:
+    """Return ``rhs`` with a part changed; NaN, which is right nowhere, where SymPy can't build that."""
+    try:
+        return new if rhs == old else computed(rhs.xreplace, {old: new})
+    except NotComputed:
+        return nan

@@ -1,0 +1,66 @@
+"""The derivatives that somebody asks for: of parameters, of inputs, or of anything between.
+
+In go the equations of a model and names, out comes a ``Derived`` with the steps that these need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from symbackprop.derivation.batch import with_batch
+from symbackprop.derivation.reverse_pass import derive_system
+from symbackprop.equations.model import Model
+from symbackprop.equations.steps import Derived
+from symbackprop.equations.system import EquationSystem
+from symbackprop.errors import SpecificationError, excerpt, suggestion
+
+
+def derive_model(model: Model, of: Sequence[str] | None = None) -> Derived:
+    """Derive the error of a model for one sample and for a batch.
+
+    ``of`` names the quantities that it is derived for, and nothing else is then; None is all parameters.  No
+    code is made of the former, so no stable forms are looked for.
+
+    Raises:
+        SpecificationError: a name that is not known, or of what has no derivative.
+    """
+    wanted = () if of is None else require_wanted(of, model.system)
+    derived = derive_system(model.system, wanted or None, stable=of is None)
+    derived = replace(derived, model=model, of=wanted)
+    return with_batch(derived) if model.per_sample else derived
+
+
+def derive_further(derivation: Derived, names: Iterable[str]) -> Derived:
+    """Return the derivation for what it was derived for and for ``names``, without stable forms.
+
+    Raises:
+        SpecificationError: a name that is not known, or of what has no derivative.
+    """
+    system, model = derivation.system, derivation.model
+    further = require_wanted(tuple(names), system)
+    wanted = tuple(dict.fromkeys((*(derivation.of or system.parameters), *further)))
+    found = replace(derive_system(system, wanted, stable=False), model=model, of=wanted)
+    return with_batch(found) if derivation.batch or (model is not None and model.per_sample) else found
+
+
+def require_wanted(names: Sequence[str], system: EquationSystem) -> tuple[str, ...]:
+    """Return the names of quantities, each once.
+
+    Raises:
+        SpecificationError: there is none, one is not known, or one has no derivative.
+    """
+    differentiable = {name for name, q in system.quantities.items() if not q.integer} - {system.loss}
+    if not names:
+        raise SpecificationError(f"of: there is no name; {suggestion('', differentiable)}")
+    for name in names:
+        shown = excerpt(str(name))
+        if name == system.loss:
+            hint = "its derivative by itself is 1; name a quantity that it is made of"
+            raise SpecificationError(f"{shown} is the error; {hint}")
+        if name in system.quantities and name not in differentiable:
+            raise SpecificationError(f"{shown} holds whole numbers: there is no derivative for it")
+        if name not in differentiable:
+            hint = suggestion(str(name), differentiable)
+            raise SpecificationError(f"{shown} is no quantity of this network; {hint}")
+    return tuple(dict.fromkeys(names))
