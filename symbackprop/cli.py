@@ -178,7 +178,7 @@ def derive(
     if architecture is None and depth is None:
         raise SpecificationError("derive: ARCH is missing; write an architecture such as 2-3-1")
     if only is not None:
-        require_known(only, ("results",), "--only")
+        require_known("--only", only, ("results",))
         if depth is not None:
             raise SpecificationError("--only: --depth has no table of results; leave one of them out")
     if of is not None and (depth is not None or optimizer != "sgd"):

@@ -146,11 +146,11 @@ def require_positive(subject: str, value: object) -> float:
 
 
 def require_names(subject: str, value: object) -> tuple[str, ...]:
-    """Return the names in a list of texts, or in one text with commas."""
-    if isinstance(value, str):
-        return tuple(name.strip() for name in value.split(",") if name.strip())
-    names = require(subject, value, (Sequence, Set), "names, such as ('w1', 'b1')")
-    return tuple(require_text(subject, name) for name in names)
+    """Return the names in one text or several, each with commas between them if need be."""
+    texts = (value,) if isinstance(value, str) else value
+    several = require(subject, texts, (Sequence, Set), "names, such as ('w1', 'b1')")
+    names = (name.strip() for text in several for name in require_text(subject, text).split(","))
+    return tuple(name for name in names if name)
 
 
 def require_path(subject: str, value: object) -> Path:

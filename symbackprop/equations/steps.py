@@ -201,7 +201,7 @@ class Derived:
 
     def _with(self, name: str) -> Derived:
         """Return a derivation that has a result for ``name``: this one where it has."""
-        return self if name in self.results else self.further(name)
+        return self if require_text("name", name) in self.results else self.further(name)
 
     def further(self, name: str) -> Derived:
         """Return the derivation with a result for ``name``, which was not asked for; here there is none.
