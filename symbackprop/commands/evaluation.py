@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -36,7 +37,7 @@ from sympy import (
     lambdify,
 )
 from sympy.core.relational import Relational
-from sympy.logic.boolalg import BooleanAtom
+from sympy.logic.boolalg import Boolean, BooleanAtom
 
 from symbackprop.derivation.batch import SampleAxis
 from symbackprop.equations.naming import SAMPLES
@@ -51,6 +52,7 @@ Environment = Mapping[Symbol, Array]
 _IMPLICIT = Dummy("sample", integer=True)
 """The index of the sample in equations that are written for one sample."""
 _LARGEST = 10**7  # elements of one intermediate array
+_MANY = 10**5  # elements from which it pays to think about how they are computed
 
 
 class Evaluation:
@@ -86,6 +88,16 @@ class Evaluation:
         self.values: dict[str, Array] = dict(leaves)
         self.slopes: dict[str, Array] = {}
         self.replaced = dict(replaced or {})
+        self._batch = {step.target: step.number for step in derivation.batch}
+        self._adjoints = {quantity: adjoint for adjoint, quantity in derivation.adjoints.items()}
+
+    def with_leaves(self, leaves: Mapping[str, Array], sizes: Mapping[str, int]) -> Evaluation:
+        """Return the same for other data, with nothing evaluated yet."""
+        other = copy(self)
+        other.sizes = dict(sizes)
+        other.scalars = {**self.scalars, **{size(name): number for name, number in sizes.items()}}
+        other.values, other.slopes = dict(leaves), {}
+        return other
 
     def run(self) -> Evaluation:
         """Evaluate the equations, then the results from the loss inwards."""
@@ -94,10 +106,13 @@ class Evaluation:
             self.run_result(name)
         return self
 
-    def run_forward(self) -> None:
-        """Evaluate the forward equations."""
+    def run_forward(self, stable: bool = False) -> None:
+        """Evaluate the forward equations, or their ``stable`` forms where there are some."""
+        forms = self.derivation.stable_form_of if stable else {}
         for equation in self.system.equations:
-            value = self.evaluate(equation.rhs, equation.indices, equation.lhs)
+            form = forms.get(self.derivation.labels[equation.name])
+            rhs = equation.rhs if form is None else form.rhs
+            value = self.evaluate(rhs, equation.indices, equation.lhs)
             shared = self.per_sample and equation.name not in self.varying
             self.values[equation.name] = value[0] if shared else value
 
@@ -110,7 +125,7 @@ class Evaluation:
             else step
         )
         self.slopes[name] = self.of_step(step)
-        adjoint = next((a for a, q in self.derivation.adjoints.items() if q == name), None)
+        adjoint = self._adjoints.get(name)
         if adjoint is not None:
             value = self.slopes[name]
             self.values[adjoint] = value if adjoint in self.varying or not self.per_sample else value[0]
@@ -128,14 +143,13 @@ class Evaluation:
 
     def gradient(self, name: str) -> Array:
         """Return the derivative of E of the whole batch for the parameter ``name``."""
-        for step in self.derivation.batch:
-            if step.target == name:
-                return self.of_step(self.step(step.number))
+        if name in self._batch:
+            return self.of_step(self.step(self._batch[name]))
         return self.slopes[name]
 
     def of_step(self, step: Step) -> Array:
         """Return the numbers of a step, with an axis for each index; one about a sample has all of them."""
-        whole = any(step.number == each.number for each in self.derivation.batch)
+        whole = self._batch.get(step.target) == step.number
         return self.evaluate(step.rhs, tuple(self.free_indices(step.lhs)), step.lhs, whole)
 
     def free_indices(self, lhs: Expr) -> dict[Symbol, int]:
@@ -268,21 +282,45 @@ class Evaluation:
         return self._summed(node.function, list(node.limits), environment)
 
     def _summed(self, body: Expr, limits: list[Any], environment: Environment) -> Array:
-        """Sum over the last limit, the outermost loop, the sums over the others."""
-        if not limits:
-            return self.value(body, environment)
-        *inner, (i, _, high) = limits
-        count = int(self.value(high, environment).max()) + 1
-        axes = 1 + max((a.ndim for a in environment.values()), default=0)
-        elements = count * math.prod(max(e) for e in _extents(environment.values()))
-        if elements > _LARGEST:
-            each = (self._summed(body, inner, {**environment, i: np.array(k)}) for k in range(count))
+        """Return a sum of products, whose factors have only the axes of their own indices to the last.
+
+        Where a factor would be too large, the terms of the last limit are added one by one.
+        """
+        axes = max((a.ndim for a in environment.values()), default=0)
+        counts = [int(self.value(high, environment).max()) + 1 for _, _, high in limits]
+        places = [np.arange(n).reshape(-1, *[1] * (axes + k)) for k, n in enumerate(counts)]
+        inside = {**environment, **{i: at for (i, _, _), at in zip(limits, places, strict=True)}}
+        factors = list(self._factors(body, inside))
+        if limits and any(_elements(factor, inside) > _LARGEST for factor in factors):
+            *inner, (i, _, _) = limits
+            each = (self._summed(body, inner, {**environment, i: np.array(k)}) for k in range(counts[-1]))
             return reduce(np.add, each, np.zeros(()))
-        places = np.arange(count).reshape(-1, *[1] * (axes - 1))
-        value = self._summed(body, inner, {**environment, i: places})
-        if value.ndim < axes or (value.shape[0] == 1 and count != 1):
-            return count * (value if value.ndim < axes else np.asarray(value[0]))
-        return np.asarray(value.sum(axis=0))
+        return _contracted(self._merged(factors, inside), axes, counts)
+
+    def _factors(self, node: Basic, environment: Environment) -> Iterable[Basic]:
+        """Yield the factors of a product; a choice whose other value is 0 is one by its conditions."""
+        if isinstance(node, Mul):
+            for factor in node.args:
+                yield from self._factors(factor, environment)
+            return
+        if isinstance(node, Piecewise) and len(node.args) == 2 and node.args[1] == (0, True):
+            (value, condition), _ = node.args
+            if _elements(node, environment) > _MANY and np.isfinite(self.value(value, environment)).all():
+                yield from condition.args if isinstance(condition, And) else (condition,)
+                yield from self._factors(value, environment)
+                return
+        yield node
+
+    def _merged(self, factors: Sequence[Basic], environment: Environment) -> list[Array]:
+        """Return the values of factors; guards are multiplied with what has no number where they are 0."""
+        guards = [np.asarray(self.value(f, environment), float) for f in factors if _is_guard(f)]
+        others = [np.asarray(self.value(f, environment), float) for f in factors if not _is_guard(f)]
+        good = [value for value in others if np.isfinite(value).all()]
+        if not guards or len(good) == len(others):
+            return [*guards, *others]
+        bad = [value for value in others if not np.isfinite(value).all()]
+        closed = reduce(np.logical_or, [guard == 0 for guard in guards])
+        return [*good, np.where(closed, 0.0, reduce(np.multiply, [*guards, *bad]))]
 
     def _place_of_largest(self, node: ArgMax, environment: Environment) -> Array:
         ((i, _, high),) = node.limits
@@ -319,12 +357,36 @@ class Evaluation:
         return np.asarray(function(*self._all(node.args, environment)), float)
 
 
+def _elements(node: Basic, environment: Environment) -> int:
+    """Return how many numbers a node has for the indices that it reads, the samples' among them."""
+    read = node.free_symbols | {_IMPLICIT}
+    return math.prod(a.size for i, a in environment.items() if i in read)
+
+
+def _contracted(factors: Sequence[Array], axes: int, counts: Sequence[int]) -> Array:
+    """Return the product of arrays, summed over the axes before the last ``axes`` ones.
+
+    An axis is known by its place from the end; an array that has a single place there does not vary with it.
+    """
+    operands: list[Any] = []
+    sizes: dict[int, int] = {}
+    for array in factors:
+        own = {array.ndim - k: n for k, n in enumerate(array.shape) if n != 1}
+        sizes |= own
+        operands += [array.reshape(tuple(own.values())), list(own)]
+    kept = [axis for axis in range(axes, 0, -1) if axis in sizes]
+    plain = math.prod(sizes.values()) < _MANY
+    total = np.einsum(*operands, kept, optimize=not plain)
+    missing = math.prod(n for axis, n in enumerate(counts, start=axes + 1) if axis not in sizes)
+    return missing * np.reshape(total, [sizes.get(axis, 1) for axis in range(axes, 0, -1)])
+
+
 _GUARDS = (Piecewise, KroneckerDelta)
 
 
-def _is_guard(factor: Expr) -> bool:
-    """Whether a factor may be 0 where others have no value: a choice, a delta, or a sum of such."""
-    return isinstance(factor, _GUARDS) or (isinstance(factor, Add) and factor.has(*_GUARDS))
+def _is_guard(factor: Basic) -> bool:
+    """Whether a factor may be 0 where others have no value: a choice, a delta, a condition, a sum of such."""
+    return isinstance(factor, (*_GUARDS, Boolean)) or (isinstance(factor, Add) and factor.has(*_GUARDS))
 
 
 _RELATIONS: Mapping[str, Callable[[Array, Array], Array]] = {
@@ -373,13 +435,6 @@ def _function(kind: Callable[..., Expr], count: int) -> Callable[..., Array]:
     own = {"erf": np.vectorize(math.erf, otypes=[float])}
     found: Callable[..., Array] = lambdify(arguments, kind(*arguments), modules=[own, "numpy"])
     return found
-
-
-def _extents(arrays: Iterable[Array]) -> Iterable[tuple[int, ...]]:
-    """Return the extents along each axis, the last axis first."""
-    shapes = [array.shape for array in arrays]
-    longest = max(map(len, shapes), default=0)
-    return [tuple(s[-axis] for s in shapes if len(s) >= axis) for axis in range(1, longest + 1)]
 
 
 def _topic(derivative: Derivative) -> tuple[str, str]:
