@@ -282,20 +282,37 @@ class Evaluation:
         return self._summed(node.function, list(node.limits), environment)
 
     def _summed(self, body: Expr, limits: list[Any], environment: Environment) -> Array:
+        """Sum over the last limit, the outermost loop, the sums over the others."""
+        if not limits:
+            return self.value(body, environment)
+        counts = [int(self.value(high, environment).max()) + 1 for _, _, high in limits]
+        if math.prod((*counts, *(a.size for a in environment.values()))) > _MANY:
+            return self._contracted(body, limits, counts, environment)
+        *inner, (i, _, _) = limits
+        count = counts[-1]
+        axes = 1 + max((a.ndim for a in environment.values()), default=0)
+        places = np.arange(count).reshape(-1, *[1] * (axes - 1))
+        value = self._summed(body, inner, {**environment, i: places})
+        if value.ndim < axes or (value.shape[0] == 1 and count != 1):
+            return count * (value if value.ndim < axes else np.asarray(value[0]))
+        return np.asarray(value.sum(axis=0))
+
+    def _contracted(
+        self, body: Expr, limits: list[Any], counts: list[int], environment: Environment
+    ) -> Array:
         """Return a sum of products, whose factors have only the axes of their own indices to the last.
 
         Where a factor would be too large, the terms of the last limit are added one by one.
         """
         axes = max((a.ndim for a in environment.values()), default=0)
-        counts = [int(self.value(high, environment).max()) + 1 for _, _, high in limits]
         places = [np.arange(n).reshape(-1, *[1] * (axes + k)) for k, n in enumerate(counts)]
         inside = {**environment, **{i: at for (i, _, _), at in zip(limits, places, strict=True)}}
         factors = list(self._factors(body, inside))
-        if limits and any(_elements(factor, inside) > _LARGEST for factor in factors):
+        if any(_elements(factor, inside) > _LARGEST for factor in factors):
             *inner, (i, _, _) = limits
             each = (self._summed(body, inner, {**environment, i: np.array(k)}) for k in range(counts[-1]))
             return reduce(np.add, each, np.zeros(()))
-        return _contracted(self._merged(factors, inside), axes, counts)
+        return _contraction(self._merged(factors, inside), axes, counts)
 
     def _factors(self, node: Basic, environment: Environment) -> Iterable[Basic]:
         """Yield the factors of a product; a choice whose other value is 0 is one by its conditions."""
@@ -363,7 +380,7 @@ def _elements(node: Basic, environment: Environment) -> int:
     return math.prod(a.size for i, a in environment.items() if i in read)
 
 
-def _contracted(factors: Sequence[Array], axes: int, counts: Sequence[int]) -> Array:
+def _contraction(factors: Sequence[Array], axes: int, counts: Sequence[int]) -> Array:
     """Return the product of arrays, summed over the axes before the last ``axes`` ones.
 
     An axis is known by its place from the end; an array that has a single place there does not vary with it.

@@ -13,27 +13,15 @@ from symbackprop.code.bundle import FILES, FOLDER, compiled, runtime
 
 NETWORK = ("forward", "loss", "gradients", "initialize", "_backpropagate", "_update", "_uniform", "_normal")
 """The functions of a full module that differ from network to network."""
-TRAINER = (
-    "__init__",
-    "step",
-    "_clip",
-    "_drop_subnormal",
-    "_buffers_for",
-    "fit",
-    "_epoch",
-    "_watch",
-    "_factor",
-)
-TRAINER_TOO = (
-    "_saved",
-    "_restore",
-    "groups",
-    "_new_order",
-    "batch",
-    "_loss_over",
-    "_check_bounds",
-    "_check_total",
-)
+RUNTIME = {
+    "trainer": ("__init__", "step", "_clip", "_drop_subnormal", "_buffers_for", "fit", "_epoch", "_watch"),
+    "settings": ("_factor", "_settings", "_number"),
+    "batches": ("groups", "_new_order", "batch", "pieces", "_loss_over", "_data_of", "_checked_batch"),
+    "checks": ("_checked_array", "_check_bounds", "_check_total", "_checked_weights", "_mean"),
+    "memory": ("_rows_of", "_views", "_parts_of", "_first_rows"),
+    "archives": ("_write", "_read"),
+}
+"""The file of the runtime -> functions that training runs through."""
 BARE = ("forward", "loss", "gradients", "initialize", "_uniform", "_normal", "__init__", "step")
 
 _OPERATORS: dict[type[ast.operator], type[ast.operator]] = {

@@ -136,7 +136,8 @@ class Case:
     @cached_property
     def names_rows(self) -> bool:
         """Whether whole numbers of the data name rows of their batch, so that these can't be shuffled."""
-        return any(n.has(SAMPLES) for given in self.model.inputs for n in given.places)
+        given = (*self.model.inputs, *self.model.targets)
+        return any(n.has(SAMPLES) for each in given for n in each.places)
 
     def data(self, rows: int = SAMPLES_DRAWN) -> Arrays:
         """Return the first rows of the data."""

@@ -369,6 +369,9 @@ def endings(case: Case, tally: Tally) -> None:
     still = _trainer(case, learning_rate=1e-300)  # E stays what it is
     length = len(still.fit([case.arguments(case.data())], epochs=9, patience=2)["loss"])
     tally.require(length == 3, f"runs {length} epochs at one loss with a patience of 2")
+    losses = _trainer(case).fit([case.arguments(case.data())], epochs=4, patience=1)["loss"]
+    rises = [epoch for epoch in range(1, len(losses)) if losses[epoch] >= min(losses[:epoch])]
+    tally.require(len(losses) == (rises[0] + 1 if rises else 4), "patience ends a run whose loss falls")
     name, value = next(iter(trainer.parameters.items()))
     value[...] = np.nan
     try:
@@ -383,11 +386,25 @@ def batches(case: Case, tally: Tally) -> None:
     """Compare epochs over batches that are given, and over rows with weights."""
     counts = (SAMPLES_DRAWN, case.counts[-1])
     trainer, simulated = _trainer(case), Simulated(case, _settings(case))
-    history = trainer.fit([case.arguments(case.data(rows)) for rows in counts], epochs=1)
+    given = [case.arguments(case.data(rows)) for rows in counts]
+    history = trainer.fit(given, epochs=1, validation=given[:1])
     tally.compare(history["loss"], [np.mean([simulated.step(case.data(rows)) for rows in counts])], 1e-3)
     _compare_moved(case, tally, trainer, simulated)
-    if not case.expected.WEIGHTED:
-        return
+    now = case.reference.numbers(simulated.parameters, case.data()).error
+    tally.compare(history["validation_loss"], [now], 1e-3)
+    if case.expected.WEIGHTED:
+        _compare_weighted(case, tally)
+
+
+def _compare_weighted(case: Case, tally: Tally) -> None:
+    """Compare epochs over rows with weights, and over batches with weights."""
+    trainer, simulated = _trainer(case), Simulated(case, _settings(case))
+    simulated.step(case.data(), _WEIGHTS)
+    trainer.fit([(*case.arguments(case.data()), _WEIGHTS)], epochs=1)
+    _compare_moved(case, tally, trainer, simulated)
+    few = partial(_trainer(case).fit, *case.arguments(case.data()), 1)
+    for problem, weights in (("weights below 0", -_WEIGHTS), ("too few weights", _WEIGHTS[:-1])):
+        _require_refused(tally, partial(few, weights=weights), f"fit takes {problem}")
     trainer, given = _recorded(_trainer(case))
     trainer.fit(*case.arguments(case.data()), 1, weights=_WEIGHTS)
     simulated = Simulated(case, _settings(case))
