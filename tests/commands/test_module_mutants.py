@@ -97,7 +97,17 @@ SUBJECTS = {
 EXPLAINED = {
     r"^_backpropagate: (\w+) -> \w+ in `np\.\w+\(\1?.*out=": "names of one array, which a step uses by turns",
     r"in `raise \w+\(": "the text of a message",
+    r"in `(found = |wrong = value)": "the text of a message",
+    r"^_check_bounds: low -> high in `if low is None`": "the text of a message",
+    r"^_read: ": "messages about files that are none of a trainer, and a refusal of pickled objects",
     r"clip_norm \* rate": "the learning rate is not in the derivatives of this optimiser",
+    r"self\.steps % 100": "this optimiser has no state that decays",
+    r"in `if not TARGETS": "this network has targets",
+    r"^groups: .*len\(order\) != self\.samples": "a run over other data than an epoch that was cut short",
+    r"^_mean: .*strict=True": "the lists are of one length",
+    r"^_check_total: total -> axis": "the total is 1, and so is the axis",
+    r"^_first_rows: .*layer": "a module without loops over layers has no dicts by layer",
+    r"^_parts_of: ": "parameters in other parts, of which small networks have one, move by the same",
 }
 """What the name of a surviving mutant matches -> why it computes the same, or what else is changed by it."""
 

@@ -24,7 +24,7 @@ SINGLE = 1e-3
 """The same for numbers that were computed in float32."""
 FLOOR = 1e-3
 """The part of an array's largest number below which a difference counts as one of a number that large."""
-_LONG = 1000  # equations to evaluate
+_LONG, _LARGE = 1000, 10**6  # equations to evaluate, and components of the parameters, that are many
 _LEAST = 1e-9  # beside which a number is 0
 
 
@@ -151,8 +151,9 @@ class Case:
 
     @property
     def is_long(self) -> bool:
-        """Whether the derivation is evaluated as few times as will do, as that takes long."""
-        return self.reference.work > _LONG
+        """Whether as little is evaluated as will do, as it takes long."""
+        numbers = sum(value.size for value in self.point.parameters.values())
+        return self.reference.work > _LONG or numbers > _LARGE
 
     @cached_property
     def counts(self) -> list[int]:

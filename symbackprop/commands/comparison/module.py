@@ -96,7 +96,7 @@ def _compared(
         note = str(error)
     except OutOfDomain as error:
         note, made = str(error), False
-    except Exception as error:  # whatever the code of a module raises
+    except (Exception, SystemExit) as error:  # whatever the code of a module raises
         note = f"raises {type(error).__name__}: {error}"
     return Comparison(subject, tally.numbers, tally.difference, tolerance, _one_line(note), made)
 

@@ -235,7 +235,7 @@ def clipped(case: Case, tally: Tally) -> None:
 def scheduled(case: Case, tally: Tally) -> None:
     """Compare one step of each schedule, after some numbers of steps."""
     for schedule, factors in _SCHEDULES:
-        for before, factor in factors.items():  # from the same place, so that nothing is evaluated anew
+        for before, factor in list(factors.items())[: 2 if case.is_long else None]:
             trainer = _trainer(case, schedule=schedule)
             trainer.steps = before
             _take(case, tally, trainer, Simulated(case, _settings(case), before), SAMPLES_DRAWN, factor)
@@ -289,8 +289,8 @@ def fit(case: Case, tally: Tally) -> None:
     size, epochs = SAMPLES_DRAWN if whole else _BATCH, 2 if case.is_long else _EPOCHS
     data = case.data()
     x, t = case.arguments(data)
-    trainer, given = _recorded(_trainer(case, size))
-    history = trainer.fit(*copied((x, t)), epochs, validation=copied((x, t)))
+    trainer = _trainer(case, size)
+    history, given = _fitted(trainer, *copied((x, t)), epochs, validation=copied((x, t)))
     simulated = Simulated(case, _settings(case))
     each = -(-SAMPLES_DRAWN // size)
     tally.require(len(given) == each * epochs, f"takes {len(given)} steps, not {each * epochs}")
@@ -314,20 +314,16 @@ def fit(case: Case, tally: Tally) -> None:
 def _compare_order(case: Case, tally: Tally, found: list[Any], size: int, epochs: int) -> None:
     """See that rows are shuffled, the same way with the same seed and another way with another one."""
     x, t = case.arguments(case.data())
-    again, others = (_recorded(_trainer(case, size, seed=seed)) for seed in (0, 1))
-    for trainer, _ in (again, others):
-        trainer.fit(*copied((x, t)), epochs)
-    tally.require(same(tuple(again[1]), tuple(found)), "the same seed gives another order")
+    again, others = (_fitted(_trainer(case, size, seed=seed), *copied((x, t)), epochs)[1] for seed in (0, 1))
+    tally.require(same(tuple(again), tuple(found)), "the same seed gives another order")
     if not case.names_rows:
-        tally.require(
-            not same(tuple(others[1]), tuple(found)), "rows come in the same order whatever the seed"
-        )
+        tally.require(not same(tuple(others), tuple(found)), "rows come in the same order whatever the seed")
         half = len(found) // epochs
         tally.require(not same(tuple(found[:half]), tuple(found[half : 2 * half])), "epochs are in one order")
 
 
-def _recorded(trainer: Any) -> tuple[Any, list[Any]]:
-    """Return a trainer and the list of what its steps are given from now on."""
+def _fitted(trainer: Any, *given: Any, **more: Any) -> tuple[dict[str, list[float]], list[Any]]:
+    """Return the history of a run, and what each of its steps was given."""
     batches: list[Any] = []
     step = trainer.step
 
@@ -336,7 +332,9 @@ def _recorded(trainer: Any) -> tuple[Any, list[Any]]:
         return step(*given, **more)
 
     trainer.step = recording
-    return trainer, batches
+    history = trainer.fit(*given, **more)
+    del trainer.step  # which holds the trainer, and so its arrays
+    return history, batches
 
 
 def _named(case: Case, x: Any, t: Any) -> Arrays:
@@ -405,8 +403,10 @@ def _compare_weighted(case: Case, tally: Tally) -> None:
     few = partial(_trainer(case).fit, *case.arguments(case.data()), 1)
     for problem, weights in (("weights below 0", -_WEIGHTS), ("too few weights", _WEIGHTS[:-1])):
         _require_refused(tally, partial(few, weights=weights), f"fit takes {problem}")
-    trainer, given = _recorded(_trainer(case))
-    trainer.fit(*case.arguments(case.data()), 1, weights=_WEIGHTS)
+    batches_with_weights = [(*case.arguments(case.data()), _WEIGHTS)]
+    _require_refused(tally, partial(few, validation=batches_with_weights), "fit validates with weights")
+    trainer = _trainer(case)
+    _, given = _fitted(trainer, *case.arguments(case.data()), 1, weights=_WEIGHTS)
     simulated = Simulated(case, _settings(case))
     simulated.step(_named(case, *given[0][:2]), np.reshape(given[0][2], -1))
     tally.require(_are_with_their_weights(case, given[0]), "gives rows the weights of others")
