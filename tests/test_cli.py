@@ -465,7 +465,7 @@ def test_check_of_an_architecture(command: Runner) -> None:
     counts = re.findall(r"(\d+) of (\d+)", result.stdout.splitlines()[-1])
     (proved, steps), (right, compared) = [(int(a), int(b)) for a, b in counts]
     assert proved == steps > 20
-    assert right == compared == 6
+    assert right == compared > 20
 
 
 def test_check_of_a_generated_file(command: Runner, tmp_path: Path, source: str) -> None:
@@ -519,9 +519,10 @@ def test_check_of_an_edited_file_fails(command: Runner, tmp_path: Path, source: 
     (tmp_path / "file.py").write_text(edited, encoding="utf-8")
     result = command("check", "file.py")
     assert (result.status, result.stderr) == (1, "")
-    wrong = [line.split()[0] for line in result.stdout.splitlines() if line.endswith("WRONG")]
-    # The trainer is compared with `gradients`, and so differs from a wrong one.
-    assert wrong in ([subject], [subject, "Trainer.step"])
+    wrong = {line.split()[0] for line in result.stdout.splitlines() if "  WRONG" in line}
+    assert subject in wrong
+    assert not wrong & {"PARAMETER_SHAPES", "constants", "initialize", "forward", "loss", "∂E/∂w2"}
+    assert ("Trainer.step" in wrong) == ("step" in edit), "each is compared with the equations"
     assert "is not what this version generates" in result.stdout
 
 
@@ -570,7 +571,7 @@ def test_check_refuses_a_module_that_says_not_what_it_is(
     (tmp_path / "file.py").write_text(f"{source}\ndel ARCHITECTURE\n", encoding="utf-8")
     assert_refused(command("check", "file.py"), "file.py", "it has no ARCHITECTURE")
     (tmp_path / "file.py").write_text(f"{source}\nARCHITECTURE = '2-3-x'\n", encoding="utf-8")
-    assert_refused(command("check", "file.py"), "file.py: ARCHITECTURE: ", "2-3-x")
+    assert_refused(command("check", "file.py"), "file.py: ARCHITECTURE: ", "is not a size")
 
 
 def test_check_of_a_module_without_a_function_or_with_one_that_fails(
