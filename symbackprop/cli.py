@@ -278,6 +278,8 @@ def check(
     else:
         report = check_network(options.network(architecture))
     _say(report.table())
+    if report.refusal is not None:
+        raise report.refusal
     raise typer.Exit(0 if report.holds else 1)
 
 

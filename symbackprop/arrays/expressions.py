@@ -277,7 +277,9 @@ class Lowering(Axes):
         above = sorted(above, key=_factor_order)
         shifted = self.shifted_exponentials(above, below)
         last = [f for f in above if f not in shifted and _may_overflow(f)]
-        factors = [shifted[f] if f in shifted else self.factor(f) for f in above if f not in last]
+        truths = all(map(_is_truth, above))  # of which, multiplied or divided by numbers, NumPy makes float64
+        lowered = self.lower if truths else self.factor
+        factors = [shifted[f] if f in shifted else lowered(f) for f in above if f not in last]
         factors += [self.integer_power(self.lower(base), exponent) for base, exponent in powers]
         if any(f.free_symbols for f in above):
             below = _units(below)
@@ -321,7 +323,7 @@ class Lowering(Axes):
 
     def factor(self, factor: Expr) -> Operation:
         """Lower a factor; one that is 1 or 0 by a condition is the condition itself."""
-        if is_guard(factor) and factor.args[0][0] == 1:
+        if _is_truth(factor):
             return self.condition(factor.args[0][1])
         return self.lower(factor)
 
@@ -642,6 +644,11 @@ def _fraction(expression: Expr) -> tuple[list[Expr], list[Expr]]:
         else:
             above.append(factor)
     return above, below
+
+
+def _is_truth(factor: Expr) -> bool:
+    """Whether a factor is 1 or 0 by a condition."""
+    return is_guard(factor) and factor.args[0][0] == 1
 
 
 def _may_overflow(factor: Expr) -> bool:

@@ -128,6 +128,10 @@ class DataCode:
             found[own] = f"{own} = {self.code(given)}.shape[{axis}]"
         return found
 
+    def measured(self) -> dict[str, str]:
+        """Return the input or target that has each open size, by the size's name in the code."""
+        return {self.names.sizes[name]: given for name, (given, _) in self.model.open.items()}
+
     def samples_of(self) -> str:
         """Return the expression for the array whose rows are the samples."""
         return _access("x", self.model.inputs, self.model.inputs[0])

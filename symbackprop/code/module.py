@@ -328,8 +328,9 @@ class _Module:
     def opening(self, body: _Body) -> Iterable[str]:
         """Yield the lines before the statements of a pure function."""
         read = set().union(*[s.operation.reads for s in body.statements])
-        bound = [*self.given.given_lines(read, "dtype"), *self.given.constant_lines(read, "dtype")]
         named = {name for s in body.statements for name in names_in(s.operation)}
+        read |= {self.given.code(given) for size, given in self.given.measured().items() if size in named}
+        bound = [*self.given.given_lines(read, "dtype"), *self.given.constant_lines(read, "dtype")]
         if DTYPE in named or self.given.takes_dtype(read):
             yield f'dtype = parameters["{self.derivation.system.parameters[0]}"].dtype'
         yield from bound
@@ -475,9 +476,10 @@ def _can_be_weighted(operation: Operation) -> bool:
     """Whether weights of samples, a column beside the scale, meet arrays of rows alone."""
     scaled = any(i.kind == Kind.NAME and i.name == "scale" for i in operation.inputs)
     total = operation.kind == Kind.SUM and not operation.shape
-    shapes = [operation.shape] * scaled + [i.shape for i in operation.inputs if total]
-    rows = all(len(shape) == 2 for shape in shapes if shape[:1] == (SAMPLES,))
-    return rows and not (scaled and not operation.shape) and all(map(_can_be_weighted, operation.inputs))
+    shapes = [i.shape for i in operation.inputs if total and i.shape[:1] == (SAMPLES,)]
+    rows = all(len(shape) == 2 for shape in shapes)
+    meets_rows = not scaled or (len(operation.shape) == 2 and operation.shape[:1] == (SAMPLES,))
+    return rows and meets_rows and all(map(_can_be_weighted, operation.inputs))
 
 
 def _holds(operation: Operation, kind: Kind) -> bool:

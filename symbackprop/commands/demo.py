@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from symbackprop.commands.check import Report
+from symbackprop.commands.comparison.module import check_module
 from symbackprop.commands.digits.images import Digits, Floats, load_digits, split
-from symbackprop.commands.gradient_check import check_module
 from symbackprop.commands.named import NAMED_NETWORKS
 from symbackprop.equations.steps import Derived
 from symbackprop.network.network import Network
@@ -90,7 +90,7 @@ def _prepared(name: str, say: Say) -> ModuleType:
     derivation = derive(network)
     _tell_derived(derivation, say)
     module = load(derivation)
-    report = Report(name, prove(derivation), check_module(module, network.model))
+    report = Report(name, prove(derivation), check_module(module, derivation))
     say(report.summary())
     if not report.holds:
         raise RuntimeError(report.table())

@@ -23,10 +23,11 @@ _SHARES = (0.05, 0.95)
 def sample_data(model: Model, generator: np.random.Generator) -> tuple[Data, Data]:
     """Return random inputs and targets that a network accepts; dicts where there are several."""
     arrays = sample_arrays(model, generator)
-    return _argument(model.inputs, arrays), _argument(model.targets, arrays)
+    return as_argument(model.inputs, arrays), as_argument(model.targets, arrays)
 
 
-def _argument(kind: Sequence[DataArray], arrays: Mapping[str, Array]) -> Data:
+def as_argument(kind: Sequence[DataArray], arrays: Mapping[str, Array]) -> Data:
+    """Return inputs or targets as functions take them: one array, a dict of several, None for none."""
     if len(kind) > 1:
         return {given.name: arrays[given.name] for given in kind}
     return arrays[kind[0].name] if kind else None
@@ -108,14 +109,14 @@ def _first_value(
         return np.zeros(shape)
     if initializer.distribution == "orthogonal":
         return _orthogonal(shape, generator)
-    variance = _variance(initializer, model.size(initial.fan_in), model.size(initial.fan_out))
+    variance = variance_of(initializer, model.size(initial.fan_in), model.size(initial.fan_out))
     if initializer.distribution == "normal":
         return generator.normal(0, np.sqrt(variance), shape)
     limit = np.sqrt(3 * variance)
     return generator.uniform(-limit, limit, shape)
 
 
-def _variance(initializer: Initializer, fan_in: int, fan_out: int) -> float:
+def variance_of(initializer: Initializer, fan_in: int, fan_out: int) -> float:
     """Return a variance, worked out step by step with the rounding that generated code has."""
     names = {"fan_in": fan_in, "fan_out": fan_out}
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from functools import lru_cache, reduce
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -36,7 +38,7 @@ from sympy import (
     lambdify,
 )
 from sympy.core.relational import Relational
-from sympy.logic.boolalg import BooleanAtom
+from sympy.logic.boolalg import Boolean, BooleanAtom
 
 from symbackprop.derivation.batch import SampleAxis
 from symbackprop.equations.naming import SAMPLES
@@ -51,6 +53,7 @@ Environment = Mapping[Symbol, Array]
 _IMPLICIT = Dummy("sample", integer=True)
 """The index of the sample in equations that are written for one sample."""
 _LARGEST = 10**7  # elements of one intermediate array
+_MANY = 10**5  # elements from which it pays to think about how they are computed
 
 
 class Evaluation:
@@ -88,10 +91,18 @@ class Evaluation:
         self.outside: list[int] = []
         self._reads_outside = False
         self.replaced = dict(replaced or {})
-        self._adjoint_of = {q: a for a, q in derivation.adjoints.items()}
-        self._of_batch = {step.number for step in derivation.batch}
-        self._batch_step_of = {step.target: step for step in derivation.batch}
+        self._adjoints = {quantity: adjoint for adjoint, quantity in derivation.adjoints.items()}
+        self._batch = {step.target: step.number for step in derivation.batch}
         self._ranges: dict[Expr, dict[Symbol, int]] = {}
+
+    def with_leaves(self, leaves: Mapping[str, Array], sizes: Mapping[str, int]) -> Evaluation:
+        """Return the same for other data, with nothing evaluated yet."""
+        other = copy(self)
+        other.sizes = dict(sizes)
+        other.scalars = {**self.scalars, **{size(name): number for name, number in sizes.items()}}
+        other.values, other.slopes, other.outside = dict(leaves), {}, []
+        other._ranges = self._ranges if other.sizes == self.sizes else {}
+        return other
 
     def run(self) -> Evaluation:
         """Evaluate the equations, then the results from the loss inwards."""
@@ -100,24 +111,24 @@ class Evaluation:
             self.run_result(name)
         return self
 
-    def run_forward(self) -> None:
-        """Evaluate the forward equations."""
-        self._run_moved({})
+    def run_forward(self, stable: bool = False, shifts: Mapping[str, Array] = MappingProxyType({})) -> None:
+        """Evaluate the forward equations, or their ``stable`` forms where there are some.
 
-    def _run_moved(self, shifts: Mapping[str, Array]) -> None:
-        """Evaluate the forward equations, with numbers added to quantities as soon as these are known."""
+        ``shifts`` are added to quantities as soon as these are known, by name.
+        """
+        forms = self.derivation.stable_form_of if stable else {}
         for equation in self.system.equations:
-            value = self.evaluate(equation.rhs, equation.indices, equation.lhs)
-            value = value + shifts.get(equation.name, 0.0)
+            form = forms.get(self.derivation.labels[equation.name])
+            rhs = equation.rhs if form is None else form.rhs
+            value = self.evaluate(rhs, equation.indices, equation.lhs) + shifts.get(equation.name, 0.0)
             shared = self.per_sample and equation.name not in self.varying
             self.values[equation.name] = value[0] if shared else value
 
     def moved(self, shifts: Mapping[str, Array]) -> float:
         """Return E where ``shifts`` are added to quantities, by name."""
         leaves = {n: value + shifts.get(n, 0) for n, value in self.values.items() if self.is_leaf(n)}
-        other = Evaluation(self.derivation, leaves, self.sizes)
-        other.varying, other._ranges = self.varying, self._ranges
-        other._run_moved(shifts)
+        other = self.with_leaves(leaves, self.sizes)
+        other.run_forward(shifts=shifts)
         return other.loss
 
     def is_leaf(self, name: str) -> bool:
@@ -133,7 +144,7 @@ class Evaluation:
             else step
         )
         self.slopes[name] = self.of_step(step)
-        adjoint = self._adjoint_of.get(name)
+        adjoint = self._adjoints.get(name)
         if adjoint is not None:
             value = self.slopes[name]
             self.values[adjoint] = value if adjoint in self.varying or not self.per_sample else value[0]
@@ -151,8 +162,9 @@ class Evaluation:
 
     def gradient(self, name: str) -> Array:
         """Return the derivative of E of the whole batch for the parameter ``name``."""
-        step = self._batch_step_of.get(name)
-        return self.slopes[name] if step is None else self.of_step(self.step(step.number))
+        if name in self._batch:
+            return self.of_step(self.step(self._batch[name]))
+        return self.slopes[name]
 
     def slope_of_mean(self, name: str) -> Array:
         """Return the derivative of E of the whole batch for a quantity, in the shape of its ``values``."""
@@ -165,7 +177,7 @@ class Evaluation:
 
     def of_step(self, step: Step) -> Array:
         """Return the numbers of a step, with an axis for each index; one about a sample has all of them."""
-        whole, self._reads_outside = step.number in self._of_batch, False
+        whole, self._reads_outside = self._batch.get(step.target) == step.number, False
         value = self.evaluate(step.rhs, tuple(self.free_indices(step.lhs)), step.lhs, whole)
         if self._reads_outside and np.isnan(value).any():
             self.outside.append(step.number)
@@ -310,18 +322,59 @@ class Evaluation:
         """Sum over the last limit, the outermost loop, the sums over the others."""
         if not limits:
             return self.value(body, environment)
-        *inner, (i, _, high) = limits
-        count = int(self.value(high, environment).max()) + 1
+        counts = [int(self.value(high, environment).max()) + 1 for _, _, high in limits]
+        if math.prod((*counts, *(a.size for a in environment.values()))) > _MANY:
+            return self._contracted(body, limits, counts, environment)
+        *inner, (i, _, _) = limits
+        count = counts[-1]
         axes = 1 + max((a.ndim for a in environment.values()), default=0)
-        elements = count * math.prod(max(e) for e in _extents(environment.values()))
-        if elements > _LARGEST:
-            each = (self._summed(body, inner, {**environment, i: np.array(k)}) for k in range(count))
-            return reduce(np.add, each, np.zeros(()))
         places = np.arange(count).reshape(-1, *[1] * (axes - 1))
         value = self._summed(body, inner, {**environment, i: places})
         if value.ndim < axes or (value.shape[0] == 1 and count != 1):
             return count * (value if value.ndim < axes else np.asarray(value[0]))
         return np.asarray(value.sum(axis=0))
+
+    def _contracted(
+        self, body: Expr, limits: list[Any], counts: list[int], environment: Environment
+    ) -> Array:
+        """Return a sum of products, whose factors have only the axes of their own indices to the last.
+
+        Where a factor would be too large, the terms of the last limit are added one by one.
+        """
+        axes = max((a.ndim for a in environment.values()), default=0)
+        places = [np.arange(n).reshape(-1, *[1] * (axes + k)) for k, n in enumerate(counts)]
+        inside = {**environment, **{i: at for (i, _, _), at in zip(limits, places, strict=True)}}
+        factors = list(self._factors(body, inside))
+        if any(_elements(factor, inside) > _LARGEST for factor in factors):
+            *inner, (i, _, _) = limits
+            each = (self._summed(body, inner, {**environment, i: np.array(k)}) for k in range(counts[-1]))
+            return reduce(np.add, each, np.zeros(()))
+        return _contraction(self._merged(factors, inside), axes, counts)
+
+    def _factors(self, node: Basic, environment: Environment) -> Iterable[Basic]:
+        """Yield the factors of a product; a choice whose other value is 0 is one by its conditions."""
+        if isinstance(node, Mul):
+            for factor in node.args:
+                yield from self._factors(factor, environment)
+            return
+        if isinstance(node, Piecewise) and len(node.args) == 2 and node.args[1] == (0, True):
+            (value, condition), _ = node.args
+            if _elements(node, environment) > _MANY and np.isfinite(self.value(value, environment)).all():
+                yield from condition.args if isinstance(condition, And) else (condition,)
+                yield from self._factors(value, environment)
+                return
+        yield node
+
+    def _merged(self, factors: Sequence[Basic], environment: Environment) -> list[Array]:
+        """Return the values of factors; guards are multiplied with what has no number where they are 0."""
+        guards = [np.asarray(self.value(f, environment), float) for f in factors if _is_guard(f)]
+        others = [np.asarray(self.value(f, environment), float) for f in factors if not _is_guard(f)]
+        good = [value for value in others if np.isfinite(value).all()]
+        if not guards or len(good) == len(others):
+            return [*guards, *others]
+        bad = [value for value in others if not np.isfinite(value).all()]
+        closed = reduce(np.logical_or, [guard == 0 for guard in guards])
+        return [*good, np.where(closed, 0.0, reduce(np.multiply, [*guards, *bad]))]
 
     def _place_of_largest(self, node: ArgMax, environment: Environment) -> Array:
         ((i, _, high),) = node.limits
@@ -358,12 +411,36 @@ class Evaluation:
         return np.asarray(function(*self._all(node.args, environment)), float)
 
 
+def _elements(node: Basic, environment: Environment) -> int:
+    """Return how many numbers a node has for the indices that it reads, the samples' among them."""
+    read = node.free_symbols | {_IMPLICIT}
+    return math.prod(a.size for i, a in environment.items() if i in read)
+
+
+def _contraction(factors: Sequence[Array], axes: int, counts: Sequence[int]) -> Array:
+    """Return the product of arrays, summed over the axes before the last ``axes`` ones.
+
+    An axis is known by its place from the end; an array that has a single place there does not vary with it.
+    """
+    operands: list[Any] = []
+    sizes: dict[int, int] = {}
+    for array in factors:
+        own = {array.ndim - k: n for k, n in enumerate(array.shape) if n != 1}
+        sizes |= own
+        operands += [array.reshape(tuple(own.values())), list(own)]
+    kept = [axis for axis in range(axes, 0, -1) if axis in sizes]
+    plain = math.prod(sizes.values()) < _MANY
+    total = np.einsum(*operands, kept, optimize=not plain)
+    missing = math.prod(n for axis, n in enumerate(counts, start=axes + 1) if axis not in sizes)
+    return missing * np.reshape(total, [sizes.get(axis, 1) for axis in range(axes, 0, -1)])
+
+
 _GUARDS = (Piecewise, KroneckerDelta)
 
 
-def _is_guard(factor: Expr) -> bool:
-    """Whether a factor may be 0 where others have no value: a choice, a delta, or a sum of such."""
-    return isinstance(factor, _GUARDS) or (isinstance(factor, Add) and factor.has(*_GUARDS))
+def _is_guard(factor: Basic) -> bool:
+    """Whether a factor may be 0 where others have no value: a choice, a delta, a condition, a sum of such."""
+    return isinstance(factor, (*_GUARDS, Boolean)) or (isinstance(factor, Add) and factor.has(*_GUARDS))
 
 
 _RELATIONS: Mapping[str, Callable[[Array, Array], Array]] = {
@@ -421,13 +498,6 @@ def _function(kind: Callable[..., Expr], count: int) -> Callable[..., Array]:
     arguments = [Dummy(f"a{n}", real=True) for n in range(count)]
     found: Callable[..., Array] = lambdify(arguments, kind(*arguments), modules="numpy")
     return found
-
-
-def _extents(arrays: Iterable[Array]) -> Iterable[tuple[int, ...]]:
-    """Return the extents along each axis, the last axis first."""
-    shapes = [array.shape for array in arrays]
-    longest = max(map(len, shapes), default=0)
-    return [tuple(s[-axis] for s in shapes if len(s) >= axis) for axis in range(1, longest + 1)]
 
 
 def _topic(derivative: Derivative) -> tuple[str, str]:

@@ -19,7 +19,7 @@ class Spread:
 
     Each quantity has one of the ``highs``, so that quantities differ in their order of magnitude.
     ``flipped`` draws the opposite signs, so that each value is once on either side of 0.  With
-    ``centres``, values lie that far from one of these.
+    ``centres``, values lie that far from one of these.  With ``ranges``, each quantity lies in one of these.
     """
 
     number: int
@@ -28,6 +28,7 @@ class Spread:
     signed: bool = False
     flipped: bool = False
     centres: tuple[str, ...] = ()
+    ranges: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         # random numbers are drawn from this text: to change it is to change all of them
@@ -39,8 +40,15 @@ class Spread:
 
 _POSITIVE = (("0.1", "0.9"), ("0.05", "0.3"), ("1.1", "1.9"))
 
+_RANGES = (("0.1", "0.9"), ("-0.9", "-0.1"), ("1.1", "1.9"), ("-1.9", "-1.1"))
+_MIXED = 32  # draws of a range for each quantity, where one wants numbers below 1 and another above
+
 THREE_SPREADS = tuple(
-    (*signed, *(Spread(number, low, (high,)) for low, high in _POSITIVE))
+    (
+        *signed,
+        *(Spread(number, low, (high,)) for low, high in _POSITIVE),
+        *(Spread(_MIXED * (number + 1) + n, "0", (), ranges=_RANGES) for n in range(_MIXED)),
+    )
     for number, signed in enumerate(
         ((), (Spread(1, "0.1", ("0.9",), True),), (Spread(1, "0.1", ("0.9",), True, True),))
     )
@@ -87,6 +95,8 @@ class Draw:
 
     def value(self, leaf: Leaf) -> Any:
         """Return a value in the spread."""
+        if self._spread.ranges:
+            return self._within(leaf)
         low, high = CONTEXT.mpf(self._spread.low), self._choice(self._spread.highs, leaf.name)
         magnitude = low + (high - low) * uniform(self._seed, self._spread, leaf)
         if not self._spread.signed:
@@ -95,6 +105,13 @@ class Draw:
         negative = uniform(self._seed, self._spread.number, self._spread.centres, leaf) < 0.5
         offset = -magnitude if negative != self._spread.flipped else magnitude
         return self._centre(leaf) + offset if self._spread.centres else offset
+
+    def _within(self, leaf: Leaf) -> Any:
+        """Return a value in the range of its quantity."""
+        ranges = self._spread.ranges
+        share = uniform(self._seed, self._spread.number, leaf.name)
+        low, high = map(CONTEXT.mpf, ranges[int(share * len(ranges))])
+        return low + (high - low) * uniform(self._seed, self._spread, leaf)
 
     def _centre(self, leaf: Leaf) -> Any:
         """Return a centre: for each leaf another one first, and then one after the other."""

@@ -37,7 +37,8 @@ class Verdict:
 
     ``method`` is "exact" where the difference also vanishes by algebra, else "40 digits";
     ``components`` counts the assignments of indices that were compared, ``assumes`` lists the facts
-    about the data that the step needs, and ``counterexample`` shows where a failing step is wrong.
+    about the data that the step needs, and ``counterexample`` shows where a failing step is wrong.  A step is
+    not ``decided`` where no numbers were found at which the equations have values.
     """
 
     step: Step
@@ -46,6 +47,7 @@ class Verdict:
     components: int
     assumes: tuple[str, ...] = ()
     counterexample: str | None = None
+    decided: bool = True
 
 
 def prove(derivation: Derived, *, seed: int = 0) -> list[Verdict]:
@@ -107,7 +109,8 @@ class Prover:
                 return Verdict(step, True, outcome.method, outcome.components, assumes)
         if outcome.step is not step:  # of a step with other names
             outcome = self._outcome(statement, settings[-1])
-        return Verdict(step, False, outcome.method, outcome.components, (), outcome.counterexample)
+        found, decided = outcome.counterexample, outcome.decided
+        return Verdict(step, False, outcome.method, outcome.components, (), found, decided)
 
     def _remembered(self, statement: Statement, setting: Setting) -> _Outcome:
         """Return the outcome, once for all steps that are equal up to the names in them."""
@@ -144,7 +147,7 @@ class Prover:
                 return _Outcome(statement.step, places, _NUMERICAL, counterexample)
         if point is None:
             reason = "no random point lies in the domain of the equations"
-            return _Outcome(statement.step, 0, _NUMERICAL, reason)
+            return _Outcome(statement.step, 0, _NUMERICAL, reason, decided=False)
         exact = holds_exactly(statement, scope, point.grid)
         return _Outcome(statement.step, places, _EXACT if exact else _NUMERICAL, None)
 
@@ -187,6 +190,7 @@ class _Outcome:
     components: int
     method: str
     counterexample: str | None
+    decided: bool = True
 
 
 def _fact_text(fact: Fact) -> str:

@@ -15,7 +15,7 @@ from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Layered, Operation, Reduction
 from symbackprop.code.liveness import shared_arrays, turns_needed
 from symbackprop.code.statements import ONE, Block, Call, Condition, InPlace, Instruction, Loop, When
-from symbackprop.commands.gradient_check import check_module
+from symbackprop.commands.comparison.module import check_module
 from tests.code.instructions import added, call, dot, exp, named, of, read, reshaped, total, transposed
 from tests.conftest import random_parameters, sample_data
 
@@ -329,7 +329,7 @@ NETS = {
 @pytest.mark.parametrize("name", NETS)
 def test_filled_arrays_and_shared_ones_in_networks_of_any_shape(name: str) -> None:
     net = sb.Network.from_equations(*NETS[name])
-    assert all(row.holds for row in check_module(sb.load(net), net.model))
+    assert all(row.holds for row in check_module(sb.load(net), sb.derive(net)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -19,7 +19,7 @@ from symbackprop.code.entries import Keyed, rolled_entries
 from symbackprop.code.lines import lines_of
 from symbackprop.code.loops import Rolled, layered_names
 from symbackprop.code.statements import Block, Loop, names_of
-from symbackprop.commands.gradient_check import check_module
+from symbackprop.commands.comparison.module import check_module
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import Role
 from tests.code.instructions import call
@@ -267,7 +267,7 @@ def test_layers_of_any_name_become_loops_that_compute_what_they_should(
     assert (
         "for layer in range(" in sb.generate(network).split("def _backpropagate(")[1].split("def _update(")[0]
     ) == loops
-    assert all(row.holds for row in check_module(sb.load(network), network.model))
+    assert all(row.holds for row in check_module(sb.load(network), sb.derive(network)))
 
 
 def test_a_number_at_the_end_of_a_name_makes_no_layer() -> None:

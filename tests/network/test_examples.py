@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 import symbackprop as sb
+from symbackprop.commands.comparison.module import check_module
 from symbackprop.commands.demo import SEED
 from symbackprop.commands.digits.images import load_digits, split
-from symbackprop.commands.gradient_check import check_module
 from symbackprop.equations.system import EquationSystem
 from symbackprop.network.network import Network
 from symbackprop.network.random_data import initial_values
@@ -87,7 +87,7 @@ def _batched(value: Array, shape: tuple[Any, ...]) -> Array:
 @pytest.mark.parametrize("name", FILES)
 def test_derivatives_agree_with_numbers(name: str) -> None:
     net = network(name)
-    assert all(row.holds for row in check_module(module_of(name), net.model))
+    assert all(row.holds for row in check_module(module_of(name), sb.derive(net)))
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -15,7 +15,7 @@ from sympy import Symbol
 
 import symbackprop as sb
 from symbackprop.commands.check import check_file, check_network
-from symbackprop.commands.gradient_check import check_module
+from symbackprop.commands.comparison.module import check_module
 from symbackprop.equations.system import Equation, EquationSystem, Fact
 from symbackprop.errors import SpecificationError, UnsupportedExpression
 from symbackprop.library.activations import ACTIVATIONS
@@ -130,7 +130,7 @@ def test_code_agrees_with_numbers(name: str, modules: dict[str, types.ModuleType
     net = network(name)
     assert isinstance(net, sb.Network)
     assert net.model.per_sample == NETWORKS[name][2]
-    assert all(row.holds for row in check_module(modules[name], net.model))
+    assert all(row.holds for row in check_module(modules[name], sb.derive(net)))
 
 
 @pytest.mark.parametrize("name", ["radial", "two-inputs", "contrast"])
@@ -274,7 +274,7 @@ output p
     net = sb.Network.from_equations(text)
     assert [e.name for e in net.model.system.equations] == ["p_in", "p", "E_in", "E"]
     assert net.model.per_sample
-    assert all(row.holds for row in check_module(sb.load(net), net.model))
+    assert all(row.holds for row in check_module(sb.load(net), sb.derive(net)))
 
 
 def test_sums_inside_sums_are_renamed_without_capture() -> None:
@@ -288,7 +288,7 @@ E = mean(log(sum(exp(sum(x[n, k]*w[k, i], k) + b[i])*t[n, i]**2, i)) + sum(y[n, 
 output y
 """
     net = sb.Network.from_equations(text)
-    assert all(row.holds for row in check_module(sb.load(net), net.model))
+    assert all(row.holds for row in check_module(sb.load(net), sb.derive(net)))
 
 
 def test_every_activation_is_known_by_name() -> None:
@@ -555,7 +555,7 @@ ODD = {
 @pytest.mark.parametrize("name", ODD)
 def test_odd_shapes_agree_with_numbers(name: str) -> None:
     net = sb.Network.from_equations(ODD[name])
-    assert all(row.holds for row in check_module(sb.load(net), net.model))
+    assert all(row.holds for row in check_module(sb.load(net), sb.derive(net)))
 
 
 def test_from_equations_wants_a_text() -> None:
@@ -585,5 +585,5 @@ def test_data_with_a_total_are_drawn_so(total: str, axis: str) -> None:
     totals = np.asarray(t).sum(axis=1 if axis == "p" else 2)
     np.testing.assert_allclose(totals, float(Fraction(total)), atol=1e-12)
     module: Any = sb.load(derivation)
-    assert all(row.holds for row in check_module(module, net.model))
+    assert all(row.holds for row in check_module(module, sb.derive(net)))
     assert module.main(["check"]) == 0

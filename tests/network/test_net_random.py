@@ -13,7 +13,7 @@ import pytest
 from sympy import exp
 
 import symbackprop as sb
-from symbackprop.commands.gradient_check import check_module
+from symbackprop.commands.comparison.module import check_module
 from symbackprop.equations.steps import Derived
 from symbackprop.network.random_data import sample_data
 from symbackprop.proof.prover import prove
@@ -51,7 +51,7 @@ def check(seed: int) -> None:
     derivation = sb.derive(network)
     module: Any = sb.load(derivation)
     compare_with_loops(made, network, module, seed)
-    wrong = [row for row in check_module(module, network.model) if not row.holds]
+    wrong = [row for row in check_module(module, sb.derive(network)) if not row.holds]
     assert not wrong, f"{wrong}\n{made.text}"
     if seed % PROVED == 0:
         for verdict in prove(derivation):
@@ -76,7 +76,7 @@ def test_random_networks_for_data_of_any_size(seed: int) -> None:
     text, sizes = opened(random_net(seed))
     network = accepted(text, sizes)
     if network is not None:
-        wrong = [row for row in check_module(sb.load(network), network.model) if not row.holds]
+        wrong = [row for row in check_module(sb.load(network), sb.derive(network)) if not row.holds]
         assert not wrong, f"{wrong}\n{text}"
 
 
@@ -110,7 +110,7 @@ def test_a_derivative_that_is_wrong_is_found(seed: int) -> None:
     network = sb.Network.from_equations(made.text, made.given_sizes)
     module = sb.load(network)
     for name in module.PARAMETER_SHAPES:
-        assert not all(row.holds for row in check_module(_broken(module, name), network.model)), name
+        assert not all(row.holds for row in check_module(_broken(module, name), sb.derive(network))), name
 
 
 def _broken(module: types.ModuleType, name: str) -> types.ModuleType:
@@ -222,7 +222,7 @@ def derived(name: str) -> Derived:
 @pytest.mark.parametrize("name", FOUND)
 def test_faults_that_were_found_stay_mended(name: str) -> None:
     network = sb.Network.from_equations(FOUND[name])
-    assert all(row.holds for row in check_module(sb.load(derived(name)), network.model))
+    assert all(row.holds for row in check_module(sb.load(derived(name)), sb.derive(network)))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""A generated module against the numbers of the derivation that it cites."""
