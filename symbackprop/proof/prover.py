@@ -176,7 +176,7 @@ class Prover:
                 yield point
         if not comparison.kinks:
             return
-        count = _wide_points(comparison.statement, sizes, again=again)
+        count = _wide_points(comparison.statement, scope, sizes, again=again)
         wide = (self._point(scope, sizes, samples, s) for s in WIDE_SPREADS[: _TRIES_FOR_A_POINT * count])
         close = (self._point(scope, sizes, samples, each) for each in spreads_close_to(comparison.kinks))
         if not again:
@@ -213,10 +213,13 @@ def _fact_text(fact: Fact) -> str:
     return f"Σ_{fact.index} {fact.component} = {fact.value}"
 
 
-def _wide_points(statement: Statement, sizes: Environment, *, again: bool) -> int:
+def _wide_points(statement: Statement, scope: Scope, sizes: Environment, *, again: bool) -> int:
     """Return the number of points far away: the more places a claim has, the more is seen at each of them."""
     count = _WIDE_POINTS_IF_NESTED if _has_nested_kinks(statement) else _WIDE_POINTS
-    enough = 0 if again else count * _PLACES_OF_A_POINT // places(statement.spaces(), sizes)
+    work = places(statement.spaces(), sizes)
+    if scope.places:  # the places of maxima differ, so that everything is written out for each point
+        work *= _LEAST_SHARE
+    enough = 0 if again else count * _PLACES_OF_A_POINT // work
     return min(count, max(count // _LEAST_SHARE, enough))
 
 

@@ -1,4 +1,4 @@
-"""Factors of sums that are linear in a generator are found without a search, and are those that SymPy finds."""
+"""Factors of sums that are linear in a generator: found without a search, and those that SymPy finds."""
 
 from __future__ import annotations
 

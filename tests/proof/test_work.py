@@ -30,6 +30,40 @@ output z
 """  # noqa: E501
 
 
+BEHIND_A_MAXIMUM = """\
+input x[n, p]
+target t[n, k]
+parameter w1[d], w2[d, h], wo[h]
+size p = 6, k = 3, r = 2, d = 3, h = 2
+a[n, d, p] = relu(x[n, p]*w1[d])
+m[n, d, k] = max(a[n, d, 2*k + r], r)
+z[n, h, k] = relu(sum(m[n, d, k]*w2[d, h], d))
+y[n, k] = sigmoid(sum(z[n, h, k]*wo[h], h))
+E = mean(sum(-t[n, k]*log(y[n, k]) - (1 - t[n, k])*log(1 - y[n, k]), k), n)
+output y
+"""
+
+RESIDUAL = """\
+# ResNet block with batch norm over the samples
+input x[n, c, p, q]
+target t[n, o]
+parameter w1[c, d, u, v], ga[d] = 1, be[d] = 0, w2[d, c, u, v], gb[c] = 1, bb[c] = 0, f[c, o], bo[o]
+size c = 4, d = 6, p = 8, q = 8, u = 3, v = 3, o = 5
+s1[n, d, p, q] = sum(where(0 <= p+u-1 < size(p) and 0 <= q+v-1 < size(q), x[n, c, p+u-1, q+v-1], 0)*w1[c, d, u, v], c, u, v)
+m1[d] = mean(s1[n, d, p, q], n, p, q)
+v1[d] = mean((s1[n, d, p, q] - m1[d])**2, n, p, q)
+a1[n, d, p, q] = relu(ga[d]*(s1[n, d, p, q] - m1[d])/sqrt(v1[d] + 0.00001) + be[d])
+s2[n, c, p, q] = sum(where(0 <= p+u-1 < size(p) and 0 <= q+v-1 < size(q), a1[n, d, p+u-1, q+v-1], 0)*w2[d, c, u, v], d, u, v)
+m2[c] = mean(s2[n, c, p, q], n, p, q)
+v2[c] = mean((s2[n, c, p, q] - m2[c])**2, n, p, q)
+a2[n, c, p, q] = relu(gb[c]*(s2[n, c, p, q] - m2[c])/sqrt(v2[c] + 0.00001) + bb[c] + x[n, c, p, q])
+pool[n, c] = mean(a2[n, c, p, q], p, q)
+y[n, o] = softmax(sum(pool[n, c]*f[c, o], c) + bo[o], o)
+E = mean(-sum(t[n, o]*log(y[n, o]), o), n)
+output y
+"""  # noqa: E501
+
+
 def spelling(
     *spaces: tuple[object, ...], extents: tuple[object, ...] = (), ranges: object = None
 ) -> Spelling:
@@ -90,3 +124,14 @@ def test_the_values_of_a_proof_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     assert all(verdict.holds for verdict in prove(derive(Network.from_equations(POOLED))))
     assert max(counted) < 3000
     assert sum(counted) < 60_000
+
+
+def test_a_stable_form_behind_a_maximum_holds() -> None:
+    derivation = derive(Network.from_equations(BEHIND_A_MAXIMUM))
+    assert derivation.stable
+    assert [v.counterexample for v in prove(derivation) if not v.holds] == []
+
+
+@pytest.mark.slow
+def test_a_residual_block_with_batch_norm_is_proved() -> None:
+    assert all(verdict.holds for verdict in prove(derive(Network.from_equations(RESIDUAL))))
