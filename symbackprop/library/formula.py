@@ -423,13 +423,17 @@ class FormulaReader:
             return self.forms[name](node)
         if name in self.functions:
             self.check_arguments(node, 1, 1)
-            function, argument = self.functions[name], self.expression(node.args[0])
+            function, argument = self.functions[name], self.argument_of(node)
             self._check_application(function, self._measure(argument, node), node)
             return function(argument, **values)
         if name in self.names:
             self.fail(node, f"'{name}' is not a function", f"write {name}*(...) for a product")
         known = {**self.functions, **self.forms}
         self.fail(node, f"unknown function '{name[:40]}'", self._suggest(name, known))
+
+    def argument_of(self, node: ast.Call) -> Expr:
+        """Return the argument of a function of one argument."""
+        return self.expression(node.args[0])
 
     def _values_by_keyword(self, node: ast.Call, function: Function | None) -> dict[str, Expr]:
         """Return the numbers that a call gives by keyword."""

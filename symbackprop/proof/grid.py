@@ -70,7 +70,7 @@ class Grid:
     Sums are written out, conditions on indices decided, and a factor that is zero (a Kronecker delta, a
     bracket) stops its product before anything beyond the end of an array is read.  With samples, a
     component belongs to the sample that its first index gives; inside the equations of one sample the
-    environment holds its number under ``_SAMPLE``.
+    environment holds its number under ``_SAMPLE``.  ``weight`` counts the terms that it remembers.
     """
 
     def __init__(
@@ -86,6 +86,8 @@ class Grid:
         self._shapes: dict[str, Place] = {}
         self._partials: dict[object, dict[Place, dict[Place, Expr]]] = {}
         self._read: dict[object, Expr] = {}
+        self._definitions: dict[object, Expr] = {}
+        self.weight = 0
         self._indices: dict[Expr, tuple[int, tuple[tuple[Expr, int], ...]]] = {}
         self._slopes: dict[object, Expr] = {}
         self._truths: dict[object, Expr] = {}
@@ -351,6 +353,7 @@ class Grid:
             for place in self.places(consumer):
                 for at, slope in self._gradient(self.reading_terms(consumer, name, place, sample), name):
                     found.setdefault(at, {})[place] = slope
+                    self.weight += 1
             self._partials[key] = found
         return self._partials[key]
 
@@ -373,11 +376,17 @@ class Grid:
             environment = self._environment(consumer, place, sample)
             terms = self.structure.terms.get((consumer, name), ())
             self._read[key] = Add(*[self.scalar(term, environment) for term in terms])
+            self.weight += 1 + len(self._read[key].args)
         return self._read[key]
 
     def definition(self, name: str, place: Place, sample: int | None) -> Expr:
         """Return the right-hand side of a component's definition."""
-        return self.scalar(self.structure.definitions[name].rhs, self._environment(name, place, sample))
+        key = (name, place, sample)
+        if key not in self._definitions:
+            rhs = self.structure.definitions[name].rhs
+            self._definitions[key] = self.scalar(rhs, self._environment(name, place, sample))
+            self.weight += 1 + len(self._definitions[key].args)
+        return self._definitions[key]
 
     def _environment(self, name: str, place: Place, sample: int | None) -> Environment:
         indices = zip(self.structure.definitions[name].indices, place, strict=True)

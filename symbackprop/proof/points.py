@@ -6,9 +6,10 @@ expressions their values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from math import prod
+from itertools import count
+from math import gcd, prod
 from typing import Any
 
 from sympy import (
@@ -57,6 +58,11 @@ class Point:
         self._facts = {parts_of(facts[n].component)[0]: facts[n] for n in scope.facts}
 
     @property
+    def weight(self) -> int:
+        """The number of values that the point remembers."""
+        return len(self._values) + self._evaluator.weight
+
+    @property
     def kinks(self) -> set[str]:
         """Where kinks were met in the equations."""
         return self._evaluator.kinks
@@ -73,14 +79,14 @@ class Point:
                 for leaf in grid.leaves_of("value", name):
                     grid.places_found[leaf] = self._place(leaf)
             for name in self.scope.computed:
-                values = [self.value(grid.leaf(leaf)) for leaf in grid.leaves_of("value", name)]
-                if self._draw.wide and max(map(abs, values)) > _LARGEST_VALUE:
+                values = (self.value(grid.leaf(leaf)) for leaf in _scattered(grid.leaves_of("value", name)))
+                if any(abs(value) > _LARGEST_VALUE and self._draw.wide for value in values):
                     return False
             for name in self.scope.inner:
                 for leaf in grid.leaves_of("adjoint", name):
                     self.value(grid.leaf(leaf))
             for consumer, name in self.scope.pairs:  # the point must lie in the domain of each
-                for leaf in grid.leaves_of("value", consumer):
+                for leaf in _scattered(grid.leaves_of("value", consumer)):
                     self._evaluator.value(grid.reading_terms(consumer, name, leaf.place, leaf.sample))
         except OutsideDomain:
             return False
@@ -120,6 +126,14 @@ class Point:
         return own if leaf != line[-1] else total - sum(values[:-1])
 
 
+def _scattered(leaves: Iterable[Leaf]) -> Iterator[Leaf]:
+    """Yield the leaves such that the first ones differ in all indices: a bad value is met early."""
+    found = list(leaves)
+    stride = next(n for n in count(1 + len(found) * 5 // 8) if gcd(n, len(found)) <= 1)
+    for number in range(len(found)):
+        yield found[number * stride % len(found)]
+
+
 def leaves_along(leaf: Leaf, fact: Fact, extent: int) -> list[Leaf]:
     """Return all components along the axis of a fact that share the other indices with ``leaf``."""
     before, after = leaf.place[: fact.axis], leaf.place[fact.axis + 1 :]
@@ -138,6 +152,11 @@ class Evaluator:
         self.kinks: set[str] = set()
         self._point = point
         self._known: dict[Expr, Any] = {}
+
+    @property
+    def weight(self) -> int:
+        """The number of parts that were evaluated."""
+        return len(self._known)
 
     def value(self, node: Expr) -> Any:
         """Return the value of ``node``.
@@ -201,8 +220,13 @@ class Evaluator:
 
     def _note_kinks(self, tested: Iterable[Expr]) -> None:
         """Note the numbers with which something is compared; a kink without a number is at 0."""
-        numbers = {str(_number(number)) for part in tested for number in part.atoms(Number)}
-        self.kinks.update(numbers or {"0.0"})
+        self.kinks |= _kinks_of(tuple(tested))
+
+
+@lru_cache(maxsize=1 << 14)
+def _kinks_of(tested: tuple[Expr, ...]) -> frozenset[str]:
+    numbers = {str(_number(number)) for part in tested for number in part.atoms(Number)}
+    return frozenset(numbers or {"0.0"})
 
 
 @lru_cache(maxsize=1024)

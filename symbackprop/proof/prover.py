@@ -19,6 +19,7 @@ from symbackprop.proof.errors import Unproved
 from symbackprop.proof.given import NOTHING, Given
 from symbackprop.proof.grid import Grid
 from symbackprop.proof.integers import Environment
+from symbackprop.proof.memory import Memory
 from symbackprop.proof.points import KINKED, Point
 from symbackprop.proof.rescaling import rescaling_holds_exactly, where_rescaling_fails
 from symbackprop.proof.scope import Scope, Setting, settings_of
@@ -26,8 +27,13 @@ from symbackprop.proof.sizes import assignments_of_sizes, larger_sizes
 from symbackprop.proof.spelling import spell
 from symbackprop.proof.statement import Statement
 from symbackprop.proof.structure import Structure
+from symbackprop.proof.work import places
 
 _WIDE_POINTS, _WIDE_POINTS_IF_NESTED = 24, 96
+_PLACES_OF_A_POINT = 32  # of a claim; where there are more, fewer points see as much
+_LEAST_SHARE = 4  # of the points that are tried in any case
+_TRIES_FOR_A_POINT = 8  # where many lie outside of the domain of the equations
+_MOST_TERMS, _MOST_VALUES = 200_000, 200_000  # that are remembered
 _EXACT, _NUMERICAL = "exact", "40 digits"
 
 
@@ -78,8 +84,8 @@ class Prover:
         self._given = given
         self._structure = Structure(derivation)
         self._seed = seed
-        self._grids: dict[object, Grid] = {}
-        self._points: dict[object, Point | None] = {}
+        self._grids: Memory[Grid] = Memory(_MOST_TERMS, lambda grid: grid.weight)
+        self._points: Memory[Point | None] = Memory(_MOST_VALUES, lambda point: point.weight if point else 0)
         self._proved: dict[str, _Outcome] = {}
 
     def prove_step(self, step: Step) -> Verdict:
@@ -123,36 +129,48 @@ class Prover:
         """Compare both sides of ``statement`` with several sizes, at random points, then by algebra."""
         scope = Scope.of(statement, setting, self._structure)
         spelling = spell(statement, scope, self._structure)
-        outcomes = []
+        outcomes: list[_Outcome] = []
+        is_telling = False
         for chosen in assignments_of_sizes(spelling, statement.sample_size):
             sizes = self._given.put_in(chosen)
             comparison = Comparison(statement)
-            outcomes.append(self._outcome_with(comparison, scope, sizes))
+            outcomes.append(self._outcome_with(comparison, scope, sizes, again=is_telling))
+            is_telling |= comparison.is_telling
             larger = larger_sizes(comparison.one_sided_guards(), spelling, sizes)
             if not comparison.is_telling:  # two numbers, normalised, are ±1: constant
                 larger = {size: number + 1 for size, number in larger.items()}
             larger = self._given.put_in(larger)
             if outcomes[-1].counterexample is None and larger != sizes:
-                outcomes.append(self._outcome_with(Comparison(statement), scope, larger))
+                further = Comparison(statement)
+                outcomes.append(self._outcome_with(further, scope, larger, again=is_telling))
+                is_telling |= further.is_telling
             if outcomes[-1].counterexample is not None:
                 return outcomes[-1]
         return outcomes[0]
 
-    def _outcome_with(self, comparison: Comparison, scope: Scope, sizes: Environment) -> _Outcome:
+    def _outcome_with(
+        self, comparison: Comparison, scope: Scope, sizes: Environment, *, again: bool
+    ) -> _Outcome:
+        """Compare both sides with one choice of sizes; ``again`` after another one, which met the kinks."""
         statement = comparison.statement
-        places, point = 0, None
-        for point in self._points_for(comparison, scope, sizes):
-            places, counterexample = comparison.at(point)
+        compared, point = 0, None
+        for point in self._points_for(comparison, scope, sizes, again=again):
+            compared, counterexample = comparison.at(point)
             if counterexample is not None:
-                return _Outcome(statement.step, places, _NUMERICAL, counterexample)
+                return _Outcome(statement.step, compared, _NUMERICAL, counterexample)
         if point is None:
             reason = "no random point lies in the domain of the equations"
             return _Outcome(statement.step, 0, _NUMERICAL, reason, decided=False)
         exact = holds_exactly(statement, scope, point.grid)
-        return _Outcome(statement.step, places, _EXACT if exact else _NUMERICAL, None)
+        return _Outcome(statement.step, compared, _EXACT if exact else _NUMERICAL, None)
 
-    def _points_for(self, comparison: Comparison, scope: Scope, sizes: Environment) -> Iterator[Point]:
-        """Yield three points; with kinks more of them, close to these and far away."""
+    def _points_for(
+        self, comparison: Comparison, scope: Scope, sizes: Environment, *, again: bool
+    ) -> Iterator[Point]:
+        """Yield three points; with kinks more of them, close to these and far away.
+
+        Where kinks are does not depend on sizes, so that ``again`` a few of them are enough.
+        """
         samples = comparison.statement.samples(sizes)
         for spreads in THREE_SPREADS:
             found = (self._point(scope, sizes, samples, spread) for spread in spreads)
@@ -161,10 +179,11 @@ class Prover:
                 yield point
         if not comparison.kinks:
             return
-        wide = (self._point(scope, sizes, samples, spread) for spread in WIDE_SPREADS)
+        count = _wide_points(comparison.statement, scope, sizes, again=again)
+        wide = (self._point(scope, sizes, samples, s) for s in WIDE_SPREADS[: _TRIES_FOR_A_POINT * count])
         close = (self._point(scope, sizes, samples, each) for each in spreads_close_to(comparison.kinks))
-        yield from (point for point in close if point is not None)
-        count = _WIDE_POINTS_IF_NESTED if _has_nested_kinks(comparison.statement) else _WIDE_POINTS
+        if not again:
+            yield from (point for point in close if point is not None)
         yield from islice((point for point in wide if point is not None), count)
 
     def _point(self, scope: Scope, sizes: Environment, samples: int, spread: Spread) -> Point | None:
@@ -173,13 +192,14 @@ class Prover:
         table = spread if self._structure.tables else None
         placed = scope if scope.places else None  # an argmax depends on the values in the scope
         grid_key = (tuple(sorted((s.name, n) for s, n in sizes.items())), samples, table, placed)
-        if grid_key not in self._grids:
-            self._grids[grid_key] = Grid(self._structure, sizes, samples, (self._seed, table), self._given)
-        key = (grid_key, scope, spread)
-        if key not in self._points:
-            point = Point(self._grids[grid_key], scope, Draw(self._seed, spread))
-            self._points[key] = point if point.prepare() else None
-        return self._points[key]
+
+        def made() -> Point | None:
+            seed = (self._seed, table)
+            grid = self._grids.get(grid_key, lambda: Grid(self._structure, sizes, samples, seed, self._given))
+            point = Point(grid, scope, Draw(self._seed, spread))
+            return point if point.prepare() else None
+
+        return self._points.get((grid_key, scope, spread), made)
 
 
 @dataclass(frozen=True)
@@ -195,6 +215,16 @@ class _Outcome:
 
 def _fact_text(fact: Fact) -> str:
     return f"Σ_{fact.index} {fact.component} = {fact.value}"
+
+
+def _wide_points(statement: Statement, scope: Scope, sizes: Environment, *, again: bool) -> int:
+    """Return the number of points far away: the more places a claim has, the more is seen at each of them."""
+    count = _WIDE_POINTS_IF_NESTED if _has_nested_kinks(statement) else _WIDE_POINTS
+    work = places(statement.spaces(), sizes)
+    if scope.places:  # the places of maxima differ, so that everything is written out for each point
+        work *= _LEAST_SHARE
+    enough = 0 if again else count * _PLACES_OF_A_POINT // work
+    return min(count, max(count // _LEAST_SHARE, enough))
 
 
 def _has_nested_kinks(statement: Statement) -> bool:

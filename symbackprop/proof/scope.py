@@ -45,8 +45,10 @@ def settings_of(statement: Statement, structure: Structure) -> Iterator[Setting]
                     yield from (
                         Setting(chosen, with_own, with_opened, v) for v in (False, True)[: 1 + valued]
                     )
-        # What a stable form reads as an adjoint it may also have inserted, so that neither is free.
-        if (claimed or statement.step.rule == "stable form") and statement.kind != "definition":
+        # What a stable form reads as an adjoint it may also have inserted, so that neither is free; that of
+        # a batch is the mean of one.
+        inserted = claimed or statement.is_batch or statement.step.rule == "stable form"
+        if inserted and statement.kind != "definition":
             yield from (Setting(chosen, True, True, whole=True) for chosen in combinations(facts, count))
 
 
@@ -141,9 +143,8 @@ class _ScopeBuilder:
             self.mentioned &= _adjoints_mentioned(statement.step.rhs, structure)
         if setting.whole:
             self.mentioned = set()
-            self.computed = {
-                n for n in structure.definitions if n in structure.position and n != structure.loss
-            }
+            real = structure.position.keys() - structure.places.keys() - {structure.loss}
+            self.computed = {name for name in structure.definitions if name in real}
 
     def build(self) -> Scope:
         """Return the scope."""

@@ -5,25 +5,29 @@ In goes a ``Spelling``, out come ``Environment``s that give each of its sizes a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import partial
-from itertools import combinations
+from itertools import combinations, islice
 
-from sympy import Expr, Integer, Symbol
-from sympy.core.relational import Relational
+from sympy import Expr, Integer, Symbol, expand
+from sympy.core.relational import Equality, Relational, Unequality
 
+from symbackprop.proof.arithmetic import RELATIONS
 from symbackprop.proof.errors import Unproved
 from symbackprop.proof.integers import Environment, whole
 from symbackprop.proof.spelling import Spelling
+from symbackprop.proof.work import places
 
 _SIZES = (2, 3, 4, 5)  # unequal, so that an axis taken for another one is noticed
 _LARGEST_INCREASE = 4
+_MOST_PLACES = 1000
+"""The number of places at which the equations of a statement are written out, where sizes allow it."""
 
 
 def assignments_of_sizes(spelling: Spelling, sample_size: Expr | None) -> Iterator[Environment]:
-    """Yield small numbers for the sizes, unequal where there are few of them.
+    """Yield small numbers for the sizes, unequal where there are few of them and little is to be done.
 
-    Many sizes get two assignments, such that any two sizes differ in one of them.
+    Otherwise there are two assignments, such that any two sizes differ in one of them.
     """
     symbols = list(spelling.sizes)
     if isinstance(sample_size, Symbol):  # the number of samples is the smallest
@@ -31,13 +35,35 @@ def assignments_of_sizes(spelling: Spelling, sample_size: Expr | None) -> Iterat
     few = len(symbols) <= len(_SIZES)
     count = len(_SIZES) if few else len(_SIZES) - 1
     alike = [pair for shape in spelling.shapes for pair in combinations(dict.fromkeys(shape), 2)]
-    for turn in (0,) if few else (0, 1):
-        numbers = [_SIZES[(n + turn * (n // count)) % count] for n in range(len(symbols))]
+    for turn in (0, 1):
+        shifts = [turn if few else turn * (n // count) for n in range(len(symbols))]
+        numbers = [_SIZES[(n + shift) % count] for n, shift in enumerate(shifts)]
         sizes = _enlarged(dict(zip(symbols, numbers, strict=True)), spelling.extents)
         if few or turn:
             sizes = _told_apart(sizes, alike)
-        alike = [pair for pair in alike if _are_alike(*pair, sizes)]
-        yield sizes
+        smaller = _within_bounds(sizes, spelling)
+        alike = [pair for pair in alike if _are_alike(*pair, smaller)]
+        yield smaller
+        if few and smaller == sizes:
+            break
+
+
+def _within_bounds(
+    sizes: Environment, spelling: Spelling, guards: Collection[Relational] = ()
+) -> Environment:
+    """Return the sizes, made smaller while the places of the statement are too many, but never below two.
+
+    What ``guards`` decide both ways, they still do.
+    """
+    known = [e for e in spelling.extents if e.free_symbols and e.free_symbols.issubset(sizes)]
+    while places(spelling.spaces, sizes) > _MOST_PLACES:
+        smaller = ({**sizes, s: number - 1} for s, number in sizes.items() if number > 2)
+        fitting = [each for each in smaller if all(whole(e, each) >= 2 for e in known)]
+        fitting = [each for each in fitting if all(_decides_both_ways(g, spelling, each) for g in guards)]
+        if not fitting:
+            break
+        sizes = min(fitting, key=lambda each: places(spelling.spaces, each))
+    return sizes
 
 
 def _are_alike(one: Expr, other: Expr, sizes: Environment) -> bool:
@@ -84,13 +110,47 @@ def _enlarged(sizes: Environment, extents: Iterable[Expr]) -> Environment:
     raise Unproved(f"no small sizes were found that make {short} positive")
 
 
-def larger_sizes(guards: Iterable[Relational], spelling: Spelling, sizes: Environment) -> Environment:
+def larger_sizes(guards: Collection[Relational], spelling: Spelling, sizes: Environment) -> Environment:
     """Return sizes for which guards on indices may be decided both ways, where that is possible at all."""
     larger = dict(sizes)
     for guard in guards:
-        numbers = [abs(int(number)) for number in guard.atoms(Integer)]
         extents = [e for i in guard.free_symbols for e in spelling.ranges.get(i, ())]
-        for symbol in {s for expression in (guard, *extents) for s in expression.free_symbols} & set(sizes):
-            increase = min(1 + max(numbers, default=0), _LARGEST_INCREASE)
-            larger[symbol] = max(larger[symbol], sizes[symbol] + increase)
-    return larger
+        symbols = {s for expression in (guard, *extents) for s in expression.free_symbols} & set(sizes)
+        if not _decides_both_ways(guard, spelling, larger):
+            larger = _one_larger(guard, symbols, spelling, larger)
+    decided = [guard for guard in guards if _decides_both_ways(guard, spelling, larger)]
+    return _within_bounds(larger, spelling, decided) if decided else larger
+
+
+def _one_larger(
+    guard: Relational, symbols: Collection[Symbol], spelling: Spelling, sizes: Environment
+) -> Environment:
+    """Return sizes of which one is larger, so that a guard is decided both ways, else larger ones for it."""
+    found: list[Environment] = []
+    for symbol in sorted(symbols, key=str):
+        larger = ({**sizes, symbol: sizes[symbol] + n} for n in range(1, _LARGEST_INCREASE + 1))
+        larger = (_enlarged(each, spelling.extents) for each in larger)
+        found += islice((each for each in larger if _decides_both_ways(guard, spelling, each)), 1)
+    if found:
+        return min(found, key=lambda each: places(spelling.spaces, each))
+    numbers = [abs(int(number)) for number in guard.atoms(Integer)]
+    increase = min(1 + max(numbers, default=0), _LARGEST_INCREASE)
+    return {s: number + increase if s in symbols else number for s, number in sizes.items()}
+
+
+def _decides_both_ways(guard: Relational, spelling: Spelling, sizes: Environment) -> bool:
+    """Whether a guard that is affine in its indices holds for some of their values, and not for others."""
+    left, right = guard.args
+    lowest = highest = 0
+    for part, coefficient in expand(left - right).as_coefficients_dict().items():
+        extents = [whole(e, sizes) for e in spelling.ranges.get(part, ()) if e.free_symbols.issubset(sizes)]
+        if extents:
+            ends = 0, int(coefficient) * (min(extents) - 1)
+        elif part.free_symbols.issubset(sizes):
+            ends = (int(coefficient) * whole(part, sizes),) * 2
+        else:
+            return False
+        lowest, highest = lowest + min(ends), highest + max(ends)
+    if isinstance(guard, (Equality, Unequality)):
+        return lowest < highest and lowest <= 0 <= highest
+    return bool(RELATIONS[guard.rel_op](lowest, 0)) != bool(RELATIONS[guard.rel_op](highest, 0))

@@ -5,7 +5,7 @@ In go a ``Statement``, its ``Scope`` and the ``Structure``, out comes a ``Spelli
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
@@ -15,6 +15,7 @@ from symbackprop.equations.system import ArgMax
 from symbackprop.proof.scope import Scope
 from symbackprop.proof.statement import Statement
 from symbackprop.proof.structure import Structure, is_size
+from symbackprop.proof.work import Space, spaces_of
 
 
 @dataclass
@@ -22,7 +23,8 @@ class Spelling:
     """A statement with its equations, names replaced by the order in which they appear.
 
     Equal texts mean equal mathematics.  For choosing numbers: ``sizes`` are the size symbols, ``extents``
-    the ranges that occur, ``ranges`` those that each index runs over, ``shapes`` those of the quantities.
+    the ranges that occur, ``ranges`` those that each index runs over, ``shapes`` those of the quantities, and
+    ``spaces`` those of the places at which the claim and the equations are written out.
     """
 
     text: str
@@ -30,6 +32,7 @@ class Spelling:
     extents: list[Expr]
     ranges: dict[Symbol, set[Expr]]
     shapes: list[tuple[Expr, ...]]
+    spaces: list[Space]
 
 
 def spell(statement: Statement, scope: Scope, structure: Structure) -> Spelling:
@@ -58,8 +61,23 @@ def spell(statement: Statement, scope: Scope, structure: Structure) -> Spelling:
     speller.spell_quantities(scope)
     shapes = list(dict.fromkeys(structure.quantities[name].shape for name in speller.quantities))
     return Spelling(
-        "".join(speller.parts), list(speller.sizes), list(speller.extents), speller.ranges, shapes
+        "".join(speller.parts),
+        list(speller.sizes),
+        list(speller.extents),
+        speller.ranges,
+        shapes,
+        list(_spaces(statement, scope, structure)),
     )
+
+
+def _spaces(statement: Statement, scope: Scope, structure: Structure) -> Iterator[Space]:
+    """Yield the spaces of the claim, of what the derivatives are taken of, and of the definitions."""
+    yield from statement.spaces()
+    for consumer, name in scope.pairs:
+        for term in structure.terms.get((consumer, name), ()):
+            yield from spaces_of(term, structure.quantities[consumer].shape)
+    for name in (*scope.computed, *scope.places):
+        yield from spaces_of(structure.definitions[name].rhs, structure.quantities[name].shape)
 
 
 class _Speller:

@@ -16,6 +16,7 @@ from symbackprop.equations.steps import Step
 from symbackprop.proof.errors import Unproved
 from symbackprop.proof.integers import Environment, whole
 from symbackprop.proof.structure import Structure, parts_of
+from symbackprop.proof.work import Space, spaces_of
 
 StatementKind = Literal["total", "local", "definition"]
 """What a step is about; see ``Statement``."""
@@ -57,6 +58,10 @@ class Statement:
         if not self.is_batch:
             return 1
         return whole(self.sample_size, sizes) if self.sample_size is not None else _SAMPLES
+
+    def spaces(self) -> list[Space]:
+        """Return the spaces of the claim."""
+        return list(spaces_of(self.step.rhs, tuple(extent for _, extent in self.ranges)))
 
     def environments(self, sizes: Environment) -> Iterator[Environment]:
         """Yield every assignment of the free indices."""

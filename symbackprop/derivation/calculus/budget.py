@@ -13,6 +13,7 @@ from typing import Any
 import sympy
 from sympy import Expr, Poly, PolynomialError, Symbol
 
+from symbackprop.derivation.calculus.factoring import factored
 from symbackprop.derivation.calculus.kernels import Kernels
 from symbackprop.derivation.calculus.size import degrees, expanded_size, expanded_terms, generators
 
@@ -27,7 +28,7 @@ _MOST_OPERATIONS = 60
 
 def factor(expression: Expr) -> Expr:
     """Return ``expression`` as a product of factors that have none themselves."""
-    return _bounded(sympy.factor, expression, lambda flat: _is_within(flat, _WORK_TO_FACTOR))
+    return _bounded(factored, expression, lambda flat: _is_within(flat, _WORK_TO_FACTOR))
 
 
 def cancel(expression: Expr) -> Expr:

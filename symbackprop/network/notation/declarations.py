@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -74,6 +75,7 @@ def read_text(text: str, source: str) -> Text:
     found = Text(source)
     parts = list(statements(text, source))
     found.names.later = _defined_later(parts)
+    found.names.shared = _shared_parameters(parts)
     statement = None
     try:
         with limited_work(min(MAX_WORK + _WORK_OF_A_LINE * len(parts), _WORK_OF_A_TEXT)):
@@ -97,6 +99,19 @@ def _defined_later(parts: list[Statement]) -> dict[str, int]:
         if name and statement.keyword == "":
             found.setdefault(name[0], statement.body.line.number)
     return found
+
+
+def _shared_parameters(parts: list[Statement]) -> set[str]:
+    """Return the parameters that stand in the equations more than once, the loss aside.
+
+    The loss may add up the squares of all of them.
+    """
+    found: Counter[str] = Counter()
+    for statement in parts:
+        names = _NAME.findall(statement.body.text) if statement.keyword == "" else []
+        found.update(names if names[:1] != [LOSS] else [])
+    declared = {name for s in parts if s.keyword == "parameter" for name in _NAME.findall(s.body.text)}
+    return {name for name in declared if found[name] > 1}
 
 
 # ------------------------------------------------------------------------------------ declarations

@@ -36,6 +36,8 @@ MAX_AXES = 8
 """Axes of one quantity."""
 MAX_INDICES = 16
 """Index letters of one equation."""
+_KEPT_WHOLE = frozenset({"log", "sqrt"})
+"""Functions whose argument stays where it is: the logarithm of a sum of exponentials is stable as a whole."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,8 @@ class Names:
     positions: dict[str, list[str]] = field(default_factory=dict)  # integer quantity -> axes it is a place in
     unguarded: set[str] = field(default_factory=set)  # integer quantities that are read as a place at -1, too
     letters: set[str] = field(default_factory=set)  # that any equation binds
-    hidden: list[Equation] = field(default_factory=list)  # that max over an index needs before an equation
+    hidden: list[Equation] = field(default_factory=list)  # those that an equation needs before it
+    shared: set[str] = field(default_factory=set)  # parameters that stand in the equations more than once
     functions: Mapping[str, Callable[[Expr], Expr]] = field(default_factory=activation_functions)
 
     def add(self, quantity: Quantity, letters: tuple[str, ...]) -> None:
@@ -112,6 +115,9 @@ class NetReader(FormulaReader):
         self.in_condition = False
         self.letters_read: set[str] = set()
         self.additive: set[int] = set()
+        self.parts: dict[Expr, Expr] = {}
+        self.outermost: ast.expr | None = None
+        self.calls: list[int] = []  # of those around: how many letters are summed over outside of each
         self.forms |= {
             "sum": self.total,
             "mean": self.mean,
@@ -133,6 +139,7 @@ class NetReader(FormulaReader):
 
     def expression_of(self, tree: ast.expr) -> Expr:
         """Return the expression of a tree, and remember the nodes that are only added in it."""
+        self.outermost = tree
         self.additive = {id(tree)}
         for node in ast.walk(tree):
             if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add | ast.Sub):
@@ -427,18 +434,54 @@ class NetReader(FormulaReader):
         if ACTIVATIONS[name].is_of_layer:
             return self.normalised(node, constants)
         self.check_arguments(node, 1, 1)
-        formula, argument = ACTIVATIONS[name].formula, self._argument(node.args[0])
+        formula, argument = ACTIVATIONS[name].formula, self._inside_call(node.args[0])
         if len(re.findall(r"\bs\b", formula)) > 1:
             argument = self._named(argument, Sum)
+        elif formula != "s":
+            argument = self._apart(argument, node)
         return self._applied(formula, argument, constants, node)
 
+    def argument_of(self, node: ast.Call) -> Expr:
+        """Return the argument of a function, or a quantity that is it."""
+        argument = self._inside_call(node.args[0])
+        kept = isinstance(node.func, ast.Name) and node.func.id in _KEPT_WHOLE
+        return argument if kept else self._apart(argument, node)
+
+    def _inside_call(self, node: ast.expr) -> Expr:
+        """Return the expression of an argument, which stands inside of this call."""
+        self.calls.append(len(self.summed))
+        value = self._argument(node)
+        self.calls.pop()
+        return value
+
+    def _apart(self, argument: Expr, node: ast.Call) -> Expr:
+        """Return a quantity for the argument of a call where the derivative would read all of it again.
+
+        It would with sums in it, unless the call is the whole right-hand side, whose derivative is written
+        through its value; and with several components if the call is summed inside of another one, as
+        exp(a + b) is in log(sum(exp(a + b), i)).  Of a parameter that is shared, the derivative has such a
+        term for each time that it is read.
+        """
+        is_shared = any(name in self.known.shared for name in _names_in(argument))
+        if argument.has(Sum):
+            is_read_again = is_shared or node is not self.outermost
+        else:
+            inside_sum = any(depth < len(self.summed) for depth in self.calls)
+            is_read_again = is_shared and inside_sum and len(_names_in(argument)) > 1
+        return self._named(argument) if is_read_again else argument
+
     def _named(self, body: Expr, *kinds: type[Expr]) -> Expr:
-        """Return a new quantity for a ``body`` that is read more than once, if it holds such ``kinds``.
+        """Return a quantity for a ``body`` that is read more than once, if it holds such ``kinds`` of parts.
 
         Not inside of where, as outside of it the reads that it guards could leave their arrays.
         """
-        if self.guards or not body.has(*kinds):
+        if self.guards or (kinds and not body.has(*kinds)):
             return body
+        if body not in self.parts:
+            self.parts[body] = self._new_part(body)
+        return self.parts[body]
+
+    def _new_part(self, body: Expr) -> Expr:
         letters = [letter for letter in self.scope if _reads(body, letter)]
         letters.sort(key=lambda letter: not self.known.numbers_samples(letter))
         indices = [provisional_index(letter) for letter in letters]
@@ -496,6 +539,12 @@ class NetReader(FormulaReader):
         other = f"{letter}~{number}"
         self.known.ranges.unite(letter, other)
         return other
+
+
+def _names_in(expression: Expr) -> set[str]:
+    """Return the names of the quantities and numbers that an expression reads."""
+    symbols = {s for s in expression.free_symbols if not s.is_integer}
+    return {name_of(c) for c in (*expression.atoms(Indexed), *symbols)}
 
 
 def _summed(body: Expr, i: Symbol, n: Expr) -> Expr:
