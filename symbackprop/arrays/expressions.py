@@ -29,6 +29,7 @@ from sympy.core.relational import Relational
 
 from symbackprop.arrays.axes import Axes
 from symbackprop.arrays.contraction import contract
+from symbackprop.arrays.exponentials import apart, is_sum_of_exponentials, is_total_of_exponentials, may_vanish
 from symbackprop.arrays.guards import (
     always,
     condition_order,
@@ -43,7 +44,7 @@ from symbackprop.arrays.operations import Axis, Operation, Signs, number
 from symbackprop.arrays.reads import read
 from symbackprop.arrays.scatter import loops_first, scatter, scattered
 from symbackprop.equations.indices import RangeList, open_sum
-from symbackprop.equations.system import BINDERS, ONE, ArgMax, Equation, Ranges, name_of
+from symbackprop.equations.system import BINDERS, ONE, ZERO, ArgMax, Equation, Ranges, name_of
 from symbackprop.errors import UnsupportedExpression
 
 _ELEMENTWISE: dict[str, Kind] = {
@@ -66,6 +67,9 @@ _ELEMENTWISE: dict[str, Kind] = {
     "erf": Kind.ERF,
 }
 """SymPy function -> the kind of its operation, both of one argument."""
+
+_LOWEST = -3e38
+"""A number that is less than any exponent, and still one of float32."""
 
 _RELATIONS = {
     ">": Kind.GREATER,
@@ -209,7 +213,7 @@ class Lowering(Axes):
     def add(self, expression: Add) -> Operation:
         """Lower a sum of terms: what is not negated first, a number before the rest."""
         for term in expression.args:
-            if isinstance(term, log) and _is_sum_of_exponentials(term.args[0]):
+            if isinstance(term, log) and is_sum_of_exponentials(term.args[0]):
                 return self.beside_logarithm(term, expression - term)
         if expression.args[0] == -1 and len(expression.args) == 2 and isinstance(expression.args[1], exp):
             return self.elementwise(Kind.EXPM1, self.lower(expression.args[1].args[0]))
@@ -302,7 +306,7 @@ class Lowering(Axes):
         found: dict[Expr, Operation] = {}
         free = [f for f in above if isinstance(f, exp)]
         for divisor in below:
-            if free and _is_sum_of_exponentials(divisor):
+            if free and is_sum_of_exponentials(divisor):
                 numerator = free.pop(0)
                 largest, total = self.sum_of_exponentials(divisor)
                 difference = self.elementwise(Kind.SUBTRACT, self.lower(numerator.args[0]), largest)
@@ -310,14 +314,30 @@ class Lowering(Axes):
         return found
 
     def sum_of_exponentials(self, expression: Sum) -> tuple[Operation, Operation]:
-        """Return the largest exponent m of Σ exp(v), and Σ exp(v - m)."""
+        """Return the largest exponent m of Σ c exp(v), and Σ c exp(v - m)."""
         body, ranges = open_sum(expression)
         self.ranges |= dict(ranges)
-        summed = [i for i, _ in ranges]
-        exponent = self.lower(body.args[0])
-        largest = self.reduce(Kind.MAX, exponent, summed)
-        exponentials = self.elementwise(Kind.EXP, self.elementwise(Kind.SUBTRACT, exponent, largest))
-        return largest, self.reduce(Kind.SUM, exponentials, summed)
+        coefficient, exponent = apart(body) or (body, ZERO)
+        exponents = self.exponents(coefficient, exponent)
+        summed = [i for i, _ in ranges if i in exponents.axes]
+        largest = self.reduce(Kind.MAX, exponents, summed)
+        if may_vanish(coefficient) or exponent.has(S.NegativeInfinity):  # of nothing the maximum is -inf
+            largest = self.elementwise(Kind.MAXIMUM, largest, number(Float(_LOWEST)))
+        terms = self.elementwise(Kind.EXP, self.elementwise(Kind.SUBTRACT, exponents, largest))
+        if coefficient != 1:
+            terms = self.elementwise(Kind.MULTIPLY, self.lower(coefficient), terms)
+        total = self.reduce(Kind.SUM, terms, [i for i, _ in ranges if i in terms.axes])
+        for repeated in (n for i, n in ranges if i not in terms.axes):
+            total = self.elementwise(Kind.MULTIPLY, self.lower(repeated), total)
+        return largest, total
+
+    def exponents(self, coefficient: Expr, exponent: Expr) -> Operation:
+        """Lower the exponents of a sum of exponentials; -inf where the coefficient is 0."""
+        value = self.lower(exponent)
+        if not may_vanish(coefficient):
+            return value
+        counts = self.elementwise(Kind.NOT_EQUAL, self.lower(coefficient), number(ZERO))
+        return self.where(counts, value, number(S.NegativeInfinity))
 
     def factor(self, factor: Expr) -> Operation:
         """Lower a factor; one that is 1 or 0 by a condition is the condition itself."""
@@ -360,15 +380,23 @@ class Lowering(Axes):
     def log(self, expression: log) -> Operation:
         """Lower a logarithm; those of sums of exponentials never overflow."""
         argument = expression.args[0]
-        if _is_sum_of_exponentials(argument):
+        if is_sum_of_exponentials(argument):
             largest, total = self.sum_of_exponentials(argument)
             return self.elementwise(Kind.ADD, largest, self.elementwise(Kind.LOG, total))
         if argument.is_Add and len(argument.args) == 2 and all(_is_exponential(a) for a in argument.args):
             first, second = sorted((_exponent(a) for a in argument.args), key=_term_order)
             return self.elementwise(Kind.LOGADDEXP, self.lower(first), self.lower(second))
+        if is_total_of_exponentials(argument):
+            return reduce(partial(self.elementwise, Kind.LOGADDEXP), map(self.log_of_term, _in_order(argument)))
         if argument.is_Add and argument.args[0] == 1:
             return self.elementwise(Kind.LOG1P, self.lower(argument - 1))
         return self.elementwise(Kind.LOG, self.lower(argument))
+
+    def log_of_term(self, term: Expr) -> Operation:
+        """Lower the logarithm of a positive number times 1, exp(v) or Σ exp(v)."""
+        coefficient, rest = term.as_coeff_Mul()
+        value = self.lower(_exponent(rest)) if _is_exponential(rest) else self.log(log(rest))
+        return value if coefficient == 1 else self.elementwise(Kind.ADD, value, number(log(coefficient)))
 
     def piecewise(self, expression: Piecewise) -> Operation:
         """Lower a choice; the larger of a quantity and a number is recognised."""
@@ -553,7 +581,7 @@ class Lowering(Axes):
     def _groups(self, factors: Sequence[Expr]) -> dict[frozenset[Axis], list[Expr]]:
         """Group the factors of a product by the axes that they carry."""
         groups: dict[frozenset[Axis], list[Expr]] = {}
-        if any(_is_sum_of_exponentials(f) for f in _fraction(Mul(*factors))[1]):
+        if any(is_sum_of_exponentials(f) for f in _fraction(Mul(*factors))[1]):
             return {frozenset(self.lower(Mul(*factors)).axes): list(factors)}  # its parts go together
         for factor in sorted(factors, key=_factor_order):
             axes = frozenset(self.lower(factor).axes) - {None}
@@ -606,10 +634,6 @@ def _axis_order(body: Expr, ranges: Ranges) -> Ranges:
     first = list(reads[0].indices) if reads else []
     order = sorted(ranges, key=lambda i: first.index(i) if i in first else len(first))
     return {i: ranges[i] for i in order}
-
-
-def _is_sum_of_exponentials(expression: Expr) -> bool:
-    return isinstance(expression, Sum) and isinstance(expression.function, exp)
 
 
 def _is_exponential(expression: Expr) -> bool:

@@ -17,6 +17,7 @@ from sympy import Add, Basic, Derivative, Expr, Indexed, KroneckerDelta, Mul, Pi
 from symbackprop.derivation.stable.forms import Pointwise
 from symbackprop.derivation.stable.logarithms import stable_form
 from symbackprop.derivation.stable.measure import best_form, is_good
+from symbackprop.derivation.stable.sums import SumForms
 from symbackprop.equations.indices import canonical, close_sum, open_sum, rename, settle
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.signature import Signature
@@ -34,6 +35,7 @@ def with_stable(derivation: Derived) -> Derived:
 
 def _stable_steps(derivation: Derived) -> Iterator[Step]:
     system, stabilizer = derivation.system, _Stabilizer(derivation)
+    sums = SumForms(system)
     number = max(derivation.by_number, default=len(system.equations))
     for equation in system.equations:
         opened = stable_form(equation, system)
@@ -43,6 +45,8 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
             form = stabilizer.improved(equation.rhs, [opened])
         else:
             form = stabilizer.improved(opened)
+        form = sums.best(form, equation.rhs)
+        sums.define(equation.lhs, equation.rhs, form)
         stabilizer.define(equation.name, equation.lhs, form, partial(_same, form))
         if form != equation.rhs and canonical(form) != canonical(equation.rhs):
             number += 1
@@ -54,7 +58,8 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
             stabilizer.define(("adjoint", target), result.lhs, result.rhs, best)
         if target not in computed:
             continue  # looked at as a part of the result that it is written into
-        form = best()
+        form = sums.best(best(), result.rhs)
+        sums.define(result.lhs, result.rhs, form)
         if form != result.rhs and canonical(form) != canonical(result.rhs):
             number += 1
             yield Step(

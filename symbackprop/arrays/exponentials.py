@@ -1,0 +1,62 @@
+"""Sums of exponentials, of which the code takes the largest exponent out: c₁ exp(a₁) + c₂ exp(a₂) + …
+
+A mask is a coefficient that may be 0, or a choice with 0 in it: what it leaves out has the exponent -∞.
+"""
+
+from __future__ import annotations
+
+from sympy import Add, Expr, Indexed, Mul, Piecewise, Pow, S, Sum, exp
+
+from symbackprop.equations.system import ONE, ZERO, is_size
+
+
+def apart(expression: Expr) -> tuple[Expr, Expr] | None:
+    """Return c and a of an expression that is c·exp(a); None where it has no exponential as a factor."""
+    if isinstance(expression, exp):
+        return ONE, expression.args[0]
+    if isinstance(expression, Mul):
+        found = [(apart(f) or (f, None)) for f in expression.args]
+        exponents = [a for _, a in found if a is not None]
+        return (Mul(*[c for c, _ in found]), Add(*exponents)) if exponents else None
+    return _choice_apart(expression) if isinstance(expression, Piecewise) else None
+
+
+def _choice_apart(choice: Piecewise) -> tuple[Expr, Expr] | None:
+    branches = [(ZERO, S.NegativeInfinity) if value == 0 else apart(value) for value, _ in choice.args]
+    known = [b for b in branches if b is not None]
+    coefficients = dict.fromkeys(c for c, a in known if a != -S.Infinity)
+    if len(known) < len(branches) or not coefficients:
+        return None
+    exponent = Piecewise(*[(a, condition) for (_, a), (_, condition) in zip(known, choice.args, strict=True)])
+    if len(coefficients) == 1:
+        return next(iter(coefficients)), exponent
+    return Piecewise(*[(c, condition) for (c, _), (_, condition) in zip(known, choice.args, strict=True)]), exponent
+
+
+def is_sum_of_exponentials(expression: Expr) -> bool:
+    """Whether ``expression`` is Σ c·exp(a)."""
+    return isinstance(expression, Sum) and apart(expression.function) is not None
+
+
+def is_total_of_exponentials(expression: Expr) -> bool:
+    """Whether ``expression`` has terms which are all exponentials, sums of them, or positive numbers."""
+    return isinstance(expression, Add) and all(map(_is_positive_term, expression.args))
+
+
+def _is_positive_term(term: Expr) -> bool:
+    number, rest = term.as_coeff_Mul()
+    if not number.is_positive:
+        return False
+    if isinstance(rest, Sum):
+        found = apart(rest.function)
+        return found is not None and not may_vanish(found[0]) and bool(found[0].is_positive)
+    return rest == 1 or isinstance(rest, exp)
+
+
+def may_vanish(coefficient: Expr) -> bool:
+    """Whether a coefficient may be 0; what divides is no zero."""
+    return any(not (f.is_number or is_size(f) or _divides(f)) for f in Mul.make_args(coefficient))
+
+
+def _divides(factor: Expr) -> bool:
+    return isinstance(factor, Pow) and factor.exp.could_extract_minus_sign() and not isinstance(factor, Indexed)

@@ -1,0 +1,257 @@
+"""The best form of what holds a sum over an index, found by measuring at small sizes.
+
+The forms are few: exponentials joined, logarithms opened through definitions, a derivative written in where it
+divides by what it is multiplied with.  One is taken where it is right at more numbers, equal, far apart and
+masked ones, and wrong nowhere where the plain form is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
+from typing import Any
+
+import mpmath
+import numpy as np
+from sympy import Derivative, Eq, Expr, Indexed, Mul, Piecewise, Pow, Sum, Symbol, exp, log
+
+from symbackprop.derivation.calculus.algebra import distributed
+from symbackprop.derivation.stable.joining import Joiner, at
+from symbackprop.derivation.stable.logarithms import has_stable_operation, opened_through
+from symbackprop.derivation.stable.small import SIZE, Array, Key, Places, Small
+from symbackprop.equations.indices import make_sum, open_sum, substitute
+from symbackprop.equations.system import ZERO, Equation, EquationSystem, Quantity, is_size, name_of
+from symbackprop.errors import UnsupportedExpression
+
+_SCALES = (80.0, 1000.0)
+_FAR = ((1, 1, 1), (1, 0, -1), (-1, 1, 0.5))
+_NEAR = (0.5, -1.0, 2.0, 1.0, 0.0, 0.25)
+_MOST_ARRAYS = 4
+_TOLERANCE = 4096
+"""Roundings of a number of magnitude 1, or of its own; more where the arguments are large."""
+
+
+@dataclass
+class SumForms:
+    """Chooses forms for the equations and results of one system, in the order of computation."""
+
+    system: EquationSystem
+    forms: dict[str, tuple[Expr, Expr]] = field(default_factory=dict)
+    """The left-hand side and the form that is computed, of each quantity and adjoint met so far."""
+    plain: dict[str, tuple[Expr, Expr]] = field(default_factory=dict)
+    """The same as derived."""
+
+    def __post_init__(self) -> None:
+        self.joiner = Joiner(self.system)
+        self.adjoints = {adjoint.name for adjoint in self.system.adjoints.values()}
+
+    def define(self, lhs: Expr, plain: Expr, form: Expr) -> None:
+        """Remember how a component is computed."""
+        self.plain[name_within(lhs)], self.forms[name_within(lhs)] = (lhs, plain), (lhs, form)
+
+    def best(self, form: Expr, plain: Expr) -> Expr:
+        """Return the best form of ``plain``, for which ``form`` was chosen without looking at sums."""
+        others = [other for other in dict.fromkeys(self._candidates(form, plain)) if other != form]
+        return self._measured(form, plain, others) if others else form
+
+    # ------------------------------------------------------------ forms
+
+    def _candidates(self, form: Expr, plain: Expr) -> Iterator[Expr]:
+        for start in dict.fromkeys((form, plain)):
+            for written in self._with_derivatives_in(start):
+                opened = self._opened(written)
+                for each in dict.fromkeys((written, opened)):
+                    joined = self.joiner.joined(each)
+                    yield joined
+                    yield zero_first(joined)
+
+    def _opened(self, expression: Expr) -> Expr:
+        unstable = {node for node in expression.atoms(log) if not has_stable_operation(node)}
+        return opened_through(expression, self.system) if unstable else expression
+
+    def _with_derivatives_in(self, expression: Expr) -> Iterator[Expr]:
+        """Yield ``expression``, and with the derivatives written in that divide or have an exponential."""
+        yield expression
+        whole = expression
+        for name in sorted(self.forms.keys() & {name_within(read) for read in _derivatives(expression, self.adjoints)}):
+            lhs, form = self.plain[name]
+            if _is_delicate(form):
+                whole = _written_in(whole, lhs, form)
+        if whole != expression:
+            yield _distributed(whole)
+
+    # ------------------------------------------------------------ measuring
+
+    def _measured(self, form: Expr, plain: Expr, others: Sequence[Expr]) -> Expr:
+        """Return the form that is wrong at the fewest points."""
+        names = self._names_read([form, plain, *others])
+        followed = {name for name in names if name in self.forms and _is_delicate(self.plain[name][1])}
+        free = sorted(names - followed)
+        points = _Points(free, [name for name in free if not self._is_derivative(name)][:_MOST_ARRAYS])
+        places = {i: n % SIZE for n, i in enumerate(sorted(_free_indices([form, plain, *others]), key=str))}
+        try:
+            truth = self._values(plain, points, places, None, followed)
+            values = {e: [self._values(e, points, places, t, followed) for t in _TYPES] for e in (form, *others)}
+        except (UnsupportedExpression, ArithmeticError, ValueError, TypeError):
+            return form
+        best, fewest = form, _failures(values[form], truth)
+        for other in others:
+            failures = _failures(values[other], truth)
+            worse = any((mine & ~theirs).any() for mine, theirs in zip(failures, _failures(values[form], truth), strict=True))
+            if not worse and _count(failures) < _count(fewest):
+                best, fewest = other, failures
+        return best
+
+    def _values(
+        self, expression: Expr, points: _Points, places: Places, dtype: Any, followed: set[str]
+    ) -> Array:
+        definitions = self.plain if dtype is None else self.forms
+        small = Small(
+            partial(points.values, dtype=dtype),
+            lambda name: definitions[name] if name in followed else None,
+            dtype,
+        )
+        found = np.broadcast_to(np.asarray(small.values(expression, places)), (points.count,))
+        return found.astype(float) if dtype is None else found
+
+    def _names_read(self, expressions: Sequence[Expr]) -> set[str]:
+        """Return the names of what is read, directly or through definitions that are followed."""
+        found: set[str] = set()
+        for _ in range(_DEPTH):
+            new = {name_within(r) for e in expressions for r in _reads(e)} - found
+            found |= new
+            known = [self.plain[n] for n in sorted(new) if n in self.plain]
+            known += [self.forms[n] for n in sorted(new) if n in self.forms]
+            expressions = [form for _, form in known if _is_delicate(form)]
+        return found
+
+    def _is_derivative(self, name: str) -> bool:
+        return name in self.adjoints or name.startswith("d/d")
+
+
+_DEPTH = 4
+_TYPES = (np.float32, np.float64)
+
+
+def name_within(read: Expr) -> str:
+    """Return the name of a component, or of a derivative of the loss."""
+    return f"d/d{name_of(read.variables[0])}" if isinstance(read, Derivative) else name_of(read)
+
+
+def _count(failures: Sequence[Array]) -> int:
+    return sum(int(np.count_nonzero(each)) for each in failures)
+
+
+def _failures(values: Sequence[Array], truth: Array) -> list[Array]:
+    """Return, for each dtype, at which points a form is not right although the value is a number of it."""
+    found = []
+    for value in values:
+        limits = np.finfo(value.dtype)
+        with np.errstate(all="ignore"):
+            near = np.abs(value.astype(float) - truth) <= _TOLERANCE * limits.eps * np.maximum(1, np.abs(truth))
+            found.append((np.abs(truth) < limits.max) & ~near)
+    return found
+
+
+@dataclass
+class _Points:
+    """Numbers for components: one array far, or all, and the others near; near alone."""
+
+    names: Sequence[str]
+    far: Sequence[str]
+
+    def __post_init__(self) -> None:
+        every = frozenset(self.far)
+        groups = [frozenset({name}) for name in self.far]
+        groups += [every] if len(self.far) > 1 else []
+        self.rows = [*product(groups, _SCALES, _FAR), *((frozenset(), 1.0, _FAR[0]) for _ in range(3))]
+        self.count = len(self.rows)
+
+    def values(self, key: Key, dtype: Any) -> Array:
+        """Return the numbers of a component at all points."""
+        name, places = key
+        own = self.names.index(name) if name in self.names else 0
+        numbers = []
+        for n, (far, scale, pattern) in enumerate(self.rows):
+            near = _NEAR[(own + n + 2 * sum(places)) % len(_NEAR)]
+            numbers.append(scale * pattern[(own + sum(places)) % SIZE] if name in far else near)
+        if dtype is None:
+            return np.array([mpmath.mpf(number) for number in numbers], object)
+        return np.array(numbers, dtype)
+
+
+def _reads(expression: Expr) -> Iterator[Expr]:
+    """Yield the components and derivatives that are read; indices and sizes among them do no harm."""
+    if isinstance(expression, (Indexed, Symbol, Derivative)):
+        yield expression
+    elif isinstance(expression, Sum):
+        yield from _reads(expression.function)
+    else:
+        for argument in expression.args:
+            yield from _reads(argument)
+
+
+def _derivatives(expression: Expr, adjoints: set[str]) -> list[Expr]:
+    return [r for r in _reads(expression) if isinstance(r, Derivative) or name_of(r) in adjoints]
+
+
+def _free_indices(expressions: Sequence[Expr]) -> set[Symbol]:
+    return {s for e in expressions for s in e.free_symbols if s.is_Symbol and s.is_integer and not is_size(s)}
+
+
+def _is_delicate(expression: Expr) -> bool:
+    """Whether there is an exponential, a logarithm, a division or a root."""
+    return expression.has(exp, log) or any(
+        not (p.exp.is_Integer and p.exp.is_positive) and not is_size(p.base) for p in expression.atoms(Pow)
+    )
+
+
+def _written_in(expression: Expr, lhs: Expr, form: Expr) -> Expr:
+    """Return ``expression`` with a derivative replaced by what it is."""
+    if isinstance(lhs, Derivative):
+        own = lhs.variables[0]
+        pattern = expression.atoms(Derivative)
+        mapping = {
+            d: at(Equation(own, form), d.variables[0], form)
+            for d in pattern
+            if d.expr == lhs.expr and name_of(d.variables[0]) == name_of(own)
+        }
+        return expression.xreplace(mapping)
+    shape = lhs.base.shape if isinstance(lhs, Indexed) else ()
+    return substitute(expression, Quantity(name_of(lhs), tuple(shape)), Equation(lhs, form))
+
+
+def _distributed(expression: Expr) -> Expr:
+    """Return ``expression`` with factors multiplied into the sums that divide by them, within sums, too."""
+    if isinstance(expression, Sum):
+        body, ranges = open_sum(expression)
+        return make_sum(distributed(_distributed(body)), ranges)
+    if not expression.has(Sum):
+        return distributed(expression)
+    return distributed(expression.func(*map(_distributed, expression.args)))
+
+
+def zero_first(expression: Expr) -> Expr:
+    """Return ``expression`` with products that are 0 where their logarithm is.
+
+    (1 - p)^(-1/2) log p has no value at p = 1, where the one is infinite and the other 0.
+    """
+
+    def is_undecided(node: Expr) -> bool:
+        return isinstance(node, Mul) and any(map(_is_root_below, node.args)) and bool(_logarithms(node))
+
+    def decided(node: Expr) -> Expr:
+        first = _logarithms(node)[0]
+        return Piecewise((ZERO, Eq(first, 0)), (node, True))
+
+    return expression.replace(is_undecided, decided)
+
+
+def _is_root_below(factor: Expr) -> bool:
+    return factor.is_Pow and factor.exp.is_negative and not factor.exp.is_Integer
+
+
+def _logarithms(product: Expr) -> list[Expr]:
+    return [f for f in product.args if f.has(log) and not f.is_Pow]
