@@ -5,7 +5,7 @@ A mask is a coefficient that may be 0, or a choice with 0 in it: what it leaves 
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Indexed, Mul, Piecewise, Pow, S, Sum, exp
+from sympy import Add, Expr, Indexed, Mul, Piecewise, Pow, S, Sum, exp, log
 
 from symbackprop.equations.system import ONE, ZERO, is_size
 
@@ -16,9 +16,22 @@ def apart(expression: Expr) -> tuple[Expr, Expr] | None:
         return ONE, expression.args[0]
     if isinstance(expression, Mul):
         found = [(apart(f) or (f, None)) for f in expression.args]
-        exponents = [a for _, a in found if a is not None]
-        return (Mul(*[c for c, _ in found]), Add(*exponents)) if exponents else None
+        if all(a is None for _, a in found):
+            return None
+        found = [(c, a) if a is not None else _power_of_total_apart(c) for c, a in found]
+        return Mul(*[c for c, _ in found]), Add(*[a for _, a in found])
     return _choice_apart(expression) if isinstance(expression, Piecewise) else None
+
+
+def _power_of_total_apart(factor: Expr) -> tuple[Expr, Expr]:
+    base, power = factor.as_base_exp()
+    return (ONE, power * log(base)) if holds_exponentials(base) else (factor, ZERO)
+
+
+def holds_exponentials(expression: Expr) -> bool:
+    """Whether ``expression`` is a sum of exponentials over an index, or has one among positive terms."""
+    total = is_total_of_exponentials(expression) and expression.has(Sum)
+    return bool(total or is_sum_of_exponentials(expression))
 
 
 def _choice_apart(choice: Piecewise) -> tuple[Expr, Expr] | None:
@@ -30,7 +43,9 @@ def _choice_apart(choice: Piecewise) -> tuple[Expr, Expr] | None:
     exponent = Piecewise(*[(a, condition) for (_, a), (_, condition) in zip(known, choice.args, strict=True)])
     if len(coefficients) == 1:
         return next(iter(coefficients)), exponent
-    return Piecewise(*[(c, condition) for (c, _), (_, condition) in zip(known, choice.args, strict=True)]), exponent
+    return Piecewise(
+        *[(c, condition) for (c, _), (_, condition) in zip(known, choice.args, strict=True)]
+    ), exponent
 
 
 def is_sum_of_exponentials(expression: Expr) -> bool:
@@ -59,4 +74,6 @@ def may_vanish(coefficient: Expr) -> bool:
 
 
 def _divides(factor: Expr) -> bool:
-    return isinstance(factor, Pow) and factor.exp.could_extract_minus_sign() and not isinstance(factor, Indexed)
+    return (
+        isinstance(factor, Pow) and factor.exp.could_extract_minus_sign() and not isinstance(factor, Indexed)
+    )

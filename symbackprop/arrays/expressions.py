@@ -29,7 +29,13 @@ from sympy.core.relational import Relational
 
 from symbackprop.arrays.axes import Axes
 from symbackprop.arrays.contraction import contract
-from symbackprop.arrays.exponentials import apart, is_sum_of_exponentials, is_total_of_exponentials, may_vanish
+from symbackprop.arrays.exponentials import (
+    apart,
+    holds_exponentials,
+    is_sum_of_exponentials,
+    is_total_of_exponentials,
+    may_vanish,
+)
 from symbackprop.arrays.guards import (
     always,
     condition_order,
@@ -271,7 +277,7 @@ class Lowering(Axes):
                 return self.lower(_deltas_apart(expression, factor))
         above, below = _fraction(expression)
         parts = _shared_out(above, below)
-        if parts:
+        if parts and not any(holds_exponentials(f.as_base_exp()[0]) for f in below):
             return reduce(partial(self.elementwise, Kind.MULTIPLY), [self.lower(part) for part in parts])
         return self.fraction(above, below)
 
@@ -281,14 +287,15 @@ class Lowering(Axes):
         above = sorted(above, key=_factor_order)
         shifted = self.shifted_exponentials(above, below)
         last = [f for f in above if f not in shifted and _may_overflow(f)]
-        factors = [shifted[f] if f in shifted else self.factor(f) for f in above if f not in last]
+        factors = [shifted.get(f) or self.factor(f) for f in above if f not in last]
         factors += [self.integer_power(self.lower(base), exponent) for base, exponent in powers]
         if any(f.free_symbols for f in above):
             below = _units(below)
         total = factors[0] if factors else self.factor(last.pop(0)) if last else number(ONE)
         for factor in factors[1:]:
             total = self.elementwise(Kind.MULTIPLY, total, factor)
-        total = self.divided(total, [shifted.get(divisor) or self.lower(divisor) for divisor in below])
+        divisors = [shifted[d] if d in shifted else self.lower(d) for d in below]
+        total = self.divided(total, [divisor for divisor in divisors if divisor is not None])
         for factor in _units(last):
             total = self.elementwise(Kind.MULTIPLY, total, self.factor(factor))
         return total
@@ -301,16 +308,35 @@ class Lowering(Axes):
             numbers = [reduce(partial(self.elementwise, Kind.MULTIPLY), numbers)]
         return reduce(partial(self.elementwise, Kind.DIVIDE), [*numbers, *arrays], total)
 
-    def shifted_exponentials(self, above: Sequence[Expr], below: Sequence[Expr]) -> dict[Expr, Operation]:
-        """Take the largest exponent out of exp(u)/Σ exp(v), above and below: neither can overflow."""
-        found: dict[Expr, Operation] = {}
+    def shifted_exponentials(
+        self, above: Sequence[Expr], below: Sequence[Expr]
+    ) -> dict[Expr, Operation | None]:
+        """Take the largest exponent out of exp(u)/Σ exp(v), above and below: neither can overflow.
+
+        Of exp(u)/(1 + Σ exp(v)) and of exp(u)/(Σ exp(v))² the exponential is that of a difference, and nothing
+        is divided by: None.
+        """
+        found: dict[Expr, Operation | None] = {}
         free = [f for f in above if isinstance(f, exp)]
         for divisor in below:
-            if free and is_sum_of_exponentials(divisor):
-                numerator = free.pop(0)
+            base, count = divisor.as_base_exp()
+            if not free or not holds_exponentials(base):
+                continue
+            numerator = free.pop(0)
+            exponent = self.lower(numerator.args[0])
+            if is_sum_of_exponentials(divisor):
                 largest, total = self.sum_of_exponentials(divisor)
-                difference = self.elementwise(Kind.SUBTRACT, self.lower(numerator.args[0]), largest)
-                found |= {numerator: self.elementwise(Kind.EXP, difference), divisor: total}
+                found |= {divisor: total}
+            else:
+                largest = (
+                    self.elementwise(Kind.MULTIPLY, number(count), self.log(log(base)))
+                    if count != 1
+                    else self.log(log(base))
+                )
+                found |= {divisor: None}
+            found |= {
+                numerator: self.elementwise(Kind.EXP, self.elementwise(Kind.SUBTRACT, exponent, largest))
+            }
         return found
 
     def sum_of_exponentials(self, expression: Sum) -> tuple[Operation, Operation]:
@@ -387,7 +413,9 @@ class Lowering(Axes):
             first, second = sorted((_exponent(a) for a in argument.args), key=_term_order)
             return self.elementwise(Kind.LOGADDEXP, self.lower(first), self.lower(second))
         if is_total_of_exponentials(argument):
-            return reduce(partial(self.elementwise, Kind.LOGADDEXP), map(self.log_of_term, _in_order(argument)))
+            return reduce(
+                partial(self.elementwise, Kind.LOGADDEXP), map(self.log_of_term, _in_order(argument))
+            )
         if argument.is_Add and argument.args[0] == 1:
             return self.elementwise(Kind.LOG1P, self.lower(argument - 1))
         return self.elementwise(Kind.LOG, self.lower(argument))
@@ -581,7 +609,7 @@ class Lowering(Axes):
     def _groups(self, factors: Sequence[Expr]) -> dict[frozenset[Axis], list[Expr]]:
         """Group the factors of a product by the axes that they carry."""
         groups: dict[frozenset[Axis], list[Expr]] = {}
-        if any(is_sum_of_exponentials(f) for f in _fraction(Mul(*factors))[1]):
+        if any(holds_exponentials(f.as_base_exp()[0]) for f in _fraction(Mul(*factors))[1]):
             return {frozenset(self.lower(Mul(*factors)).axes): list(factors)}  # its parts go together
         for factor in sorted(factors, key=_factor_order):
             axes = frozenset(self.lower(factor).axes) - {None}

@@ -1,7 +1,7 @@
 """Exponentials of a product joined into one, so that a large and a small one never meet as numbers.
 
-exp(h) exp(-r) becomes exp(h - r), through definitions and into sums and choices, too.  A sum of exponentials
-z is exp(log z), and its logarithm has a stable operation: exp(h)/z² becomes exp(h - 2 log z).
+exp(h) exp(-r) becomes exp(h - r), through definitions and into sums and choices, too.  A quantity z that is a
+sum of exponentials is written out where it divides one: for exp(h)/Σ exp(h) there is a stable operation.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from sympy import Add, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Pow, Sum, Symbol, exp, log
 
 from symbackprop.arrays.exponentials import apart, is_sum_of_exponentials, is_total_of_exponentials
-from symbackprop.equations.indices import close_sum, open_sum, rename
+from symbackprop.equations.indices import close_sum, make_sum, open_sum, rename
 from symbackprop.equations.system import BINDERS, ONE, ZERO, Equation, EquationSystem, indices_of, name_of
 
 
@@ -31,7 +31,7 @@ class Joiner:
     def joined_in_full(self, expression: Expr) -> Expr:
         """Return ``expression`` joined, with all quantities written out that are exponentials."""
         written = self._written_out(expression)
-        return self._rebuilt(written, lambda product: self._joined_product(product, as_fraction=False))
+        return self._rebuilt(written, self._joined_product)
 
     def _rebuilt(self, expression: Expr, of_product: Callable[[Expr], Expr]) -> Expr:
         """Return ``expression`` with something done to each product in it, the innermost first."""
@@ -42,7 +42,7 @@ class Joiner:
                 return expression
             body, ranges = open_sum(expression)
             new = self._rebuilt(body, of_product)
-            return expression if new == body else close_sum(new, ranges)
+            return expression if new == body else make_sum(new, ranges)
         if isinstance(expression, Piecewise):
             branches = [(self._rebuilt(value, of_product), condition) for value, condition in expression.args]
             return Piecewise(*branches)
@@ -53,8 +53,8 @@ class Joiner:
 
     # ------------------------------------------------------------ one product
 
-    def _joined_product(self, product: Expr, as_fraction: bool = True) -> Expr:
-        """Return a product with its exponentials joined; with ``as_fraction`` exp(h)/Σ exp(h) stays one."""
+    def _joined_product(self, product: Expr) -> Expr:
+        """Return a product with its exponentials joined, and with what it divides by written as a sum."""
         parts = _Parts()
         for factor in Mul.make_args(product):
             self._sort(factor, parts)
@@ -72,12 +72,7 @@ class Joiner:
             return Mul(*parts.others, *rest, self._pushed_into(first, outer))
         if not parts.exponents or len(parts.exponents) + len(parts.totals) < 2:
             return product
-        exponent = Add(*parts.exponents)
-        if as_fraction and len(parts.totals) == 1:
-            base, power = parts.totals[0]
-            if power == -1 and is_sum_of_exponentials(base):
-                return Mul(*parts.others, exp(exponent), 1 / base)
-        return Mul(*parts.others) * exp(exponent + Add(*[power * log(base) for base, power in parts.totals]))
+        return Mul(*parts.others, exp(Add(*parts.exponents)), *[base**power for base, power in parts.totals])
 
     def _sort(self, factor: Expr, parts: _Parts) -> None:
         """Put a factor to those of its kind."""
@@ -113,6 +108,8 @@ class Joiner:
     def _total(self, base: Expr) -> Expr | None:
         """Return a sum of exponentials that ``base`` is or is defined as."""
         written = self._exponential(base) or base
+        if isinstance(written, Sum) or (isinstance(written, Add) and written.has(Sum)):
+            written = self.joined_in_full(written)
         return written if is_sum_of_exponentials(written) or is_total_of_exponentials(written) else None
 
     def _exponential(self, read: Expr) -> Expr | None:
@@ -123,7 +120,11 @@ class Joiner:
         if name not in self._exponentials:
             self._exponentials[name] = None
             written = self.joined_in_full(self.system.definitions[name].rhs)
-            if apart(written) is not None or is_sum_of_exponentials(written) or is_total_of_exponentials(written):
+            if (
+                apart(written) is not None
+                or is_sum_of_exponentials(written)
+                or is_total_of_exponentials(written)
+            ):
                 self._exponentials[name] = written
         written = self._exponentials[name]
         return None if written is None else at(self.system.definitions[name], read, written)
@@ -135,12 +136,14 @@ class Joiner:
             return expression
         if isinstance(expression, Sum):
             body, ranges = open_sum(expression)
-            return close_sum(self._written_out(body), ranges)
+            new = self._written_out(body)
+            return expression if new == body else close_sum(new, ranges)
         if isinstance(expression, Piecewise):
             return Piecewise(*[(self._written_out(value), condition) for value, condition in expression.args])
         if isinstance(expression, exp):
             return expression
-        return expression.func(*map(self._written_out, expression.args))
+        arguments = [self._written_out(argument) for argument in expression.args]
+        return expression if arguments == list(expression.args) else expression.func(*arguments)
 
 
 _WHOLE = (Indexed, Derivative, KroneckerDelta)

@@ -17,7 +17,7 @@ from symbackprop.derivation.calculus.algebra import tidy
 from symbackprop.derivation.calculus.budget import expand, factor
 from symbackprop.derivation.stable.joining import Joiner
 from symbackprop.equations.indices import RangeList, close_sum, open_sum, substitute
-from symbackprop.equations.system import ONE, ZERO, Equation, EquationSystem, name_of
+from symbackprop.equations.system import ONE, ZERO, Equation, EquationSystem, is_size, name_of
 
 
 def stable_form(equation: Equation, system: EquationSystem) -> Expr | None:
@@ -116,9 +116,9 @@ def _written_out(argument: Expr, system: EquationSystem) -> Iterator[Expr]:
 
 
 def has_stable_operation(logarithm: log) -> bool:
-    """Whether the code has a stable operation for it: log(1 + exp(z)), the log of a sum of exp, a number."""
+    """Whether the code has a stable operation for it: log(1 + exp(z)), the log of a sum of exp, a size."""
     argument = logarithm.args[0]
-    if argument.is_number:
+    if argument.is_number or all(map(is_size, argument.free_symbols)):
         return True
     return is_sum_of_exponentials(argument) or is_total_of_exponentials(argument)
 

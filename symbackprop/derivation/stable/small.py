@@ -47,7 +47,12 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
-from symbackprop.arrays.exponentials import apart, is_sum_of_exponentials, is_total_of_exponentials
+from symbackprop.arrays.exponentials import (
+    apart,
+    holds_exponentials,
+    is_sum_of_exponentials,
+    is_total_of_exponentials,
+)
 from symbackprop.equations.system import indices_of, is_size, name_of
 from symbackprop.errors import UnsupportedExpression
 
@@ -122,7 +127,10 @@ class Small:
 
     def all_places(self, expression: Sum, at: Places) -> Iterator[Places]:
         """Yield the places of the indices of a sum."""
-        ranges = [(i, range(self.place(low, at), self.place(high, at) + 1)[:SIZE]) for i, low, high in expression.limits]
+        ranges = [
+            (i, range(self.place(low, at), self.place(high, at) + 1)[:SIZE])
+            for i, low, high in expression.limits
+        ]
         for places in itertools.product(*[places for _, places in ranges]):
             yield {**at, **dict(zip([i for i, _ in ranges], places, strict=True))}
 
@@ -150,20 +158,29 @@ class Small:
         return _total([self.of(term, at) for term in node.args])
 
     def multiply(self, node: Mul, at: Places) -> Any:
-        """Return a product: what decays first, exponentials last; of exp(u)/Σ exp(v) none can overflow."""
-        below = [f.base for f in node.args if f.is_Pow and f.exp == -1 and is_sum_of_exponentials(f.base)]
-        above = [f for f in node.args if isinstance(f, exp)]
-        factors = list(node.args)
+        """Return a product: exponentials last; of exp(u)/Σ exp(v) neither can overflow."""
+        divide = np.divide if self.dtype is not None else _mp_divide
+        below = [
+            f for f in node.args if f.is_Pow and f.exp.could_extract_minus_sign() and not isinstance(f, exp)
+        ]
+        above = sorted((f for f in node.args if f not in below), key=lambda f: isinstance(f, exp))
         values = []
-        if self.dtype is not None and below and above:
-            most, total = self.largest_apart(below[0], at)
-            values.append(self.apply("exp", self.of(above[0].args[0], at) - most) / total)
-            factors = [f for f in factors if f not in (above[0], 1 / below[0])]
-        plain = [f for f in factors if not (f.is_Pow and f.exp.could_extract_minus_sign() and not isinstance(f, exp))]
-        plain.sort(key=lambda f: isinstance(f, exp))
-        values += [self.of(f, at) for f in plain]
+        for divisor in below if self.dtype is not None and isinstance(above[-1], exp) else ():
+            if holds_exponentials(divisor.base):
+                values.append(self.shifted(above.pop(), divisor, at))
+                below.remove(divisor)
+                break
+        values += [self.of(factor, at) for factor in above]
         whole = reduce(np.multiply, values) if values else self.number(1)
-        return reduce(np.divide, [self.of(1 / f, at) for f in factors if f not in plain], whole)
+        return reduce(divide, [self.of(1 / divisor, at) for divisor in below], whole)
+
+    def shifted(self, numerator: Expr, divisor: Expr, at: Places) -> Any:
+        """Return exp(u) times a negative power of Σ exp(v)."""
+        exponent = self.of(numerator.args[0], at)
+        if divisor.exp == -1 and isinstance(divisor.base, Sum):
+            most, total = self.largest_apart(divisor.base, at)
+            return self.apply("exp", exponent - most) / total
+        return self.apply("exp", exponent + self.of(divisor.exp, at) * self.log(log(divisor.base), at))
 
     def power(self, node: Pow, at: Places) -> Any:
         base, exponent = self.of(node.base, at), node.exp
@@ -186,7 +203,13 @@ class Small:
 
     def log_of_term(self, term: Expr, at: Places) -> Any:
         coefficient, rest = term.as_coeff_Mul()
-        value = self.of(rest.args[0], at) if isinstance(rest, exp) else self.log(log(rest), at) if rest != 1 else 0
+        value = (
+            self.of(rest.args[0], at)
+            if isinstance(rest, exp)
+            else self.log(log(rest), at)
+            if rest != 1
+            else 0
+        )
         return value + self.number(log(coefficient))
 
     # ------------------------------------------------------------ choices
@@ -212,11 +235,15 @@ class Small:
         return reduce(_JOINED[type(node)], parts) if len(parts) > 1 else np.logical_not(parts[0])
 
     def folded(self, node: Expr, at: Places) -> Any:
-        return reduce(np.maximum if isinstance(node, Max) else np.minimum, [self.of(a, at) for a in node.args])
+        return reduce(
+            np.maximum if isinstance(node, Max) else np.minimum, [self.of(a, at) for a in node.args]
+        )
 
     def heaviside(self, node: Heaviside, at: Places) -> Any:
         value = self.of(node.args[0], at)
-        return np.where(value > 0, self.number(1), np.where(value < 0, self.number(0), self.of(node.args[1], at)))
+        return np.where(
+            value > 0, self.number(1), np.where(value < 0, self.number(0), self.of(node.args[1], at))
+        )
 
     def delta(self, node: KroneckerDelta, at: Places) -> Any:
         return self.number(int(self.place(node.args[0], at) == self.place(node.args[1], at)))
@@ -281,5 +308,10 @@ def _raised(base: Any, exponent: Any) -> Any:
     return found if isinstance(found, mpmath.mpf) else mpmath.nan
 
 
+def _divided(above: Any, below: Any) -> Any:
+    return above / below if below else mpmath.nan
+
+
+_mp_divide = np.frompyfunc(_divided, 2, 1)
 _mp_power = np.frompyfunc(_raised, 2, 1)
 _erf = np.vectorize(math.erf)

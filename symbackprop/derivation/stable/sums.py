@@ -7,7 +7,7 @@ masked ones, and wrong nowhere where the plain form is right.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -21,7 +21,7 @@ from symbackprop.derivation.calculus.algebra import distributed
 from symbackprop.derivation.stable.joining import Joiner, at
 from symbackprop.derivation.stable.logarithms import has_stable_operation, opened_through
 from symbackprop.derivation.stable.small import SIZE, Array, Key, Places, Small
-from symbackprop.equations.indices import make_sum, open_sum, substitute
+from symbackprop.equations.indices import canonical, make_sum, open_sum, substitute
 from symbackprop.equations.system import ZERO, Equation, EquationSystem, Quantity, is_size, name_of
 from symbackprop.errors import UnsupportedExpression
 
@@ -45,16 +45,21 @@ class SumForms:
 
     def __post_init__(self) -> None:
         self.joiner = Joiner(self.system)
+        self._followed: dict[str, bool] = {}
         self.adjoints = {adjoint.name for adjoint in self.system.adjoints.values()}
 
     def define(self, lhs: Expr, plain: Expr, form: Expr) -> None:
         """Remember how a component is computed."""
+        self._followed.pop(name_within(lhs), None)
         self.plain[name_within(lhs)], self.forms[name_within(lhs)] = (lhs, plain), (lhs, form)
 
     def best(self, form: Expr, plain: Expr) -> Expr:
         """Return the best form of ``plain``, for which ``form`` was chosen without looking at sums."""
-        others = [other for other in dict.fromkeys(self._candidates(form, plain)) if other != form]
-        return self._measured(form, plain, others) if others else form
+        others = {
+            canonical(other): other for other in dict.fromkeys(self._candidates(form, plain)) if other != form
+        }
+        others.pop(canonical(form), None)
+        return self._measured(form, plain, list(others.values())) if others else form
 
     # ------------------------------------------------------------ forms
 
@@ -65,7 +70,7 @@ class SumForms:
                 for each in dict.fromkeys((written, opened)):
                     joined = self.joiner.joined(each)
                     yield joined
-                    yield zero_first(joined)
+                    yield zero_first(joined, self.system)
 
     def _opened(self, expression: Expr) -> Expr:
         unstable = {node for node in expression.atoms(log) if not has_stable_operation(node)}
@@ -74,8 +79,12 @@ class SumForms:
     def _with_derivatives_in(self, expression: Expr) -> Iterator[Expr]:
         """Yield ``expression``, and with the derivatives written in that divide or have an exponential."""
         yield expression
+        if not any(self._is_followed(name_within(read)) for read in _reads(expression)):
+            return
         whole = expression
-        for name in sorted(self.forms.keys() & {name_within(read) for read in _derivatives(expression, self.adjoints)}):
+        for name in sorted(
+            self.forms.keys() & {name_within(read) for read in _derivatives(expression, self.adjoints)}
+        ):
             lhs, form = self.plain[name]
             if _is_delicate(form):
                 whole = _written_in(whole, lhs, form)
@@ -87,25 +96,30 @@ class SumForms:
     def _measured(self, form: Expr, plain: Expr, others: Sequence[Expr]) -> Expr:
         """Return the form that is wrong at the fewest points."""
         names = self._names_read([form, plain, *others])
-        followed = {name for name in names if name in self.forms and _is_delicate(self.plain[name][1])}
+        followed = set(filter(self._is_followed, names))
         free = sorted(names - followed)
         points = _Points(free, [name for name in free if not self._is_derivative(name)][:_MOST_ARRAYS])
-        places = {i: n % SIZE for n, i in enumerate(sorted(_free_indices([form, plain, *others]), key=str))}
+        places = _places_of(_free_indices([form, plain, *others]))
         try:
             truth = self._values(plain, points, places, None, followed)
-            values = {e: [self._values(e, points, places, t, followed) for t in _TYPES] for e in (form, *others)}
+            values = {
+                e: [self._values(e, points, places, t, followed) for t in _TYPES] for e in (form, *others)
+            }
         except (UnsupportedExpression, ArithmeticError, ValueError, TypeError):
             return form
         best, fewest = form, _failures(values[form], truth)
         for other in others:
             failures = _failures(values[other], truth)
-            worse = any((mine & ~theirs).any() for mine, theirs in zip(failures, _failures(values[form], truth), strict=True))
+            worse = any(
+                (mine & ~theirs).any()
+                for mine, theirs in zip(failures, _failures(values[form], truth), strict=True)
+            )
             if not worse and _count(failures) < _count(fewest):
                 best, fewest = other, failures
         return best
 
     def _values(
-        self, expression: Expr, points: _Points, places: Places, dtype: Any, followed: set[str]
+        self, expression: Expr, points: _Points, places: Sequence[Places], dtype: Any, followed: set[str]
     ) -> Array:
         definitions = self.plain if dtype is None else self.forms
         small = Small(
@@ -113,8 +127,8 @@ class SumForms:
             lambda name: definitions[name] if name in followed else None,
             dtype,
         )
-        found = np.broadcast_to(np.asarray(small.values(expression, places)), (points.count,))
-        return found.astype(float) if dtype is None else found
+        found = [np.broadcast_to(small.values(expression, each), (points.count,)) for each in places]
+        return np.concatenate(found).astype(float if dtype is None else dtype)
 
     def _names_read(self, expressions: Sequence[Expr]) -> set[str]:
         """Return the names of what is read, directly or through definitions that are followed."""
@@ -122,10 +136,19 @@ class SumForms:
         for _ in range(_DEPTH):
             new = {name_within(r) for e in expressions for r in _reads(e)} - found
             found |= new
-            known = [self.plain[n] for n in sorted(new) if n in self.plain]
-            known += [self.forms[n] for n in sorted(new) if n in self.forms]
-            expressions = [form for _, form in known if _is_delicate(form)]
+            followed = sorted(filter(self._is_followed, new))
+            expressions = [kind[name][1] for name in followed for kind in (self.plain, self.forms)]
         return found
+
+    def _is_followed(self, name: str) -> bool:
+        """Whether a component counts as computed: where numbers of its definition may be far apart."""
+        if name not in self._followed:
+            self._followed[name] = False
+            if name in self.plain:
+                form = self.plain[name][1]
+                near = not form.has(Sum) and any(self._is_followed(name_within(r)) for r in _reads(form))
+                self._followed[name] = near or _is_delicate(form)
+        return self._followed[name]
 
     def _is_derivative(self, name: str) -> bool:
         return name in self.adjoints or name.startswith("d/d")
@@ -150,7 +173,9 @@ def _failures(values: Sequence[Array], truth: Array) -> list[Array]:
     for value in values:
         limits = np.finfo(value.dtype)
         with np.errstate(all="ignore"):
-            near = np.abs(value.astype(float) - truth) <= _TOLERANCE * limits.eps * np.maximum(1, np.abs(truth))
+            near = np.abs(value.astype(float) - truth) <= _TOLERANCE * limits.eps * np.maximum(
+                1, np.abs(truth)
+            )
             found.append((np.abs(truth) < limits.max) & ~near)
     return found
 
@@ -201,6 +226,17 @@ def _free_indices(expressions: Sequence[Expr]) -> set[Symbol]:
     return {s for e in expressions for s in e.free_symbols if s.is_Symbol and s.is_integer and not is_size(s)}
 
 
+def _places_of(indices: Iterable[Symbol]) -> list[Places]:
+    """Return places for free indices: all equal ones, and different ones."""
+    ordered = sorted(indices, key=str)
+    steps = [0, 1] if len(ordered) > 1 else [0]
+    return [
+        {i: (first + step * n) % SIZE for n, i in enumerate(ordered)}
+        for step in steps
+        for first in range(SIZE if ordered else 1)
+    ]
+
+
 def _is_delicate(expression: Expr) -> bool:
     """Whether there is an exponential, a logarithm, a division or a root."""
     return expression.has(exp, log) or any(
@@ -233,25 +269,26 @@ def _distributed(expression: Expr) -> Expr:
     return distributed(expression.func(*map(_distributed, expression.args)))
 
 
-def zero_first(expression: Expr) -> Expr:
-    """Return ``expression`` with products that are 0 where their logarithm is.
+def zero_first(expression: Expr, system: EquationSystem) -> Expr:
+    """Return ``expression`` with products that are 0 where one factor is, whatever the others are.
 
-    (1 - p)^(-1/2) log p has no value at p = 1, where the one is infinite and the other 0.
+    (1 - p)^(-1/2) log p has no value at p = 1, where the one is infinite and the other 0; and m exp(h) is to
+    be 0 where a mask m is, however large h is.
     """
 
-    def is_undecided(node: Expr) -> bool:
-        return isinstance(node, Mul) and any(map(_is_root_below, node.args)) and bool(_logarithms(node))
+    def deciding(node: Expr) -> Expr | None:
+        if not isinstance(node, Mul):
+            return None
+        if any(map(_is_root_below, node.args)):
+            return next((f for f in node.args if f.has(log) and not f.is_Pow), None)
+        masks = (f for f in node.args if system.is_read(f) and name_of(f) not in system.definitions)
+        return next(masks, None) if node.has(exp) else None
 
     def decided(node: Expr) -> Expr:
-        first = _logarithms(node)[0]
-        return Piecewise((ZERO, Eq(first, 0)), (node, True))
+        return Piecewise((ZERO, Eq(deciding(node), 0)), (node, True))
 
-    return expression.replace(is_undecided, decided)
+    return expression.replace(lambda node: deciding(node) is not None, decided)
 
 
 def _is_root_below(factor: Expr) -> bool:
-    return factor.is_Pow and factor.exp.is_negative and not factor.exp.is_Integer
-
-
-def _logarithms(product: Expr) -> list[Expr]:
-    return [f for f in product.args if f.has(log) and not f.is_Pow]
+    return bool(factor.is_Pow and factor.exp.is_negative and not factor.exp.is_Integer)
