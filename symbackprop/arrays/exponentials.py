@@ -59,13 +59,15 @@ def is_total_of_exponentials(expression: Expr) -> bool:
 
 
 def _is_positive_term(term: Expr) -> bool:
+    if term.is_number:
+        return bool(term.is_positive)
     number, rest = term.as_coeff_Mul()
-    if not number.is_positive:
-        return False
-    if isinstance(rest, Sum):
-        found = apart(rest.function)
-        return found is not None and not may_vanish(found[0]) and bool(found[0].is_positive)
-    return rest == 1 or isinstance(rest, exp)
+    found = apart(rest.function if isinstance(rest, Sum) else rest)
+    return (
+        found is not None
+        and bool(number.is_positive and found[0].is_positive)
+        and not found[1].has(S.Infinity)
+    )
 
 
 def may_vanish(coefficient: Expr) -> bool:

@@ -290,7 +290,7 @@ class Lowering(Axes):
         factors = [shifted.get(f) or self.factor(f) for f in above if f not in last]
         factors += [self.integer_power(self.lower(base), exponent) for base, exponent in powers]
         if any(f.free_symbols for f in above):
-            below = _units(below)
+            below = [unit for d in below for unit in ([d] if d in shifted else _units([d]))]
         total = factors[0] if factors else self.factor(last.pop(0)) if last else number(ONE)
         for factor in factors[1:]:
             total = self.elementwise(Kind.MULTIPLY, total, factor)
@@ -313,8 +313,8 @@ class Lowering(Axes):
     ) -> dict[Expr, Operation | None]:
         """Take the largest exponent out of exp(u)/Σ exp(v), above and below: neither can overflow.
 
-        Of exp(u)/(1 + Σ exp(v)) and of exp(u)/(Σ exp(v))² the exponential is that of a difference, and nothing
-        is divided by: None.
+        Of exp(u)/(1 + Σ exp(v)) and of exp(u)/(Σ exp(v))² the exponential is that of a difference, and
+        nothing is divided by: None.
         """
         found: dict[Expr, Operation | None] = {}
         free = [f for f in above if isinstance(f, exp)]
@@ -421,10 +421,14 @@ class Lowering(Axes):
         return self.elementwise(Kind.LOG, self.lower(argument))
 
     def log_of_term(self, term: Expr) -> Operation:
-        """Lower the logarithm of a positive number times 1, exp(v) or Σ exp(v)."""
+        """Lower the logarithm of a positive number, of c exp(v) or of Σ exp(v)."""
         coefficient, rest = term.as_coeff_Mul()
-        value = self.lower(_exponent(rest)) if _is_exponential(rest) else self.log(log(rest))
-        return value if coefficient == 1 else self.elementwise(Kind.ADD, value, number(log(coefficient)))
+        if isinstance(rest, Sum):
+            value = self.log(log(rest))
+        else:
+            factor, exponent = apart(rest) or (rest, ZERO)
+            coefficient, value = coefficient * factor, self.lower(exponent)
+        return value if coefficient == 1 else self.elementwise(Kind.ADD, value, self.lower(log(coefficient)))
 
     def piecewise(self, expression: Piecewise) -> Operation:
         """Lower a choice; the larger of a quantity and a number is recognised."""

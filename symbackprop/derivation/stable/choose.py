@@ -17,6 +17,7 @@ from sympy import Add, Basic, Derivative, Expr, Indexed, KroneckerDelta, Mul, Pi
 from symbackprop.derivation.stable.forms import Pointwise
 from symbackprop.derivation.stable.logarithms import stable_form
 from symbackprop.derivation.stable.measure import best_form, is_good
+from symbackprop.derivation.stable.powers import finite_at_zero
 from symbackprop.derivation.stable.sums import SumForms
 from symbackprop.equations.indices import canonical, close_sum, open_sum, rename, settle
 from symbackprop.equations.naming import LETTERS
@@ -35,7 +36,7 @@ def with_stable(derivation: Derived) -> Derived:
 
 def _stable_steps(derivation: Derived) -> Iterator[Step]:
     system, stabilizer = derivation.system, _Stabilizer(derivation)
-    sums = SumForms(system)
+    sums = SumForms(system, stabilizer.signature)
     number = max(derivation.by_number, default=len(system.equations))
     for equation in system.equations:
         opened = stable_form(equation, system)
@@ -58,7 +59,7 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
             stabilizer.define(("adjoint", target), result.lhs, result.rhs, best)
         if target not in computed:
             continue  # looked at as a part of the result that it is written into
-        form = sums.best(best(), result.rhs)
+        form = finite_at_zero(sums.best(best(), result.rhs))
         sums.define(result.lhs, result.rhs, form)
         if form != result.rhs and canonical(form) != canonical(result.rhs):
             number += 1
@@ -120,6 +121,10 @@ class _Stabilizer:
         component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
         if not plain.is_Atom and self.is_measured(plain) and plain.count_ops() <= _LONGEST:
             self.definitions[key] = _Definition(component, plain, form)
+
+    def signature(self, equations: Iterable[tuple[Expr, Expr]]) -> Hashable:
+        """Return what is equal for equations that differ in names alone."""
+        return _Signature(self).of_all(Sketch(lhs, rhs, {}) for lhs, rhs in equations)
 
     # ------------------------------------------------------------ taking an expression apart
 

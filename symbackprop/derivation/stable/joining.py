@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sympy import Add, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Pow, Sum, Symbol, exp, log
+from sympy import Add, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol, exp
 
 from symbackprop.arrays.exponentials import apart, is_sum_of_exponentials, is_total_of_exponentials
 from symbackprop.equations.indices import close_sum, make_sum, open_sum, rename
@@ -58,15 +58,16 @@ class Joiner:
         parts = _Parts()
         for factor in Mul.make_args(product):
             self._sort(factor, parts)
-        if not parts.exponents and not parts.totals:
+        if not parts.exponents and not parts.totals and not any(f.has(exp) for f in parts.carriers):
             return product
+        parts.carriers.sort(key=_carrier_order)
         for position, read in enumerate(parts.others):
             written = self._exponential(read)
             if written is not None and apart(written) is not None:
                 parts.others[position] = ONE
                 for factor in Mul.make_args(written):
                     self._sort(factor, parts)
-        if parts.carriers:
+        if parts.carriers and (parts.exponents or parts.totals):
             first, *rest = parts.carriers
             outer = [exp(a) for a in parts.exponents] + [base**power for base, power in parts.totals]
             return Mul(*parts.others, *rest, self._pushed_into(first, outer))
@@ -86,7 +87,7 @@ class Joiner:
         elif power.could_extract_minus_sign() and (written := self._exponential(base)) is not None:
             for own in Mul.make_args(written**power):
                 self._sort(own, parts)
-        elif _carries(factor):
+        elif self._carries(factor):
             parts.carriers.append(factor)
         else:
             parts.others.append(factor)
@@ -102,6 +103,23 @@ class Joiner:
 
     def _times(self, term: Expr, outer: list[Expr]) -> Expr:
         return ZERO if term == 0 else self._joined_product(Mul(term, *outer))
+
+    def _carries(self, factor: Expr) -> bool:
+        """Whether ``factor`` is a sum or a choice that has a term with an exponential as a factor."""
+        if isinstance(factor, Sum):
+            return self._has_exponential(factor.function)
+        if isinstance(factor, Piecewise):
+            return any(self._has_exponential(value) for value, _ in factor.args)
+        return isinstance(factor, Add) and any(map(self._has_exponential, factor.args))
+
+    def _has_exponential(self, term: Expr) -> bool:
+        return any(
+            isinstance(f, exp) or self._carries(f) or self._is_exponential(f) for f in Mul.make_args(term)
+        )
+
+    def _is_exponential(self, read: Expr) -> bool:
+        written = self._exponential(read)
+        return written is not None and apart(written) is not None
 
     # ------------------------------------------------------------ definitions
 
@@ -165,14 +183,7 @@ class _Parts:
     others: list[Expr] = field(default_factory=list)
 
 
-def _carries(factor: Expr) -> bool:
-    """Whether ``factor`` is a sum or a choice that has a term with an exponential as a factor."""
-    if isinstance(factor, Sum):
-        return _has_exponential(factor.function)
-    if isinstance(factor, Piecewise):
-        return any(_has_exponential(value) for value, _ in factor.args)
-    return isinstance(factor, Add) and any(map(_has_exponential, factor.args))
-
-
-def _has_exponential(term: Expr) -> bool:
-    return any(isinstance(f, exp) or _carries(f) for f in Mul.make_args(term))
+def _carrier_order(carrier: Expr) -> tuple[int, str]:
+    """Choices first, in which no term is left without an exponential, then sums over an index."""
+    kinds = (Piecewise, Sum, Add)
+    return next(n for n, kind in enumerate(kinds) if isinstance(carrier, kind)), str(carrier)

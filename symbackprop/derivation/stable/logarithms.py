@@ -103,7 +103,7 @@ def _opened(argument: Expr, system: EquationSystem) -> Expr:
 
 
 def _written_out(argument: Expr, system: EquationSystem) -> Iterator[Expr]:
-    """Yield ``argument`` as it stands, then with definitions inserted: those that it reads, then exponentials."""
+    """Yield ``argument`` as it stands, with definitions inserted, and with those of exponentials alone."""
     yield argument
     inlined = argument
     for name in sorted({name_of(read) for read in system.reads(argument)}):

@@ -53,7 +53,7 @@ from symbackprop.arrays.exponentials import (
     is_sum_of_exponentials,
     is_total_of_exponentials,
 )
-from symbackprop.equations.system import indices_of, is_size, name_of
+from symbackprop.equations.system import ZERO, indices_of, is_size, name_of
 from symbackprop.errors import UnsupportedExpression
 
 Array: TypeAlias = NDArray[Any]
@@ -62,8 +62,8 @@ Key = tuple[str, tuple[int, ...]]
 """A component: its name, which for a derivative of the loss is that of the adjoint, and its place."""
 
 SIZE = 3
-DIGITS = 1200
-"""exp(-1000) beside exp(1000) has 870 digits."""
+DIGITS = 720
+"""exp(-750) beside exp(750) has 652 digits."""
 
 
 @dataclass
@@ -93,7 +93,7 @@ class Small:
         if isinstance(node, Indexed) or (isinstance(node, Symbol) and not is_size(node) and node not in at):
             return self.component(name_of(node), indices_of(node), at)
         if isinstance(node, Symbol):
-            return self.number(at[node] if node in at else SIZE)
+            return self.number(at.get(node, SIZE))
         if node.is_number:
             return self.number(node)
         for kind, method in _METHODS:
@@ -203,14 +203,12 @@ class Small:
 
     def log_of_term(self, term: Expr, at: Places) -> Any:
         coefficient, rest = term.as_coeff_Mul()
-        value = (
-            self.of(rest.args[0], at)
-            if isinstance(rest, exp)
-            else self.log(log(rest), at)
-            if rest != 1
-            else 0
-        )
-        return value + self.number(log(coefficient))
+        if isinstance(rest, Sum):
+            value = self.log(log(rest), at)
+        else:
+            factor, exponent = apart(rest) or (rest, ZERO)
+            coefficient, value = coefficient * factor, self.of(exponent, at)
+        return value + self.apply("log", self.of(coefficient, at))
 
     # ------------------------------------------------------------ choices
 

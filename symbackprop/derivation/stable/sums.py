@@ -1,13 +1,13 @@
 """The best form of what holds a sum over an index, found by measuring at small sizes.
 
-The forms are few: exponentials joined, logarithms opened through definitions, a derivative written in where it
-divides by what it is multiplied with.  One is taken where it is right at more numbers, equal, far apart and
-masked ones, and wrong nowhere where the plain form is right.
+The forms are few: exponentials joined, logarithms opened through definitions, a derivative written in where
+it divides by what it is multiplied with.  One is taken where it is right at more numbers, equal, far apart
+and masked ones, and wrong nowhere where the plain form is right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import product
@@ -15,19 +15,34 @@ from typing import Any
 
 import mpmath
 import numpy as np
-from sympy import Derivative, Eq, Expr, Indexed, Mul, Piecewise, Pow, Sum, Symbol, exp, log
+from sympy import (
+    Add,
+    Derivative,
+    Eq,
+    Expr,
+    Indexed,
+    KroneckerDelta,
+    Mul,
+    Piecewise,
+    Pow,
+    Sum,
+    Symbol,
+    exp,
+    log,
+)
 
 from symbackprop.derivation.calculus.algebra import distributed
+from symbackprop.derivation.calculus.paths import contract
 from symbackprop.derivation.stable.joining import Joiner, at
 from symbackprop.derivation.stable.logarithms import has_stable_operation, opened_through
 from symbackprop.derivation.stable.small import SIZE, Array, Key, Places, Small
-from symbackprop.equations.indices import canonical, make_sum, open_sum, substitute
+from symbackprop.equations.indices import RangeList, canonical, open_sum, rename, substitute
 from symbackprop.equations.system import ZERO, Equation, EquationSystem, Quantity, is_size, name_of
 from symbackprop.errors import UnsupportedExpression
 
-_SCALES = (80.0, 1000.0)
+_SCALES = (90.0, 750.0)
 _FAR = ((1, 1, 1), (1, 0, -1), (-1, 1, 0.5))
-_NEAR = (0.5, -1.0, 2.0, 1.0, 0.0, 0.25)
+_NEAR = (0.5, 2.0, 1.0, 0.25, 3.0, 1.5)
 _MOST_ARRAYS = 4
 _TOLERANCE = 4096
 """Roundings of a number of magnitude 1, or of its own; more where the arguments are large."""
@@ -38,6 +53,8 @@ class SumForms:
     """Chooses forms for the equations and results of one system, in the order of computation."""
 
     system: EquationSystem
+    signature: Callable[[Sequence[tuple[Expr, Expr]]], Hashable]
+    """What equations have in common up to their names."""
     forms: dict[str, tuple[Expr, Expr]] = field(default_factory=dict)
     """The left-hand side and the form that is computed, of each quantity and adjoint met so far."""
     plain: dict[str, tuple[Expr, Expr]] = field(default_factory=dict)
@@ -46,6 +63,7 @@ class SumForms:
     def __post_init__(self) -> None:
         self.joiner = Joiner(self.system)
         self._followed: dict[str, bool] = {}
+        self._chosen: dict[Hashable, int | None] = {}
         self.adjoints = {adjoint.name for adjoint in self.system.adjoints.values()}
 
     def define(self, lhs: Expr, plain: Expr, form: Expr) -> None:
@@ -59,7 +77,7 @@ class SumForms:
             canonical(other): other for other in dict.fromkeys(self._candidates(form, plain)) if other != form
         }
         others.pop(canonical(form), None)
-        return self._measured(form, plain, list(others.values())) if others else form
+        return self._best(form, plain, list(others.values())) if others else form
 
     # ------------------------------------------------------------ forms
 
@@ -68,7 +86,7 @@ class SumForms:
             for written in self._with_derivatives_in(start):
                 opened = self._opened(written)
                 for each in dict.fromkeys((written, opened)):
-                    joined = self.joiner.joined(each)
+                    joined = self._opened(self.joiner.joined(each))
                     yield joined
                     yield zero_first(joined, self.system)
 
@@ -93,33 +111,40 @@ class SumForms:
 
     # ------------------------------------------------------------ measuring
 
-    def _measured(self, form: Expr, plain: Expr, others: Sequence[Expr]) -> Expr:
-        """Return the form that is wrong at the fewest points."""
+    def _best(self, form: Expr, plain: Expr, others: Sequence[Expr]) -> Expr:
+        """Return the form that is wrong at the fewest points; equal layers are measured once."""
         names = self._names_read([form, plain, *others])
+        followed = list(filter(self._is_followed, names))
+        definitions = [kind[name] for name in followed for kind in (self.plain, self.forms)]
+        key = self.signature([*((ZERO, e) for e in (form, plain, *others)), *definitions])
+        if key not in self._chosen:
+            self._chosen[key] = self._measured(names, form, plain, others)
+        chosen = self._chosen[key]
+        return form if chosen is None else others[chosen]
+
+    def _measured(self, names: Sequence[str], form: Expr, plain: Expr, others: Sequence[Expr]) -> int | None:
+        """Return which other form is the best, None where ``form`` is."""
         followed = set(filter(self._is_followed, names))
-        free = sorted(names - followed)
-        points = _Points(free, [name for name in free if not self._is_derivative(name)][:_MOST_ARRAYS])
+        free = [name for name in names if name not in followed]
+        points = Points(free, [name for name in free if not self._is_derivative(name)][:_MOST_ARRAYS])
         places = _places_of(_free_indices([form, plain, *others]))
         try:
             truth = self._values(plain, points, places, None, followed)
-            values = {
-                e: [self._values(e, points, places, t, followed) for t in _TYPES] for e in (form, *others)
-            }
-        except (UnsupportedExpression, ArithmeticError, ValueError, TypeError):
-            return form
-        best, fewest = form, _failures(values[form], truth)
-        for other in others:
-            failures = _failures(values[other], truth)
-            worse = any(
-                (mine & ~theirs).any()
-                for mine, theirs in zip(failures, _failures(values[form], truth), strict=True)
+            first, *rest = (
+                failures([self._values(e, points, places, t, followed) for t in _TYPES], truth)
+                for e in (form, *others)
             )
-            if not worse and _count(failures) < _count(fewest):
-                best, fewest = other, failures
+        except (UnsupportedExpression, ArithmeticError, ValueError, TypeError):
+            return None
+        best, fewest = None, _count(first)
+        for n, own in enumerate(rest):
+            worse = any((mine & ~before).any() for mine, before in zip(own, first, strict=True))
+            if not worse and _count(own) < fewest:
+                best, fewest = n, _count(own)
         return best
 
     def _values(
-        self, expression: Expr, points: _Points, places: Sequence[Places], dtype: Any, followed: set[str]
+        self, expression: Expr, points: Points, places: Sequence[Places], dtype: Any, followed: set[str]
     ) -> Array:
         definitions = self.plain if dtype is None else self.forms
         small = Small(
@@ -130,15 +155,16 @@ class SumForms:
         found = [np.broadcast_to(small.values(expression, each), (points.count,)) for each in places]
         return np.concatenate(found).astype(float if dtype is None else dtype)
 
-    def _names_read(self, expressions: Sequence[Expr]) -> set[str]:
-        """Return the names of what is read, directly or through definitions that are followed."""
-        found: set[str] = set()
+    def _names_read(self, expressions: Sequence[Expr]) -> list[str]:
+        """Return the names of what is read, directly or through definitions, in the order of appearance."""
+        found: dict[str, None] = {}
         for _ in range(_DEPTH):
-            new = {name_within(r) for e in expressions for r in _reads(e)} - found
-            found |= new
-            followed = sorted(filter(self._is_followed, new))
+            read = dict.fromkeys(name_within(r) for e in expressions for r in _reads(e) if not _is_index(r))
+            new = [name for name in read if name not in found]
+            found |= dict.fromkeys(new)
+            followed = filter(self._is_followed, new)
             expressions = [kind[name][1] for name in followed for kind in (self.plain, self.forms)]
-        return found
+        return list(found)
 
     def _is_followed(self, name: str) -> bool:
         """Whether a component counts as computed: where numbers of its definition may be far apart."""
@@ -146,7 +172,8 @@ class SumForms:
             self._followed[name] = False
             if name in self.plain:
                 form = self.plain[name][1]
-                near = not form.has(Sum) and any(self._is_followed(name_within(r)) for r in _reads(form))
+                read = [self._is_followed(name_within(r)) for r in _reads(form) if not _is_index(r)]
+                near = all(read) if form.has(Sum) else any(read)
                 self._followed[name] = near or _is_delicate(form)
         return self._followed[name]
 
@@ -167,7 +194,7 @@ def _count(failures: Sequence[Array]) -> int:
     return sum(int(np.count_nonzero(each)) for each in failures)
 
 
-def _failures(values: Sequence[Array], truth: Array) -> list[Array]:
+def failures(values: Sequence[Array], truth: Array) -> list[Array]:
     """Return, for each dtype, at which points a form is not right although the value is a number of it."""
     found = []
     for value in values:
@@ -181,7 +208,7 @@ def _failures(values: Sequence[Array], truth: Array) -> list[Array]:
 
 
 @dataclass
-class _Points:
+class Points:
     """Numbers for components: one array far, or all, and the others near; near alone."""
 
     names: Sequence[str]
@@ -201,7 +228,9 @@ class _Points:
         numbers = []
         for n, (far, scale, pattern) in enumerate(self.rows):
             near = _NEAR[(own + n + 2 * sum(places)) % len(_NEAR)]
-            numbers.append(scale * pattern[(own + sum(places)) % SIZE] if name in far else near)
+            at = (own * (len(far) > 1) + sum(places)) % SIZE
+            hidden = (own + n) % 2 == 0 and sum(places) % SIZE == (n - 1) % SIZE
+            numbers.append(scale * pattern[at] if name in far else 0.0 if hidden else near)
         if dtype is None:
             return np.array([mpmath.mpf(number) for number in numbers], object)
         return np.array(numbers, dtype)
@@ -218,6 +247,10 @@ def _reads(expression: Expr) -> Iterator[Expr]:
             yield from _reads(argument)
 
 
+def _is_index(read: Expr) -> bool:
+    return isinstance(read, Symbol) and bool(read.is_integer)
+
+
 def _derivatives(expression: Expr, adjoints: set[str]) -> list[Expr]:
     return [r for r in _reads(expression) if isinstance(r, Derivative) or name_of(r) in adjoints]
 
@@ -227,13 +260,10 @@ def _free_indices(expressions: Sequence[Expr]) -> set[Symbol]:
 
 
 def _places_of(indices: Iterable[Symbol]) -> list[Places]:
-    """Return places for free indices: all equal ones, and different ones."""
+    """Return places for free indices: all 0, then different ones."""
     ordered = sorted(indices, key=str)
-    steps = [0, 1] if len(ordered) > 1 else [0]
     return [
-        {i: (first + step * n) % SIZE for n, i in enumerate(ordered)}
-        for step in steps
-        for first in range(SIZE if ordered else 1)
+        {i: first * (n + 1) % SIZE for n, i in enumerate(ordered)} for first in range(SIZE if ordered else 1)
     ]
 
 
@@ -263,10 +293,31 @@ def _distributed(expression: Expr) -> Expr:
     """Return ``expression`` with factors multiplied into the sums that divide by them, within sums, too."""
     if isinstance(expression, Sum):
         body, ranges = open_sum(expression)
-        return make_sum(distributed(_distributed(body)), ranges)
-    if not expression.has(Sum):
-        return distributed(expression)
-    return distributed(expression.func(*map(_distributed, expression.args)))
+        terms = [_at_deltas(term) for term in Add.make_args(distributed(_distributed(body)))]
+        return Add(*[_contracted(term, ranges) for term in terms])
+    if expression.has(Sum):
+        expression = expression.func(*map(_distributed, expression.args))
+    return _at_deltas(distributed(expression))
+
+
+def _contracted(term: Expr, ranges: RangeList) -> Expr:
+    """Return the sum of a product, with its deltas solved for summed indices."""
+    deltas = [f for f in Mul.make_args(term) if isinstance(f, KroneckerDelta)]
+    rest = Mul(*[f for f in Mul.make_args(term) if f not in deltas])
+    return contract(rest, ranges, [delta.args for delta in deltas], {})
+
+
+def _at_deltas(expression: Expr) -> Expr:
+    """Return ``expression`` with p[k] δ(k, 0) as p[0] δ(k, 0)."""
+
+    def moved(product: Expr) -> Expr:
+        for delta in (f for f in product.args if isinstance(f, KroneckerDelta)):
+            place, index = delta.args
+            if isinstance(index, Symbol) and index not in place.free_symbols:
+                product = rename(product / delta, {index: place}) * delta
+        return product
+
+    return expression.replace(lambda node: isinstance(node, Mul) and node.has(KroneckerDelta), moved)
 
 
 def zero_first(expression: Expr, system: EquationSystem) -> Expr:
