@@ -12,12 +12,12 @@ from collections.abc import Callable, Container, Hashable, Iterable, Iterator, M
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
-from sympy import Add, Basic, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol
+from sympy import Add, Basic, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Pow, Sum, Symbol
 
 from symbackprop.derivation.stable.forms import Pointwise
 from symbackprop.derivation.stable.logarithms import stable_form
 from symbackprop.derivation.stable.measure import best_form, is_good
-from symbackprop.derivation.stable.powers import finite_at_zero
+from symbackprop.derivation.stable.powers import finite_at_zero, is_varying_power
 from symbackprop.derivation.stable.sums import SumForms
 from symbackprop.equations.indices import canonical, close_sum, open_sum, rename, settle
 from symbackprop.equations.naming import LETTERS
@@ -37,6 +37,7 @@ def with_stable(derivation: Derived) -> Derived:
 def _stable_steps(derivation: Derived) -> Iterator[Step]:
     system, stabilizer = derivation.system, _Stabilizer(derivation)
     sums = SumForms(system, stabilizer.signature)
+    has_powers = any(is_varying_power(p) for e in system.equations for p in e.rhs.atoms(Pow))
     number = max(derivation.by_number, default=len(system.equations))
     for equation in system.equations:
         opened = stable_form(equation, system)
@@ -59,7 +60,9 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
             stabilizer.define(("adjoint", target), result.lhs, result.rhs, best)
         if target not in computed:
             continue  # looked at as a part of the result that it is written into
-        form = finite_at_zero(sums.best(best(), result.rhs))
+        form = sums.best(best(), result.rhs)
+        if has_powers:
+            form = finite_at_zero(form, system)
         sums.define(result.lhs, result.rhs, form)
         if form != result.rhs and canonical(form) != canonical(result.rhs):
             number += 1

@@ -107,17 +107,19 @@ class Joiner:
     def _carries(self, factor: Expr) -> bool:
         """Whether ``factor`` is a sum or a choice that has a term with an exponential as a factor."""
         if isinstance(factor, Sum):
-            return self._has_exponential(factor.function)
+            return self.has_exponential(factor.function)
         if isinstance(factor, Piecewise):
-            return any(self._has_exponential(value) for value, _ in factor.args)
-        return isinstance(factor, Add) and any(map(self._has_exponential, factor.args))
+            return any(self.has_exponential(value) for value, _ in factor.args)
+        return isinstance(factor, Add) and any(map(self.has_exponential, factor.args))
 
-    def _has_exponential(self, term: Expr) -> bool:
+    def has_exponential(self, term: Expr) -> bool:
+        """Whether an exponential is a factor of ``term``, or of a term of a sum that is."""
         return any(
-            isinstance(f, exp) or self._carries(f) or self._is_exponential(f) for f in Mul.make_args(term)
+            isinstance(f, exp) or self._carries(f) or self.is_exponential(f) for f in Mul.make_args(term)
         )
 
-    def _is_exponential(self, read: Expr) -> bool:
+    def is_exponential(self, read: Expr) -> bool:
+        """Whether a component is defined as an exponential, or as one times something."""
         written = self._exponential(read)
         return written is not None and apart(written) is not None
 

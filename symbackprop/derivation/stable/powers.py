@@ -6,30 +6,43 @@ differentiation has it; that for x is p·x**(p - 1), which must not be computed 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sympy import Eq, Expr, Mul, Piecewise, Pow, exp, log
 
-from symbackprop.equations.system import ONE, ZERO
+from symbackprop.derivation.stable.joining import at
+from symbackprop.equations.system import ONE, ZERO, EquationSystem, name_of
 
 
-def finite_at_zero(expression: Expr) -> Expr:
+def finite_at_zero(expression: Expr, system: EquationSystem) -> Expr:
     """Return ``expression`` with the products that come of powers having a value where the base is 0."""
-    if not any(map(_is_varying_power, expression.atoms(Pow))):
-        return expression
-    return expression.replace(lambda node: isinstance(node, Mul), _product_at_zero)
+
+    def product_at_zero(product: Expr) -> Expr:
+        for factor, power in _varying_powers(product, system):
+            base, exponent = power.args
+            if 1 / base in product.args:
+                rest = Mul(*[f for f in product.args if f not in (factor, 1 / base)])
+                shorter = rest * base ** (exponent - ONE)
+                return Piecewise((ZERO, Eq(exponent, 0)), (shorter, True)) if rest.has(exponent) else shorter
+            if log(base) in product.args:
+                return Piecewise((ZERO, Eq(base, 0)), (product, True))
+        return product
+
+    return expression.replace(lambda node: isinstance(node, Mul), product_at_zero)
 
 
-def _is_varying_power(factor: Expr) -> bool:
+def _varying_powers(product: Expr, system: EquationSystem) -> Iterator[tuple[Expr, Pow]]:
+    """Yield each factor that is a power, or defined as one, with that power."""
+    for factor in product.args:
+        power = factor
+        if system.is_read(factor) and name_of(factor) in system.definitions:
+            definition = system.definitions[name_of(factor)]
+            power = at(definition, factor, definition.rhs) if isinstance(definition.rhs, Pow) else factor
+        if is_varying_power(power):
+            yield factor, power
+
+
+def is_varying_power(factor: Expr) -> bool:
+    """Whether ``factor`` is a power with an exponent that is no number, of a base that may be 0."""
     is_power = isinstance(factor, Pow) and not isinstance(factor, exp)
     return is_power and not factor.exp.is_number and not factor.base.is_positive
-
-
-def _product_at_zero(product: Expr) -> Expr:
-    for power in filter(_is_varying_power, product.args):
-        base, exponent = power.base, power.exp
-        if 1 / base in product.args:
-            rest = Mul(*[f for f in product.args if f not in (power, 1 / base)])
-            product = rest * base ** (exponent - ONE)
-            return Piecewise((ZERO, Eq(exponent, 0)), (product, True)) if rest.has(exponent) else product
-        if log(base) in product.args:
-            return Piecewise((ZERO, Eq(base, 0)), (product, True))
-    return product

@@ -84,7 +84,7 @@ class Small:
     def values(self, expression: Expr, places: Places) -> Array:
         """Return the values of ``expression``, whose free indices have ``places``."""
         with np.errstate(all="ignore"), mpmath.workdps(DIGITS):
-            return self.of(expression, places)
+            return np.asarray(self.of(expression, places))
 
     def of(self, node: Expr, at: Places) -> Any:
         """Return the value of a node; that of one without a component is a plain number."""
@@ -165,7 +165,7 @@ class Small:
         ]
         above = sorted((f for f in node.args if f not in below), key=lambda f: isinstance(f, exp))
         values = []
-        for divisor in below if self.dtype is not None and isinstance(above[-1], exp) else ():
+        for divisor in below if above and self.dtype is not None and isinstance(above[-1], exp) else ():
             if holds_exponentials(divisor.base):
                 values.append(self.shifted(above.pop(), divisor, at))
                 below.remove(divisor)
@@ -295,7 +295,8 @@ def _with_many_digits(name: str) -> Callable[[Any], Any]:
             return mpmath.nan
         return found if isinstance(found, mpmath.mpf) else mpmath.nan
 
-    return np.frompyfunc(apply, 1, 1)
+    found: Callable[[Any], Any] = np.frompyfunc(apply, 1, 1)
+    return found
 
 
 def _raised(base: Any, exponent: Any) -> Any:

@@ -63,16 +63,20 @@ class SumForms:
     def __post_init__(self) -> None:
         self.joiner = Joiner(self.system)
         self._followed: dict[str, bool] = {}
+        self._sums: dict[str, bool] = {}
         self._chosen: dict[Hashable, int | None] = {}
         self.adjoints = {adjoint.name for adjoint in self.system.adjoints.values()}
 
     def define(self, lhs: Expr, plain: Expr, form: Expr) -> None:
         """Remember how a component is computed."""
         self._followed.pop(name_within(lhs), None)
+        self._sums.pop(name_within(lhs), None)
         self.plain[name_within(lhs)], self.forms[name_within(lhs)] = (lhs, plain), (lhs, form)
 
     def best(self, form: Expr, plain: Expr) -> Expr:
         """Return the best form of ``plain``, for which ``form`` was chosen without looking at sums."""
+        if not self._is_of_sums(form):
+            return form
         others = {
             canonical(other): other for other in dict.fromkeys(self._candidates(form, plain)) if other != form
         }
@@ -165,6 +169,18 @@ class SumForms:
             followed = filter(self._is_followed, new)
             expressions = [kind[name][1] for name in followed for kind in (self.plain, self.forms)]
         return list(found)
+
+    def _is_of_sums(self, expression: Expr) -> bool:
+        """Whether there is a sum of exponentials in ``expression``, or in what it is computed from."""
+        if any(self.joiner.has_exponential(total.function) for total in expression.atoms(Sum)):
+            return True
+        return any(self._is_sum(name_within(r)) for r in _reads(expression) if not _is_index(r))
+
+    def _is_sum(self, name: str) -> bool:
+        if name not in self._sums:
+            self._sums[name] = False
+            self._sums[name] = self._is_followed(name) and self._is_of_sums(self.plain[name][1])
+        return self._sums[name]
 
     def _is_followed(self, name: str) -> bool:
         """Whether a component counts as computed: where numbers of its definition may be far apart."""
