@@ -77,22 +77,18 @@ class SumForms:
         """Return the best form of ``plain``, for which ``form`` was chosen without looking at sums."""
         if not self._is_of_sums(form):
             return form
-        others = {
-            canonical(other): other for other in dict.fromkeys(self._candidates(form, plain)) if other != form
-        }
+        others = {canonical(other): other for other in dict.fromkeys(self._candidates(form)) if other != form}
         others.pop(canonical(form), None)
         return self._best(form, plain, list(others.values())) if others else form
 
     # ------------------------------------------------------------ forms
 
-    def _candidates(self, form: Expr, plain: Expr) -> Iterator[Expr]:
-        for start in dict.fromkeys((form, plain)):
-            for written in self._with_derivatives_in(start):
-                opened = self._opened(written)
-                for each in dict.fromkeys((written, opened)):
-                    joined = self._opened(self.joiner.joined(each))
-                    yield joined
-                    yield zero_first(joined, self.system)
+    def _candidates(self, form: Expr) -> Iterator[Expr]:
+        for written in self._with_derivatives_in(form):
+            for each in dict.fromkeys((written, self._opened(written))):
+                joined = self._opened(self.joiner.joined(each))
+                yield joined
+                yield zero_first(joined, self.system)
 
     def _opened(self, expression: Expr) -> Expr:
         unstable = {node for node in expression.atoms(log) if not has_stable_operation(node)}
