@@ -79,3 +79,13 @@ def _divides(factor: Expr) -> bool:
     return (
         isinstance(factor, Pow) and factor.exp.could_extract_minus_sign() and not isinstance(factor, Indexed)
     )
+
+
+def is_exponential(expression: Expr) -> bool:
+    """Whether ``expression`` is exp(a), or 1."""
+    return expression == ONE or isinstance(expression, exp)
+
+
+def exponent_of(expression: Expr) -> Expr:
+    """Return a of exp(a), and 0 of 1."""
+    return expression.args[0] if isinstance(expression, exp) else ZERO

@@ -31,7 +31,9 @@ from symbackprop.arrays.axes import Axes
 from symbackprop.arrays.contraction import contract
 from symbackprop.arrays.exponentials import (
     apart,
+    exponent_of,
     holds_exponentials,
+    is_exponential,
     is_sum_of_exponentials,
     is_total_of_exponentials,
     may_vanish,
@@ -74,9 +76,7 @@ _ELEMENTWISE: dict[str, Kind] = {
 }
 """SymPy function -> the kind of its operation, both of one argument."""
 
-_LOWEST = -3e38
-"""A number that is less than any exponent, and still one of float32."""
-
+_LOWEST = -3e38  # less than any exponent, and still a number of float32
 _RELATIONS = {
     ">": Kind.GREATER,
     ">=": Kind.GREATER_EQUAL,
@@ -409,8 +409,8 @@ class Lowering(Axes):
         if is_sum_of_exponentials(argument):
             largest, total = self.sum_of_exponentials(argument)
             return self.elementwise(Kind.ADD, largest, self.elementwise(Kind.LOG, total))
-        if argument.is_Add and len(argument.args) == 2 and all(_is_exponential(a) for a in argument.args):
-            first, second = sorted((_exponent(a) for a in argument.args), key=_term_order)
+        if argument.is_Add and len(argument.args) == 2 and all(is_exponential(a) for a in argument.args):
+            first, second = sorted((exponent_of(a) for a in argument.args), key=_term_order)
             return self.elementwise(Kind.LOGADDEXP, self.lower(first), self.lower(second))
         if is_total_of_exponentials(argument):
             return reduce(
@@ -423,11 +423,9 @@ class Lowering(Axes):
     def log_of_term(self, term: Expr) -> Operation:
         """Lower the logarithm of a positive number, of c exp(v) or of Σ exp(v)."""
         coefficient, rest = term.as_coeff_Mul()
-        if isinstance(rest, Sum):
-            value = self.log(log(rest))
-        else:
-            factor, exponent = apart(rest) or (rest, ZERO)
-            coefficient, value = coefficient * factor, self.lower(exponent)
+        factor, exponent = apart(rest) or (ONE, ZERO)
+        coefficient *= factor
+        value = self.log(log(rest)) if isinstance(rest, Sum) else self.lower(exponent)
         return value if coefficient == 1 else self.elementwise(Kind.ADD, value, self.lower(log(coefficient)))
 
     def piecewise(self, expression: Piecewise) -> Operation:
@@ -666,14 +664,6 @@ def _axis_order(body: Expr, ranges: Ranges) -> Ranges:
     first = list(reads[0].indices) if reads else []
     order = sorted(ranges, key=lambda i: first.index(i) if i in first else len(first))
     return {i: ranges[i] for i in order}
-
-
-def _is_exponential(expression: Expr) -> bool:
-    return expression == ONE or isinstance(expression, exp)
-
-
-def _exponent(expression: Expr) -> Expr:
-    return expression.args[0] if isinstance(expression, exp) else Integer(0)
 
 
 def _fraction(expression: Expr) -> tuple[list[Expr], list[Expr]]:

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, reduce
+from functools import lru_cache, reduce
 from typing import Any, TypeAlias
 
 import mpmath
@@ -283,7 +283,7 @@ def _with_digits(value: Expr) -> Any:
     return mpmath.mpf(value.p) / value.q if value.is_Rational else value.evalf(DIGITS)._to_mpmath(DIGITS * 4)
 
 
-@cache
+@lru_cache(maxsize=64)
 def _with_many_digits(name: str) -> Callable[[Any], Any]:
     """Return a function of arrays of numbers with many digits; nan where it has no real value."""
     function = {"Abs": abs}.get(name) or getattr(mpmath, name)
