@@ -35,7 +35,6 @@ from symbackprop.arrays.exponentials import (
     holds_exponentials,
     is_exponential,
     is_sum_of_exponentials,
-    is_total_of_exponentials,
     may_vanish,
 )
 from symbackprop.arrays.guards import (
@@ -412,7 +411,7 @@ class Lowering(Axes):
         if argument.is_Add and len(argument.args) == 2 and all(is_exponential(a) for a in argument.args):
             first, second = sorted((exponent_of(a) for a in argument.args), key=_term_order)
             return self.elementwise(Kind.LOGADDEXP, self.lower(first), self.lower(second))
-        if is_total_of_exponentials(argument):
+        if holds_exponentials(argument):
             return reduce(
                 partial(self.elementwise, Kind.LOGADDEXP), map(self.log_of_term, _in_order(argument))
             )

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 
 from sympy import Add, Derivative, Dummy, Expr, Indexed, Mul, Piecewise, Sum, Symbol, exp, log, together
 
-from symbackprop.arrays.exponentials import is_sum_of_exponentials, is_total_of_exponentials
+from symbackprop.arrays.exponentials import holds_exponentials, is_exponential, is_sum_of_exponentials
 from symbackprop.derivation.calculus.algebra import tidy
 from symbackprop.derivation.calculus.budget import expand, factor
 from symbackprop.derivation.stable.joining import Joiner
@@ -120,7 +120,8 @@ def has_stable_operation(logarithm: log) -> bool:
     argument = logarithm.args[0]
     if argument.is_number or all(map(is_size, argument.free_symbols)):
         return True
-    return is_sum_of_exponentials(argument) or is_total_of_exponentials(argument)
+    two_terms = argument.is_Add and len(argument.args) == 2
+    return holds_exponentials(argument) or (two_terms and all(map(is_exponential, argument.args)))
 
 
 def open_logarithm(argument: Expr) -> Expr:

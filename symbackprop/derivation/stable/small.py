@@ -50,8 +50,8 @@ from sympy.core.relational import Relational
 from symbackprop.arrays.exponentials import (
     apart,
     holds_exponentials,
+    is_exponential,
     is_sum_of_exponentials,
-    is_total_of_exponentials,
 )
 from symbackprop.equations.system import ZERO, indices_of, is_size, name_of
 from symbackprop.errors import UnsupportedExpression
@@ -197,7 +197,7 @@ class Small:
         if is_sum_of_exponentials(argument):
             most, total = self.largest_apart(argument, at)
             return most + np.log(total)
-        if is_total_of_exponentials(argument):
+        if holds_exponentials(argument) or (argument.is_Add and all(map(is_exponential, argument.args))):
             return reduce(np.logaddexp, [self.log_of_term(term, at) for term in argument.args])
         return np.log(self.of(argument, at))
 
