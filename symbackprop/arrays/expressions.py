@@ -29,6 +29,14 @@ from sympy.core.relational import Relational
 
 from symbackprop.arrays.axes import Axes
 from symbackprop.arrays.contraction import contract
+from symbackprop.arrays.exponentials import (
+    apart,
+    exponent_of,
+    holds_exponentials,
+    is_exponential,
+    is_sum_of_exponentials,
+    may_vanish,
+)
 from symbackprop.arrays.guards import (
     always,
     condition_order,
@@ -43,7 +51,7 @@ from symbackprop.arrays.operations import Axis, Operation, Signs, number
 from symbackprop.arrays.reads import read
 from symbackprop.arrays.scatter import loops_first, scatter, scattered
 from symbackprop.equations.indices import RangeList, open_sum
-from symbackprop.equations.system import BINDERS, ONE, ArgMax, Equation, Ranges, name_of
+from symbackprop.equations.system import BINDERS, ONE, ZERO, ArgMax, Equation, Ranges, name_of
 from symbackprop.errors import UnsupportedExpression
 
 _ELEMENTWISE: dict[str, Kind] = {
@@ -67,6 +75,7 @@ _ELEMENTWISE: dict[str, Kind] = {
 }
 """SymPy function -> the kind of its operation, both of one argument."""
 
+_LOWEST = -3e38  # less than any exponent, and still a number of float32
 _RELATIONS = {
     ">": Kind.GREATER,
     ">=": Kind.GREATER_EQUAL,
@@ -209,7 +218,7 @@ class Lowering(Axes):
     def add(self, expression: Add) -> Operation:
         """Lower a sum of terms: what is not negated first, a number before the rest."""
         for term in expression.args:
-            if isinstance(term, log) and _is_sum_of_exponentials(term.args[0]):
+            if isinstance(term, log) and is_sum_of_exponentials(term.args[0]):
                 return self.beside_logarithm(term, expression - term)
         if expression.args[0] == -1 and len(expression.args) == 2 and isinstance(expression.args[1], exp):
             return self.elementwise(Kind.EXPM1, self.lower(expression.args[1].args[0]))
@@ -267,7 +276,7 @@ class Lowering(Axes):
                 return self.lower(_deltas_apart(expression, factor))
         above, below = _fraction(expression)
         parts = _shared_out(above, below)
-        if parts:
+        if parts and not any(holds_exponentials(f.as_base_exp()[0]) for f in below):
             return reduce(partial(self.elementwise, Kind.MULTIPLY), [self.lower(part) for part in parts])
         return self.fraction(above, below)
 
@@ -279,14 +288,15 @@ class Lowering(Axes):
         last = [f for f in above if f not in shifted and _may_overflow(f)]
         truths = all(map(_is_truth, above))  # of which, multiplied or divided by numbers, NumPy makes float64
         lowered = self.lower if truths else self.factor
-        factors = [shifted[f] if f in shifted else lowered(f) for f in above if f not in last]
+        factors = [shifted.get(f) or lowered(f) for f in above if f not in last]
         factors += [self.integer_power(self.lower(base), exponent) for base, exponent in powers]
         if any(f.free_symbols for f in above):
-            below = _units(below)
+            below = [unit for d in below for unit in ([d] if d in shifted else _units([d]))]
         total = factors[0] if factors else self.factor(last.pop(0)) if last else number(ONE)
         for factor in factors[1:]:
             total = self.elementwise(Kind.MULTIPLY, total, factor)
-        total = self.divided(total, [shifted.get(divisor) or self.lower(divisor) for divisor in below])
+        divisors = [shifted[d] if d in shifted else self.lower(d) for d in below]
+        total = self.divided(total, [divisor for divisor in divisors if divisor is not None])
         for factor in _units(last):
             total = self.elementwise(Kind.MULTIPLY, total, self.factor(factor))
         return total
@@ -299,27 +309,62 @@ class Lowering(Axes):
             numbers = [reduce(partial(self.elementwise, Kind.MULTIPLY), numbers)]
         return reduce(partial(self.elementwise, Kind.DIVIDE), [*numbers, *arrays], total)
 
-    def shifted_exponentials(self, above: Sequence[Expr], below: Sequence[Expr]) -> dict[Expr, Operation]:
-        """Take the largest exponent out of exp(u)/Σ exp(v), above and below: neither can overflow."""
-        found: dict[Expr, Operation] = {}
+    def shifted_exponentials(
+        self, above: Sequence[Expr], below: Sequence[Expr]
+    ) -> dict[Expr, Operation | None]:
+        """Take the largest exponent out of exp(u)/Σ exp(v), above and below: neither can overflow.
+
+        Of exp(u)/(1 + Σ exp(v)) and of exp(u)/(Σ exp(v))² the exponential is that of a difference, and
+        nothing is divided by: None.
+        """
+        found: dict[Expr, Operation | None] = {}
         free = [f for f in above if isinstance(f, exp)]
         for divisor in below:
-            if free and _is_sum_of_exponentials(divisor):
-                numerator = free.pop(0)
+            base, count = divisor.as_base_exp()
+            if not free or not holds_exponentials(base):
+                continue
+            numerator = free.pop(0)
+            exponent = self.lower(numerator.args[0])
+            if is_sum_of_exponentials(divisor):
                 largest, total = self.sum_of_exponentials(divisor)
-                difference = self.elementwise(Kind.SUBTRACT, self.lower(numerator.args[0]), largest)
-                found |= {numerator: self.elementwise(Kind.EXP, difference), divisor: total}
+                found |= {divisor: total}
+            else:
+                largest = (
+                    self.elementwise(Kind.MULTIPLY, number(count), self.log(log(base)))
+                    if count != 1
+                    else self.log(log(base))
+                )
+                found |= {divisor: None}
+            found |= {
+                numerator: self.elementwise(Kind.EXP, self.elementwise(Kind.SUBTRACT, exponent, largest))
+            }
         return found
 
     def sum_of_exponentials(self, expression: Sum) -> tuple[Operation, Operation]:
-        """Return the largest exponent m of Σ exp(v), and Σ exp(v - m)."""
+        """Return the largest exponent m of Σ c exp(v), and Σ c exp(v - m)."""
         body, ranges = open_sum(expression)
         self.ranges |= dict(ranges)
-        summed = [i for i, _ in ranges]
-        exponent = self.lower(body.args[0])
-        largest = self.reduce(Kind.MAX, exponent, summed)
-        exponentials = self.elementwise(Kind.EXP, self.elementwise(Kind.SUBTRACT, exponent, largest))
-        return largest, self.reduce(Kind.SUM, exponentials, summed)
+        coefficient, exponent = apart(body) or (body, ZERO)
+        exponents = self.exponents(coefficient, exponent)
+        summed = [i for i, _ in ranges if i in exponents.axes]
+        largest = self.reduce(Kind.MAX, exponents, summed)
+        if may_vanish(coefficient) or exponent.has(S.NegativeInfinity):  # of nothing the maximum is -inf
+            largest = self.elementwise(Kind.MAXIMUM, largest, number(Float(_LOWEST)))
+        terms = self.elementwise(Kind.EXP, self.elementwise(Kind.SUBTRACT, exponents, largest))
+        if coefficient != 1:
+            terms = self.elementwise(Kind.MULTIPLY, self.lower(coefficient), terms)
+        total = self.reduce(Kind.SUM, terms, [i for i, _ in ranges if i in terms.axes])
+        for repeated in (n for i, n in ranges if i not in terms.axes):
+            total = self.elementwise(Kind.MULTIPLY, self.lower(repeated), total)
+        return largest, total
+
+    def exponents(self, coefficient: Expr, exponent: Expr) -> Operation:
+        """Lower the exponents of a sum of exponentials; -inf where the coefficient is 0."""
+        value = self.lower(exponent)
+        if not may_vanish(coefficient):
+            return value
+        counts = self.elementwise(Kind.NOT_EQUAL, self.lower(coefficient), number(ZERO))
+        return self.where(counts, value, number(S.NegativeInfinity))
 
     def factor(self, factor: Expr) -> Operation:
         """Lower a factor; one that is 1 or 0 by a condition is the condition itself."""
@@ -362,15 +407,27 @@ class Lowering(Axes):
     def log(self, expression: log) -> Operation:
         """Lower a logarithm; those of sums of exponentials never overflow."""
         argument = expression.args[0]
-        if _is_sum_of_exponentials(argument):
+        if is_sum_of_exponentials(argument):
             largest, total = self.sum_of_exponentials(argument)
             return self.elementwise(Kind.ADD, largest, self.elementwise(Kind.LOG, total))
-        if argument.is_Add and len(argument.args) == 2 and all(_is_exponential(a) for a in argument.args):
-            first, second = sorted((_exponent(a) for a in argument.args), key=_term_order)
+        if argument.is_Add and len(argument.args) == 2 and all(is_exponential(a) for a in argument.args):
+            first, second = sorted((exponent_of(a) for a in argument.args), key=_term_order)
             return self.elementwise(Kind.LOGADDEXP, self.lower(first), self.lower(second))
+        if holds_exponentials(argument):
+            return reduce(
+                partial(self.elementwise, Kind.LOGADDEXP), map(self.log_of_term, _in_order(argument))
+            )
         if argument.is_Add and argument.args[0] == 1:
             return self.elementwise(Kind.LOG1P, self.lower(argument - 1))
         return self.elementwise(Kind.LOG, self.lower(argument))
+
+    def log_of_term(self, term: Expr) -> Operation:
+        """Lower the logarithm of a positive number, of c exp(v) or of Σ exp(v)."""
+        coefficient, rest = term.as_coeff_Mul()
+        factor, exponent = apart(rest) or (ONE, ZERO)
+        coefficient *= factor
+        value = self.log(log(rest)) if isinstance(rest, Sum) else self.lower(exponent)
+        return value if coefficient == 1 else self.elementwise(Kind.ADD, value, self.lower(log(coefficient)))
 
     def piecewise(self, expression: Piecewise) -> Operation:
         """Lower a choice; the larger of a quantity and a number is recognised."""
@@ -555,7 +612,7 @@ class Lowering(Axes):
     def _groups(self, factors: Sequence[Expr]) -> dict[frozenset[Axis], list[Expr]]:
         """Group the factors of a product by the axes that they carry."""
         groups: dict[frozenset[Axis], list[Expr]] = {}
-        if any(_is_sum_of_exponentials(f) for f in _fraction(Mul(*factors))[1]):
+        if any(holds_exponentials(f.as_base_exp()[0]) for f in _fraction(Mul(*factors))[1]):
             return {frozenset(self.lower(Mul(*factors)).axes): list(factors)}  # its parts go together
         for factor in sorted(factors, key=_factor_order):
             axes = frozenset(self.lower(factor).axes) - {None}
@@ -608,18 +665,6 @@ def _axis_order(body: Expr, ranges: Ranges) -> Ranges:
     first = list(reads[0].indices) if reads else []
     order = sorted(ranges, key=lambda i: first.index(i) if i in first else len(first))
     return {i: ranges[i] for i in order}
-
-
-def _is_sum_of_exponentials(expression: Expr) -> bool:
-    return isinstance(expression, Sum) and isinstance(expression.function, exp)
-
-
-def _is_exponential(expression: Expr) -> bool:
-    return expression == ONE or isinstance(expression, exp)
-
-
-def _exponent(expression: Expr) -> Expr:
-    return expression.args[0] if isinstance(expression, exp) else Integer(0)
 
 
 def _fraction(expression: Expr) -> tuple[list[Expr], list[Expr]]:

@@ -617,7 +617,8 @@ class FormulaReader:
             self.fail(node, "this cannot be told from zero", "leave it out")
         if not number.is_Float:
             self.fail(node, "the formula has no real value here")
-        if not Rational(1, 10**MAX_DIGITS) < abs(number) < 10**MAX_DIGITS:
+        is_decay = isinstance(built, exp) and number < 1  # of a mask: exp(-1e9) is 0 to every dtype
+        if not (is_decay or Rational(1, 10**MAX_DIGITS) < abs(number)) or abs(number) >= 10**MAX_DIGITS:
             self._fail_digits(node)
         return float(number)
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from symbackprop.commands.gradient_check import check_module
 from sympy import count_ops
 
 import symbackprop as sb
-from symbackprop.commands.gradient_check import check_module
 from symbackprop.pipeline import prove
 
 

@@ -12,11 +12,13 @@ from collections.abc import Callable, Container, Hashable, Iterable, Iterator, M
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
 
-from sympy import Add, Basic, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol
+from sympy import Add, Basic, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Pow, Sum, Symbol
 
 from symbackprop.derivation.stable.forms import Pointwise
 from symbackprop.derivation.stable.logarithms import stable_form
 from symbackprop.derivation.stable.measure import best_form, is_good
+from symbackprop.derivation.stable.powers import finite_at_zero, is_varying_power
+from symbackprop.derivation.stable.sums import SumForms
 from symbackprop.equations.indices import canonical, close_sum, open_sum, rename, settle
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.signature import Signature
@@ -34,6 +36,8 @@ def with_stable(derivation: Derived) -> Derived:
 
 def _stable_steps(derivation: Derived) -> Iterator[Step]:
     system, stabilizer = derivation.system, _Stabilizer(derivation)
+    sums = SumForms(system, stabilizer.signature)
+    has_powers = any(is_varying_power(p) for e in system.equations for p in e.rhs.atoms(Pow))
     number = max(derivation.by_number, default=len(system.equations))
     for equation in system.equations:
         opened = stable_form(equation, system)
@@ -43,6 +47,8 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
             form = stabilizer.improved(equation.rhs, [opened])
         else:
             form = stabilizer.improved(opened)
+        form = sums.best(form, equation.rhs)
+        sums.define(equation.lhs, equation.rhs, form)
         stabilizer.define(equation.name, equation.lhs, form, partial(_same, form))
         if form != equation.rhs and canonical(form) != canonical(equation.rhs):
             number += 1
@@ -54,7 +60,10 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
             stabilizer.define(("adjoint", target), result.lhs, result.rhs, best)
         if target not in computed:
             continue  # looked at as a part of the result that it is written into
-        form = best()
+        form = sums.best(best(), result.rhs)
+        if has_powers:
+            form = finite_at_zero(form, system)
+        sums.define(result.lhs, result.rhs, form)
         if form != result.rhs and canonical(form) != canonical(result.rhs):
             number += 1
             yield Step(
@@ -115,6 +124,10 @@ class _Stabilizer:
         component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
         if not plain.is_Atom and self.is_measured(plain) and plain.count_ops() <= _LONGEST:
             self.definitions[key] = _Definition(component, plain, form)
+
+    def signature(self, equations: Iterable[tuple[Expr, Expr]]) -> Hashable:
+        """Return what is equal for equations that differ in names alone."""
+        return _Signature(self).of_all(Sketch(lhs, rhs, {}) for lhs, rhs in equations)
 
     # ------------------------------------------------------------ taking an expression apart
 

@@ -8,14 +8,16 @@ stable operations in the generated code.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from sympy import Add, Dummy, Expr, Mul, Sum, Symbol, exp, log, together
+from sympy import Add, Derivative, Dummy, Expr, Indexed, Mul, Piecewise, Sum, Symbol, exp, log, together
 
+from symbackprop.arrays.exponentials import holds_exponentials, is_exponential, is_sum_of_exponentials
 from symbackprop.derivation.calculus.algebra import tidy
 from symbackprop.derivation.calculus.budget import expand, factor
+from symbackprop.derivation.stable.joining import Joiner
 from symbackprop.equations.indices import RangeList, close_sum, open_sum, substitute
-from symbackprop.equations.system import ONE, ZERO, Equation, EquationSystem, name_of
+from symbackprop.equations.system import ONE, ZERO, Equation, EquationSystem, is_size, name_of
 
 
 def stable_form(equation: Equation, system: EquationSystem) -> Expr | None:
@@ -49,6 +51,20 @@ def _sign_inside(node: Expr) -> Expr:
     return node
 
 
+def opened_through(expression: Expr, system: EquationSystem) -> Expr:
+    """Return ``expression`` with each logarithm opened, through definitions where that makes it stable."""
+    if not expression.has(log) or isinstance(expression, (Indexed, Derivative)):
+        return expression
+    if isinstance(expression, Sum):
+        body, ranges = open_sum(expression)
+        return close_sum(opened_through(body, system), ranges)
+    if isinstance(expression, Piecewise):
+        branches = [(opened_through(value, system), condition) for value, condition in expression.args]
+        return Piecewise(*branches)
+    parts = [opened_through(argument, system) for argument in expression.args]
+    return _opened(parts[0], system) if isinstance(expression, log) else expression.func(*parts)
+
+
 def _stable(expression: Expr, system: EquationSystem) -> Expr:
     if not expression.has(log):
         return expression
@@ -79,40 +95,52 @@ def _logarithms(expression: Expr) -> int:
 
 def _opened(argument: Expr, system: EquationSystem) -> Expr:
     """Return log(argument) opened as it stands or through definitions, where that makes it stable."""
-    inlined = argument
-    for name in sorted({name_of(read) for read in system.reads(argument)}):
-        if name in system.definitions:
-            inlined = substitute(inlined, system.quantities[name], system.definitions[name])
-    for candidate in (argument, inlined):
+    for candidate in _written_out(argument, system):
         result = normal_logarithms(open_logarithm(candidate))
         if all(has_stable_operation(node) for node in result.atoms(log)):
             return result
     return log(argument)
 
 
+def _written_out(argument: Expr, system: EquationSystem) -> Iterator[Expr]:
+    """Yield ``argument`` as it stands, with definitions inserted, and with those of exponentials alone."""
+    yield argument
+    inlined = argument
+    for name in sorted({name_of(read) for read in system.reads(argument)}):
+        if name in system.definitions:
+            inlined = substitute(inlined, system.quantities[name], system.definitions[name])
+    yield inlined
+    joiner = Joiner(system)
+    yield joiner.joined_in_full(argument)
+    yield joiner.joined_in_full(inlined)
+
+
 def has_stable_operation(logarithm: log) -> bool:
-    """Whether the code has a stable operation for it: log(1 + exp(z)), the log of a sum of exp, a number."""
+    """Whether the code has a stable operation for it: log(1 + exp(z)), the log of a sum of exp, a size."""
     argument = logarithm.args[0]
-    if argument.is_number:
+    if argument.is_number or all(map(is_size, argument.free_symbols)):
         return True
-    if isinstance(argument, Sum):
-        return isinstance(argument.function, exp)
     two_terms = argument.is_Add and len(argument.args) == 2
-    return two_terms and all(a == ONE or isinstance(a, exp) for a in argument.args)
+    return holds_exponentials(argument) or (two_terms and all(map(is_exponential, argument.args)))
 
 
 def open_logarithm(argument: Expr) -> Expr:
-    """Return log(argument) as a sum over the factors of its argument, where all are positive."""
+    """Return log(argument) as a sum over the factors of its argument, where all are positive.
+
+    One may be a sum of exponentials with any coefficients: it is positive where the whole is.
+    """
     whole = together(argument) if argument.has(Sum) else factor(together(argument))
-    total = ZERO
+    total, unsure = ZERO, []
     for base, exponent in (_merged(f).as_base_exp() for f in Mul.make_args(whole)):
         if base == exp(1):
             total += exponent
         elif is_positive(base):
             total += exponent * log(base)
+        elif exponent == 1 and is_sum_of_exponentials(base):
+            unsure.append(base)
         else:
             return log(argument)
-    return total
+    return log(argument) if len(unsure) > 1 else total + log(Mul(*unsure))
 
 
 def _merged(expression: Expr) -> Expr:

@@ -1,0 +1,91 @@
+"""Sums of exponentials, of which the code takes the largest exponent out: c₁ exp(a₁) + c₂ exp(a₂) + …
+
+A mask is a coefficient that may be 0, or a choice with 0 in it: what it leaves out has the exponent -∞.
+"""
+
+from __future__ import annotations
+
+from sympy import Add, Expr, Indexed, Mul, Piecewise, Pow, S, Sum, exp, log
+
+from symbackprop.equations.system import ONE, ZERO, is_size
+
+
+def apart(expression: Expr) -> tuple[Expr, Expr] | None:
+    """Return c and a of an expression that is c·exp(a); None where it has no exponential as a factor."""
+    if isinstance(expression, exp):
+        return ONE, expression.args[0]
+    if isinstance(expression, Mul):
+        found = [(apart(f) or (f, None)) for f in expression.args]
+        if all(a is None for _, a in found):
+            return None
+        found = [(c, a) if a is not None else _power_of_total_apart(c) for c, a in found]
+        return Mul(*[c for c, _ in found]), Add(*[a for _, a in found])
+    return _choice_apart(expression) if isinstance(expression, Piecewise) else None
+
+
+def _power_of_total_apart(factor: Expr) -> tuple[Expr, Expr]:
+    base, power = factor.as_base_exp()
+    return (ONE, power * log(base)) if holds_exponentials(base) else (factor, ZERO)
+
+
+def holds_exponentials(expression: Expr) -> bool:
+    """Whether ``expression`` is a sum of exponentials over an index, or has one among positive terms."""
+    total = is_total_of_exponentials(expression) and expression.has(Sum)
+    return bool(total or is_sum_of_exponentials(expression))
+
+
+def _choice_apart(choice: Piecewise) -> tuple[Expr, Expr] | None:
+    branches = [(ZERO, S.NegativeInfinity) if value == 0 else apart(value) for value, _ in choice.args]
+    known = [b for b in branches if b is not None]
+    coefficients = dict.fromkeys(c for c, a in known if a != -S.Infinity)
+    if len(known) < len(branches) or not coefficients:
+        return None
+    exponent = Piecewise(*[(a, condition) for (_, a), (_, condition) in zip(known, choice.args, strict=True)])
+    if len(coefficients) == 1:
+        return next(iter(coefficients)), exponent
+    return Piecewise(
+        *[(c, condition) for (c, _), (_, condition) in zip(known, choice.args, strict=True)]
+    ), exponent
+
+
+def is_sum_of_exponentials(expression: Expr) -> bool:
+    """Whether ``expression`` is Σ c·exp(a)."""
+    return isinstance(expression, Sum) and apart(expression.function) is not None
+
+
+def is_total_of_exponentials(expression: Expr) -> bool:
+    """Whether ``expression`` has terms which are all exponentials, sums of them, or positive numbers."""
+    return isinstance(expression, Add) and all(map(_is_positive_term, expression.args))
+
+
+def _is_positive_term(term: Expr) -> bool:
+    if term.is_number:
+        return bool(term.is_positive)
+    number, rest = term.as_coeff_Mul()
+    found = apart(rest.function if isinstance(rest, Sum) else rest)
+    return (
+        found is not None
+        and bool(number.is_positive and found[0].is_positive)
+        and not found[1].has(S.Infinity)
+    )
+
+
+def may_vanish(coefficient: Expr) -> bool:
+    """Whether a coefficient may be 0; what divides is no zero."""
+    return any(not (f.is_number or is_size(f) or _divides(f)) for f in Mul.make_args(coefficient))
+
+
+def _divides(factor: Expr) -> bool:
+    return (
+        isinstance(factor, Pow) and factor.exp.could_extract_minus_sign() and not isinstance(factor, Indexed)
+    )
+
+
+def is_exponential(expression: Expr) -> bool:
+    """Whether ``expression`` is exp(a), or 1."""
+    return expression == ONE or isinstance(expression, exp)
+
+
+def exponent_of(expression: Expr) -> Expr:
+    """Return a of exp(a), and 0 of 1."""
+    return expression.args[0] if isinstance(expression, exp) else ZERO

@@ -1,0 +1,191 @@
+"""Exponentials of a product joined into one, so that a large and a small one never meet as numbers.
+
+exp(h) exp(-r) becomes exp(h - r), through definitions and into sums and choices, too.  A quantity z that is a
+sum of exponentials is written out where it divides one: for exp(h)/Σ exp(h) there is a stable operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sympy import Add, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol, exp
+
+from symbackprop.arrays.exponentials import apart, is_sum_of_exponentials, is_total_of_exponentials
+from symbackprop.equations.indices import close_sum, make_sum, open_sum, rename
+from symbackprop.equations.system import BINDERS, ONE, ZERO, Equation, EquationSystem, indices_of, name_of
+
+
+@dataclass
+class Joiner:
+    """Joins the exponentials in expressions of one system."""
+
+    system: EquationSystem
+    _exponentials: dict[str, Expr | None] = field(default_factory=dict)
+    """The definition of each quantity that is an exponential or a sum of them, None for any other."""
+
+    def joined(self, expression: Expr) -> Expr:
+        """Return ``expression`` with the exponentials of each product joined."""
+        return self._rebuilt(expression, self._joined_product)
+
+    def joined_in_full(self, expression: Expr) -> Expr:
+        """Return ``expression`` joined, with all quantities written out that are exponentials."""
+        written = self._written_out(expression)
+        return self._rebuilt(written, self._joined_product)
+
+    def _rebuilt(self, expression: Expr, of_product: Callable[[Expr], Expr]) -> Expr:
+        """Return ``expression`` with something done to each product in it, the innermost first."""
+        if not expression.has(exp, Indexed, Symbol) or isinstance(expression, _WHOLE):
+            return expression
+        if isinstance(expression, BINDERS):
+            if not isinstance(expression, Sum):
+                return expression
+            body, ranges = open_sum(expression)
+            new = self._rebuilt(body, of_product)
+            return expression if new == body else make_sum(new, ranges)
+        if isinstance(expression, Piecewise):
+            branches = [(self._rebuilt(value, of_product), condition) for value, condition in expression.args]
+            return Piecewise(*branches)
+        arguments = [self._rebuilt(a, of_product) for a in expression.args]
+        if arguments != list(expression.args):
+            expression = expression.func(*arguments)
+        return of_product(expression) if isinstance(expression, Mul) else expression
+
+    # ------------------------------------------------------------ one product
+
+    def _joined_product(self, product: Expr) -> Expr:
+        """Return a product with its exponentials joined, and with what it divides by written as a sum."""
+        parts = _Parts()
+        for factor in Mul.make_args(product):
+            self._sort(factor, parts)
+        if not parts.exponents and not parts.totals and not any(f.has(exp) for f in parts.carriers):
+            return product
+        parts.carriers.sort(key=_carrier_order)
+        for position, read in enumerate(parts.others):
+            written = self._exponential(read)
+            if written is not None and apart(written) is not None:
+                parts.others[position] = ONE
+                for factor in Mul.make_args(written):
+                    self._sort(factor, parts)
+        if parts.carriers and (parts.exponents or parts.totals):
+            first, *rest = parts.carriers
+            outer = [exp(a) for a in parts.exponents] + [base**power for base, power in parts.totals]
+            return Mul(*parts.others, *rest, self._pushed_into(first, outer))
+        if not parts.exponents or len(parts.exponents) + len(parts.totals) < 2:
+            return product
+        return Mul(*parts.others, exp(Add(*parts.exponents)), *[base**power for base, power in parts.totals])
+
+    def _sort(self, factor: Expr, parts: _Parts) -> None:
+        """Put a factor to those of its kind."""
+        if isinstance(factor, exp):
+            parts.exponents.append(factor.args[0])
+            return
+        base, power = factor.as_base_exp()
+        total = self._total(base)
+        if total is not None and not (power.is_Integer and power.is_positive):
+            parts.totals.append((total, power))
+        elif power.could_extract_minus_sign() and (written := self._exponential(base)) is not None:
+            for own in Mul.make_args(written**power):
+                self._sort(own, parts)
+        elif self._carries(factor):
+            parts.carriers.append(factor)
+        else:
+            parts.others.append(factor)
+
+    def _pushed_into(self, carrier: Expr, outer: list[Expr]) -> Expr:
+        """Return a sum or a choice times factors, with these inside of it."""
+        if isinstance(carrier, Sum):
+            body, ranges = open_sum(carrier)
+            return close_sum(self._times(body, outer), ranges)
+        if isinstance(carrier, Piecewise):
+            return Piecewise(*[(self._times(value, outer), condition) for value, condition in carrier.args])
+        return Add(*[self._times(term, outer) for term in carrier.args])
+
+    def _times(self, term: Expr, outer: list[Expr]) -> Expr:
+        return ZERO if term == 0 else self._joined_product(Mul(term, *outer))
+
+    def _carries(self, factor: Expr) -> bool:
+        """Whether ``factor`` is a sum or a choice that has a term with an exponential as a factor."""
+        if isinstance(factor, Sum):
+            return self.has_exponential(factor.function)
+        if isinstance(factor, Piecewise):
+            return any(self.has_exponential(value) for value, _ in factor.args)
+        return isinstance(factor, Add) and any(map(self.has_exponential, factor.args))
+
+    def has_exponential(self, term: Expr) -> bool:
+        """Whether an exponential is a factor of ``term``, or of a term of a sum that is."""
+        return any(
+            isinstance(f, exp) or self._carries(f) or self.is_exponential(f) for f in Mul.make_args(term)
+        )
+
+    def is_exponential(self, read: Expr) -> bool:
+        """Whether a component is defined as an exponential, or as one times something."""
+        written = self._exponential(read)
+        return written is not None and apart(written) is not None
+
+    # ------------------------------------------------------------ definitions
+
+    def _total(self, base: Expr) -> Expr | None:
+        """Return a sum of exponentials that ``base`` is or is defined as."""
+        written = self._exponential(base) or base
+        if isinstance(written, Sum) or (isinstance(written, Add) and written.has(Sum)):
+            written = self.joined_in_full(written)
+        return written if is_sum_of_exponentials(written) or is_total_of_exponentials(written) else None
+
+    def _exponential(self, read: Expr) -> Expr | None:
+        """Return what a component is defined as, if that is an exponential or a sum of them."""
+        if not self.system.is_read(read) or name_of(read) not in self.system.definitions:
+            return None
+        name = name_of(read)
+        if name not in self._exponentials:
+            self._exponentials[name] = None
+            written = self.joined_in_full(self.system.definitions[name].rhs)
+            if (
+                apart(written) is not None
+                or is_sum_of_exponentials(written)
+                or is_total_of_exponentials(written)
+            ):
+                self._exponentials[name] = written
+        written = self._exponentials[name]
+        return None if written is None else at(self.system.definitions[name], read, written)
+
+    def _written_out(self, expression: Expr) -> Expr:
+        if self.system.is_read(expression):
+            return self._exponential(expression) or expression
+        if isinstance(expression, _WHOLE) or not expression.args:
+            return expression
+        if isinstance(expression, Sum):
+            body, ranges = open_sum(expression)
+            new = self._written_out(body)
+            return expression if new == body else close_sum(new, ranges)
+        if isinstance(expression, Piecewise):
+            return Piecewise(*[(self._written_out(value), condition) for value, condition in expression.args])
+        if isinstance(expression, exp):
+            return expression
+        arguments = [self._written_out(argument) for argument in expression.args]
+        return expression if arguments == list(expression.args) else expression.func(*arguments)
+
+
+_WHOLE = (Indexed, Derivative, KroneckerDelta)
+
+
+def at(definition: Equation, read: Expr, expression: Expr) -> Expr:
+    """Return ``expression``, in the indices of ``definition``, at those of ``read``."""
+    mapping = dict(zip(definition.indices, indices_of(read), strict=True))
+    return rename(expression, {i: new for i, new in mapping.items() if i != new})
+
+
+@dataclass
+class _Parts:
+    """The factors of a product by kind: exponents, sums of exponentials with their powers, …"""
+
+    exponents: list[Expr] = field(default_factory=list)
+    totals: list[tuple[Expr, Expr]] = field(default_factory=list)
+    carriers: list[Expr] = field(default_factory=list)
+    others: list[Expr] = field(default_factory=list)
+
+
+def _carrier_order(carrier: Expr) -> tuple[int, str]:
+    """Choices first, in which no term is left without an exponential, then sums over an index."""
+    kinds = (Piecewise, Sum, Add)
+    return next(n for n, kind in enumerate(kinds) if isinstance(carrier, kind)), str(carrier)

@@ -1,0 +1,357 @@
+"""The best form of what holds a sum over an index, found by measuring at small sizes.
+
+The forms are few: exponentials joined, logarithms opened through definitions, a derivative written in where
+it divides by what it is multiplied with.  One is taken where it is right at more numbers, equal, far apart
+and masked ones, and wrong nowhere where the plain form is right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import product
+from typing import Any
+
+import mpmath
+import numpy as np
+from sympy import (
+    Add,
+    Derivative,
+    Eq,
+    Expr,
+    Indexed,
+    KroneckerDelta,
+    Mul,
+    Piecewise,
+    Pow,
+    Sum,
+    Symbol,
+    exp,
+    log,
+)
+
+from symbackprop.derivation.calculus.algebra import distributed
+from symbackprop.derivation.calculus.paths import contract
+from symbackprop.derivation.stable.joining import Joiner, at
+from symbackprop.derivation.stable.logarithms import has_stable_operation, opened_through
+from symbackprop.derivation.stable.small import SIZE, Array, Key, Places, Small
+from symbackprop.equations.indices import RangeList, canonical, open_sum, rename, substitute
+from symbackprop.equations.system import ZERO, Equation, EquationSystem, Quantity, is_size, name_of
+from symbackprop.errors import UnsupportedExpression
+
+_SCALES = (90.0, 750.0)
+_FAR = ((1, 1, 1), (1, 0, -1), (-1, 1, 0.5))
+_NEAR = (0.5, 2.0, 1.0, 0.25, 3.0, 1.5)
+_MOST_ARRAYS = 4
+_TOLERANCE = 4096
+"""Roundings of a number of magnitude 1, or of its own; more where the arguments are large."""
+
+
+@dataclass
+class SumForms:
+    """Chooses forms for the equations and results of one system, in the order of computation."""
+
+    system: EquationSystem
+    signature: Callable[[Sequence[tuple[Expr, Expr]]], Hashable]
+    """What equations have in common up to their names."""
+    forms: dict[str, tuple[Expr, Expr]] = field(default_factory=dict)
+    """The left-hand side and the form that is computed, of each quantity and adjoint met so far."""
+    plain: dict[str, tuple[Expr, Expr]] = field(default_factory=dict)
+    """The same as derived."""
+
+    def __post_init__(self) -> None:
+        self.joiner = Joiner(self.system)
+        self._followed: dict[str, bool] = {}
+        self._sums: dict[str, bool] = {}
+        self._chosen: dict[Hashable, int | None] = {}
+        self.adjoints = {adjoint.name for adjoint in self.system.adjoints.values()}
+
+    def define(self, lhs: Expr, plain: Expr, form: Expr) -> None:
+        """Remember how a component is computed."""
+        self._followed.pop(name_within(lhs), None)
+        self._sums.pop(name_within(lhs), None)
+        self.plain[name_within(lhs)], self.forms[name_within(lhs)] = (lhs, plain), (lhs, form)
+
+    def best(self, form: Expr, plain: Expr) -> Expr:
+        """Return the best form of ``plain``, for which ``form`` was chosen without looking at sums."""
+        if not self._is_of_sums(form):
+            return form
+        others = {canonical(other): other for other in dict.fromkeys(self._candidates(form)) if other != form}
+        others.pop(canonical(form), None)
+        return self._best(form, plain, list(others.values())) if others else form
+
+    # ------------------------------------------------------------ forms
+
+    def _candidates(self, form: Expr) -> Iterator[Expr]:
+        for written in self._with_derivatives_in(form):
+            for each in dict.fromkeys((written, self._opened(written))):
+                joined = self._opened(self.joiner.joined(each))
+                yield joined
+                yield zero_first(joined, self.system)
+
+    def _opened(self, expression: Expr) -> Expr:
+        unstable = {node for node in expression.atoms(log) if not has_stable_operation(node)}
+        return opened_through(expression, self.system) if unstable else expression
+
+    def _with_derivatives_in(self, expression: Expr) -> Iterator[Expr]:
+        """Yield ``expression``, and with the derivatives written in that divide or have an exponential."""
+        yield expression
+        if not any(self._is_followed(name_within(read)) for read in _reads(expression)):
+            return
+        whole = expression
+        for name in sorted(
+            self.forms.keys() & {name_within(read) for read in _derivatives(expression, self.adjoints)}
+        ):
+            lhs, form = self.plain[name]
+            if _is_delicate(form):
+                whole = _written_in(whole, lhs, form)
+        if whole != expression:
+            yield _distributed(whole)
+
+    # ------------------------------------------------------------ measuring
+
+    def _best(self, form: Expr, plain: Expr, others: Sequence[Expr]) -> Expr:
+        """Return the form that is wrong at the fewest points; equal layers are measured once."""
+        names = self._names_read([form, plain, *others])
+        followed = list(filter(self._is_followed, names))
+        definitions = [kind[name] for name in followed for kind in (self.plain, self.forms)]
+        key = self.signature([*((ZERO, e) for e in (form, plain, *others)), *definitions])
+        if key not in self._chosen:
+            self._chosen[key] = self._measured(names, form, plain, others)
+        chosen = self._chosen[key]
+        return form if chosen is None else others[chosen]
+
+    def _measured(self, names: Sequence[str], form: Expr, plain: Expr, others: Sequence[Expr]) -> int | None:
+        """Return which other form is the best, None where ``form`` is."""
+        followed = set(filter(self._is_followed, names))
+        free = [name for name in names if name not in followed]
+        points = Points(free, [name for name in free if not self._is_derivative(name)][:_MOST_ARRAYS])
+        places = _places_of(_free_indices([form, plain, *others]))
+        try:
+            truth = self._values(plain, points, places, None, followed)
+            first, *rest = (
+                failures([self._values(e, points, places, t, followed) for t in _TYPES], truth)
+                for e in (form, *others)
+            )
+        except (UnsupportedExpression, ArithmeticError, ValueError, TypeError):
+            return None
+        best, fewest = None, _count(first)
+        for n, own in enumerate(rest):
+            worse = any((mine & ~before).any() for mine, before in zip(own, first, strict=True))
+            if not worse and _count(own) < fewest:
+                best, fewest = n, _count(own)
+        return best
+
+    def _values(
+        self, expression: Expr, points: Points, places: Sequence[Places], dtype: Any, followed: set[str]
+    ) -> Array:
+        definitions = self.plain if dtype is None else self.forms
+        small = Small(
+            partial(points.values, dtype=dtype),
+            lambda name: definitions[name] if name in followed else None,
+            dtype,
+        )
+        found = [np.broadcast_to(small.values(expression, each), (points.count,)) for each in places]
+        return np.concatenate(found).astype(float if dtype is None else dtype)
+
+    def _names_read(self, expressions: Sequence[Expr]) -> list[str]:
+        """Return the names of what is read, directly or through definitions, in the order of appearance."""
+        found: dict[str, None] = {}
+        for _ in range(_DEPTH):
+            read = dict.fromkeys(name_within(r) for e in expressions for r in _reads(e) if not _is_index(r))
+            new = [name for name in read if name not in found]
+            found |= dict.fromkeys(new)
+            followed = filter(self._is_followed, new)
+            expressions = [kind[name][1] for name in followed for kind in (self.plain, self.forms)]
+        return list(found)
+
+    def _is_of_sums(self, expression: Expr) -> bool:
+        """Whether there is a sum of exponentials in ``expression``, or in what it is computed from."""
+        if any(self.joiner.has_exponential(total.function) for total in expression.atoms(Sum)):
+            return True
+        return any(self._is_sum(name_within(r)) for r in _reads(expression) if not _is_index(r))
+
+    def _is_sum(self, name: str) -> bool:
+        if name not in self._sums:
+            self._sums[name] = False
+            self._sums[name] = self._is_followed(name) and self._is_of_sums(self.plain[name][1])
+        return self._sums[name]
+
+    def _is_followed(self, name: str) -> bool:
+        """Whether a component counts as computed: where numbers of its definition may be far apart."""
+        if name not in self._followed:
+            self._followed[name] = False
+            if name in self.plain:
+                form = self.plain[name][1]
+                read = [self._is_followed(name_within(r)) for r in _reads(form) if not _is_index(r)]
+                near = all(read) if form.has(Sum) else any(read)
+                self._followed[name] = near or _is_delicate(form)
+        return self._followed[name]
+
+    def _is_derivative(self, name: str) -> bool:
+        return name in self.adjoints or name.startswith("d/d")
+
+
+_DEPTH = 4
+_TYPES = (np.float32, np.float64)
+
+
+def name_within(read: Expr) -> str:
+    """Return the name of a component, or of a derivative of the loss."""
+    return f"d/d{name_of(read.variables[0])}" if isinstance(read, Derivative) else name_of(read)
+
+
+def _count(failures: Sequence[Array]) -> int:
+    return sum(int(np.count_nonzero(each)) for each in failures)
+
+
+def failures(values: Sequence[Array], truth: Array) -> list[Array]:
+    """Return, for each dtype, at which points a form is not right although the value is a number of it."""
+    found = []
+    for value in values:
+        limits = np.finfo(value.dtype)
+        with np.errstate(all="ignore"):
+            near = np.abs(value.astype(float) - truth) <= _TOLERANCE * limits.eps * np.maximum(
+                1, np.abs(truth)
+            )
+            found.append((np.abs(truth) < limits.max) & ~near)
+    return found
+
+
+@dataclass
+class Points:
+    """Numbers for components: one array far, or all, and the others near; near alone."""
+
+    names: Sequence[str]
+    far: Sequence[str]
+
+    def __post_init__(self) -> None:
+        every = frozenset(self.far)
+        groups = [frozenset({name}) for name in self.far]
+        groups += [every] if len(self.far) > 1 else []
+        self.rows = [*product(groups, _SCALES, _FAR), *((frozenset(), 1.0, _FAR[0]) for _ in range(3))]
+        self.count = len(self.rows)
+
+    def values(self, key: Key, dtype: Any) -> Array:
+        """Return the numbers of a component at all points."""
+        name, places = key
+        own = self.names.index(name) if name in self.names else 0
+        numbers = []
+        for n, (far, scale, pattern) in enumerate(self.rows):
+            near = _NEAR[(own + n + 2 * sum(places)) % len(_NEAR)]
+            at = (own * (len(far) > 1) + sum(places)) % SIZE
+            hidden = (own + n) % 2 == 0 and sum(places) % SIZE == (n - 1) % SIZE
+            numbers.append(scale * pattern[at] if name in far else 0.0 if hidden else near)
+        if dtype is None:
+            return np.array([mpmath.mpf(number) for number in numbers], object)
+        return np.array(numbers, dtype)
+
+
+def _reads(expression: Expr) -> Iterator[Expr]:
+    """Yield the components and derivatives that are read; indices and sizes among them do no harm."""
+    if isinstance(expression, (Indexed, Symbol, Derivative)):
+        yield expression
+    elif isinstance(expression, Sum):
+        yield from _reads(expression.function)
+    else:
+        for argument in expression.args:
+            yield from _reads(argument)
+
+
+def _is_index(read: Expr) -> bool:
+    return isinstance(read, Symbol) and bool(read.is_integer)
+
+
+def _derivatives(expression: Expr, adjoints: set[str]) -> list[Expr]:
+    return [r for r in _reads(expression) if isinstance(r, Derivative) or name_of(r) in adjoints]
+
+
+def _free_indices(expressions: Sequence[Expr]) -> set[Symbol]:
+    return {s for e in expressions for s in e.free_symbols if s.is_Symbol and s.is_integer and not is_size(s)}
+
+
+def _places_of(indices: Iterable[Symbol]) -> list[Places]:
+    """Return places for free indices: all 0, then different ones."""
+    ordered = sorted(indices, key=str)
+    return [
+        {i: first * (n + 1) % SIZE for n, i in enumerate(ordered)} for first in range(SIZE if ordered else 1)
+    ]
+
+
+def _is_delicate(expression: Expr) -> bool:
+    """Whether there is an exponential, a logarithm, a division or a root."""
+    return expression.has(exp, log) or any(
+        not (p.exp.is_Integer and p.exp.is_positive) and not is_size(p.base) for p in expression.atoms(Pow)
+    )
+
+
+def _written_in(expression: Expr, lhs: Expr, form: Expr) -> Expr:
+    """Return ``expression`` with a derivative replaced by what it is."""
+    if isinstance(lhs, Derivative):
+        own = lhs.variables[0]
+        pattern = expression.atoms(Derivative)
+        mapping = {
+            d: at(Equation(own, form), d.variables[0], form)
+            for d in pattern
+            if d.expr == lhs.expr and name_of(d.variables[0]) == name_of(own)
+        }
+        return expression.xreplace(mapping)
+    shape = lhs.base.shape if isinstance(lhs, Indexed) else ()
+    return substitute(expression, Quantity(name_of(lhs), tuple(shape)), Equation(lhs, form))
+
+
+def _distributed(expression: Expr) -> Expr:
+    """Return ``expression`` with factors multiplied into the sums that divide by them, within sums, too."""
+    if isinstance(expression, Sum):
+        body, ranges = open_sum(expression)
+        terms = [_at_deltas(term) for term in Add.make_args(distributed(_distributed(body)))]
+        return Add(*[_contracted(term, ranges) for term in terms])
+    if expression.has(Sum):
+        expression = expression.func(*map(_distributed, expression.args))
+    return _at_deltas(distributed(expression))
+
+
+def _contracted(term: Expr, ranges: RangeList) -> Expr:
+    """Return the sum of a product, with its deltas solved for summed indices."""
+    deltas = [f for f in Mul.make_args(term) if isinstance(f, KroneckerDelta)]
+    rest = Mul(*[f for f in Mul.make_args(term) if f not in deltas])
+    return contract(rest, ranges, [delta.args for delta in deltas], {})
+
+
+def _at_deltas(expression: Expr) -> Expr:
+    """Return ``expression`` with p[k] δ(k, 0) as p[0] δ(k, 0)."""
+
+    def moved(product: Expr) -> Expr:
+        for delta in (f for f in product.args if isinstance(f, KroneckerDelta)):
+            place, index = delta.args
+            if isinstance(index, Symbol) and index not in place.free_symbols:
+                product = rename(product / delta, {index: place}) * delta
+        return product
+
+    return expression.replace(lambda node: isinstance(node, Mul) and node.has(KroneckerDelta), moved)
+
+
+def zero_first(expression: Expr, system: EquationSystem) -> Expr:
+    """Return ``expression`` with products that are 0 where one factor is, whatever the others are.
+
+    (1 - p)^(-1/2) log p has no value at p = 1, where the one is infinite and the other 0; and m exp(h) is to
+    be 0 where a mask m is, however large h is.
+    """
+
+    def deciding(node: Expr) -> Expr | None:
+        if not isinstance(node, Mul):
+            return None
+        if any(map(_is_root_below, node.args)):
+            return next((f for f in node.args if f.has(log) and not f.is_Pow), None)
+        masks = (f for f in node.args if system.is_read(f) and name_of(f) not in system.definitions)
+        return next(masks, None) if node.has(exp) else None
+
+    def decided(node: Expr) -> Expr:
+        return Piecewise((ZERO, Eq(deciding(node), 0)), (node, True))
+
+    return expression.replace(lambda node: deciding(node) is not None, decided)
+
+
+def _is_root_below(factor: Expr) -> bool:
+    return bool(factor.is_Pow and factor.exp.is_negative and not factor.exp.is_Integer)

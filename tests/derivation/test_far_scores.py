@@ -1,0 +1,142 @@
+"""Networks with sums of exponentials: value and derivative are finite and right at scores of ±1000."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symbackprop as sb
+from symbackprop.proof.prover import prove
+from tests.high_precision import value_and_gradient
+
+SCORES = {
+    "equal": (1000.0, 1000.0, 1000.0),
+    "near": (0.5, -1.0, 2.0),
+    "far": (1000.0, 0.0, -1000.0),
+    "single": (80.0, 88.75, -88.75),
+    "low": (-1000.0, -1000.5, -999.0),
+}
+MASKS = ((1.0, 1.0, 1.0), (1.0, 0.0, 1.0), (0.0, 1.0, 0.0))
+SIZES = {"n": 1, "k": 3, "j": 3}
+HEAD = "input x[n, k]\nparameter b[k] = 0\nsize k = 3\nh[n, k] = x[n, k] + b[k]\n"
+MASKED = HEAD.replace("x[n, k]\n", "x[n, k], m[n, k]\n", 1)
+TARGET = HEAD.replace("\n", "\ntarget t[n, k]\n", 1)
+TWO = MASKED + "g[n, k] = m[n, k] - 2*b[k]\np[n, k] = softmax(h[n, k], k)\nq[n, k] = softmax(g[n, k], k)\n"
+P = "p[n, k] = softmax(h[n, k], k)\n"
+
+PLAIN = {
+    "quantity": "r[n] = log(sum(exp(h[n, k]), k))\nE = mean(r[n], n)",
+    "squared": "r[n] = log(sum(exp(h[n, k]), k))\nE = mean((r[n] - 3)**2/2, n)",
+    "total named": "z[n] = sum(exp(h[n, k]), k)\nr[n] = log(z[n])\nE = mean(r[n], n)",
+    "all named": "e[n, k] = exp(h[n, k])\nz[n] = sum(e[n, k], k)\nE = mean(log(z[n]), n)",
+    "mean": "r[n] = log(mean(exp(h[n, k]), k))\nE = mean(r[n], n)",
+    "temperature": "r[n] = log(sum(exp(h[n, k]/0.5), k))/2\nE = mean(r[n], n)",
+    "one more": "r[n] = log(1 + sum(exp(h[n, k]), k))\nE = mean(r[n], n)",
+    "one more in E": "E = mean(log(1 + sum(exp(h[n, k]), k)), n)",
+    "chain": "u[n] = log(sum(exp(h[n, k]), k))\nr[n] = log(sum(exp(h[n, k] + u[n]), k))\nE = mean(r[n], n)",
+    "softmax by a total": "z[n] = sum(exp(h[n, k]), k)\np[n, k] = exp(h[n, k])/z[n]\n"
+    "E = mean(sum(p[n, k]**2, k), n)",
+    "softmax by log": "r[n] = log(sum(exp(h[n, k]), k))\np[n, k] = exp(h[n, k] - r[n])\n"
+    "E = mean(sum(p[n, k]**2, k), n)",
+    "entropy": P + "E = mean(-sum(p[n, k]*log(p[n, k]), k), n)",
+    "entropy by hand": "p[n, k] = exp(h[n, k])/sum(exp(h[n, j]), j)\n"
+    "E = -mean(sum(p[n, k]*log(p[n, k]), k), n)",
+    "label": P + "E = -mean(log(p[n, 1]), n)",
+}
+WITH_MASK = {
+    "inside the sum": "r[n] = log(sum(where(m[n, k] > 0, exp(h[n, k]), 0), k))\nE = mean(r[n], n)",
+    "inside exp": "r[n] = log(sum(exp(where(m[n, k] > 0, h[n, k], -1e9)), k))\nE = mean(r[n], n)",
+    "multiplied": "r[n] = log(sum(m[n, k]*exp(h[n, k]), k))\nE = mean(r[n], n)",
+    "softmax": "w[n, k] = where(m[n, k] > 0, exp(h[n, k]), 0)\np[n, k] = w[n, k]/sum(w[n, j], j)\n"
+    "E = mean(sum(p[n, k]*p[n, k], k), n)",
+}
+WITH_TARGET = {
+    "cross entropy": P + "l[n, k] = log(p[n, k])\nE = mean(-sum(t[n, k]*l[n, k], k), n)",
+    "focal": P + "E = mean(-sum(t[n, k]*(1 - p[n, k])**0.5*log(p[n, k]), k), n)",
+    "focal, sigmoid": "p[n, k] = sigmoid(h[n, k])\n"
+    "l[n, k] = t[n, k]*sqrt(1 - p[n, k])*log(p[n, k]) + (1 - t[n, k])*sqrt(p[n, k])*log(1 - p[n, k])\n"
+    "E = mean(-sum(l[n, k], k), n)",
+}
+DIVERGENCES = {
+    "of a quotient": TWO + "E = mean(sum(p[n, k]*log(p[n, k]/q[n, k]), k), n)",
+    "of a difference": TWO + "d[n] = sum(p[n, k]*(log(p[n, k]) - log(q[n, k])), k)\nE = mean(d[n], n)",
+}
+
+
+def failures(text: str, rows: list[dict[str, tuple[float, ...]]]) -> list[str]:
+    """Return where value or gradient is not right to all but eleven bits, in float32 and float64."""
+    module = sb.load(sb.Network.from_equations(text + "\noutput h\n"))
+    found = []
+    for row, dtype in itertools.product(rows, (np.float32, np.float64)):
+        data = {name: np.array([numbers], dtype) for name, numbers in row.items()}
+        value, gradient = value_and_gradient(text, {**data, "b": np.zeros(3)}, "b", SIZES)
+        target = data.pop("t", None)
+        x: Any = data if len(data) > 1 else data["x"]
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            own, gradients = module.gradients({"b": np.zeros(3, dtype)}, x, target)
+        tolerance = 2048 * np.finfo(dtype).eps
+        pairs = ((own, value), (gradients["b"], gradient))
+        if not all(np.allclose(mine, truth, rtol=tolerance, atol=tolerance) for mine, truth in pairs):
+            found.append(f"{dtype.__name__}, {row}: {own}, {gradients['b']}, not {value}, {gradient}")
+    return found
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_a_sum_of_exponentials_is_right(name: str) -> None:
+    assert failures(HEAD + PLAIN[name], [{"x": x} for x in SCORES.values()]) == []
+
+
+@pytest.mark.parametrize("name", WITH_MASK)
+def test_a_masked_sum_of_exponentials_is_right(name: str) -> None:
+    rows = [{"x": x, "m": m} for x, m in itertools.product(SCORES.values(), MASKS)]
+    assert failures(MASKED + WITH_MASK[name], rows) == []
+
+
+@pytest.mark.parametrize("name", WITH_TARGET)
+def test_an_error_by_hand_is_right(name: str) -> None:
+    rows = [{"x": x, "t": t} for x, t in itertools.product(SCORES.values(), np.eye(3)[:2].tolist())]
+    assert failures(TARGET + WITH_TARGET[name], rows) == []
+
+
+@pytest.mark.parametrize("name", DIVERGENCES)
+def test_a_divergence_of_two_softmaxes_is_right(name: str) -> None:
+    rows = [
+        {"x": x, "m": m} for x, m in itertools.product(SCORES.values(), [SCORES["far"], (2.0, -80.0, 80.0)])
+    ]
+    assert failures(DIVERGENCES[name], rows) == []
+
+
+def test_the_comparison_catches_a_product_of_exponentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        "symbackprop.derivation.stable.sums.SumForms.best", lambda self, form, plain: form, raising=True
+    )
+    assert failures(HEAD + PLAIN["squared"], [{"x": SCORES["far"]}])
+
+
+@pytest.mark.parametrize(
+    "text", [HEAD + PLAIN["one more"], MASKED + WITH_MASK["softmax"], DIVERGENCES["of a quotient"]]
+)
+def test_stable_forms_with_sums_are_proved(text: str) -> None:
+    derivation = sb.derive(sb.Network.from_equations(text + "\noutput h\n"))
+    assert derivation.stable
+    assert all(verdict.holds for verdict in prove(derivation))
+
+
+POWER = "y[n, k] = u[n, k]**p[k]\nE = mean(sum(y[n, k], k), n)\noutput y\n"
+IN_E = "E = mean(sum(u[n, k]**p[k], k), n)\noutput u\n"
+
+
+@pytest.mark.parametrize("equations", [POWER, IN_E])
+def test_the_derivatives_of_a_power_have_a_value_at_zero(equations: str) -> None:
+    """As automatic differentiation has it; for p = 0 that for the base is 0."""
+    head = "input x[n, k]\nparameter p[k], c[k] = 0\nsize k = 3\nu[n, k] = x[n, k] + c[k]\n"
+    module = sb.load(sb.Network.from_equations(head + equations))
+    parameters = {"p": np.array([0.0, 1.0, 2.0]), "c": np.zeros(3)}
+    _, gradients = module.gradients(parameters, np.zeros((1, 3)))
+    np.testing.assert_array_equal(gradients["p"], [0, 0, 0])
+    np.testing.assert_array_equal(gradients["c"], [0, 1, 0])
