@@ -168,7 +168,7 @@ def test_the_wheel_holds_package_templates_and_data_alone(built: Path) -> None:
         assert name in names
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "symbackprop").rglob("*.py")}
     assert modules <= set(names)
-    assert not [name for name in names if "test" in name or "generated/" in name or "__pycache__" in name]
+    assert not [name for name in names if "/test" in name or "generated/" in name or "__pycache__" in name]
     licences = {name.partition(".dist-info/licenses/")[2] for name in names} - {""}
     assert licences == {"LICENSE", "symbackprop/commands/digits/LICENSE"}
 

@@ -10,6 +10,8 @@ operation of NumPy; equal subtrees are equal objects, whatever the letters of th
     guards       conditions on indices: what padding with zeros makes superfluous
     contraction  sums of products as matrix products
     scatter      sums that write to places of the result
+    exponentials sums of exponentials, of which the largest exponent is taken out
+    fractions    what stands above and below, in which order, and what may overflow
     expressions  everything else, node by node; one equation
     signature    equal layers are lowered once
     evaluate     an operation carried out on arrays

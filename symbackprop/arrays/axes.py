@@ -110,6 +110,8 @@ class Axes(ABC):
 
     def reduce(self, kind: Kind, operand: Operation, summed: Sequence[Symbol]) -> Operation:
         """Return the sum or the maximum of ``operand`` over the axes ``summed``."""
+        if not summed:
+            return operand
         positions = tuple(sorted(operand.axes.index(i) for i in summed))
         kept = [p for p in range(len(operand.axes)) if p not in positions]
         axes, shape = tuple(operand.axes[p] for p in kept), tuple(operand.shape[p] for p in kept)

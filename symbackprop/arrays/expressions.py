@@ -37,6 +37,16 @@ from symbackprop.arrays.exponentials import (
     is_sum_of_exponentials,
     may_vanish,
 )
+from symbackprop.arrays.fractions import (
+    above_and_below,
+    equal_powers,
+    factor_order,
+    is_truth,
+    may_overflow,
+    shared_out,
+    term_order,
+    units,
+)
 from symbackprop.arrays.guards import (
     always,
     condition_order,
@@ -222,7 +232,7 @@ class Lowering(Axes):
                 return self.beside_logarithm(term, expression - term)
         if expression.args[0] == -1 and len(expression.args) == 2 and isinstance(expression.args[1], exp):
             return self.elementwise(Kind.EXPM1, self.lower(expression.args[1].args[0]))
-        terms = sorted(expression.args, key=_term_order)
+        terms = sorted(expression.args, key=term_order)
         signs = tuple(term.could_extract_minus_sign() for term in terms)
         values = [self.lower(-t if negative else t) for t, negative in zip(terms, signs, strict=True)]
         if len(values) > 2 and not any(value.axes for value in values):
@@ -274,30 +284,30 @@ class Lowering(Axes):
         for factor in expression.args:
             if isinstance(factor, Add) and any(map(_is_delta, factor.args)):
                 return self.lower(_deltas_apart(expression, factor))
-        above, below = _fraction(expression)
-        parts = _shared_out(above, below)
+        above, below = above_and_below(expression)
+        parts = shared_out(above, below)
         if parts and not any(holds_exponentials(f.as_base_exp()[0]) for f in below):
             return reduce(partial(self.elementwise, Kind.MULTIPLY), [self.lower(part) for part in parts])
         return self.fraction(above, below)
 
     def fraction(self, above: Sequence[Expr], below: Sequence[Expr]) -> Operation:
         """Lower a fraction such that what may overflow is multiplied last: nothing times it is nothing."""
-        above, below, powers = _equal_powers(above, below)
-        above = sorted(above, key=_factor_order)
+        above, below, powers = equal_powers(above, below)
+        above = sorted(above, key=factor_order)
         shifted = self.shifted_exponentials(above, below)
-        last = [f for f in above if f not in shifted and _may_overflow(f)]
-        truths = all(map(_is_truth, above))  # of which, multiplied or divided by numbers, NumPy makes float64
+        last = [f for f in above if f not in shifted and may_overflow(f)]
+        truths = all(map(is_truth, above))  # of which, multiplied or divided by numbers, NumPy makes float64
         lowered = self.lower if truths else self.factor
         factors = [shifted.get(f) or lowered(f) for f in above if f not in last]
         factors += [self.integer_power(self.lower(base), exponent) for base, exponent in powers]
         if any(f.free_symbols for f in above):
-            below = [unit for d in below for unit in ([d] if d in shifted else _units([d]))]
+            below = [unit for d in below for unit in ([d] if d in shifted else units([d]))]
         total = factors[0] if factors else self.factor(last.pop(0)) if last else number(ONE)
         for factor in factors[1:]:
             total = self.elementwise(Kind.MULTIPLY, total, factor)
         divisors = [shifted[d] if d in shifted else self.lower(d) for d in below]
         total = self.divided(total, [divisor for divisor in divisors if divisor is not None])
-        for factor in _units(last):
+        for factor in units(last):
             total = self.elementwise(Kind.MULTIPLY, total, self.factor(factor))
         return total
 
@@ -368,7 +378,7 @@ class Lowering(Axes):
 
     def factor(self, factor: Expr) -> Operation:
         """Lower a factor; one that is 1 or 0 by a condition is the condition itself."""
-        if _is_truth(factor):
+        if is_truth(factor):
             return self.condition(factor.args[0][1])
         return self.lower(factor)
 
@@ -411,7 +421,7 @@ class Lowering(Axes):
             largest, total = self.sum_of_exponentials(argument)
             return self.elementwise(Kind.ADD, largest, self.elementwise(Kind.LOG, total))
         if argument.is_Add and len(argument.args) == 2 and all(is_exponential(a) for a in argument.args):
-            first, second = sorted((exponent_of(a) for a in argument.args), key=_term_order)
+            first, second = sorted((exponent_of(a) for a in argument.args), key=term_order)
             return self.elementwise(Kind.LOGADDEXP, self.lower(first), self.lower(second))
         if holds_exponentials(argument):
             return reduce(
@@ -579,7 +589,7 @@ class Lowering(Axes):
 
     def sum_of_terms(self, terms: Sequence[Expr], summed: Sequence[Symbol]) -> Operation:
         """Lower a sum of products term by term."""
-        ordered = sorted(terms, key=lambda term: (*_term_order(term), str(term)))
+        ordered = sorted(terms, key=lambda term: (*term_order(term), str(term)))
         signs = [term.could_extract_minus_sign() for term in ordered]
         values = [
             self.product(-t if negative else t, summed) for t, negative in zip(ordered, signs, strict=True)
@@ -604,7 +614,7 @@ class Lowering(Axes):
 
     def _scaled_sum(self, outside: Sequence[Expr], total: Operation) -> Operation:
         """Return ``total`` times the factors outside of the sum; what only divides it comes after it."""
-        above, below = _fraction(Mul(*outside))
+        above, below = above_and_below(Mul(*outside))
         if any(factor != 1 for factor in above):
             return self.elementwise(Kind.MULTIPLY, self._product(outside), total)
         return self.divided(total, [self.lower(d) for d in below if d != 1])
@@ -612,9 +622,9 @@ class Lowering(Axes):
     def _groups(self, factors: Sequence[Expr]) -> dict[frozenset[Axis], list[Expr]]:
         """Group the factors of a product by the axes that they carry."""
         groups: dict[frozenset[Axis], list[Expr]] = {}
-        if any(holds_exponentials(f.as_base_exp()[0]) for f in _fraction(Mul(*factors))[1]):
+        if any(holds_exponentials(f.as_base_exp()[0]) for f in above_and_below(Mul(*factors))[1]):
             return {frozenset(self.lower(Mul(*factors)).axes): list(factors)}  # its parts go together
-        for factor in sorted(factors, key=_factor_order):
+        for factor in sorted(factors, key=factor_order):
             axes = frozenset(self.lower(factor).axes) - {None}
             groups.setdefault(axes, []).append(factor)
         return groups
@@ -645,7 +655,7 @@ def _deltas_apart(expression: Mul, factor: Add) -> Expr:
 
 
 def _in_order(expression: Expr) -> list[Expr]:
-    return sorted(expression.args, key=lambda term: (*_term_order(term), str(term)))
+    return sorted(expression.args, key=lambda term: (*term_order(term), str(term)))
 
 
 def _is_integer(expression: Expr) -> bool:
@@ -665,142 +675,3 @@ def _axis_order(body: Expr, ranges: Ranges) -> Ranges:
     first = list(reads[0].indices) if reads else []
     order = sorted(ranges, key=lambda i: first.index(i) if i in first else len(first))
     return {i: ranges[i] for i in order}
-
-
-def _fraction(expression: Expr) -> tuple[list[Expr], list[Expr]]:
-    """Return the factors above and below the line; a rational number is split, 0.5 stays.
-
-    Numbers beside an irrational one, as in sqrt(2)/(2 sqrt(π)), are one number.
-    """
-    above: list[Expr] = []
-    below: list[Expr] = []
-    factors = list(Mul.make_args(expression))
-    numbers = [factor for factor in factors if factor.is_number]
-    if any(not number.is_Rational for number in numbers) and len(numbers) < len(factors):
-        above.append(Float(Mul(*numbers).evalf(20), 17))
-        factors = [factor for factor in factors if not factor.is_number]
-    for factor in factors:
-        base, exponent = factor.as_base_exp()
-        if factor.is_Rational and not is_decimal(factor):
-            above += [Integer(factor.p)] if factor.p != 1 else []
-            below.append(Integer(factor.q))
-        elif base != sympy.E and exponent.is_Rational and exponent.is_negative:
-            below.append(base**-exponent)
-        else:
-            above.append(factor)
-    return above, below
-
-
-def _is_truth(factor: Expr) -> bool:
-    """Whether a factor is 1 or 0 by a condition."""
-    return is_guard(factor) and factor.args[0][0] == 1
-
-
-def _may_overflow(factor: Expr) -> bool:
-    """Whether a factor is an exponential that grows, as far as its sign tells."""
-    if isinstance(factor, exp):
-        return not factor.args[0].could_extract_minus_sign()
-    base, exponent = factor.as_base_exp()
-    return isinstance(base, (sympy.cosh, sympy.sinh)) and exponent.is_positive
-
-
-def _shared_out(above: Sequence[Expr], below: Sequence[Expr]) -> list[Expr]:
-    """Return factors of a fraction that divide once each, where it divides by a power of what is computed.
-
-    The square below, or the whole numerator, may overflow where the value does not: s⁴/(1 + s⁴)² is
-    computed as the square of s²/(1 + s⁴).
-    """
-    powers = [(d.base, int(d.exp)) for d in below if d.is_Pow and not d.base.is_Atom and d.exp.is_Integer]
-    varying = [f for f in above if f.free_symbols]
-    if len(powers) != 1 or not varying:
-        return []
-    (base, count) = powers[0]
-    constant = Mul(*[f for f in above if not f.free_symbols])
-    others = [d for d in below if not (d.is_Pow and d.base == base)]
-    shares: list[list[Expr]] = [[] for _ in range(count)]
-    units = [u for f in varying for u in _unit_factors(f)]
-    for unit in sorted(units, key=_grows, reverse=True):
-        min(shares, key=lambda share: sum(map(_grows, share))).append(unit)
-    factors = [Mul(*share) / base for share in shares]
-    factors[0] *= constant * Mul(*[1 / d for d in others])
-    return factors if all(f.count_ops() < Mul(*factors).count_ops() for f in factors) else []
-
-
-def _equal_powers(
-    above: Sequence[Expr], below: Sequence[Expr]
-) -> tuple[list[Expr], list[Expr], list[tuple[Expr, int]]]:
-    """Return a fraction without the factors of equal powers, and these as powers of one base.
-
-    x² t² is computed as (x t)²: no square overflows where the product doesn't, and there is one less.
-    """
-    bases: dict[int, list[Expr]] = {}
-    for factors, sign in ((above, 1), (below, -1)):
-        for factor in factors:
-            base, exponent = factor.as_base_exp()
-            if exponent.is_Integer and exponent > 1 and base.free_symbols and not _may_overflow(factor):
-                bases.setdefault(int(exponent), []).append(base**sign)
-    powers = [(Mul(*found), exponent) for exponent, found in bases.items() if len(found) > 1]
-    taken = {base**exponent for exponent, found in bases.items() if len(found) > 1 for base in found}
-    rest = [f for f in above if f not in taken], [f for f in below if 1 / f not in taken]
-    return *rest, powers
-
-
-def _grows(factor: Expr) -> int:
-    """Return how fast a factor may grow: a function faster than what it is a function of."""
-    return 1 if factor.is_Symbol or isinstance(factor, Indexed) else 10
-
-
-def _units(factors: Sequence[Expr]) -> list[Expr]:
-    """Return x, x for x² and x, x, x for x³: a power may overflow, or be 0, where its base is not."""
-    units = [_unit_factors(factor) for factor in factors]
-    return [
-        u for factor, own in zip(factors, units, strict=True) for u in (own if len(own) <= 3 else [factor])
-    ]
-
-
-def _unit_factors(factor: Expr) -> list[Expr]:
-    """Return x, x, x for x³, and any other factor as it is."""
-    base, exponent = factor.as_base_exp()
-    whole = exponent.is_Integer and exponent > 1 and base != sympy.E
-    return [base] * int(exponent) if whole else [factor]
-
-
-def is_decimal(number: Expr) -> bool:
-    """Whether a rational number is written as a decimal, such as 0.1 or 7; 1/2 and 1/4 divide."""
-    denominator = int(number.q)
-    for prime in (2, 5):
-        while denominator % prime == 0:
-            denominator //= prime
-    return denominator == 1 and number.q not in (2, 4)
-
-
-def _term_order(term: Expr) -> tuple[object, ...]:
-    """Numbers first, then what is not negated, then as named."""
-    negative = term.could_extract_minus_sign()
-    return (negative, not term.is_number, not term.has(Sum), _first_name(term))
-
-
-def _factor_order(factor: Expr) -> tuple[object, ...]:
-    """Numbers, named constants, sums, then quantities; x before the sum 1 - x.
-
-    What decays comes before what may overflow: nothing times a large number is nothing.
-    """
-    return (
-        not factor.is_number,
-        not (isinstance(factor, exp) and not _may_overflow(factor)),
-        factor.has(Indexed),
-        not factor.has(Sum),
-        factor.has(Piecewise),
-        _first_name(factor),
-        factor.is_Add,
-    )
-
-
-def _first_name(expression: Expr) -> tuple[str, int, str]:
-    """Return the key of the first quantity that is read: w2 comes before w10."""
-    return min((_with_number(name_of(read)) for read in expression.atoms(Indexed)), default=("", 0, ""))
-
-
-def _with_number(name: str) -> tuple[str, int, str]:
-    stem = name.rstrip("0123456789")
-    return stem, int(name[len(stem) :] or -1), name

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sympy import Add, Expr, Integer, Mul, Pow, Rational
 
-from symbackprop.arrays.expressions import is_decimal
+from symbackprop.arrays.fractions import is_decimal
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import (
     Entry,

@@ -49,7 +49,7 @@ from symbackprop.derivation.calculus.algebra import (
     use_facts,
 )
 from symbackprop.derivation.calculus.closed_forms import through_output
-from symbackprop.derivation.calculus.paths import contract, paths, without_summed_deltas
+from symbackprop.derivation.calculus.paths import contract, paths, with_deltas_used, without_summed_deltas
 from symbackprop.derivation.calculus.signature import OUTCOMES
 from symbackprop.derivation.reverse_pass import derive_system
 from symbackprop.derivation.stable.logarithms import is_positive, open_logarithm, stable_form
@@ -331,6 +331,14 @@ DELTA = KroneckerDelta
 )
 def test_a_delta_picks_a_term_out_of_its_sum(given: Expr, solved: Expr) -> None:
     assert same(expand(without_summed_deltas(given)), expand(solved))
+
+
+def test_beside_a_delta_everything_is_read_at_its_place() -> None:
+    place = Integer(1)
+    divided = (1 - DELTA(place, k) / x[place]) * x[k]
+    assert same(with_deltas_used(divided), x[k] - DELTA(place, k))
+    assert same(with_deltas_used(DELTA(i, k) * x[k]), DELTA(i, k) * x[k])  # which of two letters, nobody knows
+    assert same(with_deltas_used(x[k] * y[k]), x[k] * y[k])
 
 
 @pytest.mark.parametrize("guard", ["l[n, o[n]]", "where(o[n] >= 0, l[n, o[n]], 0)"])

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from symbackprop.commands.gradient_check import check_module
 from sympy import count_ops
 
 import symbackprop as sb
+from symbackprop.commands.comparison.module import check_module
 from symbackprop.pipeline import prove
 
 
@@ -116,4 +116,4 @@ def test_parts_are_proved_and_their_code_agrees_with_numbers(text: str) -> None:
     network = sb.Network.from_equations(text)
     derivation = sb.derive(network)
     assert all(verdict.holds for verdict in prove(derivation))
-    assert all(each.holds for each in check_module(sb.load(derivation), network.model))
+    assert all(each.holds for each in check_module(sb.load(derivation), derivation))

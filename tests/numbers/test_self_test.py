@@ -74,7 +74,7 @@ def test_what_is_wrong_about_a_derivation_is_named() -> None:
     step = derivation.by_number[derivation.results["w1"]]
     with pytest.raises(SelfTestFailure) as caught:
         require_right(derivation.with_step(replace(step, rhs=2 * step.rhs)))
-    named = f"the derivation: equation ({step.number}, "
+    named = f"the derivation: equation ({step.number}), a {step.rule} for w1, is wrong: at "
     assert str(caught.value).startswith(named)
     assert str(caught.value).endswith("not yours: please report it")
 
@@ -146,6 +146,7 @@ def test_a_large_network_is_tried_with_small_sizes() -> None:
         "abs(s)**0.1",
         "Piecewise((s, s > 0), (0, True))",
         "exp(exp(exp(9*s)))",
+        "max(log(0.438 + mish(-2229.93*s)**2), softplus(log(1 + exp(-4*(s - 6.734))), beta=2.88592))",
     ],
 )
 def test_what_is_right_passes(formula: str) -> None:

@@ -40,7 +40,16 @@ from symbackprop.equations.indices import (
     reads,
     rename,
 )
-from symbackprop.equations.system import ONE, ZERO, ArgMax, Quantity, Ranges, indices_of
+from symbackprop.equations.system import (
+    ONE,
+    ZERO,
+    ArgMax,
+    Quantity,
+    Ranges,
+    WholeNumber,
+    indices_of,
+    is_size,
+)
 
 
 @dataclass(frozen=True)
@@ -162,6 +171,30 @@ def without_summed_deltas(expression: Expr) -> Expr:
         body, ranges = open_sum(expression)
         return _summed(without_summed_deltas(body), dict(ranges))
     return expression.func(*map(without_summed_deltas, expression.args))
+
+
+def with_deltas_used(expression: Expr) -> Expr:
+    """Return ``expression`` with the factors beside delta(a, k) read at a, where a is a place and no index.
+
+    Elsewhere the product is zero, so delta(a, k) p[k]/p[a] is delta(a, k).
+    """
+    if not expression.has(KroneckerDelta):
+        return expression
+    return Add(*map(_with_delta_used, Add.make_args(expand_mul(expression, deep=False))))
+
+
+def _with_delta_used(term: Expr) -> Expr:
+    deltas = [factor for factor in Mul.make_args(term) if isinstance(factor, KroneckerDelta)]
+    for delta in deltas:
+        for i, place in (delta.args[:2], delta.args[1::-1]):
+            if _is_letter(i) and not _is_letter(place) and not place.has(i):
+                others = Mul(*[factor for factor in Mul.make_args(term) if factor != delta])
+                return delta * rename(others, {i: place})
+    return term
+
+
+def _is_letter(place: Expr) -> bool:
+    return isinstance(place, Symbol) and not isinstance(place, WholeNumber) and not is_size(place)
 
 
 def _summed(body: Expr, sums: Ranges) -> Expr:

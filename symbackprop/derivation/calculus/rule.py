@@ -19,7 +19,13 @@ from symbackprop.derivation.calculus.algebra import (
 )
 from symbackprop.derivation.calculus.closed_forms import through_output
 from symbackprop.derivation.calculus.folding import fold
-from symbackprop.derivation.calculus.paths import Path, contract, paths, without_summed_deltas
+from symbackprop.derivation.calculus.paths import (
+    Path,
+    contract,
+    paths,
+    with_deltas_used,
+    without_summed_deltas,
+)
 from symbackprop.equations.indices import (
     RangeList,
     canonical,
@@ -274,13 +280,14 @@ def _written_in(goal: Goal, consumer: Consumer, step: DraftStep) -> DraftStep | 
     if often and consumer.definition.rhs.has(Sum):
         return None
     inserted = without_summed_deltas(substitute(step.rhs, consumer.adjoint, consumer.definition))
-    whole = tidy(tidy_sums(inserted, goal.facts))
+    used = with_deltas_used(inserted)
+    whole = cheapest(tidy(tidy_sums(form, goal.facts)) for form in (inserted, used))
     before = operations(step.rhs) + operations(consumer.definition.rhs)
     cancels = operations(whole) < before
     if often and not cancels:
         return None
     if cancels and goal.facts:  # show the result of algebra alone before a fact is used
-        whole = tidy(tidy_sums(inserted))
+        whole = cheapest(tidy(tidy_sums(form)) for form in (inserted, used))
     # Shorter it may be for another reason too, such as a sign; a cancellation is a divisor that is gone.
     gone = divisors(step.rhs) + divisors(consumer.definition.rhs) > divisors(whole)
     return DraftStep("cancellation" if cancels and gone else "substitution", step.lhs, whole)
