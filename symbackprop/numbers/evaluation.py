@@ -104,9 +104,9 @@ class Evaluation:
         other._ranges = self._ranges if other.sizes == self.sizes else {}
         return other
 
-    def run(self) -> Evaluation:
-        """Evaluate the equations, then the results from the loss inwards."""
-        self.run_forward()
+    def run(self, stable: bool = False) -> Evaluation:
+        """Evaluate the equations, or their ``stable`` forms, then the results from the loss inwards."""
+        self.run_forward(stable)
         for name in self.derivation.results:
             self.run_result(name)
         return self
@@ -125,10 +125,10 @@ class Evaluation:
             self.values[equation.name] = value[0] if shared else value
 
     def moved(self, shifts: Mapping[str, Array]) -> float:
-        """Return E where ``shifts`` are added to quantities, by name."""
+        """Return E, by stable forms, where ``shifts`` are added to quantities, by name."""
         leaves = {n: value + shifts.get(n, 0) for n, value in self.values.items() if self.is_leaf(n)}
         other = self.with_leaves(leaves, self.sizes)
-        other.run_forward(shifts=shifts)
+        other.run_forward(stable=True, shifts=shifts)
         return other.loss
 
     def is_leaf(self, name: str) -> bool:
