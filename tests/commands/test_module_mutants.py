@@ -103,6 +103,8 @@ EXPLAINED = {
     r"clip_norm \* rate": "the learning rate is not in the derivatives of this optimiser",
     r"self\.steps % 100": "this optimiser has no state that decays",
     r"in `if not TARGETS": "this network has targets",
+    r"^groups: .*trainer\._order is not None": "batches after an epoch over arrays that was cut short",
+    r"^fit: (self\.save\(checkpoint\)|checkpoint is not None) -> ": "what an interrupted run leaves in its file",
     r"^groups: .*len\(order\) != self\.samples": "a run over other data than an epoch that was cut short",
     r"^_mean: .*strict=True": "the lists are of one length",
     r"^_check_total: total -> axis": "the total is 1, and so is the axis",
