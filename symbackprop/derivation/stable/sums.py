@@ -129,18 +129,22 @@ class SumForms:
         points = Points(free, [name for name in free if not self._is_derivative(name)][:_MOST_ARRAYS])
         places = _places_of(_free_indices([form, plain, *others]))
         try:
+            own = [self._values(form, points, places, t, followed) for t in _TYPES]
+            if _agree(own):
+                return None
             truth = self._values(plain, points, places, None, followed)
-            first, *rest = (
+            first = failures(own, truth)
+            rest = [
                 failures([self._values(e, points, places, t, followed) for t in _TYPES], truth)
-                for e in (form, *others)
-            )
+                for e in others
+            ]
         except (UnsupportedExpression, ArithmeticError, ValueError, TypeError):
             return None
         best, fewest = None, _count(first)
-        for n, own in enumerate(rest):
-            worse = any((mine & ~before).any() for mine, before in zip(own, first, strict=True))
-            if not worse and _count(own) < fewest:
-                best, fewest = n, _count(own)
+        for n, found in enumerate(rest):
+            worse = any((mine & ~before).any() for mine, before in zip(found, first, strict=True))
+            if not worse and _count(found) < fewest:
+                best, fewest = n, _count(found)
         return best
 
     def _values(
@@ -204,6 +208,15 @@ def name_within(read: Expr) -> str:
 
 def _count(failures: Sequence[Array]) -> int:
     return sum(int(np.count_nonzero(each)) for each in failures)
+
+
+def _agree(values: Sequence[Array]) -> bool:
+    """Whether a form gives the same finite numbers in both types, so that there is nothing to look into."""
+    single, double = (value.astype(float) for value in values)
+    if not np.all(np.isfinite(double)):
+        return False
+    allowed = _TOLERANCE * np.finfo(np.float32).eps * np.maximum(1, np.abs(double))
+    return bool(np.all(np.abs(single - double) <= allowed))
 
 
 def failures(values: Sequence[Array], truth: Array) -> list[Array]:
