@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
 
 from symbackprop.proof.arithmetic import CONTEXT, uniform
@@ -31,6 +32,10 @@ class Spread:
     ranges: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         # random numbers are drawn from this text: to change it is to change all of them
         return (
             f"_Spread(number={self.number!r}, low={self.low!r}, highs={self.highs!r}, "
@@ -97,7 +102,7 @@ class Draw:
         """Return a value in the spread."""
         if self._spread.ranges:
             return self._within(leaf)
-        low, high = CONTEXT.mpf(self._spread.low), self._choice(self._spread.highs, leaf.name)
+        low, high = _number(self._spread.low), self._choice(self._spread.highs, leaf.name)
         magnitude = low + (high - low) * uniform(self._seed, self._spread, leaf)
         if not self._spread.signed:
             return magnitude
@@ -110,18 +115,18 @@ class Draw:
         """Return a value in the range of its quantity."""
         ranges = self._spread.ranges
         share = uniform(self._seed, self._spread.number, leaf.name)
-        low, high = map(CONTEXT.mpf, ranges[int(share * len(ranges))])
+        low, high = map(_number, ranges[int(share * len(ranges))])
         return low + (high - low) * uniform(self._seed, self._spread, leaf)
 
     def _centre(self, leaf: Leaf) -> Any:
         """Return a centre: for each leaf another one first, and then one after the other."""
         centres = self._spread.centres
         start = int(uniform(self._seed, centres, leaf) * len(centres))
-        return CONTEXT.mpf(centres[(start + self._spread.number) % len(centres)])
+        return _number(centres[(start + self._spread.number) % len(centres)])
 
     def _choice(self, numbers: tuple[str, ...], key: object) -> Any:
         share = uniform(self._seed, self._spread.number, numbers, key)
-        return CONTEXT.mpf(numbers[int(share * len(numbers))])
+        return _number(numbers[int(share * len(numbers))])
 
     def cotangent(self, leaf: Leaf) -> Any:
         """Return a free cotangent, of either sign."""
@@ -131,5 +136,10 @@ class Draw:
         """Return a positive constant; at kinks one close to 1/2, which may be where they are."""
         share = uniform(self._seed, self._spread, name)
         if self._spread.centres:
-            return CONTEXT.mpf("0.5") + (share - CONTEXT.mpf("0.5")) / 1000
-        return CONTEXT.mpf("0.1") + CONTEXT.mpf("0.8") * share
+            return _number("0.5") + (share - _number("0.5")) / 1000
+        return _number("0.1") + _number("0.8") * share
+
+
+@lru_cache(maxsize=1024)
+def _number(text: str) -> Any:
+    return CONTEXT.mpf(text)

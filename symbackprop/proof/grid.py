@@ -6,7 +6,7 @@ scalar ones, and knows the derivatives that a step has to agree with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import product
 from typing import Any, Literal, NamedTuple
@@ -41,6 +41,7 @@ from symbackprop.proof.arithmetic import RELATIONS, uniform
 from symbackprop.proof.errors import OutsideArray, Unproved
 from symbackprop.proof.given import NOTHING, Given
 from symbackprop.proof.integers import Environment, rational, whole
+from symbackprop.proof.program import Program
 from symbackprop.proof.statement import Statement, differentiated, is_loss
 from symbackprop.proof.structure import Structure, parts_of
 
@@ -49,6 +50,10 @@ Place = tuple[int, ...]
 
 LeafKind = Literal["value", "adjoint"]
 """Whether a leaf is a component or the derivative of the loss with respect to it."""
+
+
+_Affine = tuple[int, tuple[tuple[Expr, int], ...]]
+"""An index as a constant and the coefficients of the indices in it."""
 
 
 class Leaf(NamedTuple):
@@ -80,6 +85,7 @@ class Grid:
         self.given = given
         self.sizes = sizes
         self.samples = samples
+        self.program = Program()
         self.leaves: dict[Symbol, Leaf] = {}
         self.places_found: dict[Leaf, int] = {}
         self._symbols: dict[Leaf, Symbol] = {}
@@ -88,7 +94,8 @@ class Grid:
         self._read: dict[object, Expr] = {}
         self._definitions: dict[object, Expr] = {}
         self.weight = 0
-        self._indices: dict[Expr, tuple[int, tuple[tuple[Expr, int], ...]]] = {}
+        self._indices: dict[Expr, _Affine] = {}
+        self._relations: dict[Relational, tuple[_Affine, _Affine, Callable[[int, int], bool]]] = {}
         self._slopes: dict[object, Expr] = {}
         self._truths: dict[object, Expr] = {}
         self.seed = seed
@@ -203,7 +210,7 @@ class Grid:
             raise Unproved(f"the index {node} is no integer")
         return int(value)
 
-    def _affine(self, node: Expr) -> tuple[int, tuple[tuple[Expr, int], ...]]:
+    def _affine(self, node: Expr) -> _Affine:
         """Return an index as a constant and coefficients, with the sizes put in."""
         if node not in self._indices:
             constant, coefficients = _affine(node)
@@ -295,7 +302,7 @@ class Grid:
             return kept[0][0]
         if not kept:
             raise Unproved(f"{node} has no branch that holds")
-        return Piecewise(*kept)
+        return Piecewise(*kept, evaluate=False)
 
     def _condition(self, node: Boolean, environment: Environment) -> Boolean:
         """Return the condition between scalars; one on indices becomes true or false."""
@@ -312,12 +319,27 @@ class Grid:
             return Not(self._condition(node.args[0], environment))
         if isinstance(node, Relational):
             if _is_on_indices(node):
-                left, right = (self.index(argument, environment) for argument in node.args)
-                holds = bool(RELATIONS[node.rel_op](left, right))
-                self.decided.setdefault(node, set()).add(holds)
-                return true if holds else false
-            return node.func(*[self.scalar(argument, environment) for argument in node.args])
+                return true if self._holds(node, environment) else false
+            sides = [self.scalar(argument, environment) for argument in node.args]
+            known = all(isinstance(side, (Number, NumberSymbol)) for side in sides)
+            return node.func(*sides, evaluate=known)
         return node
+
+    def _holds(self, node: Relational, environment: Environment) -> bool:
+        """Decide a relation between indices, and note how it was decided."""
+        if node not in self._relations:
+            self._relations[node] = *map(self._affine, node.args), RELATIONS[node.rel_op]
+        (low, lows), (high, highs), relation = self._relations[node]
+        try:
+            for symbol, coefficient in lows:
+                low += coefficient * environment[symbol]
+            for symbol, coefficient in highs:
+                high += coefficient * environment[symbol]
+        except KeyError:  # an index that is not affine, or read from a table
+            low, high = (self.index(argument, environment) for argument in node.args)
+        holds = bool(relation(low, high))
+        self.decided.setdefault(node, set()).add(holds)
+        return holds
 
     # derivatives
 
@@ -342,7 +364,7 @@ class Grid:
         free = output.free_symbols | target.free_symbols
         key = (output, target, tuple(sorted((s.name, n) for s, n in environment.items() if s in free)))
         if key not in self._slopes:
-            self._slopes[key] = self.scalar(output, environment).diff(self.leaf(at))
+            self._slopes[key] = slope(self.scalar(output, environment), self.leaf(at))
         return self._slopes[key]
 
     def partials(self, consumer: str, name: str, sample: int | None) -> dict[Place, dict[Place, Expr]]:
@@ -365,9 +387,9 @@ class Grid:
                 if symbol in self.leaves and self.leaves[symbol].name == name:
                     terms.setdefault(symbol, []).append(term)
         for symbol in sorted(terms, key=lambda each: self.leaves[each].place):
-            slope = Add(*[term.diff(symbol) for term in terms[symbol]])
-            if slope != 0:
-                yield self.leaves[symbol].place, slope
+            found = Add(*[slope(term, symbol) for term in terms[symbol]])
+            if found != 0:
+                yield self.leaves[symbol].place, found
 
     def reading_terms(self, consumer: str, name: str, place: Place, sample: int | None) -> Expr:
         """Return that part of a component's definition that reads ``name``."""
@@ -425,6 +447,25 @@ class Grid:
         return self.slope(output, target, environment)
 
 
+def slope(node: Expr, symbol: Symbol) -> Expr:
+    """Return the derivative of a scalar expression; of branches it is taken as they stand."""
+    if node is symbol or node == symbol:
+        return Integer(1)
+    if not node.args or symbol not in node.free_symbols:
+        return Integer(0)
+    if isinstance(node, Add):
+        return Add(*[slope(term, symbol) for term in node.args])
+    if isinstance(node, Mul):
+        slopes = [slope(factor, symbol) for factor in node.args]
+        products = [Mul(*node.args[:n], s, *node.args[n + 1 :]) for n, s in enumerate(slopes) if s != 0]
+        return Add(*products)
+    if isinstance(node, Piecewise):
+        slopes = [slope(value, symbol) for value, _ in node.args]
+        conditions = (condition for _, condition in node.args)
+        return Piecewise(*zip(slopes, conditions, strict=True), evaluate=False) if any(s != 0 for s in slopes) else Integer(0)
+    return node.diff(symbol)
+
+
 _SAMPLE = Dummy("sample", integer=True)
 """Stands in an environment for the sample whose equations are evaluated."""
 
@@ -449,7 +490,7 @@ def _is_on_indices(condition: Boolean) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _affine(index: Expr) -> tuple[int, tuple[tuple[Expr, int], ...]]:
+def _affine(index: Expr) -> _Affine:
     """Return the constant and the coefficients of an index; one that is not affine stands for itself."""
     parts = index.as_coefficients_dict()
     if not all(coefficient.is_Integer for coefficient in parts.values()):

@@ -20,7 +20,8 @@ from symbackprop.proof.given import NOTHING, Given
 from symbackprop.proof.grid import Grid
 from symbackprop.proof.integers import Environment
 from symbackprop.proof.memory import Memory
-from symbackprop.proof.points import KINKED, Point
+from symbackprop.proof.points import Point
+from symbackprop.proof.program import KINKED
 from symbackprop.proof.rescaling import rescaling_holds_exactly, where_rescaling_fails
 from symbackprop.proof.scope import Scope, Setting, settings_of
 from symbackprop.proof.sizes import assignments_of_sizes, larger_sizes
