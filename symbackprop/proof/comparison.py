@@ -9,7 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sympy import Add, Basic, DiracDelta, Dummy, Expr, Function, Piecewise, Pow, Symbol, exp, expand, fraction, together
+from sympy import (
+    Add,
+    Basic,
+    DiracDelta,
+    Dummy,
+    Expr,
+    Function,
+    Piecewise,
+    Pow,
+    Symbol,
+    exp,
+    expand,
+    fraction,
+    together,
+)
 from sympy.core.relational import Relational
 
 from symbackprop.proof.arithmetic import CONTEXT

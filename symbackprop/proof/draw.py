@@ -5,13 +5,19 @@ In go a seed and a ``Spread``, out comes a ``Draw``: a value for each ``Leaf`` o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
 
+from sympy import Expr
+
 from symbackprop.proof.arithmetic import CONTEXT, uniform
 from symbackprop.proof.grid import Leaf
+from symbackprop.proof.program import number_of
+
+Bounds = Mapping[str, tuple[Expr | None, Expr | None]]
+"""The least and the greatest value of quantities, by name."""
 
 
 @dataclass(frozen=True)
@@ -84,9 +90,10 @@ def spreads_close_to(kinks: set[str]) -> Iterator[Spread]:
 class Draw:
     """The random values of a point, each fixed by the seed and the leaf that it belongs to."""
 
-    def __init__(self, seed: int, spread: Spread) -> None:
+    def __init__(self, seed: int, spread: Spread, bounds: Bounds) -> None:
         self._seed = seed
         self._spread = spread
+        self._bounds = bounds
 
     @property
     def positive(self) -> bool:
@@ -99,7 +106,9 @@ class Draw:
         return self._spread in WIDE_SPREADS
 
     def value(self, leaf: Leaf) -> Any:
-        """Return a value in the spread."""
+        """Return a value in the spread, or inside the bounds of its quantity."""
+        if leaf.name in self._bounds:
+            return self._inside(*self._bounds[leaf.name], leaf)
         if self._spread.ranges:
             return self._within(leaf)
         low, high = _number(self._spread.low), self._choice(self._spread.highs, leaf.name)
@@ -110,6 +119,14 @@ class Draw:
         negative = uniform(self._seed, self._spread.number, self._spread.centres, leaf) < 0.5
         offset = -magnitude if negative != self._spread.flipped else magnitude
         return self._centre(leaf) + offset if self._spread.centres else offset
+
+    def _inside(self, least: Expr | None, greatest: Expr | None, leaf: Leaf) -> Any:
+        """Return a value between two bounds, or at most one away from the only one."""
+        share = uniform(self._seed, self._spread, leaf)
+        if least is None:
+            return CONTEXT.make_mpf(number_of(greatest)) - share
+        low = CONTEXT.make_mpf(number_of(least))
+        return low + share * (1 if greatest is None else CONTEXT.make_mpf(number_of(greatest)) - low)
 
     def _within(self, leaf: Leaf) -> Any:
         """Return a value in the range of its quantity."""

@@ -94,6 +94,7 @@ class Grid:
         self._read: dict[object, Expr] = {}
         self._definitions: dict[object, Expr] = {}
         self.weight = 0
+        self._components: dict[Expr, tuple[LeafKind, str, Place, tuple[Expr, ...]]] = {}
         self._indices: dict[Expr, _Affine] = {}
         self._relations: dict[Relational, tuple[_Affine, _Affine, Callable[[int, int], bool]]] = {}
         self._slopes: dict[object, Expr] = {}
@@ -167,19 +168,27 @@ class Grid:
 
     def locate(self, component: Expr, environment: Environment) -> Leaf:
         """Return which component is read; refuse one that does not exist."""
-        name, indices = parts_of(component)
-        place = tuple(self.index(index, environment) for index in indices)
-        kind: LeafKind = "adjoint" if name in self.structure.adjoints else "value"
-        name = self.structure.adjoints.get(name, name)
-        shape = self.shape(name)
+        if component not in self._components:
+            self._components[component] = self._component(component)
+        kind, name, shape, indices = self._components[component]
+        place = tuple([self.index(index, environment) for index in indices])
         sample = None
         if self.samples > 1:
             sample, place = self._sample(component, name, place, environment)
         if len(shape) != len(place):
             raise Unproved(f"{component} has {len(place)} indices, but {name} has {len(shape)} axes")
-        if not all(0 <= index < extent for index, extent in zip(place, shape, strict=True)):
-            raise OutsideArray(f"{component} is read at {list(place)}, outside of the shape {list(shape)}")
+        for index, extent in zip(place, shape, strict=True):
+            if not 0 <= index < extent:
+                where = f"{list(place)}, outside of the shape {list(shape)}"
+                raise OutsideArray(f"{component} is read at {where}")
         return Leaf(kind, name, place, sample)
+
+    def _component(self, component: Expr) -> tuple[LeafKind, str, Place, tuple[Expr, ...]]:
+        """Return of what a component is the value or the adjoint, the shape of that, and its indices."""
+        name, indices = parts_of(component)
+        kind: LeafKind = "adjoint" if name in self.structure.adjoints else "value"
+        name = self.structure.adjoints.get(name, name)
+        return kind, name, self.shape(name), indices
 
     def _sample(
         self, component: Expr, name: str, place: Place, environment: Environment
@@ -306,6 +315,8 @@ class Grid:
 
     def _condition(self, node: Boolean, environment: Environment) -> Boolean:
         """Return the condition between scalars; one on indices becomes true or false."""
+        if isinstance(node, And) and _are_relations_of_indices(node):
+            return true if all(self._holds(part, environment) for part in _indices_first(node)) else false
         if isinstance(node, (And, Or)):
             absorbing = true if isinstance(node, Or) else false
             parts = []
@@ -328,7 +339,8 @@ class Grid:
     def _holds(self, node: Relational, environment: Environment) -> bool:
         """Decide a relation between indices, and note how it was decided."""
         if node not in self._relations:
-            self._relations[node] = *map(self._affine, node.args), RELATIONS[node.rel_op]
+            left, right = node.args
+            self._relations[node] = self._affine(left), self._affine(right), RELATIONS[node.rel_op]
         (low, lows), (high, highs), relation = self._relations[node]
         try:
             for symbol, coefficient in lows:
@@ -460,9 +472,9 @@ def slope(node: Expr, symbol: Symbol) -> Expr:
         products = [Mul(*node.args[:n], s, *node.args[n + 1 :]) for n, s in enumerate(slopes) if s != 0]
         return Add(*products)
     if isinstance(node, Piecewise):
-        slopes = [slope(value, symbol) for value, _ in node.args]
-        conditions = (condition for _, condition in node.args)
-        return Piecewise(*zip(slopes, conditions, strict=True), evaluate=False) if any(s != 0 for s in slopes) else Integer(0)
+        branches = [(slope(value, symbol), condition) for value, condition in node.args]
+        is_flat = all(value == 0 for value, _ in branches)
+        return Integer(0) if is_flat else Piecewise(*branches, evaluate=False)
     return node.diff(symbol)
 
 
@@ -487,6 +499,12 @@ def _indices_first(node: And | Or) -> tuple[Boolean, ...]:
 def _is_on_indices(condition: Boolean) -> bool:
     """Whether a condition depends on integers alone, not on values."""
     return all(symbol.is_integer for symbol in condition.free_symbols)
+
+
+@lru_cache(maxsize=4096)
+def _are_relations_of_indices(condition: And) -> bool:
+    """Whether a condition is made of relations between integers, and of nothing else."""
+    return all(isinstance(part, Relational) and _is_on_indices(part) for part in condition.args)
 
 
 @lru_cache(maxsize=4096)

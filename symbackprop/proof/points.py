@@ -60,7 +60,8 @@ class Point:
                 for leaf in grid.leaves_of("value", name):
                     grid.places_found[leaf] = self._place(leaf)
             for name in self.scope.computed:
-                values = (self._evaluator.value(grid.leaf(leaf)) for leaf in _scattered(grid.leaves_of("value", name)))
+                leaves = _scattered(grid.leaves_of("value", name))
+                values = (self._evaluator.value(grid.leaf(leaf)) for leaf in leaves)
                 if any(abs(value) > _LARGEST_VALUE and self._draw.wide for value in values):
                     return False
             for name in self.scope.inner:

@@ -139,7 +139,7 @@ def is_finite(value: Raw) -> bool:
 
 def _sum(numbers: Sequence[int]) -> Instruction:
     def evaluate(values: Values) -> Raw:
-        total = libmp.fzero
+        total: Raw = libmp.fzero
         for number in numbers:
             total = libmp.mpf_add(total, values.at(number), *_EXACTNESS)
         return total
@@ -149,7 +149,7 @@ def _sum(numbers: Sequence[int]) -> Instruction:
 
 def _product(numbers: Sequence[int]) -> Instruction:
     def evaluate(values: Values) -> Raw:
-        total = libmp.fone
+        total: Raw = libmp.fone
         for number in numbers:
             total = libmp.mpf_mul(total, values.at(number), *_EXACTNESS)
         return total
