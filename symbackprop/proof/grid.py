@@ -93,7 +93,7 @@ class Grid:
         self._partials: dict[object, dict[Place, dict[Place, Expr]]] = {}
         self._read: dict[object, Expr] = {}
         self._definitions: dict[object, Expr] = {}
-        self.weight = 0
+        self._terms = 0
         self._components: dict[Expr, tuple[LeafKind, str, Place, tuple[Expr, ...]]] = {}
         self._indices: dict[Expr, _Affine] = {}
         self._relations: dict[Relational, tuple[_Affine, _Affine, Callable[[int, int], bool]]] = {}
@@ -101,6 +101,11 @@ class Grid:
         self._truths: dict[object, Expr] = {}
         self.seed = seed
         self.decided: dict[Relational, set[bool]] = {}
+
+    @property
+    def weight(self) -> int:
+        """The number of terms and instructions that the grid remembers."""
+        return self._terms + len(self.program.parts)
 
     # components
 
@@ -387,7 +392,7 @@ class Grid:
             for place in self.places(consumer):
                 for at, slope in self._gradient(self.reading_terms(consumer, name, place, sample), name):
                     found.setdefault(at, {})[place] = slope
-                    self.weight += 1
+                    self._terms += 1
             self._partials[key] = found
         return self._partials[key]
 
@@ -410,7 +415,7 @@ class Grid:
             environment = self._environment(consumer, place, sample)
             terms = self.structure.terms.get((consumer, name), ())
             self._read[key] = Add(*[self.scalar(term, environment) for term in terms])
-            self.weight += 1 + len(self._read[key].args)
+            self._terms += 1 + len(self._read[key].args)
         return self._read[key]
 
     def definition(self, name: str, place: Place, sample: int | None) -> Expr:
@@ -419,7 +424,7 @@ class Grid:
         if key not in self._definitions:
             rhs = self.structure.definitions[name].rhs
             self._definitions[key] = self.scalar(rhs, self._environment(name, place, sample))
-            self.weight += 1 + len(self._definitions[key].args)
+            self._terms += 1 + len(self._definitions[key].args)
         return self._definitions[key]
 
     def _environment(self, name: str, place: Place, sample: int | None) -> Environment:

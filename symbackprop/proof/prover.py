@@ -34,7 +34,7 @@ _WIDE_POINTS, _WIDE_POINTS_IF_NESTED = 24, 96
 _MOST_WORK_OF_POINTS = 5000  # places times points far away; where there are more, fewer points see as much
 _LEAST_SHARE = 4  # of the points that are tried in any case
 _TRIES_FOR_A_POINT = 8  # where many lie outside of the domain of the equations
-_MOST_TERMS, _MOST_VALUES = 200_000, 200_000  # that are remembered
+_MOST_TERMS, _MOST_VALUES = 100_000, 60_000  # that are remembered
 _EXACT, _NUMERICAL = "exact", "40 digits"
 
 
@@ -85,7 +85,7 @@ class Prover:
         self._given = given
         self._structure = Structure(derivation)
         self._seed = seed
-        self._grids: Memory[Grid] = Memory(_MOST_TERMS, lambda grid: grid.weight)
+        self._grids: Memory[Grid] = Memory(_MOST_TERMS, lambda grid: 1 + grid.weight)
         self._points: Memory[Point | None] = Memory(_MOST_VALUES, lambda point: point.weight if point else 0)
         self._proved: dict[str, _Outcome] = {}
 

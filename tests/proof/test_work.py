@@ -117,7 +117,7 @@ def test_the_values_of_a_proof_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     def counting(self: prover.Comparison, point: prover.Point) -> tuple[int, str | None]:
         found = compare(self, point)
         counted.append(found[0])
-        assert point.grid.weight < 30_000
+        assert point.grid.weight < 60_000
         return found
 
     monkeypatch.setattr(prover.Comparison, "at", counting)
