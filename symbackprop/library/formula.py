@@ -580,6 +580,8 @@ class FormulaReader:
                 self._fail_digits(node)
             digits = math.log10(max(abs(built.p), built.q))
             return _Shape(1, 0, float(built), digits, -1, False)
+        if isinstance(built, Pow | sympy.Function) and computed(_is_never_real, built):
+            self.fail(node, "the formula has no real value here")
         value = self._value(built, parts, node)
         degree = max((part.degree for part in parts), default=0 if value is not None else 1)
         digits = max((part.digits for part in parts), default=0)
@@ -621,6 +623,11 @@ class FormulaReader:
         if not (is_decay or Rational(1, 10**MAX_DIGITS) < abs(number)) or abs(number) >= 10**MAX_DIGITS:
             self._fail_digits(node)
         return float(number)
+
+
+def _is_never_real(built: Expr) -> bool:
+    """Whether an expression such as sqrt(-1 - s**2) is real for no values of the symbols in it."""
+    return built.is_extended_real is False
 
 
 class TooMuchWork(BaseException):

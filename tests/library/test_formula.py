@@ -336,6 +336,8 @@ def sum_of(times: int, term: str) -> str:
         ("0**-1", 3, "this divides by zero"),
         ("1/0.0", 2, "this divides by zero"),
         ("s + sqrt(-1)", 4, "the formula has no real value here"),
+        ("s + sqrt(-1 - s**2)", 4, "the formula has no real value here"),
+        ("1 + log(-exp(s))", 4, "the formula has no real value here"),
         ("log(0)", 0, "the formula has no real value here"),
         ("log(-1)", 0, "the formula has no real value here"),
         ("acos(2)", 0, "the formula has no real value here"),
@@ -477,21 +479,29 @@ def test_parse_call_refuses(text: str, column: int, problem: str) -> None:
 @pytest.mark.parametrize(
     "text, column",
     [
-        ("1 + Max(s, acosh(-exp(s)))", 4),
-        ("s*where(log(-exp(s)) > 0, 1, 2)", 21),
-        ("where(s > 0 and acosh(-exp(s)) < t, 1, 2)", 31),
-        ("2*relu(acosh(-exp(s)))", 2),
+        ("1 + Max(s, acosh(-exp(s)))", 11),
+        ("s*where(log(-exp(s)) > 0, 1, 2)", 8),
+        ("where(s > 0 and acosh(-exp(s)) < t, 1, 2)", 16),
+        ("2*relu(acosh(-exp(s)))", 7),
     ],
 )
-def test_what_sympy_cannot_compute_is_a_fault_of_the_text(text: str, column: int) -> None:
+def test_what_is_never_real_is_refused_at_its_place(text: str, column: int) -> None:
     message, _, caret = refusal(text)
-    assert message == "formula: this cannot be computed"
+    assert message == "formula: the formula has no real value here"
     assert caret == column
 
 
-def test_what_sympy_cannot_compute_in_an_activation_is_a_fault_of_the_text() -> None:
-    with pytest.raises(SpecificationError, match=r"^layer 1: this cannot be computed\n"):
+def test_what_is_never_real_in_an_activation_is_a_fault_of_the_text() -> None:
+    with pytest.raises(SpecificationError, match=r"^layer 1: the formula has no real value here\n"):
         read_activation("s + relu(acosh(-exp(s)))", "layer 1")
+
+
+def test_what_sympy_cannot_compute_is_a_fault_of_the_text() -> None:
+    broken = partial(computed, planted(TypeError("cannot compare")))
+    with pytest.raises(
+        SpecificationError, match=r"^formula: this cannot be computed\n  1 \+ odd\(s\)\n      \^"
+    ):
+        parse("1 + odd(s)", {"s": Symbol("s", real=True)}, {"odd": broken})
 
 
 def planted(fault: Exception) -> Callable[..., Expr]:

@@ -45,6 +45,12 @@ WRONG: dict[str, tuple[str, int, int, str]] = {
     ),
     "defined-twice": (GOOD + "s[n, i] = t[n, i]", 8, 1, "'s' is defined twice, first in line 5"),
     "declared-twice": (changed("b[i]\n", "b[i], b[k]\n"), 3, 26, "'b' is defined twice, first in line 3"),
+    "output-of-a-target": (
+        changed("+ b[i]\n", "+ b[i] + t[n, i]\n"),
+        7,
+        8,
+        "the output 's' reads the target 't', which is not known yet; declare 't' as an input",
+    ),
     "two-outputs": (GOOD + "output t", 8, 8, "there are two outputs"),
     "size-twice": (GOOD + "size k = 3", 8, 6, "the size of 'k' is given twice, first in line 4"),
     "own-definition": (changed("+ b[i]", "+ s[n, i]"), 5, 37, "'s' is used in its own definition"),
@@ -218,7 +224,12 @@ WRONG: dict[str, tuple[str, int, int, str]] = {
         "the index 'k' of the parameter 'w' runs over the samples",
     ),
     # too much
-    "not-computed": (changed("+ b[i]", "+ max(b[i], acosh(-exp(b[i])))"), 5, 37, "this cannot be computed"),
+    "not-computed": (
+        changed("+ b[i]", "+ max(b[i], acosh(-exp(b[i])))"),
+        5,
+        47,
+        "the formula has no real value here",
+    ),
     "tower": (changed("+ b[i]", "+ b[i]**9**9**9"), 5, 46, "the exponent is beyond 100"),
     "nested": (
         changed("+ b[i]", "+ " + 60 * "-" + "b[i]"),

@@ -195,6 +195,7 @@ class _Building:
         system, per_sample = self._system()
         system = with_roles(system)
         self._check_reached(system)
+        self._check_output()
         symbols = {s.name for q in system.quantities.values() for n in q.shape for s in n.free_symbols}
         symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if is_size(s)}
         symbols -= {SAMPLES.name}
@@ -222,6 +223,23 @@ class _Building:
             self._check_count(model)
         return model
 
+    def _check_output(self) -> None:
+        """Refuse an output that reads a target: ``forward`` is given the inputs alone."""
+        reached = self._read_for(self.found.output)
+        target = next((name for name in self.found.targets if name in reached), None)
+        if target is not None:
+            problem = f"the output '{self.found.output}' reads the target '{target}', which is not known yet"
+            self.found.places[""].fail(problem, f"declare '{target}' as an input, or take it out")
+
+    def _read_for(self, name: str) -> set[str]:
+        """Return the names that an equation reads, and those that their equations read."""
+        reached = {name}
+        for equation in reversed(self.found.equations):
+            if equation.name in reached:
+                reached |= {str(part.base.name) for part in equation.rhs.atoms(Indexed)}
+                reached |= {s.name for s in equation.rhs.free_symbols}
+        return reached
+
     def _open(self, unknown: set[str], system: EquationSystem) -> dict[str, tuple[str, int]]:
         """Return where sizes without numbers can be found in the inputs: those that no parameter has."""
         kept = [*system.parameters, *(name for name in self.found.constants if name in system.quantities)]
@@ -247,11 +265,7 @@ class _Building:
 
     def _check_reached(self, system: EquationSystem) -> None:
         """Refuse a parameter that the loss does not depend on."""
-        reached = {LOSS}
-        for equation in reversed(self.found.equations):
-            if equation.name in reached:
-                reached |= {str(part.base.name) for part in equation.rhs.atoms(Indexed)}
-                reached |= {s.name for s in equation.rhs.free_symbols}
+        reached = self._read_for(LOSS)
         for name in system.parameters:
             if name not in reached:
                 self.found.places[name].fail(f"the loss does not depend on '{name}'", "leave it out")
