@@ -31,7 +31,7 @@ from sympy.core.evalf import PrecisionExhausted
 from sympy.logic.boolalg import Boolean
 
 from symbackprop.equations.system import compared
-from symbackprop.errors import fail_at, suggestion
+from symbackprop.errors import fail_at, suggestion, suggestions
 
 MAX_TEXT = 10_000  # characters
 MAX_DEPTH = 50  # levels of nesting
@@ -428,8 +428,13 @@ class FormulaReader:
             return function(argument, **values)
         if name in self.names:
             self.fail(node, f"'{name}' is not a function", f"write {name}*(...) for a product")
-        known = {**self.functions, **self.forms}
-        self.fail(node, f"unknown function '{name[:40]}'", self._suggest(name, known))
+        elsewhere = _NAMES_ELSEWHERE.get(name)
+        hint = f"write {elsewhere}" if elsewhere else suggestions(name, self.functions_known())
+        self.fail(node, f"unknown function '{name[:40]}'", hint)
+
+    def functions_known(self) -> set[str]:
+        """Return the names of everything that can be called."""
+        return {*self.functions, *self.forms}
 
     def argument_of(self, node: ast.Call) -> Expr:
         """Return the argument of a function of one argument."""

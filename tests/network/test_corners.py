@@ -84,3 +84,24 @@ def test_mistakes_are_shown_in_their_own_line(
     assert problem in message
     assert place_shown(message)[:2] == (line, column)
     assert place_shown(message)[2].startswith(shown)
+
+
+# ------------------------------------------------------------------------------ unknown functions
+
+
+@pytest.mark.parametrize(
+    ("written", "near"),
+    [
+        ("sotfmax", "did you mean 'softmax'? also near: log_softmax, Max; "),
+        ("rleu", "did you mean 'relu'? also near: "),
+        ("wherre", "did you mean 'where'? "),
+        ("zzz", ""),
+    ],
+)
+def test_an_unknown_function_is_told_the_nearest_names_then_all(written: str, near: str) -> None:
+    message = refused(ONE_LINE.replace("sum(c", f"{written}(c"))
+    told, known = message.split("\n")[0].split("known are: ")
+    assert f"line 6, column 11: unknown function '{written}'; {near}" in told
+    names = known.split(", ")
+    assert names == sorted(names)
+    assert {"softmax", "prelu", "sum", "size", "where", "exp", "sigmoid"} < set(names)

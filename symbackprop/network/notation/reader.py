@@ -441,6 +441,10 @@ class NetReader(FormulaReader):
             argument = self._apart(argument, node)
         return self._applied(formula, argument, constants, node)
 
+    def functions_known(self) -> set[str]:
+        """Return the names of everything that can be called, activations of a whole axis among them."""
+        return super().functions_known() | ACTIVATIONS.keys()
+
     def argument_of(self, node: ast.Call) -> Expr:
         """Return the argument of a function, or a quantity that is it."""
         argument = self._inside_call(node.args[0])
