@@ -54,7 +54,7 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
 
 
 def suggestions(name: str, candidates: Iterable[str]) -> str:
-    """Return the clause for an unknown ``name`` of a few that are known: the nearest first, then all sorted."""
+    """Return the clause that helps with an unknown ``name``: the nearest ones first, then all, sorted."""
     known = sorted(candidates)
     by_lower = {each.lower(): each for each in reversed(known)}
     near = [by_lower[each] for each in difflib.get_close_matches(name[:200].lower(), by_lower)]

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
+import numpy as np
 import pytest
 
 import symbackprop as sb
+from symbackprop.commands.check import check_network
 from symbackprop.errors import SpecificationError
+from symbackprop.network.random_data import sample_data
+from symbackprop.network.writing import text_of
+from tests.net_text import evaluate
 
 ONE_LINE = """\
 input x[n, k]
@@ -52,6 +59,70 @@ def place_shown(message: str) -> tuple[int, int, str]:
     _, shown, caret = message.rsplit("\n", 2)
     assert found
     return int(found[1]), int(found[2]), shown[caret.index("^") :]
+
+
+def equations_in(text: str) -> list[str]:
+    """Return the equations of a text that has each in a line of its own."""
+    return [line for line in text.splitlines() if re.match(r"\w+(\[[^=]*\])? = ", line)]
+
+
+class Numbers:
+    """A network with numbers: its module, and its text as plain loops over the components."""
+
+    def __init__(self, text: str, letters: Mapping[str, int], samples: int = 5) -> None:
+        self.text, self.letters = text, {**letters, "n": samples}
+        self.net = sb.Network.from_equations(text)
+        model = self.net.model
+        self.module: Any = sb.load(self.net)
+        self.x, self.t = sample_data(model, np.random.default_rng(0))
+        start = self.module.initialize(1, np.float64)
+        wave = (np.cos(np.arange(v.size) + len(name)).reshape(v.shape) for name, v in start.items())
+        self.parameters = {n: v + 0.3 * w for (n, v), w in zip(start.items(), wave, strict=True)}
+        self.given: dict[str, Any] = {c.name: np.asarray(c.value) for c in model.constants}
+        for arrays, argument in ((model.inputs, self.x), (model.targets, self.t)):
+            self.given |= argument if len(arrays) > 1 else {g.name: argument for g in arrays}
+
+    def plain(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        return evaluate(equations_in(self.text), {**self.given, **parameters}, self.letters)
+
+    def derivative(self, name: str, place: tuple[int, ...]) -> float:
+        """Return a central difference of E as the text says it."""
+        ends = []
+        for step in (1e-6, -1e-6):
+            moved = {n: np.array(v) for n, v in self.parameters.items()}
+            moved[name][place] += step
+            ends.append(float(self.plain(moved)["E"]))
+        return (ends[0] - ends[1]) / 2e-6
+
+
+def holds(text: str, letters: Mapping[str, int], proves: bool = True) -> Numbers:
+    """See that forward, E and its derivatives are those of the text, and that ``check`` passes."""
+    numbers = Numbers(text, letters)
+    values = numbers.plain(numbers.parameters)
+    output = numbers.net.model.output
+    forward = numbers.module.forward(numbers.parameters, numbers.x)
+    np.testing.assert_allclose(forward, values[output], rtol=1e-9, atol=1e-9)
+    loss, gradients = numbers.module.gradients(numbers.parameters, numbers.x, numbers.t)
+    assert loss == pytest.approx(float(values["E"]), rel=1e-9)
+    for name, gradient in gradients.items():
+        for place in np.ndindex(*gradient.shape):
+            expected = numbers.derivative(name, place)
+            assert gradient[place] == pytest.approx(expected, rel=1e-5, abs=1e-7), (name, place)
+    if proves:
+        report = check_network(numbers.net)
+        assert report.holds, report.table()
+    written(numbers.net)
+    return numbers
+
+
+def written(net: sb.Network) -> None:
+    """See that a network is written and read back, in all formats and languages, and as a worked example."""
+    derivation = sb.derive(net)
+    assert sb.derive(sb.Network.from_equations(text_of(net))).text() == derivation.text()
+    assert "nan" not in sb.trace(net).text().split()
+    for language in ("en", "ko"):
+        assert derivation.latex(language=language)
+        assert "<math" in derivation.html(language=language)
 
 
 # ---------------------------------------------------------------------------------- several lines
@@ -105,3 +176,127 @@ def test_an_unknown_function_is_told_the_nearest_names_then_all(written: str, ne
     names = known.split(", ")
     assert names == sorted(names)
     assert {"softmax", "prelu", "sum", "size", "where", "exp", "sigmoid"} < set(names)
+
+
+# ----------------------------------------------------------------- minima, places, sums of exponentials
+
+
+LEAST = """\
+input x[n, k]
+target t[n]
+parameter w[k, i, j], c[i]
+size k = 2, i = 3, j = 2
+a[n, i, j] = sum(x[n, k]*w[k, i, j], k) + c[i]
+y[n] = min(a[n, i, j], i, j) + min(c[0], x[n, 0], 1) + 2*max(c[1], x[n, 1]) + min(c[i]**2, i)
+E = mean((y[n] - t[n])**2, n)
+output y
+"""
+PLACES = """\
+input x[n, k]
+target t[n]
+parameter w[k, i], c[i, k]
+size k = 2, i = 3
+z[n, i] = sum(x[n, k]*w[k, i], k)
+p[n] = argmax(z[n, i], i)
+y[n] = sum(c[p[n], k]*x[n, k], k) + where(argmax(x[n, k], k) == p[n], z[n, 0], 2*z[n, 1]) + p[n]/10
+u[n] = y[n] + z[n, argmax(c[i, 1], i)]
+E = mean((u[n] - t[n])**2, n)
+output u
+"""
+EXPONENTIALS = """\
+input x[n, k]
+target t[n]
+parameter w[k, i], c[i]
+size k = 2, i = 3
+s[n, i] = sum(x[n, k]*w[k, i], k)
+y[n] = logsumexp(s[n, i] + c[i], i) + logsumexp(c[i]*x[n, 0] - c[j], i, j)
+E = mean((y[n] - t[n])**2, n)
+output y
+"""
+
+
+def test_min_over_indices_goes_to_the_first_of_the_least() -> None:
+    holds(LEAST, {"k": 2, "i": 3, "j": 2})
+    text = """\
+input x[n, k]
+parameter w[k]
+size k = 4
+y[n] = min(x[n, k]*w[k], k)
+E = mean(y[n], n)
+output y
+"""
+    module: Any = sb.load(sb.Network.from_equations(text))
+    x = np.array([[3.0, -1.0, 2.0, -1.0]])
+    loss, gradients = module.gradients({"w": np.ones(4)}, x, None)
+    assert loss == -1
+    np.testing.assert_array_equal(gradients["w"], [0, -1, 0, 0])
+
+
+def test_argmax_is_a_whole_number_without_derivative() -> None:
+    net = holds(PLACES, {"k": 2, "i": 3}).net
+    assert net.model.system.quantities["p"].integer
+    text = """\
+input x[n, k]
+target t[n, i]
+parameter w[k, i]
+size k = 3, i = 4
+z[n, i] = sum(x[n, k]*w[k, i], k)
+p[n] = argmax(z[n, i], i)
+E = mean(sum((z[n, i] - t[n, i])**2, i), n)
+output p
+"""
+    numbers = holds(text, {"k": 3, "i": 4})
+    assert numbers.module.forward(numbers.parameters, numbers.x).dtype.kind == "i"
+
+
+def test_logsumexp_is_stable() -> None:
+    numbers = holds(EXPONENTIALS, {"k": 2, "i": 3, "j": 3})
+    large = {name: 1000 * value for name, value in numbers.parameters.items()}
+    loss, gradients = numbers.module.gradients(large, numbers.x, numbers.t)
+    assert np.isfinite(loss)
+    assert all(np.isfinite(value).all() for value in gradients.values())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "column", "problem"),
+    [
+        ("argmax(c[i, 1], i)", "argmax(c[i, 1])", 20, "this call takes 2 arguments, not 1"),
+        ("argmax(c[i, 1], i)", "argmax(c[i, k], i, k)", 20, "this call takes 2 arguments, not 3"),
+        ("argmax(c[i, 1], i)", "argmax(c[0, 1], i)", 36, "nothing here depends on the index 'i'"),
+        ("argmax(c[i, 1], i)", "argmin(c[i, 1], i)", 20, "this is no index"),
+        (
+            "+ z[n, argmax(c[i, 1], i)]",
+            "+ where(y[n] > 0, z[n, argmax(c[i, 1], i)], 0)",
+            36,
+            "an argmax over an index is not allowed inside where; give it an equation before",
+        ),
+        (
+            "+ z[n, argmax(c[i, 1], i)]",
+            "+ c[argmax(z[n, i], i), argmax(z[n, i], i)]",
+            37,
+            "this reads beyond",
+        ),
+        ("+ z[n, argmax(c[i, 1], i)]", "+ logsumexp(c[0, 0])", 15, "this call takes 2 to 9 arguments"),
+    ],
+)
+def test_places_are_refused_where_they_are_wrong(old: str, new: str, column: int, problem: str) -> None:
+    message = refused(PLACES.replace(old, new))
+    assert problem in message
+    assert place_shown(message)[:2] == (8, column)
+
+
+def test_a_declared_name_keeps_its_own_meaning() -> None:
+    """The names of functions are free for quantities and numbers."""
+    text = """\
+input argmax[n, logsumexp]
+parameter min[logsumexp], prod
+y[n] = sum(argmax[n, logsumexp]*min[logsumexp], logsumexp)*prod
+E = mean(y[n]**2, n)
+output y
+"""
+    renamed = text.replace("argmax", "x").replace("logsumexp", "k").replace("min", "w").replace("prod", "c")
+    forms = [
+        sb.derive(sb.Network.from_equations(each, {k: 2}))
+        for each, k in ((text, "logsumexp"), (renamed, "k"))
+    ]
+    assert len(forms[0].steps) == len(forms[1].steps)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from sympy import Add, Expr, Indexed, Rational, expand
 
 from symbackprop.equations.model import Initializer
-from symbackprop.equations.system import ZERO, Equation, Quantity, name_of
+from symbackprop.equations.system import ZERO, ArgMax, Equation, Quantity, name_of
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
@@ -317,7 +317,7 @@ def _equation(found: Text, statement: Statement) -> None:
         if letter not in reader.letters_read:
             left.fail(f"the index '{letter}' stands on the left only", "leave it out, or use it on the right")
     shape = tuple(map(found.names.size, letters))
-    quantity = Quantity(name, shape)
+    quantity = Quantity(name, shape, integer=isinstance(rhs, ArgMax))
     for hidden in found.names.hidden:
         found.equations.append(hidden)
         found.lines[hidden.name] = left

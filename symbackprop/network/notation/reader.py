@@ -74,6 +74,7 @@ class Names:
     reads: list[Read] = field(default_factory=list)
     uses: dict[str, list[Use]] = field(default_factory=dict)
     positions: dict[str, list[str]] = field(default_factory=dict)  # integer quantity -> axes it is a place in
+    computed: set[str] = field(default_factory=set)  # integer quantities that an equation defines
     unguarded: set[str] = field(default_factory=set)  # integer quantities that are read as a place at -1, too
     letters: set[str] = field(default_factory=set)  # that any equation binds
     hidden: list[Equation] = field(default_factory=list)  # those that an equation needs before it
@@ -122,6 +123,9 @@ class NetReader(FormulaReader):
             "sum": self.total,
             "mean": self.mean,
             "max": self.largest,
+            "min": self.largest,
+            "argmax": self.place_of_largest,
+            "logsumexp": self.log_sum_exp,
             "size": self.size_of,
         }
 
@@ -217,7 +221,7 @@ class NetReader(FormulaReader):
                 number, other = self.known.ranges.of(letter).number, self.known.ranges.of(own).number
                 axis_text = f"axis {axis + 1} of '{name}' has size {other}"
                 self.fail(node, f"the index '{letter}' runs over {number}, but {axis_text}")
-        elif integer is not None:
+        elif integer is not None and integer not in self.known.computed:
             self.known.positions.setdefault(integer, []).append(own)
             self._note_guard(integer, index)
         else:
@@ -272,6 +276,8 @@ class NetReader(FormulaReader):
                     return expand(first * second)
             case ast.Call(func=ast.Name(id="size")):
                 return self.size_of(node)
+            case ast.Call(func=ast.Name(id="argmax")):
+                return self.place_of_largest(node)
             case ast.Subscript(value=ast.Name(id=name)):
                 component = self.expression(node)
                 if self.known.quantities[name].integer:
@@ -348,36 +354,73 @@ class NetReader(FormulaReader):
             result = computed(truediv, result, self.known.size(letter.id))
         return result
 
+    def log_sum_exp(self, node: ast.Call) -> Expr:
+        """Return logsumexp(e, i, j): log(sum(exp(e), i, j)), which is computed without overflow."""
+        argument, indices = self._body_and_letters(node)
+        inner = [argument]
+        for name, rest in (("exp", []), ("sum", indices), ("log", [])):
+            function = ast.copy_location(ast.Name(name), node)
+            inner = [ast.copy_location(ast.Call(function, [*inner, *rest], []), node)]
+        return self.expression(inner[0])
+
     def largest(self, node: ast.Call) -> Expr:
-        """Return max(a, b), or max(e, i): e at the place where it is largest, the first if there are more."""
+        """Return max(a, b), or max(e, i): e at the place where it is largest, the first if there are more.
+
+        So is min, with the place where e is least.
+        """
         last = node.args[-1] if len(node.args) > 1 else None
         if not isinstance(last, ast.Name) or last.id in self.names:
             return self.extreme(node)
+        assert isinstance(node.func, ast.Name)
         argument, indices = self._body_and_letters(node)
-        if self.guards:
-            self.fail(
-                node, "a maximum over an index is not allowed inside where", "give it an equation before"
-            )
-        with self._bound(indices, summed=False) as letters:
-            body = self._named(self._argument(argument), Sum)
-            first = sorted(self.letters_read - set(letters), key=self.scope.index)
+        body, letters = self._over(node, argument, indices)
+        first = [i for i in self.scope if i not in letters and _reads(body, i)]
+        sign = 1 if node.func.id == "max" else -1
         for letter in reversed(letters):
             others = [other for other in letters[: letters.index(letter)] if _reads(body, other)]
-            body = self._at_largest(body, letter, [*first, *others])
+            place = self._place_defined(sign * body, letter, [*first, *others])
+            body = computed(body.xreplace, {provisional_index(letter): place})  # bound nowhere in the body
         return body
 
-    def _at_largest(self, body: Expr, letter: str, free: Sequence[str]) -> Expr:
-        """Define the place where ``body`` is largest, and return ``body`` there."""
+    def place_of_largest(self, node: ast.Call) -> Expr:
+        """Return argmax(e, i): the value of i at which e is largest, the first if there are more."""
+        self.check_arguments(node, 2, 2)
+        body, (letter,) = self._over(node, node.args[0], node.args[1:])
+        if node is not self.outermost:
+            return self._place_defined(body, letter, [i for i in self.scope if _reads(body, i)])
+        self._note_place(self.equation, letter)
+        return computed(arg_max, body, (provisional_index(letter), self.known.size(letter)))
+
+    def _over(
+        self, node: ast.Call, argument: ast.expr, indices: Sequence[ast.expr]
+    ) -> tuple[Expr, list[str]]:
+        """Return the body of a maximum and the letters that it runs over."""
+        if self.guards:
+            assert isinstance(node.func, ast.Name)
+            what = {"max": "maximum", "min": "minimum"}.get(node.func.id, node.func.id)
+            article = "an" if what == "argmax" else "a"
+            problem = f"{article} {what} over an index is not allowed inside where"
+            self.fail(node, problem, "give it an equation before")
+        with self._bound(indices, summed=False) as letters:
+            return self._named(self._argument(argument), Sum), list(letters)
+
+    def _place_defined(self, body: Expr, letter: str, free: Sequence[str]) -> Expr:
+        """Define the place where ``body`` is largest, and return it."""
         indices = [provisional_index(i) for i in free if _reads(body, i)]
         letters = tuple(i.name[1:] for i in indices)
         shape = tuple(self.known.size(i) for i in letters)
         place = Quantity(self._own_name("at"), shape, integer=True)
         self.known.add(place, letters)
         self.known.used.add(place.name)
-        self.known.positions[place.name] = [letter]
+        self._note_place(place.name, letter)
         i, n = provisional_index(letter), self.known.size(letter)
         self.known.hidden.append(Equation(place.at(indices), computed(arg_max, body, (i, n))))
-        return computed(body.xreplace, {i: place.at(indices)})  # its reads are bound nowhere in the body
+        return place.at(indices)
+
+    def _note_place(self, name: str, letter: str) -> None:
+        """Remember that a quantity is a place along the range of a letter."""
+        self.known.computed.add(name)
+        self.known.positions[name] = [letter]
 
     def _own_name(self, ending: str) -> str:
         """Return a new name for a quantity that is defined for this equation."""
