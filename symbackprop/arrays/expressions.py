@@ -82,8 +82,13 @@ _ELEMENTWISE: dict[str, Kind] = {
     "Abs": Kind.ABS,
     "sign": Kind.SIGN,
     "erf": Kind.ERF,
+    "floor": Kind.FLOOR,
+    "round": Kind.RINT,
+    "lgamma": Kind.LGAMMA,
+    "digamma": Kind.DIGAMMA,
+    "atan2": Kind.ARCTAN2,
 }
-"""SymPy function -> the kind of its operation, both of one argument."""
+"""Function -> the kind of its operation, both of as many arguments."""
 
 _LOWEST = -3e38  # less than any exponent, and still a number of float32
 _RELATIONS = {
@@ -186,7 +191,7 @@ class Lowering(Axes):
                 return method(expression)
         name = type(expression).__name__
         if name in _ELEMENTWISE:
-            return self.elementwise(_ELEMENTWISE[name], self.lower(expression.args[0]))
+            return self.elementwise(_ELEMENTWISE[name], *map(self.lower, expression.args))
         raise self.unsupported(expression)
 
     def _methods(self) -> tuple[tuple[type, Callable[[Expr], Operation]], ...]:

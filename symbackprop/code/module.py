@@ -160,8 +160,8 @@ class _Module:
 
     def support(self) -> list[str]:
         """Return the functions that the network's part calls beside NumPy's."""
-        reads_erf = any(_holds(s.operation, Kind.ERF) for s in self.statements)
-        names = ["_ERF_NEAR", "_erf", "_polynomial"] * reads_erf
+        called = (k for k in _SUPPORT if any(_holds(s.operation, k) for s in self.statements))
+        names = dict.fromkeys(name for kind in called for name in _SUPPORT[kind])
         return [support()[name] for name in (*names, *(f"_{d}" for d in self.distributions()))]
 
     def initialize(self) -> list[str]:
@@ -480,6 +480,15 @@ def _can_be_weighted(operation: Operation) -> bool:
     rows = all(len(shape) == 2 for shape in shapes)
     meets_rows = not scaled or (len(operation.shape) == 2 and operation.shape[:1] == (SAMPLES,))
     return rows and meets_rows and all(map(_can_be_weighted, operation.inputs))
+
+
+_GAMMA = ("_from_eight", "_given", "_polynomial")
+_SUPPORT = {
+    Kind.ERF: ("_ERF_NEAR", "_erf", "_polynomial"),
+    Kind.LGAMMA: ("_LOG_GAMMA", "_lgamma", *_GAMMA),
+    Kind.DIGAMMA: ("_DIGAMMA", "_digamma", *_GAMMA),
+}
+"""Operation that NumPy lacks -> what has to stand above the runtime for it."""
 
 
 def _holds(operation: Operation, kind: Kind) -> bool:

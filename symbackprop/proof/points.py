@@ -250,6 +250,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "Heaviside": lambda argument, at_zero: at_zero if argument == 0 else int(argument > 0),
     "LambertW": CONTEXT.lambertw,
     "ceiling": CONTEXT.ceil,
+    "lgamma": lambda argument: CONTEXT.loggamma(argument).real,
+    "round": CONTEXT.nint,
     "logaddexp": lambda a, b: CONTEXT.log(CONTEXT.exp(a) + CONTEXT.exp(b)),
 }
 """SymPy's functions for which mpmath has no function of the same name."""

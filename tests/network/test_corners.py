@@ -6,14 +6,17 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 
 import symbackprop as sb
+from symbackprop.code.runtime.support import _digamma, _lgamma
 from symbackprop.commands.check import check_network
 from symbackprop.errors import SpecificationError
 from symbackprop.network.random_data import sample_data
 from symbackprop.network.writing import text_of
+from tests.automatic import differentiate
 from tests.net_text import evaluate
 
 ONE_LINE = """\
@@ -300,3 +303,89 @@ output y
         for each, k in ((text, "logsumexp"), (renamed, "k"))
     ]
     assert len(forms[0].steps) == len(forms[1].steps)
+
+
+# -------------------------------------------------------------------------------------- functions
+
+
+FUNCTIONS = """\
+input x[n, k]
+target t[n]
+parameter w[k, i], c[i]
+size k = 2, i = 2
+s[n, i] = sum(x[n, k]*w[k, i], k) + c[i]
+y[n] = {formula}
+E = mean((y[n] - t[n])**2, n)
+output y
+"""
+FORMULAS = {
+    "atan2": "sum(atan2(s[n, i], c[i] - 1), i) + atan2(sum(x[n, k]**2, k), c[0])",
+    "floor, round": "sum(floor(3*s[n, i])*s[n, i] + round(s[n, i]) + c[i]*floor(2.5), i) + round(2.5)",
+    "lgamma": "sum(lgamma(1 + s[n, i]**2) - lgamma(exp(c[i])) + lgamma(0.7), i)",
+}
+
+
+@pytest.mark.parametrize("name", FORMULAS)
+def test_functions_hold(name: str) -> None:
+    holds(FUNCTIONS.format(formula=FORMULAS[name]), {"k": 2, "i": 2})
+
+
+SLOPES = (
+    "s*atan2(s, 1 + s**2)",
+    "atan2(1 - s, s)",
+    "s*floor(2*s) + round(3*s)",
+    "lgamma(2 + s**2)",
+    "s*lgamma(s)",
+    "exp(-lgamma(1/2 + s**2))",
+)
+
+
+@pytest.mark.parametrize("text", SLOPES)
+def test_functions_have_the_slopes_of_automatic_differentiation(text: str) -> None:
+    module: Any = sb.load(sb.Network(f"1-1:({text})", loss="x"))
+    parameters = {"w1": np.ones((1, 1)), "b1": np.zeros(1)}
+    for s in (-7.3, -1.6, -0.51, 0.3, 0.8, 2.6, 12.4, 300.2):
+        loss, gradients = module.gradients(parameters, np.array([[s]]), np.zeros((1, 1)))
+        value, slope = differentiate(text, {"s": s})
+        assert loss == pytest.approx(float(value), rel=1e-11, abs=1e-13)
+        assert gradients["b1"][0] == pytest.approx(float(slope["s"]), rel=1e-11, abs=1e-13)
+
+
+def test_a_step_has_the_derivative_0_and_rounds_to_even() -> None:
+    module: Any = sb.load(sb.Network("1-1:(floor(s) + 10*round(s))", loss="x"))
+    parameters = {"w1": np.ones((1, 1)), "b1": np.zeros(1)}
+    for s, value in ((0.5, 0), (1.5, 21), (2.5, 22), (-0.5, -1), (-1.5, -22), (3.0, 33)):
+        loss, gradients = module.gradients(parameters, np.array([[s]]), np.zeros((1, 1)))
+        assert (loss, gradients["b1"][0]) == (value, 0)
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_the_gamma_functions_of_generated_code(dtype: Any) -> None:
+    points = [*np.geomspace(1e-6, 1e6, 101), *-np.linspace(0.1, 20.1, 37), 1, 2, 7.99, 8, 15.99, 16]
+    z = np.array(points, dtype)
+    for function, truth in ((_lgamma, lambda s: mpmath.loggamma(s).real), (_digamma, mpmath.digamma)):
+        expected = np.array([float(truth(float(s))) for s in z])
+        found, room = function(z), np.empty_like(z)
+        assert function(z, out=room) is room
+        np.testing.assert_array_equal(found, room)
+        assert found.dtype == dtype
+        np.testing.assert_allclose(
+            found, expected, rtol=64 * np.finfo(dtype).eps, atol=32 * np.finfo(dtype).eps
+        )
+        assert function(dtype(2.5)) == pytest.approx(float(truth(2.5)), rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("formula", "column", "problem"),
+    [
+        ("atan2(c[0])", 8, "this call takes 2 arguments, not 1"),
+        ("atan2(c[0], c[j])", 22, "the index 'j' is free"),
+        ("floor(c[0], 2)", 8, "this call takes 1 argument, not 2"),
+        ("lgamma(0) + c[0]*x[n, 0]", 8, "the formula has no real value here"),
+        ("gamma(c[0])", 8, "unknown function 'gamma'; did you mean 'lgamma'?"),
+    ],
+)
+def test_functions_are_refused_where_they_are_wrong(formula: str, column: int, problem: str) -> None:
+    message = refused(FUNCTIONS.format(formula=formula))
+    assert problem in message
+    assert place_shown(message)[:2] == (6, column)

@@ -488,11 +488,11 @@ class NetReader(FormulaReader):
         """Return the names of everything that can be called, activations of a whole axis among them."""
         return super().functions_known() | ACTIVATIONS.keys()
 
-    def argument_of(self, node: ast.Call) -> Expr:
-        """Return the argument of a function, or a quantity that is it."""
-        argument = self._inside_call(node.args[0])
+    def argument_of(self, node: ast.Call, argument: ast.expr) -> Expr:
+        """Return an argument of a function, or a quantity that is it."""
+        value = self._inside_call(argument)
         kept = isinstance(node.func, ast.Name) and node.func.id in _KEPT_WHOLE
-        return argument if kept else self._apart(argument, node)
+        return value if kept else self._apart(value, node)
 
     def _inside_call(self, node: ast.expr) -> Expr:
         """Return the expression of an argument, which stands inside of this call."""
