@@ -634,7 +634,7 @@ class FormulaReader:
                 if power.value is not None:
                     times = max(1.0, abs(power.value))
                     degree, digits = base.degree * times, base.digits * times
-                elif base.value is not None and base.value < 0:
+                elif base.value is not None and base.value < 0 and not built.exp.is_integer:
                     self.fail(node, "a negative number to a varying power has no real value")
         size = 1 + sum(part.size for part in parts)
         has_cases = isinstance(built, Piecewise) or any(part.has_cases for part in parts)

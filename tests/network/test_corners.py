@@ -389,3 +389,67 @@ def test_functions_are_refused_where_they_are_wrong(formula: str, column: int, p
     message = refused(FUNCTIONS.format(formula=formula))
     assert problem in message
     assert place_shown(message)[:2] == (6, column)
+
+
+# -------------------------------------------------------------------- indices and sizes as values
+
+
+VALUES = {
+    "positions": """\
+input x[n, p, k]
+target t[n]
+parameter w[k], c[p]
+size k = 4, p = 3
+h[n, p, k] = x[n, p, k] + where(k < 2, sin(p/10000**(2*k/size(k))), (p + 1)**2/size(p))
+y[n] = sum(h[n, p, k]*w[k]*c[p]*(p + 1), p, k)*size(k)
+E = mean((y[n] - t[n])**2, n)
+output y
+""",
+    "polynomial": """\
+input x[n]
+target t[n]
+parameter w[k], a
+size k = 4
+y[n] = sum(w[k]*(a*x[n])**k*(-1)**k, k) + sum(w[k]**size(k), k)
+E = mean((y[n] - t[n])**2, n)
+output y
+""",
+    "samples": """\
+input x[n]
+target t[n]
+parameter w[k], a
+size k = 3
+y[n] = sum(w[k]*exp(-k*x[n]**2), k) + a*n/size(n)
+E = mean((y[n] - t[n])**2, n)
+output y
+""",
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_an_index_or_a_size_is_a_value(name: str) -> None:
+    holds(VALUES[name], {"k": 3 if name == "samples" else 4, "p": 3})
+
+
+def test_of_one_name_the_number_is_meant_outside_of_conditions() -> None:
+    text = """\
+input x[n, k]
+target t[n]
+parameter w[k], k = 2
+size k = 3
+y[n] = sum(w[k]*x[n, k]*k, k) + sum(where(k < 2, x[n, k], 1), k)
+E = mean((y[n] - t[n])**2, n)
+output y
+"""
+    module: Any = sb.load(sb.Network.from_equations(text))
+    x = np.array([[1.0, 2.0, 3.0]])
+    parameters = {"w": np.ones(3), "k": np.array(2.0)}
+    assert module.forward(parameters, x)[0] == 2 * 6 + 1 + 2 + 1
+
+
+def test_the_derivative_of_a_power_has_a_value_where_its_base_is_0() -> None:
+    module: Any = sb.load(sb.Network.from_equations(VALUES["polynomial"]))
+    parameters = {"w": np.array([1.0, 2.0, 3.0, 4.0]), "a": np.array(0.0)}
+    _, gradients = module.gradients(parameters, np.array([0.5, 0.0]), np.array([0.0, 0.0]))
+    outputs = 1 + 1 + 16 + 81 + 256
+    assert gradients["a"] == pytest.approx(outputs * -2.0 * 0.5)

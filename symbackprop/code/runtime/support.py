@@ -134,12 +134,17 @@ def _digamma(z: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
 
 
 def _from_eight(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return where z is below 0, z there but for whole numbers, 1 - z or z up to 8, and from 8 on."""
+    """Return where z is below 0, its part there, 1 - z or z up to 8, and the same from 8 on."""
     double = np.asarray(z, np.float64)
     left = double < 0
     right = np.where(left, 1 - double, double)
     far = np.where(right < 8, right + 8, right)
-    return left, np.where(left, double - np.rint(double), 0.5), np.minimum(right, 8), far
+    return (
+        left,
+        np.where(left, double - np.rint(double), 0.5),
+        np.minimum(right, 8),
+        far,
+    )
 
 
 def _given(value: np.ndarray, z: np.ndarray, out: np.ndarray | None) -> np.ndarray:

@@ -151,9 +151,9 @@ class NetReader(FormulaReader):
         return self.expression(tree)
 
     def resolve_name(self, node: ast.Name) -> Expr:
-        """Return a scalar, or in a condition an index."""
+        """Return a scalar or an index; of the same name a condition means the index."""
         name = node.id
-        if self.in_condition and name in self.scope:
+        if name in self.scope and (self.in_condition or name not in self.names):
             self.letters_read.add(name)
             return provisional_index(name)
         if name in self.names:
@@ -163,9 +163,6 @@ class NetReader(FormulaReader):
         if name in self.known.axes:
             shown = f"{name}[{', '.join(self.known.axes[name])}]"
             self.fail(node, f"'{name}' has axes", f"write {shown}")
-        if name in self.scope:
-            problem = f"the index '{name}' is no number here"
-            self.fail(node, problem, "an index stands in brackets or in conditions")
         self._fail_later(node, name)
         if name in self.functions or name in self.forms:
             return super().resolve_name(node)
