@@ -87,6 +87,8 @@ _ELEMENTWISE: dict[str, Kind] = {
     "lgamma": Kind.LGAMMA,
     "digamma": Kind.DIGAMMA,
     "atan2": Kind.ARCTAN2,
+    "Quotient": Kind.FLOOR_DIVIDE,
+    "mod": Kind.REMAINDER,
 }
 """Function -> the kind of its operation, both of as many arguments."""
 

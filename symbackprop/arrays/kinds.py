@@ -94,6 +94,8 @@ class Kind(StrEnum):
     LGAMMA = auto()  # log |Γ|
     DIGAMMA = auto()  # its derivative
     ARCTAN2 = auto()
+    FLOOR_DIVIDE = auto()  # of whole numbers, as is the next
+    REMAINDER = auto()
     ADD = auto()
     SUBTRACT = auto()
     MULTIPLY = auto()
@@ -140,7 +142,8 @@ BINARY = (
     frozenset(
         {
             Kind.ADD, Kind.SUBTRACT, Kind.MULTIPLY, Kind.DIVIDE, Kind.POWER, Kind.HYPOT, Kind.LOGADDEXP,
-            Kind.ARCTAN2, Kind.MAXIMUM, Kind.MINIMUM, Kind.HEAVISIDE, Kind.LOGICAL_AND, Kind.LOGICAL_OR,
+            Kind.ARCTAN2, Kind.FLOOR_DIVIDE, Kind.REMAINDER,
+            Kind.MAXIMUM, Kind.MINIMUM, Kind.HEAVISIDE, Kind.LOGICAL_AND, Kind.LOGICAL_OR,
         }
     )
     | COMPARISONS

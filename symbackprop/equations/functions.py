@@ -105,3 +105,39 @@ class Digamma(Function):  # type: ignore[misc]  # SymPy has no types
         if argindex != 1:
             raise ArgumentIndexError(self, argindex)
         return polygamma(1, self.args[0])
+
+
+class _OfWholeNumbers(Function):  # type: ignore[misc]  # SymPy has no types
+    """A whole number made of two, of which the second is above 0; it has no derivative."""
+
+    nargs = 2
+    is_integer = True
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """Return the derivative."""
+        return ZERO
+
+
+class Quotient(_OfWholeNumbers):
+    """The whole part of a fraction, which is rounded down, as ``//`` has it."""
+
+    @classmethod
+    def eval(cls, above: Expr, below: Expr) -> Expr | None:
+        """Return the value at numbers."""
+        if above.is_Integer and below.is_Integer and below.is_positive:
+            return Integer(int(above) // int(below))
+        return above if below == 1 else None
+
+
+@_called("mod")
+class Remainder(_OfWholeNumbers):
+    """What the whole part of a fraction leaves, as ``%`` has it: from 0 to one less than the divisor."""
+
+    is_nonnegative = True
+
+    @classmethod
+    def eval(cls, above: Expr, below: Expr) -> Expr | None:
+        """Return the value at numbers."""
+        if above.is_Integer and below.is_Integer and below.is_positive:
+            return Integer(int(above) % int(below))
+        return ZERO if below == 1 else None

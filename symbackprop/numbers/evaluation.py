@@ -500,6 +500,8 @@ _FUNCTIONS: Mapping[str, Callable[..., Array]] = {
     **{name: getattr(np, name) for name in ("exp", "log", *_CIRCULAR, "sign")},
     **{f"a{name}": getattr(np, f"arc{name}") for name in _CIRCULAR},
     "atan2": np.arctan2,
+    "Quotient": np.floor_divide,
+    "mod": np.remainder,
     "floor": np.floor,
     "round": np.rint,
     "erf": np.vectorize(math.erf, otypes=[float]),

@@ -453,3 +453,88 @@ def test_the_derivative_of_a_power_has_a_value_where_its_base_is_0() -> None:
     _, gradients = module.gradients(parameters, np.array([0.5, 0.0]), np.array([0.0, 0.0]))
     outputs = 1 + 1 + 16 + 81 + 256
     assert gradients["a"] == pytest.approx(outputs * -2.0 * 0.5)
+
+
+# ---------------------------------------------------------------- quotients, remainders, constants
+
+
+PARTED = {
+    "heads": """\
+input x[n, p, d]
+target t[n, p, d]
+parameter wq[d, e], wo[e, d]
+size d = 2, p = 2, h = 2, k = 2, e = 4
+q[n, p, e] = sum(x[n, p, d]*wq[d, e], d)
+a[n, p, h, k] = q[n, p, h*size(k) + k]
+o[n, p, h, k] = tanh(a[n, p, h, k])*a[n, p, h, 0]
+y[n, p, d] = sum(o[n, p, e//size(k), e%size(k)]*wo[e, d], e)
+E = mean(sum((y[n, p, d] - t[n, p, d])**2, p, d), n)
+output y
+""",
+    "upsampling": """\
+input x[n, p]
+target t[n, q]
+parameter w[u], b[c]
+size p = 3, q = 6, u = 3, c = 2
+constant shift = 1
+y[n, q] = sum(where(0 <= q//2 + u - shift < size(p), x[n, q//2 + u - shift]*w[u], 0), u)
+z[n, q] = y[n, q] + b[q%2]*x[n, (q + 1)%size(p)] + where(q%3 == shift, w[shift], 0)
+E = mean(sum((z[n, q] - t[n, q])**2, q), n)
+output z
+""",
+    "a circle": """\
+input x[n, p]
+target t[n, p]
+parameter w[p, r]
+size p = 4, r = 4
+z[n, r] = sum(x[n, p]*w[p, r], p)
+y[n, p] = z[n, (p + 1)%size(p)]*z[n, p] + z[n, size(r) - 1 - p] + z[n, 3*p//4]*(p//2)
+E = mean(sum((y[n, p] - t[n, p])**2, p), n)
+output y
+""",
+    "labels": """\
+integer input token[n]
+target t[n]
+parameter w[v], u[g]
+size v = 6, g = 3
+y[n] = w[token[n]] + u[token[n]//2] + u[token[n]%3]**2
+E = mean((y[n] - t[n])**2, n)
+output y
+""",
+}
+SIZES = {"d": 2, "h": 2, "k": 2, "e": 4, "q": 6, "u": 3, "c": 2, "r": 4, "v": 6, "g": 3}
+
+
+@pytest.mark.parametrize("name", PARTED)
+def test_quotients_remainders_and_constants_are_indices(name: str) -> None:
+    text = PARTED[name].replace("shift", "1").replace("constant 1 = 1\n", "")
+    numbers = holds(
+        PARTED[name] if "shift" not in PARTED[name] else text,
+        {**SIZES, "p": {"heads": 2, "a circle": 4}.get(name, 3)},
+    )
+    if text != PARTED[name]:
+        named = sb.derive(sb.Network.from_equations(PARTED[name]))
+        assert named.gradient("w") == sb.derive(numbers.net).gradient("w")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "column", "problem"),
+    [
+        ("(p + 1)%size(p)", "(p + 1)%5", 23, "this reads beyond the end of axis 2 of 'z', by 1"),
+        ("(p + 1)%size(p)", "(p - 1)//2", 23, "this reads before the beginning of axis 2 of 'z', by 1"),
+        ("(p + 1)%size(p)", "p//p", 19, "the divisor of // must be a number or a size above 0"),
+        ("(p + 1)%size(p)", "p%0", 18, "the divisor of % must be a number or a size above 0"),
+        ("*(p//2)", "*(x[n, p]//2)", 81, "// is for whole numbers; of others take floor(a/b)"),
+        ("(p + 1)%size(p)", "p*r", 18, "the index 'r' is free"),
+    ],
+)
+def test_quotients_are_refused_where_they_are_wrong(old: str, new: str, column: int, problem: str) -> None:
+    message = refused(PARTED["a circle"].replace(old, new))
+    assert problem in message
+    assert place_shown(message)[:2] == (6, column)
+
+
+def test_a_quotient_as_an_index_needs_sizes() -> None:
+    text = PARTED["a circle"].replace("size p = 4, r = 4\n", "").replace("E =", "F =")
+    message = refused(text.replace("F =", "E ="))
+    assert "whether this read is inside depends on the size of 'p'; give it a number" in message

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sympy import Add, Expr, Indexed, Rational, expand
+from sympy import Add, Expr, Indexed, Integer, Rational, expand
 
 from symbackprop.equations.model import Initializer
 from symbackprop.equations.system import ZERO, ArgMax, Equation, Quantity, name_of
@@ -226,6 +226,8 @@ def _constant(found: Text, statement: Statement) -> None:
         letters = found.names.axes[name]
         if not letters:
             found.constants[name] = _number(right)
+            if found.constants[name] == int(_number(right)):
+                found.names.whole[name] = Integer(int(_number(right)))
             continue
         if len(letters) > 1:
             left.fail("a constant has one axis or none")

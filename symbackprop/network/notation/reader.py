@@ -16,12 +16,14 @@ from typing import NoReturn
 from sympy import Expr, Indexed, Integer, Piecewise, S, Sum, Symbol, expand
 from sympy.logic.boolalg import Boolean, Not
 
+from symbackprop.equations.functions import Quotient, Remainder
 from symbackprop.equations.system import (
     Equation,
     Quantity,
     arg_max,
     constant_outside,
     indices_of,
+    is_size,
     name_of,
     sum_over,
 )
@@ -74,6 +76,7 @@ class Names:
     reads: list[Read] = field(default_factory=list)
     uses: dict[str, list[Use]] = field(default_factory=dict)
     positions: dict[str, list[str]] = field(default_factory=dict)  # integer quantity -> axes it is a place in
+    whole: dict[str, Expr] = field(default_factory=dict)  # constants that are whole numbers
     computed: set[str] = field(default_factory=set)  # integer quantities that an equation defines
     unguarded: set[str] = field(default_factory=set)  # integer quantities that are read as a place at -1, too
     letters: set[str] = field(default_factory=set)  # that any equation binds
@@ -259,6 +262,9 @@ class NetReader(FormulaReader):
                 return provisional_index(name)
             case ast.Name(id=name) if name in self.known.quantities and self.known.quantities[name].integer:
                 return self.resolve_name(node)
+            case ast.Name(id=name) if name in self.known.whole:
+                self.known.used.add(name)
+                return self.known.whole[name]
             case ast.Name(id=name):
                 problem = f"the index '{name}' is free: neither the left side nor a sum around this has it"
                 self.fail(node, problem, self._letter_hint(name))
@@ -269,8 +275,10 @@ class NetReader(FormulaReader):
                 return first + second if isinstance(operator, ast.Add) else first - second
             case ast.BinOp(op=ast.Mult(), left=left, right=right):
                 first, second = self.index(left), self.index(right)
-                if first.is_Integer or second.is_Integer:
+                if _is_fixed(first) or _is_fixed(second):
                     return expand(first * second)
+            case ast.BinOp(op=ast.FloorDiv() | ast.Mod(), left=left, right=right):
+                return self.parted(node, self.index(left), self.index(right))
             case ast.Call(func=ast.Name(id="size")):
                 return self.size_of(node)
             case ast.Call(func=ast.Name(id="argmax")):
@@ -282,6 +290,22 @@ class NetReader(FormulaReader):
                 problem = f"'{name}' is no integer and can't be an index"
                 self.fail(node, problem, "declare it as integer input")
         self._fail_index(node)
+
+    def binary(self, node: ast.BinOp) -> Expr:
+        """Return a sum, product, quotient or power; ``//`` and ``%`` are those of whole numbers."""
+        if isinstance(node.op, ast.FloorDiv | ast.Mod):
+            return self.parted(node, self.expression(node.left), self.expression(node.right))
+        return super().binary(node)
+
+    def parted(self, node: ast.BinOp, above: Expr, below: Expr) -> Expr:
+        """Return the quotient or the remainder of whole numbers."""
+        mark = "//" if isinstance(node.op, ast.FloorDiv) else "%"
+        for side, value in ((node.left, above), (node.right, below)):
+            if not value.is_integer:
+                self.fail(side.col_offset, f"{mark} is for whole numbers", "of others take floor(a/b)")
+        if not (below.is_positive and _is_fixed(below)):
+            self.fail(node.right.col_offset, f"the divisor of {mark} must be a number or a size above 0")
+        return computed(Quotient if mark == "//" else Remainder, above, below)
 
     def _fail_index(self, node: ast.AST) -> NoReturn:
         allowed = "write a letter, a whole number, a sum such as 2*h + u - 1, or an integer quantity"
@@ -436,10 +460,16 @@ class NetReader(FormulaReader):
     # ------------------------------------------------------------ conditions
 
     def comparison(self, node: ast.Compare) -> Boolean:
-        """Return a comparison of indices, sizes and values."""
+        """Return a comparison of indices, sizes and values.
+
+        Constants beside whole numbers alone are whole numbers themselves, so that the condition guards.
+        """
         before, self.in_condition = self.in_condition, True
         result = super().comparison(node)
         self.in_condition = before
+        numbers = {self.names[name]: value for name, value in self.known.whole.items()}
+        if all(symbol.is_integer for symbol in result.free_symbols - numbers.keys()):
+            return computed(result.xreplace, numbers)
         return result
 
     def where(self, node: ast.Call) -> Expr:
@@ -601,6 +631,11 @@ def name_of_integer(index: Expr, names: Names) -> str | None:
     plain = bool(indices_of(index)) or isinstance(index, Symbol)
     name = name_of(index) if plain else ""
     return name if name in names.quantities and names.quantities[name].integer else None
+
+
+def _is_fixed(index: Expr) -> bool:
+    """Whether an index is made of numbers and sizes alone."""
+    return all(map(is_size, index.free_symbols)) and not index.has(Indexed)
 
 
 def _reads(expression: Expr, letter: str) -> bool:
