@@ -538,3 +538,46 @@ def test_a_quotient_as_an_index_needs_sizes() -> None:
     text = PARTED["a circle"].replace("size p = 4, r = 4\n", "").replace("E =", "F =")
     message = refused(text.replace("F =", "E ="))
     assert "whether this read is inside depends on the size of 'p'; give it a number" in message
+
+
+# ---------------------------------------------------------------------------------- parts of axes
+
+
+PARTS = {
+    "a part": """\
+input x[n, p]
+target t[n, q]
+parameter w[p, r], b[r]
+size p = 2, r = 5, q = 3, s = 2
+z[n, r] = tanh(sum(x[n, p]*w[p, r], p) + b[r])
+y[n, q] = z[n, q]*z[n, q + 2] + sum(z[n, s]*b[s], s) + max(z[n, s], s)
+E = mean(sum((y[n, q] - t[n, q])**2, q) + sum(z[n, s]**2, s), n)
+output y
+""",
+    "gates": """\
+input x[n, p]
+target t[n, i]
+parameter w[p, g], b[g]
+a[n, g] = sum(x[n, p]*w[p, g], p) + b[g]
+y[n, i] = tanh(a[n, i])*sigmoid(a[n, i + size(i)])
+E = mean(sum((y[n, i] - t[n, i])**2, i), n)
+output y
+size p = 2, g = 4, i = 2
+""",
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_a_part_of_an_axis_is_read_where_sizes_tell_that_it_is_inside(name: str) -> None:
+    sizes = {"p": 2, "r": 5, "q": 3, "s": 2, "g": 4, "i": 2}
+    holds(PARTS[name], sizes)
+
+
+def test_a_part_may_be_told_by_sizes_beside_the_text() -> None:
+    text = PARTS["gates"].replace("size p = 2, g = 4, i = 2\n", "")
+    net = sb.Network.from_equations(text, {"p": 2, "g": 6, "i": 3})
+    assert sb.load(net).PARAMETER_SHAPES["w"] == (2, 6)
+    with pytest.raises(SpecificationError, match="this reads beyond the end of axis 2 of 'a', by 1"):
+        sb.Network.from_equations(text, {"p": 2, "g": 5, "i": 3})
+    wide = PARTS["a part"].replace("s = 2", "s = 6")
+    assert "the index 's' can't run over 6" in refused(wide) or "the index 's' runs over 6" in refused(wide)

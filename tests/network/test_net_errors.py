@@ -87,8 +87,8 @@ WRONG: dict[str, tuple[str, int, int, str]] = {
     "two-sizes": (
         changed("*w[k, i], k)", "*w[i, k], k)"),
         5,
-        25,
-        "the index 'i' runs over 2, but axis 1 of 'w'",
+        28,
+        "the index 'k' runs over 3, but axis 2 of 'w'",
     ),
     "size-of-samples": (GOOD + "size n = 2", 8, 6, "'n' numbers the samples"),
     "missing-indices": (changed("+ b[i]", "+ b"), 5, 37, "'b' has axes; write b[i]"),

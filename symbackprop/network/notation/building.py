@@ -44,7 +44,7 @@ class Equations:
         Raises:
             SpecificationError: anything about it is wrong; the message points to the place.
         """
-        model = _Building(read_text(self.text, self.origin), self.text, dict(self.sizes)).model()
+        model = _Building(read_text(self.text, self.origin, self.sizes), self.text, dict(self.sizes)).model()
         return replace(model, name=_python_name(self.name))
 
 

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from sympy import Add, Expr, Indexed, Integer, Rational, expand
 
@@ -66,8 +67,8 @@ class Text:
     sizes: dict[str, Part] = field(default_factory=dict)
 
 
-def read_text(text: str, source: str) -> Text:
-    """Return the declarations and equations of a text.
+def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyType({})) -> Text:
+    """Return the declarations and equations of a text; ``sizes`` are numbers that letters have beside it.
 
     Raises:
         SpecificationError: something is wrong; the message has line, column and a caret.
@@ -76,6 +77,7 @@ def read_text(text: str, source: str) -> Text:
     parts = list(statements(text, source))
     found.names.later = _defined_later(parts)
     found.names.shared = _shared_parameters(parts)
+    found.names.ranges.numbers = {**_sizes_declared(parts), **sizes}
     statement = None
     try:
         with limited_work(min(MAX_WORK + _WORK_OF_A_LINE * len(parts), _WORK_OF_A_TEXT)):
@@ -99,6 +101,13 @@ def _defined_later(parts: list[Statement]) -> dict[str, int]:
         if name and statement.keyword == "":
             found.setdefault(name[0], statement.body.line.number)
     return found
+
+
+def _sizes_declared(parts: list[Statement]) -> dict[str, int]:
+    """Return the numbers that the size lines give, as far as they are plain; what is wrong is told later."""
+    items = [item for s in parts if s.keyword == "size" for item in split_outside(s.body, ",")]
+    pairs = [(left.text, right.text) for left, right in map(sides, items) if right is not None]
+    return {letter: int(number) for letter, number in pairs if re.fullmatch(r"[0-9]{1,9}", number)}
 
 
 def _shared_parameters(parts: list[Statement]) -> set[str]:

@@ -37,10 +37,11 @@ class Ranges:
     """The range of each index letter.
 
     While a text is read, each letter has a size symbol of its own; `sizes` has the final symbols in the
-    end.
+    end.  ``numbers`` are those that letters have been given anywhere: in the text, below too, and beside it.
     """
 
     by_letter: dict[str, Range] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
 
     def of(self, letter: str) -> Range:
         """Return the range of a letter, a new one where it is new."""

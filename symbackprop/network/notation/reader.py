@@ -213,7 +213,8 @@ class NetReader(FormulaReader):
         name = name_of(component)
         own = self.known.axes[name][axis]
         integer = name_of_integer(index, self.known)
-        if isinstance(index, Symbol) and index.name.startswith("@"):
+        is_letter = isinstance(index, Symbol) and index.name.startswith("@")
+        if is_letter and not self._is_part(own, index.name[1:]):
             try:
                 self.known.ranges.unite(own, index.name[1:])
             except SizeConflict:
@@ -232,6 +233,15 @@ class NetReader(FormulaReader):
             guards = tuple(self.guards)
             read_at = Read(self.part, self.column(node), component, axis, tuple(self.scope), guards)
             self.known.reads.append(read_at)
+
+    def _is_part(self, own: str, letter: str) -> bool:
+        """Whether a letter is declared to run over a part of the axis that ``own`` runs over."""
+        numbers = self.known.ranges.numbers
+        few, many = (
+            next((numbers[i] for i in self.known.ranges.of(name).letters if i in numbers), None)
+            for name in (letter, own)
+        )
+        return few is not None and many is not None and few < many
 
     def _note_guard(self, integer: str, place: Expr) -> None:
         """Remember an integer quantity that is read as a place where no guard excludes -1."""
