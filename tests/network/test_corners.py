@@ -581,3 +581,47 @@ def test_a_part_may_be_told_by_sizes_beside_the_text() -> None:
         sb.Network.from_equations(text, {"p": 2, "g": 5, "i": 3})
     wide = PARTS["a part"].replace("s = 2", "s = 6")
     assert "the index 's' can't run over 6" in refused(wide) or "the index 's' runs over 6" in refused(wide)
+
+
+# --------------------------------------------------------------------------------------- products
+
+
+PRODUCTS = """\
+input x[n, k]
+target t[n]
+parameter w[k, i], c[i]
+size k = 3, i = 2
+y[n] = prod(1 + x[n, k]*c[0], k)*prod(sum(x[n, k]*w[k, i], k) + c[i], i) + prod(w[k, i], k, i)
+z[n] = y[n] + prod(where(k > 0, x[n, k - 1]*c[1], 2), k)
+E = mean((z[n] - t[n])**2, n)
+output z
+"""
+
+
+def test_a_product_over_an_index() -> None:
+    holds(PRODUCTS, {"k": 3, "i": 2})
+
+
+def test_the_derivative_of_a_product_is_right_at_zeros() -> None:
+    text = """\
+input x[n, k]
+parameter w[k]
+size k = 3
+y[n] = prod(w[k]*x[n, k], k)
+E = mean(y[n], n)
+output y
+"""
+    module: Any = sb.load(sb.Network.from_equations(text))
+    x = np.array([[2.0, 3.0, 5.0]])
+    for w, expected in (([0.0, 1, 1], [30, 0, 0]), ([0.0, 0, 1], [0, 0, 0]), ([1.0, 1, -2], [-60, -60, 30])):
+        loss, gradients = module.gradients({"w": np.array(w)}, x, None)
+        assert loss == 30 * np.prod(w)
+        np.testing.assert_array_equal(gradients["w"], expected)
+
+
+@pytest.mark.parametrize("size", ["", "size k = 17\n"])
+def test_a_product_needs_its_number_of_factors(size: str) -> None:
+    text = PRODUCTS.replace("size k = 3, i = 2\n", f"{size}size i = 2\n")
+    message = refused(text)
+    assert "a product over 'k' needs its number of factors, up to 16; give it, as in: size k = 3" in message
+    assert place_shown(message)[1] == 31

@@ -49,6 +49,10 @@ class Ranges:
             self.by_letter[letter] = Range([letter], len(self.by_letter))
         return self.by_letter[letter].root()
 
+    def number(self, letter: str) -> int | None:
+        """Return the number of values that a letter has been given, None where there is none."""
+        return next((self.numbers[i] for i in self.of(letter).letters if i in self.numbers), None)
+
     def unite(self, first: str, second: str) -> None:
         """Give two letters one range.
 

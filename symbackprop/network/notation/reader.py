@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from operator import truediv
 from typing import NoReturn
 
-from sympy import Expr, Indexed, Integer, Piecewise, S, Sum, Symbol, expand
+from sympy import Expr, Indexed, Integer, Mul, Piecewise, S, Sum, Symbol, expand
 from sympy.logic.boolalg import Boolean, Not
 
 from symbackprop.equations.functions import Quotient, Remainder
@@ -38,6 +38,8 @@ MAX_AXES = 8
 """Axes of one quantity."""
 MAX_INDICES = 16
 """Index letters of one equation."""
+MAX_FACTORS = 16
+"""Factors of a product over an index: the derivative for one of them holds all others."""
 _KEPT_WHOLE = frozenset({"log", "sqrt"})
 """Functions whose argument stays where it is: the logarithm of a sum of exponentials is stable as a whole."""
 
@@ -125,6 +127,7 @@ class NetReader(FormulaReader):
         self.forms |= {
             "sum": self.total,
             "mean": self.mean,
+            "prod": self.product,
             "max": self.largest,
             "min": self.largest,
             "argmax": self.place_of_largest,
@@ -236,11 +239,7 @@ class NetReader(FormulaReader):
 
     def _is_part(self, own: str, letter: str) -> bool:
         """Whether a letter is declared to run over a part of the axis that ``own`` runs over."""
-        numbers = self.known.ranges.numbers
-        few, many = (
-            next((numbers[i] for i in self.known.ranges.of(name).letters if i in numbers), None)
-            for name in (letter, own)
-        )
+        few, many = map(self.known.ranges.number, (letter, own))
         return few is not None and many is not None and few < many
 
     def _note_guard(self, integer: str, place: Expr) -> None:
@@ -384,6 +383,32 @@ class NetReader(FormulaReader):
             assert isinstance(letter, ast.Name)
             result = computed(truediv, result, self.known.size(letter.id))
         return result
+
+    def product(self, node: ast.Call) -> Expr:
+        """Return prod(e, i, j) with its factors written out, so that the derivative is right where one is 0."""
+        argument, indices = self._body_and_letters(node)
+        with self._bound(indices) as letters:
+            body = self._argument(argument)
+            body = body if isinstance(body, Indexed) else self._named(body)
+        for letter, place in zip(letters, indices, strict=True):
+            number = self.known.ranges.number(letter)
+            if number is None or number > MAX_FACTORS:
+                problem = f"a product over '{letter}' needs its number of factors, up to {MAX_FACTORS}"
+                self.fail(place, problem, f"give it, as in: size {letter} = 3")
+            factors = [
+                computed(body.xreplace, {provisional_index(letter): Integer(k)}) for k in range(number)
+            ]
+            body = computed(Mul, *factors)
+        self._note_places(body, node)
+        return body
+
+    def _note_places(self, expression: Expr, node: ast.AST) -> None:
+        """Remember the whole numbers at which an expression reads: they must stay inside."""
+        for component in sorted(expression.atoms(Indexed), key=str):
+            for axis, index in enumerate(component.indices):
+                if index.is_Integer:
+                    place = Read(self.part, self.column(node), component, axis, (), tuple(self.guards))
+                    self.known.reads.append(place)
 
     def log_sum_exp(self, node: ast.Call) -> Expr:
         """Return logsumexp(e, i, j): log(sum(exp(e), i, j)), which is computed without overflow."""
