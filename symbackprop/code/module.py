@@ -257,11 +257,16 @@ class _Module:
     # ------------------------------------------------------------ pure functions
 
     def forward(self) -> _Function:
-        """Return the outputs."""
-        output = self.given.code(self.model.output)
+        """Return the outputs: an array, or a dict of several."""
+        names = {name: self.given.code(name) for name in self.model.outputs}
+        body = self._body([*names.values()])
+        if len(names) > 1:
+            arrays = {key: Operation(Kind.ARRAY, (), name) for key, name in names.items()}
+            returned = ["return {", *(f"    {line}" for line in self._entries(arrays, body.kept)), "}"]
+            docstring = "Return a dict of the outputs."
+            return self._function("forward", "x", ARRAYS, docstring, body, returned)
         shape = f"shape {self.given.output_shape}"
-        body = self._body([output])
-        returned = [f"return {spelled(body.kept.name(output))}"]
+        returned = [f"return {spelled(body.kept.name(names[self.model.output]))}"]
         return self._function("forward", "x", "np.ndarray", f"Return the outputs, {shape}.", body, returned)
 
     def loss(self) -> _Function:

@@ -110,8 +110,8 @@ def require_same(made: Callable[[], ModuleType], derivation: Derived) -> None:
     if numbers is None:
         return
     values: dict[str, tuple[Any, ...]] = {"E": (numbers.loss, error, again, stepped)}
-    output = numbers.values[model.output]
-    values[model.output] = (np.broadcast_to(output, np.shape(outputs)), outputs)
+    for name, found in (outputs if model.more_outputs else {model.output: outputs}).items():
+        values[name] = (np.broadcast_to(numbers.values[name], np.shape(found)), found)
     values |= {name: (numbers.gradient(name), gradients[name]) for name in gradients}
     for name, (right, *given) in values.items():
         if not all(_is_close(right, value) for value in given):

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import mpmath
@@ -13,6 +16,7 @@ import pytest
 import symbackprop as sb
 from symbackprop.code.runtime.support import _digamma, _lgamma
 from symbackprop.commands.check import check_network
+from symbackprop.commands.comparison.module import check_module
 from symbackprop.errors import SpecificationError
 from symbackprop.network.random_data import sample_data
 from symbackprop.network.writing import text_of
@@ -625,3 +629,82 @@ def test_a_product_needs_its_number_of_factors(size: str) -> None:
     message = refused(text)
     assert "a product over 'k' needs its number of factors, up to 16; give it, as in: size k = 3" in message
     assert place_shown(message)[1] == 31
+
+
+# ------------------------------------------------------------------------------- several outputs
+
+
+OUTPUTS = """\
+input x[n, k]
+integer target label[n]
+parameter w[k, i], b[i], v[k]
+size k = 2, i = 3
+s[n, i] = sum(x[n, k]*w[k, i], k) + b[i]
+y[n, i] = softmax(s[n, i], i)
+l[n, i] = log_softmax(s[n, i], i)
+z[n] = sum(x[n, k]*v[k], k)
+p[n] = argmax(s[n, i], i)
+E = mean(-l[n, label[n]] + (z[n] - 1)**2, n)
+output y, z, p
+"""
+
+
+def test_forward_returns_a_dict_of_several_outputs() -> None:
+    net = sb.Network.from_equations(OUTPUTS)
+    report = check_network(net)
+    assert report.holds, report.table()
+    numbers = Numbers(OUTPUTS, {"k": 2, "i": 3})
+    found, values = numbers.module.forward(numbers.parameters, numbers.x), numbers.plain(numbers.parameters)
+    assert list(found) == ["y", "z", "p"]
+    for name, value in found.items():
+        np.testing.assert_allclose(value, values[name], rtol=1e-9)
+    written(net)
+
+
+def test_several_outputs_on_the_command_line(tmp_path: Path) -> None:
+    """Predictions hold all outputs, and the accuracy is that of the first."""
+    sb.generate(sb.Network.from_equations(OUTPUTS), tmp_path / "several.py")
+    x = np.random.default_rng(0).normal(size=(20, 2))
+    np.savez(tmp_path / "data.npz", x=x, label=np.arange(20) % 3)
+
+    def run(*arguments: str) -> str:
+        command = [sys.executable, "-B", "several.py", *arguments]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    run("train", "data.npz", "--epochs", "1", "-o", "w.npz")
+    assert len(run("predict", "w.npz", "data.npz").splitlines()[0].split(",")) == 5
+    run("predict", "w.npz", "data.npz", "-o", "p.npz")
+    with np.load(tmp_path / "p.npz") as file:
+        shapes = {name: file[name].shape for name in ("y", "z", "p")}
+        right = (file["y"].argmax(axis=1) == np.arange(20) % 3).mean()
+    assert shapes == {"y": (20, 3), "z": (20,), "p": (20,)}
+    assert f"accuracy {right:.4%}" in run("evaluate", "w.npz", "data.npz")
+
+
+def test_a_module_with_wrong_outputs_is_caught() -> None:
+    net = sb.Network.from_equations(OUTPUTS)
+    module: Any = sb.load(net)
+    right = module.forward
+    for wrong in (
+        lambda *a: right(*a)["y"],
+        lambda *a: {**right(*a), "z": right(*a)["z"] + 1e-3},
+        lambda *a: dict(reversed(right(*a).items())),
+    ):
+        module.forward = wrong
+        assert not all(row.holds for row in check_module(module, sb.derive(net)))
+
+
+@pytest.mark.parametrize(
+    ("line", "place", "problem"),
+    [
+        ("output y, q", (11, 11), "'q' is no quantity that an equation defines"),
+        ("output y, E", (11, 11), "'E' is no quantity that an equation defines"),
+        ("output y, y", (11, 11), "'y' is an output twice; name each once"),
+        ("output y\noutput z, p", (12, 8), "there are two outputs; name all in one line, as in: output y, z"),
+        ("output y, z", (9, 1), "'p' is never used"),
+    ],
+)
+def test_outputs_are_refused_where_they_are_wrong(line: str, place: tuple[int, int], problem: str) -> None:
+    message = refused(OUTPUTS.replace("output y, z, p", line))
+    assert problem in message
+    assert place_shown(message)[:2] == place

@@ -61,7 +61,7 @@ class Text:
     equations: list[Equation] = field(default_factory=list)
     bounds: list[Bound] = field(default_factory=list)
     totals: list[Total] = field(default_factory=list)
-    output: str = ""
+    outputs: dict[str, Part] = field(default_factory=dict)
     places: dict[str, Part] = field(default_factory=dict)
     lines: dict[str, Part] = field(default_factory=dict)  # the equation of each defined quantity
     sizes: dict[str, Part] = field(default_factory=dict)
@@ -302,11 +302,13 @@ def _fix_size(found: Text, letter: str, number: int, part: Part) -> None:
 
 
 def _output(found: Text, statement: Statement) -> None:
-    if found.output:
-        statement.body.fail("there are two outputs", "name one quantity")
-    name, _ = _head(statement.body, Names(), "an output")
-    found.output = name
-    found.places.setdefault("", statement.body)
+    if found.outputs:
+        statement.body.fail("there are two outputs", "name all in one line, as in: output y, z")
+    for part in split_outside(statement.body, ","):
+        name, _ = _head(part, Names(), "an output")
+        if name in found.outputs:
+            part.fail(f"'{name[:40]}' is an output twice", "name each once")
+        found.outputs[name] = part
 
 
 # --------------------------------------------------------------------------------------- equations
@@ -449,13 +451,13 @@ def _check_whole(found: Text, end: Part) -> None:
     names = found.names
     if LOSS not in found.lines:
         end.fail("there is no loss", "define E, as in E = mean(..., n)")
-    if not found.output:
+    if not found.outputs:
         end.fail("there is no output", "name one, as in: output y")
-    if found.output not in found.lines or found.output == LOSS:
-        place = found.places[""]
-        known = [name for name in found.lines if name != LOSS]
-        hint = suggestion(found.output, known) if known else ""
-        place.fail(f"'{found.output[:40]}' is no quantity that an equation defines", hint)
+    for output, place in found.outputs.items():
+        if output not in found.lines or output == LOSS:
+            known = [name for name in found.lines if name != LOSS]
+            hint = suggestion(output, known) if known else ""
+            place.fail(f"'{output[:40]}' is no quantity that an equation defines", hint)
     if not found.inputs:
         end.fail("there is no input", "declare one, as in: input x[n, k]")
     if not names.axes[found.inputs[0]]:
@@ -463,7 +465,7 @@ def _check_whole(found: Text, end: Part) -> None:
     if not found.parameters:
         end.fail("there is no parameter, so nothing can be learned", "declare one, as in: parameter w[k, i]")
     for name, part in found.places.items():
-        if name and name not in names.used and name not in (LOSS, found.output):
+        if name not in names.used and name not in (LOSS, *found.outputs):
             part.fail(f"'{name}' is never used", "leave it out")
     letters = {letter for axes in names.axes.values() for letter in axes} | names.letters
     for letter, part in found.sizes.items():

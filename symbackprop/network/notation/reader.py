@@ -385,7 +385,7 @@ class NetReader(FormulaReader):
         return result
 
     def product(self, node: ast.Call) -> Expr:
-        """Return prod(e, i, j) with its factors written out, so that the derivative is right where one is 0."""
+        """Return prod(e, i, j), its factors written out, so that the derivative is right where one is 0."""
         argument, indices = self._body_and_letters(node)
         with self._bound(indices) as letters:
             body = self._argument(argument)
