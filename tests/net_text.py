@@ -89,6 +89,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "lgamma": math.lgamma,
     "tanh": math.tanh,
     "sin": math.sin,
+    "cos": math.cos,
     "range": range,  # type: ignore[dict-item]
     "sigmoid": _sigmoid,
     "relu": lambda s: s if s > 0 else 0,

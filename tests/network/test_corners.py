@@ -708,3 +708,143 @@ def test_outputs_are_refused_where_they_are_wrong(line: str, place: tuple[int, i
     message = refused(OUTPUTS.replace("output y, z, p", line))
     assert problem in message
     assert place_shown(message)[:2] == place
+
+
+# ------------------------------------------------------------------------------ cases on the left
+
+
+CASES = {
+    "a start": (
+        """\
+input x[n, i]
+target t[n, q]
+parameter w[i], a
+size i = 3
+y[n, 0] = a
+y[n, i + 1] = x[n, i]*w[i]
+E = mean(sum((y[n, q] - t[n, q])**2, q), n)
+output y
+""",
+        "y[n, q] = where(q == 0, a, x[n, q - 1]*w[q - 1])",
+    ),
+    "interleaved": (
+        """\
+input x[n, h]
+target t[n, q]
+parameter w[h], b[r]
+size h = 3, r = 2
+y[n, 2*h + r] = tanh(x[n, h]*w[h])*b[r]
+z[n, q] = y[n, q]**2
+E = mean(sum((z[n, q] - t[n, q])**2, q), n)
+output z
+""",
+        "y[n, q] = tanh(x[n, q//2]*w[q//2])*b[q%2]",
+    ),
+    "concatenated": (
+        """\
+input x[n, i], u[n, k]
+target t[n, q]
+parameter w[q, r], v[i]
+size i = 3, k = 2, r = 2
+c[n, i] = x[n, i]*v[i]
+c[n, size(i) + k] = u[n, k]**2
+h[n, r] = tanh(sum(c[n, q]*w[q, r], q))
+E = mean(sum((h[n, r] - 1)**2, r) + sum(t[n, q]*c[n, q], q), n)
+output h
+""",
+        "c[n, q] = where(q < 3, x[n, q]*v[q], u[n, q - 3]**2)",
+    ),
+    "rotated": (
+        """\
+input x[n, p, d]
+target t[n, p, d]
+parameter w[d, e]
+size d = 4, e = 4, h = 2, p = 2
+q[n, p, e] = sum(x[n, p, d]*w[d, e], d)
+f[n, p, 2*h] = q[n, p, 2*h]*cos(p/10**h) - q[n, p, 2*h + 1]*sin(p/10**h)
+f[n, p, 2*h + 1] = q[n, p, 2*h]*sin(p/10**h) + q[n, p, 2*h + 1]*cos(p/10**h)
+E = mean(sum((f[n, p, d] - t[n, p, d])**2, p, d), n)
+output f
+""",
+        "f[n, p, d] = q[n, p, d]*cos(p/10**(d//2)) "
+        "+ where(d%2 == 0, 0 - q[n, p, 2*(d//2) + 1], q[n, p, 2*(d//2)])*sin(p/10**(d//2))",
+    ),
+    "backwards": (
+        """\
+input x[n, i]
+target t[n, q]
+parameter w[i], a
+size i = 3
+y[n, 3 - i] = x[n, i]*w[i]
+y[n, 0] = a*x[n, 0]
+E = mean(sum((y[n, q] - t[n, q])**2, q), n)
+output y
+""",
+        "y[n, q] = where(q == 0, a*x[n, 0], x[n, 3 - q]*w[3 - q])",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_cases_on_the_left_are_one_quantity(name: str) -> None:
+    text, equation = CASES[name]
+    net = sb.Network.from_equations(text)
+    report = check_network(net)
+    assert report.holds, report.table()
+    written(net)
+    defined = equation.split("[")[0]
+    lines = [line for line in text.splitlines() if not re.match(rf"{defined}\[[^=]*\] = ", line)]
+    last = max(n for n, line in enumerate(lines) if line.startswith(("size", "q[")))
+    plain = "\n".join([*lines[: last + 1], equation, *lines[last + 1 :]])
+    one: Any = sb.load(net)
+    x, t = sample_data(net.model, np.random.default_rng(0))
+    parameters = {n: v + 0.3 for n, v in one.initialize(0, np.float64).items()}
+    letters = {
+        "n": 5,
+        "i": 3,
+        "k": 2,
+        "r": 2,
+        "h": 3,
+        "q": {"concatenated": 5, "interleaved": 6}.get(name, 4),
+        "d": 4,
+        "e": 4,
+        "p": 2,
+    }
+    given = {**parameters, **(x if isinstance(x, dict) else {"x": x}), "t": t}
+
+    def error(**changed: Any) -> float:
+        return float(evaluate(equations_in(plain), {**given, **changed}, letters)["E"])
+
+    loss, gradients = one.gradients(parameters, x, t)
+    assert loss == pytest.approx(error(), rel=1e-9)
+    for parameter, value in parameters.items():
+        for place in np.ndindex(*value.shape):
+            step = np.zeros(value.shape)
+            step[place] = 1e-6
+            slope = (error(**{parameter: value + step}) - error(**{parameter: value - step})) / 2e-6
+            assert gradients[parameter][place] == pytest.approx(slope, rel=1e-5, abs=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "problem"),
+    [
+        ("y[n, i + 1]", "y[n, i]", (6, 1), "'y': place 0 is defined twice"),
+        ("y[n, i + 1]", "y[n, i + 2]", (6, 1), "'y': place 1 is not defined"),
+        ("y[n, i + 1]", "y[n, i - 1]", (6, 1), "'y': place -1 lies before the beginning"),
+        ("y[n, 0] = a\n", "", (5, 1), "'y': place 0 is not defined"),
+        ("y[n, 0] = a", "y[m, 0] = a*x[m, 0]", (6, 1), "the cases differ along more than one axis"),
+        ("y[n, 0] = a", "y[n] = a", (6, 1), "the cases have different numbers of axes"),
+        ("x[n, i]*w[i]", "y[n, 0]*w[i]", (6, 15), "'y' is used in its own definition"),
+        ("size i = 3\n", "", (5, 1), "depends on the size of 'i': write size i = 4"),
+        ("y[n, i + 1]", "y[n, i*i]", (6, 7), "this is no index"),
+        ("a\ny", "argmax(x[n, i], i)\ny", (5, 11), "an argmax can't be a case"),
+    ],
+)
+def test_cases_are_refused_where_they_are_wrong(
+    old: str, new: str, place: tuple[int, int], problem: str
+) -> None:
+    text = CASES["a start"][0]
+    assert old in text
+    message = refused(text.replace(old, new))
+    assert problem in message
+    assert place_shown(message)[:2] == place

@@ -17,6 +17,7 @@ from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
 from symbackprop.network.architecture import MAX_UNITS
+from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in
 from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside, statements
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader
@@ -65,6 +66,8 @@ class Text:
     places: dict[str, Part] = field(default_factory=dict)
     lines: dict[str, Part] = field(default_factory=dict)  # the equation of each defined quantity
     sizes: dict[str, Part] = field(default_factory=dict)
+    cases: Counter[str] = field(default_factory=Counter)  # how many cases of a quantity are still to come
+    read: dict[str, list[Case]] = field(default_factory=dict)  # those that have been read
 
 
 def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyType({})) -> Text:
@@ -77,6 +80,7 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
     parts = list(statements(text, source))
     found.names.later = _defined_later(parts)
     found.names.shared = _shared_parameters(parts)
+    found.cases = _defined_by_cases(parts)
     found.names.ranges.numbers = {**_sizes_declared(parts), **sizes}
     statement = None
     try:
@@ -101,6 +105,19 @@ def _defined_later(parts: list[Statement]) -> dict[str, int]:
         if name and statement.keyword == "":
             found.setdefault(name[0], statement.body.line.number)
     return found
+
+
+def _defined_by_cases(parts: list[Statement]) -> Counter[str]:
+    """Return how many equations each quantity has of which one has more than letters on its left."""
+    found: Counter[str] = Counter()
+    written: set[str] = set()
+    for statement in parts:
+        left = sides(statement.body)[0].text if statement.keyword == "" else ""
+        name, _, inside = left.partition("[")
+        found[name.strip()] += 1
+        if inside and not re.fullmatch(r" *[^\W\d]\w* *(, *[^\W\d]\w* *)*\] *", inside):
+            written.add(name.strip())
+    return Counter({name: found[name] for name in found if name in written})
 
 
 def _sizes_declared(parts: list[Statement]) -> dict[str, int]:
@@ -319,6 +336,10 @@ def _equation(found: Text, statement: Statement) -> None:
     if right is None:
         hint = "write name[n, i] = formula, or begin with input, parameter, output"
         left.fail("this is neither an equation nor a declaration", hint)
+    name = left.text.partition("[")[0].strip()
+    if name in found.cases and name != LOSS:
+        _case(found, name, left, right)
+        return
     name, letters = _head(left, found.names, "an equation")
     _require_new(found, name, left)
     if name == LOSS and letters:
@@ -329,18 +350,81 @@ def _equation(found: Text, statement: Statement) -> None:
     for letter in letters:
         if letter not in reader.letters_read:
             left.fail(f"the index '{letter}' stands on the left only", "leave it out, or use it on the right")
-    shape = tuple(map(found.names.size, letters))
-    quantity = Quantity(name, shape, integer=isinstance(rhs, ArgMax))
+    _enter_hidden(found, left)
+    _define(found, name, letters, rhs, left)
+
+
+def _enter_hidden(found: Text, left: Part) -> None:
+    """Enter the equations that the one at ``left`` needs before it."""
     for hidden in found.names.hidden:
         found.equations.append(hidden)
         found.lines[hidden.name] = left
         found.places.setdefault(name_of(hidden.lhs), left)
     found.names.hidden.clear()
+
+
+def _define(found: Text, name: str, letters: tuple[str, ...], rhs: Expr, left: Part) -> None:
+    """Enter a quantity and its equation."""
+    shape = tuple(map(found.names.size, letters))
+    quantity = Quantity(name, shape, integer=isinstance(rhs, ArgMax))
     found.names.later.pop(name, None)
     found.names.add(quantity, letters)
     found.places[name] = left
     found.lines[name] = left
     found.equations.append(Equation(quantity.at([provisional_index(i) for i in letters]), rhs))
+
+
+# ------------------------------------------------------------------------------------------- cases
+
+
+def _case(found: Text, name: str, left: Part, right: Part) -> None:
+    """Read one case of a quantity, such as y[n, 0] = a[n]; after the last one the quantity is defined."""
+    if name not in found.read:
+        _require_new(found, name, left)
+        found.places[name] = left
+    reader = NetReader(left, found.names)
+    tree = reader.tree()
+    if not isinstance(tree, ast.Subscript):
+        reader.fail(tree.col_offset, f"'{name}' has an index elsewhere", "write y[n, i]")
+    nodes = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
+    if len(nodes) > MAX_AXES:
+        reader.fail(nodes[MAX_AXES], f"more than {MAX_AXES} axes are not allowed")
+    reader.scope += dict.fromkeys(i for node in nodes for i in _letters_of(node, found.names))
+    indices = tuple(map(reader.index, nodes))
+    body = NetReader(right, found.names, reader.scope, equation=name)
+    value = body.expression_of(body.tree())
+    if isinstance(value, ArgMax):
+        right.fail("an argmax can't be a case", "give it an equation before")
+    _enter_hidden(found, left)
+    found.read.setdefault(name, []).append(Case(left, indices, value))
+    found.cases[name] -= 1
+    if not found.cases[name]:
+        _join(found, name, found.read[name])
+
+
+def _letters_of(node: ast.expr, names: Names) -> list[str]:
+    """Return the index letters on a left-hand side; the letter inside of size(k) is none."""
+    called = {id(part) for call in ast.walk(node) if isinstance(call, ast.Call) for part in ast.walk(call)}
+    found = (part for part in ast.walk(node) if isinstance(part, ast.Name) and id(part) not in called)
+    return [part.id for part in found if part.id not in names.whole]
+
+
+def _join(found: Text, name: str, cases: list[Case]) -> None:
+    """Define a quantity by its cases."""
+    names, first = found.names, cases[0]
+    place = f"i~{name}"
+    try:
+        axis = axis_of(cases)
+        value, number = joined(cases, axis, provisional_index(place), names.ranges)
+    except NotOnce as problem:
+        hint = "the cases of one quantity say every place along one axis once"
+        problem.part.fail(f"'{name}': {problem}", hint)
+    names.ranges.of(place).number = names.ranges.numbers[place] = number
+    names.counted |= {place, *(i for case in cases for i in letters_in(case.indices[axis]))}
+    names.letters |= names.counted
+    letters = [place if n == axis else index.name[1:] for n, index in enumerate(first.indices)]
+    del found.places[name]
+    _define(found, name, tuple(letters), value, first.part)
 
 
 # ------------------------------------------------------------------------------------------- facts
@@ -468,6 +552,7 @@ def _check_whole(found: Text, end: Part) -> None:
         if name not in names.used and name not in (LOSS, *found.outputs):
             part.fail(f"'{name}' is never used", "leave it out")
     letters = {letter for axes in names.axes.values() for letter in axes} | names.letters
+    letters = {letter for letter in letters if "~" not in letter}  # those of no file
     for letter, part in found.sizes.items():
         if letter not in letters:
             part.fail(f"there is no index '{letter[:40]}'", suggestion(letter, letters))

@@ -38,6 +38,8 @@ class SizeRelations:
 
     def check(self) -> None:
         """Check all reads; raises SpecificationError where one leaves its array."""
+        for letter in sorted(self.names.counted):
+            self._fixed(self.names.size(letter))
         open_ends = [end for read in self.names.reads for end in self._ends(read)]
         self.written.update(self.fixed)
         for end in open_ends:
