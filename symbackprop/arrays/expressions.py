@@ -84,8 +84,15 @@ _ELEMENTWISE: dict[str, Kind] = {
     "Abs": Kind.ABS,
     "sign": Kind.SIGN,
     "erf": Kind.ERF,
+    "floor": Kind.FLOOR,
+    "round": Kind.RINT,
+    "lgamma": Kind.LGAMMA,
+    "digamma": Kind.DIGAMMA,
+    "atan2": Kind.ARCTAN2,
+    "Quotient": Kind.FLOOR_DIVIDE,
+    "mod": Kind.REMAINDER,
 }
-"""SymPy function -> the kind of its operation, both of one argument."""
+"""Function -> the kind of its operation, both of as many arguments."""
 
 _VANISHING = -40
 """Below that log(1 + exp(z)) is exp(z), but for less than a rounding of float64."""
@@ -190,7 +197,7 @@ class Lowering(Axes):
                 return method(expression)
         name = type(expression).__name__
         if name in _ELEMENTWISE:
-            return self.elementwise(_ELEMENTWISE[name], self.lower(expression.args[0]))
+            return self.elementwise(_ELEMENTWISE[name], *map(self.lower, expression.args))
         raise self.unsupported(expression)
 
     def _methods(self) -> tuple[tuple[type, Callable[[Expr], Operation]], ...]:

@@ -160,8 +160,8 @@ class _Module:
 
     def support(self) -> list[str]:
         """Return the functions that the network's part calls beside NumPy's."""
-        reads_erf = any(_holds(s.operation, Kind.ERF) for s in self.statements)
-        names = ["_ERF_NEAR", "_erf", "_polynomial"] * reads_erf
+        called = (k for k in _SUPPORT if any(_holds(s.operation, k) for s in self.statements))
+        names = dict.fromkeys(name for kind in called for name in _SUPPORT[kind])
         return [support()[name] for name in (*names, *(f"_{d}" for d in self.distributions()))]
 
     def initialize(self) -> list[str]:
@@ -257,11 +257,16 @@ class _Module:
     # ------------------------------------------------------------ pure functions
 
     def forward(self) -> _Function:
-        """Return the outputs."""
-        output = self.given.code(self.model.output)
+        """Return the outputs: an array, or a dict of several."""
+        names = {name: self.given.code(name) for name in self.model.outputs}
+        body = self._body([*names.values()])
+        if len(names) > 1:
+            arrays = {key: Operation(Kind.ARRAY, (), name) for key, name in names.items()}
+            returned = ["return {", *(f"    {line}" for line in self._entries(arrays, body.kept)), "}"]
+            docstring = "Return a dict of the outputs."
+            return self._function("forward", "x", ARRAYS, docstring, body, returned)
         shape = f"shape {self.given.output_shape}"
-        body = self._body([output])
-        returned = [f"return {spelled(body.kept.name(output))}"]
+        returned = [f"return {spelled(body.kept.name(names[self.model.output]))}"]
         return self._function("forward", "x", "np.ndarray", f"Return the outputs, {shape}.", body, returned)
 
     def loss(self) -> _Function:
@@ -480,6 +485,15 @@ def _can_be_weighted(operation: Operation) -> bool:
     rows = all(len(shape) == 2 for shape in shapes)
     meets_rows = not scaled or (len(operation.shape) == 2 and operation.shape[:1] == (SAMPLES,))
     return rows and meets_rows and all(map(_can_be_weighted, operation.inputs))
+
+
+_GAMMA = ("_from_eight", "_given", "_polynomial")
+_SUPPORT = {
+    Kind.ERF: ("_ERF_NEAR", "_erf", "_polynomial"),
+    Kind.LGAMMA: ("_LOG_GAMMA", "_lgamma", *_GAMMA),
+    Kind.DIGAMMA: ("_DIGAMMA", "_digamma", *_GAMMA),
+}
+"""Operation that NumPy lacks -> what has to stand above the runtime for it."""
 
 
 def _holds(operation: Operation, kind: Kind) -> bool:

@@ -14,6 +14,7 @@ from functools import lru_cache, reduce
 from types import MappingProxyType
 from typing import Any
 
+import mpmath
 import numpy as np
 from numpy.typing import NDArray
 from sympy import (
@@ -482,11 +483,30 @@ _METHODS: tuple[tuple[Any, Callable[[Evaluation, Any, Environment], Array]], ...
 """Kind of node -> how it is evaluated; the first kind that fits counts."""
 
 
+def _each(function: Callable[[float], Any]) -> Callable[..., Array]:
+    """Return a function of arrays for one of a number; nan at its poles."""
+
+    def one(z: float) -> float:
+        try:
+            return float(function(z))
+        except (ArithmeticError, ValueError):
+            return math.nan
+
+    return np.vectorize(one, otypes=[float])
+
+
 _CIRCULAR = ("sin", "cos", "tan", "sinh", "cosh", "tanh")
 _FUNCTIONS: Mapping[str, Callable[..., Array]] = {
     **{name: getattr(np, name) for name in ("exp", "log", *_CIRCULAR, "sign")},
     **{f"a{name}": getattr(np, f"arc{name}") for name in _CIRCULAR},
+    "atan2": np.arctan2,
+    "Quotient": np.floor_divide,
+    "mod": np.remainder,
+    "floor": np.floor,
+    "round": np.rint,
     "erf": np.vectorize(math.erf, otypes=[float]),
+    "lgamma": _each(lambda z: mpmath.loggamma(z).real),
+    "digamma": _each(mpmath.digamma),
     "Heaviside": np.heaviside,
 }
 """Name of a function of SymPy -> the function for arrays; `lambdify` knows others, and loads all of NumPy."""

@@ -118,10 +118,10 @@ def _unequal(module: ModuleType, derivation: Derived, seed: int) -> Iterator[str
     numbers = _evaluated(derivation, _arrays(model, x, t, parameters))
     if numbers is None:
         return
-    output = np.broadcast_to(numbers.values[model.output], np.shape(outputs))
+    named = outputs if model.more_outputs else {model.output: outputs}
     values: dict[str, tuple[Any, ...]] = {
         derivation.system.loss: (numbers.loss, error, again, stepped),
-        model.output: (output, outputs),
+        **{name: (np.broadcast_to(numbers.values[name], np.shape(v)), v) for name, v in named.items()},
         **{name: (numbers.gradient(name), gradients[name]) for name in gradients},
     }
     for name, (right, *given) in values.items():

@@ -214,6 +214,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "LambertW": CONTEXT.lambertw,
     "Pow": lambda base, exponent: CONTEXT.mpf(base) ** exponent,
     "ceiling": CONTEXT.ceil,
+    "lgamma": lambda argument: CONTEXT.loggamma(argument).real,
+    "round": CONTEXT.nint,
     "logaddexp": lambda a, b: CONTEXT.log(CONTEXT.exp(a) + CONTEXT.exp(b)),
 }
 """SymPy's functions for which mpmath has no function of the same name."""

@@ -249,6 +249,8 @@ _BOUNDED = {
     **{name: _bounded(name, 1e300) for name in ("sin", "cos", "tan")},
     **{name: _bounded(name) for name in ("log", "erf", "atan", "asinh", "asin", "acos", "acosh", "atanh")},
     "exp": _exponential,
+    "lgamma": lambda argument: mpmath.loggamma(argument).real,
+    "round": mpmath.nint,
     "tanh": lambda argument: mpmath.sign(argument) if abs(argument) > _LARGE else mpmath.tanh(argument),
 }
 """The functions that are computed for real numbers of any size, by their names in mpmath."""

@@ -44,7 +44,7 @@ class Equations:
         Raises:
             SpecificationError: anything about it is wrong; the message points to the place.
         """
-        model = _Building(read_text(self.text, self.origin), self.text, dict(self.sizes)).model()
+        model = _Building(read_text(self.text, self.origin, self.sizes), self.text, dict(self.sizes)).model()
         return replace(model, name=_python_name(self.name))
 
 
@@ -208,7 +208,8 @@ class _Building:
             name="network",
             description=_description(self.text, self.sizes),
             system=system,
-            output=self.found.output,
+            output=next(iter(self.found.outputs)),
+            more_outputs=tuple(self.found.outputs)[1:],
             sizes=sizes,
             constants=constants,
             initial={name: self._initial(name, system) for name in system.parameters},
