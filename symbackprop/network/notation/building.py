@@ -226,11 +226,12 @@ class _Building:
 
     def _check_output(self) -> None:
         """Refuse an output that reads a target: ``forward`` is given the inputs alone."""
-        reached = self._read_for(self.found.output)
-        target = next((name for name in self.found.targets if name in reached), None)
-        if target is not None:
-            problem = f"the output '{self.found.output}' reads the target '{target}', which is not known yet"
-            self.found.places[""].fail(problem, f"declare '{target}' as an input, or take it out")
+        for output, place in self.found.outputs.items():
+            reached = self._read_for(output)
+            target = next((name for name in self.found.targets if name in reached), None)
+            if target is not None:
+                problem = f"the output '{output}' reads the target '{target}', which is not known yet"
+                place.fail(problem, f"declare '{target}' as an input, or take it out")
 
     def _read_for(self, name: str) -> set[str]:
         """Return the names that an equation reads, and those that their equations read."""
