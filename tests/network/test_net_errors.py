@@ -45,12 +45,6 @@ WRONG: dict[str, tuple[str, int, int, str]] = {
     ),
     "defined-twice": (GOOD + "s[n, i] = t[n, i]", 8, 1, "'s' is defined twice, first in line 5"),
     "declared-twice": (changed("b[i]\n", "b[i], b[k]\n"), 3, 26, "'b' is defined twice, first in line 3"),
-    "output-of-a-target": (
-        changed("+ b[i]\n", "+ b[i] + t[n, i]\n"),
-        7,
-        8,
-        "the output 's' reads the target 't', which is not known yet; declare 't' as an input",
-    ),
     "two-outputs": (GOOD + "output t", 8, 8, "there are two outputs"),
     "size-twice": (GOOD + "size k = 3", 8, 6, "the size of 'k' is given twice, first in line 4"),
     "own-definition": (changed("+ b[i]", "+ s[n, i]"), 5, 37, "'s' is used in its own definition"),
@@ -377,3 +371,11 @@ output y
     assert sb.Network.from_equations(text, {"p": 8, "u": 2, "h": 4}).model.missing == {}
     with pytest.raises(SpecificationError, match=r"line 4, column 24: this reads beyond the end .*, by 1;"):
         sb.Network.from_equations(text, {"p": 7, "u": 2, "h": 4})
+
+
+def test_an_output_that_reads_a_target_has_a_derivation_and_no_code() -> None:
+    network = sb.Network.from_equations(changed("+ b[i]\n", "+ b[i] + t[n, i]\n"))
+    assert all(verdict.holds for verdict in sb.prove(sb.derive(network)))
+    message = "the output 's' reads the target 't', which forward is not given; declare 't' as an input"
+    with pytest.raises(SpecificationError, match=message):
+        sb.generate(network)

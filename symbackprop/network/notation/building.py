@@ -195,7 +195,6 @@ class _Building:
         system, per_sample = self._system()
         system = with_roles(system)
         self._check_reached(system)
-        self._check_output()
         symbols = {s.name for q in system.quantities.values() for n in q.shape for s in n.free_symbols}
         symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if is_size(s)}
         symbols -= {SAMPLES.name}
@@ -223,15 +222,6 @@ class _Building:
         if not model.missing:
             self._check_count(model)
         return model
-
-    def _check_output(self) -> None:
-        """Refuse an output that reads a target: ``forward`` is given the inputs alone."""
-        for output, place in self.found.outputs.items():
-            reached = self._read_for(output)
-            target = next((name for name in self.found.targets if name in reached), None)
-            if target is not None:
-                problem = f"the output '{output}' reads the target '{target}', which is not known yet"
-                place.fail(problem, f"declare '{target}' as an input, or take it out")
 
     def _read_for(self, name: str) -> set[str]:
         """Return the names that an equation reads, and those that their equations read."""
