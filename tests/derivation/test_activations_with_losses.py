@@ -112,6 +112,7 @@ QUICK = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("activation", "loss"), QUICK)
 def test_a_pair_is_right(activation: str, loss: str) -> None:
     assert failures(activation, loss) == []
@@ -121,6 +122,7 @@ def test_the_comparison_catches_a_form_that_is_not_right() -> None:
     assert failures("tanhshrink", "cross_entropy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["softplus", "softsign", "exp"])
 def test_longer_forms_are_proved(text: str) -> None:
     derivation = sb.derive(sb.Network(f"1-1:{text}", loss="binary_cross_entropy"))
