@@ -97,12 +97,14 @@ def test_a_masked_sum_of_exponentials_is_right(name: str) -> None:
     assert failures(MASKED + WITH_MASK[name], rows) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_TARGET)
 def test_an_error_by_hand_is_right(name: str) -> None:
     rows = [{"x": x, "t": t} for x, t in itertools.product(SCORES.values(), np.eye(3)[:2].tolist())]
     assert failures(TARGET + WITH_TARGET[name], rows) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DIVERGENCES)
 def test_a_divergence_of_two_softmaxes_is_right(name: str) -> None:
     rows = [
