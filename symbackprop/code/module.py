@@ -34,7 +34,7 @@ from symbackprop.code.version import VERSION
 from symbackprop.equations.model import Initial, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived
-from symbackprop.equations.system import ONE, EquationSystem, name_of, size
+from symbackprop.equations.system import ONE, EquationSystem, size
 from symbackprop.errors import SpecificationError
 from symbackprop.library.optimizers import OPTIMIZERS
 from symbackprop.printing.templating import environment
@@ -56,16 +56,12 @@ def emit(derivation: Derived, *, bare: bool = False) -> str:
 
 def _require_known_outputs(system: EquationSystem, model: Model) -> None:
     """Refuse an output that reads a target: ``forward`` is given the inputs alone."""
-    targets = {target.name for target in model.targets}
     for output in model.outputs:
-        reached = {output}
-        for equation in reversed(system.equations):
-            if equation.name in reached:
-                reached |= {name_of(read) for read in system.reads(equation.rhs)}
-        known = next((name for name in sorted(targets) if name in reached), None)
-        if known is not None:
-            problem = f"the output '{output}' reads the target '{known}', which forward is not given"
-            raise SpecificationError(f"{problem}; declare '{known}' as an input, or take it out")
+        needed = system.needed_for(output)
+        target = next((target.name for target in model.targets if target.name in needed), None)
+        if target is not None:
+            problem = f"the output '{output}' reads the target '{target}', which forward is not given"
+            raise SpecificationError(f"{problem}; declare '{target}' as an input, or take it out")
 
 
 @dataclass(frozen=True)

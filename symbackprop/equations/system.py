@@ -359,6 +359,14 @@ class EquationSystem:
             return isinstance(node, Indexed)
         return node.name in self.quantities and node == self.quantities[node.name].symbol
 
+    def needed_for(self, name: str) -> set[str]:
+        """Return the names of what a quantity is made of: itself, what its equation reads, and so on."""
+        needed = {name}
+        for equation in reversed(self.equations):
+            if equation.name in needed:
+                needed |= {name_of(read) for read in self.reads(equation.rhs)}
+        return needed
+
     def reads(self, expression: Expr) -> Iterator[Expr]:
         """Yield each component that ``expression`` reads, in the order of the expression's tree."""
         if self.is_read(expression):

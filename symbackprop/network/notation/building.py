@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
 
-from sympy import Add, Expr, Indexed, Mul, Symbol
+from sympy import Add, Expr, Mul, Symbol
 
 from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Model
 from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
@@ -223,15 +223,6 @@ class _Building:
             self._check_count(model)
         return model
 
-    def _read_for(self, name: str) -> set[str]:
-        """Return the names that an equation reads, and those that their equations read."""
-        reached = {name}
-        for equation in reversed(self.found.equations):
-            if equation.name in reached:
-                reached |= {str(part.base.name) for part in equation.rhs.atoms(Indexed)}
-                reached |= {s.name for s in equation.rhs.free_symbols}
-        return reached
-
     def _open(self, unknown: set[str], system: EquationSystem) -> dict[str, tuple[str, int]]:
         """Return where sizes without numbers can be found in the inputs: those that no parameter has."""
         kept = [*system.parameters, *(name for name in self.found.constants if name in system.quantities)]
@@ -257,9 +248,9 @@ class _Building:
 
     def _check_reached(self, system: EquationSystem) -> None:
         """Refuse a parameter that the loss does not depend on."""
-        reached = self._read_for(LOSS)
+        needed = system.needed_for(LOSS)
         for name in system.parameters:
-            if name not in reached:
+            if name not in needed:
                 self.found.places[name].fail(f"the loss does not depend on '{name}'", "leave it out")
 
     def _initial(self, name: str, system: EquationSystem) -> Initial:
