@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from sympy import Abs, Add, Eq, Expr, Mul, Piecewise, PolynomialError, Pow, Symbol, exp, log, sign, together
+from sympy import Abs, Add, Expr, Mul, Piecewise, PolynomialError, Pow, Symbol, exp, log, sign, together
 
 from symbackprop.arrays.exponentials import exponential_less_one, softplus_argument
 from symbackprop.derivation.calculus.algebra import distributed, textbook_signs
 from symbackprop.derivation.calculus.budget import expand, factor, is_short
 from symbackprop.derivation.calculus.exponentials import HYPERBOLIC, absorbed
 from symbackprop.derivation.stable.logarithms import normal_logarithms, open_logarithm
-from symbackprop.equations.system import ZERO
+from symbackprop.derivation.stable.powers import zero_where
 
 Definitions = tuple[tuple[Symbol, Expr], ...]
 
@@ -152,11 +152,7 @@ def with_zeros(form: Expr) -> Expr:
 
     1 - tanh(u)² is 0 where s³ is inf.  What is divided by a root tends to 0 with it.
     """
-
-    def decided(product: Expr) -> Expr:
-        return Piecewise((ZERO, Eq(_deciding(product), 0)), (product, True))
-
-    return form.replace(lambda node: _deciding(node) is not None, decided)
+    return zero_where(form, _deciding)
 
 
 def _deciding(node: Expr) -> Expr | None:

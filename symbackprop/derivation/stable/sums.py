@@ -18,12 +18,10 @@ import numpy as np
 from sympy import (
     Add,
     Derivative,
-    Eq,
     Expr,
     Indexed,
     KroneckerDelta,
     Mul,
-    Piecewise,
     Pow,
     Sum,
     Symbol,
@@ -35,6 +33,7 @@ from symbackprop.derivation.calculus.algebra import distributed
 from symbackprop.derivation.calculus.paths import contract
 from symbackprop.derivation.stable.joining import Joiner, at
 from symbackprop.derivation.stable.logarithms import has_stable_operation, opened_through
+from symbackprop.derivation.stable.powers import zero_where
 from symbackprop.derivation.stable.small import SIZE, Array, Key, Places, Small
 from symbackprop.equations.indices import RangeList, canonical, open_sum, rename, substitute
 from symbackprop.equations.system import ZERO, Equation, EquationSystem, Quantity, is_size, name_of
@@ -360,10 +359,7 @@ def zero_first(expression: Expr, system: EquationSystem) -> Expr:
         masks = (f for f in node.args if system.is_read(f) and name_of(f) not in system.definitions)
         return next(masks, None) if node.has(exp) else None
 
-    def decided(node: Expr) -> Expr:
-        return Piecewise((ZERO, Eq(deciding(node), 0)), (node, True))
-
-    return expression.replace(lambda node: deciding(node) is not None, decided)
+    return zero_where(expression, deciding)
 
 
 def _is_root_below(factor: Expr) -> bool:
