@@ -16,11 +16,9 @@ from typing import Any
 import mpmath
 import numpy as np
 from sympy import (
-    Add,
     Derivative,
     Expr,
     Indexed,
-    KroneckerDelta,
     Mul,
     Pow,
     Sum,
@@ -30,12 +28,12 @@ from sympy import (
 )
 
 from symbackprop.derivation.calculus.algebra import distributed
-from symbackprop.derivation.calculus.paths import contract
+from symbackprop.derivation.calculus.paths import with_deltas_used, without_summed_deltas
 from symbackprop.derivation.stable.joining import Joiner, at
 from symbackprop.derivation.stable.logarithms import has_stable_operation, opened_through
 from symbackprop.derivation.stable.powers import zero_where
 from symbackprop.derivation.stable.small import SIZE, Array, Key, Places, Small
-from symbackprop.equations.indices import RangeList, canonical, open_sum, rename, substitute
+from symbackprop.equations.indices import canonical, make_sum, open_sum, substitute
 from symbackprop.equations.system import ZERO, Equation, EquationSystem, Quantity, is_size, name_of
 from symbackprop.errors import UnsupportedExpression
 
@@ -317,31 +315,10 @@ def _distributed(expression: Expr) -> Expr:
     """Return ``expression`` with factors multiplied into the sums that divide by them, within sums, too."""
     if isinstance(expression, Sum):
         body, ranges = open_sum(expression)
-        terms = [_at_deltas(term) for term in Add.make_args(distributed(_distributed(body)))]
-        return Add(*[_contracted(term, ranges) for term in terms])
+        return without_summed_deltas(make_sum(distributed(_distributed(body)), ranges))
     if expression.has(Sum):
         expression = expression.func(*map(_distributed, expression.args))
-    return _at_deltas(distributed(expression))
-
-
-def _contracted(term: Expr, ranges: RangeList) -> Expr:
-    """Return the sum of a product, with its deltas solved for summed indices."""
-    deltas = [f for f in Mul.make_args(term) if isinstance(f, KroneckerDelta)]
-    rest = Mul(*[f for f in Mul.make_args(term) if f not in deltas])
-    return contract(rest, ranges, [delta.args for delta in deltas], {})
-
-
-def _at_deltas(expression: Expr) -> Expr:
-    """Return ``expression`` with p[k] δ(k, 0) as p[0] δ(k, 0)."""
-
-    def moved(product: Expr) -> Expr:
-        for delta in (f for f in product.args if isinstance(f, KroneckerDelta)):
-            place, index = delta.args
-            if isinstance(index, Symbol) and index not in place.free_symbols:
-                product = rename(product / delta, {index: place}) * delta
-        return product
-
-    return expression.replace(lambda node: isinstance(node, Mul) and node.has(KroneckerDelta), moved)
+    return with_deltas_used(distributed(expression))
 
 
 def zero_first(expression: Expr, system: EquationSystem) -> Expr:
