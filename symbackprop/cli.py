@@ -381,7 +381,7 @@ def equations(architecture: Architecture, options: NetworkOptions, file: Destina
 @app.command(name="list")
 def list_(
     topic: Annotated[
-        str | None, typer.Argument(help="activations, losses, optimizers, initializers or notations.")
+        str | None, typer.Argument(help="activations, losses, optimizers, initializers, notations or blocks.")
     ] = None,
 ) -> None:
     """Show what there is, with formulas and slopes."""

@@ -685,6 +685,7 @@ TOPICS = {
     "optimizers": ["sgd", "learning_rate=0.1"],
     "initializers": [*INITIALIZERS, "fan_in"],
     "notations": ["textbook", "layered"],
+    "blocks": ["block dense(x[n, i]) -> s[n, j]"],
 }
 
 

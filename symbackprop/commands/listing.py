@@ -13,6 +13,7 @@ from symbackprop.derivation.reverse_pass import derive_system
 from symbackprop.derivation.stable.bounds import Bounds, bounds_of, shown
 from symbackprop.equations.system import Equation, EquationSystem, index, quantity, size, sum_over
 from symbackprop.library.activations import ACTIVATIONS
+from symbackprop.library.block_files import block_files
 from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.library.losses import LOSSES, Loss
 from symbackprop.library.optimizers import OPTIMIZERS
@@ -139,10 +140,21 @@ def notations() -> str:
     return _table("Notations", ("name", "how quantities are named"), list(NOTATIONS.items()))
 
 
+def blocks() -> str:
+    """Return the blocks of the library: the first line of each, and what it is."""
+    entries = {}
+    for name, content in block_files().items():
+        lines = content.split("\n")
+        header = next(line for line in lines if line.startswith(f"block {name}("))
+        entries[name] = [header, lines[0].removeprefix("# ")]
+    return _entries("Blocks", entries)
+
+
 TOPICS: dict[str, Callable[[], str]] = {
     "activations": activations,
     "losses": losses,
     "optimizers": optimizers,
     "initializers": initializers,
     "notations": notations,
+    "blocks": blocks,
 }

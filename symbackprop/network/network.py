@@ -24,9 +24,7 @@ from symbackprop.errors import (
 from symbackprop.network.architecture import OPTIONS, Architecture, Option, read_architecture
 from symbackprop.network.dense import dense_model
 from symbackprop.network.notation.building import Equations
-
-MAX_BYTES = 4_000_000
-"""Size of a ``.net`` file beyond which it is taken for something else."""
+from symbackprop.network.notation.imports import text_in, with_files
 
 _SMALL = (3, 4, 2, 5, 6, 7)
 
@@ -106,7 +104,8 @@ class Network:
         """
         for subject, value in (("equations", text), ("origin", origin), ("name", name)):
             require_text(subject, value)
-        return cls._of(Equations(text, require_mapping("sizes", sizes), origin, name))
+        whole = with_files(text, origin, None)
+        return cls._of(Equations(whole, require_mapping("sizes", sizes), origin, name))
 
     @classmethod
     def from_file(cls, path: str | Path, sizes: Mapping[str, int] | None = None) -> Network:
@@ -116,7 +115,8 @@ class Network:
             SpecificationError: the file can't be read, or its text is wrong.
         """
         file = require_path("path", path)
-        return cls.from_equations(_text_in(file), sizes, origin=str(file), name=file.stem)
+        text = with_files(text_in(file), str(file), file.parent)
+        return cls._of(Equations(text, require_mapping("sizes", sizes), str(file), file.stem))
 
     @classmethod
     def _of(cls, source: Equations) -> Network:
@@ -156,19 +156,6 @@ class Network:
 
     def __hash__(self) -> int:
         return hash(self.description)
-
-
-def _text_in(path: Path) -> str:
-    """Return the text of a ``.net`` file; raises SpecificationError where it can't be read."""
-    try:
-        if path.is_file() and path.stat().st_size > MAX_BYTES:
-            raise SpecificationError(f"{path}: more than {MAX_BYTES // 10**6} MB are no equations")
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise SpecificationError(f"{path}: is not text in UTF-8") from error
-    except (OSError, ValueError) as error:
-        problem = getattr(error, "strerror", None) or str(error)
-        raise SpecificationError(f"{path}: can't be read: {problem}") from error
 
 
 def network_from_description(text: str) -> Network:

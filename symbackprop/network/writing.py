@@ -15,18 +15,22 @@ from symbackprop.network.architecture import Architecture
 from symbackprop.network.dense import SMOOTHING
 from symbackprop.network.functions import activation_of, loss_formula, middle_target, trainable_parameters
 from symbackprop.network.network import Network
+from symbackprop.network.notation.plain import without_blocks
 
 SAMPLE = "n"
 """The letter of the samples."""
 
 
 def text_of(network: Network) -> str:
-    """Return the equations of a network; those of a file as they stand, with the sizes given beside them."""
+    """Return the equations of a network; those of a file as they stand, with the sizes given beside them.
+
+    In place of the uses of blocks stands what they stand for.
+    """
     source = network.source
     if isinstance(source, Architecture):
         lines = list(_Dense(source, network.model).lines())
     else:
-        lines = [source.text.removeprefix("\ufeff").replace("\r\n", "\n").strip("\n")]
+        lines = [without_blocks(source.text, source.origin, source.sizes)]
         lines += [f"size {letter} = {number}" for letter, number in source.sizes.items()]
     return "\n".join(lines) + "\n"
 

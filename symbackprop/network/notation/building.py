@@ -18,7 +18,8 @@ from symbackprop.equations.system import ONE, Equation, EquationSystem, Fact, Qu
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.network.architecture import MAX_PARAMETERS, MAX_UNITS
-from symbackprop.network.notation.declarations import LOSS, Text, read_text
+from symbackprop.network.notation.blocks import LOSS
+from symbackprop.network.notation.declarations import Text, read_text
 from symbackprop.network.notation.inside import SizeRelations
 from symbackprop.network.notation.layers import with_roles
 from symbackprop.network.notation.ranges import provisional_index, provisional_size

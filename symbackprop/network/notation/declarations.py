@@ -17,8 +17,11 @@ from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
 from symbackprop.network.architecture import MAX_UNITS
+from symbackprop.network.notation.blocks import LOSS
 from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in
-from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside, statements
+from symbackprop.network.notation.expansion import Same, expanded
+from symbackprop.network.notation.imports import main_file
+from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader
 
@@ -26,8 +29,6 @@ MAX_LETTERS = 5_000
 """Index letters of a whole text."""
 _WORK_OF_A_LINE = 100_000  # calls and returns inside SymPy that a line adds to those of one formula
 _WORK_OF_A_TEXT = 50_000_000
-
-LOSS = "E"
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
         SpecificationError: something is wrong; the message has line, column and a caret.
     """
     found = Text(source)
-    parts = list(statements(text, source))
+    parts = written_out(text, source, sizes)
     found.names.later = _defined_later(parts)
     found.names.shared = _shared_parameters(parts)
     found.cases = _defined_by_cases(parts)
@@ -92,6 +93,14 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
         statement.body.fail("working this out takes too long", "write it in a simpler way")
     _check_whole(found, Part(Line(source, text.count("\n") + 1, ""), "", 0))
     return found
+
+
+def written_out(text: str, source: str, sizes: Mapping[str, int]) -> list[Statement]:
+    """Return the statements of a text, with those that the uses of blocks stand for."""
+    main = main_file(text, source)
+    if not main.block_names:
+        return main.own
+    return [statement for _, several in expanded(main, sizes) for statement in several]
 
 
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -302,10 +311,48 @@ def _size(found: Text, statement: Statement) -> None:
             line = found.sizes[letter].line.number
             left.fail(f"the size of '{letter}' is given twice, first in line {line}")
         found.sizes[letter] = left
-        value = _constant_value(right)
-        if not (value.is_Integer and 0 < value <= MAX_UNITS):
-            right.fail(f"a size is a whole number from 1 to {MAX_UNITS}")
-        _fix_size(found, letter, int(value), left)
+        _fix_size(found, letter, _size_value(right), left)
+
+
+def _size_value(part: Part) -> int:
+    """Return the number of a size."""
+    value = _constant_value(part)
+    if not (value.is_Integer and 0 < value <= MAX_UNITS):
+        part.fail(f"a size is a whole number from 1 to {MAX_UNITS}")
+    return int(value)
+
+
+def _fix(found: Text, statement: Statement) -> None:
+    """Give a letter of a block its size."""
+    left, right = sides(statement.body)
+    if right is None:
+        left.fail("a size needs a value", f"write size {left.text[:40]} = 64")
+    ranges, number = found.names.ranges, _size_value(right)
+    known = ranges.number(left.text)
+    if known is not None and known != number:
+        left.fail(f"the index '{left.text}' can't run over {number}: it runs over {known}")
+    _fix_size(found, left.text, number, left)
+    ranges.numbers[left.text] = number
+
+
+def _same(found: Text, statement: Statement) -> None:
+    """Let the axes of what a block is given, or of its result, run over the ranges of the block's letters."""
+    assert isinstance(statement, Same)
+    names, name, part = found.names, statement.name, statement.body
+    if name not in names.axes:
+        if name in names.later:
+            part.fail(f"'{name}' is used before it is defined", "define it first")
+        part.fail(f"unknown quantity '{name[:40]}'", suggestion(name, names.axes) if names.axes else "")
+    own = names.axes[name]
+    if len(own) != len(statement.letters):
+        axes = "1 axis" if len(own) == 1 else f"{len(own)} axes"
+        part.fail(f"'{name}' has {axes}, but {statement.what}")
+    for axis, (letter, other) in enumerate(zip(own, statement.letters, strict=True), start=1):
+        numbers = [names.ranges.number(i) or names.ranges.of(i).number for i in (letter, other)]
+        if None not in numbers and numbers[0] != numbers[1]:
+            problem = f"axis {axis} of '{name}' has size {numbers[0]}, but '{other}' runs over {numbers[1]}"
+            part.fail(problem, statement.what)
+        names.ranges.unite(letter, other)
 
 
 def _fix_size(found: Text, letter: str, number: int, part: Part) -> None:
@@ -522,6 +569,8 @@ _READERS: Mapping[str, Callable[[Text, Statement], None]] = {
     "parameter": _parameter,
     "constant": _constant,
     "size": _size,
+    "fix": _fix,
+    "same": _same,
     "assume": _assume,
     "output": _output,
 }

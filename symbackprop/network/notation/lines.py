@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import NoReturn
 
 from symbackprop.errors import SpecificationError, fail_at, nearest, printable
@@ -15,6 +15,8 @@ MAX_LINE = 200_000  # characters
 KEYWORDS = ("input", "target", "parameter", "constant", "size", "assume", "output")
 """What a line that is no equation begins with; ``integer`` may stand before the first two."""
 
+_BLOCK = re.compile(r"block +(?=[A-Za-z_])", re.ASCII)
+_IMPORT = re.compile(r"from +(?=[A-Za-z_\"'])", re.ASCII)
 _DECLARATION = re.compile(r"(integer +)?([A-Za-z_]\w*)( +)(?=[A-Za-z_0-9(+.-])", re.ASCII)
 
 
@@ -32,13 +34,22 @@ class Line:
 
         Columns go on in the lines below as in `joined`.
         """
+        row, within = self._row(column)
+        fail_at(within, row.text, self.place(column), problem, hint)
+
+    def place(self, column: int) -> str:
+        """Return file, line and column as a message tells them."""
+        row, within = self._row(column)
+        return f"{row.source}: line {row.number}, column {within + 1}"
+
+    def _row(self, column: int) -> tuple[Line, int]:
+        """Return the line in which a column is, and the column in it."""
         row = self
         for after in self.below:
             if column <= len(row.text):
                 break
             column, row = column - len(row.text) - 1, after
-        place = f"{row.source}: line {row.number}, column {column + 1}"
-        fail_at(column, row.text, place, problem, hint)
+        return row, column
 
     def code(self) -> str:
         """Return the text with blanks in place of the comment."""
@@ -71,6 +82,51 @@ class Part:
         return Part(self.line, self.text[start:end], self.column + start).stripped()
 
 
+_SAID_OF_CODE = re.compile(r"'[^']*'|(?<=write ).*|(?<=known are: ).*")
+"""What in a message quotes a name or is to be written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class UsedLine(Line):
+    """A line of a block in one of its uses, under the names of that use.
+
+    ``part`` is what stands in the block, ``marks`` are the words that differ: (start, end) here and there.
+    ``names`` maps names of the use to those in the block, and ``used`` says where the use stands.
+    """
+
+    part: Part
+    marks: tuple[tuple[int, int, int, int], ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
+    used: tuple[str, ...] = ()
+
+    def fail(self, column: int, problem: str, hint: str = "") -> NoReturn:
+        """Raise the error that shows the place in the block, and where the block is used."""
+        try:
+            self.part.fail(self._in_block(problem), self._in_block(hint), self._column(column))
+        except SpecificationError as error:
+            raise SpecificationError(*error.args, *self.used) from None
+
+    def _in_block(self, message: str) -> str:
+        """Return a message with the block's own names."""
+        own = self.names
+
+        def renamed(said: re.Match[str]) -> str:
+            return re.sub(r"[^\W\d]\w*", lambda word: own.get(word[0], word[0]), said[0])
+
+        return _SAID_OF_CODE.sub(renamed, message)
+
+    def _column(self, column: int) -> int:
+        """Return the column in the block's part that corresponds to one here."""
+        moved = 0
+        for start, end, own_start, own_end in self.marks:
+            if column < start:
+                break
+            if column < end:
+                return min(own_start + column - start, own_end - 1)
+            moved = own_end - end
+        return column + moved
+
+
 @dataclass(frozen=True)
 class Statement:
     """One statement: its keyword ("" for an equation), whether it says ``integer``, and the rest."""
@@ -78,6 +134,12 @@ class Statement:
     keyword: str
     integer: bool
     body: Part
+
+    @property
+    def indentation(self) -> int:
+        """How many blanks its line begins with."""
+        text = self.body.line.text
+        return len(text) - len(text.lstrip(" "))
 
 
 def statements(text: str, source: str) -> Iterator[Statement]:
@@ -135,6 +197,9 @@ def _whole(lines: Iterable[Line]) -> Iterator[Line]:
 
 
 def _statement(whole: Part) -> Statement:
+    for keyword, pattern in (("block", _BLOCK), ("from", _IMPORT)):
+        if begins := pattern.match(whole.text):
+            return Statement(keyword, False, whole.slice(begins.end()))
     found = _DECLARATION.match(whole.text)
     if not found:
         return Statement("", False, whole)
@@ -144,8 +209,9 @@ def _statement(whole: Part) -> Statement:
         return Statement(word, integer, body)
     if integer:
         whole.fail(f"'integer {word[:20]}' is not a declaration", "write integer input or integer target")
-    guess = nearest(word, (*KEYWORDS, "integer"))
-    hint = f"did you mean '{guess}'?" if guess else f"a line begins with {', '.join(KEYWORDS)} or 'name ='"
+    guess = nearest(word, (*KEYWORDS, "integer", "block", "from"))
+    known = f"a line begins with {', '.join(KEYWORDS)} or 'name ='"
+    hint = f"did you mean '{guess}'?" if guess not in (None, word) else known
     whole.fail(f"'{word[:40]}' begins no statement", hint)
 
 
