@@ -14,6 +14,7 @@ from symbackprop.arrays.operations import Layered, Operation, Statement
 from symbackprop.arrays.signature import UNCHANGED, Change, Lowered, lower
 from symbackprop.code.buffers import is_mask
 from symbackprop.derivation.batch import NoSampleAxis, SampleAxis
+from symbackprop.equations.circles import circles_of
 from symbackprop.equations.indices import close_sum
 from symbackprop.equations.naming import SAMPLE, SAMPLES, split_name
 from symbackprop.equations.steps import Derived, Step
@@ -42,6 +43,14 @@ class Programs:
     def batch(self) -> SampleAxis:
         """The samples' axis."""
         return SampleAxis(self.derivation) if self.derivation.batch else NoSampleAxis(self.derivation)
+
+    def __post_init__(self) -> None:
+        system = self.derivation.system
+        for circle in circles_of(system.equations, system.reads).values():
+            equation = f"equation ({self.derivation.labels[circle.names[0]]})"
+            raise UnsupportedExpression(
+                f"{equation}: there is no code yet for {', '.join(circle.names)}, a recurrence"
+            )
 
     @cached_property
     def forward(self) -> list[Statement]:

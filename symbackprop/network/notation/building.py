@@ -12,6 +12,7 @@ from numbers import Integral
 
 from sympy import Add, Expr, Indexed, Mul, Symbol
 
+from symbackprop.equations.circles import NoOrder, circles_of, in_order, reached_from
 from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Model
 from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
 from symbackprop.equations.system import ONE, Equation, EquationSystem, Fact, Quantity, index, is_size, size
@@ -22,6 +23,7 @@ from symbackprop.network.notation.declarations import LOSS, Text, read_text
 from symbackprop.network.notation.inside import SizeRelations
 from symbackprop.network.notation.layers import with_roles
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
+from symbackprop.network.notation.reader import used_before
 from symbackprop.network.notation.samples import Samples, shared_by_samples
 
 
@@ -175,6 +177,22 @@ class _Building:
         )
         return system, stripped is not None
 
+    def _in_order(self, system: EquationSystem) -> EquationSystem:
+        """Return the equations such that each reads what comes before it, but for circles along a letter."""
+        early = self.names.early
+        if not early:
+            return system
+        try:
+            circles = circles_of(system.equations, system.reads)
+        except NoOrder as found:
+            read = next(read for read in early if read.name in found.names)
+            read.part.fail(f"equations go in a circle: {found.circle}", found.reason, read.column)
+        for read in early:
+            if not read.moved and read.name not in circles:
+                problem, hint = used_before(read.name, self.found.lines[read.name])
+                read.part.fail(problem, hint, read.column)
+        return replace(system, equations=tuple(in_order(system.equations, system.reads)))
+
     def _facts(self, quantities: Mapping[str, Quantity]) -> Iterator[Fact]:
         for total in self.found.totals:
             letters = [provisional_index(i) for i in total.letters]
@@ -193,7 +211,7 @@ class _Building:
     def model(self) -> Model:
         """Return the model."""
         system, per_sample = self._system()
-        system = with_roles(system)
+        system = with_roles(self._in_order(system))
         self._check_reached(system)
         symbols = {s.name for q in system.quantities.values() for n in q.shape for s in n.free_symbols}
         symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if is_size(s)}
@@ -247,11 +265,14 @@ class _Building:
 
     def _check_reached(self, system: EquationSystem) -> None:
         """Refuse a parameter that the loss does not depend on."""
-        reached = {LOSS}
-        for equation in reversed(self.found.equations):
-            if equation.name in reached:
-                reached |= {str(part.base.name) for part in equation.rhs.atoms(Indexed)}
-                reached |= {s.name for s in equation.rhs.free_symbols}
+        reads = {
+            e.name: {
+                *(str(part.base.name) for part in e.rhs.atoms(Indexed)),
+                *(s.name for s in e.rhs.free_symbols),
+            }
+            for e in self.found.equations
+        }
+        reached = reached_from([LOSS], reads)
         for name in system.parameters:
             if name not in reached:
                 self.found.places[name].fail(f"the loss does not depend on '{name}'", "leave it out")

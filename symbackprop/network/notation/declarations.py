@@ -91,13 +91,13 @@ def read_text(text: str, source: str) -> Text:
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
-def _defined_later(parts: list[Statement]) -> dict[str, int]:
-    """Return the line in which each quantity is defined by an equation."""
-    found: dict[str, int] = {}
+def _defined_later(parts: list[Statement]) -> dict[str, Part]:
+    """Return the left side of the equation that defines each quantity."""
+    found: dict[str, Part] = {}
     for statement in parts:
         name = _NAME.match(statement.body.text)
         if name and statement.keyword == "":
-            found.setdefault(name[0], statement.body.line.number)
+            found.setdefault(name[0], sides(statement.body)[0])
     return found
 
 

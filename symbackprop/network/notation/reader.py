@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from operator import truediv
 from typing import NoReturn
 
-from sympy import Expr, Indexed, Integer, Piecewise, S, Sum, Symbol, expand
+from sympy import Add, Expr, Indexed, Integer, Piecewise, S, Sum, Symbol, expand
 from sympy.logic.boolalg import Boolean, Not
 
 from symbackprop.equations.system import (
@@ -53,12 +53,27 @@ class Read:
 
 
 @dataclass(frozen=True)
+class EarlyRead:
+    """A read, in ``equation``, of a quantity that is defined there or later; ``moved`` by a number of places."""
+
+    part: Part
+    column: int
+    name: str
+    equation: str
+    moved: bool
+
+
+@dataclass(frozen=True)
 class Use:
     """A read of a parameter: in which equation, whether it is only added, and which axes are summed."""
 
     equation: str
     added: bool
     summed: frozenset[int]
+
+
+_HEAD = re.compile(r"[A-Za-z_]\w*\s*\[((?:\s*[A-Za-z_]\w*\s*,)*\s*[A-Za-z_]\w*\s*)\]", re.ASCII)
+"""The left side of an equation with axes."""
 
 
 @dataclass
@@ -69,7 +84,8 @@ class Names:
     quantities: dict[str, Quantity] = field(default_factory=dict)
     axes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the letters of each quantity
     scalars: dict[str, Expr] = field(default_factory=dict)  # constants, and quantities without axes
-    later: dict[str, int] = field(default_factory=dict)  # name -> the line that will define it
+    later: dict[str, Part] = field(default_factory=dict)  # name -> the left side that will define it
+    early: list[EarlyRead] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     reads: list[Read] = field(default_factory=list)
     uses: dict[str, list[Use]] = field(default_factory=dict)
@@ -86,6 +102,15 @@ class Names:
         self.axes[quantity.name] = letters
         if not letters:
             self.scalars[quantity.name] = quantity.symbol
+
+    def add_early(self, name: str) -> bool:
+        """Enter a quantity with axes before it is defined; return whether there is such a one."""
+        head = _HEAD.fullmatch(self.later[name].text.strip()) if name in self.later else None
+        if head is None:
+            return False
+        letters = tuple(letter.strip() for letter in head[1].split(","))
+        self.add(Quantity(name, tuple(map(self.size, letters))), letters)
+        return True
 
     def numbers_samples(self, letter: str) -> bool:
         """Whether a letter runs over the samples: over the first axis of the array declared first."""
@@ -174,9 +199,7 @@ class NetReader(FormulaReader):
         if name == self.equation:
             self.fail(node, f"'{name}' is used in its own definition", "equations can't go in a circle")
         if name in self.known.later:
-            line = self.known.later[name]
-            problem = f"'{name}' is used before it is defined in line {line}"
-            self.fail(node, problem, "define it first; equations can't go in a circle")
+            self.fail(node, *used_before(name, self.known.later[name]))
 
     def resolve_subscript(self, node: ast.Subscript) -> Expr:
         """Return the component of a quantity."""
@@ -184,6 +207,8 @@ class NetReader(FormulaReader):
             self.fail(node, "only a named quantity has elements", "write x[n, i]")
         name = node.value.id
         quantity = self.known.quantities.get(name)
+        if quantity is None and self.known.add_early(name):
+            quantity = self.known.quantities[name]
         if quantity is None:
             self._fail_later(node, name)
             if name in self.names:
@@ -199,10 +224,19 @@ class NetReader(FormulaReader):
         self.known.used.add(name)
         indices = [self.index(place) for place in places]
         component = quantity.at(indices)
+        if name in self.known.later:
+            self._note_early(node, name, indices)
         for axis, place in enumerate(places):
             self._place(component, axis, indices[axis], place)
         self._note_use(node, name, indices)
         return component
+
+    def _note_early(self, node: ast.AST, name: str, indices: Sequence[Expr]) -> None:
+        """Remember a read of what is not defined yet; that the order is right shows when all is read."""
+        moved = any(isinstance(i, Add) and i.as_coeff_Add()[0] != 0 for i in indices)
+        if name == self.equation and not moved:
+            self._fail_later(node, name)
+        self.known.early.append(EarlyRead(self.part, self.column(node), name, self.equation, moved))
 
     def _place(self, component: Expr, axis: int, index: Expr, node: ast.AST) -> None:
         """Give an index the range of the axis that it reads, or remember that it must stay inside."""
@@ -539,6 +573,12 @@ class NetReader(FormulaReader):
         other = f"{letter}~{number}"
         self.known.ranges.unite(letter, other)
         return other
+
+
+def used_before(name: str, definition: Part) -> tuple[str, str]:
+    """Return what is wrong where a quantity is read before its definition, and a hint."""
+    problem = f"'{name}' is used before it is defined in line {definition.line.number}"
+    return problem, "define it first; equations can't go in a circle"
 
 
 def _names_in(expression: Expr) -> set[str]:
