@@ -13,15 +13,17 @@ from symbackprop.code.statements import (
     Assign,
     Block,
     Call,
+    Choose,
     Condition,
     Copy,
     InPlace,
     Instruction,
     Loop,
     Scatter,
+    Turns,
     When,
 )
-from symbackprop.code.text import LAYER, Text, called, entry, function_of, subscripts, write
+from symbackprop.code.text import LAYER, PLACE, Text, called, entry, function_of, subscripts, write
 from symbackprop.printing.brackets import Level
 
 COLUMNS = 80
@@ -78,18 +80,29 @@ def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterat
             yield from lines_of(instruction.body, columns, comments)
         case When(condition):
             yield f"if {_CONDITIONS[condition]}:"
-            yield from _indented(instruction, columns, comments)
+            yield from _indented(instruction.body, columns, comments)
         case Loop(layers):
             yield f"for {LAYER} in {turns(layers)}:"
-            yield from _indented(instruction, columns, comments)
+            yield from _indented(instruction.body, columns, comments)
+        case Turns(count, ascending):
+            places = called("range", write(count).code)
+            yield f"for {PLACE} in {(places if ascending else called('reversed', places.code)).code}:"
+            yield from _indented(instruction.body, columns, comments)
+        case Choose(condition, inner, other):
+            yield f"if {write(condition).code}:"
+            yield from _indented(inner, columns, comments)
+            yield "else:"
+            yield from _indented(other, columns, comments)
 
 
-def _indented(instruction: Instruction, columns: int, comments: Comments) -> Iterator[str]:
-    inside = lines_of(instruction.body, columns - INDENT, comments)
+def _indented(inner: Iterable[Instruction], columns: int, comments: Comments) -> Iterator[str]:
+    inside = lines_of(inner, columns - INDENT, comments)
     return (f"{' ' * INDENT}{line}" for line in inside)
 
 
 def _comment(block: Block, comments: Comments) -> Iterable[str]:
+    if any(isinstance(inner, Turns) for inner in block.inner):  # each equation inside has its own
+        return ()
     return comments.one(block.number) if block.last is None else comments.any(block.number, block.last)
 
 

@@ -22,6 +22,7 @@ from symbackprop.arrays.operations import (
     Signs,
     Sizes,
     Slices,
+    Turn,
     Windows,
 )
 from symbackprop.code.statements import NAMED, is_choice_of_numbers, name_of, takes_dtype
@@ -29,6 +30,10 @@ from symbackprop.printing.brackets import Level, closed
 
 LAYER = "layer"
 """What counts the layers in the code."""
+
+
+PLACE = "place"
+"""What counts the places of a recurrence in the code."""
 
 
 class Text(NamedTuple):
@@ -305,6 +310,9 @@ def subscripts(entries: Iterable[str]) -> str:
 
 def entry(taken: Entry) -> str:
     """Return the text of a place or a slice."""
+    if isinstance(taken, Turn):
+        offset = f" {'+' if taken.offset > 0 else '-'} {abs(taken.offset)}" if taken.offset else ""
+        return f"{PLACE}{offset}"
     if not isinstance(taken, tuple):
         return str(taken)
     start, stop, step = ("" if part is None else str(part) for part in taken)

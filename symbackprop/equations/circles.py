@@ -1,9 +1,9 @@
 """Circles of equations: quantities that read each other, and the order in which they are carried out.
 
-The equations are a graph, an edge for each read; its strongly connected components of more than nothing are
-the circles.  A circle is in order if along one index letter every read inside of it is at an earlier place, or
-at the same place of a quantity that is known there by then; or, for all, at a later place.  It is then carried
-out place by place along that letter.
+The equations are a graph, an edge for each read; its strongly connected components are the circles.  A circle
+is in order if along one index letter every read inside of it is at an earlier place, or at the same place of
+a quantity that is known there by then; or, for all, at a later place.  It is then carried out place by place
+along that letter.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ class NoOrder(SpecificationError):
 class Circle:
     """Equations that read each other, in the order in which they are carried out at one place.
 
-    ``axes`` holds the axis of each quantity along which the places are, ``ascending`` whether they follow each
-    other from the first to the last, ``extent`` how many there are; ``lag`` is the longest way back of a read.
+    ``axes`` holds the axis of each quantity along which the places are, ``ascending`` whether they follow
+    each other from the first to the last, ``extent`` how many there are; ``lag`` is the longest way back of
+    a read.
     """
 
     equations: tuple[Equation, ...]
@@ -53,6 +54,10 @@ class Circle:
     def names(self) -> tuple[str, ...]:
         """The names of the quantities."""
         return tuple(e.name for e in self.equations)
+
+    def letters(self, name: str) -> tuple[Expr, ...]:
+        """Return the indices on the left of the equation of a quantity."""
+        return next(e.indices for e in self.equations if e.name == name)
 
     def letter(self, equation: Equation) -> Symbol:
         """Return the letter of the places in an equation of the circle."""
@@ -238,7 +243,7 @@ def _ordered(
 
 
 def _walk(equations: Sequence[Equation], edges: Edges) -> list[str]:
-    """Return the quantities of a circle such that each reads the next one, where one way leads through all."""
+    """Return the quantities of a circle such that each reads the next one, where a way leads through all."""
     names = [e.name for e in equations]
     path = [names[0]]
     while True:

@@ -149,7 +149,7 @@ class Evaluation:
             for name, (lhs, rhs), array in zip(circle.names, sides, arrays, strict=True):
                 letters = list(self.free_indices(lhs))
                 axis = circle.axes[name]
-                at = (*[slice(None)] * (axis + self.per_sample), place)
+                at: tuple[slice | int, ...] = (*[slice(None)] * (axis + self.per_sample), place)
                 ranges = {i: n for i, n in self.free_indices(lhs).items() if i != letters[axis]}
                 if self.per_sample:
                     ranges = {_IMPLICIT: self.sizes[SAMPLES.name], **ranges}

@@ -12,7 +12,7 @@ from numbers import Integral
 
 from sympy import Add, Expr, Indexed, Mul, Symbol
 
-from symbackprop.equations.circles import NoOrder, circles_of, in_order, reached_from
+from symbackprop.equations.circles import in_order, reached_from
 from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Model
 from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
 from symbackprop.equations.system import ONE, Equation, EquationSystem, Fact, Quantity, index, is_size, size
@@ -23,7 +23,6 @@ from symbackprop.network.notation.declarations import LOSS, Text, read_text
 from symbackprop.network.notation.inside import SizeRelations
 from symbackprop.network.notation.layers import with_roles
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
-from symbackprop.network.notation.reader import used_before
 from symbackprop.network.notation.samples import Samples, shared_by_samples
 
 
@@ -179,18 +178,8 @@ class _Building:
 
     def _in_order(self, system: EquationSystem) -> EquationSystem:
         """Return the equations such that each reads what comes before it, but for circles along a letter."""
-        early = self.names.early
-        if not early:
+        if not self.names.early:
             return system
-        try:
-            circles = circles_of(system.equations, system.reads)
-        except NoOrder as found:
-            read = next(read for read in early if read.name in found.names)
-            read.part.fail(f"equations go in a circle: {found.circle}", found.reason, read.column)
-        for read in early:
-            if not read.moved and read.name not in circles:
-                problem, hint = used_before(read.name, self.found.lines[read.name])
-                read.part.fail(problem, hint, read.column)
         return replace(system, equations=tuple(in_order(system.equations, system.reads)))
 
     def _facts(self, quantities: Mapping[str, Quantity]) -> Iterator[Fact]:

@@ -5,20 +5,21 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sympy import Add, Expr, Indexed, Rational, expand
+from sympy import Add, Expr, Indexed, Rational, Symbol, expand
 
+from symbackprop.equations.circles import NoOrder, circles_of
 from symbackprop.equations.model import Initializer
-from symbackprop.equations.system import ZERO, Equation, Quantity, name_of
+from symbackprop.equations.system import ZERO, Equation, Quantity, is_size, name_of
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
 from symbackprop.network.architecture import MAX_UNITS
 from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside, statements
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
-from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader
+from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader, used_before
 
 MAX_LETTERS = 5_000
 """Index letters of a whole text."""
@@ -84,6 +85,7 @@ def read_text(text: str, source: str) -> Text:
     except TooMuchWork:
         assert statement is not None
         statement.body.fail("working this out takes too long", "write it in a simpler way")
+    _check_order(found)
     _check_whole(found, Part(Line(source, text.count("\n") + 1, ""), "", 0))
     return found
 
@@ -431,6 +433,32 @@ _READERS: Mapping[str, Callable[[Text, Statement], None]] = {
 
 
 # ----------------------------------------------------------------------------------------- the whole
+
+
+def _check_order(found: Text) -> None:
+    """Refuse reads of what is defined later, unless they lie at other places along one letter."""
+    early = found.names.early
+    if not early:
+        return
+    try:
+        circles = circles_of(found.equations, _reads)
+    except NoOrder as problem:
+        read = next(read for read in early if read.name in problem.names)
+        if len(problem.names) == 1 or read.moved:
+            reason = problem.reason.replace("@", "")
+            read.part.fail(f"equations go in a circle: {problem.circle}", reason, read.column)
+        read.part.fail(*used_before(read.name, found.lines[read.name]), read.column)
+    for read in early:
+        if not read.moved and read.name not in circles:
+            read.part.fail(*used_before(read.name, found.lines[read.name]), read.column)
+
+
+def _reads(expression: Expr) -> Iterator[Expr]:
+    """Yield the components that an expression reads, under provisional names."""
+    if isinstance(expression, Indexed) or (isinstance(expression, Symbol) and not is_size(expression)):
+        yield expression
+    for part in expression.indices if isinstance(expression, Indexed) else expression.args:
+        yield from _reads(part)
 
 
 def _check_whole(found: Text, end: Part) -> None:

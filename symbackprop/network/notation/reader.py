@@ -54,7 +54,7 @@ class Read:
 
 @dataclass(frozen=True)
 class EarlyRead:
-    """A read, in ``equation``, of a quantity that is defined there or later; ``moved`` by a number of places."""
+    """A read, in ``equation``, of what is defined there or later; ``moved`` by a number of places."""
 
     part: Part
     column: int

@@ -1,0 +1,347 @@
+"""Recurrences: a circle of equations as one loop over the places of its letter.
+
+What reads nothing of the circle is computed for all places at once, before the loop; inside stand slices such
+as ``h[:, place - 1]``.  Conditions on the place are decided place by place, so that nothing is read outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TypeAlias
+
+from sympy import (
+    Add,
+    Eq,
+    Expr,
+    Function,
+    Indexed,
+    KroneckerDelta,
+    Mul,
+    Piecewise,
+    Pow,
+    S,
+    Sum,
+    Symbol,
+    expand,
+)
+from sympy.core.relational import Relational
+
+from symbackprop.arrays.expressions import Lowering
+from symbackprop.arrays.kinds import Kind
+from symbackprop.arrays.operations import EVERYTHING, Operation, Signs, Slices, Statement, Turn
+from symbackprop.code.fitting import Names, assignment
+from symbackprop.code.statements import Assign, Block, Choose, Instruction, Turns, array
+from symbackprop.code.text import PLACE
+from symbackprop.equations.system import Equation, Quantity, Ranges, is_index, is_size, name_of
+from symbackprop.errors import UnsupportedExpression
+
+_MOST_CONDITIONS = 4
+"""Conditions on the place in one equation: each doubles what is written."""
+_RELATIONS = {
+    ">": Kind.GREATER,
+    ">=": Kind.GREATER_EQUAL,
+    "<": Kind.LESS,
+    "<=": Kind.LESS_EQUAL,
+    "==": Kind.EQUAL,
+    "!=": Kind.NOT_EQUAL,
+}
+_TURNED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
+_HERE = Operation(Kind.NAME, (), PLACE)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is computed where a condition on the place holds, and where it does not."""
+
+    condition: Operation
+    value: Case
+    other: Case
+
+
+Case: TypeAlias = Operation | Choice
+
+
+@dataclass(frozen=True)
+class AtPlace:
+    """The equation ``number`` at one place: the slice ``target`` of an array becomes what ``case`` says.
+
+    ``empty`` makes the whole array.
+    """
+
+    name: str
+    number: int
+    target: Operation
+    case: Case
+    empty: Operation
+
+    @property
+    def operations(self) -> Iterator[Operation]:
+        """All operations in it."""
+        yield from (self.target, self.empty, *_operations(self.case))
+
+
+def _operations(case: Case) -> Iterator[Operation]:
+    if isinstance(case, Choice):
+        yield from (case.condition, *_operations(case.value), *_operations(case.other))
+    else:
+        yield case
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """Equations that are carried out together, place by place: ``count`` places, upwards or downwards."""
+
+    parts: tuple[AtPlace, ...]
+    count: Operation
+    ascending: bool
+
+    @property
+    def name(self) -> str:
+        """The name of the first array."""
+        return self.parts[0].name
+
+    @property
+    def number(self) -> int:
+        """The number of the first equation."""
+        return self.parts[0].number
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the arrays."""
+        return tuple(part.name for part in self.parts)
+
+    @cached_property
+    def operation(self) -> Operation:
+        """All that it is made of, under one operation that nobody carries out."""
+        inputs = (self.count, *(o for part in self.parts for o in part.operations))
+        return Operation(Kind.TERMS, inputs, Signs((False,) * len(inputs)))
+
+    def renamed(self, code: Callable[[str], str], change: Callable[[Operation], Operation]) -> Recurrence:
+        """Return it with other names of arrays."""
+
+        def changed(case: Case) -> Case:
+            if isinstance(case, Choice):
+                return Choice(change(case.condition), changed(case.value), changed(case.other))
+            return change(case)
+
+        parts = [
+            AtPlace(code(p.name), p.number, change(p.target), changed(p.case), change(p.empty))
+            for p in self.parts
+        ]
+        return Recurrence(tuple(parts), self.count, self.ascending)
+
+    def instructions(self, names: Names, *, with_arrays: bool) -> tuple[Instruction, ...]:
+        """Return what carries it out; ``with_arrays`` makes the arrays before."""
+        made = [Assign(array(part.name, part.empty), part.empty) for part in self.parts]
+        inner = tuple(
+            Block(part.name, tuple(_carried_out(part.target, part.case, names)), part.number)
+            for part in self.parts
+        )
+        return *(made if with_arrays else ()), Turns(self.count, self.ascending, inner)
+
+
+def _carried_out(target: Operation, case: Case, names: Names) -> list[Instruction]:
+    if isinstance(case, Choice):
+        value, other = (tuple(_carried_out(target, each, names)) for each in (case.value, case.other))
+        return [Choose(case.condition, value, other)]
+    before = dict(names.of)
+    found = assignment(target, case, names)
+    names.of = before  # what has a name at one place has another value at the next
+    return found
+
+
+# ---------------------------------------------------------------- from equations
+
+
+@dataclass
+class Places:
+    """Makes a recurrence of equations of a circle, which hold the samples' axis if there is one.
+
+    ``axes`` holds the axis of each quantity along which the places are; ``taken`` the names that others have.
+    """
+
+    axes: Mapping[str, int]
+    scalars: Mapping[Symbol, str]
+    taken: set[str]
+
+    def __post_init__(self) -> None:
+        self.before: list[Statement] = []
+        self._known: dict[tuple[Expr, tuple[Symbol, ...]], Expr] = {}
+
+    def recurrence(
+        self, equations: Sequence[tuple[Equation, int]], extent: Expr, ascending: bool
+    ) -> list[Statement | Recurrence]:
+        """Return what is computed before the loop, and the loop."""
+        parts = tuple(self._part(equation, number) for equation, number in equations)
+        lowering = Lowering(equations[0][0], self.scalars)
+        return [*self.before, Recurrence(parts, lowering.dimension(extent), ascending)]
+
+    def _part(self, equation: Equation, number: int) -> AtPlace:
+        axis = self.axes[equation.name]
+        letter = equation.indices[axis]
+        place = _Place(letter, self.scalars, equation, number)
+        apart = self._apart(equation.rhs, dict(equation.ranges), letter, number, equation.name)
+        lowering = Lowering(equation, self.scalars)
+        empty = Operation(
+            Kind.ZEROS,
+            tuple(lowering.dimension(n) for n in equation.lhs.base.shape),
+            None,
+            tuple(equation.indices),
+            tuple(equation.lhs.base.shape),
+        )
+        return AtPlace(equation.name, number, place.target, place.case(apart, _MOST_CONDITIONS), empty)
+
+    # ------------------------------------------------------------ what is outside
+
+    def _reads(self, expression: Expr) -> bool:
+        return any(name_of(read) in self.axes for read in expression.atoms(Indexed))
+
+    def _apart(self, node: Expr, ranges: Ranges, letter: Symbol, number: int, name: str) -> Expr:
+        """Return an expression with the largest parts that read nothing of the circle read from arrays."""
+        if not self._reads(node):
+            return self._array(node, ranges, letter, number, name)
+        if isinstance(node, Sum):
+            inner = {**ranges, **{i: high + 1 for i, _, high in node.limits}}
+            return node.func(self._apart(node.function, inner, letter, number, name), *node.limits)
+        if isinstance(node, (Add, Mul)):
+            groups: dict[frozenset[Symbol], list[Expr]] = {}
+            for argument in node.args:
+                if not self._reads(argument):
+                    # What has other indices would make a larger array of the product.
+                    key = frozenset(_indices(argument)) if isinstance(node, Mul) else frozenset[Symbol]()
+                    groups.setdefault(key, []).append(argument)
+            kept = [self._apart(a, ranges, letter, number, name) for a in node.args if self._reads(a)]
+            new = [self._array(node.func(*g), ranges, letter, number, name) for g in groups.values()]
+            return node.func(*new, *kept)
+        if isinstance(node, (Function, Pow)) and not isinstance(node, (Piecewise, KroneckerDelta)):
+            return node.func(*[self._apart(a, ranges, letter, number, name) for a in node.args])
+        return node
+
+    def _array(self, node: Expr, ranges: Ranges, letter: Symbol, number: int, name: str) -> Expr:
+        """Return the read of an array that holds an expression for all places, where that is worth one."""
+        factors = [f for f in Mul.make_args(node) if not f.is_number]
+        plain = len(factors) <= 1 and all(isinstance(f, (Indexed, Symbol)) for f in factors)
+        if plain or letter not in node.free_symbols or node.has(KroneckerDelta):
+            return node
+        node = _common_outside(node)
+        indices = tuple(i for i in ranges if i in node.free_symbols)
+        key = node, indices
+        if key not in self._known:
+            own, count = f"{name}_apart", 1
+            while own in self.taken:
+                count += 1
+                own = f"{name}_apart{count}"
+            self.taken.add(own)
+            component = Quantity(own, tuple(ranges[i] for i in indices)).at(indices)
+            self._known[key] = component
+            self.before.append(
+                Statement(own, Lowering(Equation(component, node), self.scalars).run(), number)
+            )
+        return self._known[key]
+
+
+def _common_outside(node: Expr) -> Expr:
+    """Return a sum with the factors that all of its terms have in front."""
+    if not isinstance(node, Add):
+        return node
+    first, *others = (Mul.make_args(term) for term in node.args)
+    common = [f for f in first if not f.is_number and all(f in other for other in others)]
+    if not common:
+        return node
+    rest = [Mul(*[f for f in Mul.make_args(term) if f not in common]) for term in node.args]
+    return Mul(*common, Add(*rest))
+
+
+def _indices(expression: Expr) -> set[Symbol]:
+    return {s for s in expression.free_symbols if is_index(s)}
+
+
+class _Place:
+    """Turns one equation into what is computed at one place."""
+
+    def __init__(
+        self, letter: Symbol, scalars: Mapping[Symbol, str], equation: Equation, number: int
+    ) -> None:
+        self.letter = letter
+        self.scalars = scalars
+        self.number = number
+        self.equation = equation
+        self.arrays: dict[str, Operation] = {}
+        self.lhs = self._at(equation.lhs)
+        self.target = self._restored(Lowering(Equation(self.lhs, self.lhs), scalars).run())
+
+    def _fail(self, expression: Expr) -> UnsupportedExpression:
+        what = f"{expression} at one place of {self.letter}"
+        return UnsupportedExpression(f"equation ({self.number}): there is no code yet for {what}")
+
+    def case(self, expression: Expr, most: int) -> Case:
+        """Return the operation at one place, or several with the conditions under which each is right."""
+        found = self._condition(expression)
+        if found is None:
+            return self._operation(expression)
+        if not most:
+            raise self._fail(expression)
+        node, condition = found
+        yes, no = (S.true, S.false) if isinstance(node, Relational) else (S.One, S.Zero)
+        chosen = (self.case(expression.xreplace({node: value}), most - 1) for value in (yes, no))
+        return Choice(condition, *chosen)
+
+    def _condition(self, expression: Expr) -> tuple[Expr, Operation] | None:
+        """Return the first condition on the place alone."""
+        nodes = expression.atoms(Relational, KroneckerDelta)
+        for node in sorted(nodes, key=str):
+            others = node.free_symbols - {self.letter}
+            if self.letter in node.free_symbols and all(map(is_size, others)):
+                relation = node if isinstance(node, Relational) else Eq(*node.args[:2], evaluate=False)
+                return node, self._compared(relation)
+        return None
+
+    def _compared(self, relation: Relational) -> Operation:
+        """Return a condition as the place, a sign and a number."""
+        difference = expand(relation.lhs - relation.rhs)
+        slope = difference.coeff(self.letter)
+        bound = expand(-(difference - slope * self.letter) * slope)
+        if abs(slope) != 1 or self.letter in bound.free_symbols:
+            raise self._fail(relation)
+        sign = relation.rel_op if slope == 1 else _TURNED[relation.rel_op]
+        edge = Lowering(self.equation, self.scalars).dimension(bound)
+        return Operation(_RELATIONS[sign], (_HERE, edge))
+
+    def _operation(self, expression: Expr) -> Operation:
+        at = self._at(expression)
+        if self.letter in at.free_symbols:
+            raise self._fail(expression)
+        return self._restored(Lowering(Equation(self.lhs, at), self.scalars).run())
+
+    def _at(self, node: Expr) -> Expr:
+        """Return an expression with reads at the place, or so far from it, as those of arrays without it."""
+        if not isinstance(node, Indexed):
+            if not node.args or self.letter not in node.free_symbols:
+                return node
+            return node.func(*map(self._at, node.args))
+        axes = [n for n, i in enumerate(node.indices) if i.has(self.letter) and not i.has(Indexed)]
+        if not axes:
+            return node.base[tuple(map(self._at, node.indices))]
+        offset = node.indices[axes[0]] - self.letter
+        if len(axes) > 1 or not offset.is_Integer:
+            raise self._fail(node)
+        return self._slice(node, axes[0], int(offset))
+
+    def _slice(self, node: Indexed, axis: int, offset: int) -> Expr:
+        shape = node.base.shape
+        name = f"{name_of(node)}@{axis}@{offset}"
+        whole = bool(node.base.label.is_integer)
+        entries = (*[EVERYTHING] * axis, Turn(offset), *[EVERYTHING] * (len(shape) - axis - 1))
+        original = Operation(Kind.ARRAY, (), name_of(node), whole=whole)
+        self.arrays[name] = Operation(Kind.SUBSCRIPT, (original,), Slices(entries))
+        quantity = Quantity(name, (*shape[:axis], *shape[axis + 1 :]), whole)
+        return quantity.at([self._at(i) for n, i in enumerate(node.indices) if n != axis])
+
+    def _restored(self, operation: Operation) -> Operation:
+        """Return an operation with slices in place of the arrays that stand for them."""
+        if operation.kind == Kind.ARRAY and operation.name in self.arrays:
+            return replace(self.arrays[operation.name], axes=operation.axes, shape=operation.shape)
+        inputs = tuple(map(self._restored, operation.inputs))
+        return replace(operation, inputs=inputs) if inputs != operation.inputs else operation
