@@ -19,12 +19,14 @@ from sympy import (
     Indexed,
     KroneckerDelta,
     Mul,
+    Not,
     Piecewise,
     Pow,
     S,
     Sum,
     Symbol,
     expand,
+    sympify,
 )
 from sympy.core.relational import Relational
 
@@ -34,6 +36,7 @@ from symbackprop.arrays.operations import EVERYTHING, Operation, Signs, Slices, 
 from symbackprop.code.fitting import Names, assignment
 from symbackprop.code.statements import Assign, Block, Choose, Instruction, Turns, array
 from symbackprop.code.text import PLACE
+from symbackprop.equations.affine import not_negative
 from symbackprop.equations.system import Equation, Quantity, Ranges, is_index, is_size, name_of
 from symbackprop.errors import UnsupportedExpression
 
@@ -191,7 +194,7 @@ class Places:
             tuple(equation.indices),
             tuple(equation.lhs.base.shape),
         )
-        return AtPlace(equation.name, number, place.target, place.case(apart, _MOST_CONDITIONS), empty)
+        return AtPlace(equation.name, number, place.target, place.case(apart, place.range), empty)
 
     # ------------------------------------------------------------ what is outside
 
@@ -258,6 +261,28 @@ def _indices(expression: Expr) -> set[Symbol]:
     return {s for s in expression.free_symbols if is_index(s)}
 
 
+def _decided(expression: Expr, node: Expr, holds: bool) -> Expr:
+    """Return an expression where a condition in it, or a delta, holds or does not."""
+    value = sympify(holds) if isinstance(node, Relational) else sympify(int(holds))
+    found = expression.xreplace({node: value})
+    return found.replace(lambda part: isinstance(part, Sum) and part.function == 0, lambda part: S.Zero)
+
+
+def _rooms(relation: Relational, known: Sequence[Expr]) -> tuple[list[Expr], list[Expr]]:
+    """Return what is not negative where a relation of integers holds, and what where it does not."""
+    if relation.rel_op not in ("==", "!="):
+        return not_negative(relation), not_negative(Not(relation))
+    difference = expand(relation.lhs - relation.rhs)
+    equal = [difference, -difference]
+    apart = [-1 - room for room in equal if _follows([-room], known)]
+    return (equal, apart) if relation.rel_op == "==" else (apart, equal)
+
+
+def _follows(rooms: Sequence[Expr], known: Sequence[Expr]) -> bool:
+    """Whether all of these are not negative because another one is not."""
+    return bool(rooms) and all(any(expand(r - k).is_nonnegative for k in known) for r in rooms)
+
+
 class _Place:
     """Turns one equation into what is computed at one place."""
 
@@ -276,26 +301,39 @@ class _Place:
         what = f"{expression} at one place of {self.letter}"
         return UnsupportedExpression(f"equation ({self.number}): there is no code yet for {what}")
 
-    def case(self, expression: Expr, most: int) -> Case:
-        """Return the operation at one place, or several with the conditions under which each is right."""
-        found = self._condition(expression)
-        if found is None:
-            return self._operation(expression)
-        if not most:
-            raise self._fail(expression)
-        node, condition = found
-        yes, no = (S.true, S.false) if isinstance(node, Relational) else (S.One, S.Zero)
-        chosen = (self.case(expression.xreplace({node: value}), most - 1) for value in (yes, no))
-        return Choice(condition, *chosen)
+    @property
+    def range(self) -> tuple[Expr, ...]:
+        """What is not negative at any place."""
+        return self.letter, self.equation.ranges[self.letter] - 1 - self.letter
 
-    def _condition(self, expression: Expr) -> tuple[Expr, Operation] | None:
+    def case(self, expression: Expr, known: tuple[Expr, ...], depth: int = 0) -> Case:
+        """Return the operation at one place, or several with the conditions under which each is right.
+
+        ``known`` are expressions that are not negative there, which decide some of the conditions.
+        """
+        node = self._condition(expression)
+        if node is None:
+            return self._operation(expression)
+        relation = node if isinstance(node, Relational) else Eq(*node.args[:2], evaluate=False)
+        where, elsewhere = _rooms(relation, known)
+        if _follows(where, known):
+            return self.case(_decided(expression, node, True), known, depth)
+        if any(_follows([-1 - room], known) for room in where):
+            return self.case(_decided(expression, node, False), known, depth)
+        if depth == _MOST_CONDITIONS:
+            raise self._fail(expression)
+        return Choice(
+            self._compared(relation),
+            self.case(_decided(expression, node, True), (*known, *where), depth + 1),
+            self.case(_decided(expression, node, False), (*known, *elsewhere), depth + 1),
+        )
+
+    def _condition(self, expression: Expr) -> Expr | None:
         """Return the first condition on the place alone."""
-        nodes = expression.atoms(Relational, KroneckerDelta)
-        for node in sorted(nodes, key=str):
+        for node in sorted(expression.atoms(Relational, KroneckerDelta), key=str):
             others = node.free_symbols - {self.letter}
             if self.letter in node.free_symbols and all(map(is_size, others)):
-                relation = node if isinstance(node, Relational) else Eq(*node.args[:2], evaluate=False)
-                return node, self._compared(relation)
+                return node
         return None
 
     def _compared(self, relation: Relational) -> Operation:
