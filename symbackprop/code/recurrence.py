@@ -372,7 +372,7 @@ class _Place:
         name = f"{name_of(node)}@{axis}@{offset}"
         whole = bool(node.base.label.is_integer)
         entries = (*[EVERYTHING] * axis, Turn(offset), *[EVERYTHING] * (len(shape) - axis - 1))
-        original = Operation(Kind.ARRAY, (), name_of(node), whole=whole)
+        original = Operation(Kind.ARRAY, (), name_of(node), (), tuple(shape), whole)
         self.arrays[name] = Operation(Kind.SUBSCRIPT, (original,), Slices(entries))
         quantity = Quantity(name, (*shape[:axis], *shape[axis + 1 :]), whole)
         return quantity.at([self._at(i) for n, i in enumerate(node.indices) if n != axis])
@@ -380,6 +380,13 @@ class _Place:
     def _restored(self, operation: Operation) -> Operation:
         """Return an operation with slices in place of the arrays that stand for them."""
         if operation.kind == Kind.ARRAY and operation.name in self.arrays:
-            return replace(self.arrays[operation.name], axes=operation.axes, shape=operation.shape)
+            return self._along(self.arrays[operation.name], operation)
         inputs = tuple(map(self._restored, operation.inputs))
         return replace(operation, inputs=inputs) if inputs != operation.inputs else operation
+
+    def _along(self, taken: Operation, like: Operation) -> Operation:
+        """Return a slice with the axes of the array that stood for it."""
+        (original,) = taken.inputs
+        axis = next(n for n, entry in enumerate(taken.value_as(Slices).entries) if isinstance(entry, Turn))
+        axes = (*like.axes[:axis], self.letter, *like.axes[axis:])
+        return replace(taken, inputs=(replace(original, axes=axes),), axes=like.axes, shape=like.shape)

@@ -204,7 +204,7 @@ REFUSED = {
         RNN.replace("where(t > 0, h[n, t - 1, i], start[i])", "sum(where(l < t, h[n, l, i], start[i]), l)"),
         "go in a circle: before -> h -> s -> before",
     ),
-    "outside": (RNN.replace("t > 0", "t >= 0"), "-1"),
+    "outside": (RNN.replace("t > 0", "t >= 0"), "reads before the beginning of axis 2 of 'h'"),
 }
 
 

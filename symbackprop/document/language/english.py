@@ -38,8 +38,8 @@ ENGLISH: dict[str, str] = {
     "given.indices": "Each index letter runs over a fixed number of values: {ranges}.",
     "given.index": "{indices} over {size}",
     "given.circle": (
-        "{quantities} go in a circle: each is read at another place along {letter}. They are computed place by "
-        "place, from {letter} = {first} to {letter} = {last}."
+        "{quantities} go in a circle: each is read at another place along {letter}. They are computed place "
+        "by place, from {letter} = {first} to {letter} = {last}."
     ),
     "backward.circle": (
         "Backpropagation goes through the places of {letter} the other way, from {letter} = {last} to "

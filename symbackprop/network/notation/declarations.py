@@ -444,10 +444,11 @@ def _check_order(found: Text) -> None:
         circles = circles_of(found.equations, _reads)
     except NoOrder as problem:
         read = next(read for read in early if read.name in problem.names)
-        if len(problem.names) == 1 or read.moved:
-            reason = problem.reason.replace("@", "")
-            read.part.fail(f"equations go in a circle: {problem.circle}", reason, read.column)
-        read.part.fail(*used_before(read.name, found.lines[read.name]), read.column)
+        circle, reason = f"equations go in a circle: {problem.circle}", problem.reason.replace("@", "")
+        if read.moved:
+            read.part.fail(circle, reason, read.column)
+        early, _ = used_before(read.name, found.lines[read.name])
+        read.part.fail(early, f"{circle}; {reason}", read.column)
     for read in early:
         if not read.moved and read.name not in circles:
             read.part.fail(*used_before(read.name, found.lines[read.name]), read.column)
