@@ -447,8 +447,8 @@ def _check_order(found: Text) -> None:
         circle, reason = f"equations go in a circle: {problem.circle}", problem.reason.replace("@", "")
         if read.moved:
             read.part.fail(circle, reason, read.column)
-        early, _ = used_before(read.name, found.lines[read.name])
-        read.part.fail(early, f"{circle}; {reason}", read.column)
+        before, _ = used_before(read.name, found.lines[read.name])
+        read.part.fail(before, f"{circle}; {reason}", read.column)
     for read in early:
         if not read.moved and read.name not in circles:
             read.part.fail(*used_before(read.name, found.lines[read.name]), read.column)
