@@ -32,7 +32,8 @@ class NoOrder(SpecificationError):
         self.names = tuple(names)
         self.circle = " -> ".join((*names, names[0]))
         self.reason = reason
-        super().__init__(f"equations go in a circle, {self.circle} (each reads the next): {reason}")
+        circle = f"{(*names, names[0])[1]} is read before it is defined, in the circle {self.circle}"
+        super().__init__(f"equation of {names[0]}: {circle} (each reads the next): {reason}")
 
 
 @dataclass(frozen=True)
