@@ -2873,16 +2873,30 @@ def _predict(options: argparse.Namespace) -> None:
     reading = _Reading(options.label_column, options.separator, weights.words)
     x = _said(_data(options.data, reading, need_targets=False)).x
     parts = _parts(_standardised(x, weights.scaling), weights.dtype, options.data)
-    outputs = (forward(weights.parameters, part) for part in parts)
+    outputs = (_by_name(forward(weights.parameters, part)) for part in parts)
     if options.output is None:
         _write_rows(sys.stdout, outputs, weights.words)
     elif options.output.endswith(".npz"):
-        whole = np.concatenate(list(outputs))
-        named = {"labels": _words_for(whole, weights.words)} if weights.words else {}
+        found = list(outputs)
+        whole = {
+            name: np.concatenate([part[name] for part in found]) for name in found[0]
+        }
+        first = next(iter(whole.values()))
+        named = {"labels": _words_for(first, weights.words)} if weights.words else {}
         inputs = x if isinstance(x, dict) else {"x": x}
-        _write(options.output, {**inputs, "outputs": whole, **named})
+        _write(options.output, {**inputs, **whole, **named})
     else:
         _replace(options.output, lambda file: _write_rows(file, outputs, weights.words))
+
+
+def _by_name(outputs: Any) -> dict[str, np.ndarray]:
+    """Return what `forward` gives by name; a single array is called outputs."""
+    return outputs if isinstance(outputs, dict) else {"outputs": outputs}
+
+
+def _first_output(parameters: dict[str, np.ndarray], x: Any) -> np.ndarray:
+    """Return the output that the targets are compared with."""
+    return next(iter(_by_name(forward(parameters, x)).values()))
 
 
 def _write_rows(file: IO[Any], outputs: Any, words: tuple[str, ...]) -> None:
@@ -2895,11 +2909,12 @@ def _write_rows(file: IO[Any], outputs: Any, words: tuple[str, ...]) -> None:
         )
         file.write(header if is_text else header.encode())
     for part in outputs:
-        rows = part.reshape(len(part), -1)
+        tables = [array.reshape(len(array), -1) for array in part.values()]
+        rows = np.concatenate(tables, axis=1)
         if not words:
             np.savetxt(file, rows, delimiter=",", fmt="%.8g")
             continue
-        for row, word in zip(rows, _words_for(rows, words), strict=True):
+        for row, word in zip(rows, _words_for(tables[0], words), strict=True):
             line = ",".join([*(f"{value:.8g}" for value in row), _quoted(word)]) + "\n"
             file.write(line if is_text else line.encode())
 
@@ -2941,12 +2956,12 @@ def _are_right(parameters: dict[str, np.ndarray], x: Any, t: Any) -> np.ndarray 
     right: np.ndarray
     if CLASSES or _ARE_PLACES:
         named = t if _ARE_PLACES else t.argmax(axis=1)
-        right = (forward(parameters, x).argmax(axis=1) == named)[named >= 0]
+        right = (_first_output(parameters, x).argmax(axis=1) == named)[named >= 0]
         return right
     if ends is None or not np.isin(t, ends).all():
         return None
     middle = sum(ends) / 2
-    right = (forward(parameters, x) > middle) == (t > middle)
+    right = (_first_output(parameters, x) > middle) == (t > middle)
     return right
 
 

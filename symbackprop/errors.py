@@ -53,6 +53,17 @@ def nearest(name: str, candidates: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+def suggestions(name: str, candidates: Iterable[str]) -> str:
+    """Return the clause that helps with an unknown ``name``: the nearest ones first, then all, sorted."""
+    known = sorted(candidates)
+    by_lower = {each.lower(): each for each in reversed(known)}
+    near = [by_lower[each] for each in difflib.get_close_matches(name[:200].lower(), by_lower)]
+    every = "known are: " + ", ".join(known)
+    if len(near) > 1:
+        every = f"also near: {', '.join(near[1:])}; {every}"
+    return f"did you mean '{near[0]}'? {every}" if near else every
+
+
 def suggestion(name: str, candidates: Iterable[str]) -> str:
     """Return the clause of an error message that helps with an unknown ``name``."""
     known = sorted(candidates)

@@ -19,7 +19,7 @@ import gc
 import hashlib
 import sys
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -138,37 +138,38 @@ def generate(
 
 def _try_out(text: str, derivation: Derived, bare: bool) -> None:
     """Run what is generated once; a large network with smaller sizes."""
-    from symbackprop.code.bundle import compiled_for_a_step, runtime
+    from symbackprop.code.bundle import compiled_for_a_step
     from symbackprop.code.module import emit
 
     small = with_few_numbers(derivation, MOST_WORK_OF_CODE)
     own = text if small is derivation else emit(small, bare=bare)
+    parts = () if bare else compiled_for_a_step()
+    require_same(lambda: _executed(own, "generated", "<generated>", parts), small)
 
-    def made() -> types.ModuleType:
-        module = types.ModuleType("generated")
-        exec(compile(own.removesuffix(f"{runtime()}\n"), "<generated>", "exec"), module.__dict__)
-        for part in () if bare else compiled_for_a_step():
-            exec(part, module.__dict__)
-        return module
 
-    require_same(made, small)
+def _executed(text: str, name: str, file: str, parts: Iterable[types.CodeType]) -> types.ModuleType:
+    """Return the module of a generated text, run; its runtime is these ``parts``, compiled once for all."""
+    from symbackprop.code.bundle import runtime
+
+    module = types.ModuleType(name)
+    module.__file__ = file
+    exec(compile(text.removesuffix(f"{runtime()}\n"), file, "exec"), module.__dict__)
+    for part in parts:
+        exec(part, module.__dict__)
+    return module
 
 
 def load(source: Network | Derived, *, optimizer: str | None = None) -> types.ModuleType:
     """Return the generated module, imported: the same one as before where the text is the same."""
-    from symbackprop.code.bundle import compiled, runtime
+    from symbackprop.code.bundle import compiled
 
     text = generate(source, optimizer=optimizer)
     model = source.model
     stem = "generated" if model is None else model.name
     name = f"{stem}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"  # by which a trainer is pickled
     if name not in sys.modules:
-        module = types.ModuleType(name)
-        module.__file__ = f"<generated from {model.title if model else 'equations'}>"
-        exec(compile(text.removesuffix(f"{runtime()}\n"), module.__file__, "exec"), module.__dict__)
-        for part in compiled():  # the runtime is compiled once for all modules
-            exec(part, module.__dict__)
-        sys.modules[name] = module
+        file = f"<generated from {model.title if model else 'equations'}>"
+        sys.modules[name] = _executed(text, name, file, compiled())
     return sys.modules[name]
 
 

@@ -55,9 +55,12 @@ class Arithmetic:
                 raise OverflowError
             if name == "tanh" and abs(z) > 1e9:
                 return mpmath.sign(z)
-            return {"abs": abs, "sign": mpmath.sign}.get(name, getattr(mpmath, name, None))(z)
-        if name == "erf":
-            return self.dtype(math.erf(z))
+            own = {"abs": abs, "round": mpmath.nint, "lgamma": lambda s: mpmath.loggamma(s).real}
+            return own.get(name, getattr(mpmath, name, None))(z)
+        if name in ("erf", "lgamma"):
+            return self.dtype(getattr(math, name)(z))
+        if name == "digamma":
+            return self.dtype(mpmath.digamma(z))
         return getattr(np, {"asin": "arcsin", "acos": "arccos", "atan": "arctan", "asinh": "arcsinh",
                             "acosh": "arccosh", "atanh": "arctanh"}.get(name, name))(z)  # fmt: skip
 
@@ -105,6 +108,8 @@ class Reader:
                 return self.extreme(self.read(first), self.read(second), 1)
             case ast.Call(func=ast.Name(id="Min"), args=[first, second]):
                 return self.extreme(self.read(first), self.read(second), -1)
+            case ast.Call(func=ast.Name(id="atan2"), args=[first, second]):
+                return self.angle(self.read(first), self.read(second))
             case ast.Call(func=ast.Name(id=name), args=[argument]):
                 return self.call(name, self.read(argument))
         raise AssertionError(ast.dump(node))
@@ -126,6 +131,12 @@ class Reader:
             half = self.m.number(0.5)
             return self.add(a.value, (a, lambda g: half * g), (b, lambda g: half * g))
         return self.where((a.value - b.value) * sign > 0, a, b)
+
+    def angle(self, y: Node, x: Node) -> Node:
+        square = x.value * x.value + y.value * y.value
+        function = np.arctan2 if self.m.dtype else mpmath.atan2
+        value = function(y.value, x.value)
+        return self.add(value, (y, lambda g: g * x.value / square), (x, lambda g: -g * y.value / square))
 
     def binary(self, a: Node, operator: ast.operator, b: Node) -> Node:
         x, y = a.value, b.value
@@ -172,6 +183,9 @@ class Reader:
                                   * m.apply("exp", -z * z)),
             "abs": lambda g: g * m.apply("sign", z),
             "sign": lambda g: g * m.number(0),
+            "floor": lambda g: g * m.number(0),
+            "round": lambda g: g * m.number(0),
+            "lgamma": lambda g: g * m.apply("digamma", z),
         }  # fmt: skip
         return self.add(r, (a, rules[name]))
 

@@ -49,10 +49,13 @@ class _Loops(ast.NodeTransformer):
         count = math.prod(self.sizes[i] for i in letters)
         if name == "where":
             return _parsed(f"({rest[0]} if {first} else {rest[1]})")
-        if name in ("sum", "max") and letters:
+        if name in ("sum", "max", "min", "prod") and letters:
             return _parsed(f"{name}({first} {loops})")
+        if name == "argmax":
+            return _parsed(f"max(range({count}), key=lambda {letters[0]}: {first})")
         texts = {
             "mean": f"(sum({first} {loops})/{count})",
+            "logsumexp": f"log(sum(exp({first}) {loops}))",
             "softmax": f"(1/sum([exp(other - {first}) for other in [{first} {loops}]]))",
             "log_softmax": f"({first} - log(sum(exp({first}) {loops})))",
         }
@@ -79,8 +82,14 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "exp": _exp,
     "log": np.log,
     "sqrt": math.sqrt,
+    "prod": math.prod,
+    "atan2": math.atan2,
+    "floor": math.floor,
+    "round": round,
+    "lgamma": math.lgamma,
     "tanh": math.tanh,
     "sin": math.sin,
+    "cos": math.cos,
     "range": range,  # type: ignore[dict-item]
     "sigmoid": _sigmoid,
     "relu": lambda s: s if s > 0 else 0,

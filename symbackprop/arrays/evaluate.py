@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
+import mpmath
 import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr
@@ -37,14 +38,29 @@ def _computed(operation: Operation, values: Mapping[str, Array], known: dict[Ope
         return float(operation.value_as(Number).value)
     if operation not in known:
         inputs = [_computed(i, values, known) for i in operation.inputs]
-        function = _erf if operation.kind == Kind.ERF else getattr(np, operation.kind)
-        known[operation] = function(*inputs)
+        known[operation] = (_OWN.get(operation.kind) or getattr(np, operation.kind))(*inputs)
     return known[operation]
 
 
-def _erf(z: Array) -> Array:
-    values: Array = np.vectorize(math.erf)(z).astype(z.dtype)
-    return values
+def _each(function: Callable[[float], float]) -> Callable[[Array], Array]:
+    """Return a function of arrays for one of a number; nan where that has no value."""
+
+    def one(z: float) -> float:
+        try:
+            return float(function(z))
+        except (ArithmeticError, ValueError):
+            return math.nan
+
+    values = np.vectorize(one, otypes=[float])
+    return lambda z: np.asarray(values(z), z.dtype)
+
+
+_OWN = {
+    Kind.ERF: _each(math.erf),
+    Kind.LGAMMA: _each(math.lgamma),
+    Kind.DIGAMMA: _each(mpmath.digamma),
+}
+"""What NumPy lacks."""
 
 
 @lru_cache(maxsize=1024)

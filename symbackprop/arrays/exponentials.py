@@ -86,6 +86,24 @@ def is_exponential(expression: Expr) -> bool:
     return expression == ONE or isinstance(expression, exp)
 
 
+def softplus_argument(expression: Expr) -> Expr | None:
+    """Return z of log(1 + exp(z)), None of any other expression."""
+    if not isinstance(expression, log) or not is_total_of_exponentials(expression.args[0]):
+        return None
+    terms = expression.args[0].args
+    if len(terms) != 2 or ONE not in terms or not all(map(is_exponential, terms)):
+        return None
+    return next(exponent_of(term) for term in terms if term != ONE)
+
+
+def exponential_less_one(expression: Expr) -> tuple[Expr, Expr] | None:
+    """Return c and z of c (exp(z) - 1), c a number; None of any other expression."""
+    constant, rest = expression.as_coeff_Add()
+    coefficient, power = rest.as_coeff_Mul()
+    found = constant != 0 and constant == -coefficient and isinstance(power, exp)
+    return (coefficient, power.args[0]) if found else None
+
+
 def exponent_of(expression: Expr) -> Expr:
     """Return a of exp(a), and 0 of 1."""
     return expression.args[0] if isinstance(expression, exp) else ZERO

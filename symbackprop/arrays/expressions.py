@@ -32,10 +32,12 @@ from symbackprop.arrays.contraction import contract
 from symbackprop.arrays.exponentials import (
     apart,
     exponent_of,
+    exponential_less_one,
     holds_exponentials,
     is_exponential,
     is_sum_of_exponentials,
     may_vanish,
+    softplus_argument,
 )
 from symbackprop.arrays.fractions import (
     above_and_below,
@@ -82,9 +84,18 @@ _ELEMENTWISE: dict[str, Kind] = {
     "Abs": Kind.ABS,
     "sign": Kind.SIGN,
     "erf": Kind.ERF,
+    "floor": Kind.FLOOR,
+    "round": Kind.RINT,
+    "lgamma": Kind.LGAMMA,
+    "digamma": Kind.DIGAMMA,
+    "atan2": Kind.ARCTAN2,
+    "Quotient": Kind.FLOOR_DIVIDE,
+    "mod": Kind.REMAINDER,
 }
-"""SymPy function -> the kind of its operation, both of one argument."""
+"""Function -> the kind of its operation, both of as many arguments."""
 
+_VANISHING = -40
+"""Below that log(1 + exp(z)) is exp(z), but for less than a rounding of float64."""
 _LOWEST = -3e38  # less than any exponent, and still a number of float32
 _RELATIONS = {
     ">": Kind.GREATER,
@@ -186,7 +197,7 @@ class Lowering(Axes):
                 return method(expression)
         name = type(expression).__name__
         if name in _ELEMENTWISE:
-            return self.elementwise(_ELEMENTWISE[name], self.lower(expression.args[0]))
+            return self.elementwise(_ELEMENTWISE[name], *map(self.lower, expression.args))
         raise self.unsupported(expression)
 
     def _methods(self) -> tuple[tuple[type, Callable[[Expr], Operation]], ...]:
@@ -230,8 +241,9 @@ class Lowering(Axes):
         for term in expression.args:
             if isinstance(term, log) and is_sum_of_exponentials(term.args[0]):
                 return self.beside_logarithm(term, expression - term)
-        if expression.args[0] == -1 and len(expression.args) == 2 and isinstance(expression.args[1], exp):
-            return self.elementwise(Kind.EXPM1, self.lower(expression.args[1].args[0]))
+        less_one = exponential_less_one(expression)
+        if less_one is not None:
+            return self.scaled(less_one[0], self.elementwise(Kind.EXPM1, self.lower(less_one[1])))
         terms = sorted(expression.args, key=term_order)
         signs = tuple(term.could_extract_minus_sign() for term in terms)
         values = [self.lower(-t if negative else t) for t, negative in zip(terms, signs, strict=True)]
@@ -240,6 +252,14 @@ class Lowering(Axes):
         if any(value.kind == Kind.SCATTER for value in values) and len(values) > 1:
             return self.gathered_updates(values, signs)
         return self.signed_sum(values, signs)
+
+    def scaled(self, coefficient: Expr, value: Operation) -> Operation:
+        """Return a number times a value."""
+        if coefficient == 1:
+            return value
+        if coefficient == -1:
+            return self.elementwise(Kind.NEGATIVE, value)
+        return self.elementwise(Kind.MULTIPLY, number(coefficient), value)
 
     def signed_sum(self, values: Sequence[Operation], signs: Sequence[bool]) -> Operation:
         """Return the sum of values, of which those with a sign are subtracted."""
@@ -300,6 +320,8 @@ class Lowering(Axes):
         lowered = self.lower if truths else self.factor
         factors = [shifted.get(f) or lowered(f) for f in above if f not in last]
         factors += [self.integer_power(self.lower(base), exponent) for base, exponent in powers]
+        below, joined = self.beside_softplus(below)
+        factors += joined
         if any(f.free_symbols for f in above):
             below = [unit for d in below for unit in ([d] if d in shifted else units([d]))]
         total = factors[0] if factors else self.factor(last.pop(0)) if last else number(ONE)
@@ -310,6 +332,19 @@ class Lowering(Axes):
         for factor in units(last):
             total = self.elementwise(Kind.MULTIPLY, total, self.factor(factor))
         return total
+
+    def beside_softplus(self, below: Sequence[Expr]) -> tuple[list[Expr], list[Operation]]:
+        """Take log(1 + exp(z)) and what is 1 + exp(v) from the divisors: exp(-log of both) is a factor.
+
+        The one is 0 where the other is inf, and their product a number.
+        """
+        small = [d for d in below if softplus_argument(d) is not None]
+        large = [d for d in below if d.is_Add and len(d.args) == 2 and all(map(is_exponential, d.args))]
+        if not small or not large:
+            return list(below), []
+        total = reduce(partial(self.elementwise, Kind.ADD), [self.log(log(d)) for d in (*large, *small)])
+        rest = [d for d in below if d not in small and d not in large]
+        return rest, [self.elementwise(Kind.EXP, self.elementwise(Kind.NEGATIVE, total))]
 
     def divided(self, total: Operation, divisors: Sequence[Operation]) -> Operation:
         """Return ``total`` by each divisor; numbers divide an array once, by their product."""
@@ -427,9 +462,17 @@ class Lowering(Axes):
             return reduce(
                 partial(self.elementwise, Kind.LOGADDEXP), map(self.log_of_term, _in_order(argument))
             )
-        if argument.is_Add and argument.args[0] == 1:
+        if (small := softplus_argument(argument)) is not None:
+            return self.log_of_softplus(argument, small)
+        if argument.is_Add and argument.args[0] == 1 and exponential_less_one(argument) is None:
             return self.elementwise(Kind.LOG1P, self.lower(argument - 1))
         return self.elementwise(Kind.LOG, self.lower(argument))
+
+    def log_of_softplus(self, softplus: Expr, z: Expr) -> Operation:
+        """Lower log(log(1 + exp(z))), which is z where exp(z) is no number any more."""
+        whole, value = self.lower(z), self.log(softplus)
+        below = self.elementwise(Kind.LESS, whole, number(Integer(_VANISHING)))
+        return self.where(below, whole, self.elementwise(Kind.LOG, value))
 
     def log_of_term(self, term: Expr) -> Operation:
         """Lower the logarithm of a positive number, of c exp(v) or of Σ exp(v)."""
@@ -545,10 +588,7 @@ class Lowering(Axes):
             raise self.unsupported(expression)
         self.bind(_axis_order(body, dict(ranges)), list(body.atoms(Indexed)))
         coefficient, body = body.as_coeff_Mul()
-        result = self.product(body, [i for i, _ in ranges])
-        if coefficient == -1:
-            return self.elementwise(Kind.NEGATIVE, result)
-        return result if coefficient == 1 else self.elementwise(Kind.MULTIPLY, number(coefficient), result)
+        return self.scaled(coefficient, self.product(body, [i for i, _ in ranges]))
 
     def product(self, body: Expr, summed: Sequence[Symbol]) -> Operation:
         """Lower the sum of a product; what has a place of its own in the result is scattered to it."""

@@ -66,7 +66,7 @@ class Kind(StrEnum):
     CLIP = auto()
     """The first input, not below the second and not above the third."""
 
-    # The others are the elementwise functions of NumPy with the same names, but for erf.
+    # The others are the elementwise functions of NumPy with the same names, but for those of the module.
     NEGATIVE = auto()
     SQUARE = auto()
     SQRT = auto()
@@ -88,7 +88,14 @@ class Kind(StrEnum):
     ARCTANH = auto()
     ABS = auto()
     SIGN = auto()
-    ERF = auto()  # a function of the generated module's own
+    FLOOR = auto()
+    RINT = auto()  # the nearest whole number
+    ERF = auto()  # this and the next two are functions of the generated module's own
+    LGAMMA = auto()  # log |Γ|
+    DIGAMMA = auto()  # its derivative
+    ARCTAN2 = auto()
+    FLOOR_DIVIDE = auto()  # of whole numbers, as is the next
+    REMAINDER = auto()
     ADD = auto()
     SUBTRACT = auto()
     MULTIPLY = auto()
@@ -127,13 +134,15 @@ UNARY = frozenset(
     {
         Kind.NEGATIVE, Kind.SQUARE, Kind.SQRT, Kind.EXP, Kind.EXPM1, Kind.LOG, Kind.LOG1P, Kind.TANH,
         Kind.SINH, Kind.COSH, Kind.SIN, Kind.COS, Kind.TAN, Kind.ARCSIN, Kind.ARCCOS, Kind.ARCTAN,
-        Kind.ARCSINH, Kind.ARCCOSH, Kind.ARCTANH, Kind.ABS, Kind.SIGN, Kind.ERF, Kind.LOGICAL_NOT,
+        Kind.ARCSINH, Kind.ARCCOSH, Kind.ARCTANH, Kind.ABS, Kind.SIGN, Kind.FLOOR, Kind.RINT,
+        Kind.ERF, Kind.LGAMMA, Kind.DIGAMMA, Kind.LOGICAL_NOT,
     }
 )  # fmt: skip
 BINARY = (
     frozenset(
         {
             Kind.ADD, Kind.SUBTRACT, Kind.MULTIPLY, Kind.DIVIDE, Kind.POWER, Kind.HYPOT, Kind.LOGADDEXP,
+            Kind.ARCTAN2, Kind.FLOOR_DIVIDE, Kind.REMAINDER,
             Kind.MAXIMUM, Kind.MINIMUM, Kind.HEAVISIDE, Kind.LOGICAL_AND, Kind.LOGICAL_OR,
         }
     )

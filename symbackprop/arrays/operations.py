@@ -33,7 +33,7 @@ VARYING = frozenset({Kind.ARRAY, Kind.SCATTER, Kind.ZEROS})
 _OF_INTEGERS = frozenset(
     {
         Kind.ADD, Kind.SUBTRACT, Kind.MULTIPLY, Kind.NEGATIVE, Kind.CLIP, Kind.MAXIMUM, Kind.MINIMUM,
-        Kind.ABS, Kind.SQUARE,
+        Kind.ABS, Kind.SQUARE, Kind.FLOOR_DIVIDE, Kind.REMAINDER,
     }
 )  # fmt: skip
 _SAYS_WHOLE = frozenset({Kind.ARANGE, Kind.FULL, Kind.WHERE})

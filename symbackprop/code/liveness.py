@@ -10,8 +10,8 @@ from symbackprop.arrays.operations import Layered, Name
 from symbackprop.code.statements import Assign, Block, Call, Instruction, Loop, When, names_in
 
 _MOST_TURNS = 3
-_COMPONENT_BY_COMPONENT = FUNCTIONS - {Kind.ERF}
-"""What NumPy computes without reading a component again that it has written; `_erf` does so in steps."""
+_COMPONENT_BY_COMPONENT = FUNCTIONS - {Kind.ERF, Kind.LGAMMA, Kind.DIGAMMA}
+"""What NumPy computes without reading a component again that it has written; the others compute in steps."""
 
 
 def shared_arrays(program: Iterable[Instruction], kinds: Mapping[str, Hashable]) -> dict[str, int]:

@@ -35,7 +35,8 @@ from symbackprop.code.version import VERSION
 from symbackprop.equations.model import Initial, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived
-from symbackprop.equations.system import ONE, size
+from symbackprop.equations.system import ONE, EquationSystem, size
+from symbackprop.errors import SpecificationError
 from symbackprop.library.optimizers import OPTIMIZERS
 from symbackprop.printing.templating import environment
 
@@ -46,10 +47,22 @@ def emit(derivation: Derived, *, bare: bool = False) -> str:
     """Return the source of the generated module; a bare one has no runtime.
 
     Raises:
+        SpecificationError: an output reads a target.
         UnsupportedExpression: an equation that has no array operation yet.
     """
     assert derivation.model is not None
+    _require_known_outputs(derivation.system, derivation.model)
     return _Module(derivation, derivation.model, bare).render()
+
+
+def _require_known_outputs(system: EquationSystem, model: Model) -> None:
+    """Refuse an output that reads a target: ``forward`` is given the inputs alone."""
+    for output in model.outputs:
+        needed = system.needed_for(output)
+        target = next((target.name for target in model.targets if target.name in needed), None)
+        if target is not None:
+            problem = f"the output '{output}' reads the target '{target}', which forward is not given"
+            raise SpecificationError(f"{problem}; declare '{target}' as an input, or take it out")
 
 
 @dataclass(frozen=True)
@@ -163,8 +176,8 @@ class _Module:
 
     def support(self) -> list[str]:
         """Return the functions that the network's part calls beside NumPy's."""
-        reads_erf = any(_holds(s.operation, Kind.ERF) for s in self.statements)
-        names = ["_ERF_NEAR", "_erf", "_polynomial"] * reads_erf
+        called = (k for k in _SUPPORT if any(_holds(s.operation, k) for s in self.statements))
+        names = dict.fromkeys(name for kind in called for name in _SUPPORT[kind])
         return [support()[name] for name in (*names, *(f"_{d}" for d in self.distributions()))]
 
     def initialize(self) -> list[str]:
@@ -260,11 +273,16 @@ class _Module:
     # ------------------------------------------------------------ pure functions
 
     def forward(self) -> _Function:
-        """Return the outputs."""
-        output = self.given.code(self.model.output)
+        """Return the outputs: an array, or a dict of several."""
+        names = {name: self.given.code(name) for name in self.model.outputs}
+        body = self._body([*names.values()])
+        if len(names) > 1:
+            arrays = {key: Operation(Kind.ARRAY, (), name) for key, name in names.items()}
+            returned = ["return {", *(f"    {line}" for line in self._entries(arrays, body.kept)), "}"]
+            docstring = "Return a dict of the outputs."
+            return self._function("forward", "x", ARRAYS, docstring, body, returned)
         shape = f"shape {self.given.output_shape}"
-        body = self._body([output])
-        returned = [f"return {spelled(body.kept.name(output))}"]
+        returned = [f"return {spelled(body.kept.name(names[self.model.output]))}"]
         return self._function("forward", "x", "np.ndarray", f"Return the outputs, {shape}.", body, returned)
 
     def loss(self) -> _Function:
@@ -488,6 +506,15 @@ def _can_be_weighted(operation: Operation) -> bool:
     rows = all(len(shape) == 2 for shape in shapes)
     meets_rows = not scaled or (len(operation.shape) == 2 and operation.shape[:1] == (SAMPLES,))
     return rows and meets_rows and all(map(_can_be_weighted, operation.inputs))
+
+
+_GAMMA = ("_from_eight", "_given", "_polynomial")
+_SUPPORT = {
+    Kind.ERF: ("_ERF_NEAR", "_erf", "_polynomial"),
+    Kind.LGAMMA: ("_LOG_GAMMA", "_lgamma", *_GAMMA),
+    Kind.DIGAMMA: ("_DIGAMMA", "_digamma", *_GAMMA),
+}
+"""Operation that NumPy lacks -> what has to stand above the runtime for it."""
 
 
 def _holds(operation: Operation, kind: Kind) -> bool:

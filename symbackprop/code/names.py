@@ -9,11 +9,11 @@ from __future__ import annotations
 import builtins
 import keyword
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 from symbackprop.equations.model import Model
+from symbackprop.equations.naming import free_name
 from symbackprop.library.optimizers import OPTIMIZERS
 
 FUNCTIONS_USE = frozenset(
@@ -70,7 +70,7 @@ class CodeNames:
         found = {name: name for name in own if name in kept}
         for name in own:
             if name not in kept:
-                found[name] = _free(f"{_public(name)}_", {*taken, *own, *found.values()})
+                found[name] = free_name(f"{_public(name)}_", {*taken, *own, *found.values()})
         return found
 
     @cached_property
@@ -99,7 +99,7 @@ class CodeNames:
         found: dict[str, str] = {}
         taken = {*self.quantities.values(), *self.sizes.values(), *_MODULE_USES}
         for constant in self.model.constants:
-            found[constant.name] = _free(_public(constant.name).upper(), {*taken, *found.values()})
+            found[constant.name] = free_name(_public(constant.name).upper(), {*taken, *found.values()})
         return found
 
     def __call__(self, name: str) -> str:
@@ -110,10 +110,3 @@ class CodeNames:
 def _public(name: str) -> str:
     """Return a name without the underscores that the module's own names begin with."""
     return name.lstrip("_") or name
-
-
-def _free(name: str, taken: Iterable[str]) -> str:
-    """Return a name with as many underscores as make it a free one."""
-    while name in taken:
-        name += "_"
-    return name

@@ -85,7 +85,7 @@ _BINARY = {
 
 _REDUCED = (Kind.SUM, Kind.MAX)
 
-OWN_FUNCTIONS = {Kind.ERF: "_erf"}
+OWN_FUNCTIONS = {Kind.ERF: "_erf", Kind.LGAMMA: "_lgamma", Kind.DIGAMMA: "_digamma"}
 """Operation that NumPy lacks -> the function of the generated module."""
 
 

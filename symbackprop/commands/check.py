@@ -77,7 +77,8 @@ def check_network(network: Network) -> Report:
     derivation = derive(network)
     title, verdicts = f"Checking {network.model.title}", prove(derivation)
     try:
-        return Report(title, verdicts, check_module(load(derivation), derivation))
+        module = load(derivation)
+        return Report(title, verdicts, check_module(module, derivation, expected=module))
     except (SpecificationError, UnsupportedExpression) as refusal:
         return Report(title, verdicts, (), refusal=refusal)
 

@@ -13,7 +13,7 @@ from functools import cached_property
 
 from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Mul, Symbol, expand_mul
 
-from symbackprop.equations.circles import reached_from
+from symbackprop.equations.graph import reached_from
 from symbackprop.equations.indices import close_sum
 from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Derived, Step, differentiated

@@ -20,7 +20,8 @@ from symbackprop.derivation.calculus.paths import without_summed_deltas
 from symbackprop.derivation.calculus.rule import Consumer, DraftStep, Goal
 from symbackprop.derivation.calculus.signature import outcome_of
 from symbackprop.derivation.stable.choose import with_stable
-from symbackprop.equations.circles import circles_of, reached_from
+from symbackprop.equations.circles import circles_of
+from symbackprop.equations.graph import reached_from
 from symbackprop.equations.indices import renamed, settle, substitute
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.steps import Derived, Sides, Sketch, Step

@@ -147,4 +147,4 @@ def _opens(element: Element) -> bool:
 
 
 _FUNCTIONS = {"exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan", "arcsin", "arccos"}
-_FUNCTIONS |= {"max", "min", "erf", "lim", "argmax", "sign"}
+_FUNCTIONS |= {"max", "min", "erf", "lim", "argmax", "sign", "floor", "round", "lgamma", "digamma"}

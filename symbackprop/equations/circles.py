@@ -8,21 +8,19 @@ along that letter.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
 from sympy import Expr, Symbol
 
+from symbackprop.equations.graph import Edges, connected, sorted_groups
 from symbackprop.equations.system import Equation, indices_of, name_of
 from symbackprop.errors import SpecificationError
 
 Reads: TypeAlias = Callable[[Expr], Iterable[Expr]]
 """Gives the components that an expression reads."""
-Edges: TypeAlias = Mapping[str, Sequence[str]]
-"""Quantity -> the quantities of the same equations that it reads, each once."""
 
 
 class NoOrder(SpecificationError):
@@ -85,9 +83,9 @@ def parts_of(equations: Sequence[Equation], reads: Reads) -> list[Equation | Cir
     position = {name: n for n, name in enumerate(defined)}
     if all(position[read] < position[name] for name, read_here in edges.items() for read in read_here):
         return list(equations)
-    groups = [sorted(group, key=position.__getitem__) for group in _connected(edges)]
+    groups = [sorted(group, key=position.__getitem__) for group in connected(edges)]
     found: list[Equation | Circle] = []
-    for group in _sorted(groups, edges, position):
+    for group in sorted_groups(groups, edges, position):
         if len(group) > 1 or group[0] in edges[group[0]]:
             found.append(_circle([defined[name] for name in group], edges, reads))
         else:
@@ -107,79 +105,9 @@ def in_order(equations: Sequence[Equation], reads: Reads) -> list[Equation]:
     return [e for part in parts for e in (part.equations if isinstance(part, Circle) else (part,))]
 
 
-def reached_from(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> set[str]:
-    """Return ``start`` and all that is reached from it."""
-    found = set(start)
-    pending = list(found)
-    while pending:
-        new = [name for name in edges.get(pending.pop(), ()) if name not in found]
-        found.update(new)
-        pending += new
-    return found
-
-
 def _reads_among(defined: Mapping[str, Equation], equation: Equation, reads: Reads) -> list[str]:
     names = dict.fromkeys(name_of(component) for component in reads(equation.rhs))
     return [name for name in names if name in defined]
-
-
-# ---------------------------------------------------------------- the graph
-
-
-def _connected(edges: Edges) -> list[list[str]]:
-    """Return the strongly connected components of a graph."""
-    finished: list[str] = []
-    seen: set[str] = set()
-    for start in edges:
-        _finish(start, edges, seen, finished)
-    backwards: dict[str, list[str]] = {name: [] for name in edges}
-    for name, read_here in edges.items():
-        for read in read_here:
-            backwards[read].append(name)
-    groups: list[list[str]] = []
-    assigned: set[str] = set()
-    for name in reversed(finished):
-        group: list[str] = []
-        _finish(name, backwards, assigned, group)
-        if group:
-            groups.append(group)
-    return groups
-
-
-def _finish(start: str, edges: Edges, seen: set[str], finished: list[str]) -> None:
-    """Add what is reached from ``start`` and was not ``seen``, each after all that is reached from it."""
-    if start in seen:
-        return
-    seen.add(start)
-    path: list[tuple[str, Iterator[str]]] = [(start, iter(edges[start]))]
-    while path:
-        name, following = path[-1]
-        new = next((each for each in following if each not in seen), None)
-        if new is None:
-            finished.append(name)
-            path.pop()
-        else:
-            seen.add(new)
-            path.append((new, iter(edges[new])))
-
-
-def _sorted(groups: Sequence[list[str]], edges: Edges, position: Mapping[str, int]) -> Iterator[list[str]]:
-    """Yield groups such that each reads those before it; of those that can follow the first by position."""
-    number = {name: n for n, group in enumerate(groups) for name in group}
-    needs = [{number[read] for name in group for read in edges[name]} - {n} for n, group in enumerate(groups)]
-    readers: dict[int, list[int]] = {}
-    for n, needed in enumerate(needs):
-        for other in needed:
-            readers.setdefault(other, []).append(n)
-    ready = [(position[groups[n][0]], n) for n, needed in enumerate(needs) if not needed]
-    heapq.heapify(ready)
-    while ready:
-        _, n = heapq.heappop(ready)
-        yield groups[n]
-        for reader in readers.get(n, ()):
-            needs[reader].discard(n)
-            if not needs[reader]:
-                heapq.heappush(ready, (position[groups[reader][0]], reader))
 
 
 # ---------------------------------------------------------------- the order of a circle
@@ -234,11 +162,11 @@ def _ordered(
     if min(distances.values()) < 0 < max(distances.values()):
         return "some of these reads are at an earlier place and some at a later one"
     same = {e.name: [name_of(r) for r in inside[e.name] if distances[e.name, r] == 0] for e in equations}
-    groups = _connected(same)
+    groups = connected(same)
     if len(groups) < len(equations) or any(name in read for name, read in same.items()):
         return "at one and the same place each needs the next"
     position = {e.name: n for n, e in enumerate(equations)}
-    ordered = [equations[position[name]] for (name,) in _sorted(groups, same, position)]
+    ordered = [equations[position[name]] for (name,) in sorted_groups(groups, same, position)]
     lag = max(map(abs, distances.values()))
     return Circle(tuple(ordered), axes, min(distances.values()) < 0, extent, lag)
 

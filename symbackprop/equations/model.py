@@ -132,7 +132,8 @@ class Model:
     that text in a sentence, if it is long.  ``sizes`` holds the number of each size symbol.  The equations
     are those of one sample where ``per_sample``.  ``missing`` holds the index letter of each size that has
     no number and needs one; ``open`` holds where the others without one are found when data come: the name
-    of an input, and the axis of the whole array.  ``layers`` are those of a dense network.
+    of an input, and the axis of the whole array.  ``layers`` are those of a dense network.  ``more_outputs``
+    are what ``forward`` returns beside ``output``.
     """
 
     title: str
@@ -151,6 +152,12 @@ class Model:
     missing: Mapping[str, str] = field(default_factory=dict)
     open: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     layers: tuple[Layer, ...] = ()
+    more_outputs: tuple[str, ...] = ()
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """The quantities that ``forward`` returns; that of the accuracy is the first."""
+        return (self.output, *self.more_outputs)
 
     def require_sizes(self) -> None:
         """See that a trainer can be generated.
@@ -212,7 +219,7 @@ class Model:
 
     @property
     def output_shape(self) -> tuple[Expr, ...]:
-        """The sizes of the output's axes beside that of the samples."""
+        """The sizes of the first output's axes beside that of the samples."""
         shape = self.system.quantities[self.output].shape
         return shape if self.per_sample or shape[:1] != (SAMPLES,) else shape[1:]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import NamedTuple
 
 from symbackprop.equations.system import index, size
@@ -15,6 +16,13 @@ SAMPLES = size("N")
 
 LETTERS = tuple(index(letter) for letter in "ijklpqruvabcdefgh")
 """Letters for indices that have none of their own, in the order in which they are taken."""
+
+
+def free_name(name: str, taken: Container[str]) -> str:
+    """Return a name with as many underscores as make it one that is not taken."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 class Glyph(NamedTuple):

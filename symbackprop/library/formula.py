@@ -25,13 +25,32 @@ from types import FrameType
 from typing import NamedTuple, NoReturn, TypeVar
 
 import sympy.tensor.tensor
-from sympy import Add, And, Basic, Dummy, Expr, Max, Min, Mul, Not, Or, Piecewise, Pow, Rational, S, exp, log
+from sympy import (
+    Add,
+    And,
+    Basic,
+    Dummy,
+    Expr,
+    Max,
+    Min,
+    Mul,
+    Not,
+    Or,
+    Piecewise,
+    Pow,
+    Rational,
+    S,
+    atan2,
+    exp,
+    log,
+)
 from sympy.core.cache import clear_cache
 from sympy.core.evalf import PrecisionExhausted
 from sympy.logic.boolalg import Boolean
 
+from symbackprop.equations.functions import Floor, LogGamma, Round
 from symbackprop.equations.system import compared
-from symbackprop.errors import fail_at, suggestion
+from symbackprop.errors import fail_at, suggestion, suggestions
 
 MAX_TEXT = 10_000  # characters
 MAX_DEPTH = 50  # levels of nesting
@@ -93,6 +112,9 @@ FUNCTIONS: Mapping[str, Function] = {
         for name in ("sin", "cos", "tan", "sinh", "cosh", "tanh")
     },
     **dict.fromkeys(("abs", "Abs"), partial(computed, _absolute)),
+    "floor": partial(computed, Floor),
+    "round": partial(computed, Round),
+    "lgamma": partial(computed, LogGamma),
 }
 """The functions of one argument that every formula may call."""
 CONSTANTS: Mapping[str, Expr] = {"pi": sympy.pi}
@@ -263,6 +285,7 @@ class FormulaReader:
             "where": self.where,
             "Piecewise": self.piecewise,
             **dict.fromkeys(("Max", "Min", "max", "min"), self.extreme),
+            "atan2": self.angle,
         }
         self.subject = subject
         self._depth = 0
@@ -423,17 +446,22 @@ class FormulaReader:
             return self.forms[name](node)
         if name in self.functions:
             self.check_arguments(node, 1, 1)
-            function, argument = self.functions[name], self.argument_of(node)
+            function, argument = self.functions[name], self.argument_of(node, node.args[0])
             self._check_application(function, self._measure(argument, node), node)
             return function(argument, **values)
         if name in self.names:
             self.fail(node, f"'{name}' is not a function", f"write {name}*(...) for a product")
-        known = {**self.functions, **self.forms}
-        self.fail(node, f"unknown function '{name[:40]}'", self._suggest(name, known))
+        elsewhere = _NAMES_ELSEWHERE.get(name)
+        hint = f"write {elsewhere}" if elsewhere else suggestions(name, self.functions_known())
+        self.fail(node, f"unknown function '{name[:40]}'", hint)
 
-    def argument_of(self, node: ast.Call) -> Expr:
-        """Return the argument of a function of one argument."""
-        return self.expression(node.args[0])
+    def functions_known(self) -> set[str]:
+        """Return the names of everything that can be called."""
+        return {*self.functions, *self.forms}
+
+    def argument_of(self, node: ast.Call, argument: ast.expr) -> Expr:
+        """Return an argument of the call ``node`` of a function of numbers."""
+        return self.expression(argument)
 
     def _values_by_keyword(self, node: ast.Call, function: Function | None) -> dict[str, Expr]:
         """Return the numbers that a call gives by keyword."""
@@ -532,6 +560,12 @@ class FormulaReader:
             self.fail(node, f"{node.func.id} of more than {MAX_CHOICES} values is not allowed")
         return computed(function, *choices)
 
+    def angle(self, node: ast.Call) -> Expr:
+        """Return atan2(y, x), the angle of the point (x, y)."""
+        self.check_arguments(node, 2, 2)
+        y, x = (self.argument_of(node, argument) for argument in node.args)
+        return computed(atan2, y, x)
+
     def _check_application(self, function: Function, argument: _Shape, node: ast.Call) -> None:
         """Refuse a function of an argument that SymPy would not finish with; a probe tells which."""
         if not argument.has_cases and argument.log_digits <= _EXPONENT_DIGITS:
@@ -580,6 +614,8 @@ class FormulaReader:
                 self._fail_digits(node)
             digits = math.log10(max(abs(built.p), built.q))
             return _Shape(1, 0, float(built), digits, -1, False)
+        if isinstance(built, Pow | sympy.Function) and computed(_is_never_real, built):
+            self.fail(node, "the formula has no real value here")
         value = self._value(built, parts, node)
         degree = max((part.degree for part in parts), default=0 if value is not None else 1)
         digits = max((part.digits for part in parts), default=0)
@@ -600,7 +636,7 @@ class FormulaReader:
                 if power.value is not None:
                     times = max(1.0, abs(power.value))
                     degree, digits = base.degree * times, base.digits * times
-                elif base.value is not None and base.value < 0:
+                elif base.value is not None and base.value < 0 and not built.exp.is_integer:
                     self.fail(node, "a negative number to a varying power has no real value")
         size = 1 + sum(part.size for part in parts)
         has_cases = isinstance(built, Piecewise) or any(part.has_cases for part in parts)
@@ -621,6 +657,11 @@ class FormulaReader:
         if not (is_decay or Rational(1, 10**MAX_DIGITS) < abs(number)) or abs(number) >= 10**MAX_DIGITS:
             self._fail_digits(node)
         return float(number)
+
+
+def _is_never_real(built: Expr) -> bool:
+    """Whether an expression such as sqrt(-1 - s**2) is real for no values of the symbols in it."""
+    return built.is_extended_real is False
 
 
 class TooMuchWork(BaseException):

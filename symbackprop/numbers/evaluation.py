@@ -14,6 +14,7 @@ from functools import lru_cache, reduce
 from types import MappingProxyType
 from typing import Any
 
+import mpmath
 import numpy as np
 from numpy.typing import NDArray
 from sympy import (
@@ -107,9 +108,9 @@ class Evaluation:
         other._ranges = self._ranges if other.sizes == self.sizes else {}
         return other
 
-    def run(self) -> Evaluation:
-        """Evaluate the equations, then the results from the loss inwards."""
-        self.run_forward()
+    def run(self, stable: bool = False) -> Evaluation:
+        """Evaluate the equations, or their ``stable`` forms, then the results from the loss inwards."""
+        self.run_forward(stable)
         for name in self.derivation.results_in_order:
             if name not in self.slopes:
                 self.run_result(name)
@@ -168,10 +169,10 @@ class Evaluation:
         self.values[name] = value[0] if shared else value
 
     def moved(self, shifts: Mapping[str, Array]) -> float:
-        """Return E where ``shifts`` are added to quantities, by name."""
+        """Return E, by stable forms, where ``shifts`` are added to quantities, by name."""
         leaves = {n: value + shifts.get(n, 0) for n, value in self.values.items() if self.is_leaf(n)}
         other = self.with_leaves(leaves, self.sizes)
-        other.run_forward(shifts=shifts)
+        other.run_forward(stable=True, shifts=shifts)
         return other.loss
 
     def is_leaf(self, name: str) -> bool:
@@ -548,11 +549,30 @@ _METHODS: tuple[tuple[Any, Callable[[Evaluation, Any, Environment], Array]], ...
 """Kind of node -> how it is evaluated; the first kind that fits counts."""
 
 
+def _each(function: Callable[[float], Any]) -> Callable[..., Array]:
+    """Return a function of arrays for one of a number; nan at its poles."""
+
+    def one(z: float) -> float:
+        try:
+            return float(function(z))
+        except (ArithmeticError, ValueError):
+            return math.nan
+
+    return np.vectorize(one, otypes=[float])
+
+
 _CIRCULAR = ("sin", "cos", "tan", "sinh", "cosh", "tanh")
 _FUNCTIONS: Mapping[str, Callable[..., Array]] = {
     **{name: getattr(np, name) for name in ("exp", "log", *_CIRCULAR, "sign")},
     **{f"a{name}": getattr(np, f"arc{name}") for name in _CIRCULAR},
+    "atan2": np.arctan2,
+    "Quotient": np.floor_divide,
+    "mod": np.remainder,
+    "floor": np.floor,
+    "round": np.rint,
     "erf": np.vectorize(math.erf, otypes=[float]),
+    "lgamma": _each(lambda z: mpmath.loggamma(z).real),
+    "digamma": _each(mpmath.digamma),
     "Heaviside": np.heaviside,
 }
 """Name of a function of SymPy -> the function for arrays; `lambdify` knows others, and loads all of NumPy."""

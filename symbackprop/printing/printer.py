@@ -44,6 +44,7 @@ from sympy import (
 from sympy import Function as AnyFunction
 from sympy.core.relational import Relational
 
+from symbackprop.equations.functions import Quotient
 from symbackprop.equations.system import ArgMax, indices_of, is_size, name_of
 from symbackprop.printing.brackets import Level, closed
 from symbackprop.printing.notation import Notation
@@ -455,6 +456,8 @@ def _sides(difference: Expr) -> tuple[Expr, Expr]:
 
 
 def _other(printer: Printer, expression: Basic) -> Piece:
+    if isinstance(expression, Quotient):
+        return printer.function("floor", (Mul(expression.args[0], 1 / expression.args[1]),))
     if isinstance(expression, AnyFunction):
         return printer.function(type(expression).__name__, expression.args)
     return Piece(str(expression))

@@ -9,20 +9,36 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sympy import Add, DiracDelta, Dummy, Expr, Function, Pow, Symbol, exp, expand, fraction, together
+from sympy import (
+    Add,
+    Basic,
+    DiracDelta,
+    Dummy,
+    Expr,
+    Function,
+    Piecewise,
+    Pow,
+    Symbol,
+    exp,
+    expand,
+    fraction,
+    together,
+)
 from sympy.core.relational import Relational
 
 from symbackprop.proof.arithmetic import CONTEXT
 from symbackprop.proof.errors import OutsideDomain, Unproved
 from symbackprop.proof.grid import Grid, Leaf
 from symbackprop.proof.integers import Environment
-from symbackprop.proof.points import KINKED, Evaluator, Point, fact_environment, leaves_along
+from symbackprop.proof.points import Evaluator, Point, fact_environment, leaves_along
+from symbackprop.proof.program import KINKED
 from symbackprop.proof.scope import Scope
 from symbackprop.proof.statement import Statement
 from symbackprop.proof.structure import parts_of
 
 _TOLERANCE = CONTEXT.mpf(10) ** -40
 _EXACT_LIMIT = 100  # operations up to which a difference is also simplified exactly
+_MUCH = 4  # times more, before branches are decided that have to be
 
 
 class Comparison:
@@ -83,15 +99,26 @@ def _digits(value: Any) -> str:
 def holds_exactly(statement: Statement, scope: Scope, grid: Grid) -> bool:
     """Whether the difference of both sides vanishes by algebra, for one telling assignment of indices."""
     environment, truth = _telling(statement, grid)
-    difference = grid.scalar(statement.step.rhs, environment) - truth
+    difference = _decided(grid.scalar(statement.step.rhs, environment) - truth)
     while difference.count_ops() <= _EXACT_LIMIT:
         if expand(difference) == 0:
             return True
         replacement = _written_out(difference, scope, grid)
         if not replacement:
             return _vanishes(difference)
-        difference = difference.xreplace(replacement)
+        difference = _decided(difference.xreplace(replacement))
     return False
+
+
+def _decided(expression: Expr) -> Expr:
+    """Return an expression with its branches as SymPy writes them, so that equal ones are the same."""
+    if expression.has(Piecewise) and expression.count_ops() <= _MUCH * _EXACT_LIMIT:
+        return _evaluated(expression)
+    return expression
+
+
+def _evaluated(node: Basic) -> Basic:
+    return node.func(*map(_evaluated, node.args)) if node.args else node
 
 
 def _telling(statement: Statement, grid: Grid) -> tuple[Environment, Expr]:

@@ -5,12 +5,19 @@ In go a seed and a ``Spread``, out comes a ``Draw``: a value for each ``Leaf`` o
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from typing import Any
+
+from sympy import Expr
 
 from symbackprop.proof.arithmetic import CONTEXT, uniform
 from symbackprop.proof.grid import Leaf
+from symbackprop.proof.program import number_of
+
+Bounds = Mapping[str, tuple[Expr | None, Expr | None]]
+"""The least and the greatest value of quantities, by name."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +38,10 @@ class Spread:
     ranges: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         # random numbers are drawn from this text: to change it is to change all of them
         return (
             f"_Spread(number={self.number!r}, low={self.low!r}, highs={self.highs!r}, "
@@ -79,9 +90,10 @@ def spreads_close_to(kinks: set[str]) -> Iterator[Spread]:
 class Draw:
     """The random values of a point, each fixed by the seed and the leaf that it belongs to."""
 
-    def __init__(self, seed: int, spread: Spread) -> None:
+    def __init__(self, seed: int, spread: Spread, bounds: Bounds) -> None:
         self._seed = seed
         self._spread = spread
+        self._bounds = bounds
 
     @property
     def positive(self) -> bool:
@@ -94,10 +106,12 @@ class Draw:
         return self._spread in WIDE_SPREADS
 
     def value(self, leaf: Leaf) -> Any:
-        """Return a value in the spread."""
+        """Return a value in the spread, or inside the bounds of its quantity."""
+        if leaf.name in self._bounds:
+            return self._inside(*self._bounds[leaf.name], leaf)
         if self._spread.ranges:
             return self._within(leaf)
-        low, high = CONTEXT.mpf(self._spread.low), self._choice(self._spread.highs, leaf.name)
+        low, high = _number(self._spread.low), self._choice(self._spread.highs, leaf.name)
         magnitude = low + (high - low) * uniform(self._seed, self._spread, leaf)
         if not self._spread.signed:
             return magnitude
@@ -106,22 +120,30 @@ class Draw:
         offset = -magnitude if negative != self._spread.flipped else magnitude
         return self._centre(leaf) + offset if self._spread.centres else offset
 
+    def _inside(self, least: Expr | None, greatest: Expr | None, leaf: Leaf) -> Any:
+        """Return a value between two bounds, or at most one away from the only one."""
+        share = uniform(self._seed, self._spread, leaf)
+        if least is None:
+            return CONTEXT.make_mpf(number_of(greatest)) - share
+        low = CONTEXT.make_mpf(number_of(least))
+        return low + share * (1 if greatest is None else CONTEXT.make_mpf(number_of(greatest)) - low)
+
     def _within(self, leaf: Leaf) -> Any:
         """Return a value in the range of its quantity."""
         ranges = self._spread.ranges
         share = uniform(self._seed, self._spread.number, leaf.name)
-        low, high = map(CONTEXT.mpf, ranges[int(share * len(ranges))])
+        low, high = map(_number, ranges[int(share * len(ranges))])
         return low + (high - low) * uniform(self._seed, self._spread, leaf)
 
     def _centre(self, leaf: Leaf) -> Any:
         """Return a centre: for each leaf another one first, and then one after the other."""
         centres = self._spread.centres
         start = int(uniform(self._seed, centres, leaf) * len(centres))
-        return CONTEXT.mpf(centres[(start + self._spread.number) % len(centres)])
+        return _number(centres[(start + self._spread.number) % len(centres)])
 
     def _choice(self, numbers: tuple[str, ...], key: object) -> Any:
         share = uniform(self._seed, self._spread.number, numbers, key)
-        return CONTEXT.mpf(numbers[int(share * len(numbers))])
+        return _number(numbers[int(share * len(numbers))])
 
     def cotangent(self, leaf: Leaf) -> Any:
         """Return a free cotangent, of either sign."""
@@ -131,5 +153,10 @@ class Draw:
         """Return a positive constant; at kinks one close to 1/2, which may be where they are."""
         share = uniform(self._seed, self._spread, name)
         if self._spread.centres:
-            return CONTEXT.mpf("0.5") + (share - CONTEXT.mpf("0.5")) / 1000
-        return CONTEXT.mpf("0.1") + CONTEXT.mpf("0.8") * share
+            return _number("0.5") + (share - _number("0.5")) / 1000
+        return _number("0.1") + _number("0.8") * share
+
+
+@lru_cache(maxsize=1024)
+def _number(text: str) -> Any:
+    return CONTEXT.mpf(text)

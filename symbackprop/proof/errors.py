@@ -12,4 +12,10 @@ class OutsideArray(Unproved):
 
 
 class OutsideDomain(Exception):
-    """An expression has no real value at the point."""
+    """An expression has no real value at the point.
+
+    In go the expression and what is wrong with it: few of them are ever written as text, which takes long.
+    """
+
+    def __str__(self) -> str:
+        return " ".join(map(str, self.args))

@@ -6,7 +6,7 @@ scalar ones, and knows the derivatives that a step has to agree with.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import product
 from typing import Any, Literal, NamedTuple
@@ -41,6 +41,7 @@ from symbackprop.proof.arithmetic import RELATIONS, uniform
 from symbackprop.proof.errors import OutsideArray, Unproved
 from symbackprop.proof.given import NOTHING, Given
 from symbackprop.proof.integers import Environment, rational, whole
+from symbackprop.proof.program import Program
 from symbackprop.proof.statement import Statement, differentiated, is_loss
 from symbackprop.proof.structure import Structure, parts_of
 
@@ -49,6 +50,10 @@ Place = tuple[int, ...]
 
 LeafKind = Literal["value", "adjoint"]
 """Whether a leaf is a component or the derivative of the loss with respect to it."""
+
+
+_Affine = tuple[int, tuple[tuple[Expr, int], ...]]
+"""An index as a constant and the coefficients of the indices in it."""
 
 
 class Leaf(NamedTuple):
@@ -80,6 +85,7 @@ class Grid:
         self.given = given
         self.sizes = sizes
         self.samples = samples
+        self.program = Program()
         self.leaves: dict[Symbol, Leaf] = {}
         self.places_found: dict[Leaf, int] = {}
         self._symbols: dict[Leaf, Symbol] = {}
@@ -87,12 +93,19 @@ class Grid:
         self._partials: dict[object, dict[Place, dict[Place, Expr]]] = {}
         self._read: dict[object, Expr] = {}
         self._definitions: dict[object, Expr] = {}
-        self.weight = 0
-        self._indices: dict[Expr, tuple[int, tuple[tuple[Expr, int], ...]]] = {}
+        self._terms = 0
+        self._components: dict[Expr, tuple[LeafKind, str, Place, tuple[Expr, ...]]] = {}
+        self._indices: dict[Expr, _Affine] = {}
+        self._relations: dict[Relational, tuple[_Affine, _Affine, Callable[[int, int], bool]]] = {}
         self._slopes: dict[object, Expr] = {}
         self._truths: dict[object, Expr] = {}
         self.seed = seed
         self.decided: dict[Relational, set[bool]] = {}
+
+    @property
+    def weight(self) -> int:
+        """The number of terms and instructions that the grid remembers."""
+        return self._terms + len(self.program.parts)
 
     # components
 
@@ -160,19 +173,27 @@ class Grid:
 
     def locate(self, component: Expr, environment: Environment) -> Leaf:
         """Return which component is read; refuse one that does not exist."""
-        name, indices = parts_of(component)
-        place = tuple(self.index(index, environment) for index in indices)
-        kind: LeafKind = "adjoint" if name in self.structure.adjoints else "value"
-        name = self.structure.adjoints.get(name, name)
-        shape = self.shape(name)
+        if component not in self._components:
+            self._components[component] = self._component(component)
+        kind, name, shape, indices = self._components[component]
+        place = tuple([self.index(index, environment) for index in indices])
         sample = None
         if self.samples > 1:
             sample, place = self._sample(component, name, place, environment)
         if len(shape) != len(place):
             raise Unproved(f"{component} has {len(place)} indices, but {name} has {len(shape)} axes")
-        if not all(0 <= index < extent for index, extent in zip(place, shape, strict=True)):
-            raise OutsideArray(f"{component} is read at {list(place)}, outside of the shape {list(shape)}")
+        for index, extent in zip(place, shape, strict=True):
+            if not 0 <= index < extent:
+                where = f"{list(place)}, outside of the shape {list(shape)}"
+                raise OutsideArray(f"{component} is read at {where}")
         return Leaf(kind, name, place, sample)
+
+    def _component(self, component: Expr) -> tuple[LeafKind, str, Place, tuple[Expr, ...]]:
+        """Return of what a component is the value or the adjoint, the shape of that, and its indices."""
+        name, indices = parts_of(component)
+        kind: LeafKind = "adjoint" if name in self.structure.adjoints else "value"
+        name = self.structure.adjoints.get(name, name)
+        return kind, name, self.shape(name), indices
 
     def _sample(
         self, component: Expr, name: str, place: Place, environment: Environment
@@ -203,7 +224,7 @@ class Grid:
             raise Unproved(f"the index {node} is no integer")
         return int(value)
 
-    def _affine(self, node: Expr) -> tuple[int, tuple[tuple[Expr, int], ...]]:
+    def _affine(self, node: Expr) -> _Affine:
         """Return an index as a constant and coefficients, with the sizes put in."""
         if node not in self._indices:
             constant, coefficients = _affine(node)
@@ -295,10 +316,12 @@ class Grid:
             return kept[0][0]
         if not kept:
             raise Unproved(f"{node} has no branch that holds")
-        return Piecewise(*kept)
+        return Piecewise(*kept, evaluate=False)
 
     def _condition(self, node: Boolean, environment: Environment) -> Boolean:
         """Return the condition between scalars; one on indices becomes true or false."""
+        if isinstance(node, And) and _are_relations_of_indices(node):
+            return true if all(self._holds(part, environment) for part in _indices_first(node)) else false
         if isinstance(node, (And, Or)):
             absorbing = true if isinstance(node, Or) else false
             parts = []
@@ -312,12 +335,28 @@ class Grid:
             return Not(self._condition(node.args[0], environment))
         if isinstance(node, Relational):
             if _is_on_indices(node):
-                left, right = (self.index(argument, environment) for argument in node.args)
-                holds = bool(RELATIONS[node.rel_op](left, right))
-                self.decided.setdefault(node, set()).add(holds)
-                return true if holds else false
-            return node.func(*[self.scalar(argument, environment) for argument in node.args])
+                return true if self._holds(node, environment) else false
+            sides = [self.scalar(argument, environment) for argument in node.args]
+            known = all(isinstance(side, (Number, NumberSymbol)) for side in sides)
+            return node.func(*sides, evaluate=known)
         return node
+
+    def _holds(self, node: Relational, environment: Environment) -> bool:
+        """Decide a relation between indices, and note how it was decided."""
+        if node not in self._relations:
+            left, right = node.args
+            self._relations[node] = self._affine(left), self._affine(right), RELATIONS[node.rel_op]
+        (low, lows), (high, highs), relation = self._relations[node]
+        try:
+            for symbol, coefficient in lows:
+                low += coefficient * environment[symbol]
+            for symbol, coefficient in highs:
+                high += coefficient * environment[symbol]
+        except KeyError:  # an index that is not affine, or read from a table
+            low, high = (self.index(argument, environment) for argument in node.args)
+        holds = bool(relation(low, high))
+        self.decided.setdefault(node, set()).add(holds)
+        return holds
 
     # derivatives
 
@@ -342,7 +381,7 @@ class Grid:
         free = output.free_symbols | target.free_symbols
         key = (output, target, tuple(sorted((s.name, n) for s, n in environment.items() if s in free)))
         if key not in self._slopes:
-            self._slopes[key] = self.scalar(output, environment).diff(self.leaf(at))
+            self._slopes[key] = slope(self.scalar(output, environment), self.leaf(at))
         return self._slopes[key]
 
     def partials(self, consumer: str, name: str, sample: int | None) -> dict[Place, dict[Place, Expr]]:
@@ -353,7 +392,7 @@ class Grid:
             for place in self.places(consumer):
                 for at, slope in self._gradient(self.reading_terms(consumer, name, place, sample), name):
                     found.setdefault(at, {})[place] = slope
-                    self.weight += 1
+                    self._terms += 1
             self._partials[key] = found
         return self._partials[key]
 
@@ -365,9 +404,9 @@ class Grid:
                 if symbol in self.leaves and self.leaves[symbol].name == name:
                     terms.setdefault(symbol, []).append(term)
         for symbol in sorted(terms, key=lambda each: self.leaves[each].place):
-            slope = Add(*[term.diff(symbol) for term in terms[symbol]])
-            if slope != 0:
-                yield self.leaves[symbol].place, slope
+            found = Add(*[slope(term, symbol) for term in terms[symbol]])
+            if found != 0:
+                yield self.leaves[symbol].place, found
 
     def reading_terms(self, consumer: str, name: str, place: Place, sample: int | None) -> Expr:
         """Return that part of a component's definition that reads ``name``."""
@@ -376,7 +415,7 @@ class Grid:
             environment = self._environment(consumer, place, sample)
             terms = self.structure.terms.get((consumer, name), ())
             self._read[key] = Add(*[self.scalar(term, environment) for term in terms])
-            self.weight += 1 + len(self._read[key].args)
+            self._terms += 1 + len(self._read[key].args)
         return self._read[key]
 
     def definition(self, name: str, place: Place, sample: int | None) -> Expr:
@@ -385,7 +424,7 @@ class Grid:
         if key not in self._definitions:
             rhs = self.structure.definitions[name].rhs
             self._definitions[key] = self.scalar(rhs, self._environment(name, place, sample))
-            self.weight += 1 + len(self._definitions[key].args)
+            self._terms += 1 + len(self._definitions[key].args)
         return self._definitions[key]
 
     def _environment(self, name: str, place: Place, sample: int | None) -> Environment:
@@ -425,6 +464,25 @@ class Grid:
         return self.slope(output, target, environment)
 
 
+def slope(node: Expr, symbol: Symbol) -> Expr:
+    """Return the derivative of a scalar expression; of branches it is taken as they stand."""
+    if node is symbol or node == symbol:
+        return Integer(1)
+    if not node.args or symbol not in node.free_symbols:
+        return Integer(0)
+    if isinstance(node, Add):
+        return Add(*[slope(term, symbol) for term in node.args])
+    if isinstance(node, Mul):
+        slopes = [slope(factor, symbol) for factor in node.args]
+        products = [Mul(*node.args[:n], s, *node.args[n + 1 :]) for n, s in enumerate(slopes) if s != 0]
+        return Add(*products)
+    if isinstance(node, Piecewise):
+        branches = [(slope(value, symbol), condition) for value, condition in node.args]
+        is_flat = all(value == 0 for value, _ in branches)
+        return Integer(0) if is_flat else Piecewise(*branches, evaluate=False)
+    return node.diff(symbol)
+
+
 _SAMPLE = Dummy("sample", integer=True)
 """Stands in an environment for the sample whose equations are evaluated."""
 
@@ -449,7 +507,13 @@ def _is_on_indices(condition: Boolean) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _affine(index: Expr) -> tuple[int, tuple[tuple[Expr, int], ...]]:
+def _are_relations_of_indices(condition: And) -> bool:
+    """Whether a condition is made of relations between integers, and of nothing else."""
+    return all(isinstance(part, Relational) and _is_on_indices(part) for part in condition.args)
+
+
+@lru_cache(maxsize=4096)
+def _affine(index: Expr) -> _Affine:
     """Return the constant and the coefficients of an index; one that is not affine stands for itself."""
     parts = index.as_coefficients_dict()
     if not all(coefficient.is_Integer for coefficient in parts.values()):

@@ -6,39 +6,20 @@ expressions their values.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
 from itertools import count
-from math import gcd, prod
+from math import gcd
 from typing import Any
 
-from sympy import (
-    Abs,
-    Add,
-    And,
-    Expr,
-    Heaviside,
-    Max,
-    Min,
-    Mul,
-    Not,
-    Number,
-    NumberSymbol,
-    Or,
-    Piecewise,
-    Pow,
-    Symbol,
-    sign,
-)
-from sympy.core.relational import Relational
-from sympy.logic.boolalg import Boolean
+from sympy import Expr, Symbol
 
 from symbackprop.equations.system import Fact
-from symbackprop.proof.arithmetic import CONTEXT, RELATIONS
+from symbackprop.proof.arithmetic import CONTEXT
 from symbackprop.proof.draw import Draw
-from symbackprop.proof.errors import OutsideDomain, Unproved
+from symbackprop.proof.errors import OutsideDomain
 from symbackprop.proof.grid import Grid, Leaf
 from symbackprop.proof.integers import Environment
+from symbackprop.proof.program import Raw, is_finite
 from symbackprop.proof.scope import Scope
 from symbackprop.proof.structure import parts_of
 
@@ -52,7 +33,7 @@ class Point:
         self.grid = grid
         self.scope = scope
         self._draw = draw
-        self._values: dict[Symbol, Any] = {}
+        self._values: dict[Symbol, Raw] = {}
         self._evaluator = Evaluator(self)
         facts = self.grid.structure.system.facts
         self._facts = {parts_of(facts[n].component)[0]: facts[n] for n in scope.facts}
@@ -79,34 +60,41 @@ class Point:
                 for leaf in grid.leaves_of("value", name):
                     grid.places_found[leaf] = self._place(leaf)
             for name in self.scope.computed:
-                values = (self.value(grid.leaf(leaf)) for leaf in _scattered(grid.leaves_of("value", name)))
+                leaves = _scattered(grid.leaves_of("value", name))
+                values = (self._evaluator.value(grid.leaf(leaf)) for leaf in leaves)
                 if any(abs(value) > _LARGEST_VALUE and self._draw.wide for value in values):
                     return False
             for name in self.scope.inner:
                 for leaf in grid.leaves_of("adjoint", name):
-                    self.value(grid.leaf(leaf))
+                    self._evaluator.raw(grid.leaf(leaf))
             for consumer, name in self.scope.pairs:  # the point must lie in the domain of each
                 for leaf in _scattered(grid.leaves_of("value", consumer)):
-                    self._evaluator.value(grid.reading_terms(consumer, name, leaf.place, leaf.sample))
+                    self._evaluator.raw(grid.reading_terms(consumer, name, leaf.place, leaf.sample))
         except OutsideDomain:
             return False
         return True
 
-    def value(self, symbol: Symbol) -> Any:
+    def raw(self, symbol: Symbol) -> Raw:
         """Return the value of a scalar symbol."""
         if symbol not in self._values:
             leaf = self.grid.leaves.get(symbol)
-            self._values[symbol] = self._draw.constant(symbol.name) if leaf is None else self._leaf(leaf)
+            drawn = self._draw.constant(symbol.name)._mpf_ if leaf is None else self._leaf(leaf)
+            self._values[symbol] = drawn
         return self._values[symbol]
 
-    def _leaf(self, leaf: Leaf) -> Any:
+    def _leaf(self, leaf: Leaf) -> Raw:
+        if leaf.kind == "adjoint" and not self.scope.is_free(leaf.name, self.grid.structure):
+            return self._evaluator.raw(self.grid.want(*leaf[1:]))
+        if leaf.kind == "value" and leaf.name in self.scope.computed:
+            return self._evaluator.raw(self.grid.definition(*leaf[1:]))
+        drawn: Raw = self._drawn(leaf)._mpf_
+        return drawn
+
+    def _drawn(self, leaf: Leaf) -> Any:
+        """Return a random value, the same for all samples where they share it."""
         if leaf.kind == "adjoint":
-            if self.scope.is_free(leaf.name, self.grid.structure):
-                shared = leaf.name in self.grid.structure.without_sample
-                return self._draw.cotangent(leaf._replace(sample=None) if shared else leaf)
-            return self._evaluator.value(self.grid.want(*leaf[1:]))
-        if leaf.name in self.scope.computed:
-            return self._evaluator.value(self.grid.definition(*leaf[1:]))
+            shared = leaf.name in self.grid.structure.without_sample
+            return self._draw.cotangent(leaf._replace(sample=None) if shared else leaf)
         fact = self._facts.get(leaf.name)
         return self._draw.value(leaf) if fact is None else self._bound_by(fact, leaf)
 
@@ -151,7 +139,8 @@ class Evaluator:
     def __init__(self, point: Point) -> None:
         self.kinks: set[str] = set()
         self._point = point
-        self._known: dict[Expr, Any] = {}
+        self._program = point.grid.program
+        self._known: dict[int, Raw] = {}
 
     @property
     def weight(self) -> int:
@@ -164,100 +153,28 @@ class Evaluator:
         Raises:
             OutsideDomain: it has no real value.
         """
-        if isinstance(node, Symbol):
-            return self._point.value(node)
-        if node.is_Integer:
-            return int(node)
-        if node not in self._known:
-            try:
-                result = self._compute(node)
-            except (ArithmeticError, ValueError) as error:
-                raise OutsideDomain(f"{node} has no value") from error
-            if isinstance(result, CONTEXT.mpc):
-                raise OutsideDomain(f"{node} is not real")
-            if not CONTEXT.isfinite(result):
-                raise OutsideDomain(f"{node} is not finite")
-            self._known[node] = result
-        return self._known[node]
+        return CONTEXT.make_mpf(self.raw(node))
 
-    def _compute(self, node: Expr) -> Any:
-        if isinstance(node, Piecewise):
-            return self._branch(node)
-        if isinstance(node, (Number, NumberSymbol)):
-            return _number(node)
-        arguments = [self.value(argument) for argument in node.args]
-        if isinstance(node, Add):
-            return sum(arguments)
-        if isinstance(node, Mul):
-            return prod(arguments)
-        if isinstance(node, Pow):
-            return _power(*arguments)
-        if isinstance(node, (Max, Min)):
-            self._note_kinks(node.args)
-            return (max if isinstance(node, Max) else min)(arguments)
-        if isinstance(node, (Abs, sign, Heaviside)):
-            self._note_kinks(node.args)
-        return _function(type(node).__name__)(*arguments)
+    def raw(self, node: Expr) -> Raw:
+        """Return the value of ``node`` as the program calculates with it."""
+        return self.at(self._program.number(node))
 
-    def _branch(self, node: Piecewise) -> Any:
-        self._note_kinks(condition for _, condition in node.args)
-        for value, condition in node.args:
-            if self._holds(condition):
-                return self.value(value)
-        raise OutsideDomain(f"{node} has no branch that holds")
+    def at(self, number: int) -> Raw:
+        """Return the value of a part of the program."""
+        found = self._known.get(number)
+        if found is None:
+            found = self._known[number] = self._computed(number)
+        return found
 
-    def _holds(self, condition: Boolean) -> bool:
-        if isinstance(condition, And):
-            return all(self._holds(part) for part in condition.args)
-        if isinstance(condition, Or):
-            return any(self._holds(part) for part in condition.args)
-        if isinstance(condition, Not):
-            return not self._holds(condition.args[0])
-        if isinstance(condition, Relational):
-            left, right = (self.value(argument) for argument in condition.args)
-            return bool(RELATIONS[condition.rel_op](left, right))
-        return bool(condition)
+    def scalar(self, symbol: Symbol) -> Raw:
+        """Return the value of a symbol."""
+        return self._point.raw(symbol)
 
-    def _note_kinks(self, tested: Iterable[Expr]) -> None:
-        """Note the numbers with which something is compared; a kink without a number is at 0."""
-        self.kinks |= _kinks_of(tuple(tested))
-
-
-@lru_cache(maxsize=1 << 14)
-def _kinks_of(tested: tuple[Expr, ...]) -> frozenset[str]:
-    numbers = {str(_number(number)) for part in tested for number in part.atoms(Number)}
-    return frozenset(numbers or {"0.0"})
-
-
-@lru_cache(maxsize=1024)
-def _number(node: Expr) -> Any:
-    if not (node.is_finite and node.is_extended_real):
-        raise OutsideDomain(f"{node} is no number")
-    return CONTEXT.mpf(str(node.evalf(CONTEXT.dps + 5)))
-
-
-def _power(base: Any, exponent: Any) -> Any:
-    whole = isinstance(base, int) and isinstance(exponent, int) and exponent >= 0
-    return base**exponent if whole else CONTEXT.mpf(base) ** exponent
-
-
-KINKED = (Piecewise, Max, Min, Abs, sign, Heaviside)
-"""The functions with a kink or a jump."""
-
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "Abs": abs,
-    "DiracDelta": lambda argument, order=0: 0,  # never met at 0
-    "Heaviside": lambda argument, at_zero: at_zero if argument == 0 else int(argument > 0),
-    "LambertW": CONTEXT.lambertw,
-    "ceiling": CONTEXT.ceil,
-    "logaddexp": lambda a, b: CONTEXT.log(CONTEXT.exp(a) + CONTEXT.exp(b)),
-}
-"""SymPy's functions for which mpmath has no function of the same name."""
-
-
-def _function(name: str) -> Callable[..., Any]:
-    """Return the numerical function of that name."""
-    function: Callable[..., Any] | None = _FUNCTIONS.get(name) or getattr(CONTEXT, name, None)
-    if function is None:
-        raise Unproved(f"the function {name} is not known")
-    return function
+    def _computed(self, number: int) -> Raw:
+        try:
+            result = self._program.instructions[number](self)
+        except (ArithmeticError, ValueError) as error:
+            raise OutsideDomain(self._program.parts[number], "has no value") from error
+        if not is_finite(result):
+            raise OutsideDomain(self._program.parts[number], "is not finite")
+        return result

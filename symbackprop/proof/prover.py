@@ -14,26 +14,27 @@ from sympy import Piecewise
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import Fact
 from symbackprop.proof.comparison import Comparison, holds_exactly
-from symbackprop.proof.draw import THREE_SPREADS, WIDE_SPREADS, Draw, Spread, spreads_close_to
+from symbackprop.proof.draw import THREE_SPREADS, WIDE_SPREADS, Bounds, Draw, Spread, spreads_close_to
 from symbackprop.proof.errors import Unproved
 from symbackprop.proof.given import NOTHING, Given
 from symbackprop.proof.grid import Grid
 from symbackprop.proof.integers import Environment
 from symbackprop.proof.memory import Memory
-from symbackprop.proof.points import KINKED, Point
+from symbackprop.proof.points import Point
+from symbackprop.proof.program import KINKED
 from symbackprop.proof.rescaling import rescaling_holds_exactly, where_rescaling_fails
 from symbackprop.proof.scope import Scope, Setting, settings_of
 from symbackprop.proof.sizes import assignments_of_sizes, larger_sizes
-from symbackprop.proof.spelling import spell
+from symbackprop.proof.spelling import Spelling, spell
 from symbackprop.proof.statement import Statement
 from symbackprop.proof.structure import Structure
 from symbackprop.proof.work import places
 
 _WIDE_POINTS, _WIDE_POINTS_IF_NESTED = 24, 96
-_PLACES_OF_A_POINT = 32  # of a claim; where there are more, fewer points see as much
+_MOST_WORK_OF_POINTS = 5000  # places times points far away; where there are more, fewer points see as much
 _LEAST_SHARE = 4  # of the points that are tried in any case
 _TRIES_FOR_A_POINT = 8  # where many lie outside of the domain of the equations
-_MOST_TERMS, _MOST_VALUES = 200_000, 200_000  # that are remembered
+_MOST_TERMS, _MOST_VALUES = 100_000, 60_000  # that are remembered
 _EXACT, _NUMERICAL = "exact", "40 digits"
 
 
@@ -84,7 +85,7 @@ class Prover:
         self._given = given
         self._structure = Structure(derivation)
         self._seed = seed
-        self._grids: Memory[Grid] = Memory(_MOST_TERMS, lambda grid: grid.weight)
+        self._grids: Memory[Grid] = Memory(_MOST_TERMS, lambda grid: 1 + grid.weight)
         self._points: Memory[Point | None] = Memory(_MOST_VALUES, lambda point: point.weight if point else 0)
         self._proved: dict[str, _Outcome] = {}
 
@@ -134,7 +135,7 @@ class Prover:
         for chosen in assignments_of_sizes(spelling, statement.sample_size):
             sizes = self._given.put_in(chosen)
             comparison = Comparison(statement)
-            outcomes.append(self._outcome_with(comparison, scope, sizes, again=is_telling))
+            outcomes.append(self._outcome_with(comparison, scope, spelling, sizes, again=is_telling))
             is_telling |= comparison.is_telling
             larger = larger_sizes(comparison.one_sided_guards(), spelling, sizes)
             if not comparison.is_telling:  # two numbers, normalised, are ±1: constant
@@ -142,19 +143,19 @@ class Prover:
             larger = self._given.put_in(larger)
             if outcomes[-1].counterexample is None and larger != sizes:
                 further = Comparison(statement)
-                outcomes.append(self._outcome_with(further, scope, larger, again=is_telling))
+                outcomes.append(self._outcome_with(further, scope, spelling, larger, again=is_telling))
                 is_telling |= further.is_telling
             if outcomes[-1].counterexample is not None:
                 return outcomes[-1]
         return outcomes[0]
 
     def _outcome_with(
-        self, comparison: Comparison, scope: Scope, sizes: Environment, *, again: bool
+        self, comparison: Comparison, scope: Scope, spelling: Spelling, sizes: Environment, *, again: bool
     ) -> _Outcome:
         """Compare both sides with one choice of sizes; ``again`` after another one, which met the kinks."""
         statement = comparison.statement
         compared, point = 0, None
-        for point in self._points_for(comparison, scope, sizes, again=again):
+        for point in self._points_for(comparison, scope, spelling, sizes, again=again):
             compared, counterexample = comparison.at(point)
             if counterexample is not None:
                 return _Outcome(statement.step, compared, _NUMERICAL, counterexample)
@@ -165,11 +166,12 @@ class Prover:
         return _Outcome(statement.step, compared, _EXACT if exact else _NUMERICAL, None)
 
     def _points_for(
-        self, comparison: Comparison, scope: Scope, sizes: Environment, *, again: bool
+        self, comparison: Comparison, scope: Scope, spelling: Spelling, sizes: Environment, *, again: bool
     ) -> Iterator[Point]:
         """Yield three points; with kinks more of them, close to these and far away.
 
-        Where kinks are does not depend on sizes, so that ``again`` a few of them are enough.
+        Where kinks are does not depend on sizes, so that ``again`` the least share of them is enough if all
+        of them are too much work.
         """
         samples = comparison.statement.samples(sizes)
         for spreads in THREE_SPREADS:
@@ -179,15 +181,31 @@ class Prover:
                 yield point
         if not comparison.kinks:
             return
-        count = _wide_points(comparison.statement, scope, sizes, again=again)
+        work = max(1, places(spelling.spaces, sizes))
+        if scope.places:  # the places of maxima differ, so that everything is written out for each point
+            work *= _LEAST_SHARE
+        few = again and _WIDE_POINTS * work > _MOST_WORK_OF_POINTS
+        count = _wide_points(comparison.statement, _MOST_WORK_OF_POINTS if few else work)
         wide = (self._point(scope, sizes, samples, s) for s in WIDE_SPREADS[: _TRIES_FOR_A_POINT * count])
         close = (self._point(scope, sizes, samples, each) for each in spreads_close_to(comparison.kinks))
-        if not again:
+        if not few:
             yield from (point for point in close if point is not None)
         yield from islice((point for point in wide if point is not None), count)
 
     def _point(self, scope: Scope, sizes: Environment, samples: int, spread: Spread) -> Point | None:
-        """Return a point in ``spread``, or None where the equations have no real value there."""
+        """Return a point in ``spread``, or None where the equations have no real value there.
+
+        Of data in stated bounds, which it may leave, a point inside of these is the second choice.
+        """
+        point = self._point_within(scope, sizes, samples, spread, {})
+        if point is None and self._structure.bounds:
+            return self._point_within(scope, sizes, samples, spread, self._structure.bounds)
+        return point
+
+    def _point_within(
+        self, scope: Scope, sizes: Environment, samples: int, spread: Spread, bounds: Bounds
+    ) -> Point | None:
+        """Return a point in ``spread`` and in the bounds, or None where the equations have no value there."""
         # tables of integers are part of the scalar expressions: other ones for each point
         table = spread if self._structure.tables else None
         placed = scope if scope.places else None  # an argmax depends on the values in the scope
@@ -196,10 +214,10 @@ class Prover:
         def made() -> Point | None:
             seed = (self._seed, table)
             grid = self._grids.get(grid_key, lambda: Grid(self._structure, sizes, samples, seed, self._given))
-            point = Point(grid, scope, Draw(self._seed, spread))
+            point = Point(grid, scope, Draw(self._seed, spread, bounds))
             return point if point.prepare() else None
 
-        return self._points.get((grid_key, scope, spread), made)
+        return self._points.get((grid_key, scope, spread, bool(bounds)), made)
 
 
 @dataclass(frozen=True)
@@ -217,14 +235,10 @@ def _fact_text(fact: Fact) -> str:
     return f"Σ_{fact.index} {fact.component} = {fact.value}"
 
 
-def _wide_points(statement: Statement, scope: Scope, sizes: Environment, *, again: bool) -> int:
-    """Return the number of points far away: the more places a claim has, the more is seen at each of them."""
+def _wide_points(statement: Statement, work: int) -> int:
+    """Return the number of points far away: all of them, or a share where there is much to do at each."""
     count = _WIDE_POINTS_IF_NESTED if _has_nested_kinks(statement) else _WIDE_POINTS
-    work = places(statement.spaces(), sizes)
-    if scope.places:  # the places of maxima differ, so that everything is written out for each point
-        work *= _LEAST_SHARE
-    enough = 0 if again else count * _PLACES_OF_A_POINT // work
-    return min(count, max(count // _LEAST_SHARE, enough))
+    return min(count, max(count // _LEAST_SHARE, _MOST_WORK_OF_POINTS // work))
 
 
 def _has_nested_kinks(statement: Statement) -> bool:

@@ -118,8 +118,10 @@ def larger_sizes(guards: Collection[Relational], spelling: Spelling, sizes: Envi
         symbols = {s for expression in (guard, *extents) for s in expression.free_symbols} & set(sizes)
         if not _decides_both_ways(guard, spelling, larger):
             larger = _one_larger(guard, symbols, spelling, larger)
+    if any(_ends(guard, spelling, larger) is None for guard in guards):
+        return larger  # which sizes these need is not known
     decided = [guard for guard in guards if _decides_both_ways(guard, spelling, larger)]
-    return _within_bounds(larger, spelling, decided) if decided else larger
+    return _within_bounds(larger, spelling, decided)
 
 
 def _one_larger(
@@ -140,6 +142,17 @@ def _one_larger(
 
 def _decides_both_ways(guard: Relational, spelling: Spelling, sizes: Environment) -> bool:
     """Whether a guard that is affine in its indices holds for some of their values, and not for others."""
+    ends = _ends(guard, spelling, sizes)
+    if ends is None:
+        return False
+    lowest, highest = ends
+    if isinstance(guard, (Equality, Unequality)):
+        return lowest < highest and lowest <= 0 <= highest
+    return bool(RELATIONS[guard.rel_op](lowest, 0)) != bool(RELATIONS[guard.rel_op](highest, 0))
+
+
+def _ends(guard: Relational, spelling: Spelling, sizes: Environment) -> tuple[int, int] | None:
+    """Return the least and the greatest value of left - right; None where it is not affine in indices."""
     left, right = guard.args
     lowest = highest = 0
     for part, coefficient in expand(left - right).as_coefficients_dict().items():
@@ -149,8 +162,6 @@ def _decides_both_ways(guard: Relational, spelling: Spelling, sizes: Environment
         elif part.free_symbols.issubset(sizes):
             ends = (int(coefficient) * whole(part, sizes),) * 2
         else:
-            return False
+            return None
         lowest, highest = lowest + min(ends), highest + max(ends)
-    if isinstance(guard, (Equality, Unequality)):
-        return lowest < highest and lowest <= 0 <= highest
-    return bool(RELATIONS[guard.rel_op](lowest, 0)) != bool(RELATIONS[guard.rel_op](highest, 0))
+    return lowest, highest

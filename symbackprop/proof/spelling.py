@@ -159,3 +159,5 @@ class _Speller:
                 name in structure.without_sample,
             )
             self.parts.append("".join("01"[mark] for mark in marks))
+            if name in structure.bounds:
+                self.parts.append(f" in {structure.bounds[name]}")

@@ -19,6 +19,7 @@ class Structure:
     """Who reads whom in the equations of a derivation."""
 
     def __init__(self, derivation: Derived) -> None:
+        self._model = derivation.model
         self.system: EquationSystem = derivation.system
         self.quantities: Mapping[str, Quantity] = derivation.system.quantities
         self.adjoints: Mapping[str, str] = derivation.adjoints
@@ -73,6 +74,13 @@ class Structure:
             varying.update(new)
             pending += new
         return frozenset(self.system.quantities) - varying
+
+    @cached_property
+    def bounds(self) -> dict[str, tuple[Expr | None, Expr | None]]:
+        """Input or target -> the least and the greatest value that is assumed of it, where there is one."""
+        model = self._model
+        given = () if model is None else (*model.inputs, *model.targets)
+        return {g.name: (g.low, g.high) for g in given if (g.low, g.high) != (None, None)}
 
     def names_read(self, expression: Expr) -> list[str]:
         """Return the names of the quantities that ``expression`` reads, in order of appearance."""

@@ -24,6 +24,7 @@ from sympy import (
     asin,
     asinh,
     atan,
+    atan2,
     atanh,
     cos,
     cosh,
@@ -64,6 +65,7 @@ from symbackprop.arrays.verify import RULES, verify
 from symbackprop.code.buffers import BufferWriter, Workspace
 from symbackprop.code.programs import share
 from symbackprop.code.training_step import compared_after
+from symbackprop.equations.functions import Digamma, Floor, LogGamma, Quotient, Remainder, Round
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.system import ONE, Equation, index, quantity, scalar, sum_over
 from tests.arrays.test_lowering import derived, equations_of, lowered
@@ -334,6 +336,8 @@ ZOO_SYSTEMS = (
 )  # fmt: skip
 ONE_BY_ONE = [
     *(f(x[b, i]) for f in (asin, acos, atan, asinh, acosh, atanh, cos, cosh, sinh, tan, erf, sign, abs)),
+    *(f(x[b, i]) for f in (Floor, Round, LogGamma, Digamma)),
+    atan2(x[b, i], w[i]), Quotient(flag[b], 2), Remainder(flag[b], 2),
     log(1 + x[b, i] ** 2), exp(x[b, i]) - 1, log(1 + exp(x[b, i])), sqrt(1 + x[b, i] ** 2),
     Min(x[b, i], 2), Integer(3),
     *(Piecewise((x[b, i], c), (2, True)) for c in (Eq(flag[b], 1), Ne(flag[b], 1), flag[b] < 1)),

@@ -336,7 +336,7 @@ def test_numbers_are_such_as_the_derivation_assumes(
         ("dE/dw2[j,i] = x1.T @ (x2 - t)", "not read|not allowed"),
         ("dE/dE = 1", "E is the error itself"),
         ("dE/dw2[j,i] = where(q > 1, x1[j], 0)", "unknown name 'q'"),
-        ("dE/dw2[j,i] = max(x1[j], acosh(-exp(x1[j])))", "this cannot be computed"),
+        ("dE/dw2[j,i] = max(x1[j], acosh(-exp(x1[j])))", "the formula has no real value here"),
         ("dE/dw2[j,i] = x1[" + "j+" * 900 + "j]", "nested deeper than 50 levels"),
         ("dE/dw2[j,i] = mean(x2[n,i]*x1[j], n)", "x1.j. stands without the sample's index beside x2.n, i."),
         ("dE/dw2[j,i] = x1[j + q]", "nothing tells how far the index 'q' runs"),

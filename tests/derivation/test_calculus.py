@@ -337,7 +337,9 @@ def test_beside_a_delta_everything_is_read_at_its_place() -> None:
     place = Integer(1)
     divided = (1 - DELTA(place, k) / x[place]) * x[k]
     assert same(with_deltas_used(divided), x[k] - DELTA(place, k))
-    assert same(with_deltas_used(DELTA(i, k) * x[k]), DELTA(i, k) * x[k])  # which of two letters, nobody knows
+    assert same(
+        with_deltas_used(DELTA(i, k) * x[k]), DELTA(i, k) * x[k]
+    )  # which of two letters, nobody knows
     assert same(with_deltas_used(x[k] * y[k]), x[k] * y[k])
 
 

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sympy import Eq, Expr, Mul, Piecewise, Symbol, log
 
 import symbackprop as sb
+from symbackprop.derivation.stable.powers import zero_where
 from symbackprop.proof.prover import prove
 from tests.high_precision import value_and_gradient
 
@@ -97,12 +99,14 @@ def test_a_masked_sum_of_exponentials_is_right(name: str) -> None:
     assert failures(MASKED + WITH_MASK[name], rows) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WITH_TARGET)
 def test_an_error_by_hand_is_right(name: str) -> None:
     rows = [{"x": x, "t": t} for x, t in itertools.product(SCORES.values(), np.eye(3)[:2].tolist())]
     assert failures(TARGET + WITH_TARGET[name], rows) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DIVERGENCES)
 def test_a_divergence_of_two_softmaxes_is_right(name: str) -> None:
     rows = [
@@ -140,3 +144,25 @@ def test_the_derivatives_of_a_power_have_a_value_at_zero(equations: str) -> None
     _, gradients = module.gradients(parameters, np.zeros((1, 3)))
     np.testing.assert_array_equal(gradients["p"], [0, 0, 0])
     np.testing.assert_array_equal(gradients["c"], [0, 1, 0])
+
+
+def test_no_choice_decides_that_a_product_is_zero() -> None:
+    """SymPy makes a condition of a choice that nothing prints or computes."""
+    a, b = Symbol("a", real=True), Symbol("b", real=True)
+    inner = a * log(b)
+
+    def deciding(node: Expr) -> Expr | None:
+        logs = [factor for factor in node.args if factor.has(log)] if isinstance(node, Mul) else []
+        return logs[0] if logs else None
+
+    found = zero_where((1 + inner) * b, deciding)
+    assert found == Piecewise((0, Eq(1 + inner, 0)), (b * (1 + zero_where(inner, deciding)), True))
+    choice = Piecewise((log(a), a > 0), (0, True))
+    assert zero_where(choice * b, deciding) == choice * b
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("gamma", [0.25, 0.7])
+def test_a_focal_loss_of_classes_is_derived(gamma: float) -> None:
+    """There a product that is 0 stands inside of another."""
+    assert sb.generate(sb.Network("2-3:softmax", loss=f"focal(gamma={gamma})"))

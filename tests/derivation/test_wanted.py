@@ -98,6 +98,7 @@ def test_what_the_error_does_not_depend_on() -> None:
     assert sb.derive(of_text(APART)).gradient("z") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path", [pytest.param(p, marks=pytest.mark.slow) if p.stem in SLOW else p for p in EXAMPLES], ids=str
 )

@@ -146,7 +146,10 @@ def test_a_large_network_is_tried_with_small_sizes() -> None:
         "abs(s)**0.1",
         "Piecewise((s, s > 0), (0, True))",
         "exp(exp(exp(9*s)))",
-        "max(log(0.438 + mish(-2229.93*s)**2), softplus(log(1 + exp(-4*(s - 6.734))), beta=2.88592))",
+        pytest.param(
+            "max(log(0.438 + mish(-2229.93*s)**2), softplus(log(1 + exp(-4*(s - 6.734))), beta=2.88592))",
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_is_right_passes(formula: str) -> None:

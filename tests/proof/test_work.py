@@ -117,7 +117,7 @@ def test_the_values_of_a_proof_are_bounded(monkeypatch: pytest.MonkeyPatch) -> N
     def counting(self: prover.Comparison, point: prover.Point) -> tuple[int, str | None]:
         found = compare(self, point)
         counted.append(found[0])
-        assert point.grid.weight < 30_000
+        assert point.grid.weight < 60_000
         return found
 
     monkeypatch.setattr(prover.Comparison, "at", counting)
@@ -135,3 +135,23 @@ def test_a_stable_form_behind_a_maximum_holds() -> None:
 @pytest.mark.slow
 def test_a_residual_block_with_batch_norm_is_proved() -> None:
     assert all(verdict.holds for verdict in prove(derive(Network.from_equations(RESIDUAL))))
+
+
+DENSE = "2-3:relu-2"
+
+
+def test_a_small_network_is_tried_at_all_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: dict[int, int] = {}
+    compare = prover.Comparison.at
+
+    def counting(self: prover.Comparison, point: prover.Point) -> tuple[int, str | None]:
+        counted[id(self)] = counted.get(id(self), 0) + 1
+        alive.append(self)
+        return compare(self, point)
+
+    alive: list[object] = []  # so that no two have the same id
+    monkeypatch.setattr(prover.Comparison, "at", counting)
+    assert all(verdict.holds for verdict in prove(derive(Network(DENSE))))
+    with_kinks = [count for count in counted.values() if count > 3]
+    assert with_kinks
+    assert all(count == 3 + 2 * 3 + 24 for count in with_kinks)

@@ -84,6 +84,77 @@ def _erf(z: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     return out
 
 
+_LOG_GAMMA = (
+    -3617 / 122400,
+    1 / 156,
+    -691 / 360360,
+    1 / 1188,
+    -1 / 1680,
+    1 / 1260,
+    -1 / 360,
+    1 / 12,
+)  # z log Γ(z), without what else stands below, in powers of 1/z², for z from 8 on
+
+
+_DIGAMMA = (
+    3617 / 8160,
+    -1 / 12,
+    691 / 32760,
+    -1 / 132,
+    1 / 240,
+    -1 / 252,
+    1 / 120,
+    -1 / 12,
+)  # z² digamma(z), without what else stands below, in powers of 1/z², for z from 8 on
+
+
+def _lgamma(z: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Return log |Γ(z)|; NumPy has none."""
+    left, turned, near, far = _from_eight(z)
+    value = (far - 0.5) * np.log(far) - far + 0.5 * np.log(2 * np.pi)
+    value += _polynomial(_LOG_GAMMA, np.square(1 / far)) / far
+    value -= np.log(np.prod([near + k for k in range(8)], axis=0)) * (near < 8)
+    value = np.where(
+        left, np.log(np.pi / np.abs(np.sin(np.pi * turned))) - value, value
+    )
+    return _given(value, z, out)
+
+
+def _digamma(z: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Return the derivative of log |Γ| at z; NumPy has none."""
+    left, turned, near, far = _from_eight(z)
+    value = (
+        np.log(far)
+        - 0.5 / far
+        + _polynomial(_DIGAMMA, np.square(1 / far)) / np.square(far)
+    )
+    value -= np.sum([1 / (near + k) for k in range(8)], axis=0) * (near < 8)
+    value = np.where(left, value - np.pi / np.tan(np.pi * turned), value)
+    return _given(value, z, out)
+
+
+def _from_eight(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return where z is below 0, its part there, 1 - z or z up to 8, and the same from 8 on."""
+    double = np.asarray(z, np.float64)
+    left = double < 0
+    right = np.where(left, 1 - double, double)
+    far = np.where(right < 8, right + 8, right)
+    return (
+        left,
+        np.where(left, double - np.rint(double), 0.5),
+        np.minimum(right, 8),
+        far,
+    )
+
+
+def _given(value: np.ndarray, z: np.ndarray, out: np.ndarray | None) -> np.ndarray:
+    """Return ``value`` as numbers of the type of z, in ``out`` if there is one."""
+    if out is None:
+        return value.astype(np.asarray(z).dtype)
+    np.copyto(out, value, casting="same_kind")
+    return out
+
+
 def _polynomial(coefficients: tuple[float, ...], z: np.ndarray) -> np.ndarray:
     first, *others = coefficients
     value = first * z

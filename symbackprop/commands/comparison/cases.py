@@ -177,6 +177,15 @@ class Case:
             raise Wrong(f"{name} changes its arguments")
         return result
 
+    def outputs(self, parameters: Mapping[str, Array], x: Any) -> dict[str, Any]:
+        """Return what the module's ``forward`` gives, by name."""
+        found, names = self.call("forward", parameters, x), self.model.outputs
+        if len(names) == 1:
+            return {names[0]: found}
+        if not isinstance(found, dict) or tuple(found) != names:
+            raise Wrong(f"forward returns no dict of {', '.join(names)}")
+        return found
+
     def gradients(self, rows: int = SAMPLES_DRAWN) -> tuple[Any, dict[str, Any]]:
         """Return what the module's ``gradients`` gives for the first rows at the point."""
         if rows not in self._given:

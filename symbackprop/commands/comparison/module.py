@@ -51,15 +51,18 @@ _RUNTIME: tuple[Row, ...] = (
 )
 
 
-def check_module(module: ModuleType, derivation: Derived, seed: int = 0) -> list[Comparison]:
+def check_module(
+    module: ModuleType, derivation: Derived, seed: int = 0, expected: ModuleType | None = None
+) -> list[Comparison]:
     """Compare a module with the numbers of a derivation: its functions, its steps, a short run.
 
-    Of a module without a runtime what it has is compared.
+    Of a module without a runtime what it has is compared.  ``expected`` is the module that this version
+    generates, where it is at hand already.
 
     Raises:
         UnsupportedExpression: no module can be generated from the derivation.
     """
-    expected = load(derivation)
+    expected = load(derivation) if expected is None else expected
     with np.errstate(all="ignore"):  # a number that is not finite is reported as a difference
         try:
             point, reference = drawn_point(derivation, seed)

@@ -79,9 +79,9 @@ class Numbers:
         return self.evaluation
 
     @property
-    def outputs(self) -> Array:
-        """The outputs, the samples first."""
-        return self.forward.values[self.model.output]
+    def outputs(self) -> Arrays:
+        """The outputs by name, the samples first."""
+        return {name: self.forward.values[name] for name in self.model.outputs}
 
     @property
     def error(self) -> float:
@@ -124,7 +124,7 @@ class Numbers:
     @property
     def is_finite(self) -> bool:
         """Whether E and all its derivatives are numbers."""
-        numbers = [np.asarray(self.error), self.outputs, *self.gradients.values()]
+        numbers = [np.asarray(self.error), *self.outputs.values(), *self.gradients.values()]
         return all(bool(np.isfinite(n).all()) for n in numbers)
 
     def where_not_finite(self) -> str:

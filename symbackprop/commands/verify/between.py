@@ -17,8 +17,9 @@ from symbackprop.commands.inputs import Array
 from symbackprop.commands.verify.claims import Claim
 from symbackprop.derivation.batch import SampleAxis
 from symbackprop.derivation.reverse_pass import derive_system
-from symbackprop.equations.circles import reached_from
+from symbackprop.equations.graph import reached_from
 from symbackprop.equations.indices import fresh
+from symbackprop.equations.naming import free_name
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import (
     Equation,
@@ -50,7 +51,7 @@ def picked(derivation: Derived, claim: Claim) -> Iterator[tuple[Derived, Step, M
     letters = [i for i in dict.fromkeys(indices_of(above)) if i.is_Symbol]
     for places in islice(product(range(2), repeat=len(letters)), _MOST_PLACES):
         at = dict(zip(letters, map(Integer, places), strict=True))
-        scalar = Quantity(_spare(system))
+        scalar = Quantity(free_name("picked", system.quantities))
         changed = _ending_in(derivation, scalar, above.xreplace(at))
         least = dict(claim.least_sizes)
         for side in (above, below):
@@ -95,11 +96,11 @@ def _weighted(derivation: Derived, output: str, target: str, direct: bool) -> tu
     """Return the derivation of a weighted sum of all components for ``target``, and the weights' name."""
     system = derivation.system
     source = system.quantities[output]
-    weights = Quantity(_spare(system, "weight"), source.shape)
+    weights = Quantity(free_name("weight", system.quantities), source.shape)
     letters = tuple(fresh(Symbol(f"p{axis}", integer=True)) for axis in range(len(source.shape)))
     body = weights.at(letters) * source.at(letters)
     total = sum_over(body, *zip(letters, source.shape, strict=True)) if letters else body
-    scalar = Quantity(_spare(system))
+    scalar = Quantity(free_name("picked", system.quantities))
     quantities = {**system.quantities, weights.name: weights, scalar.name: scalar}
     kept = (system.definitions[output],) if direct else system.equations
     given = (*system.inputs, *SampleAxis(derivation).varying) if direct else system.inputs
@@ -116,10 +117,3 @@ def _ending_in(derivation: Derived, scalar: Quantity, component: Expr) -> Derive
     quantities = {**system.quantities, scalar.name: scalar}
     changed = replace(system, equations=equations, quantities=quantities, loss=scalar.name)
     return replace(derivation, system=changed, steps=(), results={}, adjoints={}, stable=(), batch=())
-
-
-def _spare(system: EquationSystem, word: str = "picked") -> str:
-    """Return a name that no quantity has."""
-    while word in system.quantities:
-        word += "_"
-    return word

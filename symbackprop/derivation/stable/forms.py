@@ -6,7 +6,7 @@ made, by algebra alone.  Expressions are scalar: plain symbols stand for the com
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from sympy import (
@@ -33,6 +33,7 @@ from symbackprop.derivation.stable.logarithms import (
     open_logarithm,
     turned_logarithms,
 )
+from symbackprop.derivation.stable.rarer import rarer_forms
 
 _LONGEST = 150
 """Operations beyond which only forms that cost little are tried."""
@@ -74,10 +75,21 @@ def equal_forms(problem: Pointwise, others: Sequence[Expr] = ()) -> Iterator[lis
 
     ``others`` are further forms to start from, such as a derivative before it was simplified.
     """
+    return _groups(problem, others, _forms)
+
+
+def further_forms(problem: Pointwise, others: Sequence[Expr] = ()) -> Iterator[list[Expr]]:
+    """Yield groups of forms that are longer, for where none of ``equal_forms`` is right everywhere."""
+    return _groups(problem, others, _rarer_forms)
+
+
+def _groups(
+    problem: Pointwise, others: Sequence[Expr], forms_of: Callable[[Expr, Pointwise], Iterator[Expr]]
+) -> Iterator[list[Expr]]:
     seen: set[Expr] = set()
+    longest = max(_LONGEST, 2 * count_ops(problem.expression))
     for start in (*others, problem.expression, problem.written_out(problem.expression)):
-        longest = max(_LONGEST, 2 * count_ops(problem.expression))
-        found = [form for form in _forms(start, problem) if count_ops(form) <= 2 * longest]
+        found = [form for form in forms_of(start, problem) if count_ops(form) <= 2 * longest]
         group = [each for form in found for each in (form, problem.folded(form))]
         new = [f for f in dict.fromkeys(group) if f not in seen and count_ops(f) <= longest]
         seen.update(new)
@@ -104,6 +116,11 @@ def _forms(start: Expr, problem: Pointwise) -> Iterator[Expr]:
         by_sign = decided_by_sign(form)
         if by_sign is not None:
             yield by_sign
+
+
+def _rarer_forms(start: Expr, problem: Pointwise) -> Iterator[Expr]:
+    for form in dict.fromkeys((start, open_logarithms(start, problem))):
+        yield from rarer_forms(form, problem.written_out(form), problem.definitions)
 
 
 def by_path(form: Expr) -> Iterator[Expr]:
@@ -135,8 +152,10 @@ def open_logarithms(expression: Expr, problem: Pointwise) -> Expr:
         return expression
 
     def opened(node: Expr) -> Expr:
-        whole = problem.written_out(node.args[0])
-        for candidate in (node.args[0], whole, whole.rewrite(HYPERBOLIC, exp)):
+        argument = node.args[0]
+        whole = problem.written_out(argument)
+        exponentials = argument.rewrite(HYPERBOLIC, exp)
+        for candidate in (argument, whole, exponentials, whole.rewrite(HYPERBOLIC, exp)):
             result = normal_logarithms(open_logarithm(candidate))
             if all(has_stable_operation(each) for each in result.atoms(log)):
                 return result

@@ -12,7 +12,12 @@ from collections.abc import Callable, Iterator
 
 from sympy import Add, Derivative, Dummy, Expr, Indexed, Mul, Piecewise, Sum, Symbol, exp, log, together
 
-from symbackprop.arrays.exponentials import holds_exponentials, is_exponential, is_sum_of_exponentials
+from symbackprop.arrays.exponentials import (
+    holds_exponentials,
+    is_exponential,
+    is_sum_of_exponentials,
+    softplus_argument,
+)
 from symbackprop.derivation.calculus.algebra import tidy
 from symbackprop.derivation.calculus.budget import expand, factor
 from symbackprop.derivation.stable.joining import Joiner
@@ -116,9 +121,14 @@ def _written_out(argument: Expr, system: EquationSystem) -> Iterator[Expr]:
 
 
 def has_stable_operation(logarithm: log) -> bool:
-    """Whether the code has a stable operation for it: log(1 + exp(z)), the log of a sum of exp, a size."""
+    """Whether the code has a stable operation for it.
+
+    It has one for log(1 + exp(z)) and its logarithm, and for the logarithms of a sum of exp and of a size.
+    """
     argument = logarithm.args[0]
     if argument.is_number or all(map(is_size, argument.free_symbols)):
+        return True
+    if softplus_argument(argument) is not None:
         return True
     two_terms = argument.is_Add and len(argument.args) == 2
     return holds_exponentials(argument) or (two_terms and all(map(is_exponential, argument.args)))
@@ -163,7 +173,15 @@ def is_positive(expression: Expr) -> bool:
         return True
     if isinstance(expression, (Add, Mul)):
         return all(is_positive(a) for a in expression.args)
+    if isinstance(expression, log):
+        return is_above_one(expression.args[0])
     return isinstance(expression, Sum) and is_positive(expression.function)
+
+
+def is_above_one(expression: Expr) -> bool:
+    """Whether ``expression`` is a sum of something that is at least 1 and of something positive."""
+    number, rest = expression.as_coeff_Add()
+    return bool(number.is_number and number >= 1 and is_positive(rest))
 
 
 def normal_logarithms(expression: Expr) -> Expr:

@@ -8,6 +8,7 @@ is not finite or not right, although its value is a number of that type.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -36,7 +37,7 @@ from sympy import (
 
 from symbackprop.arrays.evaluate import Array, values_of
 from symbackprop.derivation.calculus.algebra import cost
-from symbackprop.derivation.stable.forms import Pointwise, by_path, equal_forms
+from symbackprop.derivation.stable.forms import Pointwise, by_path, equal_forms, further_forms
 from symbackprop.errors import UnsupportedExpression
 
 _WIDE = (0, 1e-30, 1e-8, 1e-3, 0.3, 0.75, 1, 3, 10, 17, 30, 45, 60, 85, 88.5, 95, 110, 300, 700, 1000, 1e4,
@@ -48,7 +49,7 @@ DType: TypeAlias = type[np.float32] | type[np.float64]
 Masks: TypeAlias = dict[DType, NDArray[np.bool_]]
 _TYPES: tuple[DType, ...] = (np.float32, np.float64)
 _TOLERANCE = 4096  # roundings of a number of magnitude 1, or of its own
-_LARGE = 1e10  # an exponential beyond that is not computed
+_LARGE = 1e100  # an exponential beyond that is not computed: its own exponent would fill the memory
 
 
 def best_form(problem: Pointwise, others: Sequence[Expr] = ()) -> Expr:
@@ -82,6 +83,21 @@ def _best_form(problem: Pointwise, others: tuple[Expr, ...]) -> Expr:
             own = (*trial.failures(form), cost(form))
             if form != plain and own < rank:
                 best, rank = form, own
+        if not any(rank[:3]):
+            return best
+    return _best_further_form(trial, best, others)
+
+
+def _best_further_form(trial: _Trial, best: Expr, others: Sequence[Expr]) -> Expr:
+    """Return the best of the longer forms, if it fails at half as many points as ``best`` or at fewer."""
+    before = trial.count(best)
+    most = (*before[:-1], before[-1] // 2)
+    rank = (*before, cost(best))
+    for group in further_forms(trial.problem, others):
+        for form in group:
+            own = trial.count(form)
+            if all(map(operator.le, own, most)) and (*own, cost(form)) < rank:
+                best, rank = form, (*own, cost(form))
         if not any(rank[:3]):
             break
     return best
@@ -233,6 +249,8 @@ _BOUNDED = {
     **{name: _bounded(name, 1e300) for name in ("sin", "cos", "tan")},
     **{name: _bounded(name) for name in ("log", "erf", "atan", "asinh", "asin", "acos", "acosh", "atanh")},
     "exp": _exponential,
+    "lgamma": lambda argument: mpmath.loggamma(argument).real,
+    "round": mpmath.nint,
     "tanh": lambda argument: mpmath.sign(argument) if abs(argument) > _LARGE else mpmath.tanh(argument),
 }
 """The functions that are computed for real numbers of any size, by their names in mpmath."""
@@ -258,11 +276,15 @@ class _Trial:
 
         The last is counted in steps of 10 %: at the very margin a shorter form is worth more.
         """
+        needed, absent, failed = self.count(form)
+        return needed, absent, math.ceil(10 * failed / len(self.truth) / len(_TYPES))
+
+    def count(self, form: Expr) -> tuple[int, int, int]:
+        """Return at how many points ``form`` fails where it must not, has no value, and fails in all."""
         failed, without = self._failed(form)
         needed = sum(int(np.count_nonzero(failed[d] & self.required[d])) for d in _TYPES)
         absent = sum(int(np.count_nonzero(without[d])) for d in _TYPES)
-        share = sum(np.count_nonzero(failed[d]) for d in _TYPES) / len(self.truth) / len(_TYPES)
-        return needed, absent, math.ceil(10 * share)
+        return needed, absent, sum(int(np.count_nonzero(failed[d])) for d in _TYPES)
 
     def _failed(self, form: Expr) -> tuple[Masks, Masks]:
         """Return where ``form`` is not right, and where not finite, although its value is a number."""

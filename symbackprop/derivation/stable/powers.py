@@ -6,9 +6,9 @@ differentiation has it; that for x is p·x**(p - 1), which must not be computed 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from sympy import Eq, Expr, Mul, Piecewise, Pow, exp, log
+from sympy import Eq, Expr, Indexed, Mul, Piecewise, Pow, exp, log
 
 from symbackprop.derivation.stable.joining import at
 from symbackprop.equations.system import ONE, ZERO, EquationSystem, name_of
@@ -46,3 +46,18 @@ def is_varying_power(factor: Expr) -> bool:
     """Whether ``factor`` is a power with an exponent that is no number, of a base that may be 0."""
     is_power = isinstance(factor, Pow) and not isinstance(factor, exp)
     return is_power and not factor.exp.is_number and not factor.base.is_positive
+
+
+def zero_where(expression: Expr, deciding: Callable[[Expr], Expr | None]) -> Expr:
+    """Return ``expression`` with products that are 0 where the factor that decides is, whatever others are.
+
+    The factor is taken as it stands, before products in it are decided in turn; a choice decides nothing.
+    """
+    if not expression.args or isinstance(expression, Indexed):
+        return expression
+    parts = [zero_where(part, deciding) for part in expression.args]
+    inner = expression if parts == list(expression.args) else expression.func(*parts)
+    factor = deciding(expression)
+    if factor is None or factor.has(Piecewise):
+        return inner
+    return Piecewise((ZERO, Eq(factor, 0)), (inner, True))

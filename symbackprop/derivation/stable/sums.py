@@ -16,14 +16,10 @@ from typing import Any
 import mpmath
 import numpy as np
 from sympy import (
-    Add,
     Derivative,
-    Eq,
     Expr,
     Indexed,
-    KroneckerDelta,
     Mul,
-    Piecewise,
     Pow,
     Sum,
     Symbol,
@@ -32,11 +28,12 @@ from sympy import (
 )
 
 from symbackprop.derivation.calculus.algebra import distributed
-from symbackprop.derivation.calculus.paths import contract
+from symbackprop.derivation.calculus.paths import with_deltas_used, without_summed_deltas
 from symbackprop.derivation.stable.joining import Joiner, at
 from symbackprop.derivation.stable.logarithms import has_stable_operation, opened_through
+from symbackprop.derivation.stable.powers import zero_where
 from symbackprop.derivation.stable.small import SIZE, Array, Key, Places, Small
-from symbackprop.equations.indices import RangeList, canonical, open_sum, rename, substitute
+from symbackprop.equations.indices import canonical, make_sum, open_sum, substitute
 from symbackprop.equations.system import ZERO, Equation, EquationSystem, Quantity, is_size, name_of
 from symbackprop.errors import UnsupportedExpression
 
@@ -129,18 +126,22 @@ class SumForms:
         points = Points(free, [name for name in free if not self._is_derivative(name)][:_MOST_ARRAYS])
         places = _places_of(_free_indices([form, plain, *others]))
         try:
+            own = [self._values(form, points, places, t, followed) for t in _TYPES]
+            if _agree(own):
+                return None
             truth = self._values(plain, points, places, None, followed)
-            first, *rest = (
+            first = failures(own, truth)
+            rest = [
                 failures([self._values(e, points, places, t, followed) for t in _TYPES], truth)
-                for e in (form, *others)
-            )
+                for e in others
+            ]
         except (UnsupportedExpression, ArithmeticError, ValueError, TypeError):
             return None
         best, fewest = None, _count(first)
-        for n, own in enumerate(rest):
-            worse = any((mine & ~before).any() for mine, before in zip(own, first, strict=True))
-            if not worse and _count(own) < fewest:
-                best, fewest = n, _count(own)
+        for n, found in enumerate(rest):
+            worse = any((mine & ~before).any() for mine, before in zip(found, first, strict=True))
+            if not worse and _count(found) < fewest:
+                best, fewest = n, _count(found)
         return best
 
     def _values(
@@ -204,6 +205,15 @@ def name_within(read: Expr) -> str:
 
 def _count(failures: Sequence[Array]) -> int:
     return sum(int(np.count_nonzero(each)) for each in failures)
+
+
+def _agree(values: Sequence[Array]) -> bool:
+    """Whether a form gives the same finite numbers in both types, so that there is nothing to look into."""
+    single, double = (value.astype(float) for value in values)
+    if not np.all(np.isfinite(double)):
+        return False
+    allowed = _TOLERANCE * np.finfo(np.float32).eps * np.maximum(1, np.abs(double))
+    return bool(np.all(np.abs(single - double) <= allowed))
 
 
 def failures(values: Sequence[Array], truth: Array) -> list[Array]:
@@ -305,31 +315,10 @@ def _distributed(expression: Expr) -> Expr:
     """Return ``expression`` with factors multiplied into the sums that divide by them, within sums, too."""
     if isinstance(expression, Sum):
         body, ranges = open_sum(expression)
-        terms = [_at_deltas(term) for term in Add.make_args(distributed(_distributed(body)))]
-        return Add(*[_contracted(term, ranges) for term in terms])
+        return without_summed_deltas(make_sum(distributed(_distributed(body)), ranges))
     if expression.has(Sum):
         expression = expression.func(*map(_distributed, expression.args))
-    return _at_deltas(distributed(expression))
-
-
-def _contracted(term: Expr, ranges: RangeList) -> Expr:
-    """Return the sum of a product, with its deltas solved for summed indices."""
-    deltas = [f for f in Mul.make_args(term) if isinstance(f, KroneckerDelta)]
-    rest = Mul(*[f for f in Mul.make_args(term) if f not in deltas])
-    return contract(rest, ranges, [delta.args for delta in deltas], {})
-
-
-def _at_deltas(expression: Expr) -> Expr:
-    """Return ``expression`` with p[k] δ(k, 0) as p[0] δ(k, 0)."""
-
-    def moved(product: Expr) -> Expr:
-        for delta in (f for f in product.args if isinstance(f, KroneckerDelta)):
-            place, index = delta.args
-            if isinstance(index, Symbol) and index not in place.free_symbols:
-                product = rename(product / delta, {index: place}) * delta
-        return product
-
-    return expression.replace(lambda node: isinstance(node, Mul) and node.has(KroneckerDelta), moved)
+    return with_deltas_used(distributed(expression))
 
 
 def zero_first(expression: Expr, system: EquationSystem) -> Expr:
@@ -347,10 +336,7 @@ def zero_first(expression: Expr, system: EquationSystem) -> Expr:
         masks = (f for f in node.args if system.is_read(f) and name_of(f) not in system.definitions)
         return next(masks, None) if node.has(exp) else None
 
-    def decided(node: Expr) -> Expr:
-        return Piecewise((ZERO, Eq(deciding(node), 0)), (node, True))
-
-    return expression.replace(lambda node: deciding(node) is not None, decided)
+    return zero_where(expression, deciding)
 
 
 def _is_root_below(factor: Expr) -> bool:

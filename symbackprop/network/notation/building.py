@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
 
-from sympy import Add, Expr, Indexed, Mul, Symbol
+from sympy import Add, Expr, Mul, Symbol
 
-from symbackprop.equations.circles import in_order, reached_from
+from symbackprop.equations.circles import in_order
 from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Model
 from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
 from symbackprop.equations.system import ONE, Equation, EquationSystem, Fact, Quantity, index, is_size, size
@@ -45,7 +45,7 @@ class Equations:
         Raises:
             SpecificationError: anything about it is wrong; the message points to the place.
         """
-        model = _Building(read_text(self.text, self.origin), self.text, dict(self.sizes)).model()
+        model = _Building(read_text(self.text, self.origin, self.sizes), self.text, dict(self.sizes)).model()
         return replace(model, name=_python_name(self.name))
 
 
@@ -214,7 +214,8 @@ class _Building:
             name="network",
             description=_description(self.text, self.sizes),
             system=system,
-            output=self.found.output,
+            output=next(iter(self.found.outputs)),
+            more_outputs=tuple(self.found.outputs)[1:],
             sizes=sizes,
             constants=constants,
             initial={name: self._initial(name, system) for name in system.parameters},
@@ -254,16 +255,9 @@ class _Building:
 
     def _check_reached(self, system: EquationSystem) -> None:
         """Refuse a parameter that the loss does not depend on."""
-        reads = {
-            e.name: {
-                *(str(part.base.name) for part in e.rhs.atoms(Indexed)),
-                *(s.name for s in e.rhs.free_symbols),
-            }
-            for e in self.found.equations
-        }
-        reached = reached_from([LOSS], reads)
+        needed = system.needed_for(LOSS)
         for name in system.parameters:
-            if name not in reached:
+            if name not in needed:
                 self.found.places[name].fail(f"the loss does not depend on '{name}'", "leave it out")
 
     def _initial(self, name: str, system: EquationSystem) -> Initial:

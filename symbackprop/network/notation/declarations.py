@@ -7,16 +7,18 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from sympy import Add, Expr, Indexed, Rational, Symbol, expand
+from sympy import Add, Expr, Indexed, Integer, Rational, Symbol, expand
 
 from symbackprop.equations.circles import NoOrder, circles_of
 from symbackprop.equations.model import Initializer
-from symbackprop.equations.system import ZERO, Equation, Quantity, is_size, name_of
+from symbackprop.equations.system import ZERO, ArgMax, Equation, Quantity, is_size, name_of
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
 from symbackprop.network.architecture import MAX_UNITS
+from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in
 from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside, statements
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader, used_before
@@ -61,14 +63,16 @@ class Text:
     equations: list[Equation] = field(default_factory=list)
     bounds: list[Bound] = field(default_factory=list)
     totals: list[Total] = field(default_factory=list)
-    output: str = ""
+    outputs: dict[str, Part] = field(default_factory=dict)
     places: dict[str, Part] = field(default_factory=dict)
     lines: dict[str, Part] = field(default_factory=dict)  # the equation of each defined quantity
     sizes: dict[str, Part] = field(default_factory=dict)
+    cases: Counter[str] = field(default_factory=Counter)  # how many cases of a quantity are still to come
+    read: dict[str, list[Case]] = field(default_factory=dict)  # those that have been read
 
 
-def read_text(text: str, source: str) -> Text:
-    """Return the declarations and equations of a text.
+def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyType({})) -> Text:
+    """Return the declarations and equations of a text; ``sizes`` are numbers that letters have beside it.
 
     Raises:
         SpecificationError: something is wrong; the message has line, column and a caret.
@@ -77,6 +81,8 @@ def read_text(text: str, source: str) -> Text:
     parts = list(statements(text, source))
     found.names.later = _defined_later(parts)
     found.names.shared = _shared_parameters(parts)
+    found.cases = _defined_by_cases(parts)
+    found.names.ranges.numbers = {**_sizes_declared(parts), **sizes}
     statement = None
     try:
         with limited_work(min(MAX_WORK + _WORK_OF_A_LINE * len(parts), _WORK_OF_A_TEXT)):
@@ -101,6 +107,26 @@ def _defined_later(parts: list[Statement]) -> dict[str, Part]:
         if name and statement.keyword == "":
             found.setdefault(name[0], sides(statement.body)[0])
     return found
+
+
+def _defined_by_cases(parts: list[Statement]) -> Counter[str]:
+    """Return how many equations each quantity has of which one has more than letters on its left."""
+    found: Counter[str] = Counter()
+    written: set[str] = set()
+    for statement in parts:
+        left = sides(statement.body)[0].text if statement.keyword == "" else ""
+        name, _, inside = left.partition("[")
+        found[name.strip()] += 1
+        if inside and not re.fullmatch(r" *[^\W\d]\w* *(, *[^\W\d]\w* *)*\] *", inside):
+            written.add(name.strip())
+    return Counter({name: found[name] for name in found if name in written})
+
+
+def _sizes_declared(parts: list[Statement]) -> dict[str, int]:
+    """Return the numbers that the size lines give, as far as they are plain; what is wrong is told later."""
+    items = [item for s in parts if s.keyword == "size" for item in split_outside(s.body, ",")]
+    pairs = [(left.text, right.text) for left, right in map(sides, items) if right is not None]
+    return {letter: int(number) for letter, number in pairs if re.fullmatch(r"[0-9]{1,9}", number)}
 
 
 def _shared_parameters(parts: list[Statement]) -> set[str]:
@@ -228,6 +254,8 @@ def _constant(found: Text, statement: Statement) -> None:
         letters = found.names.axes[name]
         if not letters:
             found.constants[name] = _number(right)
+            if found.constants[name] == int(_number(right)):
+                found.names.whole[name] = Integer(int(_number(right)))
             continue
         if len(letters) > 1:
             left.fail("a constant has one axis or none")
@@ -293,11 +321,13 @@ def _fix_size(found: Text, letter: str, number: int, part: Part) -> None:
 
 
 def _output(found: Text, statement: Statement) -> None:
-    if found.output:
-        statement.body.fail("there are two outputs", "name one quantity")
-    name, _ = _head(statement.body, Names(), "an output")
-    found.output = name
-    found.places.setdefault("", statement.body)
+    if found.outputs:
+        statement.body.fail("there are two outputs", "name all in one line, as in: output y, z")
+    for part in split_outside(statement.body, ","):
+        name, _ = _head(part, Names(), "an output")
+        if name in found.outputs:
+            part.fail(f"'{name[:40]}' is an output twice", "name each once")
+        found.outputs[name] = part
 
 
 # --------------------------------------------------------------------------------------- equations
@@ -308,6 +338,10 @@ def _equation(found: Text, statement: Statement) -> None:
     if right is None:
         hint = "write name[n, i] = formula, or begin with input, parameter, output"
         left.fail("this is neither an equation nor a declaration", hint)
+    name = left.text.partition("[")[0].strip()
+    if name in found.cases and name != LOSS:
+        _case(found, name, left, right)
+        return
     name, letters = _head(left, found.names, "an equation")
     _require_new(found, name, left)
     if name == LOSS and letters:
@@ -318,18 +352,81 @@ def _equation(found: Text, statement: Statement) -> None:
     for letter in letters:
         if letter not in reader.letters_read:
             left.fail(f"the index '{letter}' stands on the left only", "leave it out, or use it on the right")
-    shape = tuple(map(found.names.size, letters))
-    quantity = Quantity(name, shape)
+    _enter_hidden(found, left)
+    _define(found, name, letters, rhs, left)
+
+
+def _enter_hidden(found: Text, left: Part) -> None:
+    """Enter the equations that the one at ``left`` needs before it."""
     for hidden in found.names.hidden:
         found.equations.append(hidden)
         found.lines[hidden.name] = left
         found.places.setdefault(name_of(hidden.lhs), left)
     found.names.hidden.clear()
+
+
+def _define(found: Text, name: str, letters: tuple[str, ...], rhs: Expr, left: Part) -> None:
+    """Enter a quantity and its equation."""
+    shape = tuple(map(found.names.size, letters))
+    quantity = Quantity(name, shape, integer=isinstance(rhs, ArgMax))
     found.names.later.pop(name, None)
     found.names.add(quantity, letters)
     found.places[name] = left
     found.lines[name] = left
     found.equations.append(Equation(quantity.at([provisional_index(i) for i in letters]), rhs))
+
+
+# ------------------------------------------------------------------------------------------- cases
+
+
+def _case(found: Text, name: str, left: Part, right: Part) -> None:
+    """Read one case of a quantity, such as y[n, 0] = a[n]; after the last one the quantity is defined."""
+    if name not in found.read:
+        _require_new(found, name, left)
+        found.places[name] = left
+    reader = NetReader(left, found.names)
+    tree = reader.tree()
+    if not isinstance(tree, ast.Subscript):
+        reader.fail(tree.col_offset, f"'{name}' has an index elsewhere", "write y[n, i]")
+    nodes = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
+    if len(nodes) > MAX_AXES:
+        reader.fail(nodes[MAX_AXES], f"more than {MAX_AXES} axes are not allowed")
+    reader.scope += dict.fromkeys(i for node in nodes for i in _letters_of(node, found.names))
+    indices = tuple(map(reader.index, nodes))
+    body = NetReader(right, found.names, reader.scope, equation=name)
+    value = body.expression_of(body.tree())
+    if isinstance(value, ArgMax):
+        right.fail("an argmax can't be a case", "give it an equation before")
+    _enter_hidden(found, left)
+    found.read.setdefault(name, []).append(Case(left, indices, value))
+    found.cases[name] -= 1
+    if not found.cases[name]:
+        _join(found, name, found.read[name])
+
+
+def _letters_of(node: ast.expr, names: Names) -> list[str]:
+    """Return the index letters on a left-hand side; the letter inside of size(k) is none."""
+    called = {id(part) for call in ast.walk(node) if isinstance(call, ast.Call) for part in ast.walk(call)}
+    found = (part for part in ast.walk(node) if isinstance(part, ast.Name) and id(part) not in called)
+    return [part.id for part in found if part.id not in names.whole]
+
+
+def _join(found: Text, name: str, cases: list[Case]) -> None:
+    """Define a quantity by its cases."""
+    names, first = found.names, cases[0]
+    place = f"i~{name}"
+    try:
+        axis = axis_of(cases)
+        value, number = joined(cases, axis, provisional_index(place), names.ranges)
+    except NotOnce as problem:
+        hint = "the cases of one quantity say every place along one axis once"
+        problem.part.fail(f"'{name}': {problem}", hint)
+    names.ranges.of(place).number = names.ranges.numbers[place] = number
+    names.counted |= {place, *(i for case in cases for i in letters_in(case.indices[axis]))}
+    names.letters |= names.counted
+    letters = [place if n == axis else index.name[1:] for n, index in enumerate(first.indices)]
+    del found.places[name]
+    _define(found, name, tuple(letters), value, first.part)
 
 
 # ------------------------------------------------------------------------------------------- facts
@@ -467,13 +564,13 @@ def _check_whole(found: Text, end: Part) -> None:
     names = found.names
     if LOSS not in found.lines:
         end.fail("there is no loss", "define E, as in E = mean(..., n)")
-    if not found.output:
+    if not found.outputs:
         end.fail("there is no output", "name one, as in: output y")
-    if found.output not in found.lines or found.output == LOSS:
-        place = found.places[""]
-        known = [name for name in found.lines if name != LOSS]
-        hint = suggestion(found.output, known) if known else ""
-        place.fail(f"'{found.output[:40]}' is no quantity that an equation defines", hint)
+    for output, place in found.outputs.items():
+        if output not in found.lines or output == LOSS:
+            known = [name for name in found.lines if name != LOSS]
+            hint = suggestion(output, known) if known else ""
+            place.fail(f"'{output[:40]}' is no quantity that an equation defines", hint)
     if not found.inputs:
         end.fail("there is no input", "declare one, as in: input x[n, k]")
     if not names.axes[found.inputs[0]]:
@@ -481,9 +578,10 @@ def _check_whole(found: Text, end: Part) -> None:
     if not found.parameters:
         end.fail("there is no parameter, so nothing can be learned", "declare one, as in: parameter w[k, i]")
     for name, part in found.places.items():
-        if name and name not in names.used and name not in (LOSS, found.output):
+        if name not in names.used and name not in (LOSS, *found.outputs):
             part.fail(f"'{name}' is never used", "leave it out")
     letters = {letter for axes in names.axes.values() for letter in axes} | names.letters
+    letters = {letter for letter in letters if "~" not in letter}  # those of no file
     for letter, part in found.sizes.items():
         if letter not in letters:
             part.fail(f"there is no index '{letter[:40]}'", suggestion(letter, letters))

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sympy import Dummy, Expr, Indexed, Integer, Symbol, expand
+from sympy import Dummy, Expr, Indexed, Integer, Symbol, count_ops, expand
 
 from symbackprop.equations.affine import bounds, not_negative, with_sizes_from
+from symbackprop.equations.functions import Quotient, Remainder
 from symbackprop.equations.naming import SAMPLES
-from symbackprop.equations.system import ONE, ZERO, indices_of, name_of
-from symbackprop.network.notation.ranges import provisional_index
+from symbackprop.equations.system import ONE, ZERO, indices_of, is_size, name_of
+from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.reader import Names, Read, name_of_integer
 
 
@@ -32,10 +33,15 @@ class SizeRelations:
     numbers: dict[str, int]
     declared: Collection[Expr]
     written: dict[Expr, Expr] = field(default_factory=dict)
+    fixed: dict[Expr, Expr] = field(default_factory=dict)
+    _quotients: dict[Expr, Dummy] = field(default_factory=dict)
 
     def check(self) -> None:
         """Check all reads; raises SpecificationError where one leaves its array."""
+        for letter in sorted(self.names.counted):
+            self._fixed(self.names.size(letter))
         open_ends = [end for read in self.names.reads for end in self._ends(read)]
+        self.written.update(self.fixed)
         for end in open_ends:
             self._settle(end)
         for end in open_ends:
@@ -51,9 +57,10 @@ class SizeRelations:
         for letter in read.ranges:
             ranges[provisional_index(letter)] = self.final[self.names.size(letter)]
         places = self._places(index, ranges, read)
-        index = index.xreplace(places)
+        index = self._without_quotients(index.xreplace(places), ranges, read)
         size = self.final[read.component.base.shape[read.axis]]
-        guards = [self._resolved(g.xreplace(places)) for guard in read.guards for g in not_negative(guard)]
+        known = [g.xreplace(places) for guard in read.guards for g in not_negative(guard)]
+        guards = [self._resolved(self._without_quotients(g, ranges, read)) for g in known]
         for below, room in ((True, index), (False, size - ONE - index)):
             room = self._resolved(room)
             worst = bounds(room, ranges)[0]
@@ -66,6 +73,41 @@ class SizeRelations:
             if self._sign(worst) is False:
                 end.fail(self)
             yield end
+
+    def _without_quotients(self, index: Expr, ranges: dict[Symbol, Expr], read: Read) -> Expr:
+        """Return an index with a symbol in place of each quotient and remainder, and their ranges."""
+        while parts := sorted(index.atoms(Quotient, Remainder), key=count_ops):
+            low, high = self._ends_of(parts[0], ranges)
+            for size in sorted((low.free_symbols | high.free_symbols) & set(self.final.values()), key=str):
+                letter = next(
+                    i for i in self.names.ranges.by_letter if self.final[provisional_size(i)] == size
+                )
+                problem = f"whether this read is inside depends on the size of '{letter}'"
+                read.part.fail(problem, f"give it a number, as in: size {letter} = 4", read.column)
+            symbol = self._quotients.setdefault(parts[0], Dummy("quotient", integer=True))
+            ranges[symbol] = high - low + 1
+            index = index.xreplace({parts[0]: symbol + low})
+        return index
+
+    def _ends_of(self, part: Expr, ranges: Mapping[Symbol, Expr]) -> tuple[Expr, Expr]:
+        """Return the least and the greatest value of a quotient or a remainder.
+
+        The sizes in it are from then on the numbers that they have: no other is known to fit.
+        """
+        above, below = (self._fixed(end) for end in (part.args[0], part.args[1]))
+        if isinstance(part, Remainder):
+            return ZERO, below - 1
+        found = bounds(above, {i: self._fixed(n) for i, n in ranges.items() if above.has(i)})
+        low, high = (Quotient(end, below) for end in found)
+        return low, high
+
+    def _fixed(self, expression: Expr) -> Expr:
+        """Return ``expression`` with numbers for its sizes, which keep them."""
+        resolved = self._resolved(expression)
+        for size in sorted(resolved.free_symbols, key=str):
+            if size.name in self.numbers and is_size(size):
+                self.fixed[size] = Integer(self.numbers[size.name])
+        return resolved.xreplace(self.fixed)
 
     def _resolved(self, expression: Expr) -> Expr:
         return expand(expression.xreplace(self.final))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from typing import NoReturn
 
 from symbackprop.errors import SpecificationError, fail_at, nearest, printable
@@ -20,16 +20,33 @@ _DECLARATION = re.compile(r"(integer +)?([A-Za-z_]\w*)( +)(?=[A-Za-z_0-9(+.-])",
 
 @dataclass(frozen=True)
 class Line:
-    """One line: where it stands, and its text without the comment."""
+    """One line: where it stands, its text, and the lines below on which brackets that it opens go on."""
 
     source: str
     number: int
     text: str
+    below: tuple[Line, ...] = ()
 
     def fail(self, column: int, problem: str, hint: str = "") -> NoReturn:
-        """Raise the error that shows ``problem`` with a caret under a column, counted from 0."""
-        place = f"{self.source}: line {self.number}, column {column + 1}"
-        fail_at(column, self.text, place, problem, hint)
+        """Raise the error that shows ``problem`` with a caret under a column, counted from 0.
+
+        Columns go on in the lines below as in `joined`.
+        """
+        row = self
+        for after in self.below:
+            if column <= len(row.text):
+                break
+            column, row = column - len(row.text) - 1, after
+        place = f"{row.source}: line {row.number}, column {column + 1}"
+        fail_at(column, row.text, place, problem, hint)
+
+    def code(self) -> str:
+        """Return the text with blanks in place of the comment."""
+        return self.text.split("#", 1)[0].ljust(len(self.text))
+
+    def joined(self) -> str:
+        """Return the code of this line and of those below, with a blank between them."""
+        return " ".join(line.code() for line in (self, *self.below)).rstrip()
 
 
 @dataclass(frozen=True)
@@ -72,16 +89,49 @@ def statements(text: str, source: str) -> Iterator[Statement]:
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     if len(lines) > MAX_LINES:
         raise SpecificationError(f"{source}: {len(lines)} lines are more than {MAX_LINES}")
-    for number, raw in enumerate(lines, start=1):
-        line = Line(source, number, raw.expandtabs(4).rstrip())
-        if len(line.text) > MAX_LINE:
-            line.fail(0, f"the line is longer than {MAX_LINE} characters")
-        odd = next((n for n, c in enumerate(line.text) if not c.isprintable()), None)
-        if odd is not None:
-            line.fail(odd, f"the character '{printable(line.text[odd])}' is not allowed")
-        code = line.text.split("#", 1)[0].rstrip()
+    for line in _whole(_checked(source, number, raw) for number, raw in enumerate(lines, start=1)):
+        code = line.joined()
         if code:
             yield _statement(Part(line, code, 0).stripped())
+
+
+def _checked(source: str, number: int, raw: str) -> Line:
+    """Return a line of the text, in which only printable characters are allowed."""
+    line = Line(source, number, raw.expandtabs(4).rstrip())
+    if len(line.text) > MAX_LINE:
+        line.fail(0, f"the line is longer than {MAX_LINE} characters")
+    odd = next((n for n, c in enumerate(line.text) if not c.isprintable()), None)
+    if odd is not None:
+        line.fail(odd, f"the character '{printable(line.text[odd])}' is not allowed")
+    return line
+
+
+def _whole(lines: Iterable[Line]) -> Iterator[Line]:
+    """Yield the lines, each with those below on which its brackets go on.
+
+    A bracket that closes another one than the last ends the line, too: whoever reads it tells what is wrong.
+    """
+    rows: list[Line] = []
+    opened: list[tuple[int, str]] = []  # column in all rows together, and what will close it
+    length = 0
+    for line in lines:
+        rows.append(line)
+        fits = True
+        for column, character in enumerate(line.code()):
+            if character in "([{":
+                opened.append((length + column, ")]}"["([{".index(character)]))
+            elif character in ")]}":
+                fits = fits and bool(opened) and opened.pop()[1] == character
+        length += len(line.text) + 1
+        if length > MAX_LINE:
+            rows[0].fail(0, f"the line is longer than {MAX_LINE} characters")
+        if not (opened and fits):
+            yield replace(rows[0], below=tuple(rows[1:]))
+            rows, opened, length = [], [], 0
+    if rows:
+        column = opened[-1][0]
+        whole = replace(rows[0], below=tuple(rows[1:]))
+        whole.fail(column, f"this '{whole.joined()[column]}' is never closed")
 
 
 def _statement(whole: Part) -> Statement:

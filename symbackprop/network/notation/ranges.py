@@ -37,16 +37,21 @@ class Ranges:
     """The range of each index letter.
 
     While a text is read, each letter has a size symbol of its own; `sizes` has the final symbols in the
-    end.
+    end.  ``numbers`` are those that letters have been given anywhere: in the text, below too, and beside it.
     """
 
     by_letter: dict[str, Range] = field(default_factory=dict)
+    numbers: dict[str, int] = field(default_factory=dict)
 
     def of(self, letter: str) -> Range:
         """Return the range of a letter, a new one where it is new."""
         if letter not in self.by_letter:
             self.by_letter[letter] = Range([letter], len(self.by_letter))
         return self.by_letter[letter].root()
+
+    def number(self, letter: str) -> int | None:
+        """Return the number of values that a letter has been given, None where there is none."""
+        return next((self.numbers[i] for i in self.of(letter).letters if i in self.numbers), None)
 
     def unite(self, first: str, second: str) -> None:
         """Give two letters one range.

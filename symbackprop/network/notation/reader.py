@@ -13,15 +13,17 @@ from dataclasses import dataclass, field
 from operator import truediv
 from typing import NoReturn
 
-from sympy import Add, Expr, Indexed, Integer, Piecewise, S, Sum, Symbol, expand
+from sympy import Add, Expr, Indexed, Integer, Mul, Piecewise, S, Sum, Symbol, expand
 from sympy.logic.boolalg import Boolean, Not
 
+from symbackprop.equations.functions import Quotient, Remainder
 from symbackprop.equations.system import (
     Equation,
     Quantity,
     arg_max,
     constant_outside,
     indices_of,
+    is_size,
     name_of,
     sum_over,
 )
@@ -36,6 +38,8 @@ MAX_AXES = 8
 """Axes of one quantity."""
 MAX_INDICES = 16
 """Index letters of one equation."""
+MAX_FACTORS = 16
+"""Factors of a product over an index: the derivative for one of them holds all others."""
 _KEPT_WHOLE = frozenset({"log", "sqrt"})
 """Functions whose argument stays where it is: the logarithm of a sum of exponentials is stable as a whole."""
 
@@ -90,6 +94,9 @@ class Names:
     reads: list[Read] = field(default_factory=list)
     uses: dict[str, list[Use]] = field(default_factory=dict)
     positions: dict[str, list[str]] = field(default_factory=dict)  # integer quantity -> axes it is a place in
+    whole: dict[str, Expr] = field(default_factory=dict)  # constants that are whole numbers
+    counted: set[str] = field(default_factory=set)  # letters whose number of values cases depend on
+    computed: set[str] = field(default_factory=set)  # integer quantities that an equation defines
     unguarded: set[str] = field(default_factory=set)  # integer quantities that are read as a place at -1, too
     letters: set[str] = field(default_factory=set)  # that any equation binds
     hidden: list[Equation] = field(default_factory=list)  # those that an equation needs before it
@@ -146,7 +153,11 @@ class NetReader(FormulaReader):
         self.forms |= {
             "sum": self.total,
             "mean": self.mean,
+            "prod": self.product,
             "max": self.largest,
+            "min": self.largest,
+            "argmax": self.place_of_largest,
+            "logsumexp": self.log_sum_exp,
             "size": self.size_of,
         }
 
@@ -172,9 +183,9 @@ class NetReader(FormulaReader):
         return self.expression(tree)
 
     def resolve_name(self, node: ast.Name) -> Expr:
-        """Return a scalar, or in a condition an index."""
+        """Return a scalar or an index; of the same name a condition means the index."""
         name = node.id
-        if self.in_condition and name in self.scope:
+        if name in self.scope and (self.in_condition or name not in self.names):
             self.letters_read.add(name)
             return provisional_index(name)
         if name in self.names:
@@ -184,9 +195,6 @@ class NetReader(FormulaReader):
         if name in self.known.axes:
             shown = f"{name}[{', '.join(self.known.axes[name])}]"
             self.fail(node, f"'{name}' has axes", f"write {shown}")
-        if name in self.scope:
-            problem = f"the index '{name}' is no number here"
-            self.fail(node, problem, "an index stands in brackets or in conditions")
         self._fail_later(node, name)
         if name in self.functions or name in self.forms:
             return super().resolve_name(node)
@@ -243,7 +251,8 @@ class NetReader(FormulaReader):
         name = name_of(component)
         own = self.known.axes[name][axis]
         integer = name_of_integer(index, self.known)
-        if isinstance(index, Symbol) and index.name.startswith("@"):
+        is_letter = isinstance(index, Symbol) and index.name.startswith("@")
+        if is_letter and not self._is_part(own, index.name[1:]):
             try:
                 self.known.ranges.unite(own, index.name[1:])
             except SizeConflict:
@@ -251,7 +260,7 @@ class NetReader(FormulaReader):
                 number, other = self.known.ranges.of(letter).number, self.known.ranges.of(own).number
                 axis_text = f"axis {axis + 1} of '{name}' has size {other}"
                 self.fail(node, f"the index '{letter}' runs over {number}, but {axis_text}")
-        elif integer is not None:
+        elif integer is not None and integer not in self.known.computed:
             self.known.positions.setdefault(integer, []).append(own)
             self._note_guard(integer, index)
         else:
@@ -262,6 +271,11 @@ class NetReader(FormulaReader):
             guards = tuple(self.guards)
             read_at = Read(self.part, self.column(node), component, axis, tuple(self.scope), guards)
             self.known.reads.append(read_at)
+
+    def _is_part(self, own: str, letter: str) -> bool:
+        """Whether a letter is declared to run over a part of the axis that ``own`` runs over."""
+        few, many = map(self.known.ranges.number, (letter, own))
+        return few is not None and many is not None and few < many
 
     def _note_guard(self, integer: str, place: Expr) -> None:
         """Remember an integer quantity that is read as a place where no guard excludes -1."""
@@ -292,6 +306,9 @@ class NetReader(FormulaReader):
                 return provisional_index(name)
             case ast.Name(id=name) if name in self.known.quantities and self.known.quantities[name].integer:
                 return self.resolve_name(node)
+            case ast.Name(id=name) if name in self.known.whole:
+                self.known.used.add(name)
+                return self.known.whole[name]
             case ast.Name(id=name):
                 problem = f"the index '{name}' is free: neither the left side nor a sum around this has it"
                 self.fail(node, problem, self._letter_hint(name))
@@ -302,10 +319,14 @@ class NetReader(FormulaReader):
                 return first + second if isinstance(operator, ast.Add) else first - second
             case ast.BinOp(op=ast.Mult(), left=left, right=right):
                 first, second = self.index(left), self.index(right)
-                if first.is_Integer or second.is_Integer:
+                if _is_fixed(first) or _is_fixed(second):
                     return expand(first * second)
+            case ast.BinOp(op=ast.FloorDiv() | ast.Mod(), left=left, right=right):
+                return self.parted(node, self.index(left), self.index(right))
             case ast.Call(func=ast.Name(id="size")):
                 return self.size_of(node)
+            case ast.Call(func=ast.Name(id="argmax")):
+                return self.place_of_largest(node)
             case ast.Subscript(value=ast.Name(id=name)):
                 component = self.expression(node)
                 if self.known.quantities[name].integer:
@@ -313,6 +334,22 @@ class NetReader(FormulaReader):
                 problem = f"'{name}' is no integer and can't be an index"
                 self.fail(node, problem, "declare it as integer input")
         self._fail_index(node)
+
+    def binary(self, node: ast.BinOp) -> Expr:
+        """Return a sum, product, quotient or power; ``//`` and ``%`` are those of whole numbers."""
+        if isinstance(node.op, ast.FloorDiv | ast.Mod):
+            return self.parted(node, self.expression(node.left), self.expression(node.right))
+        return super().binary(node)
+
+    def parted(self, node: ast.BinOp, above: Expr, below: Expr) -> Expr:
+        """Return the quotient or the remainder of whole numbers."""
+        mark = "//" if isinstance(node.op, ast.FloorDiv) else "%"
+        for side, value in ((node.left, above), (node.right, below)):
+            if not value.is_integer:
+                self.fail(side.col_offset, f"{mark} is for whole numbers", "of others take floor(a/b)")
+        if not (below.is_positive and _is_fixed(below)):
+            self.fail(node.right.col_offset, f"the divisor of {mark} must be a number or a size above 0")
+        return computed(Quotient if mark == "//" else Remainder, above, below)
 
     def _fail_index(self, node: ast.AST) -> NoReturn:
         allowed = "write a letter, a whole number, a sum such as 2*h + u - 1, or an integer quantity"
@@ -382,36 +419,99 @@ class NetReader(FormulaReader):
             result = computed(truediv, result, self.known.size(letter.id))
         return result
 
+    def product(self, node: ast.Call) -> Expr:
+        """Return prod(e, i, j), its factors written out, so that the derivative is right where one is 0."""
+        argument, indices = self._body_and_letters(node)
+        with self._bound(indices) as letters:
+            body = self._argument(argument)
+            body = body if isinstance(body, Indexed) else self._named(body)
+        for letter, place in zip(letters, indices, strict=True):
+            number = self.known.ranges.number(letter)
+            if number is None or number > MAX_FACTORS:
+                problem = f"a product over '{letter}' needs its number of factors, up to {MAX_FACTORS}"
+                self.fail(place, problem, f"give it, as in: size {letter} = 3")
+            factors = [
+                computed(body.xreplace, {provisional_index(letter): Integer(k)}) for k in range(number)
+            ]
+            body = computed(Mul, *factors)
+        self._note_places(body, node)
+        return body
+
+    def _note_places(self, expression: Expr, node: ast.AST) -> None:
+        """Remember the whole numbers at which an expression reads: they must stay inside."""
+        for component in sorted(expression.atoms(Indexed), key=str):
+            for axis, index in enumerate(component.indices):
+                if index.is_Integer:
+                    place = Read(self.part, self.column(node), component, axis, (), tuple(self.guards))
+                    self.known.reads.append(place)
+
+    def log_sum_exp(self, node: ast.Call) -> Expr:
+        """Return logsumexp(e, i, j): log(sum(exp(e), i, j)), which is computed without overflow."""
+        argument, indices = self._body_and_letters(node)
+        inner = [argument]
+        for name, rest in (("exp", []), ("sum", indices), ("log", [])):
+            function = ast.copy_location(ast.Name(name), node)
+            inner = [ast.copy_location(ast.Call(function, [*inner, *rest], []), node)]
+        return self.expression(inner[0])
+
     def largest(self, node: ast.Call) -> Expr:
-        """Return max(a, b), or max(e, i): e at the place where it is largest, the first if there are more."""
+        """Return max(a, b), or max(e, i): e at the place where it is largest, the first if there are more.
+
+        So is min, with the place where e is least.
+        """
         last = node.args[-1] if len(node.args) > 1 else None
         if not isinstance(last, ast.Name) or last.id in self.names:
             return self.extreme(node)
+        assert isinstance(node.func, ast.Name)
         argument, indices = self._body_and_letters(node)
-        if self.guards:
-            self.fail(
-                node, "a maximum over an index is not allowed inside where", "give it an equation before"
-            )
-        with self._bound(indices, summed=False) as letters:
-            body = self._named(self._argument(argument), Sum)
-            first = sorted(self.letters_read - set(letters), key=self.scope.index)
+        body, letters = self._over(node, argument, indices)
+        first = [i for i in self.scope if i not in letters and _reads(body, i)]
+        sign = 1 if node.func.id == "max" else -1
         for letter in reversed(letters):
             others = [other for other in letters[: letters.index(letter)] if _reads(body, other)]
-            body = self._at_largest(body, letter, [*first, *others])
+            place = self._place_defined(sign * body, letter, [*first, *others])
+            body = computed(body.xreplace, {provisional_index(letter): place})  # bound nowhere in the body
         return body
 
-    def _at_largest(self, body: Expr, letter: str, free: Sequence[str]) -> Expr:
-        """Define the place where ``body`` is largest, and return ``body`` there."""
+    def place_of_largest(self, node: ast.Call) -> Expr:
+        """Return argmax(e, i): the value of i at which e is largest, the first if there are more."""
+        self.check_arguments(node, 2, 2)
+        body, (letter,) = self._over(node, node.args[0], node.args[1:])
+        if node is not self.outermost:
+            return self._place_defined(body, letter, [i for i in self.scope if _reads(body, i)])
+        self._note_place(self.equation, letter)
+        return computed(arg_max, body, (provisional_index(letter), self.known.size(letter)))
+
+    def _over(
+        self, node: ast.Call, argument: ast.expr, indices: Sequence[ast.expr]
+    ) -> tuple[Expr, list[str]]:
+        """Return the body of a maximum and the letters that it runs over."""
+        if self.guards:
+            assert isinstance(node.func, ast.Name)
+            what = {"max": "maximum", "min": "minimum"}.get(node.func.id, node.func.id)
+            article = "an" if what == "argmax" else "a"
+            problem = f"{article} {what} over an index is not allowed inside where"
+            self.fail(node, problem, "give it an equation before")
+        with self._bound(indices, summed=False) as letters:
+            return self._named(self._argument(argument), Sum), list(letters)
+
+    def _place_defined(self, body: Expr, letter: str, free: Sequence[str]) -> Expr:
+        """Define the place where ``body`` is largest, and return it."""
         indices = [provisional_index(i) for i in free if _reads(body, i)]
         letters = tuple(i.name[1:] for i in indices)
         shape = tuple(self.known.size(i) for i in letters)
         place = Quantity(self._own_name("at"), shape, integer=True)
         self.known.add(place, letters)
         self.known.used.add(place.name)
-        self.known.positions[place.name] = [letter]
+        self._note_place(place.name, letter)
         i, n = provisional_index(letter), self.known.size(letter)
         self.known.hidden.append(Equation(place.at(indices), computed(arg_max, body, (i, n))))
-        return computed(body.xreplace, {i: place.at(indices)})  # its reads are bound nowhere in the body
+        return place.at(indices)
+
+    def _note_place(self, name: str, letter: str) -> None:
+        """Remember that a quantity is a place along the range of a letter."""
+        self.known.computed.add(name)
+        self.known.positions[name] = [letter]
 
     def _own_name(self, ending: str) -> str:
         """Return a new name for a quantity that is defined for this equation."""
@@ -430,10 +530,16 @@ class NetReader(FormulaReader):
     # ------------------------------------------------------------ conditions
 
     def comparison(self, node: ast.Compare) -> Boolean:
-        """Return a comparison of indices, sizes and values."""
+        """Return a comparison of indices, sizes and values.
+
+        Constants beside whole numbers alone are whole numbers themselves, so that the condition guards.
+        """
         before, self.in_condition = self.in_condition, True
         result = super().comparison(node)
         self.in_condition = before
+        numbers = {self.names[name]: value for name, value in self.known.whole.items()}
+        if all(symbol.is_integer for symbol in result.free_symbols - numbers.keys()):
+            return computed(result.xreplace, numbers)
         return result
 
     def where(self, node: ast.Call) -> Expr:
@@ -475,11 +581,15 @@ class NetReader(FormulaReader):
             argument = self._apart(argument, node)
         return self._applied(formula, argument, constants, node)
 
-    def argument_of(self, node: ast.Call) -> Expr:
-        """Return the argument of a function, or a quantity that is it."""
-        argument = self._inside_call(node.args[0])
+    def functions_known(self) -> set[str]:
+        """Return the names of everything that can be called, activations of a whole axis among them."""
+        return super().functions_known() | ACTIVATIONS.keys()
+
+    def argument_of(self, node: ast.Call, argument: ast.expr) -> Expr:
+        """Return an argument of a function, or a quantity that is it."""
+        value = self._inside_call(argument)
         kept = isinstance(node.func, ast.Name) and node.func.id in _KEPT_WHOLE
-        return argument if kept else self._apart(argument, node)
+        return value if kept else self._apart(value, node)
 
     def _inside_call(self, node: ast.expr) -> Expr:
         """Return the expression of an argument, which stands inside of this call."""
@@ -597,6 +707,11 @@ def name_of_integer(index: Expr, names: Names) -> str | None:
     plain = bool(indices_of(index)) or isinstance(index, Symbol)
     name = name_of(index) if plain else ""
     return name if name in names.quantities and names.quantities[name].integer else None
+
+
+def _is_fixed(index: Expr) -> bool:
+    """Whether an index is made of numbers and sizes alone."""
+    return all(map(is_size, index.free_symbols)) and not index.has(Indexed)
 
 
 def _reads(expression: Expr, letter: str) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from sympy import Add, Basic, Expr, Indexed, Mul, Pow, Sum, Symbol
 
-from symbackprop.equations.circles import reached_from
+from symbackprop.equations.graph import reached_from
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.system import BINDERS, Equation, OuterSum, Quantity, name_of
 
