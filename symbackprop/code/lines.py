@@ -56,7 +56,12 @@ def lines_of(
     program: Iterable[Instruction], columns: int = COLUMNS, comments: Comments = SILENT
 ) -> Iterator[str]:
     """Yield the lines of instructions; what is longer than ``columns`` is broken where it can be."""
+    said: list[str] = []
     for instruction in program:
+        comment = list(_comment(instruction, comments)) if isinstance(instruction, Block) else []
+        if comment != said:  # what is computed in several statements of one equation is said once
+            yield from comment
+        said = comment
         yield from _lines(instruction, columns, comments)
 
 
@@ -76,7 +81,6 @@ def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterat
             last = [] if where is None else [f"where={write(where).code}"]
             yield called("np.copyto", write(out).code, write(source).code, *last).code
         case Block():
-            yield from _comment(instruction, comments)
             yield from lines_of(instruction.body, columns, comments)
         case When(condition):
             yield f"if {_CONDITIONS[condition]}:"

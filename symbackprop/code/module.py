@@ -27,7 +27,7 @@ from symbackprop.code.lines import lines_of, turns
 from symbackprop.code.loops import ByLayer, Rolled, layered_names
 from symbackprop.code.programs import RATE, SCALE, Carried, Programs, needed, share
 from symbackprop.code.recurrence import Recurrence
-from symbackprop.code.statements import DTYPE, Block, array, names_in
+from symbackprop.code.statements import DTYPE, Block, Loop, array, names_in
 from symbackprop.code.text import LAYER, imports, spelled
 from symbackprop.code.training_step import StepLines, TrainingStep, shapes_in
 from symbackprop.code.update import UpdateProgram
@@ -95,11 +95,17 @@ class _Body(Rolled):
         """Yield the lines of the function but for the last, each statement under its equation."""
         yield from module.opening(self)
         bound = {name for name in module.parameters if self.holds(name)}
+        together: list[Block | Loop] = []
         for part in self.parts:
             blocks = [part] if isinstance(part, Block) else part.blocks
             numbers = {number for block in blocks for number in (block.number, block.last) if number}
-            yield from module.bindings(set().union(*[self.read[number] for number in numbers]), bound)
-            yield from lines_of([part], COLUMNS - 4, module.equations.comments)
+            bindings = list(module.bindings(set().union(*[self.read[n] for n in numbers]), bound))
+            if bindings:
+                yield from lines_of(together, COLUMNS - 4, module.equations.comments)
+                yield from bindings
+                together = []
+            together.append(part)
+        yield from lines_of(together, COLUMNS - 4, module.equations.comments)
 
 
 class _Module:

@@ -150,7 +150,8 @@ def _carried_out(target: Operation, case: Case, names: Names) -> list[Instructio
         value, other = (tuple(_carried_out(target, each, names)) for each in (case.value, case.other))
         return [Choose(case.condition, value, other)]
     before = dict(names.of)
-    found = assignment(target, case, names)
+    repeated = case.inputs[0] if case.kind == Kind.FULL else case  # a slice repeats what it is given
+    found = assignment(target, repeated, names)
     names.of = before  # what has a name at one place has another value at the next
     return found
 
@@ -344,6 +345,8 @@ class _Place:
         if abs(slope) != 1 or self.letter in bound.free_symbols:
             raise self._fail(relation)
         sign = relation.rel_op if slope == 1 else _TURNED[relation.rel_op]
+        if sign == "<=" and not bound.is_number and bound.as_coeff_Add()[0] < 0:
+            sign, bound = "<", bound + 1  # t < T - 1 for t <= T - 2
         edge = Lowering(self.equation, self.scalars).dimension(bound)
         return Operation(_RELATIONS[sign], (_HERE, edge))
 
