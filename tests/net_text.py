@@ -79,6 +79,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "sum": sum,
     "max": max,
     "min": min,
+    "Max": max,
     "exp": _exp,
     "log": np.log,
     "sqrt": math.sqrt,

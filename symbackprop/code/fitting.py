@@ -93,8 +93,8 @@ def assignment(
     if operation.kind in (Kind.ADD, Kind.SUBTRACT):
         first, second = operation.inputs
         if first.shape == operation.shape and not _is_name(first, names):
-            added = _changed(target, operation.kind, second, names)
-            return [*before, *assignment(target, first, names), *added]
+            start = assignment(target, first, names)
+            return [*before, *start, *_changed(target, operation.kind, second, names)]
     parts, value = fitting(taken, operation, names)
     return [*before, *parts, Assign(target, value)]
 

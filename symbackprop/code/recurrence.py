@@ -52,6 +52,7 @@ _RELATIONS = {
 }
 _TURNED = {">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!="}
 _HERE = Operation(Kind.NAME, (), PLACE)
+_HERE_SYMBOL = Symbol("_.place", integer=True, nonnegative=True)
 
 
 @dataclass(frozen=True)
@@ -219,6 +220,9 @@ class Places:
             kept = [self._apart(a, ranges, letter, number, name) for a in node.args if self._reads(a)]
             new = [self._array(node.func(*g), ranges, letter, number, name) for g in groups.values()]
             return node.func(*new, *kept)
+        if isinstance(node, Piecewise):
+            branches = [(self._apart(v, ranges, letter, number, name), c) for v, c in node.args]
+            return Piecewise(*branches, evaluate=False)
         if isinstance(node, (Function, Pow)) and not isinstance(node, (Piecewise, KroneckerDelta)):
             return node.func(*[self._apart(a, ranges, letter, number, name) for a in node.args])
         return node
@@ -227,8 +231,9 @@ class Places:
         """Return the read of an array that holds an expression for all places, where that is worth one."""
         factors = [f for f in Mul.make_args(node) if not f.is_number]
         plain = len(factors) <= 1 and all(isinstance(f, (Indexed, Symbol)) for f in factors)
-        if plain or letter not in node.free_symbols or node.has(KroneckerDelta):
-            return node
+        moved = any(i.has(letter) and i != letter for read in node.atoms(Indexed) for i in read.indices)
+        if plain or moved or letter not in node.free_symbols or node.has(KroneckerDelta):
+            return node  # what is read at other places may be outside where no condition keeps it inside
         node = _common_outside(node)
         indices = tuple(i for i in ranges if i in node.free_symbols)
         key = node, indices
@@ -351,10 +356,9 @@ class _Place:
         return Operation(_RELATIONS[sign], (_HERE, edge))
 
     def _operation(self, expression: Expr) -> Operation:
-        at = self._at(expression)
-        if self.letter in at.free_symbols:
-            raise self._fail(expression)
-        return self._restored(Lowering(Equation(self.lhs, at), self.scalars).run())
+        at = self._at(expression).xreplace({self.letter: _HERE_SYMBOL})
+        scalars = {**self.scalars, _HERE_SYMBOL: PLACE}
+        return self._restored(Lowering(Equation(self.lhs, at), scalars).run())
 
     def _at(self, node: Expr) -> Expr:
         """Return an expression with reads at the place, or so far from it, as those of arrays without it."""

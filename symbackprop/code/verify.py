@@ -79,7 +79,8 @@ def _verify_place(part: Instruction) -> None:
 def _verify_inner(outer: Instruction, in_loop: bool) -> None:
     for instruction in outer.body:
         at_place = isinstance(outer, Turns)
-        need(isinstance(instruction, Block) == at_place, "equations alone are inside of places", instruction)
+        rule = "equations alone are inside of places" if at_place else "an equation is not part of another"
+        need(isinstance(instruction, Block) == at_place, rule, instruction)
         need(not isinstance(instruction, Block) or instruction.number > 0, "a number", instruction)
         need(not (in_loop and isinstance(instruction, Loop)), "one loop over layers", instruction)
         if isinstance(instruction, Loop):

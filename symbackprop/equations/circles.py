@@ -99,6 +99,14 @@ def circles_of(equations: Sequence[Equation], reads: Reads) -> dict[str, Circle]
     return {name: circle for circle in circles for name in circle.names}
 
 
+def longest_ways(equations: Sequence[Equation], reads: Reads) -> dict[Expr, int]:
+    """Return for the number of places of each circle how many its longest way back takes."""
+    found: dict[Expr, int] = {}
+    for circle in circles_of(equations, reads).values():
+        found[circle.extent] = max(circle.lag + 1, found.get(circle.extent, 0))
+    return found
+
+
 def in_order(equations: Sequence[Equation], reads: Reads) -> list[Equation]:
     """Return equations in the order of `parts_of`, those of a circle in the order at one place."""
     parts = parts_of(equations, reads)

@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sympy import Expr, Symbol
 
-from symbackprop.equations.circles import circles_of
 from symbackprop.equations.model import SAMPLES_DRAWN, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.small_sizes import small_sizes
@@ -138,10 +137,9 @@ def with_few_numbers(derivation: Derived, most: float) -> Derived:
     quantities = derivation.system.quantities
     fixed = {n.name: length for name, length in arrays.items() for n in quantities[name].shape if n.is_Symbol}
     symbols = sorted(_sizes(derivation) - {SAMPLES}, key=str)
-    longest = _longest_ways(derivation)
     for known in (model.sizes, fixed):
         unknown = [s for s in symbols if s.name not in known]
-        start = {s: max(n, longest.get(s, 0)) for s, n in zip(unknown, cycle(_SIZES), strict=False)}
+        start = dict(zip(unknown, cycle(_SIZES), strict=False))
         found = small_sizes(derivation.system, start, {s: known[s.name] for s in symbols if s.name in known})
         sizes = {**known, **{s.name: number for s, number in found.items()}}
         if _work(derivation, sizes) <= most:
@@ -149,14 +147,6 @@ def with_few_numbers(derivation: Derived, most: float) -> Derived:
     if sizes == model.sizes:
         return derivation
     return replace(derivation, model=replace(model, sizes=sizes, missing={}, open={}))
-
-
-def _longest_ways(derivation: Derived) -> dict[Expr, int]:
-    """Return for the number of places of each circle of equations how many its longest way back takes."""
-    found: dict[Expr, int] = {}
-    for circle in circles_of(derivation.system.equations, derivation.system.reads).values():
-        found[circle.extent] = max(circle.lag + 1, found.get(circle.extent, 0))
-    return found
 
 
 def _sizes(derivation: Derived) -> set[Symbol]:

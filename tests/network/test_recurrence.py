@@ -16,8 +16,8 @@ from symbackprop.network.network import Network
 from symbackprop.proof.prover import prove
 from tests.net_text import Array, evaluate_as_read
 
-SIZES = {"n": 3, "k": 2, "i": 3, "j": 3, "m": 2}
-ENDS = {"k": 2, "i": 3}
+SIZES = {"n": 3, "k": 2, "i": 3, "j": 3, "m": 2, "d": 2, "e": 2}
+ENDS = {"k": 2, "i": 3, "d": 2}
 
 RNN = """
 input x[n, t, k]
@@ -83,12 +83,60 @@ h[n, t, i] = tanh(sum(x[n, t, k]*w[k, i], k) + sum(b[n, t, j]*u[j, i], j)) + a*b
 E = mean(sum((h[n, t, i] - y[n, t, i])**2, t, i)/2, n)
 output h
 """
+LENGTHS = """
+input x[n, t, k], length[n]
+target y[n, i]
+parameter w[k, i], u[j, i]
+p[n, t, i] = where(t > 0, h[n, t - 1, i], 0)
+h[n, t, i] = where(t < length[n], tanh(sum(x[n, t, k]*w[k, i], k) + sum(p[n, t, j]*u[j, i], j)), p[n, t, i])
+z[n, i] = h[n, size(t) - 1, i]
+E = mean(sum((z[n, i] - y[n, i])**2, i), n)
+output z
+"""
+AVERAGE = """
+input x[n, t, k]
+target y[n, t, k]
+parameter g
+m[n, t, k] = sigmoid(g)*where(t != 0, m[n, t - 1, k], x[n, 0, k]) + (1 - sigmoid(g))*x[n, t, k]
+E = mean(sum((m[n, t, k] - y[n, t, k])**2, t, k), n)
+output m
+"""
+LARGEST = """
+input x[n, t, k]
+target y[n, k]
+parameter w[k]
+r[n, t, k] = where(t == 0, w[k]*x[n, t, k], Max(r[n, t - 1, k], w[k]*x[n, t, k]))
+E = mean(sum((r[n, size(t) - 1, k] - y[n, k])**2, k), n)
+output r
+"""
+LOOKING = """
+input x[n, t, d]
+target y[n, t, d]
+parameter v[d, e]
+m[n, t, d] = x[n, t, d] + where(t > 0, sum(softmax(m[n, t - 1, e]*v[e, d], e)*m[n, t - 1, e], e), 0)
+E = mean(sum((m[n, t, d] - y[n, t, d])**2, t, d), n)
+output m
+"""
+FAR = """
+input x[n, t, k]
+target y[n, t, i]
+parameter w[k, i], u[j, i]
+h[n, t, i] = tanh(sum(x[n, t, k]*w[k, i], k) + where(t >= 4, sum(h[n, t - 4, j]*u[j, i], j), 0))
+E = mean(sum((h[n, t, i] - y[n, t, i])**2, t, i), n)
+output h
+"""
 TEXTS = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "two": TWO, "itself": ITSELF, "backwards": BACKWARDS}
+TEXTS |= {"lengths": LENGTHS, "average": AVERAGE, "largest": LARGEST, "looking": LOOKING, "far": FAR}
+
+
+def ends_in(text: str) -> dict[str, int]:
+    letters = re.findall(r"\b\w\b", " ".join(re.findall(r"\[(.*?)\]", re.sub(r"[a-z]\w+\[", "[", text))))
+    return {i: n for i, n in ENDS.items() if i in letters}
 
 
 @cache
 def network(name: str) -> Network:
-    return Network.from_equations(TEXTS[name], ENDS, name=name)
+    return Network.from_equations(TEXTS[name], ends_in(TEXTS[name]), name=name)
 
 
 @cache
@@ -171,7 +219,7 @@ def test_a_wrong_condition_is_caught() -> None:
 
 
 def test_the_steps_are_those_of_the_textbook() -> None:
-    derivation = sb.derive(Network.from_equations(RNN, ENDS))
+    derivation = sb.derive(Network.from_equations(RNN, ends_in(RNN)))
     assert str(derivation.adjoint("before")) == "Sum(ds[t, j]*u[i, j], (j, 0, I - 1))"
     found = str(derivation.adjoint("s"))
     assert "Piecewise((dbefore[t + 1, i], t <= T - 2), (0, True))" in found
@@ -191,7 +239,7 @@ def test_the_loops_hold_nothing_that_can_stand_outside() -> None:
 
 def test_equations_are_written_and_read_again() -> None:
     net = network("two")
-    assert [e.name for e in net.model.system.equations] == ["p", "q", "E"]
+    assert [e.name for e in net.model.system.equations] == ["p_in", "p", "q", "E"]
 
 
 REFUSED = {
@@ -212,5 +260,5 @@ REFUSED = {
 def test_what_has_no_order_is_refused_with_its_circle(name: str) -> None:
     text, message = REFUSED[name]
     with pytest.raises(SpecificationError) as problem:
-        sb.derive(Network.from_equations(text, ENDS))
+        sb.derive(Network.from_equations(text, ends_in(text)))
     assert message in str(problem.value)

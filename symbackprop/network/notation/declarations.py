@@ -61,6 +61,7 @@ class Text:
     parameters: dict[str, Initializer | float | None] = field(default_factory=dict)
     constants: dict[str, float | tuple[float, ...]] = field(default_factory=dict)
     equations: list[Equation] = field(default_factory=list)
+    written: frozenset[str] = frozenset()  # the names of those that the text itself defines
     bounds: list[Bound] = field(default_factory=list)
     totals: list[Total] = field(default_factory=list)
     outputs: dict[str, Part] = field(default_factory=dict)
@@ -80,6 +81,7 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
     found = Text(source)
     parts = list(statements(text, source))
     found.names.later = _defined_later(parts)
+    found.written = frozenset(found.names.later)
     found.names.shared = _shared_parameters(parts)
     found.cases = _defined_by_cases(parts)
     found.names.ranges.numbers = {**_sizes_declared(parts), **sizes}
@@ -541,7 +543,11 @@ def _check_order(found: Text) -> None:
         circles = circles_of(found.equations, _reads)
     except NoOrder as problem:
         read = next(read for read in early if read.name in problem.names)
-        circle, reason = f"equations go in a circle: {problem.circle}", problem.reason.replace("@", "")
+        names = [name for name in problem.names if name in found.written]  # and no parts of their own
+        first = names.index(min(names, key=lambda name: found.lines[name].line.number))
+        names = names[first:] + names[:first]
+        circle = f"equations go in a circle: {' -> '.join((*names, names[0]))}"
+        reason = problem.reason.replace("@", "")
         if read.moved:
             read.part.fail(circle, reason, read.column)
         before, _ = used_before(read.name, found.lines[read.name])
