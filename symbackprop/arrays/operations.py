@@ -38,7 +38,7 @@ _OF_INTEGERS = frozenset(
 )  # fmt: skip
 _SAYS_WHOLE = frozenset({Kind.ARANGE, Kind.FULL, Kind.WHERE})
 _OF_SIZES = _OF_INTEGERS | {Kind.TERMS}
-_AS_FIRST_INPUT = VIEWS | {Kind.GATHER, Kind.RESHAPE, Kind.PAD, Kind.SUM, Kind.MAX}
+_AS_FIRST_INPUT = VIEWS | {Kind.GATHER, Kind.RESHAPE, Kind.PAD, Kind.SUM, Kind.MAX, Kind.CUMSUM}
 
 # ---------------------------------------------------------------- what distinguishes operations of one kind
 

@@ -236,6 +236,12 @@ def arg_max(operation: Operation, inner: Shape) -> Shape:
     return (*inner[:axis], *inner[axis + 1 :])
 
 
+def running(operation: Operation, inner: Shape) -> Shape:
+    """All axes, of which one is that of the sums."""
+    _need_axes((operation.value_as(int),), inner)
+    return inner
+
+
 def pad(operation: Operation, inner: Shape) -> Shape:
     """Each axis longer by its zeros."""
     widths = operation.value_as(Padding).widths

@@ -150,6 +150,8 @@ def _call(operation: Operation, out: str) -> str:
         return called("np.take", *texts, f"axis={axis}", last).code
     if kind in (Kind.SUM, Kind.MAX):
         return _reduction(operation, texts[0], last)
+    if kind == Kind.CUMSUM:
+        return called("np.cumsum", *texts, f"axis={operation.value_as(int)}", last).code
     if kind == Kind.DIVIDE and inputs[0] == ONE:
         return called("np.reciprocal", texts[1], last).code
     return called(function_of(kind), *texts, last).code

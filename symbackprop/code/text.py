@@ -197,7 +197,8 @@ def _shape(sizes: Sequence[str]) -> str:
 
 
 _MADE = (
-    Kind.GATHER, Kind.PAD, Kind.ARANGE, Kind.ZEROS, Kind.CAST, Kind.ARGMAX, Kind.BROADCAST, Kind.FULL
+    Kind.GATHER, Kind.PAD, Kind.ARANGE, Kind.ZEROS, Kind.CAST, Kind.ARGMAX, Kind.BROADCAST, Kind.FULL,
+    Kind.CUMSUM,
 )  # fmt: skip
 
 
@@ -223,6 +224,8 @@ def _made(operation: Operation, inputs: Sequence[Text]) -> Text:
         return called("np.broadcast_to", texts[0], _shape(texts[1:]))
     if kind == Kind.FULL:
         return called("np.full", _shape(texts[1:]), texts[0], *dtype)
+    if kind == Kind.CUMSUM:
+        return called("np.cumsum", texts[0], f"axis={operation.value_as(int)}")
     return called(f"{inputs[0].inside(Level.ATOM)}.argmax", f"axis={operation.value_as(int)}")
 
 
