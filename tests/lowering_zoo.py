@@ -152,7 +152,7 @@ def low_rank_products() -> EquationSystem:
 
 @register
 def gather_in_two_axes() -> EquationSystem:
-    word, place = quantity("word", B, integer=True), quantity("place", B, integer=True)
+    word, place = quantity("word", B, integer=True), quantity("where_to", B, integer=True)
     w, y, t = quantity("w", V, D, T), quantity("y", B, D), quantity("t", B, D)
     return system(
         Equation(y[b, d], w[word[b], d, place[b]]),
@@ -372,7 +372,7 @@ def transposed_convolution_in_three_dimensions() -> EquationSystem:
 
 @register
 def largest_of_windows() -> EquationSystem:
-    x, place = quantity("x", B, F, 2 * H), quantity("place", B, F, H, integer=True)
+    x, place = quantity("x", B, F, 2 * H), quantity("where_to", B, F, H, integer=True)
     y, t = quantity("y", B, F, H), quantity("t", B, F, H)
     return system(
         Equation(place[b, c, h], arg_max(x[b, c, 2 * h + u], (u, 2))),
@@ -385,7 +385,7 @@ def largest_of_windows() -> EquationSystem:
 
 @register
 def largest_of_a_row() -> EquationSystem:
-    x, w, place = quantity("x", B, n), quantity("w", n, o), quantity("place", B, integer=True)
+    x, w, place = quantity("x", B, n), quantity("w", n, o), quantity("where_to", B, integer=True)
     s, y, t = quantity("s", B, o), quantity("y", B), quantity("t", B)
     return system(
         Equation(s[b, i], sum_over(x[b, j] * w[j, i], (j, n))),

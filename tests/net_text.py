@@ -79,6 +79,7 @@ FUNCTIONS: dict[str, Callable[..., float]] = {
     "sum": sum,
     "max": max,
     "min": min,
+    "Max": max,
     "exp": _exp,
     "log": np.log,
     "sqrt": math.sqrt,
@@ -128,6 +129,44 @@ def evaluate(
             for position in itertools.product(*map(range, shape)):
                 arrays[name][position] = program(*position)
         tables[name] = _table(arrays[name])
+    return arrays
+
+
+class _Component(dict[tuple[int, ...], Any]):
+    """A quantity whose components are computed when they are read; one outside of it is an error."""
+
+    def __init__(self, program: Callable[..., float], shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.program, self.shape = program, shape
+
+    def __getitem__(self, position: Any) -> Any:
+        return super().__getitem__(position if isinstance(position, tuple) else (position,))
+
+    def __missing__(self, position: tuple[int, ...]) -> float:
+        if not all(0 <= place < size for place, size in zip(position, self.shape, strict=True)):
+            raise KeyError(position)
+        self[position] = value = self.program(*position)
+        return value
+
+
+def evaluate_as_read(
+    equations: list[str], values: Mapping[str, Array | float], sizes: Mapping[str, int]
+) -> dict[str, Array]:
+    """Return what ``equations`` define, in whatever order they stand: each component when it is read."""
+    arrays = {name: np.asarray(value) for name, value in values.items()}
+    tables: dict[str, Any] = {name: _table(value) for name, value in arrays.items()}
+    scalars = {n: t[()] for n, t in tables.items() if () in t}
+    for equation in equations:
+        left, right = equation.split(" = ", 1)
+        name, letters = left.split("[")[0].strip(), re.findall(r"\w+", left.partition("[")[2])
+        body = ast.unparse(ast.fix_missing_locations(_Loops(sizes).visit(_parsed(right))))
+        program = eval(f"lambda {', '.join(letters)}: {body}", {**FUNCTIONS, **scalars, "Q": tables})
+        tables[name] = _Component(program, tuple(sizes[i] for i in letters))
+    for name, table in tables.items():
+        if isinstance(table, _Component):
+            arrays[name] = np.zeros(table.shape)
+            for position in itertools.product(*map(range, table.shape)):
+                arrays[name][position] = table[position]
     return arrays
 
 

@@ -11,10 +11,11 @@ from weakref import WeakValueDictionary
 from sympy import Expr, Integer, Symbol, expand
 
 from symbackprop.arrays import signature
-from symbackprop.arrays.operations import Operation, Statement
+from symbackprop.arrays.operations import Operation
 from symbackprop.arrays.verify import verify
 from symbackprop.code import buffers, module, programs, training_step
 from symbackprop.code.loops import Rolled
+from symbackprop.code.recurrence import Recurrence
 from symbackprop.code.statements import Block, Instruction
 from symbackprop.code.update import UpdateProgram
 from symbackprop.code.verify import verify as verify_code
@@ -40,9 +41,14 @@ def _number(n: Expr, texts: tuple[tuple[Symbol, str], ...]) -> Expr:
     return expand(n.xreplace({symbol: Integer(text) for symbol, text in texts if text.isdigit()}))
 
 
-def _compared(result: list[Statement], statements: object) -> None:
+def _compared(result: list[programs.Carried], statements: object) -> None:
     for statement in result:
-        look_at(statement.operation)
+        recurrent = isinstance(statement, Recurrence)
+        parts = (
+            [o for part in statement.parts for o in part.operations] if recurrent else [statement.operation]
+        )
+        for operation in parts:
+            look_at(operation)
 
 
 def _shared(result: tuple[list[programs.Named], object], statements: object) -> None:

@@ -252,7 +252,7 @@ def max_pooling() -> EquationSystem:
 def max_over_an_index() -> EquationSystem:
     # The largest of each window of three, which overlap; a place may be chosen twice.
     x, y, target = quantity("x", 2 * H + 1), quantity("y", H), quantity("target", H)
-    place = quantity("place", H, integer=True)
+    place = quantity("where_to", H, integer=True)
     return system(
         Equation(place[h], arg_max(x[2 * h + u], (u, 3))),
         Equation(y[h], x[2 * h + place[h]]),

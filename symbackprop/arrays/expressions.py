@@ -61,6 +61,7 @@ from symbackprop.arrays.guards import (
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Axis, Operation, Signs, number
 from symbackprop.arrays.reads import read
+from symbackprop.arrays.running import Terms, accumulated, running
 from symbackprop.arrays.scatter import loops_first, scatter, scattered
 from symbackprop.equations.indices import RangeList, open_sum
 from symbackprop.equations.system import BINDERS, ONE, ZERO, ArgMax, Equation, Ranges, name_of
@@ -640,10 +641,25 @@ class Lowering(Axes):
         self, factors: Sequence[Expr], conditions: Sequence[Expr], summed: Sequence[Symbol]
     ) -> Operation:
         """Lower the sum of the product of ``factors`` where ``conditions`` hold."""
+        found = running(self, Terms(tuple(factors), tuple(conditions), tuple(summed)))
+        if found is None:
+            return self._contracted((), factors, conditions, summed)
+        order, inner, outer = found
+        total = accumulated(self.contraction(inner.factors, inner.conditions, inner.summed), order)
+        return self._contracted((total,), outer.factors, outer.conditions, outer.summed)
+
+    def _contracted(
+        self,
+        known: Sequence[Operation],
+        factors: Sequence[Expr],
+        conditions: Sequence[Expr],
+        summed: Sequence[Symbol],
+    ) -> Operation:
+        """Return the sum of the product of ``factors`` and ``known`` arrays where ``conditions`` hold."""
         masks = [self.mask(c) for c in without_padding(self, (list(factors), list(conditions)))]
         groups = self._groups(factors)
         outside = groups.pop(frozenset(), [])
-        operands = [*(self._product(g) for g in groups.values()), *masks]
+        operands = [*known, *(self._product(g) for g in groups.values()), *masks]
         present = {axis for operand in operands for axis in operand.axes}
         repeated = [self.ranges[i] for i in summed if i not in present]
         summed = [i for i in summed if i in present]

@@ -40,6 +40,9 @@ class Kind(StrEnum):
     ARGMAX = auto()
     """The place of the largest along an axis.  Value: the axis."""
 
+    CUMSUM = auto()
+    """The sum of what is at a place and before it, along an axis.  Value: the axis."""
+
     PAD = auto()
     """Zeros around.  Value: `Padding`."""
     GATHER = auto()

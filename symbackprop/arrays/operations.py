@@ -14,8 +14,16 @@ from symbackprop.arrays.kinds import ELEMENTWISE, LEAVES, VIEWS, Kind
 Axis: TypeAlias = Symbol | None
 """The index that runs along an axis; None for an axis of length 1."""
 
-Entry: TypeAlias = int | tuple[int | None, int | None, int | None]
-"""What a subscript takes of an axis: one place, or a slice (start, stop, step)."""
+
+@dataclass(frozen=True)
+class Turn:
+    """The place of a loop's turn, moved by ``offset``."""
+
+    offset: int
+
+
+Entry: TypeAlias = int | Turn | tuple[int | None, int | None, int | None]
+"""What a subscript takes of an axis: one place, that of a turn, or a slice (start, stop, step)."""
 
 EVERYTHING: Entry = (None, None, None)
 """The slice of a whole axis."""
@@ -30,7 +38,7 @@ _OF_INTEGERS = frozenset(
 )  # fmt: skip
 _SAYS_WHOLE = frozenset({Kind.ARANGE, Kind.FULL, Kind.WHERE})
 _OF_SIZES = _OF_INTEGERS | {Kind.TERMS}
-_AS_FIRST_INPUT = VIEWS | {Kind.GATHER, Kind.RESHAPE, Kind.PAD, Kind.SUM, Kind.MAX}
+_AS_FIRST_INPUT = VIEWS | {Kind.GATHER, Kind.RESHAPE, Kind.PAD, Kind.SUM, Kind.MAX, Kind.CUMSUM}
 
 # ---------------------------------------------------------------- what distinguishes operations of one kind
 
@@ -299,6 +307,11 @@ class Statement:
     name: str
     operation: Operation
     number: int
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The name."""
+        return (self.name,)
 
 
 def number(value: Expr | int) -> Operation:

@@ -26,6 +26,7 @@ from symbackprop.arrays.operations import (
     Sizes,
     Slices,
     Stride,
+    Turn,
     Windows,
 )
 from symbackprop.equations.system import ONE
@@ -95,6 +96,8 @@ def _need_all(numbers: Sequence[int | None], count: int) -> None:
 
 def _taken(entry: Entry, size: Expr) -> Shape:
     """Return the shape of what is taken of an axis; places are on it."""
+    if isinstance(entry, Turn):  # where it is is decided by the loop
+        return ()
     if isinstance(entry, int):
         need(_fits(size - 1 - entry) and _fits(size + entry), "a place on the axis", entry, size)
         return ()
@@ -231,6 +234,12 @@ def arg_max(operation: Operation, inner: Shape) -> Shape:
     axis = operation.value_as(int)
     _need_axes((axis,), inner)
     return (*inner[:axis], *inner[axis + 1 :])
+
+
+def running(operation: Operation, inner: Shape) -> Shape:
+    """All axes, of which one is that of the sums."""
+    _need_axes((operation.value_as(int),), inner)
+    return inner
 
 
 def pad(operation: Operation, inner: Shape) -> Shape:

@@ -59,6 +59,7 @@ RULES: Mapping[Kind, Rule] = {
     Kind.SUM: Rule(1, 1, (Reduction,), shapes.reduction),
     Kind.MAX: Rule(1, 1, (Reduction,), shapes.reduction),
     Kind.ARGMAX: Rule(1, 1, (int,), shapes.arg_max),
+    Kind.CUMSUM: Rule(1, 1, (int,), shapes.running),
     Kind.PAD: Rule(1, 1, (Padding,), shapes.pad),
     Kind.GATHER: Rule(2, inf, (Picks,), shapes.gather),
     Kind.ARANGE: Rule(1, 1, (bool,), shapes.made),

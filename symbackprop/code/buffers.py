@@ -330,6 +330,8 @@ class BufferWriter:
             self._scatter(operation, out)
         elif kind in (Kind.SUM, Kind.MAX):
             self._reduce(operation, out)
+        elif kind == Kind.CUMSUM:
+            self._call(operation, (self._operand(operation.inputs[0]),), out)
         elif operation.is_constant:
             self._copy(self.workspace.constant(operation), out)
         elif kind == Kind.WHERE:

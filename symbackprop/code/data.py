@@ -15,6 +15,7 @@ from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation, Statement
 from symbackprop.code.layout import dict_definition, literal
 from symbackprop.code.names import FUNCTIONS_USE, CodeNames
+from symbackprop.code.recurrence import Recurrence
 from symbackprop.equations.model import SAMPLES_DRAWN, DataArray, Model
 from symbackprop.equations.naming import SAMPLES
 
@@ -53,12 +54,15 @@ class DataCode:
         """Names that no dict can have in a function; x and t have been read when a dict is made."""
         return (*FUNCTIONS_USE, *self.names.sizes.values(), *self.names.constants.values())
 
-    def named(self, statements: Sequence[Statement]) -> list[Statement]:
+    def named(self, statements: Sequence[Statement | Recurrence]) -> list[Statement | Recurrence]:
         """Return statements with the names that the code has."""
         if not self.names.renamed:
             return list(statements)
         return [
-            replace(s, name=self.code(s.name), operation=self._operation(s.operation)) for s in statements
+            s.renamed(self.code, self._operation)
+            if isinstance(s, Recurrence)
+            else replace(s, name=self.code(s.name), operation=self._operation(s.operation))
+            for s in statements
         ]
 
     def _operation(self, operation: Operation) -> Operation:

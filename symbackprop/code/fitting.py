@@ -17,8 +17,9 @@ _PART = "part"
 class Names:
     """What operations are called; parts that get a name on the way are entered."""
 
-    def __init__(self, names: Mapping[Operation, str]) -> None:
+    def __init__(self, names: Mapping[Operation, str], stem: str = _PART) -> None:
         self.of = dict(names)
+        self.stem = stem
         self.numbered: dict[str, Layered] = {}
         """The parts, by their numbers: in equal layers these are equally far from the number of the layer."""
 
@@ -29,9 +30,9 @@ class Names:
     def free(self) -> Layered:
         """Return a name that a part can have."""
         number = len(self.numbered) + 1
-        while f"{_PART}{number}" in self._taken:
+        while f"{self.stem}{number}" in self._taken:
             number += 1
-        return Layered(_PART, number)
+        return Layered(self.stem, number)
 
     def part(self, operation: Operation) -> Operation:
         """Give a part a new name, and return the array of that name."""
@@ -92,8 +93,8 @@ def assignment(
     if operation.kind in (Kind.ADD, Kind.SUBTRACT):
         first, second = operation.inputs
         if first.shape == operation.shape and not _is_name(first, names):
-            added = _changed(target, operation.kind, second, names)
-            return [*before, *assignment(target, first, names), *added]
+            start = assignment(target, first, names)
+            return [*before, *start, *_changed(target, operation.kind, second, names)]
     parts, value = fitting(taken, operation, names)
     return [*before, *parts, Assign(target, value)]
 

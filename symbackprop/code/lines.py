@@ -13,15 +13,17 @@ from symbackprop.code.statements import (
     Assign,
     Block,
     Call,
+    Choose,
     Condition,
     Copy,
     InPlace,
     Instruction,
     Loop,
     Scatter,
+    Turns,
     When,
 )
-from symbackprop.code.text import LAYER, Text, called, entry, function_of, subscripts, write
+from symbackprop.code.text import LAYER, PLACE, Text, called, entry, function_of, subscripts, write
 from symbackprop.printing.brackets import Level
 
 COLUMNS = 80
@@ -54,7 +56,12 @@ def lines_of(
     program: Iterable[Instruction], columns: int = COLUMNS, comments: Comments = SILENT
 ) -> Iterator[str]:
     """Yield the lines of instructions; what is longer than ``columns`` is broken where it can be."""
+    said: list[str] = []
     for instruction in program:
+        comment = list(_comment(instruction, comments)) if isinstance(instruction, Block) else []
+        if comment != said:  # what is computed in several statements of one equation is said once
+            yield from comment
+        said = comment
         yield from _lines(instruction, columns, comments)
 
 
@@ -74,22 +81,32 @@ def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterat
             last = [] if where is None else [f"where={write(where).code}"]
             yield called("np.copyto", write(out).code, write(source).code, *last).code
         case Block():
-            yield from _comment(instruction, comments)
             yield from lines_of(instruction.body, columns, comments)
         case When(condition):
             yield f"if {_CONDITIONS[condition]}:"
-            yield from _indented(instruction, columns, comments)
+            yield from _indented(instruction.body, columns, comments)
         case Loop(layers):
             yield f"for {LAYER} in {turns(layers)}:"
-            yield from _indented(instruction, columns, comments)
+            yield from _indented(instruction.body, columns, comments)
+        case Turns(count, ascending):
+            places = called("range", write(count).code)
+            yield f"for {PLACE} in {(places if ascending else called('reversed', places.code)).code}:"
+            yield from _indented(instruction.body, columns, comments)
+        case Choose(condition, inner, other):
+            yield f"if {write(condition).code}:"
+            yield from _indented(inner, columns, comments)
+            yield "else:"
+            yield from _indented(other, columns, comments)
 
 
-def _indented(instruction: Instruction, columns: int, comments: Comments) -> Iterator[str]:
-    inside = lines_of(instruction.body, columns - INDENT, comments)
+def _indented(inner: Iterable[Instruction], columns: int, comments: Comments) -> Iterator[str]:
+    inside = lines_of(inner, columns - INDENT, comments)
     return (f"{' ' * INDENT}{line}" for line in inside)
 
 
 def _comment(block: Block, comments: Comments) -> Iterable[str]:
+    if any(isinstance(inner, Turns) for inner in block.inner):  # each equation inside has its own
+        return ()
     return comments.one(block.number) if block.last is None else comments.any(block.number, block.last)
 
 
@@ -133,6 +150,8 @@ def _call(operation: Operation, out: str) -> str:
         return called("np.take", *texts, f"axis={axis}", last).code
     if kind in (Kind.SUM, Kind.MAX):
         return _reduction(operation, texts[0], last)
+    if kind == Kind.CUMSUM:
+        return called("np.cumsum", *texts, f"axis={operation.value_as(int)}", last).code
     if kind == Kind.DIVIDE and inputs[0] == ONE:
         return called("np.reciprocal", texts[1], last).code
     return called(function_of(kind), *texts, last).code

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 
 from symbackprop.arrays.kinds import Kind
-from symbackprop.arrays.operations import Layered, Operation, Statement
+from symbackprop.arrays.operations import Layered, Operation
 from symbackprop.code.bundle import runtime, support
 from symbackprop.code.comments import EquationComments, wrapped
 from symbackprop.code.data import ARRAYS, DataCode
@@ -25,8 +25,9 @@ from symbackprop.code.layout import (
 )
 from symbackprop.code.lines import lines_of, turns
 from symbackprop.code.loops import ByLayer, Rolled, layered_names
-from symbackprop.code.programs import RATE, SCALE, Programs, needed, share
-from symbackprop.code.statements import DTYPE, Block, array, names_in
+from symbackprop.code.programs import RATE, SCALE, Carried, Programs, needed, share
+from symbackprop.code.recurrence import Recurrence
+from symbackprop.code.statements import DTYPE, Block, Loop, array, names_in
 from symbackprop.code.text import LAYER, imports, spelled
 from symbackprop.code.training_step import StepLines, TrainingStep, shapes_in
 from symbackprop.code.update import UpdateProgram
@@ -78,25 +79,33 @@ class _Body(Rolled):
 
     def __init__(
         self,
-        statements: Sequence[Statement],
+        statements: Sequence[Carried],
         blocks: Sequence[Block],
         layered: Mapping[str, Layered],
         names: Collection[str],
         reserved: Sequence[str],
     ) -> None:
         self.statements = statements
-        self.read = {s.number: s.operation.reads for s in statements}
+        self.read: dict[int, frozenset[str]] = {}
+        for s in statements:
+            self.read[s.number] = self.read.get(s.number, frozenset()) | s.operation.reads
         super().__init__(blocks, layered, names, reserved, COLUMNS - 8)
 
     def function(self, module: _Module) -> Iterator[str]:
         """Yield the lines of the function but for the last, each statement under its equation."""
         yield from module.opening(self)
         bound = {name for name in module.parameters if self.holds(name)}
+        together: list[Block | Loop] = []
         for part in self.parts:
             blocks = [part] if isinstance(part, Block) else part.blocks
             numbers = {number for block in blocks for number in (block.number, block.last) if number}
-            yield from module.bindings(set().union(*[self.read[number] for number in numbers]), bound)
-            yield from lines_of([part], COLUMNS - 4, module.equations.comments)
+            bindings = list(module.bindings(set().union(*[self.read[n] for n in numbers]), bound))
+            if bindings:
+                yield from lines_of(together, COLUMNS - 4, module.equations.comments)
+                yield from bindings
+                together = []
+            together.append(part)
+        yield from lines_of(together, COLUMNS - 4, module.equations.comments)
 
 
 class _Module:
@@ -305,7 +314,7 @@ class _Module:
         return self._function("gradients", "xt", f"tuple[float, {ARRAYS}]", docstring, body, returned)
 
     @cached_property
-    def statements(self) -> list[Statement]:
+    def statements(self) -> list[Carried]:
         """The statements of everything that the pure functions compute."""
         statements = [*self.programs.forward, self.programs.error, *self.programs.backward]
         return self.given.named(statements)
@@ -327,10 +336,15 @@ class _Module:
         statements = needed(self.statements, results)
         shared, of = share(statements)
         names, layered, blocks = Names(of), dict(self.layered), []
+        turns_names = Names(of, "turn")
         number = cache(self.model.number)  # of the same few sizes again and again
         for entry in shared:
             layered |= entry.layered(layered)
             statement = entry.statement
+            if isinstance(statement, Recurrence):
+                made = statement.instructions(turns_names, with_arrays=True)
+                blocks.append(Block(statement.name, made, statement.number))
+                continue
             own = (
                 *((part.name, part.operation) for part in entry.parts),
                 (statement.name, statement.operation),
@@ -340,7 +354,7 @@ class _Module:
             ]
             shapes = shapes_in(statement.operation, number)
             blocks.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
-        called = {*names.of.values(), *names.numbered, *(s.name for s in statements)}
+        called = {*names.of.values(), *names.numbered, *(n for s in statements for n in s.names)}
         return _Body(statements, blocks, layered | names.numbered, called, self.given.reserved)
 
     def opening(self, body: _Body) -> Iterable[str]:

@@ -21,7 +21,7 @@ FUNCTIONS_USE = frozenset(
         *keyword.kwlist,
         *dir(builtins),
         *("parameters", "samples", "dtype", "rate", "scale", "weights", "with_loss", "self", "np", "math"),
-        *("one", "zero", "ones", "zeros", "buffer", "gradient", "steps", "sliding_window_view"),
+        *("one", "zero", "ones", "zeros", "buffer", "gradient", "steps", "place", "sliding_window_view"),
     }
 )
 """Names that stand for something else in the functions that compute quantities."""
@@ -49,7 +49,7 @@ TOLD = (
 """The constants that tell the runtime of a module about its network."""
 _MODULE_USES = frozenset({"ARCHITECTURE", "PARAMETER_SHAPES", *TOLD, *(name.upper() for name in _STATES)})
 """Names in the module that are written as constants are: its own, and those of stored states in a step."""
-_PART = re.compile(r"(work|mask|change|part|exponentials|largest|total|difference|offset)\d*(_\d+)?")
+_PART = re.compile(r"(work|mask|change|part|turn|exponentials|largest|total|difference|offset)\d*(_\d+)?")
 """Names of parts that statements share."""
 
 

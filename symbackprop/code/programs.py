@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import TypeAlias
 
 from sympy import Add, Derivative, Expr, Mul, Piecewise, Sum, Symbol
 
@@ -13,12 +14,17 @@ from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Layered, Operation, Statement
 from symbackprop.arrays.signature import UNCHANGED, Change, Lowered, lower
 from symbackprop.code.buffers import is_mask
+from symbackprop.code.recurrence import Places, Recurrence
 from symbackprop.derivation.batch import NoSampleAxis, SampleAxis
+from symbackprop.equations.circles import Circle, parts_of
 from symbackprop.equations.indices import close_sum
 from symbackprop.equations.naming import SAMPLE, SAMPLES, split_name
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import ONE, Equation, indices_of, name_of
 from symbackprop.errors import UnsupportedExpression
+
+Carried: TypeAlias = Statement | Recurrence
+"""What is carried out: a statement, or several place by place."""
 
 SCALE = Symbol("_.scale", real=True)
 """What the first adjoints of a step are multiplied by: 1/N, the learning rate, weights of samples."""
@@ -44,16 +50,36 @@ class Programs:
         return SampleAxis(self.derivation) if self.derivation.batch else NoSampleAxis(self.derivation)
 
     @cached_property
-    def forward(self) -> list[Statement]:
+    def forward(self) -> list[Carried]:
         """The statements that compute every quantity but the error."""
-        system, numbers = self.derivation.system, self.derivation.labels
-        found = []
-        for equation in system.equations:
-            if equation.name != system.loss:
-                stable = self.derivation.stable_form_of.get(numbers[equation.name])
-                rhs, number = (stable or equation).rhs, stable.number if stable else numbers[equation.name]
-                found.append(self._statement(equation.name, equation.lhs, rhs, number))
+        system = self.derivation.system
+        found: list[Carried] = []
+        for part in parts_of(system.equations, system.reads):
+            if isinstance(part, Circle):
+                found += self._recurrence(part, [self._forward_form(e) for e in part.equations])
+            elif part.name != system.loss:
+                equation, number = self._forward_form(part)
+                found.append(self._statement(part.name, equation.lhs, equation.rhs, number))
         return found
+
+    def _forward_form(self, equation: Equation) -> tuple[Equation, int]:
+        """Return the form of an equation that is computed, and its number."""
+        number = self.derivation.labels[equation.name]
+        stable = self.derivation.stable_form_of.get(number)
+        return (equation, number) if stable is None else (Equation(equation.lhs, stable.rhs), stable.number)
+
+    def _recurrence(self, circle: Circle, forms: Sequence[tuple[Equation, int]]) -> list[Carried]:
+        """Return the statements of a circle for the batch: those before its loop, and the loop."""
+        lifted = [(self._lift.apply(equation), number) for equation, number in forms]
+        moved = {e.name: len(e.indices) - len(circle.letters(e.name)) for e, _ in lifted}
+        axes = {name: axis + moved[name] for name, axis in circle.axes.items()}
+        places = Places(axes, self.scalars, self._taken)
+        return places.recurrence(lifted, circle.extent, circle.ascending)
+
+    @cached_property
+    def _taken(self) -> set[str]:
+        system = self.derivation.system
+        return {*system.quantities, *(adjoint.name for adjoint in system.adjoints.values())}
 
     @cached_property
     def error(self) -> Statement:
@@ -62,11 +88,14 @@ class Programs:
         return Statement(step.target, self._lower(Equation(step.lhs, step.rhs), UNCHANGED), step.number)
 
     @cached_property
-    def backward(self) -> list[Statement]:
+    def backward(self) -> list[Carried]:
         """The statements that compute the adjoints and the derivatives, from the error inwards."""
-        found = []
+        found: list[Carried] = []
         for name in self._results():
-            if name in self.derivation.system.parameters:
+            circle = self.derivation.result_circles.get(name)
+            if circle is not None:
+                found += self._backwards(name, circle, lambda rhs: rhs)
+            elif name in self.derivation.system.parameters:
                 step = self._batch_step(name)
                 equation = Equation(_target(step), step.rhs)
                 found.append(self._derivative(name, equation, step.number))
@@ -76,21 +105,31 @@ class Programs:
         return found
 
     @cached_property
-    def scaled_backward(self) -> list[Statement]:
+    def scaled_backward(self) -> list[Carried]:
         """As `backward`, with 1/N, and the learning rate where it is folded in, multiplied in early.
 
         Everything is linear in the adjoints, so these factors go into the first ones, and into terms
         that no adjoint reaches.
         """
-        found = []
+        found: list[Carried] = []
         for name in self._results():
             step = self._result(name)
-            if name in self.derivation.system.parameters:
+            circle = self.derivation.result_circles.get(name)
+            if circle is not None:
+                found += self._backwards(name, circle, self._scaled)
+            elif name in self.derivation.system.parameters:
                 number, equation = self._batch_step(name).number, Equation(_target(step), step.rhs)
                 found.append(self._derivative(name, equation, number, self._total))
             else:
                 found.append(self._scaled_statement(step))
         return found
+
+    def _backwards(self, name: str, circle: Circle, change: Callable[[Expr], Expr]) -> list[Carried]:
+        """Return the statements of a circle of adjoints where ``name`` is the first of them, else none."""
+        steps = [self._result(self.derivation.adjoints[adjoint]) for adjoint in circle.names]
+        if steps[0].target != name:
+            return []
+        return self._recurrence(circle, [(Equation(s.lhs, change(s.rhs)), s.number) for s in steps])
 
     def _derivative(
         self, parameter: str, equation: Equation, number: int, change: Change = UNCHANGED
@@ -113,7 +152,7 @@ class Programs:
 
     def _results(self) -> Iterator[str]:
         named = set(self.derivation.adjoints.values()) | set(self.derivation.system.parameters)
-        return (name for name in self.derivation.results if name in named)
+        return (name for name in self.derivation.results_in_order if name in named)
 
     def _result(self, name: str) -> Step:
         number = self.derivation.results[name]
@@ -217,11 +256,11 @@ def _target(step: Step) -> Expr:
 # ---------------------------------------------------------------- needed statements, shared parts
 
 
-def needed(statements: Sequence[Statement], results: Sequence[str]) -> list[Statement]:
+def needed(statements: Sequence[Carried], results: Sequence[str]) -> list[Carried]:
     """Return the statements that ``results`` need, in order."""
-    wanted, kept = set(results), []
+    wanted, kept = set(results), list[Carried]()
     for statement in reversed(statements):
-        if statement.name in wanted:
+        if not wanted.isdisjoint(statement.names):
             kept.append(statement)
             wanted |= statement.operation.reads
     return kept[::-1]
@@ -240,7 +279,7 @@ class Part:
 class Named:
     """A statement with the parts that are computed before it because something else needs them too."""
 
-    statement: Statement
+    statement: Carried
     parts: tuple[Part, ...]
 
     def layered(self, layers: Mapping[str, Layered]) -> dict[str, Layered]:
@@ -264,18 +303,21 @@ _WORDS = {
 }
 
 
-def share(statements: Sequence[Statement]) -> tuple[list[Named], dict[Operation, str]]:
+def share(statements: Sequence[Carried]) -> tuple[list[Named], dict[Operation, str]]:
     """Name each part that is used more than once, so that it is computed once.
 
     Returns the statements with their new parts, and the name of each operation that has one.
     """
-    uses = _count_uses([s.operation for s in statements])
+    uses = _count_uses([s.operation for s in statements if isinstance(s, Statement)])
     read = sorted({name for s in statements for name in s.operation.reads})
     names: dict[Operation, str] = {Operation(Kind.ARRAY, (), name): name for name in read}
-    taken = {s.name for s in statements} | set(read)
+    taken = {name for s in statements for name in s.names} | set(read)
     result = []
     for statement in statements:
         parts: list[Part] = []
+        if isinstance(statement, Recurrence):  # has parts of its own at each place
+            result.append(Named(statement, ()))
+            continue
         for operation in _inside_out(statement.operation, set()):
             costly = operation.shape and not operation.is_leaf and operation.kind not in _CHEAP
             if operation in names or operation is statement.operation:

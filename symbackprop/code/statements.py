@@ -454,6 +454,63 @@ class Loop(Instruction):
         return tuple(i.renamed(at) for i in self.inner)
 
 
+@dataclass(frozen=True)
+class Turns(Instruction):
+    """Instructions for each place of a recurrence: ``count`` of them, from the first on or from the last."""
+
+    count: Operation
+    ascending: bool
+    inner: tuple[Instruction, ...]
+
+    @property
+    def form(self) -> tuple[object, ...]:
+        """How many places there are, and their order."""
+        return self.count, self.ascending
+
+    @property
+    def operands(self) -> tuple[Operation, ...]:
+        """The number of places."""
+        return (self.count,)
+
+    @property
+    def body(self) -> tuple[Instruction, ...]:
+        """What is carried out at a place."""
+        return self.inner
+
+    def renamed(self, change: Renaming) -> Turns:
+        """Return the instruction with other names of arrays."""
+        return replace(self, inner=tuple(i.renamed(change) for i in self.inner))
+
+
+@dataclass(frozen=True)
+class Choose(Instruction):
+    """Instructions where a ``condition`` on the place holds, and others where it does not."""
+
+    condition: Operation
+    inner: tuple[Instruction, ...]
+    other: tuple[Instruction, ...]
+
+    @property
+    def form(self) -> tuple[object, ...]:
+        """The condition, and how many instructions it is for."""
+        return self.condition, len(self.inner)
+
+    @property
+    def operands(self) -> tuple[Operation, ...]:
+        """The condition."""
+        return (self.condition,)
+
+    @property
+    def body(self) -> tuple[Instruction, ...]:
+        """What is carried out in either case."""
+        return *self.inner, *self.other
+
+    def renamed(self, change: Renaming) -> Choose:
+        """Return the instruction with other names of arrays."""
+        inner, other = (tuple(i.renamed(change) for i in each) for each in (self.inner, self.other))
+        return replace(self, inner=inner, other=other)
+
+
 def decided(program: Iterable[Instruction], holding: Condition) -> tuple[Instruction, ...]:
     """Return a program with its conditions decided: of all, that one alone holds."""
     found: list[Instruction] = []

@@ -22,6 +22,7 @@ from symbackprop.arrays.operations import (
     Signs,
     Sizes,
     Slices,
+    Turn,
     Windows,
 )
 from symbackprop.code.statements import NAMED, is_choice_of_numbers, name_of, takes_dtype
@@ -29,6 +30,10 @@ from symbackprop.printing.brackets import Level, closed
 
 LAYER = "layer"
 """What counts the layers in the code."""
+
+
+PLACE = "place"
+"""What counts the places of a recurrence in the code."""
 
 
 class Text(NamedTuple):
@@ -192,7 +197,8 @@ def _shape(sizes: Sequence[str]) -> str:
 
 
 _MADE = (
-    Kind.GATHER, Kind.PAD, Kind.ARANGE, Kind.ZEROS, Kind.CAST, Kind.ARGMAX, Kind.BROADCAST, Kind.FULL
+    Kind.GATHER, Kind.PAD, Kind.ARANGE, Kind.ZEROS, Kind.CAST, Kind.ARGMAX, Kind.BROADCAST, Kind.FULL,
+    Kind.CUMSUM,
 )  # fmt: skip
 
 
@@ -218,6 +224,8 @@ def _made(operation: Operation, inputs: Sequence[Text]) -> Text:
         return called("np.broadcast_to", texts[0], _shape(texts[1:]))
     if kind == Kind.FULL:
         return called("np.full", _shape(texts[1:]), texts[0], *dtype)
+    if kind == Kind.CUMSUM:
+        return called("np.cumsum", texts[0], f"axis={operation.value_as(int)}")
     return called(f"{inputs[0].inside(Level.ATOM)}.argmax", f"axis={operation.value_as(int)}")
 
 
@@ -305,6 +313,9 @@ def subscripts(entries: Iterable[str]) -> str:
 
 def entry(taken: Entry) -> str:
     """Return the text of a place or a slice."""
+    if isinstance(taken, Turn):
+        offset = f" {'+' if taken.offset > 0 else '-'} {abs(taken.offset)}" if taken.offset else ""
+        return f"{PLACE}{offset}"
     if not isinstance(taken, tuple):
         return str(taken)
     start, stop, step = ("" if part is None else str(part) for part in taken)

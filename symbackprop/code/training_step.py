@@ -19,7 +19,8 @@ from symbackprop.code.layout import BODY, chains, returned, unpacked
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
 from symbackprop.code.liveness import shared_arrays, turns_needed
 from symbackprop.code.loops import Rolled, layered_names
-from symbackprop.code.programs import share
+from symbackprop.code.programs import Carried, share
+from symbackprop.code.recurrence import Recurrence
 from symbackprop.code.statements import DTYPE, Block, Condition, Instruction, When, array, decided, names_of
 from symbackprop.code.text import LAYER
 from symbackprop.equations.model import Model
@@ -62,7 +63,7 @@ class TrainingStep:
 
     def __init__(
         self,
-        statements: Sequence[Statement],
+        statements: Sequence[Carried],
         parameters: Sequence[str],
         comments: Comments,
         model: Model,
@@ -84,7 +85,8 @@ class TrainingStep:
         compared = compared_after(statements)
         self.compares_after = compared != list(statements)
         self.shared, self.names = share(compared)
-        own = {*self.names.values(), *self.parameters, *self.derivatives, *(s.name for s in statements)}
+        defined = (name for s in statements for name in s.names)
+        own = {*self.names.values(), *self.parameters, *self.derivatives, *defined}
         self.arrays = own
         self.layered_keys = layered_names(model.system, str)
         self.layered = layered_names(model.system, given.code)
@@ -164,6 +166,9 @@ class TrainingStep:
         found = []
         for entry in self.shared:
             statement = entry.statement
+            if isinstance(statement, Recurrence):
+                found.append(self._recurrence(statement))
+                continue
             parts = [i for part in entry.parts for i in self.writer.part(part.name, part.operation)]
             own = self._statement(statement)
             if statement.name == self.loss:
@@ -173,6 +178,12 @@ class TrainingStep:
             inner = decided(inner, Condition.WITH_LOSS) if self.bare else inner
             found.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
         return found
+
+    def _recurrence(self, recurrence: Recurrence) -> Block:
+        for part in recurrence.parts:
+            self.workspace.arrays[part.name] = part.empty.shape
+        names = Names(self.names, "turn")
+        return Block(recurrence.name, recurrence.instructions(names, with_arrays=False), recurrence.number)
 
     def looped(self, blocks: Sequence[Block]) -> Rolled:
         """Return the instructions with those of equal layers as loops."""
@@ -347,13 +358,16 @@ class TrainingStep:
         yield from lines_of(made, ANY_LENGTH)
 
 
-def compared_after(statements: Iterable[Statement]) -> list[Statement]:
+def compared_after(statements: Iterable[Carried]) -> list[Carried]:
     """Return the statements with max(s, 0) > 0 in place of s > 0, which holds for the same s.
 
     Of a pre-activation s that nothing else reads, the array is then free for the activation.
     """
-    found, same = [], dict[Operation, Operation]()
+    found, same = list[Carried](), dict[Operation, Operation]()
     for statement in statements:
+        if isinstance(statement, Recurrence):
+            found.append(statement)
+            continue
         operation = statement.operation.replaced(same)
         found.append(replace(statement, operation=operation))
         if operation.kind == Kind.MAXIMUM:

@@ -25,6 +25,7 @@ from symbackprop.code.statements import (
     Instruction,
     Loop,
     Scatter,
+    Turns,
     base_name,
     name_of,
 )
@@ -77,7 +78,10 @@ def _verify_place(part: Instruction) -> None:
 
 def _verify_inner(outer: Instruction, in_loop: bool) -> None:
     for instruction in outer.body:
-        need(not isinstance(instruction, Block), "an equation is not part of another", instruction)
+        at_place = isinstance(outer, Turns)
+        rule = "equations alone are inside of places" if at_place else "an equation is not part of another"
+        need(isinstance(instruction, Block) == at_place, rule, instruction)
+        need(not isinstance(instruction, Block) or instruction.number > 0, "a number", instruction)
         need(not (in_loop and isinstance(instruction, Loop)), "one loop over layers", instruction)
         if isinstance(instruction, Loop):
             _verify_loop(instruction)
@@ -143,6 +147,8 @@ class _Checker:
                 for inner in part.turn(layer):
                     self.run(inner)
         elif part.body or isinstance(part, Block):
+            if isinstance(part, Turns):  # at other places they have values: their order is that of the circle
+                self.known |= {_alone(name) for name in part.writes} & self.writable
             for inner in part.body:
                 self.run(inner)
             if isinstance(part, Block):

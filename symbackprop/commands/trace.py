@@ -121,7 +121,7 @@ def _premature(
     wrong.run_forward()
     first: tuple[Step, tuple[str, ...]] | None = None
     gradients: dict[str, Array] = {}
-    for name in derivation.results:
+    for name in derivation.results_in_order:
         wrong.run_result(name)
         if first is None and not np.array_equal(wrong.slopes[name], right.slopes[name], equal_nan=True):
             step = derivation.by_number[derivation.results[name]]

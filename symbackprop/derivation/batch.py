@@ -13,6 +13,7 @@ from functools import cached_property
 
 from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Mul, Symbol, expand_mul
 
+from symbackprop.equations.graph import reached_from
 from symbackprop.equations.indices import close_sum
 from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Derived, Step, differentiated
@@ -30,10 +31,11 @@ class SampleAxis:
     def varying(self) -> frozenset[str]:
         """The names of the quantities and adjoints that are different for every sample."""
         system = self.derivation.system
-        found = set(system.inputs)
+        readers: dict[str, set[str]] = {}
         for equation in system.equations:
-            if any(name_of(c) in found for c in system.reads(equation.rhs)):
-                found.add(equation.name)
+            for read in system.reads(equation.rhs):
+                readers.setdefault(name_of(read), set()).add(equation.name)
+        found = reached_from(system.inputs, readers)
         adjoints = {name for name, quantity in self.derivation.adjoints.items() if quantity in found}
         return frozenset(found | adjoints)
 

@@ -20,6 +20,8 @@ from symbackprop.derivation.calculus.paths import without_summed_deltas
 from symbackprop.derivation.calculus.rule import Consumer, DraftStep, Goal
 from symbackprop.derivation.calculus.signature import outcome_of
 from symbackprop.derivation.stable.choose import with_stable
+from symbackprop.equations.circles import circles_of
+from symbackprop.equations.graph import reached_from
 from symbackprop.equations.indices import renamed, settle, substitute
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.steps import Derived, Sides, Sketch, Step
@@ -70,6 +72,7 @@ class _Pass:
         # Σ_k beside a quantity k would be hard to read.
         self.letters |= {i for i in LETTERS if i.name in system.quantities}
         self.by_rarest_read = self._by_rarest_read()
+        self.circles = circles_of(system.equations, system.reads)
         self.groups: dict[str, _Group] = {}
         self.definitions: dict[str, Equation] = {}
         self.written: dict[str, Equation] = {}
@@ -129,7 +132,7 @@ class _Pass:
         full = self._written_out(result)
         if full is not result:
             steps.append(("substitution", partial(self._named, lhs, full), Sketch(lhs, full, {}), None))
-        plain = name in self.system.definitions and not full.has(Sum)
+        plain = name in self.system.definitions and name not in self.circles and not full.has(Sum)
         if plain and full.count_ops() <= _WRITTEN_OUT_LIMIT:
             self.written[self.adjoint_of[name].name] = Equation(lhs, full)
 
@@ -178,7 +181,8 @@ class _Pass:
     def _consumer(self, equation: Equation, reader: str) -> Consumer:
         if equation.name == self.system.loss:
             return Consumer(equation, None)
-        definition = None if self._other_readers(equation, reader) else self.definitions[equation.name]
+        known = self.definitions.get(equation.name)  # None in a circle, where it is read further on
+        definition = None if self._other_readers(equation, reader) else known
         return Consumer(equation, self.adjoint_of[equation.name], definition)
 
     def _other_readers(self, equation: Equation, reader: str) -> set[str]:
@@ -265,13 +269,10 @@ def _consumers(system: EquationSystem) -> dict[str, list[Equation]]:
 
 def _between(system: EquationSystem, wrt: Sequence[str]) -> set[str]:
     """Return the quantities that lie on a path from ``wrt`` to the loss."""
-    leads, reached = set(wrt), {system.loss}
-    reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
-    for equation in system.equations:
-        if reads[equation.name] & leads and not system.quantities[equation.name].integer:
-            leads.add(equation.name)
-    for equation in reversed(system.equations):
-        if equation.name in reached:
-            reached |= reads[equation.name]
     real = {name for name, q in system.quantities.items() if not q.integer}
-    return leads & reached & real
+    reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
+    readers: dict[str, set[str]] = {}
+    for name, read_here in reads.items():
+        for each in read_here if name in real else ():
+            readers.setdefault(each, set()).add(name)
+    return reached_from(wrt, readers) & reached_from([system.loss], reads) & real

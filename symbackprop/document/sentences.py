@@ -5,7 +5,7 @@ Formulas come from the steps alone, sentences from the catalogue of the language
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from itertools import groupby
@@ -18,10 +18,12 @@ from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlo
 from symbackprop.document.formats import Format
 from symbackprop.document.language.catalogues import Catalogue
 from symbackprop.document.language.particles import with_particle
+from symbackprop.equations.circles import Circle, parts_of
 from symbackprop.equations.model import Initial, Initializer, Model
 from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Derived, Step, differentiated
 from symbackprop.equations.system import (
+    ZERO,
     ArgMax,
     Equation,
     Fact,
@@ -99,7 +101,7 @@ class Sentences:
         ]
         if model is not None and model.layers:
             lines += self._units(model)
-        lines += self._ranges()
+        lines += [*self._ranges(), *self._circles(forward=True)]
         values = self._values()
         return [*lines, self.say("given.values", values=self.listed(values))] if values else lines
 
@@ -136,6 +138,21 @@ class Sentences:
             for n, each in sorted(letters.items(), key=lambda pair: str(pair[0]))
         ]
         return [self.say("given.indices", ranges=self.say("run.between").join(said))]
+
+    def _circles(self, *, forward: bool) -> Iterator[str]:
+        """Yield a sentence on each circle of equations: in which order it is carried out, or the way back."""
+        for part in parts_of(self.system.equations, self.system.reads):
+            if isinstance(part, Circle):
+                equation = part.equations[0]
+                ends = [ZERO, part.extent - 1]
+                first, last = (self.inline(end) for end in (ends if part.ascending else reversed(ends)))
+                yield self.say(
+                    "given.circle" if forward else "backward.circle",
+                    quantities=self.listed(self.inline(e.lhs) for e in part.equations),
+                    letter=self.inline(part.letter(equation)),
+                    first=first,
+                    last=last,
+                )
 
     def _values(self) -> list[str]:
         """Return the sizes of a network, and its coefficients of regularisation, with their values."""
@@ -334,6 +351,7 @@ class Sentences:
     def backward_introduction(self) -> str:
         """Return the sentences before the steps."""
         introduction = self._sought() + self.say("backward.introduction")
+        introduction = " ".join([introduction, *self._circles(forward=False)])
         errors = self.style.printer.notation.delta_names
         named = [a for a in self.derivation.adjoints if a in errors]
         if named:

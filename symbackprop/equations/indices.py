@@ -12,9 +12,26 @@ from itertools import chain
 from operator import is_
 from types import MappingProxyType
 
-from sympy import Add, And, Basic, Dummy, Expr, Indexed, Le, Mul, Piecewise, Pow, S, Sum, Symbol, exp, expand
+from sympy import (
+    Add,
+    And,
+    Basic,
+    Dummy,
+    Expr,
+    Indexed,
+    Le,
+    Mul,
+    Not,
+    Piecewise,
+    Pow,
+    S,
+    Sum,
+    Symbol,
+    exp,
+    expand,
+)
 
-from symbackprop.equations.affine import bounds
+from symbackprop.equations.affine import bounds, not_negative
 from symbackprop.equations.system import (
     BINDERS,
     ZERO,
@@ -59,7 +76,7 @@ def rebound(expression: Expr, body: Expr, ranges: Iterable[tuple[Symbol, Expr]])
 
 def make_sum(body: Expr, ranges: Iterable[tuple[Symbol, Expr]]) -> Expr:
     """Return the sum of ``body``, term by term, with factors free of a summed index taken out."""
-    ranges = list(ranges)
+    body, ranges = _without_one_places(body, list(ranges))
     if not ranges:
         return body
     if isinstance(body, Add):
@@ -73,6 +90,38 @@ def make_sum(body: Expr, ranges: Iterable[tuple[Symbol, Expr]]) -> Expr:
         inner = Mul(*factors)
         sums.append(close_sum(inner, [(i, n) for i, n in ranges if i in inner.free_symbols]))
     return Mul(*outside, *unread, *sums)
+
+
+def _without_one_places(
+    body: Expr, ranges: Sequence[tuple[Symbol, Expr]]
+) -> tuple[Expr, list[tuple[Symbol, Expr]]]:
+    """Return a summed ``body`` at the place outside of which it is 0, and the ranges that are left.
+
+    Of Σ_i (a[i] where i <= 0, else 0) that is a[0]; so it is where the last place alone is left.
+    """
+    left = []
+    for i, n in ranges:
+        place = _only_place(body, i, n)
+        if place is None:
+            left.append((i, n))
+        else:
+            body = rename(body, {i: place})
+    return body, left
+
+
+def _only_place(body: Expr, i: Symbol, n: Expr) -> Expr | None:
+    """Return the first or the last value of ``i`` if ``body`` is 0 for every other one."""
+    for factor in Mul.make_args(body):
+        if not isinstance(factor, Piecewise) or len(factor.args) != 2:
+            continue
+        (value, condition), (other, _) = factor.args
+        if other != 0 and value != 0:
+            continue
+        rooms = not_negative(condition if other == 0 else Not(condition))
+        for place, room in ((ZERO, -i), (n - 1, i - n + 1)):
+            if any(expand(known - room) == 0 for known in rooms):
+                return place
+    return None
 
 
 def _sharing(factors: Iterable[Expr], bound: set[Symbol]) -> list[list[Expr]]:

@@ -1,4 +1,7 @@
-"""Small numbers for sizes that have none, with which every index still has values to take."""
+"""Small numbers for sizes that have none, with which every index still has values to take.
+
+A recurrence has room for its longest way back.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Mapping
 
 from sympy import Expr, Integer, Symbol
 
+from symbackprop.equations.circles import longest_ways
 from symbackprop.equations.system import BINDERS, EquationSystem
 
 _ATTEMPTS = 100
@@ -22,7 +26,8 @@ def small_sizes(
         known: the numbers of other sizes, which stay as they are.
         least: how many values an index must have.
     """
-    small = dict(start)
+    longest = longest_ways(system.equations, system.reads)
+    small = {s: max(number, longest.get(s, 0)) for s, number in start.items()}
     free, numbered = set(start), {*start, *known}
     varying = [n for n in sorted(_extents(system), key=str) if n.free_symbols & free]
     varying = [n for n in varying if n.free_symbols <= numbered]

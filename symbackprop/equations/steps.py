@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple, Self
 
-from sympy import Basic, Derivative, Eq, Expr, Symbol
+from sympy import Basic, Derivative, Eq, Expr, Indexed, Symbol
 
+from symbackprop.equations.circles import Circle, circles_of, parts_of
 from symbackprop.equations.indices import settle, substitute
 from symbackprop.equations.model import Model
 from symbackprop.equations.naming import LETTERS
@@ -139,6 +140,48 @@ class Derived:
             found[self.labels[step.target] if is_value else self.results[step.target]] = step
         return found
 
+    @cached_property
+    def result_parts(self) -> list[Equation | Circle]:
+        """The results as equations of adjoints, each after what it reads; those of a circle are one, too."""
+        equations = []
+        for name, number in self.results.items():
+            step = self.stable_form_of.get(number, self.by_number[number])
+            equations.append(Equation(self._adjoint_at(name, step.lhs), step.rhs))
+        return parts_of(equations, self._adjoints_read)
+
+    @cached_property
+    def results_in_order(self) -> tuple[str, ...]:
+        """The quantities that have a result, each after those whose derivatives its own reads."""
+        parts = (p.names if isinstance(p, Circle) else (p.name,) for p in self.result_parts)
+        return tuple(self._quantity_of[name] for names in parts for name in names)
+
+    @cached_property
+    def result_circles(self) -> dict[str, Circle]:
+        """The circle of adjoints that the derivative for each quantity is in, for those that are in one."""
+        circles = (part for part in self.result_parts if isinstance(part, Circle))
+        return {self._quantity_of[name]: circle for circle in circles for name in circle.names}
+
+    @cached_property
+    def _quantity_of(self) -> dict[str, str]:
+        return {adjoint.name: name for name, adjoint in self.system.adjoints.items()}
+
+    def _adjoint_at(self, name: str, lhs: Expr) -> Expr:
+        component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
+        return self.system.adjoints[name].at(indices_of(component))
+
+    def _adjoints_read(self, expression: Expr) -> Iterator[Expr]:
+        """Yield the adjoints that an expression reads, under their names or as derivatives of the loss."""
+        if isinstance(expression, Derivative):
+            if isinstance(expression.expr, Symbol) and expression.expr.name == self.system.loss:
+                yield self._adjoint_at(name_of(expression.variables[0]), expression)
+        elif isinstance(expression, Indexed) or (
+            isinstance(expression, Symbol) and expression.name in self.adjoints
+        ):
+            yield expression
+        else:
+            for argument in expression.args:
+                yield from self._adjoints_read(argument)
+
     @property
     def used_facts(self) -> tuple[Fact, ...]:
         """The facts about the data that a step rests on."""
@@ -219,7 +262,10 @@ class Derived:
 
     def _inlined(self, expression: Expr) -> Expr:
         """Write out every adjoint, from the outermost layer that is read inwards."""
+        circles = circles_of(self.system.equations, self.system.reads)
         for name, target in reversed(list(self.adjoints.items())):
+            if target in circles:  # it is made of itself at other places
+                continue
             step = self.by_number[self.results[target]]
             quantity = Quantity(name, self.system.quantities[target].shape)
             if expression.has(quantity.symbol):

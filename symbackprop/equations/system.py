@@ -29,6 +29,8 @@ from sympy import (
 )
 from sympy.logic.boolalg import Boolean
 
+from symbackprop.equations.graph import reached_from
+
 Ranges = dict[Symbol, Expr]
 """Index symbol -> the size it runs over."""
 
@@ -361,11 +363,7 @@ class EquationSystem:
 
     def needed_for(self, name: str) -> set[str]:
         """Return the names of what a quantity is made of: itself, what its equation reads, and so on."""
-        needed = {name}
-        for equation in reversed(self.equations):
-            if equation.name in needed:
-                needed |= {name_of(read) for read in self.reads(equation.rhs)}
-        return needed
+        return reached_from([name], {e.name: map(name_of, self.reads(e.rhs)) for e in self.equations})
 
     def reads(self, expression: Expr) -> Iterator[Expr]:
         """Yield each component that ``expression`` reads, in the order of the expression's tree."""

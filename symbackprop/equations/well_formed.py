@@ -37,6 +37,7 @@ from sympy.functions.elementary.piecewise import ExprCondPair
 from sympy.logic.boolalg import BooleanAtom
 
 from symbackprop.equations.affine import affine, bounds, not_negative, with_sizes_from
+from symbackprop.equations.circles import circles_of
 from symbackprop.equations.system import (
     BINDERS,
     ZERO,
@@ -59,18 +60,27 @@ def check_system(system: EquationSystem) -> None:
     """Check once, on the way in, that every equation is well formed.
 
     Raises:
-        SpecificationError: a quantity read before it is defined or defined twice, an index that is
+        SpecificationError: a quantity read before it is defined (but for circles along a letter, see
+            `circles`) or defined twice, an index that is
             free, bound twice, not affine, or runs over another size than its axis, a read outside of
             its array, a loss that is no scalar.
         UnsupportedExpression: a node that the calculus does not know.
     """
-    known = set(system.quantities) - {e.name for e in system.equations}
+    given = set(system.quantities) - {e.name for e in system.equations}
+    circles = circles_of(system.equations, system.reads)
+    defined, pending = set(given), set[str]()
     for equation in system.equations:
-        check = _Check(system, f"equation of {equation.name}", known)
-        check.left_side(equation)
+        if equation.name in circles and equation.name not in pending:
+            pending = set(circles[equation.name].names)
+        check = _Check(system, f"equation of {equation.name}", defined | pending if pending else defined)
+        check.left_side(equation, defined)
+        if pending and equation.name not in pending:
+            check.fail(f"it stands amid those of the circle {', '.join(sorted(pending))}")
         check.integers(equation)
         check.expression(equation.rhs, _Scope(equation.ranges))
-        known.add(equation.name)
+        defined.add(equation.name)
+        if pending <= defined:
+            pending = set()
     if system.loss not in system.definitions or system.loss not in system.quantities:
         raise SpecificationError(f"the loss {system.loss} is not defined")
     if system.quantities[system.loss].shape:
@@ -99,9 +109,9 @@ class _Check:
     def fail(self, problem: str) -> NoReturn:
         raise SpecificationError(f"{self.where}: {problem}")
 
-    def left_side(self, equation: Equation) -> None:
+    def left_side(self, equation: Equation, defined: Set[str]) -> None:
         quantity = self.system.quantities.get(equation.name)
-        if equation.name in self.known:
+        if equation.name in defined:
             self.fail(f"{equation.name} is defined twice")
         if quantity is None:
             self.fail(f"{equation.name} is not a quantity of the network")

@@ -42,9 +42,10 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean, BooleanAtom
 
 from symbackprop.derivation.batch import SampleAxis
+from symbackprop.equations.circles import Circle, parts_of
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived, Step
-from symbackprop.equations.system import ArgMax, indices_of, name_of, size
+from symbackprop.equations.system import ArgMax, Equation, indices_of, name_of, size
 from symbackprop.errors import UnsupportedExpression
 
 Array = NDArray[Any]
@@ -95,6 +96,8 @@ class Evaluation:
         self._adjoints = {quantity: adjoint for adjoint, quantity in derivation.adjoints.items()}
         self._batch = {step.target: step.number for step in derivation.batch}
         self._ranges: dict[Expr, dict[Symbol, int]] = {}
+        self._parts = parts_of(self.system.equations, self.system.reads)
+        self._quantity_of = {adjoint.name: name for name, adjoint in self.system.adjoints.items()}
 
     def with_leaves(self, leaves: Mapping[str, Array], sizes: Mapping[str, int]) -> Evaluation:
         """Return the same for other data, with nothing evaluated yet."""
@@ -108,8 +111,9 @@ class Evaluation:
     def run(self, stable: bool = False) -> Evaluation:
         """Evaluate the equations, or their ``stable`` forms, then the results from the loss inwards."""
         self.run_forward(stable)
-        for name in self.derivation.results:
-            self.run_result(name)
+        for name in self.derivation.results_in_order:
+            if name not in self.slopes:
+                self.run_result(name)
         return self
 
     def run_forward(self, stable: bool = False, shifts: Mapping[str, Array] = MappingProxyType({})) -> None:
@@ -118,12 +122,51 @@ class Evaluation:
         ``shifts`` are added to quantities as soon as these are known, by name.
         """
         forms = self.derivation.stable_form_of if stable else {}
-        for equation in self.system.equations:
-            form = forms.get(self.derivation.labels[equation.name])
-            rhs = equation.rhs if form is None else form.rhs
-            value = self.evaluate(rhs, equation.indices, equation.lhs) + shifts.get(equation.name, 0.0)
-            shared = self.per_sample and equation.name not in self.varying
-            self.values[equation.name] = value[0] if shared else value
+        for part in self._parts:
+            if isinstance(part, Circle):
+                sides = [(e.lhs, self._right_side(e, forms)) for e in part.equations]
+                self._run_circle(part, sides, self._enter, shifts)
+            else:
+                value = self.evaluate(self._right_side(part, forms), part.indices, part.lhs)
+                self._enter(part.name, value + shifts.get(part.name, 0.0))
+
+    def _run_circle(
+        self,
+        circle: Circle,
+        sides: Sequence[tuple[Expr, Expr]],
+        enter: Callable[[str, Array], None],
+        shifts: Mapping[str, Array] = MappingProxyType({}),
+    ) -> None:
+        """Evaluate the equations of a circle, whose ``sides`` are given, place by place.
+
+        ``enter`` is given the array of each before its numbers are known.
+        """
+        arrays: list[Array] = []
+        for name, (lhs, _) in zip(circle.names, sides, strict=True):
+            samples = (self.sizes[SAMPLES.name],) if self.per_sample else ()
+            arrays.append(np.full((*samples, *self.free_indices(lhs).values()), np.nan))
+            enter(name, arrays[-1])
+        for place in circle.places(self.size(circle.extent)):
+            for name, (lhs, rhs), array in zip(circle.names, sides, arrays, strict=True):
+                letters = list(self.free_indices(lhs))
+                axis = circle.axes[name]
+                at: tuple[slice | int, ...] = (*[slice(None)] * (axis + self.per_sample), place)
+                ranges = {i: n for i, n in self.free_indices(lhs).items() if i != letters[axis]}
+                if self.per_sample:
+                    ranges = {_IMPLICIT: self.sizes[SAMPLES.name], **ranges}
+                array[at] = self.over(rhs, ranges, {letters[axis]: np.array(place)})
+                if name in shifts:
+                    whole = np.broadcast_to(shifts[name], array.shape)
+                    array[at] += whole[at]
+
+    def _right_side(self, equation: Equation, forms: Mapping[int, Step]) -> Expr:
+        form = forms.get(self.derivation.labels[equation.name])
+        return equation.rhs if form is None else form.rhs
+
+    def _enter(self, name: str, value: Array) -> None:
+        """Enter the values of a quantity, which have all samples; where these are equal, of one."""
+        shared = self.per_sample and name not in self.varying
+        self.values[name] = value[0] if shared else value
 
     def moved(self, shifts: Mapping[str, Array]) -> float:
         """Return E, by stable forms, where ``shifts`` are added to quantities, by name."""
@@ -137,18 +180,36 @@ class Evaluation:
         return name in self.system.quantities and name not in self.system.definitions
 
     def run_result(self, name: str) -> None:
-        """Evaluate the derivative of E for the quantity ``name``."""
+        """Evaluate the derivative of E for the quantity ``name``, and all that it goes in a circle with."""
+        circle = self.derivation.result_circles.get(name)
+        if circle is None:
+            self._enter_slope(name, self.of_step(self._result(name)))
+        else:
+            self._run_results(circle)
+
+    def _result(self, name: str) -> Step:
+        """Return the step that is evaluated for the derivative of E for a quantity."""
         step = self.step(self.derivation.results[name])
-        step = (
-            self.derivation.stable_form_of.get(step.number, step)
-            if step.number not in self.replaced
-            else step
-        )
-        self.slopes[name] = self.of_step(step)
+        if step.number in self.replaced:
+            return step
+        return self.derivation.stable_form_of.get(step.number, step)
+
+    def _enter_slope(self, name: str, value: Array) -> None:
+        self.slopes[name] = value
         adjoint = self._adjoints.get(name)
         if adjoint is not None:
-            value = self.slopes[name]
             self.values[adjoint] = value if adjoint in self.varying or not self.per_sample else value[0]
+
+    def _run_results(self, circle: Circle) -> None:
+        """Evaluate the derivatives of E for the quantities of a circle, whose adjoints are one, too."""
+        names = {adjoint: self._quantity_of[adjoint] for adjoint in circle.names}
+        steps = [self._result(name) for name in names.values()]
+        self._reads_outside = False
+        sides = [(step.lhs, step.rhs) for step in steps]
+        self._run_circle(circle, sides, lambda adjoint, value: self._enter_slope(names[adjoint], value))
+        if self._reads_outside:
+            slopes = zip(steps, names.values(), strict=True)
+            self.outside += [step.number for step, name in slopes if np.isnan(self.slopes[name]).any()]
 
     def step(self, number: int) -> Step:
         """Return the step of that number, or the one to evaluate in its place."""
@@ -227,12 +288,17 @@ class Evaluation:
             symbols, extents = [_IMPLICIT, *symbols], [self.sizes[SAMPLES.name], *extents]
         return self.over(expression, dict(zip(symbols, extents, strict=True)))
 
-    def over(self, expression: Expr, ranges: Mapping[Symbol, int]) -> Array:
-        """Return ``expression`` with an axis for each index in ``ranges``."""
+    def over(
+        self,
+        expression: Expr,
+        ranges: Mapping[Symbol, int],
+        fixed: Environment = MappingProxyType({}),
+    ) -> Array:
+        """Return ``expression`` with an axis for each index in ``ranges``; others are ``fixed``."""
         extents = tuple(ranges.values())
         grid = np.ix_(*map(np.arange, extents)) if extents else ()
         with np.errstate(all="ignore"):
-            value = self.value(expression, dict(zip(ranges, grid, strict=True)))
+            value = self.value(expression, {**fixed, **dict(zip(ranges, grid, strict=True))})
         return np.array(np.broadcast_to(value, extents))
 
     def over_samples(self, expression: Expr, ranges: Mapping[Symbol, int]) -> Array:

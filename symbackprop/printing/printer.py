@@ -16,6 +16,7 @@ from sympy import (
     And,
     Basic,
     Derivative,
+    Eq,
     Expr,
     Float,
     Ge,
@@ -45,7 +46,7 @@ from sympy import Function as AnyFunction
 from sympy.core.relational import Relational
 
 from symbackprop.equations.functions import Quotient
-from symbackprop.equations.system import ArgMax, indices_of, is_size, name_of
+from symbackprop.equations.system import ArgMax, indices_of, is_index, is_size, name_of
 from symbackprop.printing.brackets import Level, closed
 from symbackprop.printing.notation import Notation
 from symbackprop.printing.order import Order, Product, flat, fraction, summed_indices
@@ -374,8 +375,8 @@ class Printer(ABC):
     def condition(self, condition: Basic, inside: bool = False) -> str:
         """Return a condition; ``inside`` another one it gets brackets where it needs them."""
         if isinstance(condition, Relational):
-            condition = self.order.directed(condition)
-            return self._relation(condition.lhs, condition.rel_op, condition.rhs)
+            directed = _as_readers_know(self.order.directed(condition))
+            return self._relation(directed.lhs, directed.rel_op, directed.rhs)
         if isinstance(condition, Not):
             return f"{self.word('not')} {self.condition(condition.args[0], inside=True)}"
         if isinstance(condition, And):
@@ -430,6 +431,16 @@ def _room(bound: Basic) -> tuple[Expr, Expr] | None:
     terms = flat(expand(bound.gts - bound.lts - (1 if isinstance(bound, (Lt, Gt)) else 0)), Add)
     letters, rest = sift(terms, lambda t: not all(map(is_size, t.free_symbols)), binary=True)
     return Add(*letters), Add(*rest)
+
+
+def _as_readers_know(bound: Relational) -> Relational:
+    """Return t < T - 1 for t <= T - 2, and t = 0 for t <= 0; other relations stay."""
+    if isinstance(bound, Le) and is_index(bound.lhs) and bound.rhs == 0:
+        return Eq(bound.lhs, 0, evaluate=False)
+    room = _room(bound) if isinstance(bound, Le) else None
+    if room is None or room[1].is_number or room[1].as_coeff_Add()[0] >= 0:
+        return bound
+    return Lt(-room[0], room[1] + 1, evaluate=False)
 
 
 def _as_lower(room: tuple[Expr, Expr]) -> tuple[bool, int, bool]:

@@ -376,7 +376,7 @@ class Grid:
         at = self.locate(target, environment)
         if isinstance(output, (Symbol, Indexed)):
             of = self.locate(output, environment)
-            if of.name in self.structure.definitions and of.name != at.name:
+            if self.structure.is_differentiated_through(of.name, at.name):
                 return self.partials(of.name, at.name, of.sample).get(at.place, {}).get(of.place, Integer(0))
         free = output.free_symbols | target.free_symbols
         key = (output, target, tuple(sorted((s.name, n) for s, n in environment.items() if s in free)))

@@ -197,7 +197,7 @@ class _ScopeBuilder:
         if consumer == self.structure.loss:
             if name not in self.mentioned and derivative != self.statement.step.lhs:
                 self.inner.add(name)
-        elif consumer in self.structure.definitions and consumer != name:
+        elif self.structure.is_differentiated_through(consumer, name):
             self._add_pair(consumer, name)
 
     def _follow(self, name: str) -> Iterator[str]:

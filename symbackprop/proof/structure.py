@@ -60,12 +60,20 @@ class Structure:
     @cached_property
     def without_sample(self) -> frozenset[str]:
         """The quantities that are the same for all samples: no inputs, and those that read only such."""
-        found = set(self.system.quantities) - set(self.definitions) - set(self.system.inputs)
+        readers: dict[str, list[str]] = {}
+        varying = set(self.system.inputs)
         for name, equation in self.definitions.items():
             read = self.names_read(equation.rhs)
-            if read and found.issuperset(read):
-                found.add(name)
-        return frozenset(found)
+            for each in read:
+                readers.setdefault(each, []).append(name)
+            if not read:
+                varying.add(name)
+        pending = list(varying)
+        while pending:
+            new = [name for name in readers.get(pending.pop(), ()) if name not in varying]
+            varying.update(new)
+            pending += new
+        return frozenset(self.system.quantities) - varying
 
     @cached_property
     def bounds(self) -> dict[str, tuple[Expr | None, Expr | None]]:
@@ -97,10 +105,12 @@ class Structure:
 
     def _leading_to_loss(self) -> list[str]:
         """Return the definitions that the loss depends on, in their order."""
-        reached = {self.loss}
-        for name in reversed(self.definitions):
-            if name in reached:
-                reached.update(self.names_read(self.definitions[name].rhs))
+        reached, pending = {self.loss}, [self.loss]
+        while pending:
+            name = pending.pop()
+            read = self.names_read(self.definitions[name].rhs) if name in self.definitions else []
+            pending += [each for each in read if each not in reached]
+            reached.update(read)
         return [name for name in self.definitions if name in reached]
 
     def _enter(self, consumer: str) -> None:
@@ -113,6 +123,13 @@ class Structure:
                 if not terms:
                     self.readers.setdefault(name, []).append(consumer)
                 terms.append(term)
+
+    def is_differentiated_through(self, consumer: str, name: str) -> bool:
+        """Whether a derivative for ``name`` is one of the definition of ``consumer``, not of its value.
+
+        What reads itself at other places has both; its own is 1 at its place, and nobody asks for that.
+        """
+        return consumer in self.definitions and (consumer != name or (name, name) in self.terms)
 
     def adjoint_of(self, component: Expr) -> str | None:
         """Return the quantity whose adjoint ``component`` is, if it is one."""

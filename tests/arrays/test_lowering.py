@@ -494,9 +494,9 @@ READABLE = {
     ("steps_of_a_sequence", "h1"): ["h1 = np.tanh(e[:, 0] @ w)"],
     ("largest_of_a_row", "ds"): [
         "ds = np.zeros((samples, 5), dtype)",
-        "ds[np.arange(samples), place] += C",
+        "ds[np.arange(samples), where_to] += C",
     ],
-    ("triangular_sums", "s"): ["s = x @ (np.arange(3)[:, None] <= np.arange(3)).astype(dtype)"],
+    ("triangular_sums", "s"): ["s = np.cumsum(x, axis=1)"],
     ("reversed_reads", "z"): ["windows = sliding_window_view(x, 3, axis=1)", "z = windows @ w[::-1]"],
     ("scalars", "total"): ["total = 0.2 * slope * (x**2 * x).sum()"],
     ("picked_by_label", "ds"): [

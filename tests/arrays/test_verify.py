@@ -132,6 +132,7 @@ RIGHT: dict[Kind, Operation] = {
     Kind.SUM: made(Kind.SUM, (CUBE,), Reduction((0, 2)), 3),
     Kind.MAX: replace(made(Kind.MAX, (X,), Reduction(1, kept=True), 3, 1), axes=(INDICES[4], None)),
     Kind.ARGMAX: made(Kind.ARGMAX, (X,), 1, 3),
+    Kind.CUMSUM: made(Kind.CUMSUM, (X,), 1, 3, 4),
     Kind.PAD: made(Kind.PAD, (X,), Padding(((0, 0), (1, 2))), 3, 7),
     Kind.GATHER: made(Kind.GATHER, (CUBE, PLACES), Picks((None, 0, None)), 2, 3, 4),
     Kind.ARANGE: made(Kind.ARANGE, (number(3),), True, 3),
@@ -169,6 +170,7 @@ VALUES: dict[Kind, tuple[Value, ...]] = {
     Kind.SUM: (Reduction((0, 1)), Reduction((0, 0)), Reduction((0, 3)), Reduction(None), Reduction(())),
     Kind.MAX: (Reduction(0, kept=True), Reduction(1), Reduction(2, kept=True)),
     Kind.ARGMAX: (0, 2, True),
+    Kind.CUMSUM: (2, -1, True),
     Kind.PAD: (Padding(((1, 2), (0, 0))), Padding(((0, 0), (4, -1))), Padding(((0, 0),))),
     Kind.GATHER: (Picks((0, None, None)), Picks((None, 1, None)), Picks((None, 0)), Picks((0, 0, None))),
     Kind.UPDATE: (
@@ -332,7 +334,7 @@ def test_symbolic_sizes_are_refused_where_they_cannot_be_equal() -> None:
 x, w, flag, y = quantity("x", B, n), quantity("w", n), quantity("flag", B, integer=True), quantity("y", B, n)
 ZOO_SYSTEMS = (
     "words_of_a_sentence", "guarded_functions", "attention", "banded_attention", "max_pooling",
-    "sums_of_indices", "max_over_an_index", "layer_norm", "diagonals",
+    "sums_of_indices", "max_over_an_index", "layer_norm", "diagonals", "triangular_sums",
 )  # fmt: skip
 ONE_BY_ONE = [
     *(f(x[b, i]) for f in (asin, acos, atan, asinh, acosh, atanh, cos, cosh, sinh, tan, erf, sign, abs)),

@@ -249,6 +249,37 @@ output x1
     assert sb.derive(network(text)).gradient("first") == sb.derive(network(by_hand)).gradient("first")
 
 
+RECURRENT = """\
+input x[n, t, k]
+target y[n, t, i]
+size k = 3, i = 2
+block cell(x[n, t, k], before[n, t, l]) -> h[n, t, i]
+    parameter w[k, i], u[l, i]
+    s[n, t, i] = sum(x[n, t, k]*w[k, i], k) + sum(before[n, t, l]*u[l, i], l)
+    h[n, t, i] = tanh(s[n, t, i])
+block run(x[n, t, k]) -> h[n, t, i]
+    before[n, t, i] = where(t > 0, h[n, t - 1, i], 0)
+    h = cell(x, before)
+USE
+E = mean(sum((h2[n, t, i] - y[n, t, i])**2, i), n, t)
+output h2
+"""
+
+
+RECURRENT_BY_HAND = """\
+before[n, t, i] = where(t > 0, h2[n, t - 1, i], 0)
+parameter w[k, i], u[l, i]
+s[n, t, i] = sum(x[n, t, k]*w[k, i], k) + sum(before[n, t, l]*u[l, i], l)
+h2[n, t, i] = tanh(s[n, t, i])"""
+
+
+def test_recurrences_go_through_blocks() -> None:
+    head, _, rest = RECURRENT.partition("block")
+    by_hand = head + RECURRENT_BY_HAND + rest.partition("USE")[2]
+    for use in ("h2 = run(x)", "before[n, t, i] = where(t > 0, h2[n, t - 1, i], 0)\nh2 = cell(x, before)"):
+        same(RECURRENT.replace("USE", use), by_hand)
+
+
 def test_a_block_may_make_the_loss() -> None:
     block = "block error(y[n, i], t[n, i]) -> e\n    e = mean(sum((y[n, i] - t[n, i])**2, i), n)\n"
     text = HEAD + LAYER + block + USES + "E = error(x2, t)\noutput x2\n"
@@ -400,8 +431,12 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "line 11, column 8: 'layer' is a block, which can't stand inside",
         "",
     ),
-    "before": (used("(x0)", "(x2)"), "line 10, column 12: 'x2' is used before it is defined", ""),
-    "itself": (used("(x0)", "(x1)"), "line 10, column 12: 'x1' is used before it is defined", ""),
+    "before": (
+        used("(x0)", "(x2)"),
+        "'x' is used before it is defined",
+        "used in net.net: line 10, column 6",
+    ),
+    "itself": (used("(x0)", "(x1)"), "equations go in a circle", "used in net.net: line 10, column 6"),
     "left": (
         used("x1 =", "x1[n] ="),
         "line 10, column 1: 'x1' has 2 axes, but the result of 'layer' is y[n, e]",

@@ -115,7 +115,7 @@ class Numbers:
 
     @cached_property
     def _backward(self) -> Evaluation:
-        for name in self.evaluation.derivation.results:
+        for name in self.evaluation.derivation.results_in_order:
             self.forward.run_result(name)
         return self.evaluation
 

@@ -17,6 +17,7 @@ from symbackprop.commands.inputs import Array
 from symbackprop.commands.verify.claims import Claim
 from symbackprop.derivation.batch import SampleAxis
 from symbackprop.derivation.reverse_pass import derive_system
+from symbackprop.equations.graph import reached_from
 from symbackprop.equations.indices import fresh
 from symbackprop.equations.naming import free_name
 from symbackprop.equations.steps import Derived, Step
@@ -35,14 +36,12 @@ _MOST_PLACES = 4
 
 def ways(system: EquationSystem, output: str, target: str) -> set[str]:
     """Return the quantities through which one quantity depends on another: itself where it reads it."""
-    leads = {target}
-    for equation in system.equations:
-        read = {name_of(c) for c in system.reads(equation.rhs)}
-        if equation.name == output:
-            return read & leads
-        if read & leads and not system.quantities[equation.name].integer:
-            leads.add(equation.name)
-    return set()
+    reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
+    readers: dict[str, set[str]] = {}
+    for name, read in reads.items():
+        for each in read if not system.quantities[name].integer else ():
+            readers.setdefault(each, set()).add(name)
+    return reads.get(output, set()) & reached_from([target], readers)
 
 
 def picked(derivation: Derived, claim: Claim) -> Iterator[tuple[Derived, Step, Mapping[str, int]]]:

@@ -303,7 +303,7 @@ def _again(numbers: Evaluation, changed: Step, name: str) -> Array:
     derivation = numbers.derivation
     again = Evaluation(derivation, numbers.values, numbers.sizes, {changed.number: changed})
     again.slopes = dict(numbers.slopes)
-    order = list(derivation.results)
+    order = derivation.results_in_order
     start = order.index(changed.target)
     for each in order[start : order.index(name) + 1]:
         again.run_result(each)

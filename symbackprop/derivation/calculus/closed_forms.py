@@ -317,7 +317,9 @@ def _through_instances(slope: Expr, instances: list[Equation]) -> Expr | None:
         # its own before a common one
         for g in sorted(kernels, key=lambda g: not exponents.back(g).free_symbols & own)[:1]:
             factor_of_g, rest = Poly(relation, g).all_coeffs()
-            solutions[g] = cancel(-rest / factor_of_g)
+            solution = cancel(-rest / factor_of_g)
+            if solution.has(output):  # else the output is the same whatever the kernel is
+                solutions[g] = solution
     if not solutions:
         return None
     result = cancel(flat.xreplace(solutions))

@@ -19,8 +19,12 @@ from sympy import (
     Dummy,
     Eq,
     Expr,
+    Ge,
+    Gt,
     Indexed,
     KroneckerDelta,
+    Le,
+    Lt,
     Mul,
     Piecewise,
     Pow,
@@ -32,7 +36,9 @@ from sympy import (
     expand,
     expand_mul,
 )
+from sympy.functions.elementary.piecewise import ExprCondPair
 
+from symbackprop.equations.affine import bounds, not_negative
 from symbackprop.equations.indices import (
     RangeList,
     guarded,
@@ -174,16 +180,42 @@ def contract(
     """
     open_sums, unsolved = dict(sums), list(deltas)
     conditions: list[Expr] = []
+    moved = False
     while (choice := _best_choice(unsolved, open_sums, ranges, preferred)) is not None:
         unsolved.pop(choice.position)
         open_sums.pop(choice.index)
         mapping = {choice.index: choice.value}
+        moved |= isinstance(choice.value, Add)
         coefficient = rename(coefficient, mapping)
         unsolved = [(rename(read, mapping), target) for read, target in unsolved]
         conditions = [rename(c, mapping) for c in conditions] + [choice.condition]
         open_sums = {i: rename(n, mapping) for i, n in open_sums.items()}
     left = Mul(*[KroneckerDelta(read, target) for read, target in unsolved])
+    if moved:
+        known = [room for condition in conditions for room in not_negative(condition)]
+        coefficient = _without_sure_guards(coefficient, {**ranges, **open_sums}, known)
     return make_sum(guarded(coefficient * left, And(*conditions)), open_sums.items())
+
+
+def _without_sure_guards(expression: Expr, ranges: Ranges, known: Sequence[Expr]) -> Expr:
+    """Return ``expression`` without the conditions on indices that hold for all of them.
+
+    At a place further on, what guarded a read from there may always hold: of t - 1 >= 0, t >= 0 is left.
+    ``known`` are expressions that are not negative.
+    """
+    if isinstance(expression, (Indexed, ArgMax)) or not expression.has(Piecewise, ExprCondPair):
+        return expression
+    parts = [_without_sure_guards(argument, ranges, known) for argument in expression.args]
+    if isinstance(expression, ExprCondPair) and _is_sure(parts[1], ranges, known):
+        parts[1] = S.true
+    return expression.func(*parts)
+
+
+def _is_sure(condition: Expr, ranges: Ranges, known: Sequence[Expr]) -> bool:
+    """Whether a condition holds for all indices in ``ranges`` for which the ``known`` are not negative."""
+    rooms = not_negative(condition) if isinstance(condition, (Ge, Gt, Le, Lt)) else []
+    each = [room - other for room in rooms for other in (ZERO, *known)]
+    return any(expand(bounds(room, ranges)[0]).is_nonnegative for room in each)
 
 
 def without_summed_deltas(expression: Expr) -> Expr:

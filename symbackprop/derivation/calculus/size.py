@@ -34,7 +34,8 @@ def _fraction_terms(expression: Expr) -> tuple[int, int]:
         above = sum(over * max(1, below // under) for over, under in parts)
     elif expression.is_Mul:
         above, below = (prod(part) for part in zip(*map(_fraction_terms, expression.args), strict=True))
-    elif expression.is_Pow and expression.exp.is_Integer:
+    elif expression.is_Pow and expression.exp.is_Rational and abs(expression.exp) >= 1:
+        # SymPy multiplies out the whole part of a fraction, too.
         base, times = _fraction_terms(expression.base), abs(int(expression.exp))
         above, below = (min(_MANY, comb(min(part + times - 1, 99), min(times, 99))) for part in base)
         above, below = (above, below) if expression.exp.is_positive else (below, above)

@@ -44,7 +44,9 @@ def lay_out(
         key: _node(system, key, kinds, sizes, words) for key in dict.fromkeys(p.key for p in places.values())
     }
     links = {(places[r].key, places[e].key) for e, found in reads.items() for r in found}
-    links = {(a, b) for a, b in links if a != b}
+    # What a recurrence reads at another place is known there by its name: only what leads onwards is drawn.
+    rank_of = {p.key: p.rank for p in places.values()}
+    links = {(a, b) for a, b in links if a != b and rank_of[a] < rank_of[b]}
     ranks: list[list[str]] = [[] for _ in range(max(p.rank for p in places.values()) + 1)]
     for key, rank in dict.fromkeys((p.key, p.rank) for p in places.values()):
         ranks[rank].append(key)

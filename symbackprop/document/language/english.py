@@ -37,6 +37,15 @@ ENGLISH: dict[str, str] = {
     "given.layers": "The number at a letter is that of its layer; {input} are the inputs.",
     "given.indices": "Each index letter runs over a fixed number of values: {ranges}.",
     "given.index": "{indices} over {size}",
+    "given.circle": (
+        "{quantities} go in a circle: each is read at another place along {letter}. They are computed place "
+        "by place, from {letter} = {first} to {letter} = {last}."
+    ),
+    "backward.circle": (
+        "Backpropagation goes through the places of {letter} the other way, from {letter} = {last} to "
+        "{letter} = {first}: a derivative at another place is what comes back from there. At the ends, where "
+        "the condition beside it says that there is no such place, nothing comes."
+    ),
     "given.biases": "In the drawing dashed lines are biases; they come from a unit that is always 1.",
     "note.shape": "shape {shape}",
     "note.scalar": "a number",

@@ -36,6 +36,15 @@ KOREAN: dict[str, str] = {
     "given.layers": "문자에 붙은 수는 층의 번호이며, {input:은/는} 입력이다.",
     "given.indices": "첨자마다 값의 개수가 정해져 있다: {ranges}.",
     "given.index": "{indices:은/는} {size}개",
+    "given.circle": (
+        "{quantities:은/는} 서로 돌아가며 {letter:을/를} 따라 다른 자리의 값을 읽는다. "
+        "{letter} = {first}부터 {letter} = {last}까지 한 자리씩 차례로 계산한다."
+    ),
+    "backward.circle": (
+        "역전파는 {letter:을/를} 거꾸로 지나 {letter} = {last}부터 {letter} = {first}까지 간다. "
+        "다른 자리의 미분은 그 자리에서 되돌아오는 몫이다. "
+        "곁의 조건에 맞는 자리가 없는 끝에서는 아무것도 오지 않는다."
+    ),
     "given.biases": "그림에서 점선은 편향이며, 값이 언제나 1인 뉴런에서 나온다.",
     "note.shape": "모양 {shape}",
     "note.scalar": "수",

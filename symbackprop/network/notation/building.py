@@ -12,6 +12,7 @@ from numbers import Integral
 
 from sympy import Add, Expr, Mul, Symbol
 
+from symbackprop.equations.circles import in_order
 from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Model
 from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
 from symbackprop.equations.system import ONE, Equation, EquationSystem, Fact, Quantity, index, is_size, size
@@ -176,6 +177,12 @@ class _Building:
         )
         return system, stripped is not None
 
+    def _in_order(self, system: EquationSystem) -> EquationSystem:
+        """Return the equations such that each reads what comes before it, but for circles along a letter."""
+        if not self.names.early:
+            return system
+        return replace(system, equations=tuple(in_order(system.equations, system.reads)))
+
     def _facts(self, quantities: Mapping[str, Quantity]) -> Iterator[Fact]:
         for total in self.found.totals:
             letters = [provisional_index(i) for i in total.letters]
@@ -194,7 +201,7 @@ class _Building:
     def model(self) -> Model:
         """Return the model."""
         system, per_sample = self._system()
-        system = with_roles(system)
+        system = with_roles(self._in_order(system))
         self._check_reached(system)
         symbols = {s.name for q in system.quantities.values() for n in q.shape for s in n.free_symbols}
         symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if is_size(s)}

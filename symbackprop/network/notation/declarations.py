@@ -5,14 +5,15 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from sympy import Add, Expr, Indexed, Integer, Rational, expand
+from sympy import Add, Expr, Indexed, Integer, Rational, Symbol, expand
 
+from symbackprop.equations.circles import NoOrder, circles_of
 from symbackprop.equations.model import Initializer
-from symbackprop.equations.system import ZERO, ArgMax, Equation, Quantity, name_of
+from symbackprop.equations.system import ZERO, ArgMax, Equation, Quantity, is_size, name_of
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
@@ -23,7 +24,7 @@ from symbackprop.network.notation.expansion import Same, expanded
 from symbackprop.network.notation.imports import main_file
 from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
-from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader
+from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader, used_before
 
 MAX_LETTERS = 5_000
 """Index letters of a whole text."""
@@ -61,6 +62,7 @@ class Text:
     parameters: dict[str, Initializer | float | None] = field(default_factory=dict)
     constants: dict[str, float | tuple[float, ...]] = field(default_factory=dict)
     equations: list[Equation] = field(default_factory=list)
+    written: frozenset[str] = frozenset()  # the names of those that the text itself defines
     bounds: list[Bound] = field(default_factory=list)
     totals: list[Total] = field(default_factory=list)
     outputs: dict[str, Part] = field(default_factory=dict)
@@ -80,6 +82,7 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
     found = Text(source)
     parts = written_out(text, source, sizes)
     found.names.later = _defined_later(parts)
+    found.written = frozenset(found.names.later)
     found.names.shared = _shared_parameters(parts)
     found.cases = _defined_by_cases(parts)
     found.names.ranges.numbers = {**_sizes_declared(parts), **sizes}
@@ -91,6 +94,7 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
     except TooMuchWork:
         assert statement is not None
         statement.body.fail("working this out takes too long", "write it in a simpler way")
+    _check_order(found)
     _check_whole(found, Part(Line(source, text.count("\n") + 1, ""), "", 0))
     return found
 
@@ -106,13 +110,13 @@ def written_out(text: str, source: str, sizes: Mapping[str, int]) -> list[Statem
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
 
-def _defined_later(parts: list[Statement]) -> dict[str, int]:
-    """Return the line in which each quantity is defined by an equation."""
-    found: dict[str, int] = {}
+def _defined_later(parts: list[Statement]) -> dict[str, Part]:
+    """Return the left side of the equation that defines each quantity."""
+    found: dict[str, Part] = {}
     for statement in parts:
         name = _NAME.match(statement.body.text)
         if name and statement.keyword == "":
-            found.setdefault(name[0], statement.body.line.number)
+            found.setdefault(name[0], sides(statement.body)[0])
     return found
 
 
@@ -339,9 +343,9 @@ def _same(found: Text, statement: Statement) -> None:
     """Let the axes of what a block is given, or of its result, run over the ranges of the block's letters."""
     assert isinstance(statement, Same)
     names, name, part = found.names, statement.name, statement.body
-    if name not in names.axes:
+    if name not in names.axes and not names.add_early(name):
         if name in names.later:
-            part.fail(f"'{name}' is used before it is defined", "define it first")
+            part.fail(*used_before(name, names.later[name]))
         part.fail(f"unknown quantity '{name[:40]}'", suggestion(name, names.axes) if names.axes else "")
     own = names.axes[name]
     if len(own) != len(statement.letters):
@@ -577,6 +581,37 @@ _READERS: Mapping[str, Callable[[Text, Statement], None]] = {
 
 
 # ----------------------------------------------------------------------------------------- the whole
+
+
+def _check_order(found: Text) -> None:
+    """Refuse reads of what is defined later, unless they lie at other places along one letter."""
+    early = found.names.early
+    if not early:
+        return
+    try:
+        circles = circles_of(found.equations, _reads)
+    except NoOrder as problem:
+        read = next(read for read in early if read.name in problem.names)
+        names = [name for name in problem.names if name in found.written]  # and no parts of their own
+        first = names.index(min(names, key=lambda name: found.lines[name].line.number))
+        names = names[first:] + names[:first]
+        circle = f"equations go in a circle: {' -> '.join((*names, names[0]))}"
+        reason = problem.reason.replace("@", "")
+        if read.moved:
+            read.part.fail(circle, reason, read.column)
+        before, _ = used_before(read.name, found.lines[read.name])
+        read.part.fail(before, f"{circle}; {reason}", read.column)
+    for read in early:
+        if not read.moved and read.name not in circles:
+            read.part.fail(*used_before(read.name, found.lines[read.name]), read.column)
+
+
+def _reads(expression: Expr) -> Iterator[Expr]:
+    """Yield the components that an expression reads, under provisional names."""
+    if isinstance(expression, Indexed) or (isinstance(expression, Symbol) and not is_size(expression)):
+        yield expression
+    for part in expression.indices if isinstance(expression, Indexed) else expression.args:
+        yield from _reads(part)
 
 
 def _check_whole(found: Text, end: Part) -> None:

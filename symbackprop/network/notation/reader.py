@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from operator import truediv
 from typing import NoReturn
 
-from sympy import Expr, Indexed, Integer, Mul, Piecewise, S, Sum, Symbol, expand
-from sympy.logic.boolalg import Boolean, Not
+from sympy import Add, Eq, Expr, Indexed, Integer, Mul, Ne, Piecewise, S, Sum, Symbol, expand
+from sympy.core.relational import Relational
+from sympy.logic.boolalg import And, Boolean, Not
 
 from symbackprop.equations.functions import Quotient, Remainder
 from symbackprop.equations.system import (
+    ZERO,
     Equation,
     Quantity,
     arg_max,
@@ -40,6 +42,7 @@ MAX_INDICES = 16
 """Index letters of one equation."""
 MAX_FACTORS = 16
 """Factors of a product over an index: the derivative for one of them holds all others."""
+_NO_CIRCLE = "only what stands at an earlier place can be read before, as in where(t > 0, h[n, t - 1], 0)"
 _KEPT_WHOLE = frozenset({"log", "sqrt"})
 """Functions whose argument stays where it is: the logarithm of a sum of exponentials is stable as a whole."""
 
@@ -57,12 +60,27 @@ class Read:
 
 
 @dataclass(frozen=True)
+class EarlyRead:
+    """A read, in ``equation``, of what is defined there or later; ``moved`` by a number of places."""
+
+    part: Part
+    column: int
+    name: str
+    equation: str
+    moved: bool
+
+
+@dataclass(frozen=True)
 class Use:
     """A read of a parameter: in which equation, whether it is only added, and which axes are summed."""
 
     equation: str
     added: bool
     summed: frozenset[int]
+
+
+_HEAD = re.compile(r"[A-Za-z_]\w*\s*\[((?:\s*[A-Za-z_]\w*\s*,)*\s*[A-Za-z_]\w*\s*)\]", re.ASCII)
+"""The left side of an equation with axes."""
 
 
 @dataclass
@@ -73,7 +91,8 @@ class Names:
     quantities: dict[str, Quantity] = field(default_factory=dict)
     axes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the letters of each quantity
     scalars: dict[str, Expr] = field(default_factory=dict)  # constants, and quantities without axes
-    later: dict[str, int] = field(default_factory=dict)  # name -> the line that will define it
+    later: dict[str, Part] = field(default_factory=dict)  # name -> the left side that will define it
+    early: list[EarlyRead] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     reads: list[Read] = field(default_factory=list)
     uses: dict[str, list[Use]] = field(default_factory=dict)
@@ -93,6 +112,15 @@ class Names:
         self.axes[quantity.name] = letters
         if not letters:
             self.scalars[quantity.name] = quantity.symbol
+
+    def add_early(self, name: str) -> bool:
+        """Enter a quantity with axes before it is defined; return whether there is such a one."""
+        head = _HEAD.fullmatch(self.later[name].text.strip()) if name in self.later else None
+        if head is None:
+            return False
+        letters = tuple(letter.strip() for letter in head[1].split(","))
+        self.add(Quantity(name, tuple(map(self.size, letters))), letters)
+        return True
 
     def numbers_samples(self, letter: str) -> bool:
         """Whether a letter runs over the samples: over the first axis of the array declared first."""
@@ -180,11 +208,9 @@ class NetReader(FormulaReader):
     def _fail_later(self, node: ast.AST, name: str) -> None:
         """Refuse a name that is defined by this line or by a later one."""
         if name == self.equation:
-            self.fail(node, f"'{name}' is used in its own definition", "equations can't go in a circle")
+            self.fail(node, f"'{name}' is used in its own definition", _NO_CIRCLE)
         if name in self.known.later:
-            line = self.known.later[name]
-            problem = f"'{name}' is used before it is defined in line {line}"
-            self.fail(node, problem, "define it first; equations can't go in a circle")
+            self.fail(node, *used_before(name, self.known.later[name]))
 
     def resolve_subscript(self, node: ast.Subscript) -> Expr:
         """Return the component of a quantity."""
@@ -192,6 +218,8 @@ class NetReader(FormulaReader):
             self.fail(node, "only a named quantity has elements", "write x[n, i]")
         name = node.value.id
         quantity = self.known.quantities.get(name)
+        if quantity is None and self.known.add_early(name):
+            quantity = self.known.quantities[name]
         if quantity is None:
             self._fail_later(node, name)
             if name in self.names:
@@ -207,10 +235,19 @@ class NetReader(FormulaReader):
         self.known.used.add(name)
         indices = [self.index(place) for place in places]
         component = quantity.at(indices)
+        if name in self.known.later:
+            self._note_early(node, name, indices)
         for axis, place in enumerate(places):
             self._place(component, axis, indices[axis], place)
         self._note_use(node, name, indices)
         return component
+
+    def _note_early(self, node: ast.AST, name: str, indices: Sequence[Expr]) -> None:
+        """Remember a read of what is not defined yet; that the order is right shows when all is read."""
+        moved = any(isinstance(i, Add) and i.as_coeff_Add()[0] != 0 for i in indices)
+        if name == self.equation and not moved:
+            self._fail_later(node, name)
+        self.known.early.append(EarlyRead(self.part, self.column(node), name, self.equation, moved))
 
     def _place(self, component: Expr, axis: int, index: Expr, node: ast.AST) -> None:
         """Give an index the range of the axis that it reads, or remember that it must stay inside."""
@@ -430,7 +467,7 @@ class NetReader(FormulaReader):
             return self.extreme(node)
         assert isinstance(node.func, ast.Name)
         argument, indices = self._body_and_letters(node)
-        body, letters = self._over(node, argument, indices)
+        body, letters = self._over(argument, indices)
         first = [i for i in self.scope if i not in letters and _reads(body, i)]
         sign = 1 if node.func.id == "max" else -1
         for letter in reversed(letters):
@@ -442,24 +479,18 @@ class NetReader(FormulaReader):
     def place_of_largest(self, node: ast.Call) -> Expr:
         """Return argmax(e, i): the value of i at which e is largest, the first if there are more."""
         self.check_arguments(node, 2, 2)
-        body, (letter,) = self._over(node, node.args[0], node.args[1:])
+        body, (letter,) = self._over(node.args[0], node.args[1:])
         if node is not self.outermost:
             return self._place_defined(body, letter, [i for i in self.scope if _reads(body, i)])
         self._note_place(self.equation, letter)
         return computed(arg_max, body, (provisional_index(letter), self.known.size(letter)))
 
-    def _over(
-        self, node: ast.Call, argument: ast.expr, indices: Sequence[ast.expr]
-    ) -> tuple[Expr, list[str]]:
+    def _over(self, argument: ast.expr, indices: Sequence[ast.expr]) -> tuple[Expr, list[str]]:
         """Return the body of a maximum and the letters that it runs over."""
-        if self.guards:
-            assert isinstance(node.func, ast.Name)
-            what = {"max": "maximum", "min": "minimum"}.get(node.func.id, node.func.id)
-            article = "an" if what == "argmax" else "a"
-            problem = f"{article} {what} over an index is not allowed inside where"
-            self.fail(node, problem, "give it an equation before")
         with self._bound(indices, summed=False) as letters:
-            return self._named(self._argument(argument), Sum), list(letters)
+            body = self._argument(argument)
+            kinds = (Sum,) if self._where_in_range(body) is body else ()
+            return self._named(body, *kinds), list(letters)
 
     def _place_defined(self, body: Expr, letter: str, free: Sequence[str]) -> Expr:
         """Define the place where ``body`` is largest, and return it."""
@@ -505,8 +536,8 @@ class NetReader(FormulaReader):
         self.in_condition = before
         numbers = {self.names[name]: value for name, value in self.known.whole.items()}
         if all(symbol.is_integer for symbol in result.free_symbols - numbers.keys()):
-            return computed(result.xreplace, numbers)
-        return result
+            result = computed(result.xreplace, numbers)
+        return computed(result.xreplace, {r: _as_bound(r) for r in result.atoms(Eq, Ne)})
 
     def where(self, node: ast.Call) -> Expr:
         """Return where(condition, value, other); the condition guards the reads in the value."""
@@ -567,29 +598,38 @@ class NetReader(FormulaReader):
     def _apart(self, argument: Expr, node: ast.Call) -> Expr:
         """Return a quantity for the argument of a call where the derivative would read all of it again.
 
-        It would with sums in it, unless the call is the whole right-hand side, whose derivative is written
-        through its value; and with several components if the call is summed inside of another one, as
-        exp(a + b) is in log(sum(exp(a + b), i)).  Of a parameter that is shared, the derivative has such a
-        term for each time that it is read.
+        It would with sums in it, unless the call is the whole right-hand side and the sums are in no choice:
+        then the derivative is written through its value.  It would with several components, too, if the
+        call is summed inside of another one, as exp(a + b) is in log(sum(exp(a + b), i)): of a parameter
+        that is shared, the derivative has such a term for each time that it is read.
         """
         is_shared = any(name in self.known.shared for name in _names_in(argument))
         if argument.has(Sum):
-            is_read_again = is_shared or node is not self.outermost
+            is_read_again = is_shared or node is not self.outermost or argument.has(Piecewise)
         else:
             inside_sum = any(depth < len(self.summed) for depth in self.calls)
             is_read_again = is_shared and inside_sum and len(_names_in(argument)) > 1
         return self._named(argument) if is_read_again else argument
 
     def _named(self, body: Expr, *kinds: type[Expr]) -> Expr:
-        """Return a quantity for a ``body`` that is read more than once, if it holds such ``kinds`` of parts.
-
-        Not inside of where, as outside of it the reads that it guards could leave their arrays.
-        """
-        if self.guards or (kinds and not body.has(*kinds)):
+        """Return a quantity for a ``body`` that is read again, if it holds such ``kinds`` of parts."""
+        if kinds and not body.has(*kinds):
             return body
+        body = self._where_in_range(body)
         if body not in self.parts:
             self.parts[body] = self._new_part(body)
         return self.parts[body]
+
+    def _where_in_range(self, body: Expr) -> Expr:
+        """Return a ``body`` with the conditions on places around it, outside of which it is 0.
+
+        As a quantity of its own it is computed everywhere, and its reads could leave their arrays.
+        """
+        plain = all(isinstance(i, Symbol) for read in body.atoms(Indexed) for i in read.indices)
+        guards = [g for g in self.guards if all(_is_whole(read) for read in g.atoms(Indexed, Symbol))]
+        if plain or not guards:
+            return body
+        return computed(Piecewise, (body, computed(And, *guards)), (ZERO, True))
 
     def _new_part(self, body: Expr) -> Expr:
         letters = [letter for letter in self.scope if _reads(body, letter)]
@@ -651,6 +691,12 @@ class NetReader(FormulaReader):
         return other
 
 
+def used_before(name: str, definition: Part) -> tuple[str, str]:
+    """Return what is wrong where a quantity is read before its definition, and a hint."""
+    problem = f"'{name}' is used before it is defined in line {definition.line.number}"
+    return problem, f"define it first; {_NO_CIRCLE}"
+
+
 def _names_in(expression: Expr) -> set[str]:
     """Return the names of the quantities and numbers that an expression reads."""
     symbols = {s for s in expression.free_symbols if not s.is_integer}
@@ -672,6 +718,27 @@ def name_of_integer(index: Expr, names: Names) -> str | None:
 def _is_fixed(index: Expr) -> bool:
     """Whether an index is made of numbers and sizes alone."""
     return all(map(is_size, index.free_symbols)) and not index.has(Indexed)
+
+
+def _as_bound(relation: Relational) -> Boolean:
+    """Return t <= 0 for t == 0, and so at the last place: bounds tell which reads are inside."""
+    letters = [s for s in relation.free_symbols if not is_size(s)]
+    if len(letters) != 1 or not letters[0].name.startswith("@"):
+        return relation
+    (letter,) = letters
+    last = provisional_size(letter.name[1:]) - 1
+    difference = relation.lhs - relation.rhs
+    is_equal = isinstance(relation, Eq)
+    if difference in (letter, -letter):
+        return letter <= 0 if is_equal else letter > 0
+    if expand(difference - letter + last) == 0 or expand(difference + letter - last) == 0:
+        return letter >= last if is_equal else letter < last
+    return relation
+
+
+def _is_whole(read: Expr) -> bool:
+    """Whether a read is that of an index, a size or whole numbers."""
+    return bool(read.is_integer or (isinstance(read, Indexed) and read.base.label.is_integer))
 
 
 def _reads(expression: Expr, letter: str) -> bool:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from sympy import Add, Basic, Expr, Indexed, Mul, Pow, Sum, Symbol
 
+from symbackprop.equations.graph import reached_from
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.system import BINDERS, Equation, OuterSum, Quantity, name_of
 
@@ -112,11 +113,12 @@ def shared_by_samples(
     equations: Sequence[Equation], parameters: Collection[str], varies: Callable[[str], bool]
 ) -> set[str]:
     """Return the quantities computed from ``parameters`` that do not vary with the sample, by name."""
-    known: set[str] = set()
-    for equation in equations:
-        if not varies(equation.name) and _names(equation.rhs) & {*parameters, *known}:
-            known.add(equation.name)
-    return known
+    shared = [(e.name, _names(e.rhs)) for e in equations if not varies(e.name)]
+    readers: dict[str, list[str]] = {}
+    for name, read in shared:
+        for each in read:
+            readers.setdefault(each, []).append(name)
+    return reached_from(parameters, readers) & {name for name, _ in shared}
 
 
 def _names(expression: Expr) -> set[str]:

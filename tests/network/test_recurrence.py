@@ -1,0 +1,264 @@
+"""Recurrences: what reads itself at other places along one letter, against plain loops and differences."""
+
+from __future__ import annotations
+
+import re
+import types
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symbackprop as sb
+from symbackprop.errors import SpecificationError
+from symbackprop.network.network import Network
+from symbackprop.proof.prover import prove
+from tests.net_text import Array, evaluate_as_read
+
+SIZES = {"n": 3, "k": 2, "i": 3, "j": 3, "m": 2, "d": 2, "e": 2}
+ENDS = {"k": 2, "i": 3, "d": 2}
+
+RNN = """
+input x[n, t, k]
+target y[n, t, i]
+parameter w[k, i], u[j, i], b[i], start[i]
+before[n, t, i] = where(t > 0, h[n, t - 1, i], start[i])
+s[n, t, i] = sum(x[n, t, k]*w[k, i], k) + sum(before[n, t, j]*u[j, i], j) + b[i]
+h[n, t, i] = tanh(s[n, t, i])
+E = mean(sum((h[n, t, i] - y[n, t, i])**2, t, i)/2, n)
+output h
+"""
+LSTM = """
+input x[n, t, k]
+target y[n, t, i]
+parameter wa[k, i], ua[j, i], ba[i], wf[k, i], uf[j, i], bf[i], wo[k, i], uo[j, i], wg[k, i], ug[j, i]
+hb[n, t, i] = where(t > 0, h[n, t - 1, i], 0)
+cb[n, t, i] = where(t > 0, c[n, t - 1, i], 1)
+a[n, t, i] = sigmoid(sum(x[n, t, k]*wa[k, i], k) + sum(hb[n, t, j]*ua[j, i], j) + ba[i])
+f[n, t, i] = sigmoid(sum(x[n, t, k]*wf[k, i], k) + sum(hb[n, t, j]*uf[j, i], j) + bf[i])
+o[n, t, i] = sigmoid(sum(x[n, t, k]*wo[k, i], k) + sum(hb[n, t, j]*uo[j, i], j))
+g[n, t, i] = tanh(sum(x[n, t, k]*wg[k, i], k) + sum(hb[n, t, j]*ug[j, i], j))
+c[n, t, i] = f[n, t, i]*cb[n, t, i] + a[n, t, i]*g[n, t, i]
+h[n, t, i] = o[n, t, i]*tanh(c[n, t, i])
+E = mean(sum((h[n, t, i] - y[n, t, i])**2, t, i)/2, n)
+output h
+"""
+GRU = """
+input x[n, t, k], first[n, i]
+target y[n, i]
+parameter wz[k, i], uz[j, i], wr[k, i], ur[j, i], wc[k, i], uc[j, i]
+p[n, t, i] = where(t > 0, h[n, t - 1, i], first[n, i])
+z[n, t, i] = sigmoid(sum(x[n, t, k]*wz[k, i], k) + sum(p[n, t, j]*uz[j, i], j))
+r[n, t, i] = sigmoid(sum(x[n, t, k]*wr[k, i], k) + sum(p[n, t, j]*ur[j, i], j))
+c[n, t, i] = tanh(sum(x[n, t, k]*wc[k, i], k) + sum(r[n, t, j]*p[n, t, j]*uc[j, i], j))
+h[n, t, i] = z[n, t, i]*p[n, t, i] + (1 - z[n, t, i])*c[n, t, i]
+last[n, i] = h[n, size(t) - 1, i]
+E = mean(sum((last[n, i] - y[n, i])**2, i)/2, n)
+output last
+"""
+TWO = """
+input x[n, t, k]
+target y[n, t, i]
+parameter w[k, i], v[j, i], r
+p[n, t, i] = tanh(sum(x[n, t, k]*w[k, i], k) + where(t > 0, q[n, t - 1, i], 0))
+q[n, t, i] = sum(where(t > 1, p[n, t - 2, j], 0.5)*v[j, i], j) + r*p[n, t, i]
+E = mean(sum((q[n, t, i] - y[n, t, i])**2, t, i)/2, n)
+output q
+"""
+ITSELF = """
+input x[n, t, k]
+target y[n, t, i]
+parameter w[k, i], u[j, i], r[i]
+s[n, t, i] = sum(x[n, t, k]*w[k, i], k) + sum(where(t > 0, tanh(s[n, t - 1, j])*u[j, i], 0), j) + SKIP
+E = mean(sum((s[n, t, i] - y[n, t, i])**2, t, i)/2, n)
+output s
+""".replace("SKIP", "r[i]*where(t > 1, s[n, t - 2, i], 0)")
+BACKWARDS = """
+input x[n, t, k], first[n, i]
+target y[n, t, i]
+parameter w[k, i], u[j, i], a
+b[n, t, i] = where(t < size(t) - 1, h[n, t + 1, i], first[n, i])
+h[n, t, i] = tanh(sum(x[n, t, k]*w[k, i], k) + sum(b[n, t, j]*u[j, i], j)) + a*b[n, t, i]
+E = mean(sum((h[n, t, i] - y[n, t, i])**2, t, i)/2, n)
+output h
+"""
+LENGTHS = """
+input x[n, t, k], length[n]
+target y[n, i]
+parameter w[k, i], u[j, i]
+p[n, t, i] = where(t > 0, h[n, t - 1, i], 0)
+h[n, t, i] = where(t < length[n], tanh(sum(x[n, t, k]*w[k, i], k) + sum(p[n, t, j]*u[j, i], j)), p[n, t, i])
+z[n, i] = h[n, size(t) - 1, i]
+E = mean(sum((z[n, i] - y[n, i])**2, i), n)
+output z
+"""
+AVERAGE = """
+input x[n, t, k]
+target y[n, t, k]
+parameter g
+m[n, t, k] = sigmoid(g)*where(t != 0, m[n, t - 1, k], x[n, 0, k]) + (1 - sigmoid(g))*x[n, t, k]
+E = mean(sum((m[n, t, k] - y[n, t, k])**2, t, k), n)
+output m
+"""
+LARGEST = """
+input x[n, t, k]
+target y[n, k]
+parameter w[k]
+r[n, t, k] = where(t == 0, w[k]*x[n, t, k], Max(r[n, t - 1, k], w[k]*x[n, t, k]))
+E = mean(sum((r[n, size(t) - 1, k] - y[n, k])**2, k), n)
+output r
+"""
+LOOKING = """
+input x[n, t, d]
+target y[n, t, d]
+parameter v[d, e]
+m[n, t, d] = x[n, t, d] + where(t > 0, sum(softmax(m[n, t - 1, e]*v[e, d], e)*m[n, t - 1, e], e), 0)
+E = mean(sum((m[n, t, d] - y[n, t, d])**2, t, d), n)
+output m
+"""
+FAR = """
+input x[n, t, k]
+target y[n, t, i]
+parameter w[k, i], u[j, i]
+h[n, t, i] = tanh(sum(x[n, t, k]*w[k, i], k) + where(t >= 4, sum(h[n, t - 4, j]*u[j, i], j), 0))
+E = mean(sum((h[n, t, i] - y[n, t, i])**2, t, i), n)
+output h
+"""
+TEXTS = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "two": TWO, "itself": ITSELF, "backwards": BACKWARDS}
+TEXTS |= {"lengths": LENGTHS, "average": AVERAGE, "largest": LARGEST, "looking": LOOKING, "far": FAR}
+
+
+def ends_in(text: str) -> dict[str, int]:
+    letters = re.findall(r"\b\w\b", " ".join(re.findall(r"\[(.*?)\]", re.sub(r"[a-z]\w+\[", "[", text))))
+    return {i: n for i, n in ENDS.items() if i in letters}
+
+
+@cache
+def network(name: str) -> Network:
+    return Network.from_equations(TEXTS[name], ends_in(TEXTS[name]), name=name)
+
+
+@cache
+def module_of(name: str) -> types.ModuleType:
+    return sb.load(network(name))
+
+
+def equations_of(text: str) -> list[str]:
+    return [line for line in text.strip().split("\n") if " = " in line]
+
+
+def given_of(text: str, word: str) -> list[tuple[str, list[str]]]:
+    found = re.findall(rf"^{word} (.*)$", text, re.MULTILINE)
+    return [(n, re.findall(r"\w+", i)) for n, i in re.findall(r"(\w+)(\[[^]]*\])?", found[0])]
+
+
+def drawn(text: str, steps: int) -> tuple[dict[str, int], dict[str, Array]]:
+    sizes, generator = {**SIZES, "t": steps}, np.random.default_rng(steps)
+    given = [pair for word in ("input", "target", "parameter") for pair in given_of(text, word)]
+    return sizes, {n: generator.normal(size=tuple(sizes[i] for i in letters)) for n, letters in given}
+
+
+def arguments(name: str, values: dict[str, Array]) -> tuple[dict[str, Array], Any, Array]:
+    text = TEXTS[name]
+    parameters = {n: values[n] for n, _ in given_of(text, "parameter")}
+    inputs = {n: values[n] for n, _ in given_of(text, "input")}
+    return parameters, inputs if len(inputs) > 1 else next(iter(inputs.values())), values["y"]
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3, 6])
+@pytest.mark.parametrize("name", TEXTS)
+def test_the_module_agrees_with_plain_loops_for_any_length(name: str, steps: int) -> None:
+    text, module = TEXTS[name], module_of(name)
+    sizes, values = drawn(text, steps)
+    parameters, x, t = arguments(name, values)
+    right = evaluate_as_read(equations_of(text), values, sizes)
+    output = given_of(text, "output")[0][0]
+    np.testing.assert_allclose(module.forward(parameters, x), right[output], rtol=1e-10)
+    error, gradients = module.gradients(parameters, x, t)
+    assert error == pytest.approx(float(right["E"]), rel=1e-12)
+    generator = np.random.default_rng(1)
+    for parameter, array in parameters.items():
+        way = generator.normal(size=array.shape)
+        ends = []
+        for length in (1e-5, -1e-5):
+            moved = {**values, parameter: array + length * way}
+            ends.append(float(evaluate_as_read(equations_of(text), moved, sizes)["E"]))
+        slope = (ends[0] - ends[1]) / 2e-5
+        assert float(np.sum(gradients[parameter] * way)) == pytest.approx(slope, rel=1e-6, abs=1e-8)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_step_goes_down_the_gradients(name: str) -> None:
+    module = module_of(name)
+    for steps in (4, 2):
+        parameters, x, t = arguments(name, drawn(TEXTS[name], steps)[1])
+        error, gradients = module.gradients(parameters, x, t)
+        trainer = module.Trainer(parameters, learning_rate=0.1)
+        assert trainer.step(x, t) == pytest.approx(error, rel=1e-12)
+        for n, array in parameters.items():
+            np.testing.assert_allclose(trainer.parameters[n], array - 0.1 * gradients[n], rtol=1e-10)
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("lstm", "gru"))) for n in TEXTS]
+)
+def test_every_step_is_proved(name: str) -> None:
+    for verdict in prove(sb.derive(network(name))):
+        assert verdict.holds, f"{verdict.step.lhs}: {verdict.counterexample}"
+
+
+def test_a_wrong_condition_is_caught() -> None:
+    """A term that comes back from a place too early, or on the wrong end, is no derivative."""
+    derivation = sb.derive(network("backwards"))
+    step = derivation.by_number[derivation.results["h"]]
+    assert "t >= 1" in str(step.rhs)
+    for wrong in (step.rhs.subs(1, 2), -step.rhs):
+        changed = derivation.with_step(type(step)(step.number, step.target, step.rule, step.lhs, wrong))
+        assert not all(verdict.holds for verdict in prove(changed))
+
+
+def test_the_steps_are_those_of_the_textbook() -> None:
+    derivation = sb.derive(Network.from_equations(RNN, ends_in(RNN)))
+    assert str(derivation.adjoint("before")) == "Sum(ds[t, j]*u[i, j], (j, 0, I - 1))"
+    found = str(derivation.adjoint("s"))
+    assert "Piecewise((dbefore[t + 1, i], t <= T - 2), (0, True))" in found
+    assert "1 - h[t, i]**2" in found
+
+
+def test_the_loops_hold_nothing_that_can_stand_outside() -> None:
+    text = sb.generate(network("rnn"), bare=True)
+    loops = re.findall(
+        r"^( *)for place in .*\n((?:\1 +.*\n)+)", text[text.index("class Trainer") :], re.MULTILINE
+    )
+    inside = "".join(body for _, body in loops)
+    assert len(loops) == 2
+    assert "x" not in re.findall(r"\b\w+\b", re.sub(r"#.*", "", inside))
+    assert inside.count("@") == 2
+
+
+def test_equations_are_written_and_read_again() -> None:
+    net = network("two")
+    assert [e.name for e in net.model.system.equations] == ["p_in", "p", "q", "E"]
+
+
+REFUSED = {
+    "same place": (RNN.replace("h[n, t - 1, i]", "h[n, t, i]"), "'h' is used before it is defined"),
+    "both ways": (
+        TWO.replace("where(t > 1, p[n, t - 2, j], 0.5)", "where(t < size(t) - 1, p[n, t + 1, j], 0.5)"),
+        "go in a circle: p -> q -> p; some of these reads are at an earlier place and some at a later one",
+    ),
+    "no distance": (
+        RNN.replace("where(t > 0, h[n, t - 1, i], start[i])", "sum(where(l < t, h[n, l, i], start[i]), l)"),
+        "go in a circle: before -> h -> s -> before",
+    ),
+    "outside": (RNN.replace("t > 0", "t >= 0"), "reads before the beginning of axis 2 of 'h'"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_has_no_order_is_refused_with_its_circle(name: str) -> None:
+    text, message = REFUSED[name]
+    with pytest.raises(SpecificationError) as problem:
+        sb.derive(Network.from_equations(text, ends_in(text)))
+    assert message in str(problem.value)
