@@ -109,6 +109,8 @@ class _Building:
             if root.number is not None:
                 numbers[name] = root.number
         relations = SizeRelations(self.names, self.final, numbers, self._declared())
+        for letter, value, part in self.found.computed:
+            relations.compute(letter, value, part)
         relations.check()
         self.final = {p: s.xreplace(relations.written) for p, s in self.final.items()}
         self.numbers = relations.numbers

@@ -17,11 +17,11 @@ from symbackprop.equations.system import ZERO, ArgMax, Equation, Quantity, is_si
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
-from symbackprop.network.architecture import MAX_UNITS
 from symbackprop.network.notation.blocks import LOSS
 from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in
 from symbackprop.network.notation.expansion import Same, expanded
 from symbackprop.network.notation.imports import main_file
+from symbackprop.network.notation.inside import whole_size
 from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader, used_before
@@ -69,6 +69,7 @@ class Text:
     places: dict[str, Part] = field(default_factory=dict)
     lines: dict[str, Part] = field(default_factory=dict)  # the equation of each defined quantity
     sizes: dict[str, Part] = field(default_factory=dict)
+    computed: list[tuple[str, Expr, Part]] = field(default_factory=list)  # sizes that follow from open ones
     cases: Counter[str] = field(default_factory=Counter)  # how many cases of a quantity are still to come
     read: dict[str, list[Case]] = field(default_factory=dict)  # those that have been read
 
@@ -315,15 +316,30 @@ def _size(found: Text, statement: Statement) -> None:
             line = found.sizes[letter].line.number
             left.fail(f"the size of '{letter}' is given twice, first in line {line}")
         found.sizes[letter] = left
-        _fix_size(found, letter, _size_value(right), left)
+        value = _size_value(right, found)
+        if value.is_number:
+            _fix_size(found, letter, int(value), left)
+        else:
+            found.computed.append((letter, value, right))
 
 
-def _size_value(part: Part) -> int:
-    """Return the number of a size."""
-    value = _constant_value(part)
-    if not (value.is_Integer and 0 < value <= MAX_UNITS):
-        part.fail(f"a size is a whole number from 1 to {MAX_UNITS}")
-    return int(value)
+def _size_value(part: Part, found: Text) -> Expr:
+    """Return the size that a formula of whole numbers, constants and other sizes stands for.
+
+    It is a number as far as the others have one by now.
+    """
+    reader = NetReader(part, found.names)
+    reader.names = {**found.names.scalars, **found.names.whole}
+    tree = reader.tree()
+    called = {id(name) for call in ast.walk(tree) if isinstance(call, ast.Call) for name in ast.walk(call)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and id(node) not in called and node.id not in found.names.whole:
+            hint = "a size is made of whole numbers, constants, and other sizes such as size(k)"
+            reader.fail(node, "a number is needed here", hint)
+    value = reader.expression(tree)
+    sizes = {s: found.names.ranges.number(s.name[1:]) for s in value.free_symbols if is_size(s)}
+    value = value.xreplace({s: Integer(n) for s, n in sizes.items() if n is not None})
+    return whole_size(value, part)
 
 
 def _fix(found: Text, statement: Statement) -> None:
@@ -331,8 +347,11 @@ def _fix(found: Text, statement: Statement) -> None:
     left, right = sides(statement.body)
     if right is None:
         left.fail("a size needs a value", f"write size {left.text[:40]} = 64")
-    ranges, number = found.names.ranges, _size_value(right)
-    known = ranges.number(left.text)
+    ranges, value = found.names.ranges, _size_value(right, found)
+    if not value.is_number:
+        found.computed.append((left.text, value, right))
+        return
+    known, number = ranges.number(left.text), int(value)
     if known is not None and known != number:
         left.fail(f"the index '{left.text}' can't run over {number}: it runs over {known}")
     _fix_size(found, left.text, number, left)

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from sympy import Dummy, Expr, Indexed, Integer, Symbol, count_ops, expand
 
-from symbackprop.equations.affine import bounds, not_negative, with_sizes_from
+from symbackprop.equations.affine import affine, bounds, not_negative, with_sizes_from
 from symbackprop.equations.functions import Quotient, Remainder
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.system import ONE, ZERO, indices_of, is_size, name_of
+from symbackprop.network.architecture import MAX_UNITS
+from symbackprop.network.notation.lines import Part
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.reader import Names, Read, name_of_integer
 
@@ -47,6 +50,25 @@ class SizeRelations:
         for end in open_ends:
             if self._sign(self._now(end.room)) is False:
                 end.fail(self)
+
+    def compute(self, letter: str, formula: Expr, part: Part) -> None:
+        """Let the size of a letter be what follows from others: a number, or written through them."""
+        size, value = self.final[provisional_size(letter)], self._now(self._resolved(formula))
+        number, before = self._in_numbers(value), self.numbers.get(size.name)
+        if number.is_number:
+            self.numbers[size.name] = int(whole_size(number, part))
+            if before not in (None, self.numbers[size.name]):
+                part.fail(f"this is {number}, but '{letter}' runs over {before}")
+        elif value != size:
+            if before is not None or value.has(size) or not _is_whole_sum(value):
+                self._fail_open(letter, formula, part)
+            self._write(size, value)
+
+    def _fail_open(self, letter: str, formula: Expr, part: Part) -> NoReturn:
+        """Refuse a size that depends on one without a number, in another way than by sums."""
+        sizes = sorted(s.name[1:] for s in formula.free_symbols if self._in_numbers(self.final[s]).is_Symbol)
+        problem = f"the size of '{letter}' depends on that of '{sizes[0]}', which is not known"
+        part.fail(problem, f"give it a number, as in: size {sizes[0]} = 8")
 
     # ------------------------------------------------------------ one read
 
@@ -166,9 +188,12 @@ class SizeRelations:
             return
         chosen = min(free, key=lambda s: self._preference(s, room.coeff(s)))
         slope = room.coeff(chosen)
-        value = expand((left - room.xreplace({chosen: ZERO})) / slope)
-        self.written = {s: expand(e.xreplace({chosen: value})) for s, e in self.written.items()}
-        self.written[chosen] = value
+        self._write(chosen, expand((left - room.xreplace({chosen: ZERO})) / slope))
+
+    def _write(self, size: Expr, value: Expr) -> None:
+        """Write a size through others."""
+        self.written = {s: expand(e.xreplace({size: value})) for s, e in self.written.items()}
+        self.written[size] = value
 
     def _preference(self, size: Expr, slope: Expr) -> tuple[bool, bool, str]:
         """Rank a size: H = P - U + 1 for computed sizes, P = 2 H + U - 2 where only the data's are left."""
@@ -179,6 +204,20 @@ class SizeRelations:
         """Return the sign that holds whatever the sizes are."""
         sign = with_sizes_from(1, expression).is_nonnegative
         return None if sign is None else bool(sign)
+
+
+def whole_size(value: Expr, part: Part) -> Expr:
+    """Return a size as it is; refuse a number that is none."""
+    if value.is_number and not (value.is_Integer and 0 < value <= MAX_UNITS):
+        shown = "" if part.text.isdigit() else f", not {value}"
+        part.fail(f"a size is a whole number from 1 to {MAX_UNITS}{shown}")
+    return value
+
+
+def _is_whole_sum(value: Expr) -> bool:
+    """Whether a size is a sum of whole multiples of sizes."""
+    found = affine(value, value.free_symbols)
+    return found is not None and all(n.is_Integer for n in (*found.slopes.values(), found.offset))
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ from symbackprop.equations.system import (
 )
 from symbackprop.errors import SpecificationError, suggestion
 from symbackprop.library.activations import ACTIVATIONS
-from symbackprop.library.formula import FUNCTIONS, FormulaReader, computed, parse
+from symbackprop.library.formula import FUNCTIONS, Built, FormulaReader, computed, parse
 from symbackprop.network.functions import activation_constants, activation_functions
 from symbackprop.network.notation.lines import MAX_LINE, Part
 from symbackprop.network.notation.ranges import Ranges, SizeConflict, provisional_index, provisional_size
@@ -341,7 +341,8 @@ class NetReader(FormulaReader):
     def binary(self, node: ast.BinOp) -> Expr:
         """Return a sum, product, quotient or power; ``//`` and ``%`` are those of whole numbers."""
         if isinstance(node.op, ast.FloorDiv | ast.Mod):
-            return self.parted(node, self.expression(node.left), self.expression(node.right))
+            above, below = (self._with_whole(self.expression(side)) for side in (node.left, node.right))
+            return self.parted(node, above, below)
         return super().binary(node)
 
     def parted(self, node: ast.BinOp, above: Expr, below: Expr) -> Expr:
@@ -527,17 +528,21 @@ class NetReader(FormulaReader):
     # ------------------------------------------------------------ conditions
 
     def comparison(self, node: ast.Compare) -> Boolean:
-        """Return a comparison of indices, sizes and values.
-
-        Constants beside whole numbers alone are whole numbers themselves, so that the condition guards.
-        """
+        """Return a comparison of indices, sizes and values."""
         before, self.in_condition = self.in_condition, True
-        result = super().comparison(node)
+        result = self._with_whole(super().comparison(node))
         self.in_condition = before
-        numbers = {self.names[name]: value for name, value in self.known.whole.items()}
-        if all(symbol.is_integer for symbol in result.free_symbols - numbers.keys()):
-            result = computed(result.xreplace, numbers)
         return computed(result.xreplace, {r: _as_bound(r) for r in result.atoms(Eq, Ne)})
+
+    def _with_whole(self, expression: Built) -> Built:
+        """Return an expression in which constants beside whole numbers alone are whole numbers themselves.
+
+        A condition then guards.
+        """
+        numbers = {self.names[name]: value for name, value in self.known.whole.items()}
+        if all(symbol.is_integer for symbol in expression.free_symbols - numbers.keys()):
+            return computed(expression.xreplace, numbers)
+        return expression
 
     def where(self, node: ast.Call) -> Expr:
         """Return where(condition, value, other); the condition guards the reads in the value."""

@@ -152,6 +152,10 @@ class Vocabulary:
         use = None
         if statement.keyword == "size":
             words = [Word(w.start, w.end, w.text, True) for w in words]
+        if statement.keyword == "size" and right is not None:
+            formula = _Spelling(statement.body, right, self)
+            formula.value()
+            words = words + formula.words
         elif statement.keyword == "" and right is not None:
             formula = _Spelling(statement.body, right, self, scope=spelling.letters)
             use = formula.use()
