@@ -540,9 +540,9 @@ class NetReader(FormulaReader):
         A condition then guards.
         """
         numbers = {self.names[name]: value for name, value in self.known.whole.items()}
-        if all(symbol.is_integer for symbol in expression.free_symbols - numbers.keys()):
-            return computed(expression.xreplace, numbers)
-        return expression
+        is_whole = all(symbol.is_integer for symbol in expression.free_symbols - numbers.keys())
+        replaced: Built = computed(expression.xreplace, numbers if is_whole else {})
+        return replaced
 
     def where(self, node: ast.Call) -> Expr:
         """Return where(condition, value, other); the condition guards the reads in the value."""
