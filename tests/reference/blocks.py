@@ -1,0 +1,433 @@
+"""Makes blocks.json and blocks.npz: each block of the library in PyTorch, on small random inputs.
+
+    python blocks.py
+
+What PyTorch has as a layer or a function is computed by that; the rest is written out in its tensors.
+The gradients are those of Σ C·output for a random cotangent C, by autograd, in float64.  The tests do not
+run this.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Values = dict[str, Tensor]
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Case:
+    """One use of a block: its arguments and parameters by shape, and the output that PyTorch gives.
+
+    An argument of whole numbers has a number behind its shape, see `WHOLE`.
+    """
+
+    block: str
+    arguments: dict[str, tuple]
+    parameters: dict[str, tuple]
+    output: Callable[[Values], Tensor]
+    options: str = ""
+    key: str = ""
+
+
+CASES: list[Case] = []
+
+
+def case(block: str, output, arguments: dict, parameters: dict, options: str = "", key: str = "") -> None:
+    CASES.append(Case(block, arguments, parameters, output, options, key or block))
+
+
+# ------------------------------------------------------------------------------------- recurrent layers
+
+
+def gates(v: Values, names: str, tail: str = "") -> tuple[Tensor, ...]:
+    """Return weights as PyTorch has them: those of all gates below one another; of biases the second is 0."""
+    w, u = (torch.cat([v[f"{kind}{g}{tail}"].T for g in names]) for kind in "wu")
+    b = torch.cat([v[f"b{g}{tail}"] for g in names])
+    return w, u, b, torch.zeros_like(b)
+
+
+def lstm(v: Values) -> Tensor:
+    units = v["ba"].shape[0]
+    zero = torch.zeros(1, v["x"].shape[0], units, dtype=torch.float64)
+    return torch.lstm(v["x"], (zero, zero), gates(v, "afgo"), True, 1, 0.0, False, False, True)[0]
+
+
+def backward_lstm(v: Values) -> Tensor:
+    return lstm({**v, "x": v["x"].flip(1)}).flip(1)
+
+
+def bidirectional_lstm(v: Values) -> Tensor:
+    zero = torch.zeros(2, v["x"].shape[0], v["ba"].shape[0], dtype=torch.float64)
+    flat = (*gates(v, "afgo"), *gates(v, "afgo", tail="_"))
+    return torch.lstm(v["x"], (zero, zero), flat, True, 1, 0.0, False, True, True)[0]
+
+
+def gru(v: Values) -> Tensor:
+    zero = torch.zeros(1, v["x"].shape[0], v["d"].shape[0], dtype=torch.float64)
+    w, u, b, none = gates(v, "rzq")
+    second = torch.cat([none[: 2 * len(v["d"])], v["d"]])
+    return torch.gru(v["x"], zero, (w, u, b, second), True, 1, 0.0, False, False, True)[0]
+
+
+def rnn(v: Values) -> Tensor:
+    zero = torch.zeros(1, v["x"].shape[0], v["b"].shape[0], dtype=torch.float64)
+    flat = (v["w"].T, v["u"].T, v["b"], torch.zeros_like(v["b"]))
+    return torch.rnn_tanh(v["x"], zero, flat, True, 1, 0.0, False, False, True)[0]
+
+
+def peephole_lstm(v: Values) -> Tensor:
+    h = c = torch.zeros(v["x"].shape[0], v["ba"].shape[0], dtype=torch.float64)
+    states = []
+    for x in v["x"].unbind(1):
+        drive = {g: x @ v[f"w{g}"] + h @ v[f"u{g}"] + v[f"b{g}"] for g in "afgo"}
+        a, f = (torch.sigmoid(drive[g] + v[f"p{g}"] * c) for g in "af")
+        c = f * c + a * torch.tanh(drive["g"])
+        h = torch.sigmoid(drive["o"] + v["po"] * c) * torch.tanh(c)
+        states.append(h)
+    return torch.stack(states, 1)
+
+
+def four(kind: str, *shape: int, of: str = "afgo", tail: str = "") -> dict[str, tuple]:
+    return {f"{kind}{g}{tail}": shape for g in of}
+
+
+def recurrent(inputs: int, units: int, of: str = "afgo", tail: str = "") -> dict[str, tuple]:
+    sizes = (("w", (inputs, units)), ("u", (units, units)), ("b", (units,)))
+    return {name: shape for kind, s in sizes for name, shape in four(kind, *s, of=of, tail=tail).items()}
+
+
+SEQUENCE = {"x": (3, 5, 2)}
+case("rnn", rnn, SEQUENCE, {"w": (2, 4), "u": (4, 4), "b": (4,)})
+case("gru", gru, SEQUENCE, {**recurrent(2, 4, "rzq"), "d": (4,)})
+case("lstm", lstm, SEQUENCE, recurrent(2, 4))
+case("peephole_lstm", peephole_lstm, SEQUENCE, {**recurrent(2, 4), **four("p", 4, of="afo")})
+case("backward_lstm", backward_lstm, SEQUENCE, recurrent(2, 3))
+both = {**recurrent(2, 3), **recurrent(2, 3, tail="_")}
+case("bidirectional_lstm", bidirectional_lstm, SEQUENCE, both, "i=3")
+
+
+# -------------------------------------------------------------------------------------------- attention
+
+
+def projected(x: Tensor, w: Tensor) -> Tensor:
+    return torch.einsum("npd,dha->nhpa", x, w)
+
+
+def by_heads(v: Values, x: Tensor, m: Tensor, mask: Tensor | None = None, causal: bool = False) -> Tensor:
+    q, k, u = projected(x, v["wq"]), projected(m, v["wk"]), projected(m, v["wv"])
+    mixed = F.scaled_dot_product_attention(q, k, u, attn_mask=mask, is_causal=causal)
+    return torch.einsum("nhpa,had->npd", mixed, v["wo"])
+
+
+def padded_attention(v: Values) -> Tensor:
+    places = torch.arange(v["x"].shape[1])
+    return by_heads(v, v["x"], v["x"], places[None, None, None, :] < v["length"][:, None, None, None])
+
+
+def multi_head_attention(v: Values) -> Tensor:
+    """Self-attention by torch.nn.MultiheadAttention, whose heads share the width among them."""
+    width, heads = v["wq"].shape[:2]
+    layer = nn.MultiheadAttention(width, heads, bias=False, batch_first=True, dtype=torch.float64)
+    rows = torch.cat([v[name].reshape(width, -1).T for name in ("wq", "wk", "wv")])
+    values = {"in_proj_weight": rows, "out_proj.weight": v["wo"].reshape(-1, width).T}
+    return torch.func.functional_call(layer, values, (v["x"], v["x"], v["x"]))[0]
+
+
+def grouped_query_attention(v: Values) -> Tensor:
+    q = torch.einsum("npd,dgha->nghpa", v["x"], v["wq"]).flatten(1, 2)
+    k, u = projected(v["x"], v["wk"]), projected(v["x"], v["wv"])
+    mixed = F.scaled_dot_product_attention(q, k, u, is_causal=True, enable_gqa=True)
+    return torch.einsum("nkpa,kad->npd", mixed, v["wo"].flatten(0, 1))
+
+
+def rotary(v: Values) -> Tensor:
+    """Turns pairs as complex numbers."""
+    x = v["x"]
+    places, size = torch.arange(x.shape[2], dtype=torch.float64), x.shape[3]
+    speeds = 10000 ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
+    turn = torch.polar(torch.ones(x.shape[2], size // 2, dtype=torch.float64), torch.outer(places, speeds))
+    pairs = torch.view_as_complex(x.reshape(*x.shape[:3], size // 2, 2))
+    return torch.view_as_real(pairs * turn).flatten(3)
+
+
+def transformer(causal: bool) -> Callable[[Values], Tensor]:
+    def output(v: Values) -> Tensor:
+        width = v["gain1"].shape
+        first = F.layer_norm(v["x"], width, v["gain1"], v["shift1"])
+        middle = v["x"] + by_heads(v, first, first, causal=causal)
+        second = F.layer_norm(middle, width, v["gain2"], v["shift2"])
+        return middle + F.gelu(second @ v["w1"] + v["b1"]) @ v["w2"] + v["b2"]
+
+    return output
+
+
+def heads(d: int, h: int, a: int, e: int = 0) -> dict[str, tuple]:
+    return {"wq": (d, h, a), "wk": (e or d, h, a), "wv": (e or d, h, a), "wo": (h, a, d)}
+
+
+WORDS = {"x": (3, 5, 4)}
+case("attention", lambda v: by_heads(v, v["x"], v["x"]), WORDS, heads(4, 2, 3), "h=2, a=3")
+case("attention", multi_head_attention, WORDS, heads(4, 2, 2), "h=2, a=2", "multi_head_attention")
+case(
+    "causal_attention",
+    lambda v: by_heads(v, v["x"], v["x"], causal=True),
+    WORDS,
+    heads(4, 2, 3),
+    "h=2, a=3",
+)
+case("padded_attention", padded_attention, {**WORDS, "length": (3, -6)}, heads(4, 2, 3), "h=2, a=3")
+case(
+    "cross_attention",
+    lambda v: by_heads(v, v["x"], v["m"]),
+    {"x": (3, 4, 4), "m": (3, 5, 3)},
+    heads(4, 2, 2, 3),
+    "h=2, a=2",
+)
+GIVEN = {"q": (3, 2, 4, 3), "k": (3, 2, 5, 3), "v": (3, 2, 5, 2)}
+case("dot_product_attention", lambda v: F.scaled_dot_product_attention(v["q"], v["k"], v["v"]), GIVEN, {})
+case(
+    "causal_dot_product_attention",
+    lambda v: F.scaled_dot_product_attention(v["q"], v["k"], v["v"], is_causal=True),
+    {"q": (3, 2, 5, 3), "k": (3, 2, 5, 3), "v": (3, 2, 5, 2)},
+    {},
+)
+grouped = {"wq": (4, 2, 3, 2), "wk": (4, 2, 2), "wv": (4, 2, 2), "wo": (2, 3, 2, 4)}
+case("grouped_query_attention", grouped_query_attention, WORDS, grouped, "g=2, h=3, a=2")
+case("rotary", rotary, {"x": (3, 2, 5, 6)}, {})
+layers = {"gain1": (4,), "shift1": (4,), "gain2": (4,), "shift2": (4,)}
+layers |= {**heads(4, 2, 2), "w1": (4, 6), "b1": (6,), "w2": (6, 4), "b2": (4,)}
+case("transformer_block", transformer(causal=True), WORDS, layers, "h=2, a=2, f=6")
+case("encoder_block", transformer(causal=False), WORDS, layers, "h=2, a=2, f=6")
+
+
+# ------------------------------------------------------------------------------ convolution and pooling
+
+
+def conv(function, **given: int) -> Callable[[Values], Tensor]:
+    return lambda v: function(v["x"], v["w"], v["b"], **given)
+
+
+case("conv1d", conv(F.conv1d), {"x": (3, 2, 6)}, {"w": (4, 2, 3), "b": (4,)})
+case(
+    "conv1d",
+    conv(F.conv1d, stride=2, padding=2, dilation=2),
+    {"x": (3, 2, 8)},
+    {"w": (3, 2, 3), "b": (3,)},
+    "stride=2, padding=2, dilation=2",
+    "conv1d_strided",
+)
+case("conv2d", conv(F.conv2d), {"x": (3, 2, 5, 4)}, {"w": (3, 2, 3, 3), "b": (3,)})
+case(
+    "conv2d",
+    conv(F.conv2d, padding=1),
+    {"x": (3, 2, 4, 3)},
+    {"w": (3, 2, 3, 3), "b": (3,)},
+    "padding=1",
+    "conv2d_same",
+)
+case(
+    "conv2d",
+    conv(F.conv2d, stride=2, padding=1, dilation=2),
+    {"x": (3, 2, 7, 6)},
+    {"w": (3, 2, 3, 2), "b": (3,)},
+    "v=2, stride=2, padding=1, dilation=2",
+    "conv2d_strided",
+)
+case(
+    "grouped_conv1d",
+    conv(F.conv1d, groups=2, padding=1),
+    {"x": (3, 4, 5)},
+    {"w": (6, 2, 3), "b": (6,)},
+    "f=6, padding=1",
+)
+case(
+    "grouped_conv2d",
+    conv(F.conv2d, groups=2, stride=2, padding=1),
+    {"x": (3, 4, 5, 4)},
+    {"w": (6, 2, 3, 2), "b": (6,)},
+    "f=6, v=2, stride=2, padding=1",
+)
+case(
+    "grouped_conv2d",
+    conv(F.conv2d, groups=4),
+    {"x": (3, 4, 4, 3)},
+    {"w": (4, 1, 2, 2), "b": (4,)},
+    "groups=4, u=2, v=2",
+    "depthwise_conv2d",
+)
+case(
+    "transposed_conv1d",
+    conv(F.conv_transpose1d, stride=2),
+    {"x": (3, 2, 4)},
+    {"w": (2, 3, 2), "b": (3,)},
+)
+case(
+    "transposed_conv1d",
+    conv(F.conv_transpose1d, stride=3, padding=1),
+    {"x": (3, 2, 4)},
+    {"w": (2, 3, 4), "b": (3,)},
+    "u=4, stride=3, padding=1",
+    "transposed_conv1d_padded",
+)
+case(
+    "transposed_conv2d",
+    conv(F.conv_transpose2d, stride=2, padding=1),
+    {"x": (3, 2, 3, 2)},
+    {"w": (2, 3, 3, 4), "b": (3,)},
+    "u=3, v=4, padding=1",
+)
+case("max_pool1d", lambda v: F.max_pool1d(v["x"], 2), {"x": (3, 2, 7)}, {})
+case("max_pool2d", lambda v: F.max_pool2d(v["x"], 2), {"x": (3, 2, 6, 5)}, {})
+case(
+    "max_pool2d",
+    lambda v: F.max_pool2d(v["x"], (3, 2), 1),
+    {"x": (3, 2, 4, 3)},
+    {},
+    "u=3, v=2, stride=1",
+    "max_pool2d_overlapping",
+)
+case("average_pool1d", lambda v: F.avg_pool1d(v["x"], 3, 2), {"x": (3, 2, 7)}, {}, "u=3")
+case("average_pool2d", lambda v: F.avg_pool2d(v["x"], (2, 3), 2), {"x": (3, 2, 6, 5)}, {}, "v=3")
+
+
+# ------------------------------------------------------------------------------------- norms and others
+
+
+def rms(v: Values) -> Tensor:
+    return F.rms_norm(v["x"], v["gain"].shape, v["gain"], 1e-6)
+
+
+def layer_norm(v: Values) -> Tensor:
+    return F.layer_norm(v["x"], v["gain"].shape, v["gain"], v["shift"])
+
+
+def batch_norm(v: Values) -> Tensor:
+    return F.batch_norm(v["x"], None, None, v["gain"], v["shift"], training=True)
+
+
+def swiglu(v: Values) -> Tensor:
+    return (F.silu(v["x"] @ v["w"]) * (v["x"] @ v["v"])) @ v["u"]
+
+
+def crf(v: Values) -> Tensor:
+    """Adds up all paths one by one, and not by a recursion."""
+    samples, steps, labels = v["score"].shape
+    paths = torch.cartesian_prod(*[torch.arange(labels)] * steps)
+
+    def weight(path: Tensor, score: Tensor) -> Tensor:
+        moves = v["transition"][path[..., :-1], path[..., 1:]].sum(-1)
+        seen = score[torch.arange(steps), path].sum(-1)
+        return v["start"][path[..., 0]] + moves + seen + v["end"][path[..., -1]]
+
+    losses = [
+        torch.logsumexp(weight(paths, v["score"][n]), 0) - weight(v["label"][n], v["score"][n])
+        for n in range(samples)
+    ]
+    return torch.stack(losses)
+
+
+ROWS, SCALE = {"x": (4, 5)}, {"gain": (5,), "shift": (5,)}
+case("layer_norm", layer_norm, ROWS, SCALE)
+case("layer_norm_sequence", layer_norm, {"x": (3, 4, 5)}, SCALE)
+case("rms_norm", rms, ROWS, {"gain": (5,)})
+case("rms_norm_sequence", rms, {"x": (3, 4, 5)}, {"gain": (5,)})
+case("batch_norm", batch_norm, ROWS, SCALE)
+case("batch_norm2d", batch_norm, {"x": (3, 5, 2, 3)}, SCALE)
+case(
+    "group_norm",
+    lambda v: F.group_norm(v["x"], 2, v["gain"], v["shift"]),
+    {"x": (3, 6, 2, 3)},
+    {"gain": (6,), "shift": (6,)},
+)
+case("dense", lambda v: F.linear(v["x"], v["w"].T, v["b"]), ROWS, {"w": (5, 3), "b": (3,)})
+case(
+    "dense_sequence",
+    lambda v: F.linear(v["x"], v["w"].T, v["b"]),
+    {"x": (3, 4, 5)},
+    {"w": (5, 3), "b": (3,)},
+)
+case(
+    "residual",
+    lambda v: v["x"] + F.relu(v["x"] @ v["w1"] + v["b1"]) @ v["w2"] + v["b2"],
+    ROWS,
+    {"w1": (5, 3), "b1": (3,), "w2": (3, 5), "b2": (5,)},
+    "j=3",
+)
+case("swiglu", swiglu, ROWS, {"w": (5, 3), "v": (5, 3), "u": (3, 5)}, "h=3")
+case("swiglu_sequence", swiglu, {"x": (3, 4, 5)}, {"w": (5, 3), "v": (5, 3), "u": (3, 5)}, "h=3")
+case("embedding", lambda v: F.embedding(v["token"], v["table"]), {"token": (4, 6)}, {"table": (6, 3)}, "v=6")
+case(
+    "embedding_sequence",
+    lambda v: F.embedding(v["token"], v["table"]),
+    {"token": (3, 5, 6)},
+    {"table": (6, 3)},
+    "v=6",
+)
+case(
+    "crf",
+    crf,
+    {"score": (3, 4, 3), "label": (3, 4, 3)},
+    {"transition": (3, 3), "start": (3,), "end": (3,)},
+)
+
+WHOLE = ("token", "label", "length")
+"""Arguments of whole numbers; the last number of their shape is no axis: they lie below it.
+
+They begin with 0, and with 1 where it is negative.
+"""
+
+
+def drawn(each: Case) -> Values:
+    generator = np.random.default_rng(zlib.crc32(each.key.encode()))
+    values = {}
+    for name, shape in {**each.arguments, **each.parameters}.items():
+        if name in WHOLE:
+            low = int(shape[-1] < 0)
+            values[name] = torch.tensor(generator.integers(low, abs(shape[-1]), shape[:-1]))
+        else:
+            values[name] = torch.tensor(generator.normal(scale=0.7, size=shape), requires_grad=True)
+    return values
+
+
+def figures(each: Case) -> dict[str, np.ndarray]:
+    values = drawn(each)
+    output = each.output(values)
+    generator = np.random.default_rng(zlib.crc32(f"{each.key} cotangent".encode()))
+    cotangent = torch.tensor(generator.normal(size=tuple(output.shape)))
+    (cotangent * output).sum().backward()
+    found = {name: value.detach().numpy() for name, value in values.items()}
+    found |= {"output": output.detach().numpy(), "cotangent": cotangent.numpy()}
+    return found | {f"grad.{n}": v.grad.numpy() for n, v in values.items() if v.grad is not None}
+
+
+def main() -> None:
+    arrays = {f"{each.key}.{name}": array for each in CASES for name, array in figures(each).items()}
+    np.savez_compressed(FOLDER / "blocks.npz", **arrays)
+    entries = [
+        {
+            "key": each.key,
+            "block": each.block,
+            "arguments": list(each.arguments),
+            "whole": [name for name in each.arguments if name in WHOLE],
+            "parameters": list(each.parameters),
+            "options": each.options,
+        }
+        for each in CASES
+    ]
+    about = "Uses of the library's blocks, computed by blocks.py; arrays in blocks.npz, as in layers.npz."
+    content = {"about": about, "versions": {"torch": torch.__version__}, "uses": entries}
+    (FOLDER / "blocks.json").write_text(json.dumps(content, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
