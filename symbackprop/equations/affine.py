@@ -88,3 +88,10 @@ def not_negative(condition: Boolean) -> list[Expr]:
     # SymPy writes 2 h > 1 as h > 1/2, which of integers is h >= 1
     strict = isinstance(condition, (Gt, Lt)) and constant.is_integer
     return [rest + (constant - 1 if strict else floor(constant))]
+
+
+def holds_everywhere(condition: Boolean, ranges: Ranges) -> bool:
+    """Whether a comparison holds for all letters that run from 0 over ``ranges``, whatever the sizes are."""
+    known = not_negative(condition)
+    least = [with_sizes_from(1, bounds(expression, ranges)[0]) for expression in known]
+    return bool(known) and all(value.is_nonnegative for value in least)

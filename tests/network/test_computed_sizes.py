@@ -46,7 +46,7 @@ def test_a_size_follows_from_one_beside_the_text() -> None:
 
 def test_a_size_is_written_through_open_ones() -> None:
     net = network("u = 3, h = size(p) + 2*stride - size(u)")
-    assert str(net.model.system.quantities["y"].shape) == "(P + 1,)"
+    assert str(net.model.system.quantities["y"].shape) == "(P - U + 4,)"
     module = sb.load(net)
     for length in (4, 7):
         assert module.forward({"w": np.ones(3)}, np.ones((2, length))).shape == (2, length + 1)
@@ -62,6 +62,7 @@ def test_a_size_is_written_through_open_ones() -> None:
         ("p = 9, u = 3, h = p - 2", "a number is needed here; a size is made of whole numbers, constants"),
         ("p = 9, u = 3, h = half*size(p)", "column 24: a number is needed here"),
         ("u = 3, h = size(q)", "no index 'q' is known so far"),
+        ("u = 3, h = size(p) - 1, p = 2*size(h)", "the size of 'p' depends on that of 'h'"),
     ],
 )
 def test_a_size_that_is_none_is_refused(sizes: str, problem: str) -> None:
@@ -78,3 +79,21 @@ def test_a_computed_size_that_is_another_one_is_refused() -> None:
     below = "constant k[p] = (1, 2, 3, 4, 5), m[h] = (1, 2, 3)\ny[n, h] = m[h]*sum(k[p], p)*"
     with pytest.raises(SpecificationError, match="this is 4, but 'h' runs over 3"):
         sb.Network.from_equations(text.replace("y[n, h] = ", below))
+
+
+def test_constants_that_are_read_as_whole_numbers_alone_stand_nowhere_else() -> None:
+    net = network("p = 9, u = 3, h = 4")
+    assert [constant.name for constant in net.model.constants] == ["half"]
+    assert "STRIDE" not in sb.generate(net, bare=True).upper().partition("PARAMETER_SHAPES")[2]
+    assert "stride" not in sb.derive(net).text()
+
+
+def test_conditions_that_hold_everywhere_are_left_out() -> None:
+    text = TEXT.replace("SIZES", "u = 3, h = size(p) - size(u) + 1").replace("stride = 2", "stride = 1")
+    always = sb.Network.from_equations(text.replace("where(stride*h", "where(0 <= stride*h"))
+    assert "Piecewise" not in str(always.model.system.equations)
+    sometimes = network("p = 9, u = 3, h = size(p)//2")
+    assert "Piecewise" in str(sometimes.model.system.equations)
+    plain = text.replace("where(stride*h + u < size(p), x[n, stride*h + u], 0)", "x[n, h + u]")
+    plain = plain.replace("stride = 1, ", "")
+    assert sb.derive(always).text() == sb.derive(sb.Network.from_equations(plain)).text()

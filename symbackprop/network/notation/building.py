@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
 
-from sympy import Add, Expr, Mul, Symbol
+from sympy import Add, Expr, Ge, Gt, Le, Lt, Mul, S, Symbol
 
+from symbackprop.equations.affine import holds_everywhere
 from symbackprop.equations.circles import in_order
 from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Model
 from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
@@ -155,7 +156,8 @@ class _Building:
     def _system(self) -> tuple[EquationSystem, bool]:
         """Return the equations, and whether they are those of one sample."""
         resolved = [
-            Equation(e.lhs.xreplace(self.final), e.rhs.xreplace(self.final)) for e in self.found.equations
+            Equation(e.lhs.xreplace(self.final), self._decided(e.rhs.xreplace(self.final)))
+            for e in self.found.equations
         ]
         samples = Samples(self.quantities, self.sample_letters)
         shared = shared_by_samples(resolved, self.found.parameters, samples.varies)
@@ -178,6 +180,16 @@ class _Building:
             tuple(self._facts(quantities)),
         )
         return system, stripped is not None
+
+    def _decided(self, expression: Expr) -> Expr:
+        """Return an expression without the conditions on places that hold at all of them, for any sizes."""
+        ranges = {index: self.final[provisional_size(letter)] for index, letter in self.letters.items()}
+        holding = {
+            condition: S.true
+            for condition in expression.atoms(Ge, Le, Gt, Lt)
+            if condition.free_symbols & ranges.keys() and holds_everywhere(condition, ranges)
+        }
+        return expression.xreplace(holding) if holding else expression
 
     def _in_order(self, system: EquationSystem) -> EquationSystem:
         """Return the equations such that each reads what comes before it, but for circles along a letter."""
@@ -210,7 +222,6 @@ class _Building:
         symbols -= {SAMPLES.name}
         sizes = {name: self.numbers[name] for name in sorted(symbols) if name in self.numbers}
         found = self._open(symbols - self.numbers.keys(), system)
-        constants = tuple(Constant(name, value) for name, value in self.found.constants.items())
         model = Model(
             title=_title(self.text),
             subject="a network given by its equations",
@@ -220,7 +231,7 @@ class _Building:
             output=next(iter(self.found.outputs)),
             more_outputs=tuple(self.found.outputs)[1:],
             sizes=sizes,
-            constants=constants,
+            constants=tuple(self._constants(system)),
             initial={name: self._initial(name, system) for name in system.parameters},
             inputs=tuple(self._given(name, system) for name in self.found.inputs),
             targets=tuple(self._given(name, system) for name in self.found.targets),
@@ -232,6 +243,14 @@ class _Building:
         if not model.missing:
             self._check_count(model)
         return model
+
+    def _constants(self, system: EquationSystem) -> Iterator[Constant]:
+        """Yield the constants, but for those that stand as whole numbers in indices and sizes alone."""
+        read = {symbol for equation in system.equations for symbol in equation.rhs.free_symbols}
+        for name, value in self.found.constants.items():
+            constant = Constant(name, value)
+            if constant.symbol in read or not constant.is_number:
+                yield constant
 
     def _open(self, unknown: set[str], system: EquationSystem) -> dict[str, tuple[str, int]]:
         """Return where sizes without numbers can be found in the inputs: those that no parameter has."""

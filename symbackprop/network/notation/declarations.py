@@ -316,18 +316,28 @@ def _size(found: Text, statement: Statement) -> None:
             line = found.sizes[letter].line.number
             left.fail(f"the size of '{letter}' is given twice, first in line {line}")
         found.sizes[letter] = left
-        value = _size_value(right, found)
-        if value.is_number:
-            _fix_size(found, letter, int(value), left)
-        else:
-            found.computed.append((letter, value, right))
+        _set_size(found, letter, right, left)
 
 
-def _size_value(part: Part, found: Text) -> Expr:
-    """Return the size that a formula of whole numbers, constants and other sizes stands for.
+def _set_size(found: Text, letter: str, right: Part, part: Part) -> None:
+    """Give a letter the size that a formula says; what is not known yet follows when all is read."""
+    value = _size_formula(right, found)
+    number = _number_of(value, found)
+    if not value.is_number:
+        found.names.ranges.of(letter)
+        found.computed.append((letter, value, right))
+    if number.is_number:
+        _fix_size(found, letter, int(whole_size(number, right)), part)
 
-    It is a number as far as the others have one by now.
-    """
+
+def _number_of(value: Expr, found: Text) -> Expr:
+    """Return a size with the numbers that those in it have by now."""
+    numbers = {s: found.names.ranges.number(s.name[1:]) for s in value.free_symbols}
+    return value.xreplace({s: Integer(number) for s, number in numbers.items() if number is not None})
+
+
+def _size_formula(part: Part, found: Text) -> Expr:
+    """Return the size that a formula of whole numbers, constants and other sizes stands for."""
     reader = NetReader(part, found.names)
     reader.names = {**found.names.scalars, **found.names.whole}
     tree = reader.tree()
@@ -336,10 +346,7 @@ def _size_value(part: Part, found: Text) -> Expr:
         if isinstance(node, ast.Name) and id(node) not in called and node.id not in found.names.whole:
             hint = "a size is made of whole numbers, constants, and other sizes such as size(k)"
             reader.fail(node, "a number is needed here", hint)
-    value = reader.expression(tree)
-    sizes = {s: found.names.ranges.number(s.name[1:]) for s in value.free_symbols if is_size(s)}
-    value = value.xreplace({s: Integer(n) for s, n in sizes.items() if n is not None})
-    return whole_size(value, part)
+    return reader.expression(tree)
 
 
 def _fix(found: Text, statement: Statement) -> None:
@@ -347,15 +354,13 @@ def _fix(found: Text, statement: Statement) -> None:
     left, right = sides(statement.body)
     if right is None:
         left.fail("a size needs a value", f"write size {left.text[:40]} = 64")
-    ranges, value = found.names.ranges, _size_value(right, found)
-    if not value.is_number:
-        found.computed.append((left.text, value, right))
-        return
-    known, number = ranges.number(left.text), int(value)
-    if known is not None and known != number:
-        left.fail(f"the index '{left.text}' can't run over {number}: it runs over {known}")
-    _fix_size(found, left.text, number, left)
-    ranges.numbers[left.text] = number
+    ranges, letter = found.names.ranges, left.text
+    known, number = ranges.number(letter), _number_of(_size_formula(right, found), found)
+    if known is not None and number.is_Integer and known != number:
+        left.fail(f"the index '{letter}' can't run over {number}: it runs over {known}")
+    _set_size(found, letter, right, left)
+    if number.is_number:
+        ranges.numbers[letter] = int(number)
 
 
 def _same(found: Text, statement: Statement) -> None:

@@ -52,17 +52,19 @@ class SizeRelations:
                 end.fail(self)
 
     def compute(self, letter: str, formula: Expr, part: Part) -> None:
-        """Let the size of a letter be what follows from others: a number, or written through them."""
+        """Let the size of a letter be what follows from others: a number, and written through them."""
         size, value = self.final[provisional_size(letter)], self._now(self._resolved(formula))
         number, before = self._in_numbers(value), self.numbers.get(size.name)
         if number.is_number:
             self.numbers[size.name] = int(whole_size(number, part))
             if before not in (None, self.numbers[size.name]):
                 part.fail(f"this is {number}, but '{letter}' runs over {before}")
-        elif value != size:
-            if before is not None or value.has(size) or not _is_whole_sum(value):
-                self._fail_open(letter, formula, part)
+        if not _is_whole_sum(value):
+            value = number
+        if _is_whole_sum(value) and value.free_symbols and not value.has(size) and size not in self.written:
             self._write(size, value)
+        elif not number.is_number and value != size:
+            self._fail_open(letter, formula, part)
 
     def _fail_open(self, letter: str, formula: Expr, part: Part) -> NoReturn:
         """Refuse a size that depends on one without a number, in another way than by sums."""
