@@ -62,7 +62,7 @@ def test_a_size_is_written_through_open_ones() -> None:
         ("p = 9, u = 3, h = p - 2", "a number is needed here; a size is made of whole numbers, constants"),
         ("p = 9, u = 3, h = half*size(p)", "column 24: a number is needed here"),
         ("u = 3, h = size(q)", "no index 'q' is known so far"),
-        ("u = 3, h = size(p) - 1, p = 2*size(h)", "the size of 'p' depends on that of 'h'"),
+        ("u = 3, h = size(p) - 1, p = 2*size(h)", "this is 2*P - 2, but 'p' runs over P"),
     ],
 )
 def test_a_size_that_is_none_is_refused(sizes: str, problem: str) -> None:
@@ -79,6 +79,16 @@ def test_a_computed_size_that_is_another_one_is_refused() -> None:
     below = "constant k[p] = (1, 2, 3, 4, 5), m[h] = (1, 2, 3)\ny[n, h] = m[h]*sum(k[p], p)*"
     with pytest.raises(SpecificationError, match="this is 4, but 'h' runs over 3"):
         sb.Network.from_equations(text.replace("y[n, h] = ", below))
+
+
+def test_an_axis_that_stays_as_long_as_it_is_may_be_open() -> None:
+    text = TEXT.replace("SIZES", "u = 3, h = size(p) - size(u) + SUM").replace("stride = 2", "stride = 1")
+    text = text.replace("y[n, h]**2, h", "y[n, p]*x[n, p], p")
+    module = sb.load(sb.Network.from_equations(text.replace("SUM", "2*stride + 1")))
+    for length in (4, 7):
+        assert module.forward({"w": np.ones(3)}, np.ones((2, length))).shape == (2, length)
+    with pytest.raises(SpecificationError, match="column 17: this is P - 1, but 'h' runs over P"):
+        sb.Network.from_equations(text.replace("SUM", "2"))
 
 
 def test_constants_that_are_read_as_whole_numbers_alone_stand_nowhere_else() -> None:

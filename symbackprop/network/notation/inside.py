@@ -54,23 +54,27 @@ class SizeRelations:
     def compute(self, letter: str, formula: Expr, part: Part) -> None:
         """Let the size of a letter be what follows from others: a number, and written through them."""
         size, value = self.final[provisional_size(letter)], self._now(self._resolved(formula))
-        number, before = self._in_numbers(value), self.numbers.get(size.name)
+        number, own = whole_size(self._in_numbers(value), part), self._now(size)
+        rest = self._in_numbers(value - own)
+        is_free = own == size and not value.has(size)
+        if rest != 0 and (rest.is_number or not is_free):
+            part.fail(f"this is {number}, but '{letter}' runs over {self._in_numbers(own)}")
         if number.is_number:
-            self.numbers[size.name] = int(whole_size(number, part))
-            if before not in (None, self.numbers[size.name]):
-                part.fail(f"this is {number}, but '{letter}' runs over {before}")
-        if not _is_whole_sum(value):
-            value = number
-        if _is_whole_sum(value) and value.free_symbols and not value.has(size) and size not in self.written:
-            self._write(size, value)
-        elif not number.is_number and value != size:
+            self.numbers.setdefault(size.name, int(number))
+        if not is_free:
+            for other in sorted((value - own).free_symbols, key=str):
+                self._write(other, Integer(self.numbers[other.name]))
+        elif whole := next((v for v in (value, number) if v.free_symbols and _is_whole_sum(v)), None):
+            self._write(size, whole)
+        elif not number.is_number:
             self._fail_open(letter, formula, part)
 
     def _fail_open(self, letter: str, formula: Expr, part: Part) -> NoReturn:
         """Refuse a size that depends on one without a number, in another way than by sums."""
-        sizes = sorted(s.name[1:] for s in formula.free_symbols if self._in_numbers(self.final[s]).is_Symbol)
-        problem = f"the size of '{letter}' depends on that of '{sizes[0]}', which is not known"
-        part.fail(problem, f"give it a number, as in: size {sizes[0]} = 8")
+        sizes = (s for s in formula.free_symbols if not self.number(self.final[s]).is_number)
+        name = min(size.name[1:] for size in sizes)
+        problem = f"the size of '{letter}' depends on that of '{name}', which is not known"
+        part.fail(problem, f"give it a number, as in: size {name} = 8")
 
     # ------------------------------------------------------------ one read
 
