@@ -273,10 +273,10 @@ case(
 )
 case(
     "transposed_conv1d",
-    conv(F.conv_transpose1d, stride=3, padding=1),
+    conv(F.conv_transpose1d, stride=3, padding=2, dilation=2, output_padding=1),
     {"x": (3, 2, 4)},
     {"w": (2, 3, 4), "b": (3,)},
-    "u=4, stride=3, padding=1",
+    "u=4, stride=3, padding=2, dilation=2, output_padding=1",
     "transposed_conv1d_padded",
 )
 case(
@@ -285,6 +285,14 @@ case(
     {"x": (3, 2, 3, 2)},
     {"w": (2, 3, 3, 4), "b": (3,)},
     "u=3, v=4, padding=1",
+)
+case(
+    "transposed_conv2d",
+    conv(F.conv_transpose2d, stride=2, dilation=2, output_padding=1),
+    {"x": (3, 2, 2, 3)},
+    {"w": (2, 3, 3, 2), "b": (3,)},
+    "u=3, dilation=2, output_padding=1",
+    "transposed_conv2d_dilated",
 )
 case("max_pool1d", lambda v: F.max_pool1d(v["x"], 2), {"x": (3, 2, 7)}, {})
 case("max_pool2d", lambda v: F.max_pool2d(v["x"], 2), {"x": (3, 2, 6, 5)}, {})
