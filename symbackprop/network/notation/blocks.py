@@ -73,6 +73,14 @@ class File:
         return {item.head.name: item for item in self.items if item.head and _is(item, "size")}
 
     @cached_property
+    def letters(self) -> set[str]:
+        """The index letters of the text, those of its own blocks included."""
+        words = {word.text for item in self.items for word in item.words if word.is_letter}
+        heads = (item.head for item in self.items if item.head and not _is(item, "size"))
+        words |= {letter for head in heads for letter in head.letters or ()}
+        return words.union(*(block.letters for block in self.blocks.values()))
+
+    @cached_property
     def names(self) -> set[str]:
         """The names outside of blocks."""
         return _names(self.own)

@@ -106,7 +106,8 @@ class _Building:
             name = named[root.letters[0]]
             symbol = SAMPLES if root is self.samples_root else size(name)
             self.final[provisional_size(letter)] = symbol
-            self.letter_of.setdefault(name, root.letters[0])
+            own = (i for i in root.letters if i in (self.found.own_letters or ()))
+            self.letter_of.setdefault(name, next(own, root.letters[0]))
             if root.number is not None:
                 numbers[name] = root.number
         relations = SizeRelations(self.names, self.final, numbers, self._declared())
@@ -222,6 +223,7 @@ class _Building:
         symbols -= {SAMPLES.name}
         sizes = {name: self.numbers[name] for name in sorted(symbols) if name in self.numbers}
         found = self._open(symbols - self.numbers.keys(), system)
+        missing = {n: self.letter_of[n] for n in sorted(symbols - found.keys() - self.numbers.keys())}
         model = Model(
             title=_title(self.text),
             subject="a network given by its equations",
@@ -237,7 +239,8 @@ class _Building:
             targets=tuple(self._given(name, system) for name in self.found.targets),
             per_sample=per_sample,
             origin="the equations in ARCHITECTURE",
-            missing={n: self.letter_of[n] for n in sorted(symbols - found.keys() - self.numbers.keys())},
+            missing=missing,
+            of_blocks=frozenset(missing.values()) - (self.found.own_letters or {*missing.values()}),
             open=found,
         )
         if not model.missing:

@@ -17,7 +17,7 @@ from symbackprop.equations.system import ZERO, ArgMax, Equation, Quantity, is_si
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
-from symbackprop.network.notation.blocks import LOSS
+from symbackprop.network.notation.blocks import LOSS, File
 from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in
 from symbackprop.network.notation.expansion import Same, expanded
 from symbackprop.network.notation.imports import main_file
@@ -72,6 +72,7 @@ class Text:
     computed: list[tuple[str, Expr, Part]] = field(default_factory=list)  # sizes that follow from open ones
     cases: Counter[str] = field(default_factory=Counter)  # how many cases of a quantity are still to come
     read: dict[str, list[Case]] = field(default_factory=dict)  # those that have been read
+    own_letters: set[str] | None = None  # of a text with blocks: not those of imported ones alone
 
 
 def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyType({})) -> Text:
@@ -81,7 +82,9 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
         SpecificationError: something is wrong; the message has line, column and a caret.
     """
     found = Text(source)
-    parts = written_out(text, source, sizes)
+    main = main_file(text, source)
+    parts = written_out(main, sizes)
+    found.own_letters = main.letters if main.block_names else None
     found.names.later = _defined_later(parts)
     found.written = frozenset(found.names.later)
     found.names.shared = _shared_parameters(parts)
@@ -100,9 +103,8 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
     return found
 
 
-def written_out(text: str, source: str, sizes: Mapping[str, int]) -> list[Statement]:
+def written_out(main: File, sizes: Mapping[str, int]) -> list[Statement]:
     """Return the statements of a text, with those that the uses of blocks stand for."""
-    main = main_file(text, source)
     if not main.block_names:
         return main.own
     return [statement for _, several in expanded(main, sizes) for statement in several]
