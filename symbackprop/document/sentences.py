@@ -249,6 +249,7 @@ class Sentences:
     def forwards(self) -> list[EquationBlock]:
         """Return the forward equations; those of a run of layers first for any layer, then each."""
         found: list[EquationBlock] = []
+        at = ""
         for item in with_runs(
             self.system.equations, lambda e: self.system.layer(e.name), self.layers.same_up_to_layer
         ):
@@ -256,10 +257,25 @@ class Sentences:
                 general = self.general(item.layers[0])
                 once = [replace(general.forward(e), label=self.style.blank()) for e in item.first]
                 once[0] = replace(once[0], note=self._run_note(item.layers))
-                found += [*once, *(self.forward(equation) for block in item.blocks for equation in block)]
+                found += once
+                each = [equation for block in item.blocks for equation in block]
             else:
-                found.append(self.forward(item))
+                each = [item]
+            for equation in each:
+                title, at = self._section(equation.name, at)
+                found.append(replace(self.forward(equation), section=title))
         return found
+
+    def _section(self, name: str, at: str) -> tuple[str, str]:
+        """Return the title of a section that begins with a quantity, "" where none does, and the section.
+
+        ``at`` is the one before; "" stands for what is outside of all.
+        """
+        sections = self.derivation.model.sections if self.derivation.model is not None else {}
+        section = sections.get(name, at)
+        if section == at:
+            return "", at
+        return self.style.escape(section) if section else self.say("section.outside"), section
 
     # ---- runs of layers
 
@@ -297,16 +313,17 @@ class Sentences:
     def groups(self) -> list[Group]:
         """Return the steps, grouped by the derivative that they lead to; those of a run of layers once."""
         found: list[Group] = []
+        at = ""
         for item in with_runs(
             self.by_target(),
             lambda steps: self.system.layer(steps[0].target),
             self.layers.are_same_up_to_layer,
         ):
-            if not isinstance(item, LayerRun):
-                found.append(self._group(item))
-                continue
-            found += [self._group(steps) for steps in item.first]
-            found.append(self._further(item))
+            for steps in item.first if isinstance(item, LayerRun) else [item]:
+                title, at = self._section(steps[0].target, at)
+                found.append(replace(self._group(steps), section=title))
+            if isinstance(item, LayerRun):
+                found.append(self._further(item))
         return found
 
     def _layer_of_steps(self, steps: Sequence[Step]) -> int | None:

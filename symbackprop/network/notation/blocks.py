@@ -93,13 +93,14 @@ class File:
 
 @dataclass
 class Block:
-    """A block: its name and place, its header, and its lines."""
+    """A block: its name and place, its header, its title if it has one, and its lines."""
 
     file: File = field(repr=False)
     name: str
     part: Part
     arguments: tuple[Head, ...]
     result: Head
+    title: str | None = None
     statements: list[Statement] = field(default_factory=list)
 
     @property
@@ -266,7 +267,7 @@ def _header(file: File, statement: Statement) -> Block:
             head.part.fail(f"'{head.name}' stands twice", "each name stands for one thing")
         if head.name == LOSS:
             head.part.fail("E is the loss", "choose another name")
-    return Block(file, tree.func.id, before, heads, result)
+    return Block(file, tree.func.id, before, heads, result, statement.title)
 
 
 def _head(reader: NetReader, part: Part, node: ast.expr) -> Head:

@@ -11,7 +11,7 @@ import ast
 import re
 from collections import ChainMap, Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import NoReturn
 
@@ -61,6 +61,7 @@ class _Scope:
 
     ``values`` are the numbers that constants stand for, as text, ``overridden`` the constants that a use
     gives another number; ``used`` says where the use stands, and ``back`` maps names to those in the block.
+    ``heading`` is the title of the section that the use is.
     """
 
     file: File
@@ -71,6 +72,7 @@ class _Scope:
     names: dict[str, str] = field(default_factory=dict)
     back: dict[str, str] = field(default_factory=dict)
     overridden: dict[str, Part] = field(default_factory=dict)
+    heading: str = ""
 
     def at(self, part: Part) -> Part:
         """Return a part of the block, or of the text, whose errors tell where the block is used."""
@@ -174,13 +176,17 @@ class _Expansion:
         """Return each statement outside of blocks with those that it stands for."""
         scope = _Scope(self.main, _Letters(), dict(_values(self.main)))
         uses = {id(item.statement): item for item in self.main.items if item.use}
-        found = []
+        found, is_inside = [], False
         for statement in self.main.own:
             self.out = []
+            scope.heading = scope.heading if statement.title is None else statement.title
             if id(statement) in uses:
                 self._use(scope, uses[id(statement)])
+                is_inside = True
             else:
-                self.out.append(statement)
+                ends = is_inside and statement.keyword == ""
+                self.out.append(replace(statement, title=scope.heading) if ends else statement)
+                is_inside = is_inside and not ends
             found.append((statement, self.out))
         return found
 
@@ -241,7 +247,8 @@ class _Expansion:
         assert use is not None
         assert head is not None
         self._count(block, outer.at(use.part))
-        scope = self._scope(outer, block, use)
+        scope, first = self._scope(outer, block, use), len(self.out)
+        scope.heading = self._heading(block, line, outer)
         scope.names |= dict(zip((each.name for each in block.arguments), given, strict=True))
         scope.names[block.result.name] = result
         left = [self._letter(outer.letters, letter) for letter in head.letters or ()] if is_last else []
@@ -257,9 +264,19 @@ class _Expansion:
             self._line(scope, each_line)
         what = f"the block's first line says {block.result.part.text}"
         self._same(result, self._images(scope, block.result), what, scope.at(block.result.part))
+        if outer.block is None:
+            self.out[first] = replace(self.out[first], title=scope.heading)
         if left:
             what = f"the result of '{block.name}' is {block.result.part.text}"
             self._same(result, left, what, outer.at(head.part))
+
+    def _heading(self, block: Block, line: Spelled, outer: _Scope) -> str:
+        """Return what heads the section that a use is: the title before it, or that of its block."""
+        heading = f"{block.title or block.name} {self._number(block)}".rstrip()
+        title = line.statement.title if outer.block is None else None
+        if not title:
+            return heading
+        return title if line.use is not None and line.use.times is None else f"{title}: {heading}"
 
     def _count(self, block: Block, part: Part) -> None:
         """Count a use, and refuse too many."""
@@ -299,7 +316,8 @@ class _Expansion:
 
     def _same(self, name: str, letters: Sequence[str], what: str, part: Part) -> None:
         """Say that a quantity has axes which run over the ranges of some letters."""
-        self.out.append(Same("same", False, part, name, tuple(letters), what))
+        same = Same("same", False, part, name=name, letters=tuple(letters), what=what)
+        self.out.append(same)
 
     # ------------------------------------------------------------ numbers
 
@@ -395,7 +413,8 @@ class _Expansion:
 
     def _emit(self, scope: _Scope, line: Spelled) -> None:
         """Write a statement with the words of a use."""
-        self.out.append(self._translated(scope, line))
+        statement, title = self._translated(scope, line), line.statement.title
+        self.out.append(replace(statement, title=title and f"{scope.heading}: {title}"))
         if line.head is not None:
             own = line.head.letters
             images = None if own is None else tuple(self._letter(scope.letters, i) for i in own)
