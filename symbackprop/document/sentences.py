@@ -18,6 +18,7 @@ from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlo
 from symbackprop.document.formats import Format
 from symbackprop.document.language.catalogues import Catalogue
 from symbackprop.document.language.particles import with_particle
+from symbackprop.document.sections import Sections
 from symbackprop.equations.circles import Circle, parts_of
 from symbackprop.equations.model import Initial, Initializer, Model
 from symbackprop.equations.naming import SAMPLE, SAMPLES
@@ -249,7 +250,7 @@ class Sentences:
     def forwards(self) -> list[EquationBlock]:
         """Return the forward equations; those of a run of layers first for any layer, then each."""
         found: list[EquationBlock] = []
-        at = ""
+        sections = self._sections()
         for item in with_runs(
             self.system.equations, lambda e: self.system.layer(e.name), self.layers.same_up_to_layer
         ):
@@ -261,21 +262,11 @@ class Sentences:
                 each = [equation for block in item.blocks for equation in block]
             else:
                 each = [item]
-            for equation in each:
-                title, at = self._section(equation.name, at)
-                found.append(replace(self.forward(equation), section=title))
+            found += [replace(self.forward(e), section=sections.begun(e.name)) for e in each]
         return found
 
-    def _section(self, name: str, at: str) -> tuple[str, str]:
-        """Return the title of a section that begins with a quantity, "" where none does, and the section.
-
-        ``at`` is the one before; "" stands for what is outside of all.
-        """
-        sections = self.derivation.model.sections if self.derivation.model is not None else {}
-        section = sections.get(name, at)
-        if section == at:
-            return "", at
-        return self.style.escape(section) if section else self.say("section.outside"), section
+    def _sections(self) -> Sections:
+        return Sections(self.derivation, self.say("section.outside"), self.style.escape)
 
     # ---- runs of layers
 
@@ -313,15 +304,14 @@ class Sentences:
     def groups(self) -> list[Group]:
         """Return the steps, grouped by the derivative that they lead to; those of a run of layers once."""
         found: list[Group] = []
-        at = ""
+        sections = self._sections()
         for item in with_runs(
             self.by_target(),
             lambda steps: self.system.layer(steps[0].target),
             self.layers.are_same_up_to_layer,
         ):
             for steps in item.first if isinstance(item, LayerRun) else [item]:
-                title, at = self._section(steps[0].target, at)
-                found.append(replace(self._group(steps), section=title))
+                found.append(replace(self._group(steps), section=sections.begun(steps[0].target)))
             if isinstance(item, LayerRun):
                 found.append(self._further(item))
         return found

@@ -15,7 +15,10 @@ import symbackprop as sb
 from symbackprop.document.render import render
 from symbackprop.errors import SpecificationError
 from symbackprop.library.block_files import block_files
+from symbackprop.network.notation.lines import split_outside, statements
+from symbackprop.network.random_data import sample_data
 from symbackprop.network.writing import text_of
+from tests.conftest import ROOT
 from tests.network import test_net_cli
 from tests.test_cli import Runner
 
@@ -494,6 +497,12 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "line 10, column 1: 'x1' has 2 axes, but the result of 'layer' is y[n, e]",
         "",
     ),
+    "left-twice": (used("x2 =", "x1 ="), "line 11, column 1: 'x1' is defined twice, first in line 10", ""),
+    "keyword-argument": (
+        used("(x1)", "(x1, x=x0)"),
+        "line 11, column 16: 'x' is given by its place",
+        "write layer(x[n, d])",
+    ),
     "left-case": (
         used("x1 =", "x1[n, 0] ="),
         "line 10, column 1: a block's result has letters alone here",
@@ -711,6 +720,8 @@ def test_hostile_texts_are_refused_soon() -> None:
         HEAD + "block layer(" + "(" * 3000 + "\n": "never closed",
         HEAD + "block layer(x) -> y\n    y = " + "-" * 20_000 + "x\n" + USES + END: "line 5",
     }
+    chain_of_files = (f'file "f{n}.net"\n    from "f{(n + 1) % 5000}.net" import b\n' for n in range(5000))
+    texts[GOOD + "".join(chain_of_files)] = "more than 100 files are not allowed"
     for text, expected in texts.items():
         start = time.perf_counter()
         assert expected in refused(text)
@@ -907,6 +918,66 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "layers.net").mkdir()
     with pytest.raises(SpecificationError, match="there is no file"):
         sb.Network.from_file(files(tmp_path, net=IMPORTING))
+
+
+def test_a_missing_loss_is_told_behind_the_text_itself(tmp_path: Path) -> None:
+    text = IMPORTING[: IMPORTING.index("E =")]
+    with pytest.raises(SpecificationError, match="line 7, column 1: there is no loss"):
+        sb.Network.from_file(files(tmp_path, net=text, layers=DENSE))
+
+
+def test_sizes_of_own_letters_are_given_by_the_names_that_are_told(tmp_path: Path) -> None:
+    path = files(tmp_path, net=IMPORTING.replace(", j=4", ""), layers=DENSE)
+    with pytest.raises(SpecificationError, match="add --size j1=8, or a line: size j1 = 8"):
+        sb.generate(sb.Network.from_file(path))
+    given = sb.generate(sb.Network.from_file(path, {"j1": 6}))
+    path.write_text(path.read_text() + "size j1 = 6\n")
+    assert without_text(sb.generate(sb.Network.from_file(path))) == without_text(given)
+
+
+EXAMPLES = ("attention", "convolution_stride_2", "embedding", "lstm", "max_pooling", "transformer")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_middle_of_a_network_is_the_same_as_a_block_of_another_file(name: str, tmp_path: Path) -> None:
+    whole = sb.Network.from_file(ROOT / "examples" / f"{name}.net").with_small_sizes()
+    outside: list[str] = []
+    inside: list[str] = []
+    arguments: list[str] = []
+    sizes = ""
+    for statement in statements(text_of(whole), name):
+        keyword, body = statement.keyword, statement.body.text
+        line = f"{'integer ' * statement.integer}{keyword} {body}".strip()
+        if keyword == "size":
+            sizes += line + "\n"
+        elif keyword in ("input", "target", "assume", "output") or body.startswith("E "):
+            outside.append(line)
+            arguments += (
+                [part.text for part in split_outside(statement.body, ",")] if keyword == "input" else []
+            )
+        else:
+            inside.append(line)
+    (output,) = whole.model.outputs
+    result = next(line for line in inside if line.startswith(f"{output}[")).partition("=")[0]
+    block = f"block body({', '.join(arguments)}) -> {result}\n    " + "\n    ".join(inside)
+    use = f"{output} = body({', '.join(argument.partition('[')[0] for argument in arguments)})"
+    outside.sort(key=lambda line: not re.match("(integer )?(input|target)", line))
+    first = next(n for n, line in enumerate(outside) if not re.match("(integer )?(input|target)", line))
+    renamed = "\n".join(
+        re.sub(r"\b([a-z])\b(?![(\[])", r"\g<1>9", line) if "[" in line else line for line in outside
+    )
+    for text in (outside, renamed.split("\n")):
+        net = "\n".join(['from "layers.net" import body', *text[:first], use, *text[first:]])
+        imported = sb.Network.from_file(files(tmp_path, net=net, layers=sizes + block))
+        np.testing.assert_allclose(_drawn(imported), _drawn(whole), rtol=1e-9)
+
+
+def _drawn(net: sb.Network) -> list[float]:
+    """Return the error and the sizes of the gradients for random data."""
+    module = sb.load(net)
+    x, t = sample_data(net.model, np.random.default_rng(2))
+    error, gradients = module.gradients(module.initialize(3, dtype=np.float64), x, t)
+    return [float(error), *(float(abs(gradients[name]).sum()) for name in sorted(gradients))]
 
 
 # ----------------------------------------------------------------------------------------- library

@@ -152,6 +152,7 @@ class Block:
         if not self.statements:
             self.part.fail(f"the block '{self.name}' is empty", "its lines stand below it, indented")
         given = {head.name: head for head in self.arguments}
+        _check_once(self.lines)
         for line in self.lines:
             if line.head is not None and not _is(line, "size"):
                 if line.head.name in given:
@@ -202,6 +203,7 @@ def check_blocks(file: File) -> None:
     """Refuse blocks that can't be right, and names of blocks that stand for something else, too."""
     for name in file.imports:
         file.find(name)
+    _check_once(file.items)
     for block in file.blocks.values():
         block.check()
     for item in file.items:
@@ -323,7 +325,7 @@ def _defines(item: Spelled) -> bool:
 def _lefts(statement: Statement) -> Iterator[Part]:
     """Yield the left sides of a statement."""
     for item in items(statement):
-        if item.keyword != "assume":
+        if item.keyword not in ("assume", "output"):
             yield sides(item.body)[0]
 
 
@@ -357,6 +359,19 @@ def _has_axes(right: Part, file: File) -> bool:
 
 
 def _by_cases(statements: Sequence[Statement]) -> set[str]:
-    """Return the names that are defined by several equations."""
+    """Return the names of which an equation has more than letters on its left."""
     lefts = [sides(s.body)[0].text for s in statements if s.keyword == ""]
-    return {name for name, number in Counter(map(_name, lefts)).items() if number > 1}
+    plain = re.compile(r"\w+ *(\[ *[^\W\d]\w* *(, *[^\W\d]\w* *)*\])?")
+    return {_name(left) for left in lefts if not plain.fullmatch(left)}
+
+
+def _check_once(lines: Sequence[Spelled]) -> None:
+    """Refuse the result of a use whose name is defined elsewhere, too."""
+    heads = [line.head for line in lines if line.head and not _is(line, "size")]
+    first: dict[str, Head] = {}
+    uses = {line.head.name for line in lines if line.head and line.use}
+    for head in heads:
+        before = first.setdefault(head.name, head)
+        if before is not head and head.name in uses:
+            problem = f"'{head.name}' is defined twice, first in line {before.part.line.number}"
+            head.part.fail(problem, "each name stands for one thing")

@@ -21,7 +21,7 @@ from symbackprop.network.architecture import MAX_UNITS
 from symbackprop.network.notation.blocks import LOSS
 from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in
 from symbackprop.network.notation.expansion import Same, expanded
-from symbackprop.network.notation.imports import main_file
+from symbackprop.network.notation.imports import last_line, main_file
 from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader, used_before
@@ -99,7 +99,7 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
         assert statement is not None
         statement.body.fail("working this out takes too long", "write it in a simpler way")
     _check_order(found)
-    _check_whole(found, Part(Line(source, text.count("\n") + 1, ""), "", 0))
+    _check_whole(found, Part(Line(source, last_line(text), ""), "", 0))
     return found
 
 

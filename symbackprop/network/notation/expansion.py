@@ -152,7 +152,7 @@ class _Expansion:
         self.axes: dict[str, tuple[str, ...] | None] = {}
         self.numbers = {**_plain_sizes(main), **numbers}
         self.taken: dict[str, None] = {}
-        self.taken_letters: dict[str, None] = dict.fromkeys(numbers)
+        self.taken_letters: dict[str, None] = {}
         self.scalars = set(main.scalars)
         self.shared: dict[tuple[str, str], str] = {}
         self.shared_letters: dict[str, _Letters] = {}
@@ -162,12 +162,17 @@ class _Expansion:
             self.taken_letters |= dict.fromkeys(sorted(block.letters))
 
     def _reserve(self, item: Spelled, local: Collection[str]) -> None:
-        """Take the names and letters in a statement of the text, which no use gets."""
+        """Take the names and letters in a statement of the text, which no use gets.
+
+        A letter that has a size and nothing else may be one of a use.
+        """
+        if item.statement.keyword == "size":
+            return
         words = [w.text for w in item.words if not w.is_letter]
         words += [given.part.text for given in item.use.arguments] if item.use else []
         self.taken |= dict.fromkeys(word for word in words if word not in local)
         self.taken_letters |= dict.fromkeys(w.text for w in item.words if w.is_letter)
-        if item.head and not local and item.statement.keyword != "size":
+        if item.head and not local:
             self.taken_letters |= dict.fromkeys(item.head.letters or ())
             if item.use is None:
                 self.axes[item.head.name] = item.head.letters
@@ -368,6 +373,8 @@ class _Expansion:
         assert block is not None
         for given in use.keywords:
             part, name = outer.at(given.part), given.keyword
+            if any(name == head.name for head in block.arguments):
+                outer.at(given.whole).fail(f"'{name}' is given by its place", f"write {block.shown}")
             if name not in block.constants and name not in block.letters:
                 known = sorted({*block.constants, *block.letters})
                 problem = f"'{name[:40]}' is neither an index nor a constant of the block '{block.name}'"

@@ -84,7 +84,7 @@ class Part:
         return Part(self.line, self.text[start:end], self.column + start).stripped()
 
 
-_SAID_OF_CODE = re.compile(r"'[^']*'|(?<=write ).*|(?<=known are: ).*")
+_SAID_OF_CODE = re.compile(r"(?<!\w)'[^']*'|(?<=write ).*|(?<=known are: ).*")
 """What in a message quotes a name or is to be written."""
 
 
