@@ -293,6 +293,20 @@ def test_recurrences_go_through_blocks() -> None:
         same(RECURRENT.replace("USE", use), by_hand)
 
 
+def test_a_keyword_stands_in_place_of_what_a_block_proposes() -> None:
+    wide = LAYER.replace("    s[", "    constant c = 2\n    size e = 7, m = 5\n    s[").replace(
+        "+ b[e]", "+ c*sum(b[m], m)"
+    )
+    text = (
+        HEAD
+        + wide.replace("b[e]\n", "b[m]\n", 1)
+        + "x2 = layer(x0, c=1 + 0.5, m=2*size(k), e=size(k))\n"
+        + END
+    )
+    assert sb.load(network(text)).PARAMETER_SHAPES == {"w": (3, 3), "b": (6,)}
+    assert [c.value for c in network(text).model.constants] == [1.5]
+
+
 def test_a_block_may_make_the_loss() -> None:
     block = "block error(y[n, i], t[n, i]) -> e\n    e = mean(sum((y[n, i] - t[n, i])**2, i), n)\n"
     text = HEAD + LAYER + block + USES + "E = error(x2, t)\noutput x2\n"
@@ -885,6 +899,10 @@ IMPORTS_WRONG = {
     "size": (
         {"net": IMPORTING.replace("j=4", "i=4")},
         "line 5, column 18: the index 'k' can't run over 4: it runs over 5",
+    ),
+    "size-of-file": (
+        {"layers": DENSE.replace("size n2", "size i")},
+        "layers.net: line 2, column 6: the index 'i' can't run over 3: it runs over 5",
     ),
     "large": ({"layers": DENSE + "# " + "a" * 100 + "\n# \n" * 25_000}, "lines"),
     "input-read": (

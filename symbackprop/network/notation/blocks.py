@@ -73,6 +73,13 @@ class File:
         return {item.head.name: item for item in self.items if item.head and _is(item, "size")}
 
     @cached_property
+    def values(self) -> dict[str, str]:
+        """The numbers that are named outside of blocks, as text in parentheses."""
+        named = {name: item for name, item in self.declared.items() if _is(item, "constant")}
+        rights = {name: sides(item.statement.body)[1] for name, item in named.items() if name in self.scalars}
+        return {name: f"({right.text})" for name, right in rights.items() if right is not None}
+
+    @cached_property
     def names(self) -> set[str]:
         """The names outside of blocks."""
         return _names(self.own)

@@ -44,15 +44,17 @@ class Same(Statement):
 class _Letters:
     """The letters of uses, those of the text where ``owner`` is None.
 
-    ``number`` is that of the use, of ``total``; ``given`` are those whose size a keyword tells.
+    ``number`` is that of the use, of ``total``, and ``used`` says where it stands.  ``images`` are what
+    letters are called outside, ``given`` those whose size a keyword tells, ``wanted`` all of the block's.
     """
 
     owner: File | None = None
     number: str = ""
     total: int = 1
     images: dict[str, str] = field(default_factory=dict)
-    given: set[str] = field(default_factory=set)
+    given: frozenset[str] = frozenset()
     wanted: set[str] = field(default_factory=set)
+    used: tuple[str, ...] = ()
 
 
 @dataclass
@@ -60,8 +62,8 @@ class _Scope:
     """What words mean in a use of a block, or outside of blocks, where ``block`` is None.
 
     ``values`` are the numbers that constants stand for, as text, ``overridden`` the constants that a use
-    gives another number; ``used`` says where the use stands, and ``back`` maps names to those in the block.
-    ``heading`` is the title of the section that the use is.
+    gives another number, ``sized`` the letters that it gives a size; ``used`` says where the use stands, and
+    ``back`` maps names to those in the block.  ``heading`` is the title of the section that the use is.
     """
 
     file: File
@@ -72,6 +74,7 @@ class _Scope:
     names: dict[str, str] = field(default_factory=dict)
     back: dict[str, str] = field(default_factory=dict)
     overridden: dict[str, Part] = field(default_factory=dict)
+    sized: frozenset[str] = frozenset()
     heading: str = ""
 
     def at(self, part: Part) -> Part:
@@ -179,7 +182,7 @@ class _Expansion:
 
     def run(self) -> Replaced:
         """Return each statement outside of blocks with those that it stands for."""
-        scope = _Scope(self.main, _Letters(), dict(_values(self.main)))
+        scope = _Scope(self.main, _Letters(), dict(self.main.values))
         uses = {id(item.statement): item for item in self.main.items if item.use}
         found, is_inside = [], False
         for statement in self.main.own:
@@ -296,12 +299,13 @@ class _Expansion:
     def _scope(self, outer: _Scope, block: Block, use: Use) -> _Scope:
         """Return the scope of a new use."""
         letters = outer.letters
-        if block.file is not outer.file:
-            given = {keyword.keyword for keyword in use.keywords}
-            total = 1 if self.totals is None else self.totals[id(block)]
-            letters = _Letters(block.file, self._number(block), total, {}, given, block.letters)
         used = (f"  used in {use.part.line.place(use.part.column)}", *outer.used)
-        return _Scope(block.file, letters, dict(_values(block.file)), block, used)
+        sized = frozenset(keyword.keyword for keyword in use.keywords)
+        if block.file is not outer.file:
+            total = 1 if self.totals is None else self.totals[id(block)]
+            number = self._number(block)
+            letters = _Letters(block.file, number, total, {}, sized, block.letters, used)
+        return _Scope(block.file, letters, dict(block.file.values), block, used, sized=sized)
 
     def _number(self, block: Block) -> str:
         """Return the number of the present use, "" where it is the only one."""
@@ -405,7 +409,7 @@ class _Expansion:
         if line.use is not None:
             self._use(scope, line)
         elif keyword == "size" and head is not None:
-            if head.name not in scope.letters.given:
+            if head.name not in {*scope.letters.given, *scope.sized}:
                 self._fix(self._letter(scope.letters, head.name), self._translated(scope, line).body)
         elif head is not None and head.name in scope.overridden:
             name = scope.names[head.name]
@@ -531,7 +535,7 @@ class _Expansion:
         assert letters.owner is not None
         size = letters.owner.sizes.get(letter)
         if size is not None and letter not in letters.given:
-            scope = _Scope(letters.owner, letters, {})
+            scope = _Scope(letters.owner, letters, {}, used=letters.used)
             self._fix(image, self._translated(scope, size).body)
 
 
@@ -557,14 +561,6 @@ def _plain_sizes(file: File) -> dict[str, int]:
     """Return the sizes that the text gives by plain numbers."""
     found = ((letter, sides(item.statement.body)[1]) for letter, item in file.sizes.items())
     return {i: int(right.text) for i, right in found if right and re.fullmatch("[0-9]{1,9}", right.text)}
-
-
-def _values(file: File) -> Iterator[tuple[str, str]]:
-    """Yield the numbers that a text names outside of blocks, as text."""
-    for name, item in file.declared.items():
-        right = sides(item.statement.body)[1]
-        if item.statement.keyword == "constant" and name in file.scalars and right is not None:
-            yield name, f"({right.text})"
 
 
 def _heads(block: Block) -> Iterator[Head]:
