@@ -43,6 +43,7 @@ from symbackprop.arrays.fractions import (
     above_and_below,
     equal_powers,
     factor_order,
+    in_order_of_addition,
     is_truth,
     may_overflow,
     shared_out,
@@ -237,14 +238,14 @@ class Lowering(Axes):
         return Operation(Kind.CAST, (array,), None, array.axes, array.shape)
 
     def add(self, expression: Add) -> Operation:
-        """Lower a sum of terms: what is not negated first, a number before the rest."""
+        """Lower a sum of terms: what is not negated first, a number before the rest, opposites at once."""
         for term in expression.args:
             if isinstance(term, log) and is_sum_of_exponentials(term.args[0]):
                 return self.beside_logarithm(term, expression - term)
         less_one = exponential_less_one(expression)
         if less_one is not None:
             return self.scaled(less_one[0], self.elementwise(Kind.EXPM1, self.lower(less_one[1])))
-        terms = sorted(expression.args, key=term_order)
+        terms = in_order_of_addition(expression)
         signs = tuple(term.could_extract_minus_sign() for term in terms)
         values = [self.lower(-t if negative else t) for t, negative in zip(terms, signs, strict=True)]
         if len(values) > 2 and not any(value.axes for value in values):

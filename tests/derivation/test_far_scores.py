@@ -52,6 +52,9 @@ PLAIN = {
 WITH_MASK = {
     "inside the sum": "r[n] = log(sum(where(m[n, k] > 0, exp(h[n, k]), 0), k))\nE = mean(r[n], n)",
     "inside exp": "r[n] = log(sum(exp(where(m[n, k] > 0, h[n, k], -1e9)), k))\nE = mean(r[n], n)",
+    "added": "r[n] = log(sum(exp(h[n, k] + (1 - m[n, k])*(-1e9)), k))\nE = mean(r[n], n)",
+    "added in a quantity": "g[n, k] = h[n, k] - 1e9*(1 - m[n, k])\nr[n] = log(sum(exp(g[n, k]), k))\n"
+    "E = mean(r[n], n)",
     "multiplied": "r[n] = log(sum(m[n, k]*exp(h[n, k]), k))\nE = mean(r[n], n)",
     "softmax": "w[n, k] = where(m[n, k] > 0, exp(h[n, k]), 0)\np[n, k] = w[n, k]/sum(w[n, j], j)\n"
     "E = mean(sum(p[n, k]*p[n, k], k), n)",

@@ -53,6 +53,7 @@ from symbackprop.arrays.exponentials import (
     is_exponential,
     is_sum_of_exponentials,
 )
+from symbackprop.arrays.fractions import in_order_of_addition
 from symbackprop.equations.system import ZERO, indices_of, is_size, name_of
 from symbackprop.errors import UnsupportedExpression
 
@@ -155,7 +156,7 @@ class Small:
         return most, _total(terms)
 
     def add(self, node: Add, at: Places) -> Any:
-        return _total([self.of(term, at) for term in node.args])
+        return _total([self.of(term, at) for term in in_order_of_addition(node)])
 
     def multiply(self, node: Mul, at: Places) -> Any:
         """Return a product: exponentials last; of exp(u)/Σ exp(v) neither can overflow."""
