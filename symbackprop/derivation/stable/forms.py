@@ -70,6 +70,39 @@ class Pointwise:
         return tuple(sorted(read - computed, key=str))
 
 
+def by_condition(problem: Pointwise) -> tuple[Expr, Pointwise, Pointwise] | None:
+    """Return a condition, and the problems that are left where it holds and where not; None without a choice.
+
+    log(c) with c = p or 1 - p by a label is log(p) or log(1 - p), of which each has a form of its own.
+    """
+    choices: dict[Symbol, Expr] = {}
+    computed: list[tuple[Symbol, Expr]] = []
+    for symbol, definition in problem.definitions:
+        written = definition.xreplace(choices)
+        if isinstance(written, Piecewise):
+            choices[symbol] = written
+        else:
+            computed.append((symbol, written))
+    whole = problem.expression.xreplace(choices)
+    conditions = [choice.args[0][1] for choice in whole.atoms(Piecewise) if len(choice.args) == 2]
+    if not conditions:
+        return None
+    condition = min(conditions, key=str)
+
+    def decided(part: Expr, place: int) -> Expr:
+        def is_decided(node: Expr) -> bool:
+            two = isinstance(node, Piecewise) and len(node.args) == 2
+            return two and bool(node.args[0][1] == condition)
+
+        return part.replace(is_decided, lambda node: node.args[place][0])
+
+    def problem_at(place: int) -> Pointwise:
+        definitions = tuple((symbol, decided(written, place)) for symbol, written in computed)
+        return Pointwise(decided(whole, place), definitions)
+
+    return condition, problem_at(0), problem_at(1)
+
+
 def equal_forms(problem: Pointwise, others: Sequence[Expr] = ()) -> Iterator[list[Expr]]:
     """Yield forms of the expression in groups, those that cost least to find first.
 
