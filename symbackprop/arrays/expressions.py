@@ -361,29 +361,27 @@ class Lowering(Axes):
         """Take the largest exponent out of exp(u)/Σ exp(v), above and below: neither can overflow.
 
         Of exp(u)/(1 + Σ exp(v)) and of exp(u)/(Σ exp(v))² the exponential is that of a difference, and
-        nothing is divided by: None.
+        nothing is divided by: None.  The last exponential takes what further sums there are.
         """
         found: dict[Expr, Operation | None] = {}
         free = [f for f in above if isinstance(f, exp)]
-        for divisor in below:
+        shifts: dict[Expr, list[Operation]] = {}
+        for divisor in below if free else ():
             base, count = divisor.as_base_exp()
-            if not free or not holds_exponentials(base):
+            if not holds_exponentials(base):
                 continue
-            numerator = free.pop(0)
-            exponent = self.lower(numerator.args[0])
+            numerator = free[min(len(shifts), len(free) - 1)]
             if is_sum_of_exponentials(divisor):
-                largest, total = self.sum_of_exponentials(divisor)
-                found |= {divisor: total}
+                largest, found[divisor] = self.sum_of_exponentials(divisor)
             else:
-                largest = (
-                    self.elementwise(Kind.MULTIPLY, number(count), self.log(log(base)))
-                    if count != 1
-                    else self.log(log(base))
-                )
-                found |= {divisor: None}
-            found |= {
-                numerator: self.elementwise(Kind.EXP, self.elementwise(Kind.SUBTRACT, exponent, largest))
-            }
+                largest, found[divisor] = self.log(log(base)), None
+                if count != 1:
+                    largest = self.elementwise(Kind.MULTIPLY, number(count), largest)
+            shifts.setdefault(numerator, []).append(largest)
+        for numerator, largest_ones in shifts.items():
+            difference = partial(self.elementwise, Kind.SUBTRACT)
+            exponent = reduce(difference, largest_ones, self.lower(numerator.args[0]))
+            found[numerator] = self.elementwise(Kind.EXP, exponent)
         return found
 
     def sum_of_exponentials(self, expression: Sum) -> tuple[Operation, Operation]:

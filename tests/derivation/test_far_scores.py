@@ -47,6 +47,10 @@ PLAIN = {
     "entropy": P + "E = mean(-sum(p[n, k]*log(p[n, k]), k), n)",
     "entropy by hand": "p[n, k] = exp(h[n, k])/sum(exp(h[n, j]), j)\n"
     "E = -mean(sum(p[n, k]*log(p[n, k]), k), n)",
+    "by hand, all named": "e[n, k] = exp(h[n, k])\np[n, k] = e[n, k]/sum(e[n, j], j)\n"
+    "E = mean(sum(p[n, k]**2, k), n)",
+    "divided by a sum and more": "e[n, k] = exp(h[n, k])\np[n, k] = e[n, k]/(sum(e[n, j], j) + 1e-8)\n"
+    "E = mean(sum(p[n, k]**2, k), n)",
     "label": P + "E = -mean(log(p[n, 1]), n)",
 }
 WITH_MASK = {
@@ -66,20 +70,30 @@ WITH_TARGET = {
     "l[n, k] = t[n, k]*sqrt(1 - p[n, k])*log(p[n, k]) + (1 - t[n, k])*sqrt(p[n, k])*log(1 - p[n, k])\n"
     "E = mean(-sum(l[n, k], k), n)",
 }
+WITH_LABEL = {
+    "focal": P + "c[n] = p[n, y[n]]\nE = mean(-(1 - c[n])**2*log(c[n]), n)",
+    "focal, root": P + "c[n] = p[n, y[n]]\nE = mean(-sqrt(1 - c[n])*log(c[n]), n)",
+    "entropy, too": P + "u[n] = sum(p[n, k]*log(p[n, k]), k)\nE = mean(u[n]/100 - log(p[n, y[n]]), n)",
+}
+LABELLED = HEAD.replace("\n", "\ninteger target y[n]\n", 1)
+BY_A_CONDITION = (
+    "p[n, k] = sigmoid(h[n, k])\nc[n, k] = where(t[n, k] > 0.5, p[n, k], 1 - p[n, k])\n"
+    "E = mean(-sum((1 - c[n, k])**2*log(c[n, k]), k), n)"
+)
 DIVERGENCES = {
     "of a quotient": TWO + "E = mean(sum(p[n, k]*log(p[n, k]/q[n, k]), k), n)",
     "of a difference": TWO + "d[n] = sum(p[n, k]*(log(p[n, k]) - log(q[n, k])), k)\nE = mean(d[n], n)",
 }
 
 
-def failures(text: str, rows: list[dict[str, tuple[float, ...]]]) -> list[str]:
+def failures(text: str, rows: list[dict[str, Any]]) -> list[str]:
     """Return where value or gradient is not right to all but eleven bits, in float32 and float64."""
     module = sb.load(sb.Network.from_equations(text + "\noutput h\n"))
     found = []
     for row, dtype in itertools.product(rows, (np.float32, np.float64)):
-        data = {name: np.array([numbers], dtype) for name, numbers in row.items()}
+        data = {name: np.array([numbers], int if name == "y" else dtype) for name, numbers in row.items()}
         value, gradient = value_and_gradient(text, {**data, "b": np.zeros(3)}, "b", SIZES)
-        target = data.pop("t", None)
+        target = data.pop("t", data.pop("y", None))
         x: Any = data if len(data) > 1 else data["x"]
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -100,6 +114,17 @@ def test_a_sum_of_exponentials_is_right(name: str) -> None:
 def test_a_masked_sum_of_exponentials_is_right(name: str) -> None:
     rows = [{"x": x, "m": m} for x, m in itertools.product(SCORES.values(), MASKS)]
     assert failures(MASKED + WITH_MASK[name], rows) == []
+
+
+@pytest.mark.parametrize("name", WITH_LABEL)
+def test_an_error_of_a_label_is_right(name: str) -> None:
+    rows = [{"x": x, "y": label} for x, label in itertools.product(SCORES.values(), (0, 2))]
+    assert failures(LABELLED + WITH_LABEL[name], rows) == []
+
+
+def test_an_error_by_a_condition_is_right() -> None:
+    rows = [{"x": x, "t": (1.0, 0.0, 0.0)} for x in SCORES.values()]
+    assert failures(TARGET + BY_A_CONDITION, rows) == []
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from sympy import Add, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol, exp
 
@@ -25,8 +26,15 @@ class Joiner:
     """The definition of each quantity that is an exponential or a sum of them, None for any other."""
 
     def joined(self, expression: Expr) -> Expr:
-        """Return ``expression`` with the exponentials of each product joined."""
+        """Return ``expression`` with the exponentials of each product joined, inside of sums in it, too."""
         return self._rebuilt(expression, self._joined_product)
+
+    def joined_outside(self, expression: Expr) -> Expr:
+        """Return ``expression`` with the exponentials of each product joined that stand beside its sums.
+
+        (a - Σ a p) exp(h)/Σ exp(h) has a sum of probabilities, in which no exponential is far from 1.
+        """
+        return self._rebuilt(expression, partial(self._joined_product, into_sums=False))
 
     def joined_in_full(self, expression: Expr) -> Expr:
         """Return ``expression`` joined, with all quantities written out that are exponentials."""
@@ -53,13 +61,15 @@ class Joiner:
 
     # ------------------------------------------------------------ one product
 
-    def _joined_product(self, product: Expr) -> Expr:
+    def _joined_product(self, product: Expr, into_sums: bool = True) -> Expr:
         """Return a product with its exponentials joined, and with what it divides by written as a sum."""
         parts = _Parts()
         for factor in Mul.make_args(product):
             self._sort(factor, parts)
         if not parts.exponents and not parts.totals and not any(f.has(exp) for f in parts.carriers):
             return product
+        if not into_sums:
+            parts.others, parts.carriers = [*parts.others, *parts.carriers], []
         parts.carriers.sort(key=_carrier_order)
         for position, read in enumerate(parts.others):
             written = self._exponential(read)

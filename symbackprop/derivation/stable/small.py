@@ -165,23 +165,26 @@ class Small:
             f for f in node.args if f.is_Pow and f.exp.could_extract_minus_sign() and not isinstance(f, exp)
         ]
         above = sorted((f for f in node.args if f not in below), key=lambda f: isinstance(f, exp))
-        values = []
-        for divisor in below if above and self.dtype is not None and isinstance(above[-1], exp) else ():
-            if holds_exponentials(divisor.base):
-                values.append(self.shifted(above.pop(), divisor, at))
-                below.remove(divisor)
-                break
+        values, joined = [], []
+        if above and self.dtype is not None and isinstance(above[-1], exp):
+            joined = [divisor for divisor in below if holds_exponentials(divisor.base)]
+            below = [divisor for divisor in below if divisor not in joined]
+        if joined:
+            values.append(self.shifted(above.pop(), joined, at))
         values += [self.of(factor, at) for factor in above]
         whole = reduce(np.multiply, values) if values else self.number(1)
         return reduce(divide, [self.of(1 / divisor, at) for divisor in below], whole)
 
-    def shifted(self, numerator: Expr, divisor: Expr, at: Places) -> Any:
-        """Return exp(u) times a negative power of Σ exp(v)."""
-        exponent = self.of(numerator.args[0], at)
-        if divisor.exp == -1 and isinstance(divisor.base, Sum):
-            most, total = self.largest_apart(divisor.base, at)
-            return self.apply("exp", exponent - most) / total
-        return self.apply("exp", exponent + self.of(divisor.exp, at) * self.log(log(divisor.base), at))
+    def shifted(self, numerator: Expr, divisors: Sequence[Expr], at: Places) -> Any:
+        """Return exp(u) times negative powers of Σ exp(v)."""
+        exponent, totals = self.of(numerator.args[0], at), []
+        for divisor in divisors:
+            if divisor.exp == -1 and isinstance(divisor.base, Sum):
+                most, total = self.largest_apart(divisor.base, at)
+                exponent, totals = exponent - most, [*totals, total]
+            else:
+                exponent = exponent + self.of(divisor.exp, at) * self.log(log(divisor.base), at)
+        return reduce(np.divide, totals, self.apply("exp", exponent))
 
     def power(self, node: Pow, at: Places) -> Any:
         base, exponent = self.of(node.base, at), node.exp

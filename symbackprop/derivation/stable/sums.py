@@ -16,9 +16,11 @@ from typing import Any
 import mpmath
 import numpy as np
 from sympy import (
+    Add,
     Derivative,
     Expr,
     Indexed,
+    KroneckerDelta,
     Mul,
     Pow,
     Sum,
@@ -74,18 +76,39 @@ class SumForms:
         """Return the best form of ``plain``, for which ``form`` was chosen without looking at sums."""
         if not self._is_of_sums(form):
             return form
-        others = {canonical(other): other for other in dict.fromkeys(self._candidates(form)) if other != form}
+        candidates = dict.fromkeys(self._candidates(form, plain))
+        others = {canonical(other): other for other in candidates if other != form}
         others.pop(canonical(form), None)
         return self._best(form, plain, list(others.values())) if others else form
 
     # ------------------------------------------------------------ forms
 
-    def _candidates(self, form: Expr) -> Iterator[Expr]:
-        for written in self._with_derivatives_in(form):
+    def _candidates(self, form: Expr, plain: Expr) -> Iterator[Expr]:
+        for written in (*self._with_derivatives_in(form), *self._cancelled(plain)):
             for each in dict.fromkeys((written, self._opened(written))):
-                joined = self._opened(self.joiner.joined(each))
-                yield joined
-                yield zero_first(joined, self.system)
+                for join in (self.joiner.joined, self.joiner.joined_outside):
+                    joined = self._opened(join(each))
+                    yield joined
+                    yield zero_first(joined, self.system)
+
+    def _cancelled(self, expression: Expr) -> Iterator[Expr]:
+        """Yield ``expression`` with a quantity that divides put for the sum that it is, and multiplied out.
+
+        Of (Σ t p - t) p/c with c = Σ t p that is p - t p/c: the large quotient of what cancels is gone.
+        """
+        divisors = {f.base for f in expression.atoms(Pow) if f.exp.could_extract_minus_sign()}
+        known = [d for d in divisors if self.system.is_read(d) and name_of(d) in self.system.definitions]
+        mapping: dict[Expr, Expr] = {}
+        for divisor in sorted(known, key=str):
+            definition = self.system.definitions[name_of(divisor)]
+            value = at(definition, divisor, definition.rhs)
+            if self.system.is_read(value):
+                mapping[divisor] = value
+            elif isinstance(value, Sum):
+                same = (s for s in expression.atoms(Sum) if canonical(s) == canonical(value))
+                mapping |= dict.fromkeys(same, divisor)
+        if mapping:
+            yield _multiplied_into_sums(expression.xreplace(mapping))
 
     def _opened(self, expression: Expr) -> Expr:
         unstable = {node for node in expression.atoms(log) if not has_stable_operation(node)}
@@ -124,7 +147,7 @@ class SumForms:
         followed = set(filter(self._is_followed, names))
         free = [name for name in names if name not in followed]
         points = Points(free, [name for name in free if not self._is_derivative(name)][:_MOST_ARRAYS])
-        places = _places_of(_free_indices([form, plain, *others]))
+        places = _places_of(self._free_indices([form, plain, *others]))
         try:
             own = [self._values(form, points, places, t, followed) for t in _TYPES]
             if _agree(own):
@@ -185,10 +208,21 @@ class SumForms:
             self._followed[name] = False
             if name in self.plain:
                 form = self.plain[name][1]
-                read = [self._is_followed(name_within(r)) for r in _reads(form) if not _is_index(r)]
-                near = all(read) if form.has(Sum) else any(read)
-                self._followed[name] = near or _is_delicate(form)
+                read = [name_within(r) for r in _reads(form) if not _is_index(r)]
+                followed = list(filter(self._is_followed, read))
+                near = len(followed) == len(read) - sum(map(self._is_given, read)) if form.has(Sum) else True
+                self._followed[name] = (bool(followed) and near) or _is_delicate(form)
         return self._followed[name]
+
+    def _is_given(self, name: str) -> bool:
+        """Whether a component is of the data, which choose or weigh what is computed."""
+        known = name in self.system.quantities and name not in self.system.definitions
+        return known and name not in self.system.parameters and name not in self.adjoints
+
+    def _free_indices(self, expressions: Sequence[Expr]) -> set[Symbol]:
+        """Return the letters that an equation holds for; a whole number of the data is no letter."""
+        symbols = {s for e in expressions for s in e.free_symbols if s.is_Symbol and s.is_integer}
+        return {s for s in symbols if not is_size(s) and not self.system.is_read(s)}
 
     def _is_derivative(self, name: str) -> bool:
         return name in self.adjoints or name.startswith("d/d")
@@ -277,10 +311,6 @@ def _derivatives(expression: Expr, adjoints: set[str]) -> list[Expr]:
     return [r for r in _reads(expression) if isinstance(r, Derivative) or name_of(r) in adjoints]
 
 
-def _free_indices(expressions: Sequence[Expr]) -> set[Symbol]:
-    return {s for e in expressions for s in e.free_symbols if s.is_Symbol and s.is_integer and not is_size(s)}
-
-
 def _places_of(indices: Iterable[Symbol]) -> list[Places]:
     """Return places for free indices: all 0, then different ones."""
     ordered = sorted(indices, key=str)
@@ -309,6 +339,23 @@ def _written_in(expression: Expr, lhs: Expr, form: Expr) -> Expr:
         return expression.xreplace(mapping)
     shape = lhs.base.shape if isinstance(lhs, Indexed) else ()
     return substitute(expression, Quantity(name_of(lhs), tuple(shape)), Equation(lhs, form))
+
+
+def _multiplied_into_sums(expression: Expr) -> Expr:
+    """Return ``expression`` with the plain factors of a product multiplied into the sum that they divide."""
+    if isinstance(expression, Add):
+        return Add(*map(_multiplied_into_sums, expression.args))
+    factors = Mul.make_args(expression)
+    divisors = [f for f in factors if f.is_Pow and f.exp.could_extract_minus_sign()]
+    bases = {s * d.base for d in divisors for s in (1, -1)}
+    totals = [f for f in factors if f.is_Add and bases & set(f.args)]
+    if not totals:
+        return expression
+    total = min(totals, key=lambda f: not f.has(KroneckerDelta))
+    plain = [f for f in factors if not f.is_Add and not f.is_number]
+    plain = [f for f in plain if f not in divisors or total.has(f.base)]
+    rest = Mul(*[f for f in factors if f not in plain and f is not total])
+    return rest * Add(*[with_deltas_used(Mul(*plain, term)) for term in total.args])
 
 
 def _distributed(expression: Expr) -> Expr:
