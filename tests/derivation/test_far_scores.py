@@ -51,6 +51,9 @@ PLAIN = {
     "E = mean(sum(p[n, k]**2, k), n)",
     "divided by a sum and more": "e[n, k] = exp(h[n, k])\np[n, k] = e[n, k]/(sum(e[n, j], j) + 1e-8)\n"
     "E = mean(sum(p[n, k]**2, k), n)",
+    "one against some": "a[n] = exp(h[n, 0])\nc[n] = sum(where(k > 0, exp(h[n, k]), 0), k)\n"
+    "E = mean(-log(a[n]/(a[n] + c[n])), n)",
+    "three by name": "E = mean(-log(exp(h[n, 0])/(exp(h[n, 0]) + exp(h[n, 1]) + exp(h[n, 2]))), n)",
     "label": P + "E = -mean(log(p[n, 1]), n)",
 }
 WITH_MASK = {
@@ -64,6 +67,8 @@ WITH_MASK = {
     "E = mean(sum(p[n, k]*p[n, k], k), n)",
 }
 WITH_TARGET = {
+    "cross entropy, all by hand": "c[n] = max(h[n, k], k)\ne[n, k] = exp(h[n, k] - c[n])\n"
+    "z[n] = sum(e[n, k], k)\np[n, k] = e[n, k]/z[n]\nE = mean(-sum(t[n, k]*log(p[n, k]), k), n)",
     "cross entropy": P + "l[n, k] = log(p[n, k])\nE = mean(-sum(t[n, k]*l[n, k], k), n)",
     "focal": P + "E = mean(-sum(t[n, k]*(1 - p[n, k])**0.5*log(p[n, k]), k), n)",
     "focal, sigmoid": "p[n, k] = sigmoid(h[n, k])\n"
@@ -79,6 +84,11 @@ LABELLED = HEAD.replace("\n", "\ninteger target y[n]\n", 1)
 BY_A_CONDITION = (
     "p[n, k] = sigmoid(h[n, k])\nc[n, k] = where(t[n, k] > 0.5, p[n, k], 1 - p[n, k])\n"
     "E = mean(-sum((1 - c[n, k])**2*log(c[n, k]), k), n)"
+)
+MIXTURE = (
+    "input x[n, k], o[n, k]\nparameter b[k] = 0\nsize k = 3\nh[n, k] = x[n, k] + b[k]\n"
+    "p[n, k] = softmax(h[n, k], k)\nf[n, k] = exp(-(o[n, k] - b[k])**2/2)/sqrt(2)\n"
+    "E = mean(-log(sum(p[n, k]*f[n, k], k)), n)"
 )
 DIVERGENCES = {
     "of a quotient": TWO + "E = mean(sum(p[n, k]*log(p[n, k]/q[n, k]), k), n)",
@@ -122,9 +132,18 @@ def test_an_error_of_a_label_is_right(name: str) -> None:
     assert failures(LABELLED + WITH_LABEL[name], rows) == []
 
 
+@pytest.mark.slow
 def test_an_error_by_a_condition_is_right() -> None:
     rows = [{"x": x, "t": (1.0, 0.0, 0.0)} for x in SCORES.values()]
     assert failures(TARGET + BY_A_CONDITION, rows) == []
+
+
+@pytest.mark.slow
+def test_a_mixture_of_far_components_is_right() -> None:
+    rows = [
+        {"x": x, "o": o} for x, o in itertools.product(SCORES.values(), ((0.5, 1.0, 2.0), (40.0, 40.5, 42.0)))
+    ]
+    assert failures(MIXTURE, rows) == []
 
 
 @pytest.mark.slow

@@ -120,8 +120,11 @@ def _written_out(argument: Expr, system: EquationSystem) -> Iterator[Expr]:
         if inlined == levels[-1] or inlined.count_ops() > _LONGEST:
             break
         levels.append(inlined)
-    yield from levels
-    yield from map(joiner.joined_in_full, levels)
+    yield from levels[:2]
+    yield from map(joiner.joined_in_full, levels[:2])
+    for level in levels[2:]:
+        yield level
+        yield joiner.joined_in_full(level)
 
 
 def _inlined(argument: Expr, system: EquationSystem) -> Expr:

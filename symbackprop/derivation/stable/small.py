@@ -177,7 +177,8 @@ class Small:
 
     def shifted(self, numerator: Expr, divisors: Sequence[Expr], at: Places) -> Any:
         """Return exp(u) times negative powers of Σ exp(v)."""
-        exponent, totals = self.of(numerator.args[0], at), []
+        exponent = self.of(numerator.args[0], at)
+        totals: list[Any] = []
         for divisor in divisors:
             if divisor.exp == -1 and isinstance(divisor.base, Sum):
                 most, total = self.largest_apart(divisor.base, at)

@@ -76,10 +76,9 @@ class SumForms:
         """Return the best form of ``plain``, for which ``form`` was chosen without looking at sums."""
         if not self._is_of_sums(form):
             return form
-        candidates = dict.fromkeys(self._candidates(form, plain))
-        others = {canonical(other): other for other in candidates if other != form}
-        others.pop(canonical(form), None)
-        return self._best(form, plain, list(others.values())) if others else form
+        known = {form, canonical(form)}
+        others = [o for o in dict.fromkeys(map(canonical, self._candidates(form, plain))) if o not in known]
+        return self._best(form, plain, others) if others else form
 
     # ------------------------------------------------------------ forms
 
@@ -115,19 +114,27 @@ class SumForms:
         return opened_through(expression, self.system) if unstable else expression
 
     def _with_derivatives_in(self, expression: Expr) -> Iterator[Expr]:
-        """Yield ``expression``, and with the derivatives written in that divide or have an exponential."""
+        """Yield ``expression``, and with the derivatives written in that divide or have an exponential.
+
+        Those that these read in turn are written in, too, in a form of its own.
+        """
         yield expression
         if not any(self._is_followed(name_within(read)) for read in _reads(expression)):
             return
-        whole = expression
-        for name in sorted(
-            self.forms.keys() & {name_within(read) for read in _derivatives(expression, self.adjoints)}
-        ):
+        for _ in range(_DERIVATIVES):
+            whole = self._with_next_derivatives(expression)
+            if whole == expression:
+                return
+            expression = canonical(_distributed(whole))
+            yield expression
+
+    def _with_next_derivatives(self, expression: Expr) -> Expr:
+        read = {name_within(read) for read in _derivatives(expression, self.adjoints)}
+        for name in sorted(self.forms.keys() & read):
             lhs, form = self.plain[name]
             if _is_delicate(form):
-                whole = _written_in(whole, lhs, form)
-        if whole != expression:
-            yield _distributed(whole)
+                expression = _written_in(expression, lhs, form)
+        return expression
 
     # ------------------------------------------------------------ measuring
 
@@ -229,6 +236,8 @@ class SumForms:
 
 
 _DEPTH = 4
+_DERIVATIVES = 2
+"""How often derivatives are written into one another."""
 _TYPES = (np.float32, np.float64)
 
 
