@@ -85,6 +85,11 @@ BY_A_CONDITION = (
     "p[n, k] = sigmoid(h[n, k])\nc[n, k] = where(t[n, k] > 0.5, p[n, k], 1 - p[n, k])\n"
     "E = mean(-sum((1 - c[n, k])**2*log(c[n, k]), k), n)"
 )
+BY_UNITS = {
+    "a small number inside": "p[n, k] = sigmoid(h[n, k])\nl[n, k] = t[n, k]*log(p[n, k] + 1e-7) + "
+    "(1 - t[n, k])*log(1 - p[n, k] + 1e-7)\nE = mean(-sum(l[n, k], k), n)",
+    "a rate": "r[n, k] = softplus(h[n, k])\nE = mean(sum(r[n, k] - t[n, k]*log(r[n, k]), k), n)",
+}
 MIXTURE = (
     "input x[n, k], o[n, k]\nparameter b[k] = 0\nsize k = 3\nh[n, k] = x[n, k] + b[k]\n"
     "p[n, k] = softmax(h[n, k], k)\nf[n, k] = exp(-(o[n, k] - b[k])**2/2)/sqrt(2)\n"
@@ -132,7 +137,12 @@ def test_an_error_of_a_label_is_right(name: str) -> None:
     assert failures(LABELLED + WITH_LABEL[name], rows) == []
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize("name", BY_UNITS)
+def test_an_error_of_units_is_right(name: str) -> None:
+    rows = [{"x": x, "t": (1.0, 0.0, 0.0)} for x in SCORES.values()]
+    assert failures(TARGET + BY_UNITS[name], rows) == []
+
+
 def test_an_error_by_a_condition_is_right() -> None:
     rows = [{"x": x, "t": (1.0, 0.0, 0.0)} for x in SCORES.values()]
     assert failures(TARGET + BY_A_CONDITION, rows) == []

@@ -7,7 +7,7 @@ made, by algebra alone.  Expressions are scalar: plain symbols stand for the com
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import (
     Expr,
@@ -48,6 +48,22 @@ class Pointwise:
 
     expression: Expr
     definitions: tuple[tuple[Symbol, Expr], ...] = ()
+
+    def without_free_sums(self) -> Pointwise:
+        """Return the problem with each scalar free that is a sum with a term of its own, as h = x + b.
+
+        Of what is not computed it takes any value, and forms are found in h, not in x and b.
+        """
+        computed = {symbol for symbol, _ in self.definitions}
+        kept = list(self.definitions)
+        for symbol, definition in self.definitions:
+            others = [self.expression, *(d for s, d in kept if s != symbol)]
+            read = {s for e in others for s in e.free_symbols} | computed
+            for term in definition.args if definition.is_Add else ():
+                own, rest = term if term.is_Symbol else -term, (definition - term).free_symbols
+                if own.is_Symbol and own not in read | rest and not rest & computed:
+                    kept = [each for each in kept if each[0] != symbol]
+        return replace(self, definitions=tuple(kept))
 
     def written_out(self, expression: Expr) -> Expr:
         """Return ``expression`` in the scalars that are not computed."""
