@@ -78,6 +78,8 @@ WITH_TARGET = {
 WITH_LABEL = {
     "focal": P + "c[n] = p[n, y[n]]\nE = mean(-(1 - c[n])**2*log(c[n]), n)",
     "focal, root": P + "c[n] = p[n, y[n]]\nE = mean(-sqrt(1 - c[n])*log(c[n]), n)",
+    "unlikelihood": P + "E = mean(-log(1 - p[n, y[n]]), n)",
+    "log odds": P + "c[n] = p[n, y[n]]\nE = mean(-log(c[n]/(1 - c[n])), n)",
     "entropy, too": P + "u[n] = sum(p[n, k]*log(p[n, k]), k)\nE = mean(u[n]/100 - log(p[n, y[n]]), n)",
 }
 LABELLED = HEAD.replace("\n", "\ninteger target y[n]\n", 1)
@@ -201,6 +203,22 @@ def test_the_derivatives_of_a_power_have_a_value_at_zero(equations: str) -> None
     _, gradients = module.gradients(parameters, np.zeros((1, 3)))
     np.testing.assert_array_equal(gradients["p"], [0, 0, 0])
     np.testing.assert_array_equal(gradients["c"], [0, 1, 0])
+
+
+def test_errors_of_tokens_that_a_mask_leaves_over_are_derived() -> None:
+    """There a sum with a choice is written into another."""
+    text = """
+input x[n, q, k], m[n, q]
+integer target y[n, q]
+parameter b[k] = 0
+size k = 3, q = 2
+h[n, q, k] = x[n, q, k] + b[k]
+l[n, q, k] = log_softmax(h[n, q, k], k)
+c[n, q] = where(m[n, q] > 0, -l[n, q, y[n, q]], 0)
+E = sum(c[n, q], n, q)/sum(m[n, q], n, q)
+output h
+"""
+    assert sb.generate(sb.Network.from_equations(text))
 
 
 def test_no_choice_decides_that_a_product_is_zero() -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from sympy import Add, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol, exp
+from sympy import Add, Derivative, Eq, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol, exp
 
 from symbackprop.arrays.exponentials import apart, is_sum_of_exponentials, is_total_of_exponentials
 from symbackprop.equations.indices import RangeList, canonical, close_sum, make_sum, open_sum, rename
@@ -144,6 +144,38 @@ class Joiner:
         """Whether a component is defined as an exponential, or as one times something."""
         written = self._exponential(read)
         return written is not None and apart(written) is not None
+
+    # ------------------------------------------------------------ what is left of 1
+
+    def with_complements(self, expression: Expr) -> Expr:
+        """Return ``expression`` with 1 - p[y] of a softmax p, at one place y, as the sum over the others.
+
+        At all places at once that would be as many sums as there are places.
+        """
+        return expression.replace(
+            lambda node: isinstance(node, Add) and len(node.args) == 2 and ONE in node.args,
+            lambda node: self._complement(ONE - node) or node,
+        )
+
+    def _complement(self, read: Expr) -> Expr | None:
+        """Return 1 - exp(h[y])/Σ exp(h) as Σ exp(h) without the place y, divided by Σ exp(h)."""
+        written = self._exponential(read)
+        if written is None:
+            return None
+        total = next((1 / f for f in Mul.make_args(written) if isinstance(1 / f, Sum)), None)
+        if total is None:
+            return None
+        body, ranges = open_sum(total)
+        for place in sorted(self._places(written), key=str) if len(ranges) == 1 else ():
+            if rename(body, {ranges[0][0]: place}) == written * total:
+                others = Piecewise((ZERO, Eq(ranges[0][0], place)), (body, True))
+                return close_sum(others, ranges) / total
+        return None
+
+    def _places(self, expression: Expr) -> set[Expr]:
+        """Return the places that are read and are no letters: numbers, and whole numbers of the data."""
+        indices = {i for read in expression.atoms(Indexed) for i in read.indices}
+        return {i for i in indices if i.is_Integer or self.system.is_read(i)}
 
     # ------------------------------------------------------------ definitions
 

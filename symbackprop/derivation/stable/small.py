@@ -91,10 +91,10 @@ class Small:
         """Return the value of a node; that of one without a component is a plain number."""
         if isinstance(node, Derivative):
             return self.component(f"d/d{name_of(node.variables[0])}", indices_of(node.variables[0]), at)
-        if isinstance(node, Indexed) or (isinstance(node, Symbol) and not is_size(node) and node not in at):
+        if isinstance(node, (Indexed, Symbol)):
+            if node.is_integer:
+                return self.number(self.place(node, at))
             return self.component(name_of(node), indices_of(node), at)
-        if isinstance(node, Symbol):
-            return self.number(at.get(node, SIZE))
         if node.is_number:
             return self.number(node)
         for kind, method in _METHODS:

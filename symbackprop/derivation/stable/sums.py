@@ -18,10 +18,13 @@ import numpy as np
 from sympy import (
     Add,
     Derivative,
+    Eq,
     Expr,
     Indexed,
+    Integer,
     KroneckerDelta,
     Mul,
+    Piecewise,
     Pow,
     Sum,
     Symbol,
@@ -30,12 +33,13 @@ from sympy import (
 )
 
 from symbackprop.derivation.calculus.algebra import distributed
+from symbackprop.derivation.calculus.budget import factor
 from symbackprop.derivation.calculus.paths import with_deltas_used, without_summed_deltas
 from symbackprop.derivation.stable.joining import Joiner, at
 from symbackprop.derivation.stable.logarithms import has_stable_operation, opened_through
 from symbackprop.derivation.stable.powers import zero_where
 from symbackprop.derivation.stable.small import SIZE, Array, Key, Places, Small
-from symbackprop.equations.indices import canonical, make_sum, open_sum, substitute
+from symbackprop.equations.indices import canonical, make_sum, open_sum, rename, substitute
 from symbackprop.equations.system import ZERO, Equation, EquationSystem, Quantity, is_size, name_of
 from symbackprop.errors import UnsupportedExpression
 
@@ -83,7 +87,9 @@ class SumForms:
     # ------------------------------------------------------------ forms
 
     def _candidates(self, form: Expr, plain: Expr) -> Iterator[Expr]:
-        for written in (*self._with_derivatives_in(form), *self._cancelled(plain)):
+        starts = [*self._with_derivatives_in(form), *self._cancelled(plain)]
+        apart = [f for start in starts for f in (self.joiner.with_complements(start), *self._by_place(start))]
+        for written in dict.fromkeys((*starts, *apart)):
             for each in dict.fromkeys((written, self._opened(written))):
                 for join in (self.joiner.joined, self.joiner.joined_outside):
                     joined = self._opened(join(each))
@@ -108,6 +114,20 @@ class SumForms:
                 mapping |= dict.fromkeys(same, divisor)
         if mapping:
             yield _multiplied_into_sums(expression.xreplace(mapping))
+
+    def _by_place(self, expression: Expr) -> Iterator[Expr]:
+        """Yield ``expression`` for the place of a label and for all others, if it has 1 - p at that place.
+
+        (δ(k,y) - p[k]) p[y]/(1 - p[y]) is p[y] for k = y, and -p[k] p[y]/(1 - p[y]) for any other k.
+        """
+        if self.joiner.with_complements(expression) == expression:
+            return
+        for delta in sorted(expression.atoms(KroneckerDelta), key=str)[:1]:
+            place, letter = sorted(delta.args, key=lambda i: i.is_Symbol and not self.system.is_read(i))
+            if letter in expression.free_symbols:
+                here, there = (expression.xreplace({delta: Integer(n)}) for n in (1, 0))
+                here = factor(rename(here, {letter: place}))
+                yield Piecewise((here, Eq(letter, place)), (self.joiner.with_complements(there), True))
 
     def _opened(self, expression: Expr) -> Expr:
         unstable = {node for node in expression.atoms(log) if not has_stable_operation(node)}
@@ -167,11 +187,13 @@ class SumForms:
             ]
         except (UnsupportedExpression, ArithmeticError, ValueError, TypeError):
             return None
-        best, fewest = None, _count(first)
+        best: int | None = None
+        fewest = _count(first), 0
         for n, found in enumerate(rest):
             worse = any((mine & ~before).any() for mine, before in zip(found, first, strict=True))
-            if not worse and _count(found) < fewest:
-                best, fewest = n, _count(found)
+            rank = _count(found), int(others[n].count_ops())
+            if not worse and rank[0] < _count(first) and rank < fewest:
+                best, fewest = n, rank
         return best
 
     def _values(
@@ -372,6 +394,8 @@ def _distributed(expression: Expr) -> Expr:
     if isinstance(expression, Sum):
         body, ranges = open_sum(expression)
         return without_summed_deltas(make_sum(distributed(_distributed(body)), ranges))
+    if isinstance(expression, Piecewise):
+        return Piecewise(*[(_distributed(value), condition) for value, condition in expression.args])
     if expression.has(Sum):
         expression = expression.func(*map(_distributed, expression.args))
     return with_deltas_used(distributed(expression))
