@@ -36,9 +36,10 @@ def holds_exponentials(expression: Expr) -> bool:
 
 
 def _has_many_exponents(total: Add) -> bool:
-    """Whether there are three terms or more, and exponents that are no multiples of each other."""
-    first, *others = [e for e in (exponent_of(t.as_coeff_Mul()[1]) for t in total.args) if e != 0] or [ZERO]
-    return len(total.args) > 2 and any(not (other / first).is_number for other in others)
+    """Whether there are exponents that are no multiples of each other; 1 + exp(z) has but one."""
+    exponents = [exponent_of(term.as_coeff_Mul()[1]) for term in total.args]
+    first, *others = [exponent for exponent in exponents if exponent != 0] or [ZERO]
+    return any(not (other / first).is_number for other in others)
 
 
 def _choice_apart(choice: Piecewise) -> tuple[Expr, Expr] | None:

@@ -53,6 +53,8 @@ PLAIN = {
     "E = mean(sum(p[n, k]**2, k), n)",
     "one against some": "a[n] = exp(h[n, 0])\nc[n] = sum(where(k > 0, exp(h[n, k]), 0), k)\n"
     "E = mean(-log(a[n]/(a[n] + c[n])), n)",
+    "of two sums": "u[n] = log(sum(exp(h[n, k]), k))\nv[n] = log(sum(exp(-h[n, k]), k))\n"
+    "E = mean(log(1 + exp(u[n] + v[n])), n)",
     "three by name": "E = mean(-log(exp(h[n, 0])/(exp(h[n, 0]) + exp(h[n, 1]) + exp(h[n, 2]))), n)",
     "label": P + "E = -mean(log(p[n, 1]), n)",
 }
