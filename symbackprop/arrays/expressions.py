@@ -243,6 +243,10 @@ class Lowering(Axes):
         for term in expression.args:
             if isinstance(term, log) and is_sum_of_exponentials(term.args[0]):
                 return self.beside_logarithm(term, expression - term)
+            if isinstance(term, log) and (exponents := two_exponents(term.args[0])) is not None:
+                rest = expression - term
+                if rest.could_extract_minus_sign() and any(e in Mul.make_args(-rest) for e in exponents):
+                    return self.less_inside(exponents, -rest)
         less_one = exponential_less_one(expression)
         if less_one is not None:
             return self.scaled(less_one[0], self.elementwise(Kind.EXPM1, self.lower(less_one[1])))
@@ -296,6 +300,20 @@ class Lowering(Axes):
                 Kind.SUBTRACT, logged, self.elementwise(Kind.SUBTRACT, self.lower(-rest), largest)
             )
         return self.elementwise(Kind.ADD, logged, self.elementwise(Kind.ADD, self.lower(rest), largest))
+
+    def less_inside(self, exponents: tuple[Expr, Expr], less: Expr) -> Operation:
+        """Lower log(exp(a) + exp(b)) - a t as log(exp(a - a t) + exp(b - a t)).
+
+        What cancels does so before the logarithm, none of whose digits are lost.
+        """
+        taken = self.lower(less)
+        first, second = (
+            self.elementwise(Kind.NEGATIVE, taken)
+            if exponent == 0
+            else self.elementwise(Kind.SUBTRACT, self.lower(exponent), taken)
+            for exponent in exponents
+        )
+        return self.elementwise(Kind.LOGADDEXP, first, second)
 
     def multiply(self, expression: Mul) -> Operation:
         """Lower a product: numerator from left to right, then one division by each denominator."""
@@ -455,8 +473,8 @@ class Lowering(Axes):
         if is_sum_of_exponentials(argument):
             largest, total = self.sum_of_exponentials(argument)
             return self.elementwise(Kind.ADD, largest, self.elementwise(Kind.LOG, total))
-        if argument.is_Add and len(argument.args) == 2 and all(is_exponential(a) for a in argument.args):
-            first, second = sorted((exponent_of(a) for a in argument.args), key=term_order)
+        if (exponents := two_exponents(argument)) is not None:
+            first, second = exponents
             return self.elementwise(Kind.LOGADDEXP, self.lower(first), self.lower(second))
         if holds_exponentials(argument):
             return reduce(
@@ -686,6 +704,14 @@ class Lowering(Axes):
 
     def _product(self, factors: Sequence[Expr]) -> Operation:
         return self.lower(Mul(*factors))
+
+
+def two_exponents(argument: Expr) -> tuple[Expr, Expr] | None:
+    """Return a and b of exp(a) + exp(b), where 1 is exp(0); None of anything else."""
+    if not (argument.is_Add and len(argument.args) == 2 and all(is_exponential(a) for a in argument.args)):
+        return None
+    first, second = sorted((exponent_of(a) for a in argument.args), key=term_order)
+    return first, second
 
 
 def _with_scatters_opened(body: Expr, ranges: RangeList) -> tuple[Expr, RangeList]:
