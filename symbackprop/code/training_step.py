@@ -169,14 +169,30 @@ class TrainingStep:
             if isinstance(statement, Recurrence):
                 found.append(self._recurrence(statement))
                 continue
-            parts = [i for part in entry.parts for i in self.writer.part(part.name, part.operation)]
+            made = [(part, self.writer.part(part.name, part.operation)) for part in entry.parts]
+            of_loss = statement.name == self.loss
             own = self._statement(statement)
-            if statement.name == self.loss:
-                own = [When(Condition.WITH_LOSS, tuple(own))]
+            if of_loss:
+                alone = [i for part, lines in made for i in lines if part.operation not in self._not_of_loss]
+                made = [(part, lines) for part, lines in made if part.operation in self._not_of_loss]
+                own = [When(Condition.WITH_LOSS, (*alone, *own))]
+            parts = [i for _, lines in made for i in lines]
             shapes = shapes_in(statement.operation, self.number)
             inner: Sequence[Instruction] = (*parts, *own)
             inner = decided(inner, Condition.WITH_LOSS) if self.bare else inner
             found.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
+        return found
+
+    @cached_property
+    def _not_of_loss(self) -> set[Operation]:
+        """All operations in other statements than that of the loss."""
+        found: set[Operation] = set()
+        pending = [e.statement.operation for e in self.shared if e.statement.name != self.loss]
+        while pending:
+            operation = pending.pop()
+            if operation not in found:
+                found.add(operation)
+                pending += operation.inputs
         return found
 
     def _recurrence(self, recurrence: Recurrence) -> Block:

@@ -131,10 +131,10 @@ class Model:
     module, ``description`` the text from which the same network can be made, and ``origin`` the name of
     that text in a sentence, if it is long.  ``sizes`` holds the number of each size symbol.  The equations
     are those of one sample where ``per_sample``.  ``missing`` holds the index letter of each size that has
-    no number and needs one, ``of_blocks`` those letters of them that uses of blocks have alone; ``open``
-    holds where the others without one are found when data come: the name of an input, and the axis of the
-    whole array.  ``layers`` are those of a dense network.  ``more_outputs`` are what ``forward`` returns
-    beside ``output``.
+    no number and needs one; ``open`` holds where the others without one are found when data come: the name
+    of an input, and the axis of the whole array.  ``layers`` are those of a dense network.  ``more_outputs``
+    are what ``forward`` returns beside ``output``.  ``sections`` holds the title of the section to which a
+    quantity belongs, "" for one outside of all sections; those before the first section are left out.
     """
 
     title: str
@@ -151,10 +151,10 @@ class Model:
     per_sample: bool = True
     origin: str = ""
     missing: Mapping[str, str] = field(default_factory=dict)
-    of_blocks: frozenset[str] = frozenset()
     open: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     layers: tuple[Layer, ...] = ()
     more_outputs: tuple[str, ...] = ()
+    sections: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -181,9 +181,8 @@ class Model:
                 else f"the sizes of the indices {named} are not given"
             )
             options = " ".join(f"--size {letter}=8" for letter in letters)
-            line = "a line: size " + ", ".join(f"{letter} = 8" for letter in letters)
-            other = "say it where the block is used, as in: dense(x, j=8)" if self.of_blocks else line
-            raise SpecificationError(f"{problem}; add {options}, or {other}")
+            line = ", ".join(f"{letter} = 8" for letter in letters)
+            raise SpecificationError(f"{problem}; add {options}, or a line: size {line}")
 
     def size(self, n: Expr) -> int:
         """Return the number of a size."""

@@ -12,7 +12,6 @@ import pytest
 
 import symbackprop as sb
 from symbackprop.commands.check import check_network
-from symbackprop.errors import SpecificationError
 from symbackprop.library.block_files import block_files
 from tests.conftest import REFERENCE, ROOT
 
@@ -149,26 +148,6 @@ def test_a_use_with_other_constants_is_another_function() -> None:
     middle = right["x"] - right["x"].mean(1, keepdims=True)
     scaled = middle / np.sqrt((middle**2).mean(1, keepdims=True) + 1)
     assert_close(module.forward(parameters, x), right["gain"] * scaled + right["shift"])
-
-
-def test_a_size_that_a_use_needs_is_asked_for_where_it_can_be_said() -> None:
-    text = """\
-from library import lstm, dense
-input x[n, t, k]
-size k = 3, a = 2
-h = lstm(x)
-last[n, j] = h[n, size(t) - 1, j]
-y[n, a] = dense(last)
-E = mean(sum(y[n, a]**2, a), n)
-output y
-"""
-    with pytest.raises(SpecificationError, match=r"add --size j=8, or a line: size j = 8$"):
-        sb.generate(sb.Network.from_equations(text))
-    twice = text.replace("h = lstm(x)", "g = lstm(x)\nh = lstm(g)")
-    with pytest.raises(SpecificationError, match=r"add --size i1=8 .*, or say it where the block is used"):
-        sb.generate(sb.Network.from_equations(twice))
-    assert sb.generate(sb.Network.from_equations(twice, {"i1": 4, "j": 3}))
-    assert sb.generate(sb.Network.from_equations(twice.replace("(x)", "(x, i=4)"), {"j": 3}))
 
 
 MODELS = {

@@ -16,7 +16,17 @@ from symbackprop.equations.affine import holds_everywhere
 from symbackprop.equations.circles import in_order
 from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Model
 from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
-from symbackprop.equations.system import ONE, Equation, EquationSystem, Fact, Quantity, index, is_size, size
+from symbackprop.equations.system import (
+    ONE,
+    Equation,
+    EquationSystem,
+    Fact,
+    Quantity,
+    index,
+    is_size,
+    name_of,
+    size,
+)
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.network.architecture import MAX_PARAMETERS, MAX_UNITS
@@ -51,6 +61,10 @@ class Equations:
         return replace(model, name=_python_name(self.name))
 
 
+def _listed(values: float | tuple[float, ...]) -> tuple[float, ...]:
+    return values if isinstance(values, tuple) else (values,)
+
+
 def _python_name(text: str) -> str:
     """Return a Python name made from that of a file."""
     name = "".join(c if c.isalnum() and c.isascii() else "_" for c in text).strip("_").lower()
@@ -72,12 +86,27 @@ class _Building:
         if self.samples_root.number is not None:
             letter = self.names.axes[found.inputs[0]][0]
             problem = f"'{letter}' numbers the samples, and their number comes with the data"
+            places = {**found.fixed, **found.sizes}
             for given in self.samples_root.letters:
-                if given in found.sizes:
-                    found.sizes[given].fail(problem, "give it no size")
+                if given in places:
+                    places[given].fail(problem, "give it no size")
             raise SpecificationError(f"size {letter}: {problem}; give it no size")
         self._resolve_sizes()
         self._check_parameters()
+        self._check_places()
+
+    def _check_places(self) -> None:
+        """Refuse a constant that is read as a place where there is none."""
+        for name, values in self.found.constants.items():
+            for letter in dict.fromkeys(self.names.positions.get(name, ())):
+                number, part = self.ranges.number(letter), self.found.places[name]
+                if number is None:
+                    problem = f"whether '{name}' stays inside depends on the size of '{letter}'"
+                    part.fail(problem, f"give it a number, as in: size {letter} = 4")
+                least = -1 if name not in self.names.unguarded else 0
+                odd = next((v for v in _listed(values) if not least <= v < number), None)
+                if odd is not None:
+                    part.fail(f"{odd:g} is no place along '{letter}', which has {number}", "count from 0")
 
     def _fix_sizes(self) -> None:
         """Give ranges the numbers that were asked for beside the text."""
@@ -106,8 +135,7 @@ class _Building:
             name = named[root.letters[0]]
             symbol = SAMPLES if root is self.samples_root else size(name)
             self.final[provisional_size(letter)] = symbol
-            own = (i for i in root.letters if i in (self.found.own_letters or ()))
-            self.letter_of.setdefault(name, next(own, root.letters[0]))
+            self.letter_of.setdefault(name, root.letters[0])
             if root.number is not None:
                 numbers[name] = root.number
         relations = SizeRelations(self.names, self.final, numbers, self._declared())
@@ -223,7 +251,6 @@ class _Building:
         symbols -= {SAMPLES.name}
         sizes = {name: self.numbers[name] for name in sorted(symbols) if name in self.numbers}
         found = self._open(symbols - self.numbers.keys(), system)
-        missing = {n: self.letter_of[n] for n in sorted(symbols - found.keys() - self.numbers.keys())}
         model = Model(
             title=_title(self.text),
             subject="a network given by its equations",
@@ -238,9 +265,9 @@ class _Building:
             inputs=tuple(self._given(name, system) for name in self.found.inputs),
             targets=tuple(self._given(name, system) for name in self.found.targets),
             per_sample=per_sample,
+            sections=dict(self._sections(system)),
             origin="the equations in ARCHITECTURE",
-            missing=missing,
-            of_blocks=frozenset(missing.values()) - (self.found.own_letters or {*missing.values()}),
+            missing={n: self.letter_of[n] for n in sorted(symbols - found.keys() - self.numbers.keys())},
             open=found,
         )
         if not model.missing:
@@ -254,6 +281,17 @@ class _Building:
             constant = Constant(name, value)
             if constant.symbol in read or not constant.is_number:
                 yield constant
+
+    def _sections(self, system: EquationSystem) -> Iterator[tuple[str, str]]:
+        """Yield the section of each quantity; a parameter's is that in which it is first read."""
+        title, left = None, set(system.parameters)
+        for equation in self.found.equations if self.found.sections else ():
+            title = self.found.sections.get(equation.name, title)
+            if title is not None:
+                yield equation.name, title
+                reads = {name_of(read) for read in system.reads(system.definitions[equation.name].rhs)}
+                yield from ((name, title) for name in sorted(reads & left))
+                left -= reads
 
     def _open(self, unknown: set[str], system: EquationSystem) -> dict[str, tuple[str, int]]:
         """Return where sizes without numbers can be found in the inputs: those that no parameter has."""

@@ -17,10 +17,10 @@ from symbackprop.equations.system import ZERO, ArgMax, Equation, Quantity, is_si
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
-from symbackprop.network.notation.blocks import LOSS, File
+from symbackprop.network.notation.blocks import LOSS
 from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in
 from symbackprop.network.notation.expansion import Same, expanded
-from symbackprop.network.notation.imports import main_file
+from symbackprop.network.notation.imports import last_line, main_file
 from symbackprop.network.notation.inside import whole_size
 from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
@@ -70,9 +70,10 @@ class Text:
     lines: dict[str, Part] = field(default_factory=dict)  # the equation of each defined quantity
     sizes: dict[str, Part] = field(default_factory=dict)
     computed: list[tuple[str, Expr, Part]] = field(default_factory=list)  # sizes that follow from open ones
+    fixed: dict[str, Part] = field(default_factory=dict)  # sizes that uses of blocks give
+    sections: dict[str, str] = field(default_factory=dict)  # first equation -> title
     cases: Counter[str] = field(default_factory=Counter)  # how many cases of a quantity are still to come
     read: dict[str, list[Case]] = field(default_factory=dict)  # those that have been read
-    own_letters: set[str] | None = None  # of a text with blocks: not those of imported ones alone
 
 
 def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyType({})) -> Text:
@@ -82,35 +83,62 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
         SpecificationError: something is wrong; the message has line, column and a caret.
     """
     found = Text(source)
-    main = main_file(text, source)
-    parts = written_out(main, sizes)
-    found.own_letters = main.letters if main.block_names else None
+    parts = written_out(text, source, sizes)
     found.names.later = _defined_later(parts)
     found.written = frozenset(found.names.later)
     found.names.shared = _shared_parameters(parts)
     found.cases = _defined_by_cases(parts)
+    found.names.places = _names_in_indices(parts)
     found.names.ranges.numbers = {**_sizes_declared(parts), **sizes}
     statement = None
     try:
         with limited_work(min(MAX_WORK + _WORK_OF_A_LINE * len(parts), _WORK_OF_A_TEXT)):
+            title = None
             for statement in parts:
-                _READERS[statement.keyword](found, statement)
+                title = title if statement.title is None else statement.title
+                title = _read(found, statement, title)
     except TooMuchWork:
         assert statement is not None
         statement.body.fail("working this out takes too long", "write it in a simpler way")
     _check_order(found)
-    _check_whole(found, Part(Line(source, text.count("\n") + 1, ""), "", 0))
+    _check_whole(found, Part(Line(source, last_line(text), ""), "", 0))
     return found
 
 
-def written_out(main: File, sizes: Mapping[str, int]) -> list[Statement]:
+def _read(found: Text, statement: Statement, title: str | None) -> str | None:
+    """Read a statement; return the title of the section that begins with the next equation."""
+    number = len(found.equations)
+    _READERS[statement.keyword](found, statement)
+    if title is None or len(found.equations) == number:
+        return title
+    found.sections[found.equations[number].name] = title
+    return None
+
+
+def written_out(text: str, source: str, sizes: Mapping[str, int]) -> list[Statement]:
     """Return the statements of a text, with those that the uses of blocks stand for."""
+    main = main_file(text, source)
     if not main.block_names:
         return main.own
     return [statement for _, several in expanded(main, sizes) for statement in several]
 
 
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+def _names_in_indices(parts: list[Statement]) -> set[str]:
+    """Return the names of what is read inside of the brackets of another read."""
+    found: set[str] = set()
+    for statement in parts:
+        depth = 0
+        for piece in _PIECE.findall(statement.body.text):
+            depth += (piece == "[") - (piece == "]")
+            if depth > 0 and piece not in "[]":
+                found.add(piece)
+    return found
+
+
+_PIECE = re.compile(r"[\[\]]|[A-Za-z_]\w*(?=\[)", re.ASCII)
 
 
 def _defined_later(parts: list[Statement]) -> dict[str, Part]:
@@ -264,7 +292,7 @@ def _constant(found: Text, statement: Statement) -> None:
         left, right = sides(item)
         if right is None:
             left.fail("a constant needs a value", f"write {left.text[:40]} = 0.1")
-        name = _declare(found, left, "a constant")
+        name = _declare(found, left, "a constant", left.text.partition("[")[0].strip() in found.names.places)
         letters = found.names.axes[name]
         if not letters:
             found.constants[name] = _number(right)
@@ -273,7 +301,10 @@ def _constant(found: Text, statement: Statement) -> None:
             continue
         if len(letters) > 1:
             left.fail("a constant has one axis or none")
-        found.constants[name] = _numbers(right)
+        is_place = found.names.quantities[name].integer
+        found.constants[name] = numbers = _numbers(right, is_place)
+        if is_place:
+            found.names.listed[name] = int(min(numbers)), int(max(numbers))
         _fix_size(found, letters[0], len(_numbers(right)), left)
 
 
@@ -296,14 +327,18 @@ def _constant_value(part: Part) -> Expr:
     return reader.expression(tree)
 
 
-def _numbers(part: Part) -> tuple[float, ...]:
-    """Return the numbers of a list in parentheses."""
+def _numbers(part: Part, whole: bool = False) -> tuple[float, ...]:
+    """Return the numbers of a list in parentheses, which must be ``whole`` where they are places."""
     if not (part.text.startswith("(") and part.text.endswith(")")):
         part.fail("a constant with an axis needs a list of numbers", "write (1, 2.5, 1)")
     inside = part.slice(1, len(part.text) - 1)
     items = split_outside(inside, ",")
     items = items[:-1] if items[-1].text == "" and len(items) > 1 else items
-    return tuple(_number(item) for item in items)
+    numbers = tuple(_number(item) for item in items)
+    for item, number in zip(items, numbers, strict=True):
+        if whole and number != int(number):
+            item.fail("a whole number is needed here", "this constant is used as an index")
+    return tuple(map(int, numbers)) if whole else numbers
 
 
 def _size(found: Text, statement: Statement) -> None:
@@ -361,6 +396,7 @@ def _fix(found: Text, statement: Statement) -> None:
     if known is not None and number.is_Integer and known != number:
         left.fail(f"the index '{letter}' can't run over {number}: it runs over {known}")
     _set_size(found, letter, right, left)
+    found.fixed[letter] = left
     if number.is_number:
         ranges.numbers[letter] = int(number)
 
