@@ -16,7 +16,7 @@ from symbackprop.arrays.operations import Operation, Statement
 from symbackprop.code.layout import dict_definition, literal
 from symbackprop.code.names import FUNCTIONS_USE, CodeNames
 from symbackprop.code.recurrence import Recurrence
-from symbackprop.equations.model import SAMPLES_DRAWN, DataArray, Model
+from symbackprop.equations.model import SAMPLES_DRAWN, Constant, DataArray, Model
 from symbackprop.equations.naming import SAMPLES
 
 _SINGLE = {(): (2, "{}"), ("1",): (1, "{}, 1")}
@@ -97,7 +97,7 @@ class DataCode:
         """Whether an array that is bound, with those that are ``read``, has the dtype of the parameters."""
         first = self.model.inputs[0].name
         given = (g for g in (*self.model.inputs, *self.model.targets) if not g.integer)
-        constants = (c.name for c in self.model.constants)
+        constants = (c.name for c in self.model.constants if not self._is_whole(c))
         return any(g.name == first or self.code(g.name) in read for g in given) or any(
             self.code(name) in read for name in constants
         )
@@ -107,7 +107,12 @@ class DataCode:
         for constant in self.model.constants:
             if self.code(constant.name) in read:
                 value = self.names.constants[constant.name]
-                yield f"{self.code(constant.name)} = np.array({value}, {dtype})"
+                kind = "np.int64" if self._is_whole(constant) else dtype
+                yield f"{self.code(constant.name)} = np.array({value}, {kind})"
+
+    def _is_whole(self, constant: Constant) -> bool:
+        quantity = self.model.system.quantities.get(constant.name)
+        return quantity is not None and quantity.integer
 
     @property
     def output_shape(self) -> str:

@@ -182,7 +182,10 @@ def slopes_of(derivation: Derived) -> list[Slope]:
     for step in _steps_with_slopes(derivation):
         if not _reads_one_number(step, derivation):
             continue
-        bounds = bounds_of(_in_one_number(step, derivation), _SLOPE_OF)
+        slope = _in_one_number(step, derivation)
+        if slope.free_symbols - {_SLOPE_OF}:  # a condition on the place
+            continue
+        bounds = bounds_of(slope, _SLOPE_OF)
         found.append(Slope(step, bounds, step.target in cancelled))
     return found
 

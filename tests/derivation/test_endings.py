@@ -14,6 +14,7 @@ import symbackprop as sb
 from symbackprop.derivation.calculus import budget
 from symbackprop.derivation.calculus.algebra import tidy
 from symbackprop.derivation.calculus.kernels import Kernels
+from symbackprop.derivation.calculus.size import expanded_terms
 from tests import endings
 from tests.conftest import difference_from_numbers, random_parameters, sample_data
 
@@ -34,6 +35,7 @@ NESTED = (
     "exp(-(exp(-(s - 8.3952)**2)*sigmoid(s))**2)",
     "max(log(0.438 + mish(-2229.93*s)**2), softplus(log(1 + exp(-4*(s - 6.734))), beta=2.88592))",
     "(1 + ((1 + (s)**2)**(5.445) + sigmoid(s))**2)**(2.4263)",
+    "softplus((1 + ((s + 4.23654)/(70 + exp(s)))**2)**35.04, beta=8)",
 )
 
 
@@ -45,6 +47,14 @@ def test_formulas_with_long_numbers_are_derived_and_right(formula: str, rng: np.
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "poisson_nll", "kl_divergence"])
 def test_tanh_form_of_gelu_goes_with_losses_that_take_logarithms(loss: str, rng: np.random.Generator) -> None:
     _check_gradient(sb.Network("2-3-2:gelu_tanh", loss=loss), rng, positive=True)
+
+
+def test_whole_part_of_an_exponent_counts_as_what_is_multiplied_out() -> None:
+    """SymPy makes 96 terms of the power below, wherever it stands."""
+    power = (exp(s) + Rational(2, 5)) ** Rational(479, 5)
+    assert expanded_terms(power) > 96
+    assert budget.expand(exp(-1 / power)) == exp(-1 / power)
+    assert tidy(exp(-1 / power) / (1 + exp(-1 / power)) * power).count_ops() < 40
 
 
 def test_power_with_a_long_exponent_is_derived_and_right(rng: np.random.Generator) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import pytest
@@ -207,6 +207,27 @@ def test_quantities_that_do_not_fit_into_a_rank_stand_together() -> None:
     picture = drawn(network)
     assert len(picture.nodes) == 8 + 2
     assert "rest-0" in picture.by_key
+
+
+def test_what_a_recurrence_reads_at_another_place_goes_back_below_all_else() -> None:
+    picture = drawn(sb.Network.from_file("examples/rnn.net"))
+    (back,) = (edge for edge in picture.edges if edge.back)
+    assert (back.source, back.target) == ("h", "before")
+    points = route(picture, back)
+    assert all(x == end[0] or y == end[1] for (x, y), end in pairwise(points))
+    lowest = max(node.y + node.height / 2 for node in picture.nodes)
+    assert lowest < max(y for _, y in points) < picture.height
+    assert all(0 < x < picture.width for x, _ in points)
+    for text in (svg(picture), tikz(picture)):
+        assert len(re.findall(r"-stealth|class=\"point\"", text)) == len(picture.edges)
+
+
+def test_what_is_computed_is_drawn_before_what_is_given_where_a_rank_is_full() -> None:
+    names = [f"p{n}" for n in range(12)]
+    text = f"input x[n, a]\ntarget t[n, a]\nparameter {', '.join(f'{n}[a]' for n in names)}\nsize a = 2\n"
+    text += f"h[n, a] = x[n, a]**2\ny[n, a] = h[n, a]*({' + '.join(f'{n}[a]' for n in names)})\n"
+    text += "E = mean(sum((y[n, a] - t[n, a])**2, a), n)\noutput y\n"
+    assert "h" in {node.key for node in drawn(sb.Network.from_equations(text)).nodes}
 
 
 def test_arrows_that_need_not_cross_do_not() -> None:

@@ -273,12 +273,6 @@ def test_logsumexp_is_stable() -> None:
         ("argmax(c[i, 1], i)", "argmin(c[i, 1], i)", 20, "this is no index"),
         (
             "+ z[n, argmax(c[i, 1], i)]",
-            "+ where(y[n] > 0, z[n, argmax(c[i, 1], i)], 0)",
-            36,
-            "an argmax over an index is not allowed inside where; give it an equation before",
-        ),
-        (
-            "+ z[n, argmax(c[i, 1], i)]",
             "+ c[argmax(z[n, i], i), argmax(z[n, i], i)]",
             37,
             "this reads beyond",
@@ -848,3 +842,29 @@ def test_cases_are_refused_where_they_are_wrong(
     message = refused(text.replace(old, new))
     assert problem in message
     assert place_shown(message)[:2] == place
+
+
+INSIDE_WHERE = """\
+input x[n, p, k]
+target t[n, p]
+parameter w[k]
+size k = 3
+a[n, p] = where(p > 0, max(w[k]*x[n, p - 1, k], k), 0.5)
+b[n, p] = where(p > 0, min(x[n, p - 1, k]**2*w[k], k), w[0])
+c[n, p] = where(p > 0, x[n, p - 1, argmax(w[k]*x[n, p - 1, k], k)], 0)
+y[n, p] = a[n, p] + b[n, p]*c[n, p]
+E = mean(sum((y[n, p] - t[n, p])**2, p), n)
+output y
+"""
+
+
+def test_the_largest_inside_of_where_reads_nothing_outside() -> None:
+    network = sb.Network.from_equations(INSIDE_WHERE)
+    report = check_network(network)
+    assert report.holds, report.table()
+    module, generator = sb.load(network), np.random.default_rng(0)
+    shapes = {"w": (3,), "x": (2, 4, 3), "t": (2, 4)}
+    values = {name: generator.normal(size=shape) for name, shape in shapes.items()}
+    lines = [line for line in INSIDE_WHERE.split("\n")[4:] if " = " in line]
+    right = evaluate(lines, values, {"n": 2, "p": 4, "k": 3})
+    np.testing.assert_allclose(module.forward({"w": values["w"]}, values["x"]), right["y"], rtol=1e-12)

@@ -78,11 +78,21 @@ def test_names_of_parts_are_no_names_of_the_text() -> None:
         "y[n, i] = tanh(sum(x[n, k]*w[k, i], k))",  # is the whole right-hand side, and shares nothing
         "y[n, i] = log(1 + sum(x[n, k]**2*w[k, i]**2, k))*sum(x[n, k]*u[k, i], k)",
         "y[n, i] = log(sum(exp(x[n, k]*w[k, i]), k))",
-        "y[n, i] = 2*where(i > 0, tanh(sum(x[n, k]*w[k, i - 1], k)), 0)",
+        "y[n, i] = 2*where(i > 0, sum(x[n, k]*w[k, i - 1], k), 0)",
     ],
 )
 def test_what_derives_well_as_it_is_stays(line: str) -> None:
     assert names_of(whole(line)) == ["y", "E"]
+
+
+def test_what_stands_inside_of_where_is_named_with_its_condition() -> None:
+    """Outside of it, the reads that the condition guards would leave their arrays."""
+    text = whole("y[n, i] = 2*where(i > 0, tanh(sum(x[n, k]*w[k, i - 1], k)), 0)")
+    system = sb.Network.from_equations(text).model.system
+    assert names_of(text) == ["y_in", "y", "E"]
+    assert "Piecewise((Sum(w[k, i - 1]*x[k], (k, 0, K - 1)), i > 0), (0, True))" in str(
+        system.definitions["y_in"].rhs
+    )
 
 
 def test_a_shared_exponent_in_a_log_sum_exp_is_named() -> None:

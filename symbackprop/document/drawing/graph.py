@@ -8,7 +8,7 @@ network, and quantities that do not fit into a rank, stand together as dots.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -17,6 +17,8 @@ from symbackprop.document.drawing.words import Words
 from symbackprop.equations.system import EquationSystem, indices_of, name_of
 
 _RANK_GAP, _ROW, _BEND_ROW, _HEIGHT, _SIDE = 62.0, 66.0, 30.0, 44.0, 18.0
+_WAY, _TRACK = 13.0, 3.0
+"""The distance of ways back from what is above them or beside them, and of one from the next."""
 _MOST_RANKS, _FIRST_RANKS, _LAST_RANKS = 12, 7, 4
 _MOST_IN_RANK = 8
 _SWEEPS = 8
@@ -38,19 +40,37 @@ def lay_out(
         words: how quantities and descriptions are written.
     """
     reads = {e.name: list(dict.fromkeys(map(name_of, system.reads(e.rhs)))) for e in system.equations}
-    places = _collapsed(_ranks(system, reads))
+    places = _collapsed(_ranks(system, reads), reads)
     kinds = _kinds(system, set(targets), output)
     nodes = {
         key: _node(system, key, kinds, sizes, words) for key in dict.fromkeys(p.key for p in places.values())
     }
     links = {(places[r].key, places[e].key) for e, found in reads.items() for r in found}
-    # What a recurrence reads at another place is known there by its name: only what leads onwards is drawn.
     rank_of = {p.key: p.rank for p in places.values()}
-    links = {(a, b) for a, b in links if a != b and rank_of[a] < rank_of[b]}
+    back = {(a, b) for a, b in links if rank_of[a] >= rank_of[b] and a in reads and a in nodes}
+    links = {(a, b) for a, b in links if rank_of[a] < rank_of[b]}
     ranks: list[list[str]] = [[] for _ in range(max(p.rank for p in places.values()) + 1)]
     for key, rank in dict.fromkeys((p.key, p.rank) for p in places.values()):
         ranks[rank].append(key)
-    return _placed(nodes, ranks, links)
+    return _with_ways_back(_placed(nodes, ranks, links), sorted(_quantities(back, nodes)))
+
+
+def _quantities(links: Links, nodes: Mapping[str, Node]) -> Iterator[tuple[str, str]]:
+    """Yield the links between two quantities, which do not stand together as dots."""
+    return ((a, b) for a, b in links if "rest" not in (nodes[a].kind, nodes[b].kind))
+
+
+def _with_ways_back(picture: Picture, links: Sequence[tuple[str, str]]) -> Picture:
+    """Return a picture with arrows below it, for what a recurrence reads at another place."""
+    edges, low = list(picture.edges), picture.height - _SIDE
+    for number, (a, b) in enumerate(links):
+        source, target = picture.by_key[a], picture.by_key[b]
+        low += _WAY
+        right = source.x + source.width / 2 + _WAY + _TRACK * number
+        left = target.x - target.width / 2 - _WAY - _TRACK * number
+        through = ((right, source.y), (right, low), (left, low), (left, target.y))
+        edges.append(Edge(a, b, through=through, back=True))
+    return replace(picture, edges=tuple(edges), height=low + _SIDE)
 
 
 # ---------------------------------------------------------------------------------- places and ranks
@@ -78,12 +98,13 @@ def _ranks(system: EquationSystem, reads: Mapping[str, Sequence[str]]) -> dict[s
     return {name: everything[name] for name in system.quantities if name in everything}
 
 
-def _collapsed(ranks: Mapping[str, int]) -> dict[str, _Place]:
-    """Return the place of each quantity; those that do not fit share a place of dots."""
+def _collapsed(ranks: Mapping[str, int], computed: Collection[str]) -> dict[str, _Place]:
+    """Return the place of each quantity; those that do not fit, ``computed`` ones last, share dots."""
     count, places, wanted = max(ranks.values()) + 1, {}, Counter(ranks.values())
     skipped = max(0, count - _FIRST_RANKS - _LAST_RANKS) if count > _MOST_RANKS else 0
     full: dict[int, int] = {}
-    for name, rank in ranks.items():
+    for name in sorted(ranks, key=lambda name: name not in computed):
+        rank = ranks[name]
         if skipped and _FIRST_RANKS <= rank < _FIRST_RANKS + skipped:
             places[name] = _Place("rest", _FIRST_RANKS)
             continue
@@ -92,7 +113,7 @@ def _collapsed(ranks: Mapping[str, int]) -> dict[str, _Place]:
         full[rank] = full.get(rank, 0) + 1
         crowded = crowd > _MOST_IN_RANK and full[rank] >= _MOST_IN_RANK
         places[name] = _Place(f"rest-{rank}" if crowded else name, rank)
-    return places
+    return {name: places[name] for name in ranks}
 
 
 def _kinds(system: EquationSystem, targets: set[str], output: str) -> dict[str, NodeKind]:

@@ -51,7 +51,7 @@ class Edge:
     """An arrow from one node to another; between units it is a weight, and ``quantities`` names it.
 
     ``through`` are the points between its ends.  A ``curved`` one leaves to the right and arrives from the
-    left; any other is straight and bare, as between units.
+    left, one that goes ``back`` does so in right angles; others are straight and bare, as between units.
     """
 
     source: str
@@ -59,6 +59,7 @@ class Edge:
     quantities: tuple[str, ...] = ()
     through: tuple[Point, ...] = ()
     curved: bool = False
+    back: bool = False
     description: str = ""
 
 
@@ -100,7 +101,7 @@ class Picture:
 def route(picture: Picture, edge: Edge) -> list[Point]:
     """Return the points of an arrow, from the rim of its source to the rim of its target."""
     source, target = picture.by_key[edge.source], picture.by_key[edge.target]
-    if edge.curved:
+    if edge.curved or edge.back:
         first = (source.x + source.width / 2, source.y)
         return [first, *edge.through, (target.x - target.width / 2, target.y)]
     return [rim(source, (target.x, target.y)), rim(target, (source.x, source.y))]

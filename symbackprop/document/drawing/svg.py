@@ -85,7 +85,7 @@ class _Writer:
         points = route(self.picture, edge)
         path = _path(points, edge.curved)
         inside = f'<path class="line" d="{path}"/>'
-        if edge.curved:
+        if edge.curved or edge.back:
             inside += f'<path class="point" d="{_arrow_head(points[-1])}"/>'
         if any(quantity in self.links for quantity in edge.quantities):
             inside += f'<path class="reach" d="{path}"/>'

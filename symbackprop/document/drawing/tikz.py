@@ -20,7 +20,7 @@ def tikz(picture: Picture) -> str:
     for edge in picture.edges:
         dashed = picture.by_key[edge.source].kind == "bias"
         style = "[draw=gray, dashed]" if dashed else "[draw=gray]"
-        style = "[draw=gray, -stealth]" if edge.curved else style
+        style = "[draw=gray, -stealth]" if edge.curved or edge.back else style
         lines.append(rf"\path{style} {_path(route(picture, edge), edge.curved)};")
     small = r"\scriptsize" if unit > 0.5 else r"\tiny"
     lines += [_node(node, unit, small) for node in picture.nodes]

@@ -50,6 +50,10 @@ class Equations:
         return replace(model, name=_python_name(self.name))
 
 
+def _listed(values: float | tuple[float, ...]) -> tuple[float, ...]:
+    return values if isinstance(values, tuple) else (values,)
+
+
 def _python_name(text: str) -> str:
     """Return a Python name made from that of a file."""
     name = "".join(c if c.isalnum() and c.isascii() else "_" for c in text).strip("_").lower()
@@ -77,6 +81,20 @@ class _Building:
             raise SpecificationError(f"size {letter}: {problem}; give it no size")
         self._resolve_sizes()
         self._check_parameters()
+        self._check_places()
+
+    def _check_places(self) -> None:
+        """Refuse a constant that is read as a place where there is none."""
+        for name, values in self.found.constants.items():
+            for letter in dict.fromkeys(self.names.positions.get(name, ())):
+                number, part = self.ranges.number(letter), self.found.places[name]
+                if number is None:
+                    problem = f"whether '{name}' stays inside depends on the size of '{letter}'"
+                    part.fail(problem, f"give it a number, as in: size {letter} = 4")
+                least = -1 if name not in self.names.unguarded else 0
+                odd = next((v for v in _listed(values) if not least <= v < number), None)
+                if odd is not None:
+                    part.fail(f"{odd:g} is no place along '{letter}', which has {number}", "count from 0")
 
     def _fix_sizes(self) -> None:
         """Give ranges the numbers that were asked for beside the text."""

@@ -85,6 +85,7 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
     found.written = frozenset(found.names.later)
     found.names.shared = _shared_parameters(parts)
     found.cases = _defined_by_cases(parts)
+    found.names.places = _names_in_indices(parts)
     found.names.ranges.numbers = {**_sizes_declared(parts), **sizes}
     statement = None
     try:
@@ -108,6 +109,21 @@ def written_out(text: str, source: str, sizes: Mapping[str, int]) -> list[Statem
 
 
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+def _names_in_indices(parts: list[Statement]) -> set[str]:
+    """Return the names of what is read inside of the brackets of another read."""
+    found: set[str] = set()
+    for statement in parts:
+        depth = 0
+        for piece in _PIECE.findall(statement.body.text):
+            depth += (piece == "[") - (piece == "]")
+            if depth > 0 and piece not in "[]":
+                found.add(piece)
+    return found
+
+
+_PIECE = re.compile(r"[\[\]]|[A-Za-z_]\w*(?=\[)", re.ASCII)
 
 
 def _defined_later(parts: list[Statement]) -> dict[str, Part]:
@@ -261,7 +277,7 @@ def _constant(found: Text, statement: Statement) -> None:
         left, right = sides(item)
         if right is None:
             left.fail("a constant needs a value", f"write {left.text[:40]} = 0.1")
-        name = _declare(found, left, "a constant")
+        name = _declare(found, left, "a constant", left.text.partition("[")[0].strip() in found.names.places)
         letters = found.names.axes[name]
         if not letters:
             found.constants[name] = _number(right)
@@ -270,7 +286,10 @@ def _constant(found: Text, statement: Statement) -> None:
             continue
         if len(letters) > 1:
             left.fail("a constant has one axis or none")
-        found.constants[name] = _numbers(right)
+        is_place = found.names.quantities[name].integer
+        found.constants[name] = numbers = _numbers(right, is_place)
+        if is_place:
+            found.names.listed[name] = int(min(numbers)), int(max(numbers))
         _fix_size(found, letters[0], len(_numbers(right)), left)
 
 
@@ -293,14 +312,18 @@ def _constant_value(part: Part) -> Expr:
     return reader.expression(tree)
 
 
-def _numbers(part: Part) -> tuple[float, ...]:
-    """Return the numbers of a list in parentheses."""
+def _numbers(part: Part, whole: bool = False) -> tuple[float, ...]:
+    """Return the numbers of a list in parentheses, which must be ``whole`` where they are places."""
     if not (part.text.startswith("(") and part.text.endswith(")")):
         part.fail("a constant with an axis needs a list of numbers", "write (1, 2.5, 1)")
     inside = part.slice(1, len(part.text) - 1)
     items = split_outside(inside, ",")
     items = items[:-1] if items[-1].text == "" and len(items) > 1 else items
-    return tuple(_number(item) for item in items)
+    numbers = tuple(_number(item) for item in items)
+    for item, number in zip(items, numbers, strict=True):
+        if whole and number != int(number):
+            item.fail("a whole number is needed here", "this constant is used as an index")
+    return tuple(map(int, numbers)) if whole else numbers
 
 
 def _size(found: Text, statement: Statement) -> None:

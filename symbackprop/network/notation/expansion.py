@@ -150,7 +150,7 @@ class _Expansion:
         self.axes: dict[str, tuple[str, ...] | None] = {}
         self.numbers = {**_plain_sizes(main), **numbers}
         self.taken: dict[str, None] = {}
-        self.taken_letters: dict[str, None] = dict.fromkeys(numbers)
+        self.taken_letters: dict[str, None] = {}
         self.scalars = set(main.scalars)
         self.shared: dict[tuple[str, str], str] = {}
         self.shared_letters: dict[str, _Letters] = {}

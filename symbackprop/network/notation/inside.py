@@ -120,6 +120,11 @@ class SizeRelations:
             name = name_of_integer(part, self.names)
             if name is None or (isinstance(part, Symbol) and any(part in p.free_symbols for p in places)):
                 continue
+            if name in self.names.listed:
+                low, high = self.names.listed[name]
+                symbol = Dummy(name, integer=True)
+                places[part], ranges[symbol] = symbol + low, Integer(high - low + 1)
+                continue
             axes = self.names.positions.get(name)
             if axes is None:
                 problem = f"nothing tells how large '{name}' can be here"

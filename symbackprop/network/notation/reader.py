@@ -98,6 +98,8 @@ class Names:
     uses: dict[str, list[Use]] = field(default_factory=dict)
     positions: dict[str, list[str]] = field(default_factory=dict)  # integer quantity -> axes it is a place in
     whole: dict[str, Expr] = field(default_factory=dict)  # constants that are whole numbers
+    places: set[str] = field(default_factory=set)  # names that stand in indices
+    listed: dict[str, tuple[int, int]] = field(default_factory=dict)  # those of numbers: the ends
     counted: set[str] = field(default_factory=set)  # letters whose number of values cases depend on
     computed: set[str] = field(default_factory=set)  # integer quantities that an equation defines
     unguarded: set[str] = field(default_factory=set)  # integer quantities that are read as a place at -1, too
