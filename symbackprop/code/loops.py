@@ -19,6 +19,8 @@ from symbackprop.equations.system import EquationSystem
 
 LEAST = 16
 """Layers that have to be alike before they become a loop."""
+LEAST_USES = 4
+"""Uses of a block from which on those that are alike become a loop."""
 
 
 def layered_names(system: EquationSystem, code: Callable[[str], str]) -> dict[str, Layered]:
@@ -33,6 +35,28 @@ def layered_names(system: EquationSystem, code: Callable[[str], str]) -> dict[st
         for name in (quantity, system.adjoints[quantity].name)
     ]
     return {name: layered for name, layered in found if name == layered.alone}
+
+
+def names_of_uses(system: EquationSystem, code: Callable[[str], str]) -> set[str]:
+    """Return the names in the code of what belongs to one of many uses of a block."""
+    return {
+        code(name)
+        for quantity, role in system.roles.items()
+        for name in (quantity, system.adjoints[quantity].name)
+        if role.uses >= LEAST_USES
+    }
+
+
+def in_loops(layer: int | None, layered: Mapping[str, Layered]) -> dict[str, int]:
+    """Return by how many columns names are longer in the loop of their layer than outside of it."""
+    if layer is None:
+        return {}
+    found = {}
+    for name, own in layered.items():
+        distance = own.layer - layer
+        entry = f"[{LAYER}]" if distance == 0 else f"[{LAYER} + 1]" if abs(distance) == 1 else ""
+        found[name] = max(0, len(entry) - len(str(own.layer)))
+    return found
 
 
 def counted_from(layer: int, layered: Mapping[str, Layered]) -> Renaming:
@@ -95,10 +119,15 @@ def _is_even(layers: Sequence[int | None]) -> bool:
     return len(numbers) == len(layers) and steps in ({1}, {-1})
 
 
-def turns_of(run: Sequence[Group[Member]]) -> range | None:
+def least_of(names: Iterable[str], of_uses: Collection[str]) -> int:
+    """Return how many layers with such names make a loop: of many uses the first and the last may differ."""
+    return LEAST_USES - 2 if all(name in of_uses for name in names) else LEAST
+
+
+def turns_of(run: Sequence[Group[Member]], least: int) -> range | None:
     """Return the layers of a run, None where it is too short for a loop."""
     first, last = run[0].layer, run[-1].layer
-    if len(run) < LEAST or first is None or last is None:
+    if len(run) < least or first is None or last is None:
         return None
     step = 1 if last > first else -1
     return range(first, last + step, step)
@@ -149,6 +178,7 @@ class Rolled:
         names: the names of the arrays.
         reserved: what else stands in the code, and can't be the name of what is kept by layer.
         columns: of a line of a loop without its indentation.
+        of_uses: the names that belong to one of many uses of a block.
     """
 
     def __init__(
@@ -158,8 +188,10 @@ class Rolled:
         names: Collection[str],
         reserved: Collection[str],
         columns: int,
+        of_uses: Collection[str] = (),
     ) -> None:
         self.columns = columns
+        self.of_uses = of_uses
         self.layered = {name: layer for name, layer in layered.items() if name in names}
         parts = list(self._with_loops(blocks))
         self.kept = ByLayer(self.layered, _looped(parts))
@@ -182,7 +214,7 @@ class Rolled:
 
     def _with_loops(self, blocks: Sequence[Block]) -> Iterator[Block | Loop]:
         for run in runs_of(blocks, self._layer, self._is_like):
-            layers = turns_of(run)
+            layers = turns_of(run, least_of((str(block.name) for block in run[0].members), self.of_uses))
             loop = None if layers is None else self._loop(layers, run)
             if loop is not None and self._fits(loop, self.columns):
                 yield loop
@@ -223,7 +255,8 @@ class Rolled:
 
     def _terms(self, inner: Sequence[Instruction], columns: int) -> Iterator[Instruction]:
         for run in runs_of(inner, self._layer_of_names, self._is_like):
-            layers = turns_of(run)
+            names = (str(name) for instruction in run[0].members for name in instruction.names)
+            layers = turns_of(run, least_of((name for name in names if name in self.layered), self.of_uses))
             loop = None if layers is None else self._loop_of_terms(layers, run[0].members)
             if loop is not None and self._fits(loop, columns):
                 yield loop

@@ -24,7 +24,7 @@ from symbackprop.code.layout import (
     tuple_definition,
 )
 from symbackprop.code.lines import lines_of, turns
-from symbackprop.code.loops import ByLayer, Rolled, layered_names
+from symbackprop.code.loops import ByLayer, Rolled, in_loops, layered_names, names_of_uses
 from symbackprop.code.programs import RATE, SCALE, Carried, Programs, needed, share
 from symbackprop.code.recurrence import Recurrence
 from symbackprop.code.statements import DTYPE, Block, Loop, array, names_in
@@ -84,12 +84,13 @@ class _Body(Rolled):
         layered: Mapping[str, Layered],
         names: Collection[str],
         reserved: Sequence[str],
+        of_uses: Collection[str],
     ) -> None:
         self.statements = statements
         self.read: dict[int, frozenset[str]] = {}
         for s in statements:
             self.read[s.number] = self.read.get(s.number, frozenset()) | s.operation.reads
-        super().__init__(blocks, layered, names, reserved, COLUMNS - 8)
+        super().__init__(blocks, layered, names, reserved, COLUMNS - 8, of_uses)
 
     def function(self, module: _Module) -> Iterator[str]:
         """Yield the lines of the function but for the last, each statement under its equation."""
@@ -140,6 +141,11 @@ class _Module:
         return layered_names(self.model.system, str)
 
     @cached_property
+    def of_uses(self) -> set[str]:
+        """The names in the code of what belongs to one of many uses of a block."""
+        return names_of_uses(self.model.system, self.given.code)
+
+    @cached_property
     def layered(self) -> dict[str, Layered]:
         """The names in the code of what belongs to a layer."""
         return layered_names(self.model.system, self.given.code)
@@ -148,7 +154,7 @@ class _Module:
         self, values: Mapping[str, str | Keyed | Operation], kept: ByLayer | None = None
     ) -> list[str]:
         """Return the lines of a dict with an entry for each parameter."""
-        return rolled_entries(values, self.layered_keys, kept)
+        return rolled_entries(values, self.layered_keys, kept, names_of_uses(self.model.system, str))
 
     def render(self) -> str:
         """Return the module's text."""
@@ -334,8 +340,9 @@ class _Module:
     def _body(self, results: Sequence[str]) -> _Body:
         """Return the statements of a pure function that computes ``results``."""
         statements = needed(self.statements, results)
-        shared, of = share(statements)
+        shared, of = share(statements, self.of_uses)
         names, layered, blocks = Names(of), dict(self.layered), []
+        uses = self.of_uses
         turns_names = Names(of, "turn")
         number = cache(self.model.number)  # of the same few sizes again and again
         for entry in shared:
@@ -345,6 +352,9 @@ class _Module:
                 made = statement.instructions(turns_names, with_arrays=True)
                 blocks.append(Block(statement.name, made, statement.number))
                 continue
+            if uses and (not blocks or self._layer(str(blocks[-1].name)) != self._layer(statement.name)):
+                names.restart()
+                names.longer = in_loops(self._layer(statement.name), layered)
             own = (
                 *((part.name, part.operation) for part in entry.parts),
                 (statement.name, statement.operation),
@@ -355,7 +365,12 @@ class _Module:
             shapes = shapes_in(statement.operation, number)
             blocks.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
         called = {*names.of.values(), *names.numbered, *(n for s in statements for n in s.names)}
-        return _Body(statements, blocks, layered | names.numbered, called, self.given.reserved)
+        layered |= {} if uses else names.numbered
+        return _Body(statements, blocks, layered, called, self.given.reserved, uses)
+
+    def _layer(self, name: str) -> int | None:
+        """Return the layer of an array in the code."""
+        return self.layered[name].layer if name in self.layered else None
 
     def opening(self, body: _Body) -> Iterable[str]:
         """Yield the lines before the statements of a pure function."""

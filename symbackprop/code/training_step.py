@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import groupby
 
 from sympy import Expr
 
 from symbackprop.arrays.kinds import Kind
-from symbackprop.arrays.operations import Layered, Operation, Statement
+from symbackprop.arrays.operations import Layered, Name, Operation, Statement
 from symbackprop.code.buffers import BufferWriter, Workspace
 from symbackprop.code.data import DataCode
 from symbackprop.code.entries import COLUMNS, comprehension, key_of
@@ -18,8 +18,8 @@ from symbackprop.code.fitting import Names, assignment
 from symbackprop.code.layout import BODY, chains, returned, unpacked
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
 from symbackprop.code.liveness import shared_arrays, turns_needed
-from symbackprop.code.loops import Rolled, layered_names
-from symbackprop.code.programs import Carried, share
+from symbackprop.code.loops import Rolled, layered_names, names_of_uses
+from symbackprop.code.programs import Carried, Part, share
 from symbackprop.code.recurrence import Recurrence
 from symbackprop.code.statements import DTYPE, Block, Condition, Instruction, When, array, decided, names_of
 from symbackprop.code.text import LAYER
@@ -84,7 +84,8 @@ class TrainingStep:
         self.given = given
         compared = compared_after(statements)
         self.compares_after = compared != list(statements)
-        self.shared, self.names = share(compared)
+        self.of_uses = names_of_uses(model.system, given.code)
+        self.shared, self.names = share(compared, self.of_uses)
         defined = (name for s in statements for name in s.names)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *defined}
         self.arrays = own
@@ -169,7 +170,7 @@ class TrainingStep:
             if isinstance(statement, Recurrence):
                 found.append(self._recurrence(statement))
                 continue
-            parts = [i for part in entry.parts for i in self.writer.part(part.name, part.operation)]
+            parts = [i for part in entry.parts for i in self._part(part, statement.name)]
             own = self._statement(statement)
             if statement.name == self.loss:
                 own = [When(Condition.WITH_LOSS, tuple(own))]
@@ -177,6 +178,25 @@ class TrainingStep:
             inner: Sequence[Instruction] = (*parts, *own)
             inner = decided(inner, Condition.WITH_LOSS) if self.bare else inner
             found.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
+        return found
+
+    def _part(self, part: Part, beside: str) -> list[Instruction]:
+        """Return the instructions for a part; in a use of a block, what it views is kept by layer, too."""
+        found = self.writer.part(part.name, part.operation)
+        own = self.layered.get(part.name)
+        if own is None or beside not in self.of_uses:
+            return found
+        for number, name in enumerate(name for name in self.writer.viewed if name in self.workspace.arrays):
+            shape = self.workspace.arrays[name]
+            copy = Layered(f"{own.stem}_copy{'_' * number}", own.layer)
+            if copy.alone in self.arrays:
+                continue
+            self.workspace.arrays[copy.alone] = shape
+            self.layered[copy.alone] = copy
+            self.arrays.add(copy.alone)
+            self.workspace.idle.append(name)
+            names = {name: copy.alone}
+            found = [i.renamed(partial(_replaced, names)) for i in found]
         return found
 
     def _recurrence(self, recurrence: Recurrence) -> Block:
@@ -187,7 +207,7 @@ class TrainingStep:
 
     def looped(self, blocks: Sequence[Block]) -> Rolled:
         """Return the instructions with those of equal layers as loops."""
-        return Rolled(blocks, self.layered, self.arrays, self.given.reserved, COLUMNS)
+        return Rolled(blocks, self.layered, self.arrays, self.given.reserved, COLUMNS, self.of_uses)
 
     # ------------------------------------------------------------ what the loops read and write
 
@@ -356,6 +376,10 @@ class TrainingStep:
         made = [i for o, name in names.items() for i in assignment(array(name, o), o, Names(taken))]
         yield from (f"{name} = np.array({value}, dtype)" for value, name in numbers.items())
         yield from lines_of(made, ANY_LENGTH)
+
+
+def _replaced(names: Mapping[str, str], name: Name) -> Name:
+    return names.get(str(name), name)
 
 
 def compared_after(statements: Iterable[Carried]) -> list[Carried]:
