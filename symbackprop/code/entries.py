@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from symbackprop.arrays.operations import Layered, Name, Operation
 from symbackprop.code.lines import turns
-from symbackprop.code.loops import ByLayer, Group, counted_from, least_of, runs_of, turns_of
+from symbackprop.code.loops import NO_USES, ByLayer, Group, Uses, counted_from, least_of, runs_of, turns_of
 from symbackprop.code.statements import renamed
 from symbackprop.code.text import LAYER, write
 
@@ -52,12 +52,12 @@ def rolled_entries(
     values: Mapping[str, str | Keyed | Operation],
     layered: Mapping[str, Layered],
     kept: ByLayer | None = None,
-    of_uses: Collection[str] = (),
+    uses: Uses = NO_USES,
 ) -> list[str]:
     """Return the lines of a dict's entries.
 
     ``layered`` says to which layers keys belong; where values are arrays, ``kept`` which of these are kept
-    by layer; ``of_uses`` are the keys that belong to one of many uses of a block.
+    by layer; ``uses`` holds the keys that belong to one of many uses of a block.
     """
 
     own = {} if kept is None else {name: layer for name, layer in kept.layered.items() if kept.holds(name)}
@@ -80,7 +80,7 @@ def rolled_entries(
     runs = list(runs_of(entries, layer_of, is_like))
 
     def layers_of(run: Sequence[Group[_Entry]]) -> range | None:
-        return turns_of(run, least_of((str(entry.key) for entry in run[0].members), of_uses))
+        return turns_of(run, least_of((str(entry.key) for entry in run[0].members), uses))
 
     looped = (
         keys[str(e.key)] for run in runs if layers_of(run) for g in (run[0], run[-1]) for e in g.members

@@ -123,7 +123,7 @@ def width(instruction: Instruction) -> int:
 
 
 def _broken(line: str, columns: int) -> Iterator[str]:
-    """Yield a call, in several lines where it is too long: at its last brackets, then at the commas inside."""
+    """Yield a call; one that is too long is broken at its last brackets, then at the commas inside."""
     if len(line) <= columns:
         yield line
         return

@@ -18,7 +18,7 @@ from symbackprop.code.fitting import Names, assignment
 from symbackprop.code.layout import BODY, chains, returned, unpacked
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
 from symbackprop.code.liveness import shared_arrays, turns_needed
-from symbackprop.code.loops import Rolled, layered_names, names_of_uses
+from symbackprop.code.loops import Rolled, Uses, layered_names
 from symbackprop.code.programs import Carried, Part, share
 from symbackprop.code.recurrence import Recurrence
 from symbackprop.code.statements import DTYPE, Block, Condition, Instruction, When, array, decided, names_of
@@ -84,8 +84,8 @@ class TrainingStep:
         self.given = given
         compared = compared_after(statements)
         self.compares_after = compared != list(statements)
-        self.of_uses = names_of_uses(model.system, given.code)
-        self.shared, self.names = share(compared, self.of_uses)
+        self.uses = Uses.of(model.system, given.code)
+        self.shared, self.names = share(compared, self.uses.layers)
         defined = (name for s in statements for name in s.names)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *defined}
         self.arrays = own
@@ -164,13 +164,19 @@ class TrainingStep:
 
     def written(self) -> list[Block]:
         """Return the instructions for each statement."""
-        found = []
+        found: list[Block] = []
         for entry in self.shared:
             statement = entry.statement
             if isinstance(statement, Recurrence):
                 found.append(self._recurrence(statement))
                 continue
-            parts = [i for part in entry.parts for i in self._part(part, statement.name)]
+            parts: list[Instruction] = []
+            for part in entry.parts:
+                made = self._part(part, statement.name)
+                if made and statement.name in self.uses.layers and part.name not in self.layered:
+                    self.uses.enter(found, Block(part.name, tuple(made), statement.number), statement.name)
+                else:
+                    parts += made
             own = self._statement(statement)
             if statement.name == self.loss:
                 own = [When(Condition.WITH_LOSS, tuple(own))]
@@ -184,7 +190,7 @@ class TrainingStep:
         """Return the instructions for a part; in a use of a block, what it views is kept by layer, too."""
         found = self.writer.part(part.name, part.operation)
         own = self.layered.get(part.name)
-        if own is None or beside not in self.of_uses:
+        if own is None or beside not in self.uses.layers:
             return found
         for number, name in enumerate(name for name in self.writer.viewed if name in self.workspace.arrays):
             shape = self.workspace.arrays[name]
@@ -207,7 +213,7 @@ class TrainingStep:
 
     def looped(self, blocks: Sequence[Block]) -> Rolled:
         """Return the instructions with those of equal layers as loops."""
-        return Rolled(blocks, self.layered, self.arrays, self.given.reserved, COLUMNS, self.of_uses)
+        return Rolled(blocks, self.layered, self.arrays, self.given.reserved, COLUMNS, self.uses)
 
     # ------------------------------------------------------------ what the loops read and write
 
@@ -293,6 +299,9 @@ class TrainingStep:
         if label in self._turns:
             layers, (_, array) = self._kept(label), self._arrays[label][0]
             listed = [turns(range(layers[0], layers[-1] + 1)), *[array] * self._turns[label]]
+            line = f"{names}_by_turns({', '.join(listed)})"
+            if len(line) <= COLUMNS:
+                return [line, *rest]
             return [f"{names}_by_turns(", *(f"    {line}," for line in listed), ")", *rest]
         runs = groupby(self._arrays[label], lambda pair: pair[1])
         numbers = [(text, [n for n, _ in pairs]) for text, pairs in runs]
