@@ -166,7 +166,8 @@ def test_the_wheel_holds_package_templates_and_data_alone(built: Path) -> None:
         "symbackprop/commands/digits/README.md",
     ):
         assert name in names
-    modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "symbackprop").rglob("*.py")}
+    sources = [path for kind in ("*.py", "*.net") for path in (ROOT / "symbackprop").rglob(kind)]
+    modules = {path.relative_to(ROOT).as_posix() for path in sources}
     assert modules <= set(names)
     assert not [name for name in names if "/test" in name or "generated/" in name or "__pycache__" in name]
     licences = {name.partition(".dist-info/licenses/")[2] for name in names} - {""}

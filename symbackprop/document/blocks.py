@@ -1,6 +1,7 @@
 """The blocks that the templates of a document place: finished strings, and nothing else.
 
-``note`` is a sentence before a formula, ``lines`` are sentences behind it; most have neither.
+``note`` is a sentence before a formula, ``lines`` are sentences behind it; most have neither.  ``section`` is
+the title of the section that begins there.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ class EquationBlock:
     formula: str
     note: str = ""
     lines: tuple[str, ...] = ()
+    section: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Group:
     steps: tuple[StepBlock, ...]
     note: str = ""
     lines: tuple[str, ...] = ()
+    section: str = ""
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlo
 from symbackprop.document.formats import Format
 from symbackprop.document.language.catalogues import Catalogue
 from symbackprop.document.language.particles import with_particle
+from symbackprop.document.sections import Sections
 from symbackprop.equations.circles import Circle, parts_of
 from symbackprop.equations.model import Initial, Initializer, Model
 from symbackprop.equations.naming import SAMPLE, SAMPLES
@@ -249,6 +250,7 @@ class Sentences:
     def forwards(self) -> list[EquationBlock]:
         """Return the forward equations; those of a run of layers first for any layer, then each."""
         found: list[EquationBlock] = []
+        sections = self._sections()
         for item in with_runs(
             self.system.equations, lambda e: self.system.layer(e.name), self.layers.same_up_to_layer
         ):
@@ -256,10 +258,15 @@ class Sentences:
                 general = self.general(item.layers[0])
                 once = [replace(general.forward(e), label=self.style.blank()) for e in item.first]
                 once[0] = replace(once[0], note=self._run_note(item.layers))
-                found += [*once, *(self.forward(equation) for block in item.blocks for equation in block)]
+                found += once
+                each = [equation for block in item.blocks for equation in block]
             else:
-                found.append(self.forward(item))
+                each = [item]
+            found += [replace(self.forward(e), section=sections.begun(e.name)) for e in each]
         return found
+
+    def _sections(self) -> Sections:
+        return Sections(self.derivation, self.say("section.outside"), self.style.escape)
 
     # ---- runs of layers
 
@@ -297,16 +304,16 @@ class Sentences:
     def groups(self) -> list[Group]:
         """Return the steps, grouped by the derivative that they lead to; those of a run of layers once."""
         found: list[Group] = []
+        sections = self._sections()
         for item in with_runs(
             self.by_target(),
             lambda steps: self.system.layer(steps[0].target),
             self.layers.are_same_up_to_layer,
         ):
-            if not isinstance(item, LayerRun):
-                found.append(self._group(item))
-                continue
-            found += [self._group(steps) for steps in item.first]
-            found.append(self._further(item))
+            for steps in item.first if isinstance(item, LayerRun) else [item]:
+                found.append(replace(self._group(steps), section=sections.begun(steps[0].target)))
+            if isinstance(item, LayerRun):
+                found.append(self._further(item))
         return found
 
     def _layer_of_steps(self, steps: Sequence[Step]) -> int | None:

@@ -133,7 +133,8 @@ class Model:
     are those of one sample where ``per_sample``.  ``missing`` holds the index letter of each size that has
     no number and needs one; ``open`` holds where the others without one are found when data come: the name
     of an input, and the axis of the whole array.  ``layers`` are those of a dense network.  ``more_outputs``
-    are what ``forward`` returns beside ``output``.
+    are what ``forward`` returns beside ``output``.  ``sections`` holds the title of the section to which a
+    quantity belongs, "" for one outside of all sections; those before the first section are left out.
     """
 
     title: str
@@ -153,6 +154,7 @@ class Model:
     open: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     layers: tuple[Layer, ...] = ()
     more_outputs: tuple[str, ...] = ()
+    sections: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def outputs(self) -> tuple[str, ...]:

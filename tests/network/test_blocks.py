@@ -12,13 +12,17 @@ import numpy as np
 import pytest
 
 import symbackprop as sb
+from symbackprop.document.render import render
 from symbackprop.errors import SpecificationError
 from symbackprop.library.block_files import block_files
+from symbackprop.network.notation.lines import split_outside, statements
+from symbackprop.network.random_data import sample_data
 from symbackprop.network.writing import text_of
-from tests.network.test_net_cli import command
+from tests.conftest import ROOT
+from tests.network import test_net_cli
 from tests.test_cli import Runner
 
-__all__ = ["command"]
+command = test_net_cli.command
 
 HEAD = """\
 input x0[n, k]
@@ -59,10 +63,15 @@ def without_text(source: str) -> str:
     return re.sub(r'ARCHITECTURE = """.*?"""', "", source, count=1, flags=re.DOTALL)
 
 
+def without_sections(text: str) -> list[str]:
+    """Return the lines of a derivation but for the titles of sections."""
+    return [line for line in re.sub(r"[^\n]+\n~+\n", "", text).split("\n") if line]
+
+
 def same(text: str, by_hand: str) -> None:
     """See that two texts make the same module and the same derivation, to the byte."""
     first, second = network(text), network(by_hand)
-    assert sb.derive(first).text() == sb.derive(second).text()
+    assert without_sections(sb.derive(first).text()) == without_sections(sb.derive(second).text())
     assert without_text(sb.generate(first)) == without_text(sb.generate(second))
 
 
@@ -86,8 +95,12 @@ def test_a_use_is_what_its_lines_stand_for() -> None:
 def test_the_equations_are_printed_without_blocks() -> None:
     text = text_of(network(GOOD))
     assert "block" not in text
-    assert "# x1 = layer(x0)" in text
+    assert "# x1 = layer(x0)\n## layer 1\n" in text
     same(text, BY_HAND)
+    for format in ("text", "html"):
+        assert render(sb.derive(network(text)), format, title="") == render(
+            sb.derive(network(GOOD)), format, title=""
+        )
 
 
 def test_the_text_of_a_module_is_the_text_that_was_given() -> None:
@@ -280,6 +293,20 @@ def test_recurrences_go_through_blocks() -> None:
         same(RECURRENT.replace("USE", use), by_hand)
 
 
+def test_a_keyword_stands_in_place_of_what_a_block_proposes() -> None:
+    wide = LAYER.replace("    s[", "    constant c = 2\n    size e = 7, m = 5\n    s[").replace(
+        "+ b[e]", "+ c*sum(b[m], m)"
+    )
+    text = (
+        HEAD
+        + wide.replace("b[e]\n", "b[m]\n", 1)
+        + "x2 = layer(x0, c=1 + 0.5, m=2*size(k), e=size(k))\n"
+        + END
+    )
+    assert sb.load(network(text)).PARAMETER_SHAPES == {"w": (3, 3), "b": (6,)}
+    assert [c.value for c in network(text).model.constants] == [1.5]
+
+
 def test_a_block_may_make_the_loss() -> None:
     block = "block error(y[n, i], t[n, i]) -> e\n    e = mean(sum((y[n, i] - t[n, i])**2, i), n)\n"
     text = HEAD + LAYER + block + USES + "E = error(x2, t)\noutput x2\n"
@@ -310,17 +337,17 @@ def test_dense_layers_in_blocks_are_found_as_layers() -> None:
     )
 
 
-def test_reading_is_quick_and_grows_with_the_uses() -> None:
+def test_writing_out_the_uses_takes_less_time_than_reading_them() -> None:
     lines = "".join(f"    h{n}[n, e] = tanh(h{n - 1}[n, e]*b[e])\n" for n in range(1, 18))
-    long = (
-        LAYER.replace("y[n, e] = tanh(s[n, e])", "h0[n, e] = tanh(s[n, e])")
-        + lines
-        + "    y[n, e] = h17[n, e]\n"
-    )
-    network(GOOD)
-    start = time.perf_counter()
-    network(HEAD + long + "x2 = repeat(layer, 12, x0)\n" + END)
-    assert time.perf_counter() - start < 5
+    first = LAYER.replace("y[n, e] = tanh(s[n, e])", "h0[n, e] = tanh(s[n, e])")
+    text = HEAD + first + lines + "    y[n, e] = h17[n, e]\nx2 = repeat(layer, 12, x0)\n" + END
+    plain = text_of(network(text))
+    times = []
+    for each in (plain, text):
+        start = time.perf_counter()
+        network(each)
+        times.append(time.perf_counter() - start)
+    assert times[1] < 2 * times[0] + 1
 
 
 def test_equal_input_gives_equal_bytes() -> None:
@@ -336,6 +363,48 @@ def test_equal_input_gives_equal_bytes() -> None:
         for seed in ("1", "2")
     ]
     assert runs[0] == runs[1]
+
+
+TITLED = (
+    HEAD
+    + "z[n, k] = x0[n, k]**2\n"
+    + LAYER.replace("    s[", "    ## The *sum*\n    s[").replace("    y[", "    ### No title.\n    y[")
+    + "block plain(x[n, d]) -> y[n, d]\n    y = layer(x)\n"
+    + "## Encoder <1>\nx1 = layer(z)\nu = plain(x1)\n## Readout\nparameter c\nx2[n, i] = c*u[n, i]\n"
+    + END
+)
+
+
+def test_titles_and_uses_head_sections() -> None:
+    sections = network(TITLED).model.sections
+    assert "z" not in sections
+    assert sections["s1"] == sections["w1"] == "Encoder <1>: The *sum*"
+    assert sections["s2"] == "layer 2: The *sum*"
+    assert sections["c"] == sections["x2"] == sections["E"] == "Readout"
+    untitled = network(GOOD).model.sections
+    assert [untitled[name] for name in ("s1", "x2", "E")] == ["layer 1", "layer 2", ""]
+    repeated = network(HEAD + LAYER + "## Deep\nx2 = repeat(layer, 2, x0)\n" + END).model.sections
+    assert [repeated[name] for name in ("s1", "s2", "E")] == ["Deep: layer 1", "Deep: layer 2", "Deep"]
+    titled = GOOD.replace("block", "## Dense layer\nblock")
+    assert network(titled).model.sections["w2"] == "Dense layer 2"
+    assert network(GOOD.replace("E =", "## The error\nE =")).model.sections["E"] == "The error"
+
+
+@pytest.mark.parametrize(
+    "format, heading",
+    [
+        ("text", "layer 2: The *sum*\n~~~~~~~~~~~~~~~~~~\n"),
+        ("markdown", r"### Encoder \<1\>: The \*sum\*"),
+        ("latex", r"\subsection*{Encoder \textless{}1\textgreater{}: The *sum*}"),
+        ("html", "<h3>Encoder &lt;1&gt;: The *sum*</h3>"),
+    ],
+)
+@pytest.mark.parametrize("language, outside", [("en", "Further equations"), ("ko", "그 밖의 식")])
+def test_sections_are_headed_in_every_format(format: str, heading: str, language: str, outside: str) -> None:
+    derived = sb.derive(network(TITLED))
+    document = render(derived, format, title="Title", language=language)
+    assert document.count(heading) == 2  # forward, and on the way back
+    assert outside in render(sb.derive(network(GOOD)), format, title="Title", language=language)
 
 
 # ---------------------------------------------------------------------------------------- refusals
@@ -441,6 +510,12 @@ WRONG: dict[str, tuple[str, str, str]] = {
         used("x1 =", "x1[n] ="),
         "line 10, column 1: 'x1' has 2 axes, but the result of 'layer' is y[n, e]",
         "",
+    ),
+    "left-twice": (used("x2 =", "x1 ="), "line 11, column 1: 'x1' is defined twice, first in line 10", ""),
+    "keyword-argument": (
+        used("(x1)", "(x1, x=x0)"),
+        "line 11, column 16: 'x' is given by its place",
+        "write layer(x[n, d])",
     ),
     "left-case": (
         used("x1 =", "x1[n, 0] ="),
@@ -659,6 +734,8 @@ def test_hostile_texts_are_refused_soon() -> None:
         HEAD + "block layer(" + "(" * 3000 + "\n": "never closed",
         HEAD + "block layer(x) -> y\n    y = " + "-" * 20_000 + "x\n" + USES + END: "line 5",
     }
+    chain_of_files = (f'file "f{n}.net"\n    from "f{(n + 1) % 5000}.net" import b\n' for n in range(5000))
+    texts[GOOD + "".join(chain_of_files)] = "more than 100 files are not allowed"
     for text, expected in texts.items():
         start = time.perf_counter()
         assert expected in refused(text)
@@ -823,6 +900,10 @@ IMPORTS_WRONG = {
         {"net": IMPORTING.replace("j=4", "i=4")},
         "line 5, column 18: the index 'k' can't run over 4: it runs over 5",
     ),
+    "size-of-file": (
+        {"layers": DENSE.replace("size n2", "size i")},
+        "layers.net: line 2, column 6: the index 'i' can't run over 3: it runs over 5",
+    ),
     "large": ({"layers": DENSE + "# " + "a" * 100 + "\n# \n" * 25_000}, "lines"),
     "input-read": (
         {
@@ -855,6 +936,66 @@ def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
     (tmp_path / "layers.net").mkdir()
     with pytest.raises(SpecificationError, match="there is no file"):
         sb.Network.from_file(files(tmp_path, net=IMPORTING))
+
+
+def test_a_missing_loss_is_told_behind_the_text_itself(tmp_path: Path) -> None:
+    text = IMPORTING[: IMPORTING.index("E =")]
+    with pytest.raises(SpecificationError, match="line 7, column 1: there is no loss"):
+        sb.Network.from_file(files(tmp_path, net=text, layers=DENSE))
+
+
+def test_sizes_of_own_letters_are_given_by_the_names_that_are_told(tmp_path: Path) -> None:
+    path = files(tmp_path, net=IMPORTING.replace(", j=4", ""), layers=DENSE)
+    with pytest.raises(SpecificationError, match="add --size j1=8, or a line: size j1 = 8"):
+        sb.generate(sb.Network.from_file(path))
+    given = sb.generate(sb.Network.from_file(path, {"j1": 6}))
+    path.write_text(path.read_text() + "size j1 = 6\n")
+    assert without_text(sb.generate(sb.Network.from_file(path))) == without_text(given)
+
+
+EXAMPLES = ("attention", "convolution_stride_2", "embedding", "lstm", "max_pooling", "transformer")
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_the_middle_of_a_network_is_the_same_as_a_block_of_another_file(name: str, tmp_path: Path) -> None:
+    whole = sb.Network.from_file(ROOT / "examples" / f"{name}.net").with_small_sizes()
+    outside: list[str] = []
+    inside: list[str] = []
+    arguments: list[str] = []
+    sizes = ""
+    for statement in statements(text_of(whole), name):
+        keyword, body = statement.keyword, statement.body.text
+        line = f"{'integer ' * statement.integer}{keyword} {body}".strip()
+        if keyword == "size":
+            sizes += line + "\n"
+        elif keyword in ("input", "target", "assume", "output") or body.startswith("E "):
+            outside.append(line)
+            arguments += (
+                [part.text for part in split_outside(statement.body, ",")] if keyword == "input" else []
+            )
+        else:
+            inside.append(line)
+    (output,) = whole.model.outputs
+    result = next(line for line in inside if line.startswith(f"{output}[")).partition("=")[0]
+    block = f"block body({', '.join(arguments)}) -> {result}\n    " + "\n    ".join(inside)
+    use = f"{output} = body({', '.join(argument.partition('[')[0] for argument in arguments)})"
+    outside.sort(key=lambda line: not re.match("(integer )?(input|target)", line))
+    first = next(n for n, line in enumerate(outside) if not re.match("(integer )?(input|target)", line))
+    renamed = "\n".join(
+        re.sub(r"\b([a-z])\b(?![(\[])", r"\g<1>9", line) if "[" in line else line for line in outside
+    )
+    for text in (outside, renamed.split("\n")):
+        net = "\n".join(['from "layers.net" import body', *text[:first], use, *text[first:]])
+        imported = sb.Network.from_file(files(tmp_path, net=net, layers=sizes + block))
+        np.testing.assert_allclose(_drawn(imported), _drawn(whole), rtol=1e-9)
+
+
+def _drawn(net: sb.Network) -> list[float]:
+    """Return the error and the sizes of the gradients for random data."""
+    module = sb.load(net)
+    x, t = sample_data(net.model, np.random.default_rng(2))
+    error, gradients = module.gradients(module.initialize(3, dtype=np.float64), x, t)
+    return [float(error), *(float(abs(gradients[name]).sum()) for name in sorted(gradients))]
 
 
 # ----------------------------------------------------------------------------------------- library

@@ -37,6 +37,7 @@ ENGLISH: dict[str, str] = {
     "given.layers": "The number at a letter is that of its layer; {input} are the inputs.",
     "given.indices": "Each index letter runs over a fixed number of values: {ranges}.",
     "given.index": "{indices} over {size}",
+    "section.outside": "Further equations",
     "given.circle": (
         "{quantities} go in a circle: each is read at another place along {letter}. They are computed place "
         "by place, from {letter} = {first} to {letter} = {last}."

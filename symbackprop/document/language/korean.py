@@ -36,6 +36,7 @@ KOREAN: dict[str, str] = {
     "given.layers": "문자에 붙은 수는 층의 번호이며, {input:은/는} 입력이다.",
     "given.indices": "첨자마다 값의 개수가 정해져 있다: {ranges}.",
     "given.index": "{indices:은/는} {size}개",
+    "section.outside": "그 밖의 식",
     "given.circle": (
         "{quantities:은/는} 서로 돌아가며 {letter:을/를} 따라 다른 자리의 값을 읽는다. "
         "{letter} = {first}부터 {letter} = {last}까지 한 자리씩 차례로 계산한다."

@@ -73,6 +73,13 @@ class File:
         return {item.head.name: item for item in self.items if item.head and _is(item, "size")}
 
     @cached_property
+    def values(self) -> dict[str, str]:
+        """The numbers that are named outside of blocks, as text in parentheses."""
+        named = {name: item for name, item in self.declared.items() if _is(item, "constant")}
+        rights = {name: sides(item.statement.body)[1] for name, item in named.items() if name in self.scalars}
+        return {name: f"({right.text})" for name, right in rights.items() if right is not None}
+
+    @cached_property
     def names(self) -> set[str]:
         """The names outside of blocks."""
         return _names(self.own)
@@ -93,13 +100,14 @@ class File:
 
 @dataclass
 class Block:
-    """A block: its name and place, its header, and its lines."""
+    """A block: its name and place, its header, its title if it has one, and its lines."""
 
     file: File = field(repr=False)
     name: str
     part: Part
     arguments: tuple[Head, ...]
     result: Head
+    title: str | None = None
     statements: list[Statement] = field(default_factory=list)
 
     @property
@@ -151,6 +159,7 @@ class Block:
         if not self.statements:
             self.part.fail(f"the block '{self.name}' is empty", "its lines stand below it, indented")
         given = {head.name: head for head in self.arguments}
+        _check_once(self.lines)
         for line in self.lines:
             if line.head is not None and not _is(line, "size"):
                 if line.head.name in given:
@@ -201,6 +210,7 @@ def check_blocks(file: File) -> None:
     """Refuse blocks that can't be right, and names of blocks that stand for something else, too."""
     for name in file.imports:
         file.find(name)
+    _check_once(file.items)
     for block in file.blocks.values():
         block.check()
     for item in file.items:
@@ -266,7 +276,7 @@ def _header(file: File, statement: Statement) -> Block:
             head.part.fail(f"'{head.name}' stands twice", "each name stands for one thing")
         if head.name == LOSS:
             head.part.fail("E is the loss", "choose another name")
-    return Block(file, tree.func.id, before, heads, result)
+    return Block(file, tree.func.id, before, heads, result, statement.title)
 
 
 def _head(reader: NetReader, part: Part, node: ast.expr) -> Head:
@@ -322,7 +332,7 @@ def _defines(item: Spelled) -> bool:
 def _lefts(statement: Statement) -> Iterator[Part]:
     """Yield the left sides of a statement."""
     for item in items(statement):
-        if item.keyword != "assume":
+        if item.keyword not in ("assume", "output"):
             yield sides(item.body)[0]
 
 
@@ -356,6 +366,19 @@ def _has_axes(right: Part, file: File) -> bool:
 
 
 def _by_cases(statements: Sequence[Statement]) -> set[str]:
-    """Return the names that are defined by several equations."""
+    """Return the names of which an equation has more than letters on its left."""
     lefts = [sides(s.body)[0].text for s in statements if s.keyword == ""]
-    return {name for name, number in Counter(map(_name, lefts)).items() if number > 1}
+    plain = re.compile(r"\w+ *(\[ *[^\W\d]\w* *(, *[^\W\d]\w* *)*\])?")
+    return {_name(left) for left in lefts if not plain.fullmatch(left)}
+
+
+def _check_once(lines: Sequence[Spelled]) -> None:
+    """Refuse the result of a use whose name is defined elsewhere, too."""
+    heads = [line.head for line in lines if line.head and not _is(line, "size")]
+    first: dict[str, Head] = {}
+    uses = {line.head.name for line in lines if line.head and line.use}
+    for head in heads:
+        before = first.setdefault(head.name, head)
+        if before is not head and head.name in uses:
+            problem = f"'{head.name}' is defined twice, first in line {before.part.line.number}"
+            head.part.fail(problem, "each name stands for one thing")

@@ -15,7 +15,17 @@ from sympy import Add, Expr, Mul, Symbol
 from symbackprop.equations.circles import in_order
 from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Model
 from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
-from symbackprop.equations.system import ONE, Equation, EquationSystem, Fact, Quantity, index, is_size, size
+from symbackprop.equations.system import (
+    ONE,
+    Equation,
+    EquationSystem,
+    Fact,
+    Quantity,
+    index,
+    is_size,
+    name_of,
+    size,
+)
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.network.architecture import MAX_PARAMETERS, MAX_UNITS
@@ -76,9 +86,10 @@ class _Building:
         if self.samples_root.number is not None:
             letter = self.names.axes[found.inputs[0]][0]
             problem = f"'{letter}' numbers the samples, and their number comes with the data"
+            places = {**found.fixed, **found.sizes}
             for given in self.samples_root.letters:
-                if given in found.sizes:
-                    found.sizes[given].fail(problem, "give it no size")
+                if given in places:
+                    places[given].fail(problem, "give it no size")
             raise SpecificationError(f"size {letter}: {problem}; give it no size")
         self._resolve_sizes()
         self._check_parameters()
@@ -247,6 +258,7 @@ class _Building:
             inputs=tuple(self._given(name, system) for name in self.found.inputs),
             targets=tuple(self._given(name, system) for name in self.found.targets),
             per_sample=per_sample,
+            sections=dict(self._sections(system)),
             origin="the equations in ARCHITECTURE",
             missing={n: self.letter_of[n] for n in sorted(symbols - found.keys() - self.numbers.keys())},
             open=found,
@@ -254,6 +266,17 @@ class _Building:
         if not model.missing:
             self._check_count(model)
         return model
+
+    def _sections(self, system: EquationSystem) -> Iterator[tuple[str, str]]:
+        """Yield the section of each quantity; a parameter's is that in which it is first read."""
+        title, left = None, set(system.parameters)
+        for equation in self.found.equations if self.found.sections else ():
+            title = self.found.sections.get(equation.name, title)
+            if title is not None:
+                yield equation.name, title
+                reads = {name_of(read) for read in system.reads(system.definitions[equation.name].rhs)}
+                yield from ((name, title) for name in sorted(reads & left))
+                left -= reads
 
     def _open(self, unknown: set[str], system: EquationSystem) -> dict[str, tuple[str, int]]:
         """Return where sizes without numbers can be found in the inputs: those that no parameter has."""

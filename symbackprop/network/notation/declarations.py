@@ -21,7 +21,7 @@ from symbackprop.network.architecture import MAX_UNITS
 from symbackprop.network.notation.blocks import LOSS
 from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in
 from symbackprop.network.notation.expansion import Same, expanded
-from symbackprop.network.notation.imports import main_file
+from symbackprop.network.notation.imports import last_line, main_file
 from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader, used_before
@@ -69,6 +69,8 @@ class Text:
     places: dict[str, Part] = field(default_factory=dict)
     lines: dict[str, Part] = field(default_factory=dict)  # the equation of each defined quantity
     sizes: dict[str, Part] = field(default_factory=dict)
+    fixed: dict[str, Part] = field(default_factory=dict)  # sizes that uses of blocks give
+    sections: dict[str, str] = field(default_factory=dict)  # first equation -> title
     cases: Counter[str] = field(default_factory=Counter)  # how many cases of a quantity are still to come
     read: dict[str, list[Case]] = field(default_factory=dict)  # those that have been read
 
@@ -90,14 +92,26 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
     statement = None
     try:
         with limited_work(min(MAX_WORK + _WORK_OF_A_LINE * len(parts), _WORK_OF_A_TEXT)):
+            title = None
             for statement in parts:
-                _READERS[statement.keyword](found, statement)
+                title = title if statement.title is None else statement.title
+                title = _read(found, statement, title)
     except TooMuchWork:
         assert statement is not None
         statement.body.fail("working this out takes too long", "write it in a simpler way")
     _check_order(found)
-    _check_whole(found, Part(Line(source, text.count("\n") + 1, ""), "", 0))
+    _check_whole(found, Part(Line(source, last_line(text), ""), "", 0))
     return found
+
+
+def _read(found: Text, statement: Statement, title: str | None) -> str | None:
+    """Read a statement; return the title of the section that begins with the next equation."""
+    number = len(found.equations)
+    _READERS[statement.keyword](found, statement)
+    if title is None or len(found.equations) == number:
+        return title
+    found.sections[found.equations[number].name] = title
+    return None
 
 
 def written_out(text: str, source: str, sizes: Mapping[str, int]) -> list[Statement]:
@@ -359,6 +373,7 @@ def _fix(found: Text, statement: Statement) -> None:
     if known is not None and known != number:
         left.fail(f"the index '{left.text}' can't run over {number}: it runs over {known}")
     _fix_size(found, left.text, number, left)
+    found.fixed[left.text] = left
     ranges.numbers[left.text] = number
 
 

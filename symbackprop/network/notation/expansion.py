@@ -11,7 +11,7 @@ import ast
 import re
 from collections import ChainMap, Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import NoReturn
 
@@ -44,15 +44,17 @@ class Same(Statement):
 class _Letters:
     """The letters of uses, those of the text where ``owner`` is None.
 
-    ``number`` is that of the use, of ``total``; ``given`` are those whose size a keyword tells.
+    ``number`` is that of the use, of ``total``, and ``used`` says where it stands.  ``images`` are what
+    letters are called outside, ``given`` those whose size a keyword tells, ``wanted`` all of the block's.
     """
 
     owner: File | None = None
     number: str = ""
     total: int = 1
     images: dict[str, str] = field(default_factory=dict)
-    given: set[str] = field(default_factory=set)
+    given: frozenset[str] = frozenset()
     wanted: set[str] = field(default_factory=set)
+    used: tuple[str, ...] = ()
 
 
 @dataclass
@@ -60,7 +62,8 @@ class _Scope:
     """What words mean in a use of a block, or outside of blocks, where ``block`` is None.
 
     ``values`` are the numbers that constants stand for, as text, ``overridden`` the constants that a use
-    gives another number; ``used`` says where the use stands, and ``back`` maps names to those in the block.
+    gives another number, ``sized`` the letters that it gives a size; ``used`` says where the use stands, and
+    ``back`` maps names to those in the block.  ``heading`` is the title of the section that the use is.
     """
 
     file: File
@@ -71,6 +74,8 @@ class _Scope:
     names: dict[str, str] = field(default_factory=dict)
     back: dict[str, str] = field(default_factory=dict)
     overridden: dict[str, Part] = field(default_factory=dict)
+    sized: frozenset[str] = frozenset()
+    heading: str = ""
 
     def at(self, part: Part) -> Part:
         """Return a part of the block, or of the text, whose errors tell where the block is used."""
@@ -160,27 +165,36 @@ class _Expansion:
             self.taken_letters |= dict.fromkeys(sorted(block.letters))
 
     def _reserve(self, item: Spelled, local: Collection[str]) -> None:
-        """Take the names and letters in a statement of the text, which no use gets."""
+        """Take the names and letters in a statement of the text, which no use gets.
+
+        A letter that has a size and nothing else may be one of a use.
+        """
+        if item.statement.keyword == "size":
+            return
         words = [w.text for w in item.words if not w.is_letter]
         words += [given.part.text for given in item.use.arguments] if item.use else []
         self.taken |= dict.fromkeys(word for word in words if word not in local)
         self.taken_letters |= dict.fromkeys(w.text for w in item.words if w.is_letter)
-        if item.head and not local and item.statement.keyword != "size":
+        if item.head and not local:
             self.taken_letters |= dict.fromkeys(item.head.letters or ())
             if item.use is None:
                 self.axes[item.head.name] = item.head.letters
 
     def run(self) -> Replaced:
         """Return each statement outside of blocks with those that it stands for."""
-        scope = _Scope(self.main, _Letters(), dict(_values(self.main)))
+        scope = _Scope(self.main, _Letters(), dict(self.main.values))
         uses = {id(item.statement): item for item in self.main.items if item.use}
-        found = []
+        found, is_inside = [], False
         for statement in self.main.own:
             self.out = []
+            scope.heading = scope.heading if statement.title is None else statement.title
             if id(statement) in uses:
                 self._use(scope, uses[id(statement)])
+                is_inside = True
             else:
-                self.out.append(statement)
+                ends = is_inside and statement.keyword == ""
+                self.out.append(replace(statement, title=scope.heading) if ends else statement)
+                is_inside = is_inside and not ends
             found.append((statement, self.out))
         return found
 
@@ -248,7 +262,8 @@ class _Expansion:
         assert use is not None
         assert head is not None
         self._count(block, outer.at(use.part))
-        scope = self._scope(outer, block, use)
+        scope, first = self._scope(outer, block, use), len(self.out)
+        scope.heading = self._heading(block, line, outer)
         scope.names |= dict(zip((each.name for each in block.arguments), given, strict=True))
         scope.names[block.result.name] = result
         left = [self._letter(outer.letters, letter) for letter in head.letters or ()] if is_last else []
@@ -264,9 +279,19 @@ class _Expansion:
             self._line(scope, each_line)
         what = f"the block's first line says {block.result.part.text}"
         self._same(result, self._images(scope, block.result), what, scope.at(block.result.part))
+        if outer.block is None:
+            self.out[first] = replace(self.out[first], title=scope.heading)
         if left:
             what = f"the result of '{block.name}' is {block.result.part.text}"
             self._same(result, left, what, outer.at(head.part))
+
+    def _heading(self, block: Block, line: Spelled, outer: _Scope) -> str:
+        """Return what heads the section that a use is: the title before it, or that of its block."""
+        heading = f"{block.title or block.name} {self._number(block)}".rstrip()
+        title = line.statement.title if outer.block is None else None
+        if not title:
+            return heading
+        return title if line.use is not None and line.use.times is None else f"{title}: {heading}"
 
     def _count(self, block: Block, part: Part) -> None:
         """Count a use, and refuse too many."""
@@ -281,12 +306,13 @@ class _Expansion:
     def _scope(self, outer: _Scope, block: Block, use: Use) -> _Scope:
         """Return the scope of a new use."""
         letters = outer.letters
-        if block.file is not outer.file:
-            given = {keyword.keyword for keyword in use.keywords}
-            total = 1 if self.totals is None else self.totals[id(block)]
-            letters = _Letters(block.file, self._number(block), total, {}, given, block.letters)
         used = (f"  used in {use.part.line.place(use.part.column)}", *outer.used)
-        return _Scope(block.file, letters, dict(_values(block.file)), block, used)
+        sized = frozenset(keyword.keyword for keyword in use.keywords)
+        if block.file is not outer.file:
+            total = 1 if self.totals is None else self.totals[id(block)]
+            number = self._number(block)
+            letters = _Letters(block.file, number, total, {}, sized, block.letters, used)
+        return _Scope(block.file, letters, dict(block.file.values), block, used, sized=sized)
 
     def _number(self, block: Block) -> str:
         """Return the number of the present use, "" where it is the only one."""
@@ -306,7 +332,8 @@ class _Expansion:
 
     def _same(self, name: str, letters: Sequence[str], what: str, part: Part) -> None:
         """Say that a quantity has axes which run over the ranges of some letters."""
-        self.out.append(Same("same", False, part, name, tuple(letters), what))
+        same = Same("same", False, part, name=name, letters=tuple(letters), what=what)
+        self.out.append(same)
 
     # ------------------------------------------------------------ numbers
 
@@ -357,6 +384,8 @@ class _Expansion:
         assert block is not None
         for given in use.keywords:
             part, name = outer.at(given.part), given.keyword
+            if any(name == head.name for head in block.arguments):
+                outer.at(given.whole).fail(f"'{name}' is given by its place", f"write {block.shown}")
             if name not in block.constants and name not in block.letters:
                 known = sorted({*block.constants, *block.letters})
                 problem = f"'{name[:40]}' is neither an index nor a constant of the block '{block.name}'"
@@ -387,7 +416,7 @@ class _Expansion:
         if line.use is not None:
             self._use(scope, line)
         elif keyword == "size" and head is not None:
-            if head.name not in scope.letters.given:
+            if head.name not in {*scope.letters.given, *scope.sized}:
                 self._fix(self._letter(scope.letters, head.name), self._translated(scope, line).body)
         elif head is not None and head.name in scope.overridden:
             name = scope.names[head.name]
@@ -402,7 +431,8 @@ class _Expansion:
 
     def _emit(self, scope: _Scope, line: Spelled) -> None:
         """Write a statement with the words of a use."""
-        self.out.append(self._translated(scope, line))
+        statement, title = self._translated(scope, line), line.statement.title
+        self.out.append(replace(statement, title=title and f"{scope.heading}: {title}"))
         if line.head is not None:
             own = line.head.letters
             images = None if own is None else tuple(self._letter(scope.letters, i) for i in own)
@@ -512,7 +542,7 @@ class _Expansion:
         assert letters.owner is not None
         size = letters.owner.sizes.get(letter)
         if size is not None and letter not in letters.given:
-            scope = _Scope(letters.owner, letters, {})
+            scope = _Scope(letters.owner, letters, {}, used=letters.used)
             self._fix(image, self._translated(scope, size).body)
 
 
@@ -538,14 +568,6 @@ def _plain_sizes(file: File) -> dict[str, int]:
     """Return the sizes that the text gives by plain numbers."""
     found = ((letter, sides(item.statement.body)[1]) for letter, item in file.sizes.items())
     return {i: int(right.text) for i, right in found if right and re.fullmatch("[0-9]{1,9}", right.text)}
-
-
-def _values(file: File) -> Iterator[tuple[str, str]]:
-    """Yield the numbers that a text names outside of blocks, as text."""
-    for name, item in file.declared.items():
-        right = sides(item.statement.body)[1]
-        if item.statement.keyword == "constant" and name in file.scalars and right is not None:
-            yield name, f"({right.text})"
 
 
 def _heads(block: Block) -> Iterator[Head]:

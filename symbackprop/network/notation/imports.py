@@ -7,7 +7,7 @@ under a line ``file "layers.net"``, indented.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 from symbackprop.errors import SpecificationError, excerpt, nearest, suggestion
@@ -44,6 +44,8 @@ def main_file(text: str, source: str) -> File:
         SpecificationError: something is wrong with the lines, or with a block as such.
     """
     own, sections = split_files(text)
+    if len(sections) > MAX_FILES:
+        raise SpecificationError(f"{source}: more than {MAX_FILES} files are not allowed")
     files: dict[str, File] = {}
     for key, section in sections.items():
         there = _source(source, key)
@@ -89,19 +91,19 @@ def with_files(text: str, source: str, folder: Path | None) -> str:
             if there not in sections:
                 sections[there] = new[there] = _read(key, there, part, folder)
                 pending.append((there, new[there]))
-                _check_amount(sections, part)
+                _check_amount([own, *sections.values()], part)
     written = [line for key, content in new.items() for line in _written(key, content)]
     return "\n".join([*_lines(text), *written]) if written else text
 
 
-def _check_amount(sections: Mapping[str, str], part: Part) -> None:
+def _check_amount(texts: Sequence[str], part: Part) -> None:
     """Refuse too many files, or too long ones."""
-    if len(sections) > MAX_FILES:
+    if len(texts) > MAX_FILES + 1:
         part.fail(f"more than {MAX_FILES} files are not allowed")
-    if sum(map(len, sections.values())) > MAX_BYTES:
-        part.fail(f"the imported files are longer than {MAX_BYTES // 10**6} MB")
-    if sum(content.count("\n") for content in sections.values()) > MAX_LINES:
-        part.fail(f"the imported files have more than {MAX_LINES} lines")
+    if sum(map(len, texts)) > MAX_BYTES:
+        part.fail(f"with the imported files this is longer than {MAX_BYTES // 10**6} MB")
+    if sum(content.count("\n") + 2 for content in texts) > MAX_LINES:
+        part.fail(f"with the imported files this has more than {MAX_LINES} lines")
 
 
 def _imports(key: str, content: str, source: str) -> Iterator[tuple[str, Part]]:
@@ -202,6 +204,12 @@ def _lines(text: str) -> list[str]:
 
 def _normal(text: str) -> str:
     return text.removeprefix("\ufeff").replace("\r\n", "\n")
+
+
+def last_line(text: str) -> int:
+    """Return the number of the line behind a text without the files that are written in."""
+    own, sections = split_files(text)
+    return (own.rstrip("\n") + "\n" if sections else text).count("\n") + 1
 
 
 def _written(key: str, content: str) -> Iterator[str]:

@@ -15,6 +15,8 @@ MAX_LINE = 200_000  # characters
 KEYWORDS = ("input", "target", "parameter", "constant", "size", "assume", "output")
 """What a line that is no equation begins with; ``integer`` may stand before the first two."""
 
+_TITLE = re.compile(r" *##(?!#) *(.*)")
+"""A comment that heads a section, or ends one."""
 _BLOCK = re.compile(r"block +(?=[A-Za-z_])", re.ASCII)
 _IMPORT = re.compile(r"from +(?=[A-Za-z_\"'])", re.ASCII)
 _DECLARATION = re.compile(r"(integer +)?([A-Za-z_]\w*)( +)(?=[A-Za-z_0-9(+.-])", re.ASCII)
@@ -82,7 +84,7 @@ class Part:
         return Part(self.line, self.text[start:end], self.column + start).stripped()
 
 
-_SAID_OF_CODE = re.compile(r"'[^']*'|(?<=write ).*|(?<=known are: ).*")
+_SAID_OF_CODE = re.compile(r"(?<!\w)'[^']*'|(?<=write ).*|(?<=known are: ).*")
 """What in a message quotes a name or is to be written."""
 
 
@@ -129,11 +131,15 @@ class UsedLine(Line):
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement: its keyword ("" for an equation), whether it says ``integer``, and the rest."""
+    """One statement: its keyword ("" for an equation), whether it says ``integer``, and the rest.
+
+    ``title`` heads the section that begins here; None where none begins, "" where one only ends.
+    """
 
     keyword: str
     integer: bool
     body: Part
+    title: str | None = None
 
     @property
     def indentation(self) -> int:
@@ -151,10 +157,14 @@ def statements(text: str, source: str) -> Iterator[Statement]:
     lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
     if len(lines) > MAX_LINES:
         raise SpecificationError(f"{source}: {len(lines)} lines are more than {MAX_LINES}")
+    title = None
     for line in _whole(_checked(source, number, raw) for number, raw in enumerate(lines, start=1)):
         code = line.joined()
         if code:
-            yield _statement(Part(line, code, 0).stripped())
+            yield replace(_statement(Part(line, code, 0).stripped()), title=title)
+            title = None
+        elif begins := _TITLE.fullmatch(line.text):
+            title = begins[1]
 
 
 def _checked(source: str, number: int, raw: str) -> Line:

@@ -22,11 +22,12 @@ def without_blocks(text: str, source: str, sizes: Mapping[str, int]) -> str:
     written: dict[int, list[str]] = {}
     gone = set(_outside(main))
     for statement, several in expanded(main, sizes):
-        if several != [statement]:
-            line = statement.body.line
+        line = statement.body.line
+        if [each.body for each in several] != [statement.body]:
             gone |= set(_rows(line))
-            comment = f"# {line.joined().strip()}"
-            written[line.number] = [comment, *_texts(several, given)]
+            written[line.number] = [f"# {line.joined().strip()}", *_texts(several, given)]
+        elif several[0].title != statement.title:
+            written[line.number] = [f"## {several[0].title}".rstrip(), rows[line.number - 1]]
     kept = []
     for number, row in enumerate(rows, start=1):
         kept += written.get(number, [] if number in gone else [row])
@@ -35,9 +36,14 @@ def without_blocks(text: str, source: str, sizes: Mapping[str, int]) -> str:
 
 def _texts(several: Iterable[Statement], given: set[str]) -> Iterator[str]:
     """Yield statements as lines; ``given`` are the letters whose sizes stand in the text already."""
+    title = None
     for statement in several:
+        title = title if statement.title is None else statement.title
         if isinstance(statement, Same):
             continue
+        if title is not None:
+            yield f"## {title}".rstrip()
+            title = None
         text, keyword = statement.body.text, statement.keyword
         if keyword == "fix":
             letter = sides(statement.body)[0].text

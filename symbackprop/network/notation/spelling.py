@@ -158,7 +158,8 @@ class Vocabulary:
             if use is None:
                 formula.value()
                 words = words + formula.words
-        return Spelled(statement, tuple(sorted(words, key=lambda word: word.start)), head, use)
+        defined = None if statement.keyword == "output" else head
+        return Spelled(statement, tuple(sorted(words, key=lambda word: word.start)), defined, use)
 
 
 @dataclass(frozen=True)
