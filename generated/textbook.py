@@ -52,7 +52,8 @@ def loss(parameters: dict[str, np.ndarray], x: np.ndarray, t: np.ndarray) -> flo
     # (3) s2[i] = Σ_j x1[j]·w2[j,i]
     s2 = x1 @ w2
     # (30) E = (1/N)·Σ_{n,i} (log(1 + exp(s2[n,i])) - t[n,i]·s2[n,i])
-    E = (np.logaddexp(0, s2) - s2 * t).sum() / samples
+    part = s2 * t
+    E = np.logaddexp(-part, s2 - part).sum() / samples
     return float(E)
 
 
@@ -77,7 +78,8 @@ def gradients(
     # (4) x2[i] = 1/(1 + exp(-s2[i]))
     x2 = 1 / (1 + np.exp(-s2))
     # (30) E = (1/N)·Σ_{n,i} (log(1 + exp(s2[n,i])) - t[n,i]·s2[n,i])
-    E = (np.logaddexp(0, s2) - s2 * t).sum() / samples
+    part = s2 * t
+    E = np.logaddexp(-part, s2 - part).sum() / samples
     # (12) ∂E/∂s2[i] = x2[i] - t[i]
     ds2 = x2 - t
     # (32) ∂E/∂w2[j,i] = (1/N)·Σ_n ∂E[n]/∂s2[n,i]·x1[n,j]
@@ -117,19 +119,19 @@ def _uniform(generator: np.random.Generator, name: str, variance: float) -> np.n
 def _allocate(samples: int, dtype: np.dtype) -> tuple[np.ndarray, ...]:
     """Return the arrays that a step writes to; those never needed at once are one."""
     s1 = x1 = work3 = _zeros((samples, 3), dtype)
-    s2 = work2 = _zeros((samples, 1), dtype)
+    s2 = _zeros((samples, 1), dtype)
     x2 = ds2 = _zeros((samples, 1), dtype)
+    part = work2 = _zeros((samples, 1), dtype)
     work1 = _zeros((samples, 1), dtype)
     ones = np.ones(samples, dtype)
     ds1 = _zeros((samples, 3), dtype)
-    return s1, x1, s2, x2, work1, work2, ds2, ds1, work3, ones
+    return s1, x1, s2, x2, part, work1, work2, ds2, ds1, work3, ones
 
 
 def _fixed(trainer: "Trainer", dtype: np.dtype) -> tuple[np.ndarray, ...]:
     """Return the arrays of a step that do not depend on its rows."""
     one = np.array(1, dtype)
-    zero = np.array(0, dtype)
-    return one, zero
+    return (one,)
 
 
 def _backpropagate(
@@ -156,6 +158,7 @@ def _backpropagate(
         x1,
         s2,
         x2,
+        part,
         work1,
         work2,
         ds2,
@@ -163,7 +166,7 @@ def _backpropagate(
         work3,
         ones,
     ) = trainer._buffers_for(samples)
-    one, zero = trainer._fixed
+    (one,) = trainer._fixed
     # (1) s1[j] = Σ_k x0[k]·w1[k,j]
     x0.dot(w1, out=s1)
     # (2) x1[j] = 1/(1 + exp(-s1[j]))
@@ -180,9 +183,10 @@ def _backpropagate(
     np.reciprocal(x2, out=x2)
     # (30) E = (1/N)·Σ_{n,i} (log(1 + exp(s2[n,i])) - t[n,i]·s2[n,i])
     if with_loss:
-        np.logaddexp(zero, s2, out=work1)
-        np.multiply(s2, t, out=work2)
-        work1 -= work2
+        np.multiply(s2, t, out=part)
+        np.negative(part, out=work1)
+        np.subtract(s2, part, out=work2)
+        np.logaddexp(work1, work2, out=work1)
         if weights is not None:
             work1 *= weights
         E = np.vdot(work1, ones) / samples
@@ -239,6 +243,7 @@ BUFFERS: tuple[str, ...] = (
     "x1",
     "s2",
     "x2",
+    "part",
     "work1",
     "work2",
     "ds2",

@@ -28,6 +28,7 @@ _FUNCTIONS: dict[str, Any] = {
     "log": mpmath.log,
     "sqrt": mpmath.sqrt,
     "sigmoid": lambda s: 1 / (1 + mpmath.exp(-s)),
+    "softplus": lambda s: mpmath.log(1 + mpmath.exp(s)),
     "sum": sum,
     "max": max,
     "range": range,

@@ -29,9 +29,17 @@ def _power_of_total_apart(factor: Expr) -> tuple[Expr, Expr]:
 
 
 def holds_exponentials(expression: Expr) -> bool:
-    """Whether ``expression`` is a sum of exponentials over an index, or has one among positive terms."""
-    total = is_total_of_exponentials(expression) and expression.has(Sum)
-    return bool(total or is_sum_of_exponentials(expression))
+    """Whether ``expression`` sums exponentials over an index, alone or among positive terms, or many."""
+    if is_sum_of_exponentials(expression):
+        return True
+    return is_total_of_exponentials(expression) and (expression.has(Sum) or _has_many_exponents(expression))
+
+
+def _has_many_exponents(total: Add) -> bool:
+    """Whether there are exponents that are no multiples of each other; 1 + exp(z) has but one."""
+    exponents = [exponent_of(term.as_coeff_Mul()[1]) for term in total.args]
+    first, *others = [exponent for exponent in exponents if exponent != 0] or [ZERO]
+    return any(not (other / first).is_number for other in others)
 
 
 def _choice_apart(choice: Piecewise) -> tuple[Expr, Expr] | None:

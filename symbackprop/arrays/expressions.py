@@ -43,6 +43,7 @@ from symbackprop.arrays.fractions import (
     above_and_below,
     equal_powers,
     factor_order,
+    in_order_of_addition,
     is_truth,
     may_overflow,
     shared_out,
@@ -238,14 +239,18 @@ class Lowering(Axes):
         return Operation(Kind.CAST, (array,), None, array.axes, array.shape)
 
     def add(self, expression: Add) -> Operation:
-        """Lower a sum of terms: what is not negated first, a number before the rest."""
+        """Lower a sum of terms: what is not negated first, a number before the rest, opposites at once."""
         for term in expression.args:
             if isinstance(term, log) and is_sum_of_exponentials(term.args[0]):
                 return self.beside_logarithm(term, expression - term)
+            if isinstance(term, log) and (exponents := two_exponents(term.args[0])) is not None:
+                rest = expression - term
+                if rest.could_extract_minus_sign() and any(e in Mul.make_args(-rest) for e in exponents):
+                    return self.less_inside(exponents, -rest)
         less_one = exponential_less_one(expression)
         if less_one is not None:
             return self.scaled(less_one[0], self.elementwise(Kind.EXPM1, self.lower(less_one[1])))
-        terms = sorted(expression.args, key=term_order)
+        terms = in_order_of_addition(expression)
         signs = tuple(term.could_extract_minus_sign() for term in terms)
         values = [self.lower(-t if negative else t) for t, negative in zip(terms, signs, strict=True)]
         if len(values) > 2 and not any(value.axes for value in values):
@@ -295,6 +300,20 @@ class Lowering(Axes):
                 Kind.SUBTRACT, logged, self.elementwise(Kind.SUBTRACT, self.lower(-rest), largest)
             )
         return self.elementwise(Kind.ADD, logged, self.elementwise(Kind.ADD, self.lower(rest), largest))
+
+    def less_inside(self, exponents: tuple[Expr, Expr], less: Expr) -> Operation:
+        """Lower log(exp(a) + exp(b)) - a t as log(exp(a - a t) + exp(b - a t)).
+
+        What cancels does so before the logarithm, none of whose digits are lost.
+        """
+        taken = self.lower(less)
+        first, second = (
+            self.elementwise(Kind.NEGATIVE, taken)
+            if exponent == 0
+            else self.elementwise(Kind.SUBTRACT, self.lower(exponent), taken)
+            for exponent in exponents
+        )
+        return self.elementwise(Kind.LOGADDEXP, first, second)
 
     def multiply(self, expression: Mul) -> Operation:
         """Lower a product: numerator from left to right, then one division by each denominator."""
@@ -361,29 +380,27 @@ class Lowering(Axes):
         """Take the largest exponent out of exp(u)/Σ exp(v), above and below: neither can overflow.
 
         Of exp(u)/(1 + Σ exp(v)) and of exp(u)/(Σ exp(v))² the exponential is that of a difference, and
-        nothing is divided by: None.
+        nothing is divided by: None.  The last exponential takes what further sums there are.
         """
         found: dict[Expr, Operation | None] = {}
         free = [f for f in above if isinstance(f, exp)]
-        for divisor in below:
+        shifts: dict[Expr, list[Operation]] = {}
+        for divisor in below if free else ():
             base, count = divisor.as_base_exp()
-            if not free or not holds_exponentials(base):
+            if not holds_exponentials(base):
                 continue
-            numerator = free.pop(0)
-            exponent = self.lower(numerator.args[0])
+            numerator = free[min(len(shifts), len(free) - 1)]
             if is_sum_of_exponentials(divisor):
-                largest, total = self.sum_of_exponentials(divisor)
-                found |= {divisor: total}
+                largest, found[divisor] = self.sum_of_exponentials(divisor)
             else:
-                largest = (
-                    self.elementwise(Kind.MULTIPLY, number(count), self.log(log(base)))
-                    if count != 1
-                    else self.log(log(base))
-                )
-                found |= {divisor: None}
-            found |= {
-                numerator: self.elementwise(Kind.EXP, self.elementwise(Kind.SUBTRACT, exponent, largest))
-            }
+                largest, found[divisor] = self.log(log(base)), None
+                if count != 1:
+                    largest = self.elementwise(Kind.MULTIPLY, number(count), largest)
+            shifts.setdefault(numerator, []).append(largest)
+        for numerator, largest_ones in shifts.items():
+            difference = partial(self.elementwise, Kind.SUBTRACT)
+            exponent = reduce(difference, largest_ones, self.lower(numerator.args[0]))
+            found[numerator] = self.elementwise(Kind.EXP, exponent)
         return found
 
     def sum_of_exponentials(self, expression: Sum) -> tuple[Operation, Operation]:
@@ -456,8 +473,8 @@ class Lowering(Axes):
         if is_sum_of_exponentials(argument):
             largest, total = self.sum_of_exponentials(argument)
             return self.elementwise(Kind.ADD, largest, self.elementwise(Kind.LOG, total))
-        if argument.is_Add and len(argument.args) == 2 and all(is_exponential(a) for a in argument.args):
-            first, second = sorted((exponent_of(a) for a in argument.args), key=term_order)
+        if (exponents := two_exponents(argument)) is not None:
+            first, second = exponents
             return self.elementwise(Kind.LOGADDEXP, self.lower(first), self.lower(second))
         if holds_exponentials(argument):
             return reduce(
@@ -687,6 +704,14 @@ class Lowering(Axes):
 
     def _product(self, factors: Sequence[Expr]) -> Operation:
         return self.lower(Mul(*factors))
+
+
+def two_exponents(argument: Expr) -> tuple[Expr, Expr] | None:
+    """Return a and b of exp(a) + exp(b), where 1 is exp(0); None of anything else."""
+    if not (argument.is_Add and len(argument.args) == 2 and all(is_exponential(a) for a in argument.args)):
+        return None
+    first, second = sorted((exponent_of(a) for a in argument.args), key=term_order)
+    return first, second
 
 
 def _with_scatters_opened(body: Expr, ranges: RangeList) -> tuple[Expr, RangeList]:

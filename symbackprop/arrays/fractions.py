@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import sympy
 from sympy import (
+    Add,
     Expr,
     Float,
     Indexed,
@@ -131,6 +132,18 @@ def term_order(term: Expr) -> tuple[object, ...]:
     """Numbers first, then what is not negated, then as named."""
     negative = term.could_extract_minus_sign()
     return (negative, not term.is_number, not term.has(Sum), _first_name(term))
+
+
+def in_order_of_addition(total: Add) -> list[Expr]:
+    """Return the terms of a sum as they are added: a number and what may be its opposite first.
+
+    SymPy multiplies h + (1 - m)·(-10⁹) out; with h + 10⁹ m first, no digit of h would be left.
+    """
+    terms = sorted(total.args, key=term_order)
+    number, _ = total.as_coeff_Add()
+    opposite = [t for t in terms if t.as_coeff_Mul()[0] == -number] if abs(number) > 1 else []
+    first = [t for t in terms if t == number or t in opposite] if opposite else []
+    return [*first, *(t for t in terms if t not in first)]
 
 
 def factor_order(factor: Expr) -> tuple[object, ...]:

@@ -67,13 +67,19 @@ class Uses:
         """Whether all of these belong to uses."""
         return all(name in self.layers for name in names)
 
-    def enter(self, blocks: list[Block], shared: Block, beside: str) -> None:
-        """Enter what several layers read, before the blocks of one of them where it reads none of these."""
+    def enter(self, blocks: list[Block], shared: Block, beside: str, parts: Collection[str]) -> bool:
+        """Enter what several layers read, before the blocks of one of them; return whether it can be there.
+
+        It can't where it reads something of that layer, or one of the ``parts`` of the equation.
+        """
         start = len(blocks)
         while start and self.layers.get(str(blocks[start - 1].name)) == self.layers.get(beside):
             start -= 1
-        made = {name for block in blocks[start:] for name in block.names}
-        blocks.insert(start if made.isdisjoint(shared.names) else len(blocks), shared)
+        made = {*parts, *(name for block in blocks[start:] for name in block.names)}
+        if not made.isdisjoint(shared.names):
+            return False
+        blocks.insert(start, shared)
+        return True
 
 
 NO_USES = Uses({})

@@ -341,7 +341,7 @@ class _Module:
     def _body(self, results: Sequence[str]) -> _Body:
         """Return the statements of a pure function that computes ``results``."""
         statements = needed(self.statements, results)
-        shared, of = share(statements, self.uses.layers)
+        shared, of = share(statements)
         names, layered, blocks = Names(of), dict(self.layered), []
         uses = self.uses
         turns_names = Names(of, "turn")
@@ -360,9 +360,10 @@ class _Module:
             inner: list[Instruction] = []
             for part in entry.parts:
                 own = assignment(array(part.name, part.operation), part.operation, names)
-                if statement.name in uses.layers and part.name not in layered:
-                    uses.enter(blocks, Block(part.name, tuple(own), statement.number), statement.name)
-                else:
+                block = Block(part.name, tuple(own), statement.number)
+                is_shared = statement.name in uses.layers and part.name not in layered
+                others = {*names.numbered, *(each.name for each in entry.parts if each is not part)}
+                if not (is_shared and uses.enter(blocks, block, statement.name, others)):
                     inner += own
             inner += assignment(array(statement.name, statement.operation), statement.operation, names)
             shapes = shapes_in(statement.operation, number)

@@ -306,18 +306,17 @@ _WORDS = {
 }
 
 
-def share(
-    statements: Sequence[Carried], of_uses: Collection[str] = ()
-) -> tuple[list[Named], dict[Operation, str]]:
+def share(statements: Sequence[Carried]) -> tuple[list[Named], dict[Operation, str]]:
     """Name each part that is used more than once, so that it is computed once.
 
-    Where some statements are ``of_uses`` of blocks, what loops keep by layer is no name of anything else.
+    Loops keep by layer what has the number of a layer, under the rest of its name: nothing else is called so.
     Returns the statements with their new parts, and the name of each operation that has one.
     """
     uses, layers = _count_uses([s for s in statements if isinstance(s, Statement)])
     read = sorted({name for s in statements for name in s.operation.reads})
     names: dict[Operation, str] = {Operation(Kind.ARRAY, (), name): name for name in read}
     taken = {name for s in statements for name in s.names} | set(read)
+    plain: set[str] = set()
     result = []
     for statement in statements:
         parts: list[Part] = []
@@ -330,8 +329,9 @@ def share(
                 continue
             if (costly and uses[operation] > 1) or _deserves_name(operation):
                 beside = statement.name if len(layers[operation]) < _MANY else ""
-                names[operation], stem = _name(_word(operation), beside, taken)
-                taken |= {names[operation]} | ({stem} if of_uses else set())
+                names[operation], stem = _name(_word(operation), beside, taken, plain)
+                taken |= {names[operation], stem}
+                plain |= {stem} if names[operation] == stem else set()
                 parts.append(Part(names[operation], operation, stem))
         if not statement.operation.is_leaf:  # t or 0 keeps its own name: it is read before, too
             names.setdefault(statement.operation, statement.name)
@@ -395,7 +395,7 @@ def _word(operation: Operation) -> str:
     return word
 
 
-def _name(word: str, beside: str, taken: set[str]) -> tuple[str, str]:
+def _name(word: str, beside: str, taken: Collection[str], plain: Collection[str]) -> tuple[str, str]:
     """Return a name such as ``exponentials2`` for a part of the statement of ``x2``, and its stem.
 
     A second one is called ``exponentials_x2``; without a layer ``exponentials_2``, as its stem is.
@@ -405,7 +405,7 @@ def _name(word: str, beside: str, taken: set[str]) -> tuple[str, str]:
         name = next(n for n in _numbered(word) if n not in taken)
         stem = name
     else:
-        stems = itertools.chain((word,), _numbered(f"{word}_{own}"))
+        stems = (s for s in itertools.chain((word,), _numbered(f"{word}_{own}")) if s not in plain)
         stem, name = next((s, n) for s in stems if (n := f"{s}{layer}") not in taken)
     return name, stem
 

@@ -85,7 +85,7 @@ class TrainingStep:
         compared = compared_after(statements)
         self.compares_after = compared != list(statements)
         self.uses = Uses.of(model.system, given.code)
-        self.shared, self.names = share(compared, self.uses.layers)
+        self.shared, self.names = share(compared)
         defined = (name for s in statements for name in s.names)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *defined}
         self.arrays = own
@@ -170,16 +170,21 @@ class TrainingStep:
             if isinstance(statement, Recurrence):
                 found.append(self._recurrence(statement))
                 continue
-            parts: list[Instruction] = []
+            made: list[tuple[Operation, list[Instruction]]] = []
             for part in entry.parts:
-                made = self._part(part, statement.name)
-                if made and statement.name in self.uses.layers and part.name not in self.layered:
-                    self.uses.enter(found, Block(part.name, tuple(made), statement.number), statement.name)
-                else:
-                    parts += made
+                lines = self._part(part, statement.name)
+                block = Block(part.name, tuple(lines), statement.number)
+                shared = bool(lines) and statement.name in self.uses.layers and part.name not in self.layered
+                others = {each.name for each in entry.parts if each is not part}
+                if not (shared and self.uses.enter(found, block, statement.name, others)):
+                    made.append((part.operation, lines))
+            of_loss = statement.name == self.loss
             own = self._statement(statement)
-            if statement.name == self.loss:
-                own = [When(Condition.WITH_LOSS, tuple(own))]
+            if of_loss:
+                alone = [i for part, lines in made for i in lines if part not in self._not_of_loss]
+                made = [(part, lines) for part, lines in made if part in self._not_of_loss]
+                own = [When(Condition.WITH_LOSS, (*alone, *own))]
+            parts = [i for _, lines in made for i in lines]
             shapes = shapes_in(statement.operation, self.number)
             inner: Sequence[Instruction] = (*parts, *own)
             inner = decided(inner, Condition.WITH_LOSS) if self.bare else inner
@@ -203,6 +208,18 @@ class TrainingStep:
             self.workspace.idle.append(name)
             names = {name: copy.alone}
             found = [i.renamed(partial(_replaced, names)) for i in found]
+        return found
+
+    @cached_property
+    def _not_of_loss(self) -> set[Operation]:
+        """All operations in other statements than that of the loss."""
+        found: set[Operation] = set()
+        pending = [e.statement.operation for e in self.shared if e.statement.name != self.loss]
+        while pending:
+            operation = pending.pop()
+            if operation not in found:
+                found.add(operation)
+                pending += operation.inputs
         return found
 
     def _recurrence(self, recurrence: Recurrence) -> Block:

@@ -220,7 +220,8 @@ class Evaluation:
     @property
     def loss(self) -> float:
         """E of the whole batch."""
-        return float(np.mean(self.values[self.system.loss]))
+        with np.errstate(all="ignore"):
+            return float(np.mean(self.values[self.system.loss]))
 
     def gradient(self, name: str) -> Array:
         """Return the derivative of E of the whole batch for the parameter ``name``."""

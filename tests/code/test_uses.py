@@ -18,7 +18,7 @@ target t[n, p, d]
 size d = 3, c = 2, p = 4
 parameter common[d]
 block layer(h[n, p, d]) -> y[n, p, d]
-    parameter q[d, c], k[d, c], v[d, d], gain[d] = 1
+    parameter q[d, c], k[d, c], v[e, d], gain[d] = 1
     middle[n, p] = mean(h[n, p, d], d)
     spread[n, p] = mean((h[n, p, d] - middle[n, p])**2, d)
     u[n, p, d] = gain[d]*(h[n, p, d] - middle[n, p])/sqrt(spread[n, p] + 1e-5) + common[d]

@@ -47,36 +47,72 @@ PLAIN = {
     "entropy": P + "E = mean(-sum(p[n, k]*log(p[n, k]), k), n)",
     "entropy by hand": "p[n, k] = exp(h[n, k])/sum(exp(h[n, j]), j)\n"
     "E = -mean(sum(p[n, k]*log(p[n, k]), k), n)",
+    "by hand, all named": "e[n, k] = exp(h[n, k])\np[n, k] = e[n, k]/sum(e[n, j], j)\n"
+    "E = mean(sum(p[n, k]**2, k), n)",
+    "divided by a sum and more": "e[n, k] = exp(h[n, k])\np[n, k] = e[n, k]/(sum(e[n, j], j) + 1e-8)\n"
+    "E = mean(sum(p[n, k]**2, k), n)",
+    "one against some": "a[n] = exp(h[n, 0])\nc[n] = sum(where(k > 0, exp(h[n, k]), 0), k)\n"
+    "E = mean(-log(a[n]/(a[n] + c[n])), n)",
+    "of two sums": "u[n] = log(sum(exp(h[n, k]), k))\nv[n] = log(sum(exp(-h[n, k]), k))\n"
+    "E = mean(log(1 + exp(u[n] + v[n])), n)",
+    "three by name": "E = mean(-log(exp(h[n, 0])/(exp(h[n, 0]) + exp(h[n, 1]) + exp(h[n, 2]))), n)",
     "label": P + "E = -mean(log(p[n, 1]), n)",
 }
 WITH_MASK = {
     "inside the sum": "r[n] = log(sum(where(m[n, k] > 0, exp(h[n, k]), 0), k))\nE = mean(r[n], n)",
     "inside exp": "r[n] = log(sum(exp(where(m[n, k] > 0, h[n, k], -1e9)), k))\nE = mean(r[n], n)",
+    "added": "r[n] = log(sum(exp(h[n, k] + (1 - m[n, k])*(-1e9)), k))\nE = mean(r[n], n)",
+    "added in a quantity": "g[n, k] = h[n, k] - 1e9*(1 - m[n, k])\nr[n] = log(sum(exp(g[n, k]), k))\n"
+    "E = mean(r[n], n)",
     "multiplied": "r[n] = log(sum(m[n, k]*exp(h[n, k]), k))\nE = mean(r[n], n)",
     "softmax": "w[n, k] = where(m[n, k] > 0, exp(h[n, k]), 0)\np[n, k] = w[n, k]/sum(w[n, j], j)\n"
     "E = mean(sum(p[n, k]*p[n, k], k), n)",
 }
 WITH_TARGET = {
+    "cross entropy, all by hand": "c[n] = max(h[n, k], k)\ne[n, k] = exp(h[n, k] - c[n])\n"
+    "z[n] = sum(e[n, k], k)\np[n, k] = e[n, k]/z[n]\nE = mean(-sum(t[n, k]*log(p[n, k]), k), n)",
     "cross entropy": P + "l[n, k] = log(p[n, k])\nE = mean(-sum(t[n, k]*l[n, k], k), n)",
     "focal": P + "E = mean(-sum(t[n, k]*(1 - p[n, k])**0.5*log(p[n, k]), k), n)",
     "focal, sigmoid": "p[n, k] = sigmoid(h[n, k])\n"
     "l[n, k] = t[n, k]*sqrt(1 - p[n, k])*log(p[n, k]) + (1 - t[n, k])*sqrt(p[n, k])*log(1 - p[n, k])\n"
     "E = mean(-sum(l[n, k], k), n)",
 }
+WITH_LABEL = {
+    "focal": P + "c[n] = p[n, y[n]]\nE = mean(-(1 - c[n])**2*log(c[n]), n)",
+    "focal, root": P + "c[n] = p[n, y[n]]\nE = mean(-sqrt(1 - c[n])*log(c[n]), n)",
+    "unlikelihood": P + "E = mean(-log(1 - p[n, y[n]]), n)",
+    "log odds": P + "c[n] = p[n, y[n]]\nE = mean(-log(c[n]/(1 - c[n])), n)",
+    "entropy, too": P + "u[n] = sum(p[n, k]*log(p[n, k]), k)\nE = mean(u[n]/100 - log(p[n, y[n]]), n)",
+}
+LABELLED = HEAD.replace("\n", "\ninteger target y[n]\n", 1)
+BY_A_CONDITION = (
+    "p[n, k] = sigmoid(h[n, k])\nc[n, k] = where(t[n, k] > 0.5, p[n, k], 1 - p[n, k])\n"
+    "E = mean(-sum((1 - c[n, k])**2*log(c[n, k]), k), n)"
+)
+BY_UNITS = {
+    "a small number inside": "p[n, k] = sigmoid(h[n, k])\nl[n, k] = t[n, k]*log(p[n, k] + 1e-7) + "
+    "(1 - t[n, k])*log(1 - p[n, k] + 1e-7)\nE = mean(-sum(l[n, k], k), n)",
+    "a rate": "r[n, k] = softplus(h[n, k])\nE = mean(sum(r[n, k] - t[n, k]*log(r[n, k]), k), n)",
+}
+MIXTURE = (
+    "input x[n, k], o[n, k]\nparameter b[k] = 0\nsize k = 3\nh[n, k] = x[n, k] + b[k]\n"
+    "p[n, k] = softmax(h[n, k], k)\nf[n, k] = exp(-(o[n, k] - b[k])**2/2)/sqrt(2)\n"
+    "E = mean(-log(sum(p[n, k]*f[n, k], k)), n)"
+)
 DIVERGENCES = {
     "of a quotient": TWO + "E = mean(sum(p[n, k]*log(p[n, k]/q[n, k]), k), n)",
     "of a difference": TWO + "d[n] = sum(p[n, k]*(log(p[n, k]) - log(q[n, k])), k)\nE = mean(d[n], n)",
 }
 
 
-def failures(text: str, rows: list[dict[str, tuple[float, ...]]]) -> list[str]:
+def failures(text: str, rows: list[dict[str, Any]]) -> list[str]:
     """Return where value or gradient is not right to all but eleven bits, in float32 and float64."""
     module = sb.load(sb.Network.from_equations(text + "\noutput h\n"))
     found = []
     for row, dtype in itertools.product(rows, (np.float32, np.float64)):
-        data = {name: np.array([numbers], dtype) for name, numbers in row.items()}
+        data = {name: np.array([numbers], int if name == "y" else dtype) for name, numbers in row.items()}
         value, gradient = value_and_gradient(text, {**data, "b": np.zeros(3)}, "b", SIZES)
-        target = data.pop("t", None)
+        target = data.pop("t", data.pop("y", None))
         x: Any = data if len(data) > 1 else data["x"]
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -97,6 +133,31 @@ def test_a_sum_of_exponentials_is_right(name: str) -> None:
 def test_a_masked_sum_of_exponentials_is_right(name: str) -> None:
     rows = [{"x": x, "m": m} for x, m in itertools.product(SCORES.values(), MASKS)]
     assert failures(MASKED + WITH_MASK[name], rows) == []
+
+
+@pytest.mark.parametrize("name", WITH_LABEL)
+def test_an_error_of_a_label_is_right(name: str) -> None:
+    rows = [{"x": x, "y": label} for x, label in itertools.product(SCORES.values(), (0, 2))]
+    assert failures(LABELLED + WITH_LABEL[name], rows) == []
+
+
+@pytest.mark.parametrize("name", BY_UNITS)
+def test_an_error_of_units_is_right(name: str) -> None:
+    rows = [{"x": x, "t": (1.0, 0.0, 0.0)} for x in SCORES.values()]
+    assert failures(TARGET + BY_UNITS[name], rows) == []
+
+
+def test_an_error_by_a_condition_is_right() -> None:
+    rows = [{"x": x, "t": (1.0, 0.0, 0.0)} for x in SCORES.values()]
+    assert failures(TARGET + BY_A_CONDITION, rows) == []
+
+
+@pytest.mark.slow
+def test_a_mixture_of_far_components_is_right() -> None:
+    rows = [
+        {"x": x, "o": o} for x, o in itertools.product(SCORES.values(), ((0.5, 1.0, 2.0), (40.0, 40.5, 42.0)))
+    ]
+    assert failures(MIXTURE, rows) == []
 
 
 @pytest.mark.slow
@@ -144,6 +205,22 @@ def test_the_derivatives_of_a_power_have_a_value_at_zero(equations: str) -> None
     _, gradients = module.gradients(parameters, np.zeros((1, 3)))
     np.testing.assert_array_equal(gradients["p"], [0, 0, 0])
     np.testing.assert_array_equal(gradients["c"], [0, 1, 0])
+
+
+def test_errors_of_tokens_that_a_mask_leaves_over_are_derived() -> None:
+    """There a sum with a choice is written into another."""
+    text = """
+input x[n, q, k], m[n, q]
+integer target y[n, q]
+parameter b[k] = 0
+size k = 3, q = 2
+h[n, q, k] = x[n, q, k] + b[k]
+l[n, q, k] = log_softmax(h[n, q, k], k)
+c[n, q] = where(m[n, q] > 0, -l[n, q, y[n, q]], 0)
+E = sum(c[n, q], n, q)/sum(m[n, q], n, q)
+output h
+"""
+    assert sb.generate(sb.Network.from_equations(text))
 
 
 def test_no_choice_decides_that_a_product_is_zero() -> None:

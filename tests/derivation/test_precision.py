@@ -294,3 +294,14 @@ def test_no_warning_at_the_extremes(name: str) -> None:
 
 def test_a_logarithm_is_opened_in_an_activation_only_where_that_is_better() -> None:
     assert failures("log(sigmoid(s)*asinh(1)) - cos(sinh(1))") == []
+
+
+@pytest.mark.parametrize("label", [0.0, 1.0])
+@pytest.mark.parametrize("score", [-700.0, -30.0, -3.0, 0.0, 0.5, 30.0, 700.0])
+def test_the_error_of_a_label_keeps_its_digits(score: float, label: float) -> None:
+    """log(1 + exp(s)) - s t is exp(-30) at s = 30 for the label 1, of which no digit is left in 30 - 30."""
+    module: Any = sb.load(sb.Network("1-1", bias=False))
+    found = module.loss({"w1": np.array([[1.0]])}, np.array([[score]]), np.array([[label]]))
+    with mpmath.workdps(400):
+        exact = float(mpmath.log(1 + mpmath.exp(score)) - mpmath.mpf(score) * label)
+    assert found == pytest.approx(exact, rel=1e-15, abs=0)

@@ -287,7 +287,7 @@ class _Stabilizer:
         scalars = _Scalars(self)
         flat = scalars.flat(expression)
         scalars.flat(Add(*self.beside))
-        problem = Pointwise(flat, tuple(scalars.definitions.items()))
+        problem = Pointwise(flat, tuple(scalars.definitions.items())).without_free_sums()
         if is_good(problem):
             return expression
         known = {*problem.free, *scalars.definitions}

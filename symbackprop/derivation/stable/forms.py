@@ -7,7 +7,7 @@ made, by algebra alone.  Expressions are scalar: plain symbols stand for the com
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import (
     Expr,
@@ -49,6 +49,22 @@ class Pointwise:
     expression: Expr
     definitions: tuple[tuple[Symbol, Expr], ...] = ()
 
+    def without_free_sums(self) -> Pointwise:
+        """Return the problem with each scalar free that is a sum with a term of its own, as h = x + b.
+
+        Of what is not computed it takes any value, and forms are found in h, not in x and b.
+        """
+        computed = {symbol for symbol, _ in self.definitions}
+        kept = list(self.definitions)
+        for symbol, definition in self.definitions:
+            others = [self.expression, *(d for s, d in kept if s != symbol)]
+            read = {s for e in others for s in e.free_symbols} | computed
+            for term in definition.args if definition.is_Add else ():
+                own, rest = term if term.is_Symbol else -term, (definition - term).free_symbols
+                if own.is_Symbol and own not in read | rest and not rest & computed:
+                    kept = [each for each in kept if each[0] != symbol]
+        return replace(self, definitions=tuple(kept))
+
     def written_out(self, expression: Expr) -> Expr:
         """Return ``expression`` in the scalars that are not computed."""
         for symbol, definition in reversed(self.definitions):
@@ -68,6 +84,39 @@ class Pointwise:
         computed = {symbol for symbol, _ in self.definitions}
         read = {s for e in (self.expression, *(d for _, d in self.definitions)) for s in e.free_symbols}
         return tuple(sorted(read - computed, key=str))
+
+
+def by_condition(problem: Pointwise) -> tuple[Expr, Pointwise, Pointwise] | None:
+    """Return a condition, and the problems that are left where it holds and where not; None without a choice.
+
+    log(c) with c = p or 1 - p by a label is log(p) or log(1 - p), of which each has a form of its own.
+    """
+    choices: dict[Symbol, Expr] = {}
+    computed: list[tuple[Symbol, Expr]] = []
+    for symbol, definition in problem.definitions:
+        written = definition.xreplace(choices)
+        if isinstance(written, Piecewise):
+            choices[symbol] = written
+        else:
+            computed.append((symbol, written))
+    whole = problem.expression.xreplace(choices)
+    conditions = [choice.args[0][1] for choice in whole.atoms(Piecewise) if len(choice.args) == 2]
+    if not conditions:
+        return None
+    condition = min(conditions, key=str)
+
+    def decided(part: Expr, place: int) -> Expr:
+        def is_decided(node: Expr) -> bool:
+            two = isinstance(node, Piecewise) and len(node.args) == 2
+            return two and bool(node.args[0][1] == condition)
+
+        return part.replace(is_decided, lambda node: node.args[place][0])
+
+    def problem_at(place: int) -> Pointwise:
+        definitions = tuple((symbol, decided(written, place)) for symbol, written in computed)
+        return Pointwise(decided(whole, place), definitions)
+
+    return condition, problem_at(0), problem_at(1)
 
 
 def equal_forms(problem: Pointwise, others: Sequence[Expr] = ()) -> Iterator[list[Expr]]:

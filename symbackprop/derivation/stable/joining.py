@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-from sympy import Add, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol, exp
+from sympy import Add, Derivative, Eq, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol, exp
 
 from symbackprop.arrays.exponentials import apart, is_sum_of_exponentials, is_total_of_exponentials
-from symbackprop.equations.indices import close_sum, make_sum, open_sum, rename
+from symbackprop.equations.indices import RangeList, canonical, close_sum, make_sum, open_sum, rename
 from symbackprop.equations.system import BINDERS, ONE, ZERO, Equation, EquationSystem, indices_of, name_of
 
 
@@ -25,8 +26,15 @@ class Joiner:
     """The definition of each quantity that is an exponential or a sum of them, None for any other."""
 
     def joined(self, expression: Expr) -> Expr:
-        """Return ``expression`` with the exponentials of each product joined."""
+        """Return ``expression`` with the exponentials of each product joined, inside of sums in it, too."""
         return self._rebuilt(expression, self._joined_product)
+
+    def joined_outside(self, expression: Expr) -> Expr:
+        """Return ``expression`` with the exponentials of each product joined that stand beside its sums.
+
+        (a - Σ a p) exp(h)/Σ exp(h) has a sum of probabilities, in which no exponential is far from 1.
+        """
+        return self._rebuilt(expression, partial(self._joined_product, into_sums=False))
 
     def joined_in_full(self, expression: Expr) -> Expr:
         """Return ``expression`` joined, with all quantities written out that are exponentials."""
@@ -42,7 +50,7 @@ class Joiner:
                 return expression
             body, ranges = open_sum(expression)
             new = self._rebuilt(body, of_product)
-            return expression if new == body else make_sum(new, ranges)
+            return expression if new == body else _without_total(new, ranges) or make_sum(new, ranges)
         if isinstance(expression, Piecewise):
             branches = [(self._rebuilt(value, of_product), condition) for value, condition in expression.args]
             return Piecewise(*branches)
@@ -53,20 +61,29 @@ class Joiner:
 
     # ------------------------------------------------------------ one product
 
-    def _joined_product(self, product: Expr) -> Expr:
+    def _joined_product(self, product: Expr, into_sums: bool = True) -> Expr:
         """Return a product with its exponentials joined, and with what it divides by written as a sum."""
         parts = _Parts()
         for factor in Mul.make_args(product):
             self._sort(factor, parts)
+        parts.gather_totals()
         if not parts.exponents and not parts.totals and not any(f.has(exp) for f in parts.carriers):
             return product
-        parts.carriers.sort(key=_carrier_order)
+        if not into_sums:
+            parts.others, parts.carriers = [*parts.others, *parts.carriers], []
         for position, read in enumerate(parts.others):
             written = self._exponential(read)
-            if written is not None and apart(written) is not None:
+            if written is None:
+                continue
+            if is_sum_of_exponentials(written) and parts.totals:
+                parts.others[position] = ONE
+                parts.carriers.append(written)
+            elif apart(written) is not None:
                 parts.others[position] = ONE
                 for factor in Mul.make_args(written):
                     self._sort(factor, parts)
+        parts.gather_totals()
+        parts.carriers.sort(key=_carrier_order)
         if parts.carriers and (parts.exponents or parts.totals):
             first, *rest = parts.carriers
             outer = [exp(a) for a in parts.exponents] + [base**power for base, power in parts.totals]
@@ -81,9 +98,13 @@ class Joiner:
             parts.exponents.append(factor.args[0])
             return
         base, power = factor.as_base_exp()
-        total = self._total(base)
-        if total is not None and not (power.is_Integer and power.is_positive):
-            parts.totals.append((total, power))
+        total = self._total(base) if not (power.is_Integer and power.is_positive) else None
+        if total is not None:
+            for own, exponent in (f.as_base_exp() for f in Mul.make_args(total)):
+                if _is_total(own):
+                    parts.totals.append((own, exponent * power))
+                else:
+                    self._sort(own ** (exponent * power), parts)
         elif power.could_extract_minus_sign() and (written := self._exponential(base)) is not None:
             for own in Mul.make_args(written**power):
                 self._sort(own, parts)
@@ -96,7 +117,8 @@ class Joiner:
         """Return a sum or a choice times factors, with these inside of it."""
         if isinstance(carrier, Sum):
             body, ranges = open_sum(carrier)
-            return close_sum(self._times(body, outer), ranges)
+            product = self._times(body, outer)
+            return _without_total(product, ranges) or close_sum(product, ranges)
         if isinstance(carrier, Piecewise):
             return Piecewise(*[(self._times(value, outer), condition) for value, condition in carrier.args])
         return Add(*[self._times(term, outer) for term in carrier.args])
@@ -123,14 +145,52 @@ class Joiner:
         written = self._exponential(read)
         return written is not None and apart(written) is not None
 
+    # ------------------------------------------------------------ what is left of 1
+
+    def with_complements(self, expression: Expr) -> Expr:
+        """Return ``expression`` with 1 - p[y] of a softmax p, at one place y, as the sum over the others.
+
+        At all places at once that would be as many sums as there are places.
+        """
+        return expression.replace(
+            lambda node: isinstance(node, Add) and len(node.args) == 2 and ONE in node.args,
+            lambda node: self._complement(ONE - node) or node,
+        )
+
+    def _complement(self, read: Expr) -> Expr | None:
+        """Return 1 - exp(h[y])/Σ exp(h) as Σ exp(h) without the place y, divided by Σ exp(h)."""
+        written = self._exponential(read)
+        if written is None:
+            return None
+        total = next((1 / f for f in Mul.make_args(written) if isinstance(1 / f, Sum)), None)
+        if total is None:
+            return None
+        body, ranges = open_sum(total)
+        for place in sorted(self._places(written), key=str) if len(ranges) == 1 else ():
+            if rename(body, {ranges[0][0]: place}) == written * total:
+                others = Piecewise((ZERO, Eq(ranges[0][0], place)), (body, True))
+                return close_sum(others, ranges) / total
+        return None
+
+    def _places(self, expression: Expr) -> set[Expr]:
+        """Return the places that are read and are no letters: numbers, and whole numbers of the data."""
+        indices = {i for read in expression.atoms(Indexed) for i in read.indices}
+        return {i for i in indices if i.is_Integer or self.system.is_read(i)}
+
     # ------------------------------------------------------------ definitions
 
     def _total(self, base: Expr) -> Expr | None:
-        """Return a sum of exponentials that ``base`` is or is defined as."""
+        """Return a sum of exponentials that ``base`` is or is defined as, or a product with one."""
         written = self._exponential(base) or base
-        if isinstance(written, Sum) or (isinstance(written, Add) and written.has(Sum)):
+        terms = [term.as_coeff_Mul()[1] for term in Add.make_args(written)]
+        added = len(terms) > 1 and (written.has(Sum) or any(map(self._exponential, terms)))
+        if isinstance(written, Sum) or added:
             written = self.joined_in_full(written)
-        return written if is_sum_of_exponentials(written) or is_total_of_exponentials(written) else None
+        if _is_total(written):
+            return written
+        factors = Mul.make_args(written) if isinstance(base, Sum) else ()
+        others = [f for f in factors if not _is_total(f.as_base_exp()[0])]
+        return written if len(others) < len(factors) and all(f.is_positive for f in others) else None
 
     def _exponential(self, read: Expr) -> Expr | None:
         """Return what a component is defined as, if that is an exponential or a sum of them."""
@@ -140,11 +200,7 @@ class Joiner:
         if name not in self._exponentials:
             self._exponentials[name] = None
             written = self.joined_in_full(self.system.definitions[name].rhs)
-            if (
-                apart(written) is not None
-                or is_sum_of_exponentials(written)
-                or is_total_of_exponentials(written)
-            ):
+            if apart(written) is not None or _is_total(written):
                 self._exponentials[name] = written
         written = self._exponentials[name]
         return None if written is None else at(self.system.definitions[name], read, written)
@@ -166,6 +222,18 @@ class Joiner:
         return expression if arguments == list(expression.args) else expression.func(*arguments)
 
 
+def _without_total(product: Expr, ranges: RangeList) -> Expr | None:
+    """Return 1 where ``product`` is divided by its own sum, as exp(h)/Σ exp(h) is; None for any other."""
+    for divisor in (1 / f for f in Mul.make_args(product) if isinstance(1 / f, Sum)):
+        if canonical(close_sum(product * divisor, ranges)) == canonical(divisor):
+            return ONE
+    return None
+
+
+def _is_total(expression: Expr) -> bool:
+    return is_sum_of_exponentials(expression) or is_total_of_exponentials(expression)
+
+
 _WHOLE = (Indexed, Derivative, KroneckerDelta)
 
 
@@ -183,6 +251,14 @@ class _Parts:
     totals: list[tuple[Expr, Expr]] = field(default_factory=list)
     carriers: list[Expr] = field(default_factory=list)
     others: list[Expr] = field(default_factory=list)
+
+    def gather_totals(self) -> None:
+        """Put the powers of equal sums together, whatever their letters are: what cancels is gone."""
+        powers: dict[Expr, tuple[Expr, Expr]] = {}
+        for total, power in self.totals:
+            first, before = powers.get(canonical(total), (total, ZERO))
+            powers[canonical(total)] = first, before + power
+        self.totals = [(total, power) for total, power in powers.values() if power != 0]
 
 
 def _carrier_order(carrier: Expr) -> tuple[int, str]:

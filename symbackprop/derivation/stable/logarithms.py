@@ -24,6 +24,11 @@ from symbackprop.derivation.stable.joining import Joiner
 from symbackprop.equations.indices import RangeList, close_sum, open_sum, substitute
 from symbackprop.equations.system import ONE, ZERO, Equation, EquationSystem, is_size, name_of
 
+_LEVELS = 3
+"""Definitions that are written into one another: of a label's probability p[y], of p, of exp(h)."""
+_LONGEST = 200
+"""Operations up to which they are."""
+
 
 def stable_form(equation: Equation, system: EquationSystem) -> Expr | None:
     """Return the right-hand side of ``equation`` in a stable form, or None where the plain one stays."""
@@ -109,15 +114,25 @@ def _opened(argument: Expr, system: EquationSystem) -> Expr:
 
 def _written_out(argument: Expr, system: EquationSystem) -> Iterator[Expr]:
     """Yield ``argument`` as it stands, with definitions inserted, and with those of exponentials alone."""
-    yield argument
-    inlined = argument
+    joiner, levels = Joiner(system), [argument]
+    for _ in range(_LEVELS):
+        inlined = _inlined(levels[-1], system)
+        if inlined == levels[-1] or inlined.count_ops() > _LONGEST:
+            break
+        levels.append(inlined)
+    yield from levels[:2]
+    yield from map(joiner.joined_in_full, levels[:2])
+    for level in levels[2:]:
+        yield level
+        yield joiner.joined_in_full(level)
+
+
+def _inlined(argument: Expr, system: EquationSystem) -> Expr:
+    """Return ``argument`` with each quantity in it replaced by what it is defined as."""
     for name in sorted({name_of(read) for read in system.reads(argument)}):
         if name in system.definitions:
-            inlined = substitute(inlined, system.quantities[name], system.definitions[name])
-    yield inlined
-    joiner = Joiner(system)
-    yield joiner.joined_in_full(argument)
-    yield joiner.joined_in_full(inlined)
+            argument = substitute(argument, system.quantities[name], system.definitions[name])
+    return argument
 
 
 def has_stable_operation(logarithm: log) -> bool:

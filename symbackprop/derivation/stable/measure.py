@@ -37,7 +37,7 @@ from sympy import (
 
 from symbackprop.arrays.evaluate import Array, values_of
 from symbackprop.derivation.calculus.algebra import cost
-from symbackprop.derivation.stable.forms import Pointwise, by_path, equal_forms, further_forms
+from symbackprop.derivation.stable.forms import Pointwise, by_condition, by_path, equal_forms, further_forms
 from symbackprop.errors import UnsupportedExpression
 
 _WIDE = (0, 1e-30, 1e-8, 1e-3, 0.3, 0.75, 1, 3, 10, 17, 30, 45, 60, 85, 88.5, 95, 110, 300, 700, 1000, 1e4,
@@ -99,8 +99,18 @@ def _best_further_form(trial: _Trial, best: Expr, others: Sequence[Expr]) -> Exp
             if all(map(operator.le, own, most)) and (*own, cost(form)) < rank:
                 best, rank = form, (*own, cost(form))
         if not any(rank[:3]):
-            break
-    return best
+            return best
+    choice = _by_condition(trial.problem)
+    return choice if choice is not None and (*trial.count(choice), cost(choice)) < rank else best
+
+
+def _by_condition(problem: Pointwise) -> Expr | None:
+    """Return the best forms where a condition holds and where not, as one choice; None without one."""
+    found = by_condition(problem)
+    if found is None:
+        return None
+    condition, yes, no = found
+    return Piecewise((best_form(yes), condition), (best_form(no), True))
 
 
 def _has_values(problem: Pointwise) -> bool:

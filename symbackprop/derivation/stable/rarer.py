@@ -28,6 +28,7 @@ def rarer_forms(form: Expr, whole: Expr, definitions: Definitions) -> Iterator[E
     for each in dict.fromkeys((form, *(with_complements(f, definitions) for f in (form, apart)))):
         for rest in dict.fromkeys((each, absorbed(distributed(each)))):
             opened = rest.replace(lambda node: isinstance(node, log), lambda node: _opened(node.args[0]))
+            yield rest
             yield opened
             yield with_zeros(opened)
     if whole.has(Abs):
@@ -81,7 +82,19 @@ def _complement(part: Expr, symbol: Symbol, definition: Expr) -> Expr | None:
     except (PolynomialError, NotImplementedError):
         return None
     above = [f for f in Mul.make_args(whole) if not f.as_base_exp()[1].could_extract_minus_sign()]
-    return None if any(f.as_base_exp()[0].is_Add for f in above) else absorbed(whole) ** exponent
+    if not any(f.as_base_exp()[0].is_Add for f in above):
+        return absorbed(whole) ** exponent
+    return _complement_and_more(base, symbol, definition, exponent)
+
+
+def _complement_and_more(base: Expr, symbol: Symbol, definition: Expr, exponent: Expr) -> Expr | None:
+    """Return a power of 1 - x + ε, of which SymPy makes one number less x, with 1 - x written out."""
+    number, rest = base.as_coeff_Add()
+    more = number + rest.coeff(symbol)
+    if more == 0 or 2 * abs(more) > abs(number) or rest != rest.coeff(symbol) * symbol:
+        return None
+    left = _complement(base - more, symbol, definition)
+    return None if left is None else (left + more) ** exponent
 
 
 def _opened(argument: Expr) -> Expr:

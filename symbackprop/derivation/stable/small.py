@@ -53,6 +53,7 @@ from symbackprop.arrays.exponentials import (
     is_exponential,
     is_sum_of_exponentials,
 )
+from symbackprop.arrays.fractions import in_order_of_addition
 from symbackprop.equations.system import ZERO, indices_of, is_size, name_of
 from symbackprop.errors import UnsupportedExpression
 
@@ -90,10 +91,10 @@ class Small:
         """Return the value of a node; that of one without a component is a plain number."""
         if isinstance(node, Derivative):
             return self.component(f"d/d{name_of(node.variables[0])}", indices_of(node.variables[0]), at)
-        if isinstance(node, Indexed) or (isinstance(node, Symbol) and not is_size(node) and node not in at):
+        if isinstance(node, (Indexed, Symbol)):
+            if node.is_integer:
+                return self.number(self.place(node, at))
             return self.component(name_of(node), indices_of(node), at)
-        if isinstance(node, Symbol):
-            return self.number(at.get(node, SIZE))
         if node.is_number:
             return self.number(node)
         for kind, method in _METHODS:
@@ -155,7 +156,7 @@ class Small:
         return most, _total(terms)
 
     def add(self, node: Add, at: Places) -> Any:
-        return _total([self.of(term, at) for term in node.args])
+        return _total([self.of(term, at) for term in in_order_of_addition(node)])
 
     def multiply(self, node: Mul, at: Places) -> Any:
         """Return a product: exponentials last; of exp(u)/Σ exp(v) neither can overflow."""
@@ -164,23 +165,27 @@ class Small:
             f for f in node.args if f.is_Pow and f.exp.could_extract_minus_sign() and not isinstance(f, exp)
         ]
         above = sorted((f for f in node.args if f not in below), key=lambda f: isinstance(f, exp))
-        values = []
-        for divisor in below if above and self.dtype is not None and isinstance(above[-1], exp) else ():
-            if holds_exponentials(divisor.base):
-                values.append(self.shifted(above.pop(), divisor, at))
-                below.remove(divisor)
-                break
+        values, joined = [], []
+        if above and self.dtype is not None and isinstance(above[-1], exp):
+            joined = [divisor for divisor in below if holds_exponentials(divisor.base)]
+            below = [divisor for divisor in below if divisor not in joined]
+        if joined:
+            values.append(self.shifted(above.pop(), joined, at))
         values += [self.of(factor, at) for factor in above]
         whole = reduce(np.multiply, values) if values else self.number(1)
         return reduce(divide, [self.of(1 / divisor, at) for divisor in below], whole)
 
-    def shifted(self, numerator: Expr, divisor: Expr, at: Places) -> Any:
-        """Return exp(u) times a negative power of Σ exp(v)."""
+    def shifted(self, numerator: Expr, divisors: Sequence[Expr], at: Places) -> Any:
+        """Return exp(u) times negative powers of Σ exp(v)."""
         exponent = self.of(numerator.args[0], at)
-        if divisor.exp == -1 and isinstance(divisor.base, Sum):
-            most, total = self.largest_apart(divisor.base, at)
-            return self.apply("exp", exponent - most) / total
-        return self.apply("exp", exponent + self.of(divisor.exp, at) * self.log(log(divisor.base), at))
+        totals: list[Any] = []
+        for divisor in divisors:
+            if divisor.exp == -1 and isinstance(divisor.base, Sum):
+                most, total = self.largest_apart(divisor.base, at)
+                exponent, totals = exponent - most, [*totals, total]
+            else:
+                exponent = exponent + self.of(divisor.exp, at) * self.log(log(divisor.base), at)
+        return reduce(np.divide, totals, self.apply("exp", exponent))
 
     def power(self, node: Pow, at: Places) -> Any:
         base, exponent = self.of(node.base, at), node.exp

@@ -16,10 +16,15 @@ from typing import Any
 import mpmath
 import numpy as np
 from sympy import (
+    Add,
     Derivative,
+    Eq,
     Expr,
     Indexed,
+    Integer,
+    KroneckerDelta,
     Mul,
+    Piecewise,
     Pow,
     Sum,
     Symbol,
@@ -28,12 +33,13 @@ from sympy import (
 )
 
 from symbackprop.derivation.calculus.algebra import distributed
+from symbackprop.derivation.calculus.budget import factor
 from symbackprop.derivation.calculus.paths import with_deltas_used, without_summed_deltas
 from symbackprop.derivation.stable.joining import Joiner, at
 from symbackprop.derivation.stable.logarithms import has_stable_operation, opened_through
 from symbackprop.derivation.stable.powers import zero_where
 from symbackprop.derivation.stable.small import SIZE, Array, Key, Places, Small
-from symbackprop.equations.indices import canonical, make_sum, open_sum, substitute
+from symbackprop.equations.indices import canonical, make_sum, open_sum, rename, substitute
 from symbackprop.equations.system import ZERO, Equation, EquationSystem, Quantity, is_size, name_of
 from symbackprop.errors import UnsupportedExpression
 
@@ -74,37 +80,81 @@ class SumForms:
         """Return the best form of ``plain``, for which ``form`` was chosen without looking at sums."""
         if not self._is_of_sums(form):
             return form
-        others = {canonical(other): other for other in dict.fromkeys(self._candidates(form)) if other != form}
-        others.pop(canonical(form), None)
-        return self._best(form, plain, list(others.values())) if others else form
+        known = {form, canonical(form)}
+        others = [o for o in dict.fromkeys(map(canonical, self._candidates(form, plain))) if o not in known]
+        return self._best(form, plain, others) if others else form
 
     # ------------------------------------------------------------ forms
 
-    def _candidates(self, form: Expr) -> Iterator[Expr]:
-        for written in self._with_derivatives_in(form):
+    def _candidates(self, form: Expr, plain: Expr) -> Iterator[Expr]:
+        starts = [*self._with_derivatives_in(form), *self._cancelled(plain)]
+        apart = [f for start in starts for f in (self.joiner.with_complements(start), *self._by_place(start))]
+        for written in dict.fromkeys((*starts, *apart)):
             for each in dict.fromkeys((written, self._opened(written))):
-                joined = self._opened(self.joiner.joined(each))
-                yield joined
-                yield zero_first(joined, self.system)
+                for join in (self.joiner.joined, self.joiner.joined_outside):
+                    joined = self._opened(join(each))
+                    yield joined
+                    yield zero_first(joined, self.system)
+
+    def _cancelled(self, expression: Expr) -> Iterator[Expr]:
+        """Yield ``expression`` with a quantity that divides put for the sum that it is, and multiplied out.
+
+        Of (Σ t p - t) p/c with c = Σ t p that is p - t p/c: the large quotient of what cancels is gone.
+        """
+        divisors = {f.base for f in expression.atoms(Pow) if f.exp.could_extract_minus_sign()}
+        known = [d for d in divisors if self.system.is_read(d) and name_of(d) in self.system.definitions]
+        mapping: dict[Expr, Expr] = {}
+        for divisor in sorted(known, key=str):
+            definition = self.system.definitions[name_of(divisor)]
+            value = at(definition, divisor, definition.rhs)
+            if self.system.is_read(value):
+                mapping[divisor] = value
+            elif isinstance(value, Sum):
+                same = (s for s in expression.atoms(Sum) if canonical(s) == canonical(value))
+                mapping |= dict.fromkeys(same, divisor)
+        if mapping:
+            yield _multiplied_into_sums(expression.xreplace(mapping))
+
+    def _by_place(self, expression: Expr) -> Iterator[Expr]:
+        """Yield ``expression`` for the place of a label and for all others, if it has 1 - p at that place.
+
+        (δ(k,y) - p[k]) p[y]/(1 - p[y]) is p[y] for k = y, and -p[k] p[y]/(1 - p[y]) for any other k.
+        """
+        if self.joiner.with_complements(expression) == expression:
+            return
+        for delta in sorted(expression.atoms(KroneckerDelta), key=str)[:1]:
+            place, letter = sorted(delta.args, key=lambda i: i.is_Symbol and not self.system.is_read(i))
+            if letter in expression.free_symbols:
+                here, there = (expression.xreplace({delta: Integer(n)}) for n in (1, 0))
+                here = factor(rename(here, {letter: place}))
+                yield Piecewise((here, Eq(letter, place)), (self.joiner.with_complements(there), True))
 
     def _opened(self, expression: Expr) -> Expr:
         unstable = {node for node in expression.atoms(log) if not has_stable_operation(node)}
         return opened_through(expression, self.system) if unstable else expression
 
     def _with_derivatives_in(self, expression: Expr) -> Iterator[Expr]:
-        """Yield ``expression``, and with the derivatives written in that divide or have an exponential."""
+        """Yield ``expression``, and with the derivatives written in that divide or have an exponential.
+
+        Those that these read in turn are written in, too, in a form of its own.
+        """
         yield expression
         if not any(self._is_followed(name_within(read)) for read in _reads(expression)):
             return
-        whole = expression
-        for name in sorted(
-            self.forms.keys() & {name_within(read) for read in _derivatives(expression, self.adjoints)}
-        ):
+        for _ in range(_DERIVATIVES):
+            whole = self._with_next_derivatives(expression)
+            if whole == expression:
+                return
+            expression = canonical(_distributed(whole))
+            yield expression
+
+    def _with_next_derivatives(self, expression: Expr) -> Expr:
+        read = {name_within(read) for read in _derivatives(expression, self.adjoints)}
+        for name in sorted(self.forms.keys() & read):
             lhs, form = self.plain[name]
             if _is_delicate(form):
-                whole = _written_in(whole, lhs, form)
-        if whole != expression:
-            yield _distributed(whole)
+                expression = _written_in(expression, lhs, form)
+        return expression
 
     # ------------------------------------------------------------ measuring
 
@@ -124,7 +174,7 @@ class SumForms:
         followed = set(filter(self._is_followed, names))
         free = [name for name in names if name not in followed]
         points = Points(free, [name for name in free if not self._is_derivative(name)][:_MOST_ARRAYS])
-        places = _places_of(_free_indices([form, plain, *others]))
+        places = _places_of(self._free_indices([form, plain, *others]))
         try:
             own = [self._values(form, points, places, t, followed) for t in _TYPES]
             if _agree(own):
@@ -137,11 +187,13 @@ class SumForms:
             ]
         except (UnsupportedExpression, ArithmeticError, ValueError, TypeError):
             return None
-        best, fewest = None, _count(first)
+        best: int | None = None
+        fewest = _count(first), 0
         for n, found in enumerate(rest):
             worse = any((mine & ~before).any() for mine, before in zip(found, first, strict=True))
-            if not worse and _count(found) < fewest:
-                best, fewest = n, _count(found)
+            rank = _count(found), int(others[n].count_ops())
+            if not worse and rank[0] < _count(first) and rank < fewest:
+                best, fewest = n, rank
         return best
 
     def _values(
@@ -185,16 +237,29 @@ class SumForms:
             self._followed[name] = False
             if name in self.plain:
                 form = self.plain[name][1]
-                read = [self._is_followed(name_within(r)) for r in _reads(form) if not _is_index(r)]
-                near = all(read) if form.has(Sum) else any(read)
-                self._followed[name] = near or _is_delicate(form)
+                read = [name_within(r) for r in _reads(form) if not _is_index(r)]
+                followed = list(filter(self._is_followed, read))
+                near = len(followed) == len(read) - sum(map(self._is_given, read)) if form.has(Sum) else True
+                self._followed[name] = (bool(followed) and near) or _is_delicate(form)
         return self._followed[name]
+
+    def _is_given(self, name: str) -> bool:
+        """Whether a component is of the data, which choose or weigh what is computed."""
+        known = name in self.system.quantities and name not in self.system.definitions
+        return known and name not in self.system.parameters and name not in self.adjoints
+
+    def _free_indices(self, expressions: Sequence[Expr]) -> set[Symbol]:
+        """Return the letters that an equation holds for; a whole number of the data is no letter."""
+        symbols = {s for e in expressions for s in e.free_symbols if s.is_Symbol and s.is_integer}
+        return {s for s in symbols if not is_size(s) and not self.system.is_read(s)}
 
     def _is_derivative(self, name: str) -> bool:
         return name in self.adjoints or name.startswith("d/d")
 
 
 _DEPTH = 4
+_DERIVATIVES = 2
+"""How often derivatives are written into one another."""
 _TYPES = (np.float32, np.float64)
 
 
@@ -277,10 +342,6 @@ def _derivatives(expression: Expr, adjoints: set[str]) -> list[Expr]:
     return [r for r in _reads(expression) if isinstance(r, Derivative) or name_of(r) in adjoints]
 
 
-def _free_indices(expressions: Sequence[Expr]) -> set[Symbol]:
-    return {s for e in expressions for s in e.free_symbols if s.is_Symbol and s.is_integer and not is_size(s)}
-
-
 def _places_of(indices: Iterable[Symbol]) -> list[Places]:
     """Return places for free indices: all 0, then different ones."""
     ordered = sorted(indices, key=str)
@@ -311,11 +372,30 @@ def _written_in(expression: Expr, lhs: Expr, form: Expr) -> Expr:
     return substitute(expression, Quantity(name_of(lhs), tuple(shape)), Equation(lhs, form))
 
 
+def _multiplied_into_sums(expression: Expr) -> Expr:
+    """Return ``expression`` with the plain factors of a product multiplied into the sum that they divide."""
+    if isinstance(expression, Add):
+        return Add(*map(_multiplied_into_sums, expression.args))
+    factors = Mul.make_args(expression)
+    divisors = [f for f in factors if f.is_Pow and f.exp.could_extract_minus_sign()]
+    bases = {s * d.base for d in divisors for s in (1, -1)}
+    totals = [f for f in factors if f.is_Add and bases & set(f.args)]
+    if not totals:
+        return expression
+    total = min(totals, key=lambda f: not f.has(KroneckerDelta))
+    plain = [f for f in factors if not f.is_Add and not f.is_number]
+    plain = [f for f in plain if f not in divisors or total.has(f.base)]
+    rest = Mul(*[f for f in factors if f not in plain and f is not total])
+    return rest * Add(*[with_deltas_used(Mul(*plain, term)) for term in total.args])
+
+
 def _distributed(expression: Expr) -> Expr:
     """Return ``expression`` with factors multiplied into the sums that divide by them, within sums, too."""
     if isinstance(expression, Sum):
         body, ranges = open_sum(expression)
         return without_summed_deltas(make_sum(distributed(_distributed(body)), ranges))
+    if isinstance(expression, Piecewise):
+        return Piecewise(*[(_distributed(value), condition) for value, condition in expression.args])
     if expression.has(Sum):
         expression = expression.func(*map(_distributed, expression.args))
     return with_deltas_used(distributed(expression))
