@@ -110,7 +110,7 @@ def assignment(
     before = _scattered_parts(operation, names)
     columns = columns or names.columns
     taken, value = len(f"{write(target).code} = ") + names.more(target), names.inside(operation)
-    if taken + names.width(value) <= columns:
+    if taken + len(write(value).code) + sum(map(names.more, value.inputs)) <= columns:
         return [*before, Assign(target, value)]
     if operation.kind == Kind.TERMS:
         return [*before, *_term_by_term(target, operation, names)]
