@@ -297,7 +297,8 @@ def _erf_in_digits(value: Any) -> Any:
 @lru_cache(maxsize=64)
 def _with_many_digits(name: str) -> Callable[[Any], Any]:
     """Return a function of arrays of numbers with many digits; nan where it has no real value."""
-    function = {"Abs": abs, "erf": _erf_in_digits}.get(name) or getattr(mpmath, name)
+    own: dict[str, Callable[[Any], Any]] = {"Abs": abs, "erf": _erf_in_digits}
+    function = own.get(name) or getattr(mpmath, name)
 
     def apply(value: Any) -> Any:
         try:
