@@ -173,10 +173,7 @@ def _uniform(generator: np.random.Generator, name: str, variance: float) -> np.n
 
 def _allocate(samples: int, dtype: np.dtype) -> tuple:
     """Return the arrays that a step writes to; those never needed at once are one."""
-    s = _by_turns(
-        range(1, 20),
-        _zeros((samples, 16), dtype),
-    )
+    s = _by_turns(range(1, 20), _zeros((samples, 16), dtype))
     x = {layer: _zeros((samples, 16), dtype) for layer in range(1, 20)}
     s20 = difference20 = work3 = _zeros((samples, 10), dtype)
     work1 = _zeros((samples, 1), dtype)

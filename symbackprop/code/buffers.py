@@ -143,6 +143,8 @@ class BufferWriter:
         self.workspace = workspace
         self.found: list[Instruction] = []
         self.busy: list[str] = []
+        self.viewed: list[str] = []
+        """The temporaries that the last part is a view of."""
         self.weighted = False
 
     def assign(self, name: str, operation: Operation) -> list[Instruction]:
@@ -157,6 +159,7 @@ class BufferWriter:
 
         What is a view or holds integers needs no buffer of its own.
         """
+        self.viewed = []
         if operation.is_constant:
             self.workspace.constants.setdefault(operation, name)
             return []
@@ -166,7 +169,7 @@ class BufferWriter:
             return self.assign(name, operation)
         self.found = []
         ready = self._ready(operation)
-        self.busy = []  # what is viewed stays in use
+        self.viewed, self.busy = self.busy, []  # what is viewed stays in use
         return [*self.found, *assignment(array(name, operation), ready, Names(self.names))]
 
     def scalar(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from symbackprop.arrays.operations import Layered, Name, Operation
 from symbackprop.code.lines import turns
-from symbackprop.code.loops import ByLayer, counted_from, runs_of, turns_of
+from symbackprop.code.loops import NO_USES, ByLayer, Group, Uses, counted_from, least_of, runs_of, turns_of
 from symbackprop.code.statements import renamed
 from symbackprop.code.text import LAYER, write
 
@@ -52,11 +52,12 @@ def rolled_entries(
     values: Mapping[str, str | Keyed | Operation],
     layered: Mapping[str, Layered],
     kept: ByLayer | None = None,
+    uses: Uses = NO_USES,
 ) -> list[str]:
     """Return the lines of a dict's entries.
 
     ``layered`` says to which layers keys belong; where values are arrays, ``kept`` which of these are kept
-    by layer.
+    by layer; ``uses`` holds the keys that belong to one of many uses of a block.
     """
 
     own = {} if kept is None else {name: layer for name, layer in kept.layered.items() if kept.holds(name)}
@@ -77,12 +78,18 @@ def rolled_entries(
 
     entries = [_Entry(key, value) for key, value in values.items()]
     runs = list(runs_of(entries, layer_of, is_like))
-    looped = (keys[str(e.key)] for run in runs if turns_of(run) for g in (run[0], run[-1]) for e in g.members)
+
+    def layers_of(run: Sequence[Group[_Entry]]) -> range | None:
+        return turns_of(run, least_of((str(entry.key) for entry in run[0].members), uses))
+
+    looped = (
+        keys[str(e.key)] for run in runs if layers_of(run) for g in (run[0], run[-1]) for e in g.members
+    )
     if ByLayer(keys, looped).clash(values):
         runs = [[group] for run in runs for group in run]
     lines: list[str] = []
     for run in runs:
-        layers = turns_of(run)
+        layers = layers_of(run)
         if layers is not None:
             lines += _comprehension(layers, [relative(entry, layers[0]) for entry in run[0].members])
         else:

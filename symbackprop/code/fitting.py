@@ -20,8 +20,25 @@ class Names:
     def __init__(self, names: Mapping[Operation, str], stem: str = _PART) -> None:
         self.of = dict(names)
         self.stem = stem
+        self.columns = COLUMNS
+        self.longer: Mapping[str, int] = {}
+        """How much longer names get in the loop of their layer."""
         self.numbered: dict[str, Layered] = {}
         """The parts, by their numbers: in equal layers these are equally far from the number of the layer."""
+
+    def width(self, operation: Operation) -> int:
+        """Return how many columns an operation takes."""
+        return len(write(operation, self.of).code) + self.more(operation)
+
+    def more(self, operation: Operation) -> int:
+        """Return by how many columns an operation gets longer in the loop of a layer."""
+        if not self.longer:
+            return 0
+        if operation in self.of:
+            return self.longer.get(self.of[operation], 0)
+        if operation.kind == Kind.ARRAY:
+            return self.longer.get(str(operation.value), 0)
+        return sum(map(self.more, operation.inputs))
 
     @cached_property
     def _taken(self) -> set[str]:
@@ -33,6 +50,12 @@ class Names:
         while f"{self.stem}{number}" in self._taken:
             number += 1
         return Layered(self.stem, number)
+
+    def restart(self) -> None:
+        """Forget the parts: those of the next layer have the same names."""
+        self.of = {operation: own for operation, own in self.of.items() if own not in self.numbered}
+        self._taken.difference_update(self.numbered)
+        self.numbered = {}
 
     def part(self, operation: Operation) -> Operation:
         """Give a part a new name, and return the array of that name."""
@@ -77,7 +100,7 @@ def read_inside(operation: Operation, names: Mapping[Operation, str]) -> Operati
 
 
 def assignment(
-    target: Operation, operation: Operation, names: Names, columns: int = COLUMNS
+    target: Operation, operation: Operation, names: Names, columns: int | None = None
 ) -> list[Instruction]:
     """Return what assigns ``operation`` to ``target``; a long one in several statements."""
     if operation.kind == Kind.SCATTER:
@@ -85,8 +108,9 @@ def assignment(
     if operation.kind == Kind.TERMS and len(operation.inputs) > _TERMS_OF_A_LINE:
         return _term_by_term(target, operation, names)
     before = _scattered_parts(operation, names)
-    taken, value = len(f"{write(target).code} = "), names.inside(operation)
-    if taken + len(write(value).code) <= columns:
+    columns = columns or names.columns
+    taken, value = len(f"{write(target).code} = ") + names.more(target), names.inside(operation)
+    if taken + len(write(value).code) + sum(map(names.more, value.inputs)) <= columns:
         return [*before, Assign(target, value)]
     if operation.kind == Kind.TERMS:
         return [*before, *_term_by_term(target, operation, names)]
@@ -101,7 +125,7 @@ def assignment(
 
 def _changed(target: Operation, kind: Kind, term: Operation, names: Names) -> list[Instruction]:
     """Return what adds a term to an array or takes it away."""
-    parts, value = fitting(len(f"{write(target).code} += "), term, names)
+    parts, value = fitting(len(f"{write(target).code} += ") + names.more(target), term, names)
     return [*parts, InPlace(kind, target, value)]
 
 
@@ -189,7 +213,7 @@ def fitting(taken: int, operation: Operation, names: Names) -> tuple[list[Instru
     """
     found: list[Instruction] = []
     while True:
-        fits = taken + len(write(operation, names.of).code) <= COLUMNS
+        fits = taken + names.width(operation) <= names.columns
         part = None if fits else _longest_part(operation, names)
         if part is None:
             return found, names.inside(operation)
@@ -204,9 +228,9 @@ def _longest_part(operation: Operation, names: Names) -> Operation | None:
     def visit(part: Operation) -> None:
         for inner in part.inputs:
             if inner.kind not in LEAVES and not names.has(inner):
-                parts[inner] = len(write(inner, names.of).code)
+                parts[inner] = names.width(inner)
                 visit(inner)
 
     visit(operation)
-    fitting = [part for part, length in parts.items() if length <= COLUMNS - len("part99 = ")]
+    fitting = [part for part, length in parts.items() if length <= names.columns - len("part99 = ")]
     return max(fitting, key=parts.__getitem__, default=None)

@@ -68,7 +68,7 @@ def lines_of(
 def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterator[str]:
     match instruction:
         case Call(operation, out):
-            yield _call(operation, write(out).code)
+            yield from _broken(_call(operation, write(out).code), columns)
         case Assign(target, value, copied):
             text = write(value)
             text = called(f"{text.inside(Level.ATOM)}.copy") if copied else text
@@ -79,7 +79,8 @@ def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterat
             yield from _scatter(instruction, columns)
         case Copy(source, out, where):
             last = [] if where is None else [f"where={write(where).code}"]
-            yield called("np.copyto", write(out).code, write(source).code, *last).code
+            line = called("np.copyto", write(out).code, write(source).code, *last).code
+            yield from _broken(line, columns)
         case Block():
             yield from lines_of(instruction.body, columns, comments)
         case When(condition):
@@ -119,6 +120,42 @@ def turns(layers: range) -> str:
 def width(instruction: Instruction) -> int:
     """Return how many columns the longest line of an instruction takes where none is broken."""
     return max(map(len, _lines(instruction, ANY_LENGTH, SILENT)))
+
+
+def _broken(line: str, columns: int) -> Iterator[str]:
+    """Yield a call; one that is too long is broken at its last brackets, then at the commas inside."""
+    if len(line) <= columns:
+        yield line
+        return
+    start = _last_bracket(line) + 1
+    inside = line[start:-1]
+    yield line[:start]
+    if len(inside) + INDENT <= columns:
+        yield f"{' ' * INDENT}{inside}"
+    else:
+        yield from (f"{' ' * INDENT}{argument}," for argument in _split(inside))
+    yield line[-1]
+
+
+def _last_bracket(line: str) -> int:
+    """Return where the bracket opens that the end of a line closes."""
+    depth = 0
+    for position in range(len(line) - 1, -1, -1):
+        depth += (line[position] in ")]") - (line[position] in "([")
+        if depth == 0:
+            return position
+    raise AssertionError(line)
+
+
+def _split(arguments: str) -> Iterator[str]:
+    """Yield what stands between the commas outside of brackets."""
+    depth, start = 0, 0
+    for position, character in enumerate(arguments):
+        depth += (character in "([") - (character in ")]")
+        if character == "," and depth == 0:
+            yield arguments[start:position]
+            start = position + 2
+    yield arguments[start:]
 
 
 def _assignment(name: str, value: Text, columns: int) -> list[str]:

@@ -6,8 +6,10 @@ Which names belong to which layer is said by those who made them, see `layered_n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import groupby, pairwise
 from typing import Generic, TypeVar
 
@@ -15,10 +17,12 @@ from symbackprop.arrays.operations import Layered, Name
 from symbackprop.code.lines import INDENT, lines_of
 from symbackprop.code.statements import Block, Instruction, Loop, Renaming, When, is_like, names_of
 from symbackprop.code.text import LAYER
-from symbackprop.equations.system import EquationSystem
+from symbackprop.equations.system import EquationSystem, name_of
 
 LEAST = 16
 """Layers that have to be alike before they become a loop."""
+LEAST_USES = 4
+"""Uses of a block from which on those that are alike become a loop."""
 
 
 def layered_names(system: EquationSystem, code: Callable[[str], str]) -> dict[str, Layered]:
@@ -33,6 +37,75 @@ def layered_names(system: EquationSystem, code: Callable[[str], str]) -> dict[st
         for name in (quantity, system.adjoints[quantity].name)
     ]
     return {name: layered for name, layered in found if name == layered.alone}
+
+
+@dataclass(frozen=True)
+class Uses:
+    """What belongs to one of many uses of a block: the layer of each name in the code.
+
+    The adjoint of what one use hands on is computed by the next one, whose layer it has.
+    """
+
+    layers: Mapping[str, int]
+
+    @classmethod
+    def of(cls, system: EquationSystem, code: Callable[[str], str]) -> Uses:
+        """Return the names of a system's quantities and adjoints, as ``code`` gives them."""
+        handed_on = _handed_on(system)
+        found: dict[str, int] = {}
+        for quantity, role in system.roles.items():
+            on = role.word in handed_on
+            if role.uses >= LEAST_USES or on:
+                found[code(quantity)] = role.layer
+                found[code(system.adjoints[quantity].name)] = role.layer + on
+        return cls(found)
+
+    def __bool__(self) -> bool:
+        return bool(self.layers)
+
+    def holds(self, names: Iterable[str]) -> bool:
+        """Whether all of these belong to uses."""
+        return all(name in self.layers for name in names)
+
+    def enter(self, blocks: list[Block], shared: Block, beside: str, parts: Collection[str]) -> bool:
+        """Enter what several layers read, before the blocks of one of them; return whether it can be there.
+
+        It can't where it reads something of that layer, or one of the ``parts`` of the equation.
+        """
+        start = len(blocks)
+        while start and self.layers.get(str(blocks[start - 1].name)) == self.layers.get(beside):
+            start -= 1
+        made = {*parts, *(name for block in blocks[start:] for name in block.names)}
+        if not made.isdisjoint(shared.names):
+            return False
+        blocks.insert(start, shared)
+        return True
+
+
+NO_USES = Uses({})
+
+
+def _handed_on(system: EquationSystem) -> set[str]:
+    """Return the words of the quantities that one use of many hands on to the next."""
+    roles, found = system.roles, set[str]()
+    for equation in system.equations:
+        own = roles.get(equation.name)
+        if own is not None and own.uses >= LEAST_USES:
+            read = (roles.get(name_of(each)) for each in system.reads(equation.rhs))
+            found |= {role.word for role in read if role is not None and role.layer == own.layer - 1}
+    return found
+
+
+def in_loops(layer: int | None, layered: Mapping[str, Layered]) -> dict[str, int]:
+    """Return by how many columns names are longer in the loop of their layer than outside of it."""
+    if layer is None:
+        return {}
+    found = {}
+    for name, own in layered.items():
+        distance = own.layer - layer
+        entry = f"[{LAYER}]" if distance == 0 else f"[{LAYER} + 1]" if abs(distance) == 1 else ""
+        found[name] = max(0, len(entry) - len(str(own.layer)))
+    return found
 
 
 def counted_from(layer: int, layered: Mapping[str, Layered]) -> Renaming:
@@ -95,10 +168,15 @@ def _is_even(layers: Sequence[int | None]) -> bool:
     return len(numbers) == len(layers) and steps in ({1}, {-1})
 
 
-def turns_of(run: Sequence[Group[Member]]) -> range | None:
+def least_of(names: Iterable[str], uses: Uses) -> int:
+    """Return how many layers with such names make a loop: of many uses the first and the last may differ."""
+    return LEAST_USES - 2 if uses and uses.holds(names) else LEAST
+
+
+def turns_of(run: Sequence[Group[Member]], least: int) -> range | None:
     """Return the layers of a run, None where it is too short for a loop."""
     first, last = run[0].layer, run[-1].layer
-    if len(run) < LEAST or first is None or last is None:
+    if len(run) < least or first is None or last is None:
         return None
     step = 1 if last > first else -1
     return range(first, last + step, step)
@@ -149,6 +227,8 @@ class Rolled:
         names: the names of the arrays.
         reserved: what else stands in the code, and can't be the name of what is kept by layer.
         columns: of a line of a loop without its indentation.
+        uses: what belongs to one of many uses of a block.
+        wanted: the names that are read after all, None where all arrays are buffers.
     """
 
     def __init__(
@@ -158,10 +238,15 @@ class Rolled:
         names: Collection[str],
         reserved: Collection[str],
         columns: int,
+        uses: Uses = NO_USES,
+        wanted: Collection[str] | None = None,
     ) -> None:
         self.columns = columns
+        self.uses = uses
         self.layered = {name: layer for name, layer in layered.items() if name in names}
         parts = list(self._with_loops(blocks))
+        if wanted is not None:
+            parts = self._with_plain_names(parts, {*reserved, *names, *wanted}, wanted)
         self.kept = ByLayer(self.layered, _looped(parts))
         if self.dicts:
             others = (name for name in names_of(parts) if name not in self.layered)
@@ -182,7 +267,7 @@ class Rolled:
 
     def _with_loops(self, blocks: Sequence[Block]) -> Iterator[Block | Loop]:
         for run in runs_of(blocks, self._layer, self._is_like):
-            layers = turns_of(run)
+            layers = turns_of(run, least_of((str(block.name) for block in run[0].members), self.uses))
             loop = None if layers is None else self._loop(layers, run)
             if loop is not None and self._fits(loop, self.columns):
                 yield loop
@@ -190,7 +275,9 @@ class Rolled:
                 yield from (self._with_terms(block) for group in run for block in group.members)
 
     def _layer(self, block: Block) -> int | None:
-        return self.layered[block.name].layer if block.name in self.layered else None
+        name = str(block.name)
+        own = self.layered.get(name)
+        return self.uses.layers.get(name, None if own is None else own.layer)
 
     def _is_like(self, one: Instruction, two: Instruction, distance: int) -> bool:
         """Whether instructions are the same but for the layer, that of the second so much further."""
@@ -209,6 +296,28 @@ class Rolled:
         inner = (replace(first.renamed(counted), last=last.number) for first, last in pairs)
         return Loop(layers, tuple(inner))
 
+    def _with_plain_names(
+        self, parts: Sequence[Block | Loop], taken: Collection[str], wanted: Collection[str]
+    ) -> list[Block | Loop]:
+        """Return blocks and loops in which what one turn alone writes and reads is not kept by layer."""
+        stems = [self._stems(part.names) for part in parts]
+        often = Counter(stem for own in stems for stem in own)
+        elsewhere = {*taken, *self._stems(wanted), *(stem for stem, count in often.items() if count > 1)}
+        found: list[Block | Loop] = []
+        for part in parts:
+            if isinstance(part, Loop):
+                own = [name for name in part.names if isinstance(name, Layered)]
+                far = {name.stem for name in own if name.layer}
+                plain = self._stems(part.writes) - far - elsewhere
+                part = part.renamed(partial(_without_layer, plain))
+            found.append(part)
+        return found
+
+    def _stems(self, names: Iterable[Name]) -> set[str]:
+        """Return the stems of the names that belong to layers."""
+        layered = (name if isinstance(name, Layered) else self.layered.get(name) for name in names)
+        return {name.stem for name in layered if name is not None}
+
     def _fits(self, loop: Loop, columns: int) -> bool:
         """Whether the lines of a loop are short enough."""
         return all(len(line) <= columns for line in lines_of(loop.body, columns))
@@ -223,7 +332,8 @@ class Rolled:
 
     def _terms(self, inner: Sequence[Instruction], columns: int) -> Iterator[Instruction]:
         for run in runs_of(inner, self._layer_of_names, self._is_like):
-            layers = turns_of(run)
+            names = (str(name) for instruction in run[0].members for name in instruction.names)
+            layers = turns_of(run, least_of((name for name in names if name in self.layered), self.uses))
             loop = None if layers is None else self._loop_of_terms(layers, run[0].members)
             if loop is not None and self._fits(loop, columns):
                 yield loop
@@ -244,6 +354,10 @@ class Rolled:
     def _loop_of_terms(self, layers: range, first: Iterable[Instruction]) -> Loop:
         counted = counted_from(layers[0], self.layered)
         return Loop(layers, tuple(instruction.renamed(counted) for instruction in first))
+
+
+def _without_layer(stems: Collection[str], name: Name) -> Name:
+    return name.stem if isinstance(name, Layered) and name.stem in stems else name
 
 
 def _looped(parts: Iterable[Instruction]) -> Iterator[Layered]:

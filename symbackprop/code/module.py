@@ -24,10 +24,10 @@ from symbackprop.code.layout import (
     tuple_definition,
 )
 from symbackprop.code.lines import lines_of, turns
-from symbackprop.code.loops import ByLayer, Rolled, layered_names
+from symbackprop.code.loops import ByLayer, Rolled, Uses, in_loops, layered_names
 from symbackprop.code.programs import RATE, SCALE, Carried, Programs, needed, share
 from symbackprop.code.recurrence import Recurrence
-from symbackprop.code.statements import DTYPE, Block, Loop, array, names_in
+from symbackprop.code.statements import DTYPE, Block, Instruction, Loop, array, names_in
 from symbackprop.code.text import LAYER, imports, spelled
 from symbackprop.code.training_step import StepLines, TrainingStep, shapes_in
 from symbackprop.code.update import UpdateProgram
@@ -84,12 +84,14 @@ class _Body(Rolled):
         layered: Mapping[str, Layered],
         names: Collection[str],
         reserved: Sequence[str],
+        uses: Uses,
+        wanted: Collection[str],
     ) -> None:
         self.statements = statements
         self.read: dict[int, frozenset[str]] = {}
         for s in statements:
             self.read[s.number] = self.read.get(s.number, frozenset()) | s.operation.reads
-        super().__init__(blocks, layered, names, reserved, COLUMNS - 8)
+        super().__init__(blocks, layered, names, reserved, COLUMNS - 8, uses, wanted)
 
     def function(self, module: _Module) -> Iterator[str]:
         """Yield the lines of the function but for the last, each statement under its equation."""
@@ -140,6 +142,11 @@ class _Module:
         return layered_names(self.model.system, str)
 
     @cached_property
+    def uses(self) -> Uses:
+        """What belongs to one of many uses of a block."""
+        return Uses.of(self.model.system, self.given.code)
+
+    @cached_property
     def layered(self) -> dict[str, Layered]:
         """The names in the code of what belongs to a layer."""
         return layered_names(self.model.system, self.given.code)
@@ -148,7 +155,7 @@ class _Module:
         self, values: Mapping[str, str | Keyed | Operation], kept: ByLayer | None = None
     ) -> list[str]:
         """Return the lines of a dict with an entry for each parameter."""
-        return rolled_entries(values, self.layered_keys, kept)
+        return rolled_entries(values, self.layered_keys, kept, Uses.of(self.model.system, str))
 
     def render(self) -> str:
         """Return the module's text."""
@@ -336,6 +343,7 @@ class _Module:
         statements = needed(self.statements, results)
         shared, of = share(statements)
         names, layered, blocks = Names(of), dict(self.layered), []
+        uses = self.uses
         turns_names = Names(of, "turn")
         number = cache(self.model.number)  # of the same few sizes again and again
         for entry in shared:
@@ -345,17 +353,24 @@ class _Module:
                 made = statement.instructions(turns_names, with_arrays=True)
                 blocks.append(Block(statement.name, made, statement.number))
                 continue
-            own = (
-                *((part.name, part.operation) for part in entry.parts),
-                (statement.name, statement.operation),
-            )
-            inner = [
-                i for name, operation in own for i in assignment(array(name, operation), operation, names)
-            ]
+            layer = uses.layers.get(statement.name)
+            if uses and (not blocks or uses.layers.get(str(blocks[-1].name)) != layer):
+                names.restart()
+                names.longer = in_loops(layer, layered)
+            inner: list[Instruction] = []
+            for part in entry.parts:
+                own = assignment(array(part.name, part.operation), part.operation, names)
+                block = Block(part.name, tuple(own), statement.number)
+                is_shared = statement.name in uses.layers and part.name not in layered
+                others = {*names.numbered, *(each.name for each in entry.parts if each is not part)}
+                if not (is_shared and uses.enter(blocks, block, statement.name, others)):
+                    inner += own
+            inner += assignment(array(statement.name, statement.operation), statement.operation, names)
             shapes = shapes_in(statement.operation, number)
             blocks.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
         called = {*names.of.values(), *names.numbered, *(n for s in statements for n in s.names)}
-        return _Body(statements, blocks, layered | names.numbered, called, self.given.reserved)
+        layered |= {} if uses else names.numbered
+        return _Body(statements, blocks, layered, called, self.given.reserved, uses, results)
 
     def opening(self, body: _Body) -> Iterable[str]:
         """Yield the lines before the statements of a pure function."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
@@ -289,6 +290,8 @@ class Named:
         return {name: layered for name, layered in found.items() if name == layered.alone}
 
 
+_MANY = 3
+"""Layers that use a part which is then none of a layer's own: an adjoint reads what the next layer has."""
 _WORDS = {
     Kind.EXP: "exponentials",
     Kind.SQUARE: "squares",
@@ -306,12 +309,14 @@ _WORDS = {
 def share(statements: Sequence[Carried]) -> tuple[list[Named], dict[Operation, str]]:
     """Name each part that is used more than once, so that it is computed once.
 
+    Loops keep by layer what has the number of a layer, under the rest of its name: nothing else is called so.
     Returns the statements with their new parts, and the name of each operation that has one.
     """
-    uses = _count_uses([s.operation for s in statements if isinstance(s, Statement)])
+    uses, layers = _count_uses([s for s in statements if isinstance(s, Statement)])
     read = sorted({name for s in statements for name in s.operation.reads})
     names: dict[Operation, str] = {Operation(Kind.ARRAY, (), name): name for name in read}
     taken = {name for s in statements for name in s.names} | set(read)
+    plain: set[str] = set()
     result = []
     for statement in statements:
         parts: list[Part] = []
@@ -323,9 +328,11 @@ def share(statements: Sequence[Carried]) -> tuple[list[Named], dict[Operation, s
             if operation in names or operation is statement.operation:
                 continue
             if (costly and uses[operation] > 1) or _deserves_name(operation):
-                word = _word(operation)
-                names[operation] = _name(word, statement.name, taken)
-                parts.append(Part(names[operation], operation, word))
+                beside = statement.name if len(layers[operation]) < _MANY else ""
+                names[operation], stem = _name(_word(operation), beside, taken, plain)
+                taken |= {names[operation], stem}
+                plain |= {stem} if names[operation] == stem else set()
+                parts.append(Part(names[operation], operation, stem))
         if not statement.operation.is_leaf:  # t or 0 keeps its own name: it is read before, too
             names.setdefault(statement.operation, statement.name)
         result.append(Named(statement, tuple(parts)))
@@ -346,20 +353,22 @@ _CHEAP = (Kind.NEGATIVE, Kind.LAYOUT, Kind.SUBSCRIPT, Kind.DIAGONAL, Kind.UPDATE
 """Operations that are no dearer than reading what they give, or no arrays by themselves."""
 
 
-def _count_uses(roots: Sequence[Operation]) -> Counter[Operation]:
+def _count_uses(statements: Sequence[Statement]) -> tuple[Counter[Operation], dict[Operation, set[str]]]:
+    """Return how often each operation is used, and under the numbers of which layers."""
     uses: Counter[Operation] = Counter()
-    seen: set[Operation] = set()
+    layers: dict[Operation, set[str]] = {}
 
-    def visit(operation: Operation) -> None:
+    def visit(operation: Operation, layer: str) -> None:
         uses[operation] += 1
-        if operation not in seen:
-            seen.add(operation)
+        if operation not in layers:
+            layers[operation] = set()
             for i in operation.inputs:
-                visit(i)
+                visit(i, layer)
+        layers[operation].add(layer)
 
-    for root in roots:
-        visit(root)
-    return uses
+    for statement in statements:
+        visit(statement.operation, split_name(statement.name).layer or "")
+    return uses, layers
 
 
 def _inside_out(operation: Operation, seen: set[Operation]) -> Iterator[Operation]:
@@ -386,12 +395,22 @@ def _word(operation: Operation) -> str:
     return word
 
 
-def _name(word: str, beside: str, taken: set[str]) -> str:
-    """Return a name such as ``exponentials2`` for a part of the statement of ``x2``."""
-    stem = f"{word}{split_name(beside).layer or ''}"
-    name, count = stem, 1
-    while name in taken:
-        count += 1
-        name = f"{stem}_{count}"
-    taken.add(name)
-    return name
+def _name(word: str, beside: str, taken: Collection[str], plain: Collection[str]) -> tuple[str, str]:
+    """Return a name such as ``exponentials2`` for a part of the statement of ``x2``, and its stem.
+
+    A second one is called ``exponentials_x2``; without a layer ``exponentials_2``, as its stem is.
+    """
+    own, layer = split_name(beside)
+    if layer is None:
+        name = next(n for n in _numbered(word) if n not in taken)
+        stem = name
+    else:
+        stems = (s for s in itertools.chain((word,), _numbered(f"{word}_{own}")) if s not in plain)
+        stem, name = next((s, n) for s in stems if (n := f"{s}{layer}") not in taken)
+    return name, stem
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    """Yield a name, and others that count from 2."""
+    yield stem
+    yield from (f"{stem}_{count}" for count in itertools.count(2))

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from itertools import groupby
 
 from sympy import Expr
 
 from symbackprop.arrays.kinds import Kind
-from symbackprop.arrays.operations import Layered, Operation, Statement
+from symbackprop.arrays.operations import Layered, Name, Operation, Statement
 from symbackprop.code.buffers import BufferWriter, Workspace
 from symbackprop.code.data import DataCode
 from symbackprop.code.entries import COLUMNS, comprehension, key_of
@@ -18,8 +18,8 @@ from symbackprop.code.fitting import Names, assignment
 from symbackprop.code.layout import BODY, chains, returned, unpacked
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
 from symbackprop.code.liveness import shared_arrays, turns_needed
-from symbackprop.code.loops import Rolled, layered_names
-from symbackprop.code.programs import Carried, share
+from symbackprop.code.loops import Rolled, Uses, layered_names
+from symbackprop.code.programs import Carried, Part, share
 from symbackprop.code.recurrence import Recurrence
 from symbackprop.code.statements import DTYPE, Block, Condition, Instruction, When, array, decided, names_of
 from symbackprop.code.text import LAYER
@@ -84,6 +84,7 @@ class TrainingStep:
         self.given = given
         compared = compared_after(statements)
         self.compares_after = compared != list(statements)
+        self.uses = Uses.of(model.system, given.code)
         self.shared, self.names = share(compared)
         defined = (name for s in statements for name in s.names)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *defined}
@@ -163,24 +164,50 @@ class TrainingStep:
 
     def written(self) -> list[Block]:
         """Return the instructions for each statement."""
-        found = []
+        found: list[Block] = []
         for entry in self.shared:
             statement = entry.statement
             if isinstance(statement, Recurrence):
                 found.append(self._recurrence(statement))
                 continue
-            made = [(part, self.writer.part(part.name, part.operation)) for part in entry.parts]
+            made: list[tuple[Operation, list[Instruction]]] = []
+            for part in entry.parts:
+                lines = self._part(part, statement.name)
+                block = Block(part.name, tuple(lines), statement.number)
+                shared = bool(lines) and statement.name in self.uses.layers and part.name not in self.layered
+                others = {each.name for each in entry.parts if each is not part}
+                if not (shared and self.uses.enter(found, block, statement.name, others)):
+                    made.append((part.operation, lines))
             of_loss = statement.name == self.loss
             own = self._statement(statement)
             if of_loss:
-                alone = [i for part, lines in made for i in lines if part.operation not in self._not_of_loss]
-                made = [(part, lines) for part, lines in made if part.operation in self._not_of_loss]
+                alone = [i for part, lines in made for i in lines if part not in self._not_of_loss]
+                made = [(part, lines) for part, lines in made if part in self._not_of_loss]
                 own = [When(Condition.WITH_LOSS, (*alone, *own))]
             parts = [i for _, lines in made for i in lines]
             shapes = shapes_in(statement.operation, self.number)
             inner: Sequence[Instruction] = (*parts, *own)
             inner = decided(inner, Condition.WITH_LOSS) if self.bare else inner
             found.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
+        return found
+
+    def _part(self, part: Part, beside: str) -> list[Instruction]:
+        """Return the instructions for a part; in a use of a block, what it views is kept by layer, too."""
+        found = self.writer.part(part.name, part.operation)
+        own = self.layered.get(part.name)
+        if own is None or beside not in self.uses.layers:
+            return found
+        for number, name in enumerate(name for name in self.writer.viewed if name in self.workspace.arrays):
+            shape = self.workspace.arrays[name]
+            copy = Layered(f"{own.stem}_copy{'_' * number}", own.layer)
+            if copy.alone in self.arrays:
+                continue
+            self.workspace.arrays[copy.alone] = shape
+            self.layered[copy.alone] = copy
+            self.arrays.add(copy.alone)
+            self.workspace.idle.append(name)
+            names = {name: copy.alone}
+            found = [i.renamed(partial(_replaced, names)) for i in found]
         return found
 
     @cached_property
@@ -203,7 +230,7 @@ class TrainingStep:
 
     def looped(self, blocks: Sequence[Block]) -> Rolled:
         """Return the instructions with those of equal layers as loops."""
-        return Rolled(blocks, self.layered, self.arrays, self.given.reserved, COLUMNS)
+        return Rolled(blocks, self.layered, self.arrays, self.given.reserved, COLUMNS, self.uses)
 
     # ------------------------------------------------------------ what the loops read and write
 
@@ -289,6 +316,9 @@ class TrainingStep:
         if label in self._turns:
             layers, (_, array) = self._kept(label), self._arrays[label][0]
             listed = [turns(range(layers[0], layers[-1] + 1)), *[array] * self._turns[label]]
+            line = f"{names}_by_turns({', '.join(listed)})"
+            if len(line) <= COLUMNS:
+                return [line, *rest]
             return [f"{names}_by_turns(", *(f"    {line}," for line in listed), ")", *rest]
         runs = groupby(self._arrays[label], lambda pair: pair[1])
         numbers = [(text, [n for n, _ in pairs]) for text, pairs in runs]
@@ -372,6 +402,10 @@ class TrainingStep:
         made = [i for o, name in names.items() for i in assignment(array(name, o), o, Names(taken))]
         yield from (f"{name} = np.array({value}, dtype)" for value, name in numbers.items())
         yield from lines_of(made, ANY_LENGTH)
+
+
+def _replaced(names: Mapping[str, str], name: Name) -> Name:
+    return names.get(str(name), name)
 
 
 def compared_after(statements: Iterable[Carried]) -> list[Carried]:

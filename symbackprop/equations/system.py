@@ -288,11 +288,13 @@ class Role:
 
     ``layer`` is the number of the layer; ``word`` is common to quantities of the same role in all layers,
     the w of w1, w2, …; ``kind`` is "input", "pre-activation", "activation", "weight", "bias", or "".
+    ``uses`` tells of a layer that is the use of a block how many uses there are, else it is 0.
     """
 
     layer: int
     word: str
     kind: str = ""
+    uses: int = 0
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ from symbackprop.proof.statement import Statement
 from symbackprop.proof.structure import parts_of
 
 _TOLERANCE = CONTEXT.mpf(10) ** -40
+_UNTOLD = CONTEXT.mpf(10) ** -25
+"""Differences up to that may come from the digits that cancel in both sides: they decide nothing."""
 _EXACT_LIMIT = 100  # operations up to which a difference is also simplified exactly
 _MUCH = 4  # times more, before branches are decided that have to be
 
@@ -51,6 +53,8 @@ class Comparison:
         self.statement = statement
         self.kinks: set[str] = set()
         self.is_telling = False
+        self.lacks_digits = False
+        """Whether both sides agree as far as can be told, and that is too little."""
         self._claims: dict[tuple[object, int], Expr] = {}
         self._decided: dict[Relational, set[bool]] = {}
 
@@ -76,8 +80,12 @@ class Comparison:
             given = evaluator.value(self._claim(point.grid, number, environment))
         except (Unproved, OutsideDomain) as reason:
             return str(reason)
-        if abs(given - truth) <= _TOLERANCE * max(1, abs(given), abs(truth)):
+        size = max(1, abs(given), abs(truth))
+        if abs(given - truth) <= _TOLERANCE * size:
             return None
+        if abs(given - truth) <= _UNTOLD * size:
+            self.lacks_digits = True
+            return f"both sides are {_digits(truth)} to 25 digits, but too many of the others cancel"
         return f"the step gives {_digits(given)}, scalar calculus {_digits(truth)}"
 
     def one_sided_guards(self) -> list[Relational]:

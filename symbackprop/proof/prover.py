@@ -45,7 +45,7 @@ class Verdict:
     ``method`` is "exact" where the difference also vanishes by algebra, else "40 digits";
     ``components`` counts the assignments of indices that were compared, ``assumes`` lists the facts
     about the data that the step needs, and ``counterexample`` shows where a failing step is wrong.  A step is
-    not ``decided`` where no numbers were found at which the equations have values.
+    not ``decided`` where no numbers tell: the equations have no values there, or too few digits are left.
     """
 
     step: Step
@@ -158,7 +158,8 @@ class Prover:
         for point in self._points_for(comparison, scope, spelling, sizes, again=again):
             compared, counterexample = comparison.at(point)
             if counterexample is not None:
-                return _Outcome(statement.step, compared, _NUMERICAL, counterexample)
+                decided = not comparison.lacks_digits
+                return _Outcome(statement.step, compared, _NUMERICAL, counterexample, decided)
         if point is None:
             reason = "no random point lies in the domain of the equations"
             return _Outcome(statement.step, 0, _NUMERICAL, reason, decided=False)

@@ -159,7 +159,7 @@ def test_a_repetition_feeds_each_use_from_the_one_before() -> None:
     written = (
         HEAD
         + LAYER
-        + "y1 = layer(x0)\ny2 = layer(y1)\ny3 = layer(y2)\nx4 = layer(y3)\n"
+        + "x1 = layer(x0)\nx2 = layer(x1)\nx3 = layer(x2)\nx4 = layer(x3)\n"
         + END.replace("x2", "x4")
     )
     same(text, written)
@@ -174,6 +174,14 @@ def test_a_repetition_feeds_each_use_from_the_one_before() -> None:
         )
 
 
+def test_before_a_result_of_another_name_come_those_of_the_block() -> None:
+    text = HEAD + LAYER + "last = repeat(layer, 3, x0)\n" + END.replace("x2", "last")
+    same(
+        text,
+        HEAD + LAYER + "y1 = layer(x0)\ny2 = layer(y1)\nlast = layer(y2)\n" + END.replace("x2", "last"),
+    )
+
+
 def test_a_repetition_gives_its_other_arguments_to_each_use() -> None:
     gate = """\
 block gate(x[n, d], g[n, d]) -> y[n, d]
@@ -181,7 +189,7 @@ block gate(x[n, d], g[n, d]) -> y[n, d]
     y[n, d] = a[d]*x[n, d]*g[n, d]
 """
     text = HEAD + gate + "x2 = repeat(gate, 2, x0, x0)\n" + END
-    same(text, HEAD + gate + "y1 = gate(x0, x0)\nx2 = gate(y1, x0)\n" + END)
+    same(text, HEAD + gate + "x1 = gate(x0, x0)\nx2 = gate(x1, x0)\n" + END)
 
 
 def test_a_name_that_is_taken_is_not_taken_again() -> None:

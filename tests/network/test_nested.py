@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,8 @@ def written_in_lines(text: str) -> str:
     lines = []
     for line in text.split("\n"):
         head, inside, tail = line.partition(" = tanh(")
-        name = head.split("[")[0]
-        lines += [f"{name}_in[n, i] = {tail[:-1]}", f"{head} = tanh({name}_in[n, i])"] if inside else [line]
+        name = re.sub(r"(\d+)$", r"_in\1", head.split("[")[0])
+        lines += [f"{name}[n, i] = {tail[:-1]}", f"{head} = tanh({name}[n, i])"] if inside else [line]
     return "\n".join(lines)
 
 
@@ -56,7 +57,7 @@ def whole(lines: str) -> str:
 
 
 def test_an_argument_that_holds_a_sum_is_named() -> None:
-    assert names_of(recurrent(2)) == ["h1_in", "h1", "h2_in", "h2", "E"]
+    assert names_of(recurrent(2)) == ["h_in1", "h1", "h_in2", "h2", "E"]
     assert names_of(whole("y[n, i] = 2*tanh(sum(x[n, k]*w[k, i], k))")) == ["y_in", "y", "E"]
     gate = "sigmoid(sum(x[n, k]*w[k, i], k))"  # twice the same thing has one name
     both = whole(f"y[n, i] = {gate}*sin(sum(x[n, k]*u[k, i], k)) + 1 - {gate}")
@@ -96,7 +97,7 @@ def test_what_stands_inside_of_where_is_named_with_its_condition() -> None:
 
 
 def test_a_shared_exponent_in_a_log_sum_exp_is_named() -> None:
-    assert names_of(field(3)) == ["r1", "r2_in", "r2", "r3_in", "r3", "E"]
+    assert names_of(field(3)) == ["r1", "r_in2", "r2", "r_in3", "r3", "E"]
 
 
 def test_a_log_sum_exp_with_named_exponents_does_not_overflow() -> None:

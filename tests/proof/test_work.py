@@ -155,3 +155,23 @@ def test_a_small_network_is_tried_at_all_points(monkeypatch: pytest.MonkeyPatch)
     with_kinks = [count for count in counted.values() if count > 3]
     assert with_kinks
     assert all(count == 3 + 2 * 3 + 24 for count in with_kinks)
+
+
+def test_sides_that_agree_to_25_digits_and_not_to_40_are_open() -> None:
+    """Of 80 digits so many may cancel; what differs by more is wrong."""
+    derivation = derive(Network("2-3-1"))
+    step = derivation.by_number[derivation.results["s1"]]
+    for power, decided in ((30, False), (20, True)):
+        wrong = step.rhs * (1 + Integer(10) ** -power)
+        changed = derivation.with_step(type(step)(step.number, step.target, step.rule, step.lhs, wrong))
+        (verdict,) = (v for v in prove(changed) if v.step.number == step.number)
+        assert (verdict.holds, verdict.decided) == (False, decided)
+
+
+def test_a_derivation_whose_digits_cancel_is_no_mistake() -> None:
+    """Each number of it is right; in 1 - sigmoid(s) forty of the digits are lost at one of the points."""
+    formula = (
+        "max((1 + s**2)**(-60) - 6.1361*(s/(96.21 + exp(s + 4544))), max(s - 1.14, s/(8.6195 + exp(s))))"
+    )
+    verdicts = prove(derive(Network(f"2-3:({formula})-1")))
+    assert all(verdict.holds or not verdict.decided for verdict in verdicts)

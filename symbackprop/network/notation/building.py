@@ -34,6 +34,7 @@ from symbackprop.network.notation.blocks import LOSS
 from symbackprop.network.notation.declarations import Text, read_text
 from symbackprop.network.notation.inside import SizeRelations
 from symbackprop.network.notation.layers import with_roles
+from symbackprop.network.notation.lines import UsedLine
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.samples import Samples, shared_by_samples
 
@@ -220,6 +221,11 @@ class _Building:
         }
         return expression.xreplace(holding) if holding else expression
 
+    def _of_blocks(self) -> set[str]:
+        """Return the quantities that uses of blocks have made."""
+        places = {**self.found.places, **self.found.lines}
+        return {name for name, part in places.items() if isinstance(part.line, UsedLine)}
+
     def _in_order(self, system: EquationSystem) -> EquationSystem:
         """Return the equations such that each reads what comes before it, but for circles along a letter."""
         if not self.names.early:
@@ -244,7 +250,7 @@ class _Building:
     def model(self) -> Model:
         """Return the model."""
         system, per_sample = self._system()
-        system = with_roles(self._in_order(system))
+        system = with_roles(self._in_order(system), self._of_blocks())
         self._check_reached(system)
         symbols = {s.name for q in system.quantities.values() for n in q.shape for s in n.free_symbols}
         symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if is_size(s)}

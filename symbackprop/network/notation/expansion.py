@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import NoReturn
 
-from symbackprop.equations.naming import LETTERS, free_name
+from symbackprop.equations.naming import LETTERS, free_name, split_name
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import CONSTANTS
 from symbackprop.network.notation.blocks import LOSS, Block, File, check_blocks
@@ -214,8 +214,12 @@ class _Expansion:
             takes = "1 argument" if number == 1 else f"{number} arguments"
             part.fail(f"'{block.name}' takes {takes}, not {len(use.arguments)}", f"it is {block.shown}")
         given = [self._argument(scope, argument, block) for argument in use.arguments]
-        for left in reversed(range(self._times(scope, use.times))):
-            name = self._next(block) if left else self._name(scope, head.name, head.part)
+        times = self._times(scope, use.times)
+        word, last = split_name(head.name)
+        numbered = scope.block is None and last == str(self.uses[id(block)] + times)
+        for left in reversed(range(times)):
+            own = word if numbered else block.result.name
+            name = self._next(block, own) if left else self._name(scope, head.name, head.part)
             self._instance(scope, line, block, given, name, not left)
             given = [name, *given[1:]]
 
@@ -227,9 +231,12 @@ class _Expansion:
             _height(block, [], {})
         return block
 
-    def _next(self, block: Block) -> str:
-        """Return a name for the result of the next use, which another one is given."""
-        name = f"{block.result.name}{self.uses[id(block)] + 1}"
+    def _next(self, block: Block, word: str) -> str:
+        """Return a name for the result of the next use, which another one is given.
+
+        Before x12 = repeat(layer, 12, x0) come x1, x2, …; before other results those of the block
+        """
+        name = f"{word}{self.uses[id(block)] + 1}"
         return self._new(name, not block.result.letters)
 
     def _argument(self, scope: _Scope, given: Given, block: Block) -> str:

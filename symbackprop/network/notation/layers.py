@@ -7,7 +7,8 @@ quantity of its own word: s2 from x1, x2 from s2, s3 from x2.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -20,9 +21,12 @@ _Spelled = tuple[str, int]
 """The word and the number of a name."""
 
 
-def with_roles(system: EquationSystem) -> EquationSystem:
-    """Return a system with the roles of its quantities and sizes: none where it has no layers."""
-    found = _Layers(system)
+def with_roles(system: EquationSystem, of_blocks: Collection[str] = ()) -> EquationSystem:
+    """Return a system with the roles of its quantities and sizes: none where it has no layers.
+
+    ``of_blocks`` are the quantities that uses of blocks have made.
+    """
+    found = _Layers(system, frozenset(of_blocks))
     return replace(system, roles=found.roles, size_roles=found.size_roles)
 
 
@@ -31,6 +35,7 @@ class _Layers:
     """Finds the chain of layers in a system."""
 
     system: EquationSystem
+    of_blocks: frozenset[str] = frozenset()
 
     @cached_property
     def spelled(self) -> dict[str, _Spelled]:
@@ -107,10 +112,11 @@ class _Layers:
     def roles(self) -> dict[str, Role]:
         """The roles of the quantities."""
         kinds = self._kinds
+        uses = Counter(self.spelled[name][0] for name in self.members & self.of_blocks)
+        found = {name: spelled for name, spelled in self.spelled.items() if name in self.members}
         return {
-            name: Role(self.spelled[name][1], self.spelled[name][0], kinds.get(name, ""))
-            for name in self.spelled
-            if name in self.members
+            name: Role(layer, word, kinds.get(name, ""), uses[word] if name in self.of_blocks else 0)
+            for name, (word, layer) in found.items()
         }
 
     @cached_property

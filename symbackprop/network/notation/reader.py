@@ -6,6 +6,7 @@ Sizes and letters are provisional symbols here; the final ones are known when th
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import And, Boolean, Not
 
 from symbackprop.equations.functions import Quotient, Remainder
+from symbackprop.equations.naming import split_name
 from symbackprop.equations.system import (
     ZERO,
     Equation,
@@ -514,11 +516,16 @@ class NetReader(FormulaReader):
         self.known.positions[name] = [letter]
 
     def _own_name(self, ending: str) -> str:
-        """Return a new name for a quantity that is defined for this equation."""
-        name, number = f"{self.equation}_{ending}", 2
-        while name in self.known.quantities or name in self.known.later or name in self.known.scalars:
-            name, number = f"{self.equation}_{ending}{number}", number + 1
-        return name
+        """Return a new name for a quantity that is defined for this equation: h_in3 for h3, h_in for h.
+
+        The number stays at the end, where it is that of a layer.
+        """
+        word, layer = split_name(self.equation)
+        names = (f"{word}_{ending}{'_' * count}{layer or ''}" for count in itertools.count())
+        if layer is None:
+            names = (f"{word}_{ending}{count if count > 1 else ''}" for count in itertools.count(1))
+        taken = {*self.known.quantities, *self.known.later, *self.known.scalars}
+        return next(name for name in names if name not in taken)
 
     def _argument(self, node: ast.expr) -> Expr:
         """Return the expression of an argument: not part of a condition, whatever is around it."""

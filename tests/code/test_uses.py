@@ -1,0 +1,115 @@
+"""Equal uses of a block as one loop: from four uses on, whatever they share and hand on."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+import symbackprop as sb
+from symbackprop.commands.check import check_network
+from symbackprop.network.network import Network
+
+BLOCK = """\
+# Layers of causal attention
+input x[n, p, d]
+target t[n, p, d]
+size d = 3, c = 2, p = 4
+parameter common[d]
+block layer(h[n, p, d]) -> y[n, p, d]
+    parameter q[d, c], k[d, c], v[e, d], gain[d] = 1
+    middle[n, p] = mean(h[n, p, d], d)
+    spread[n, p] = mean((h[n, p, d] - middle[n, p])**2, d)
+    u[n, p, d] = gain[d]*(h[n, p, d] - middle[n, p])/sqrt(spread[n, p] + 1e-5) + common[d]
+    asked[n, p, c] = sum(u[n, p, d]*q[d, c], d)
+    kept[n, p, c] = sum(u[n, p, d]*k[d, c], d)
+    w[n, p, r] = softmax(where(r <= p, sum(asked[n, p, c]*kept[n, r, c], c), -1e9), r)
+    g[n, p, d] = gelu(sum(u[n, p, e]*v[e, d], e))
+    y[n, p, d] = h[n, p, d] + sum(w[n, p, r]*g[n, r, d], r)
+"""
+START = "h0[n, p, d] = x[n, p, d]*(1 + common[d])\n"
+USES = START + "{last} = repeat(layer, {count}, h0)\n"
+END = """\
+E = mean(sum(({last}[n, p, d] - t[n, p, d])**2, p, d), n)
+output {last}
+"""
+
+
+def text_of(count: int, last: str = "", uses: str = USES) -> str:
+    last = last or f"h{count}"
+    return BLOCK + (uses + END).format(last=last, count=count)
+
+
+def network(count: int, last: str = "", uses: str = USES) -> Network:
+    return Network.from_equations(text_of(count, last, uses))
+
+
+def loops_of(text: str) -> list[str]:
+    return re.findall(r"^ *for layer in (range\(.*\)):$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("count", [4, 7])
+def test_all_uses_are_turns_of_one_loop(count: int) -> None:
+    """Beside comprehensions, each function has one loop forward, gradients and the step one backward, too."""
+    text = sb.generate(network(count), bare=True)
+    forward, backward = f"range(1, {count + 1})", f"range({count}, 0, -1)"
+    assert loops_of(text) == [forward, forward, forward, backward, forward, backward], loops_of(text)
+    assert "gain1" not in re.sub(r"[#\"].*", "", text)
+
+
+def test_more_uses_add_no_lines() -> None:
+    texts = (text_of(count).replace(" + common[d]\n", "\n") for count in (5, 11))
+    few, many = (sb.generate(Network.from_equations(text), bare=True) for text in texts)
+    assert abs(many.count("\n") - few.count("\n")) <= 6  # longer numbers break lines of comments
+
+
+def test_fewer_than_four_uses_are_written_out() -> None:
+    assert not loops_of(sb.generate(network(3), bare=True))
+
+
+def test_a_result_of_another_name_is_beside_the_loop() -> None:
+    text = sb.generate(network(5, "last"), bare=True)
+    assert loops_of(text)[0] == "range(2, 5)"  # the first reads h0, not what the block calls its result
+
+
+def test_uses_one_by_one_are_a_loop_as_those_of_repeat() -> None:
+    lines = START + "".join(f"h{n} = layer(h{n - 1})\n" for n in range(1, 6))
+    assert (
+        sb.generate(network(5, uses=lines), bare=True).split('"""')[4:]
+        == (sb.generate(network(5), bare=True).split('"""')[4:])
+    )
+
+
+@pytest.mark.parametrize(("count", "last"), [(4, ""), (4, "last"), (6, "")])
+def test_loops_compute_what_is_written_out(count: int, last: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    net = network(count, last)
+    module = sb.load(net)
+    monkeypatch.setattr("symbackprop.code.loops.LEAST_USES", 99)
+    plain = sb.load(network(count, last))
+    generator = np.random.default_rng(0)
+    parameters = {name: generator.normal(size=shape) for name, shape in module.PARAMETER_SHAPES.items()}
+    x, t = generator.normal(size=(2, 5, 4, 3))
+    assert np.array_equal(module.forward(parameters, x), plain.forward(parameters, x))
+    error, found = module.gradients(parameters, x, t)
+    other_error, other = plain.gradients(parameters, x, t)
+    assert error == other_error == pytest.approx(module.loss(parameters, x, t))
+    for name, value in other.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-12, atol=1e-14)
+    trainers = [each.Trainer(parameters, learning_rate=0.1) for each in (module, plain)]
+    for _ in range(2):
+        errors = [trainer.step(x, t) for trainer in trainers]
+        assert errors[0] == pytest.approx(errors[1])
+    for name, value in trainers[1].parameters.items():
+        np.testing.assert_allclose(trainers[0].parameters[name], value, rtol=1e-10, atol=1e-12)
+
+
+def test_the_module_is_checked_and_saved(tmp_path: object) -> None:
+    report = check_network(network(4))
+    assert report.holds, report.table()
+
+
+def test_the_derivation_says_equal_uses_once() -> None:
+    text = sb.derive(network(5)).text()
+    assert "The layers ℓ = 1, …, 5 are alike" in text
+    assert "u[ℓ,p,d] = (h[ℓ-1,p,d] - middle[ℓ,p])·gain[ℓ,d]/sqrt(1e-5 + spread[ℓ,p]) + common[d]" in text
