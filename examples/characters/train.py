@@ -1,7 +1,7 @@
 """Models of text that read the project's own documentation, beside one that counts three characters.
 
-`python examples/characters/train.py` trains the network in `lstm.net` for 100 s of processor time and prints how
-many bits a character it takes to tell the next one in text that it has not seen.
+`python examples/characters/train.py` trains the network in `lstm.net` for 100 s of processor time and prints
+how many bits a character it takes to tell the next one in text that it has not seen.
 """
 
 from __future__ import annotations
