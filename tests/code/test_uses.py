@@ -24,8 +24,9 @@ block layer(h[n, p, d]) -> y[n, p, d]
     u[n, p, d] = gain[d]*(h[n, p, d] - middle[n, p])/sqrt(spread[n, p] + 1e-5) + common[d]
     asked[n, p, c] = sum(u[n, p, d]*q[d, c], d)
     kept[n, p, c] = sum(u[n, p, d]*k[d, c], d)
-    w[n, p, r] = softmax(where(r <= p, sum(asked[n, p, c]*kept[n, r, c], c), -1e9), r)
-    g[n, p, d] = gelu(sum(u[n, p, e]*v[e, d], e))
+    s[n, p, r] = where(r <= p, sum(asked[n, p, c]*kept[n, r, c], c), -1e9)
+    w[n, p, r] = softmax(s[n, p, r], r)
+    g[n, p, d] = tanh(sum(u[n, p, e]*v[e, d], e))
     y[n, p, d] = h[n, p, d] + sum(w[n, p, r]*g[n, r, d], r)
 """
 START = "h0[n, p, d] = x[n, p, d]*(1 + common[d])\n"
