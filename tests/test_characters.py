@@ -23,6 +23,7 @@ def test_counts_of_what_is_always_the_same_take_no_bits() -> None:
     assert bits_of_counts(drawn[:50_000], drawn[50_000:], 4) == pytest.approx(math.log2(4), rel=0.01)
 
 
+@pytest.mark.slow
 def test_the_network_learns() -> None:
     command = [sys.executable, str(SCRIPT), "--seconds", "3"]
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import sympy
 from sympy import (
@@ -134,6 +135,7 @@ def term_order(term: Expr) -> tuple[object, ...]:
     return (negative, not term.is_number, not term.has(Sum), _first_name(term))
 
 
+@lru_cache(maxsize=4096)
 def in_order_of_addition(total: Add) -> list[Expr]:
     """Return the terms of a sum as they are added: a number and what may be its opposite first.
 

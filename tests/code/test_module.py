@@ -941,6 +941,7 @@ def test_weights_of_samples_count_each_as_often(name: str, samples: int, rng: np
         np.testing.assert_allclose(trainer.parameters[key], value - slope, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_many_terms_of_the_error_are_no_deep_expression(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("symbackprop.code.loops.LEAST", 10**9)
     source = sb.generate(sb.Network("-".join(["2"] * 401), l2=0.1, bias=False))

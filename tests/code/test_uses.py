@@ -50,7 +50,7 @@ def loops_of(text: str) -> list[str]:
     return re.findall(r"^ *for layer in (range\(.*\)):$", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize("count", [4, 7])
+@pytest.mark.parametrize("count", [4, pytest.param(7, marks=pytest.mark.slow)])
 def test_all_uses_are_turns_of_one_loop(count: int) -> None:
     """Beside comprehensions, each function has one loop forward, gradients and the step one backward, too."""
     text = sb.generate(network(count), bare=True)
@@ -59,6 +59,7 @@ def test_all_uses_are_turns_of_one_loop(count: int) -> None:
     assert "gain1" not in re.sub(r"[#\"].*", "", text)
 
 
+@pytest.mark.slow
 def test_more_uses_add_no_lines() -> None:
     texts = (text_of(count).replace(" + common[d]\n", "\n") for count in (5, 11))
     few, many = (sb.generate(Network.from_equations(text), bare=True) for text in texts)
@@ -74,6 +75,7 @@ def test_a_result_of_another_name_is_beside_the_loop() -> None:
     assert loops_of(text)[0] == "range(2, 5)"  # the first reads h0, not what the block calls its result
 
 
+@pytest.mark.slow
 def test_uses_one_by_one_are_a_loop_as_those_of_repeat() -> None:
     lines = START + "".join(f"h{n} = layer(h{n - 1})\n" for n in range(1, 6))
     assert (
@@ -82,7 +84,9 @@ def test_uses_one_by_one_are_a_loop_as_those_of_repeat() -> None:
     )
 
 
-@pytest.mark.parametrize(("count", "last"), [(4, ""), (4, "last"), (6, "")])
+@pytest.mark.parametrize(
+    ("count", "last"), [(4, ""), (4, "last"), pytest.param(6, "", marks=pytest.mark.slow)]
+)
 def test_loops_compute_what_is_written_out(count: int, last: str, monkeypatch: pytest.MonkeyPatch) -> None:
     net = network(count, last)
     module = sb.load(net)

@@ -17,7 +17,10 @@ from tests.conftest import REFERENCE, ROOT
 
 Arrays = dict[str, np.ndarray]
 USES = {entry["key"]: entry for entry in json.loads((REFERENCE / "blocks.json").read_text())["uses"]}
-SLOW = {"gru", "lstm", "backward_lstm", "bidirectional_lstm", "grouped_query_attention"}
+SLOW = {
+    "gru", "lstm", "backward_lstm", "bidirectional_lstm", "grouped_query_attention", "encoder_block",
+    "peephole_lstm", "batch_norm2d", "padded_attention", "transposed_conv2d", "group_norm", "grouped_conv2d",
+}  # fmt: skip
 """Whose check takes more than 5 s of a processor."""
 
 

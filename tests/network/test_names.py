@@ -238,19 +238,27 @@ def arguments(model: Any, arrays: Mapping[str, Any]) -> tuple[Any, Any]:
     return of(model.inputs), of(model.targets)
 
 
+def part_of(name: str, known: Mapping[str, str]) -> tuple[str, str]:
+    """Return the first name of a quantity, or of the one whose argument it is, and which one that is."""
+    if name in known or "_in" not in name:
+        return known.get(name, name), ""
+    word, underscores, number = re.fullmatch(r"(.*)_in(_*)(\d*)", name).groups()  # type: ignore[union-attr]
+    if word + number in known:
+        return known[word + number], f"argument{underscores}"
+    return known.get(word, word), f"argument{'_' * (int(number) - 1) if number else ''}"
+
+
 def check_renamed(text: str, names: Mapping[str, str], proves: bool = False) -> None:
     """See that a network under other names has the same steps, derivatives and training, and is printed."""
     plain = network(text)
     back = {new: old for old, new in names.items()}
 
-    def original(name: str) -> str:
-        own, part = re.fullmatch(r"(.*?)(_in\d*)?", name).groups("")  # type: ignore[union-attr]
-        return back.get(name) or back.get(own, own) + part
-
     sizes = plain.source.sizes
     other = sb.Network.from_equations(renamed(text, names), sizes)
     one, two = sb.derive(plain, optimizer="adam"), sb.derive(other, optimizer="adam")
-    assert [(s.rule, original(s.target)) for s in two.steps] == [(s.rule, s.target) for s in one.steps]
+    theirs_by = {old: old for old in names}
+    first_steps = [(s.rule, *part_of(s.target, theirs_by)) for s in one.steps]
+    assert [(s.rule, *part_of(s.target, back)) for s in two.steps] == first_steps
     first, second = sb.load(one), sb.load(two)
     arrays = sample_arrays(plain.model, np.random.default_rng(0))
     theirs = arguments(plain.model, arrays)

@@ -95,7 +95,7 @@ class Small:
             if node.is_integer:
                 return self.number(self.place(node, at))
             return self.component(name_of(node), indices_of(node), at)
-        if node.is_number:
+        if node.is_Number or node.is_NumberSymbol:
             return self.number(node)
         for kind, method in _METHODS:
             if isinstance(node, kind):

@@ -47,6 +47,8 @@ _SCALES = (90.0, 750.0)
 _FAR = ((1, 1, 1), (1, 0, -1), (-1, 1, 0.5))
 _NEAR = (0.5, 2.0, 1.0, 0.25, 3.0, 1.5)
 _MOST_ARRAYS = 4
+_LONGEST, _TIMES_LONGER = 200, 5
+"""Operations of a form that is measured: so many, or so many times those of the form that is there."""
 _TOLERANCE = 4096
 """Roundings of a number of magnitude 1, or of its own; more where the arguments are large."""
 
@@ -81,7 +83,9 @@ class SumForms:
         if not self._is_of_sums(form):
             return form
         known = {form, canonical(form)}
-        others = [o for o in dict.fromkeys(map(canonical, self._candidates(form, plain))) if o not in known]
+        longest = max(_LONGEST, _TIMES_LONGER * int(form.count_ops()))
+        found = (o for o in self._candidates(form, plain) if o.count_ops() <= longest)
+        others = [o for o in dict.fromkeys(map(canonical, found)) if o not in known]
         return self._best(form, plain, others) if others else form
 
     # ------------------------------------------------------------ forms
