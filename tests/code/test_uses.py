@@ -9,6 +9,8 @@ import pytest
 
 import symbackprop as sb
 from symbackprop.commands.check import check_network
+from symbackprop.derivation.calculus import signature
+from symbackprop.derivation.calculus.rule import Goal, Outcome, work_out
 from symbackprop.network.network import Network
 
 BLOCK = """\
@@ -118,3 +120,32 @@ def test_the_derivation_says_equal_uses_once() -> None:
     text = sb.derive(network(5)).text()
     assert "The layers ℓ = 1, …, 5 are alike" in text
     assert "u[ℓ,p,d] = (h[ℓ-1,p,d] - middle[ℓ,p])·gain[ℓ,d]/sqrt(1e-5 + spread[ℓ,p]) + common[d]" in text
+
+
+def test_uses_with_constants_of_their_own_are_derived_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = """\
+input x[n, d]
+target t[n, d]
+size d = 3
+block layer(h[n, d]) -> y[n, d]
+    parameter a[d] = 1
+    constant small = 1e-5
+    u[n, d] = a[d]*h[n, d]/sqrt(mean(h[n, e]**2, e) + small)
+    y[n, d] = h[n, d] + tanh(u[n, d])
+"""
+    end = "E = mean(sum((h{0}[n, d] - t[n, d])**2, d), n)\noutput h{0}\n"
+    worked_out: list[object] = []
+
+    def counted(goal: Goal) -> Outcome:
+        worked_out.append(goal)
+        return work_out(goal)
+
+    monkeypatch.setattr(signature, "work_out", counted)
+    counts = []
+    for count in (4, 9):
+        worked_out.clear()
+        monkeypatch.setattr(signature, "OUTCOMES", {})
+        uses = f"h0[n, d] = x[n, d]\nh{count} = repeat(layer, {count}, h0)\n"
+        sb.derive(Network.from_equations(block + uses + end.format(count)))
+        counts.append(len(worked_out))
+    assert counts[0] == counts[1]

@@ -16,7 +16,7 @@ from symbackprop.derivation.calculus.rule import SPARE, Consumer, Goal, Outcome,
 from symbackprop.equations.indices import renamed
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.signature import Signature
-from symbackprop.equations.system import Equation, Fact, Quantity, index, is_index, is_size, size
+from symbackprop.equations.system import Equation, Fact, Quantity, index, is_index, is_size, scalar, size
 
 
 @dataclass
@@ -47,6 +47,8 @@ class Naming(Signature):
         elif is_index(symbol):
             self.letters.append(symbol)
             self.names[symbol] = _canonical_index(len(self.letters))
+        elif symbol == scalar(symbol.name):  # a constant
+            self.names[symbol] = scalar(f"_.c{len(self.names)}")
 
     def _quantity(self, quantity: Quantity) -> None:
         for n in quantity.shape:
