@@ -72,7 +72,10 @@ def test_a_right_module_passes(name: str) -> None:
     assert all(row.numbers >= 1 for row in rows if row.subject != "  far from 0"), rows
 
 
-@pytest.mark.parametrize("name", ["relu", "leaky", "clipped", "absolute", "hinge"])
+@pytest.mark.parametrize(
+    "name",
+    ["hinge", *(pytest.param(n, marks=pytest.mark.slow) for n in ("relu", "leaky", "clipped", "absolute"))],
+)
 def test_kinks_do_not_depend_on_luck(name: str) -> None:
     module = sb.load(network(name))
     for seed in range(12):

@@ -44,7 +44,16 @@ def test_formulas_with_long_numbers_are_derived_and_right(formula: str, rng: np.
     _check_gradient(sb.Network(f"2-3:{formula}-1"), rng)
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy", "poisson_nll", "kl_divergence"])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "cross_entropy",
+        *(
+            pytest.param(n, marks=pytest.mark.slow)
+            for n in ("binary_cross_entropy", "poisson_nll", "kl_divergence")
+        ),
+    ],
+)
 def test_tanh_form_of_gelu_goes_with_losses_that_take_logarithms(loss: str, rng: np.random.Generator) -> None:
     _check_gradient(sb.Network("2-3-2:gelu_tanh", loss=loss), rng, positive=True)
 
@@ -76,7 +85,10 @@ def _check_gradient(network: sb.Network, rng: np.random.Generator, positive: boo
 
 
 @NEEDS_FORK
-@pytest.mark.parametrize("formula", [FORMULAS[0][1:-1], FORMULAS[-1][1:-1], *NESTED])
+@pytest.mark.parametrize(
+    "formula",
+    [FORMULAS[0][1:-1], NESTED[-1], *(pytest.param(f, marks=pytest.mark.slow) for f in NESTED[:-1])],
+)
 def test_derivation_needs_little_time_and_memory(formula: str) -> None:
     end, seconds = endings.end_of(formula)
     assert (end, seconds < endings.SECONDS) == ("done", True)

@@ -17,10 +17,11 @@ from tests.conftest import REFERENCE, ROOT
 
 Arrays = dict[str, np.ndarray]
 USES = {entry["key"]: entry for entry in json.loads((REFERENCE / "blocks.json").read_text())["uses"]}
-SLOW = {
-    "gru", "lstm", "backward_lstm", "bidirectional_lstm", "grouped_query_attention", "encoder_block",
-    "peephole_lstm", "batch_norm2d", "padded_attention", "transposed_conv2d", "group_norm", "grouped_conv2d",
+QUICK = {
+    "dense", "dense_sequence", "rnn", "conv1d", "max_pool1d", "embedding", "layer_norm", "rms_norm",
+    "residual", "dot_product_attention", "swiglu", "crf",
 }  # fmt: skip
+"""Blocks whose proof is no slow test."""
 """Whose check takes more than 5 s of a processor."""
 
 
@@ -78,7 +79,11 @@ def sizes_of(use: dict[str, Any], given: Arrays) -> str:
     return ", ".join(f"{letter} = {number}" for letter, number in sizes.items())
 
 
-@pytest.mark.parametrize("key", USES)
+LONG = {"lstm", "bidirectional_lstm", "backward_lstm", "gru", "transformer_block", "encoder_block"}
+"""Uses that take seconds to derive."""
+
+
+@pytest.mark.parametrize("key", [pytest.param(k, marks=[pytest.mark.slow] * (k in LONG)) for k in USES])
 def test_outputs_and_gradients_are_those_of_pytorch(key: str) -> None:
     use, right = USES[key], figures(key)
     module: Any = sb.load(sb.Network.from_equations(text_of(key, right)))
@@ -234,7 +239,7 @@ FIRST = {use["block"]: key for key, use in reversed(USES.items())}
 
 
 @pytest.mark.parametrize(
-    "block", [pytest.param(b, marks=[pytest.mark.slow] * (b in SLOW)) for b in block_files()]
+    "block", [pytest.param(b, marks=[pytest.mark.slow] * (b not in QUICK)) for b in block_files()]
 )
 def test_each_block_is_proved_and_its_code_agrees(block: str) -> None:
     report = check_network(sb.Network.from_equations(text_of(FIRST[block]), open_sizes(FIRST[block])))

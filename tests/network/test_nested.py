@@ -113,7 +113,7 @@ def test_parts_give_the_derivation_of_lines_of_their_own() -> None:
     assert [(str(s.lhs), str(s.rhs)) for s in one.steps] == [(str(s.lhs), str(s.rhs)) for s in other.steps]
 
 
-@pytest.mark.parametrize("network", [recurrent, field])
+@pytest.mark.parametrize("network", [recurrent, pytest.param(field, marks=pytest.mark.slow)])
 def test_the_derivation_grows_with_the_steps_and_no_faster(network: Any) -> None:
     sizes = []
     for steps in (3, 6, 12):

@@ -129,6 +129,9 @@ TEXTS = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "two": TWO, "itself": ITSELF, "ba
 TEXTS |= {"lengths": LENGTHS, "average": AVERAGE, "largest": LARGEST, "looking": LOOKING, "far": FAR}
 
 
+TEXT_MARKS = [pytest.param(name, marks=[pytest.mark.slow] * (name == "looking")) for name in TEXTS]
+
+
 def ends_in(text: str) -> dict[str, int]:
     letters = re.findall(r"\b\w\b", " ".join(re.findall(r"\[(.*?)\]", re.sub(r"[a-z]\w+\[", "[", text))))
     return {i: n for i, n in ENDS.items() if i in letters}
@@ -167,7 +170,7 @@ def arguments(name: str, values: dict[str, Array]) -> tuple[dict[str, Array], An
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 6])
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", TEXT_MARKS)
 def test_the_module_agrees_with_plain_loops_for_any_length(name: str, steps: int) -> None:
     text, module = TEXTS[name], module_of(name)
     sizes, values = drawn(text, steps)
@@ -188,7 +191,7 @@ def test_the_module_agrees_with_plain_loops_for_any_length(name: str, steps: int
         assert float(np.sum(gradients[parameter] * way)) == pytest.approx(slope, rel=1e-6, abs=1e-8)
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize("name", TEXT_MARKS)
 def test_a_step_goes_down_the_gradients(name: str) -> None:
     module = module_of(name)
     for steps in (4, 2):
@@ -201,7 +204,7 @@ def test_a_step_goes_down_the_gradients(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("lstm", "gru"))) for n in TEXTS]
+    "name", [pytest.param(n, marks=[pytest.mark.slow] * (n in ("lstm", "gru", "looking"))) for n in TEXTS]
 )
 def test_every_step_is_proved(name: str) -> None:
     for verdict in prove(sb.derive(network(name))):
