@@ -119,3 +119,10 @@ def test_numbers_of_numpy_are_numbers() -> None:
     assert from_equations(sizes=sizes).model.sizes["K"] == 2
     rate = np.float32(0.25)
     assert sb.trace(NET, learning_rate=rate, seed=np.int8(3)).learning_rate == 0.25  # type: ignore[arg-type]
+
+
+def test_the_name_of_a_file_is_no_architecture() -> None:
+    with pytest.raises(
+        sb.SpecificationError, match=r"'attention\.net': is the name of a file; write Network\.from"
+    ):
+        sb.Network("attention.net")

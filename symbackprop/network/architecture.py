@@ -164,6 +164,9 @@ def _quoted(text: str) -> str:
 
 def _parse(architecture: str, hidden: str, output: str) -> tuple[int, tuple[Layer, ...]]:
     parts = _split(architecture)
+    if architecture.strip().endswith(".net"):
+        hint = f"write Network.from_file({excerpt(architecture)})"
+        raise SpecificationError(f"architecture {excerpt(architecture)}: is the name of a file; {hint}")
     if len(parts) < 2:
         raise SpecificationError(
             f"architecture {excerpt(architecture)}: needs an input size and at least one layer, as in '2-3-1'"
