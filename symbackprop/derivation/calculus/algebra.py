@@ -68,10 +68,14 @@ def operations(expression: Expr) -> int:
 
 
 _SHORT_NUMBER = 4  # digits
+_MOST_BITS = 1000  # of a number that is written to see how long it is
 
 
 def _surplus_digits(number: Rational) -> int:
     """Return by how many characters a number is longer than a short one."""
+    bits = [int(part).bit_length() for part in (number.p, number.q)]
+    if max(bits) > _MOST_BITS:
+        return sum(bits) * 3 // 10  # Python writes no number of thousands of digits
     value = float(number)
     written = (
         [repr(value)] if number.q > 1 and Rational(repr(value)) == number else [str(number.p), str(number.q)]
