@@ -9,7 +9,7 @@ looks everywhere.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import cycle
 from types import ModuleType
@@ -115,18 +115,43 @@ def _unequal(module: ModuleType, derivation: Derived, seed: int) -> Iterator[str
         error, gradients = module.gradients(parameters, x, t)
         again = module.loss(parameters, x, t)
         stepped = module.Trainer(parameters, batch_size=SAMPLES_DRAWN).step(x, t)
-    numbers = _evaluated(derivation, _arrays(model, x, t, parameters))
+    arrays = _arrays(model, x, t, parameters)
+    numbers = _evaluated(derivation, arrays)
     if numbers is None:
         return
     named = outputs if model.more_outputs else {model.output: outputs}
-    values: dict[str, tuple[Any, ...]] = {
-        derivation.system.loss: (numbers.loss, error, again, stepped),
-        **{name: (np.broadcast_to(numbers.values[name], np.shape(v)), v) for name, v in named.items()},
-        **{name: (numbers.gradient(name), gradients[name]) for name in gradients},
+    given = {
+        derivation.system.loss: (error, again, stepped),
+        **{name: (value,) for name, value in named.items()},
+        **{name: (value,) for name, value in gradients.items()},
     }
-    for name, (right, *given) in values.items():
-        if not all(_is_close(right, value) for value in given):
-            yield _label(derivation, name)
+    right = _values(numbers, given, named)
+    wrong = [name for name in given if not all(_is_close(right[name], value) for value in given[name])]
+    if not wrong:
+        return
+    nudged = _evaluated(derivation, {name: _nudged(array, generator) for name, array in arrays.items()})
+    beside = right if nudged is None else _values(nudged, given, named)
+    yield from (_label(derivation, name) for name in wrong if _is_close(right[name], beside[name]))
+
+
+def _values(numbers: Evaluation, names: Iterable[str], outputs: Mapping[str, Array]) -> dict[str, Any]:
+    """Return the error, the outputs and the derivatives of all else as the derivation has them."""
+    found: dict[str, Any] = {}
+    for name in names:
+        if name == numbers.derivation.system.loss:
+            found[name] = numbers.loss
+        elif name in outputs:
+            found[name] = np.broadcast_to(numbers.values[name], np.shape(outputs[name]))
+        else:
+            found[name] = numbers.gradient(name)
+    return found
+
+
+def _nudged(array: Array, generator: np.random.Generator) -> Array:
+    """Return an array with the last digits of its numbers others; what hangs on them has no digit right."""
+    if array.dtype.kind != "f":
+        return array
+    return array * (1 + _ROUNDING * generator.normal(size=array.shape))
 
 
 def with_few_numbers(derivation: Derived, most: float) -> Derived:

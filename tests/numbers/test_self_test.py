@@ -157,6 +157,12 @@ def test_what_is_right_passes(formula: str) -> None:
     require_right(sb.derive(sb.Network(f"2-3:({formula})-1:identity")))
 
 
+@pytest.mark.parametrize("formula", ["tanh(sin(exp(49*s + 6.4)))", "sin(exp(0.5218*s)*exp(-31.3*s + 8.3))"])
+def test_code_of_what_loses_all_digits_passes(formula: str) -> None:
+    """The sine of a number above 1e16 hangs on digits that a float does not have."""
+    sb.generate(sb.Network(f"2-3:({formula})-1"))
+
+
 def test_a_norm_of_nothing_passes() -> None:
     """The derivative of a distance at 0 has no number, and the derivation says so rightly."""
     text = """
