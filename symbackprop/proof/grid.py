@@ -257,7 +257,9 @@ class Grid:
             return self._branches(node, environment)
         if isinstance(node, Derivative):
             return self._derivative(node, environment)
-        if isinstance(node, (Add, Pow, Function, Max, Min)):
+        if isinstance(node, (Max, Min)):  # SymPy would try to tell which argument is the largest of all
+            return node.func(*[self.scalar(a, environment) for a in node.args], evaluate=False)
+        if isinstance(node, (Add, Pow, Function)):
             return node.func(*[self.scalar(argument, environment) for argument in node.args])
         if isinstance(node, (Number, NumberSymbol)):
             return node

@@ -63,11 +63,8 @@ class Structure:
         readers: dict[str, list[str]] = {}
         varying = set(self.system.inputs)
         for name, equation in self.definitions.items():
-            read = self.names_read(equation.rhs)
-            for each in read:
+            for each in self.names_read(equation.rhs):
                 readers.setdefault(each, []).append(name)
-            if not read:
-                varying.add(name)
         pending = list(varying)
         while pending:
             new = [name for name in readers.get(pending.pop(), ()) if name not in varying]

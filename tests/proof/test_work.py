@@ -175,3 +175,18 @@ def test_a_derivation_whose_digits_cancel_is_no_mistake() -> None:
     )
     verdicts = prove(derive(Network(f"2-3:({formula})-1")))
     assert all(verdict.holds or not verdict.decided for verdict in verdicts)
+
+
+def test_what_reads_nothing_is_the_same_for_all_samples() -> None:
+    """h0 is 0 after its product is multiplied out, and has no sample any more."""
+    text = """\
+input x[n, k]
+target t[n, j]
+parameter w[k, j], u[l, j]
+size k = 2, j = 3, l = 3
+h0[n, j] = 0*x[n, 0]*w[0, j]
+h1[n, j] = tanh(sum(x[n, k]*w[k, j], k) + sum(h0[n, l]*u[l, j], l))
+E = mean(sum((h1[n, j] - t[n, j])**2, j), n)
+output h1
+"""
+    assert [v.counterexample for v in prove(derive(Network.from_equations(text))) if not v.holds] == []

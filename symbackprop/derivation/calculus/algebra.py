@@ -249,13 +249,18 @@ def _is_difference(base: Expr, exponent: Expr) -> bool:
 def tidy_sums(expression: Expr, facts: Sequence[Fact] = ()) -> Expr:
     """Tidy from the inside out: each body, then factors and terms out of its sum, then facts."""
     if isinstance(expression, Sum):
-        body, ranges = open_sum(expression)
-        body = tidy(tidy_sums(body, facts))
-        forms = [make_sum(body, ranges), make_sum(expand(body), ranges)]
-        return cheapest(use_facts(form, facts) for form in forms)
+        return _tidy_sum(expression, tuple(facts))
     if not expression.has(Sum):
         return expression
     return expression.func(*[tidy_sums(argument, facts) for argument in expression.args])
+
+
+@lru_cache(maxsize=4096)
+def _tidy_sum(expression: Sum, facts: tuple[Fact, ...]) -> Expr:
+    body, ranges = open_sum(expression)
+    body = tidy(tidy_sums(body, facts))
+    forms = [make_sum(body, ranges), make_sum(expand(body), ranges)]
+    return cheapest(use_facts(form, facts) for form in forms)
 
 
 def use_facts(expression: Expr, facts: Sequence[Fact]) -> Expr:

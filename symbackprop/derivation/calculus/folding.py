@@ -226,5 +226,9 @@ def _replaced(expression: Expr, rule: _Rule) -> Expr:
         return expression
     if isinstance(expression, BINDERS):
         body, ranges = open_sum(expression)
-        return rebound(expression, _replaced(body, rule), ranges)
-    return expression.func(*[_replaced(argument, rule) for argument in expression.args])
+        inside = _replaced(body, rule)
+        return expression if inside is body else rebound(expression, inside, ranges)
+    arguments = [_replaced(argument, rule) for argument in expression.args]
+    if all(new is old for new, old in zip(arguments, expression.args, strict=True)):
+        return expression
+    return expression.func(*arguments)
