@@ -34,6 +34,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-generated", action="store_true", help="write the modules of generated/ anew")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what ``slow.txt`` lists; a test that is listed and no longer there is an error."""
+    lines = (Path(__file__).parent / "slow.txt").read_text().splitlines()
+    listed = {line for line in lines if not line.startswith("#")}
+    for item in items:
+        if item.nodeid in listed:
+            item.add_marker(pytest.mark.slow)
+    files = {item.nodeid.partition("::")[0] for item in items}
+    gone = {name for name in listed if name.partition("::")[0] in files} - {item.nodeid for item in items}
+    if gone and not any("::" in argument for argument in config.args):
+        raise pytest.UsageError(f"tests/slow.txt lists what is no test: {', '.join(sorted(gone))}")
+
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as where a shell runs tests in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
