@@ -341,7 +341,7 @@ class _Module:
     def _body(self, results: Sequence[str]) -> _Body:
         """Return the statements of a pure function that computes ``results``."""
         statements = needed(self.statements, results)
-        shared, of = share(statements)
+        shared, of = share(statements, self.layered)
         names, layered, blocks = Names(of), dict(self.layered), []
         uses = self.uses
         turns_names = Names(of, "turn")

@@ -85,12 +85,12 @@ class TrainingStep:
         compared = compared_after(statements)
         self.compares_after = compared != list(statements)
         self.uses = Uses.of(model.system, given.code)
-        self.shared, self.names = share(compared)
+        self.layered = layered_names(model.system, given.code)
+        self.shared, self.names = share(compared, self.layered)
         defined = (name for s in statements for name in s.names)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *defined}
         self.arrays = own
         self.layered_keys = layered_names(model.system, str)
-        self.layered = layered_names(model.system, given.code)
         for entry in self.shared:
             self.layered |= entry.layered(self.layered)
         self.workspace = Workspace(taken=own, numbers={}, size=self.number)
