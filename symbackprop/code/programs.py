@@ -283,6 +283,10 @@ class Named:
     statement: Carried
     parts: tuple[Part, ...]
 
+    def beside(self, part: Part) -> set[str]:
+        """Return the names of the other parts."""
+        return {each.name for each in self.parts if each is not part}
+
     def layered(self, layers: Mapping[str, Layered]) -> dict[str, Layered]:
         """Return the parts that are of the statement's layer, where it has one."""
         own = layers.get(self.statement.name)

@@ -174,9 +174,8 @@ class TrainingStep:
             for part in entry.parts:
                 lines = self._part(part, statement.name)
                 block = Block(part.name, tuple(lines), statement.number)
-                shared = bool(lines) and statement.name in self.uses.layers and part.name not in self.layered
-                others = {each.name for each in entry.parts if each is not part}
-                if not (shared and self.uses.enter(found, block, statement.name, others)):
+                others = entry.beside(part)
+                if not self.uses.enter(found, block, statement.name, self.layered, others):
                     made.append((part.operation, lines))
             of_loss = statement.name == self.loss
             own = self._statement(statement)
