@@ -136,7 +136,7 @@ class _Stabilizer:
 
         ``others`` hold other forms of the derivatives in it, which may be better to compute.
         """
-        signature = _Signature(self).of_all(Sketch(ZERO, side, {}) for side in (expression, *others))
+        signature = self.signature((ZERO, side) for side in (expression, *others))
         if signature in self._good:
             return expression
         form = self._improved(expression, others)
@@ -169,7 +169,7 @@ class _Stabilizer:
             body, ranges = open_sum(expression)
             improved = self._improved(body, others)
             return expression if improved == body else close_sum(improved, ranges)
-        if self._is_pointwise(expression) and not self._carriers(expression):
+        if self.is_measured(expression):
             return self._best(expression, others)
         if isinstance(expression, Piecewise):
             branches = [(self._improved(value, others), condition) for value, condition in expression.args]
@@ -184,7 +184,7 @@ class _Stabilizer:
         """Improve the factor of each derivative and of each sum."""
         groups: dict[Expr, list[Expr]] = {}
         for term in expression.args:
-            carrier = Mul(*[f for f in Mul.make_args(term) if not self._is_plain(f)])
+            carrier = Mul(*[f for f in Mul.make_args(term) if not self.is_measured(f)])
             groups.setdefault(carrier, []).append(term)
         wholes = [(c, Add(*terms)) for c, terms in groups.items()]
         forms = [self._improved_group(carrier, whole, others) for carrier, whole in wholes]
@@ -199,13 +199,10 @@ class _Stabilizer:
         return whole if best == coefficient else self._improved(carrier, others) * best
 
     def _improved_factors(self, expression: Mul, others: Sequence[Expr]) -> Expr:
-        plain = [f for f in expression.args if self._is_plain(f)]
+        plain = [f for f in expression.args if self.is_measured(f)]
         carriers = [f for f in expression.args if f not in plain]
         improved = [self._best(Mul(*plain), others), *[self._improved(f, others) for f in carriers]]
         return expression if improved == [Mul(*plain), *carriers] else Mul(*improved)
-
-    def _is_plain(self, factor: Expr) -> bool:
-        return self._is_pointwise(factor) and not self._carriers(factor)
 
     def _carriers(self, expression: Expr) -> list[Expr]:
         return [read for read in self.reads(expression) if self.is_cotangent(read)]
@@ -291,7 +288,7 @@ class _Stabilizer:
         if is_good(problem):
             return expression
         known = {*problem.free, *scalars.definitions}
-        further = [scalars.flat(other) for other in others if self._is_plain(other)]
+        further = [scalars.flat(other) for other in others if self.is_measured(other)]
         further = [scalars.written_out(other, known) for other in further]
         further = [other for other in dict.fromkeys(further) if other.free_symbols <= known]
         best = best_form(problem, further)
