@@ -15,11 +15,12 @@ from functools import cache, partial
 from sympy import Add, Basic, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Pow, Sum, Symbol
 
 from symbackprop.derivation.stable.forms import Pointwise
+from symbackprop.derivation.stable.joining import at
 from symbackprop.derivation.stable.logarithms import stable_form
 from symbackprop.derivation.stable.measure import best_form, is_good
 from symbackprop.derivation.stable.powers import finite_at_zero, is_varying_power
 from symbackprop.derivation.stable.sums import SumForms
-from symbackprop.equations.indices import canonical, close_sum, open_sum, rename, settle
+from symbackprop.equations.indices import canonical, close_sum, open_sum, settle
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.signature import Signature
 from symbackprop.equations.steps import Derived, Sketch, Step
@@ -235,8 +236,7 @@ class _Stabilizer:
         if definition is None:
             return None
         component = read.variables[0] if isinstance(read, Derivative) else read
-        mapping = dict(zip(definition.indices, indices_of(component), strict=True))
-        return rename(definition.form(), {i: new for i, new in mapping.items() if i != new})
+        return at(definition.indices, component, definition.form())
 
     def _is_pointwise(self, expression: Expr) -> bool:
         """Whether each component is computed from one component of everything that is read."""
