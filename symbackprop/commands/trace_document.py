@@ -87,7 +87,7 @@ class TraceSections:
             "forward": [self._forward(equation) for equation in derivation.system.equations],
             "groups": [
                 Group(self.style.heading(steps[0].lhs), tuple(self._all(steps)))
-                for steps in sentences.by_target()
+                for steps in derivation.steps_to.values()
             ],
             "stable": list(self._all(derivation.stable)),
             "batch": list(self._all(derivation.batch)),

@@ -310,7 +310,9 @@ class Sentences:
         """Return the steps, grouped by the derivative that they lead to; those of a run of layers once."""
         found: list[Group] = []
         sections = self._sections()
-        for item in with_runs(self.by_target(), self._layer_of_steps, self.layers.are_same_up_to_layer):
+        for item in with_runs(
+            list(self.derivation.steps_to.values()), self._layer_of_steps, self.layers.are_same_up_to_layer
+        ):
             for steps in item.first if isinstance(item, LayerRun) else [item]:
                 found.append(replace(self._group(steps), section=sections.begun(steps[0].target)))
             if isinstance(item, LayerRun):
@@ -319,13 +321,6 @@ class Sentences:
 
     def _layer_of_steps(self, steps: Sequence[Step]) -> int | None:
         return self.system.layer(steps[0].target)
-
-    def by_target(self) -> list[list[Step]]:
-        """Return the steps to each derivative, in order."""
-        targets: dict[str, list[Step]] = {}
-        for step in self.derivation.steps:
-            targets.setdefault(step.target, []).append(step)
-        return list(targets.values())
 
     def _group(self, steps: Sequence[Step]) -> Group:
         return Group(self.style.heading(steps[0].lhs), tuple(self.explained(steps)))

@@ -55,7 +55,8 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
             number += 1
             yield Step(number, equation.name, "stable form", equation.lhs, settle(form, LETTERS))
     computed = {*derivation.adjoints.values(), *system.parameters}
-    for target, steps in _groups(derivation).items():
+    for target, found in derivation.steps_to.items():
+        steps = [step for step in found if step.number <= derivation.results[target]]
         result, best = steps[-1], cache(partial(stabilizer.improved_result, steps))
         if target in system.definitions:
             stabilizer.define(("adjoint", target), result.lhs, result.rhs, best)
@@ -70,16 +71,6 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
             yield Step(
                 number, target, "stable form", result.lhs, settle(form, LETTERS, result.lhs.free_symbols)
             )
-
-
-def _groups(derivation: Derived) -> dict[str, list[Step]]:
-    """Return, for each target, the steps that lead to its derivative; the last is its result."""
-    groups: dict[str, list[Step]] = {}
-    for step in derivation.steps:
-        own = groups.setdefault(step.target, [])
-        if step.number <= derivation.results[step.target]:
-            own.append(step)
-    return groups
 
 
 @dataclass(frozen=True)
