@@ -51,7 +51,7 @@ def _compared(result: list[programs.Carried], statements: object) -> None:
             look_at(operation)
 
 
-def _shared(result: tuple[list[programs.Named], object], statements: object) -> None:
+def _shared(result: tuple[list[programs.Named], object], statements: object, layered: object) -> None:
     _compared([entry.statement for entry in result[0]], statements)
 
 

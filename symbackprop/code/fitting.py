@@ -20,7 +20,6 @@ class Names:
     def __init__(self, names: Mapping[Operation, str], stem: str = _PART) -> None:
         self.of = dict(names)
         self.stem = stem
-        self.columns = COLUMNS
         self.longer: Mapping[str, int] = {}
         """How much longer names get in the loop of their layer."""
         self.numbered: dict[str, Layered] = {}
@@ -100,7 +99,7 @@ def read_inside(operation: Operation, names: Mapping[Operation, str]) -> Operati
 
 
 def assignment(
-    target: Operation, operation: Operation, names: Names, columns: int | None = None
+    target: Operation, operation: Operation, names: Names, columns: int = COLUMNS
 ) -> list[Instruction]:
     """Return what assigns ``operation`` to ``target``; a long one in several statements."""
     if operation.kind == Kind.SCATTER:
@@ -108,7 +107,6 @@ def assignment(
     if operation.kind == Kind.TERMS and len(operation.inputs) > _TERMS_OF_A_LINE:
         return _term_by_term(target, operation, names)
     before = _scattered_parts(operation, names)
-    columns = columns or names.columns
     taken, value = len(f"{write(target).code} = ") + names.more(target), names.inside(operation)
     if taken + len(write(value).code) + sum(map(names.more, value.inputs)) <= columns:
         return [*before, Assign(target, value)]
@@ -213,7 +211,7 @@ def fitting(taken: int, operation: Operation, names: Names) -> tuple[list[Instru
     """
     found: list[Instruction] = []
     while True:
-        fits = taken + names.width(operation) <= names.columns
+        fits = taken + names.width(operation) <= COLUMNS
         part = None if fits else _longest_part(operation, names)
         if part is None:
             return found, names.inside(operation)
@@ -232,5 +230,5 @@ def _longest_part(operation: Operation, names: Names) -> Operation | None:
                 visit(inner)
 
     visit(operation)
-    fitting = [part for part, length in parts.items() if length <= names.columns - len("part99 = ")]
+    fitting = [part for part, length in parts.items() if length <= COLUMNS - len("part99 = ")]
     return max(fitting, key=parts.__getitem__, default=None)

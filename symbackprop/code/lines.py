@@ -79,8 +79,7 @@ def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterat
             yield from _scatter(instruction, columns)
         case Copy(source, out, where):
             last = [] if where is None else [f"where={write(where).code}"]
-            line = called("np.copyto", write(out).code, write(source).code, *last).code
-            yield from _broken(line, columns)
+            yield from _broken(called("np.copyto", write(out).code, write(source).code, *last), columns)
         case Block():
             yield from lines_of(instruction.body, columns, comments)
         case When(condition):
@@ -122,85 +121,61 @@ def width(instruction: Instruction) -> int:
     return max(map(len, _lines(instruction, ANY_LENGTH, SILENT)))
 
 
-def _broken(line: str, columns: int) -> Iterator[str]:
-    """Yield a call; one that is too long is broken at its last brackets, then at the commas inside."""
-    if len(line) <= columns:
-        yield line
-        return
-    start = _last_bracket(line) + 1
-    inside = line[start:-1]
-    yield line[:start]
-    if len(inside) + INDENT <= columns:
-        yield f"{' ' * INDENT}{inside}"
-    else:
-        yield from (f"{' ' * INDENT}{argument}," for argument in _split(inside))
-    yield line[-1]
-
-
-def _last_bracket(line: str) -> int:
-    """Return where the bracket opens that the end of a line closes."""
-    depth = 0
-    for position in range(len(line) - 1, -1, -1):
-        depth += (line[position] in ")]") - (line[position] in "([")
-        if depth == 0:
-            return position
-    raise AssertionError(line)
-
-
-def _split(arguments: str) -> Iterator[str]:
-    """Yield what stands between the commas outside of brackets."""
-    depth, start = 0, 0
-    for position, character in enumerate(arguments):
-        depth += (character in "([") - (character in ")]")
-        if character == "," and depth == 0:
-            yield arguments[start:position]
-            start = position + 2
-    yield arguments[start:]
+def _broken(call: Text, columns: int) -> list[str]:
+    """Return the lines of a call."""
+    return [call.code] if len(call.code) <= columns else _opened(call.head, call.arguments, columns)
 
 
 def _assignment(name: str, value: Text, columns: int) -> list[str]:
-    """Return an assignment, in three lines where it is too long: in brackets, or at its last ones."""
+    """Return an assignment; one that is too long at the brackets that it ends in, or in brackets."""
     line = f"{name} = {value.code}"
     if len(line) <= columns:
         return [line]
-    if len(value.code) + INDENT > columns and value.tail:
-        start = len(value.code) - value.tail + 1
-        return [f"{name} = {value.code[:start]}", f"    {value.code[start:-1]}", ")"]
-    return [f"{name} = (", f"    {value.code}", ")"]
+    if len(value.code) + INDENT > columns and value.arguments:
+        return _opened(f"{name} = {value.head}", value.arguments, columns)
+    return _opened(f"{name} = (", (value.code,), columns)
+
+
+def _opened(head: str, inside: Sequence[str], columns: int, end: str = ")") -> list[str]:
+    """Return brackets with what is inside in a line of its own; several that don't fit one by one."""
+    together = ", ".join(inside)
+    if len(inside) == 1 or len(together) + INDENT <= columns:
+        return [head, f"{' ' * INDENT}{together}", end]
+    return [head, *(f"{' ' * INDENT}{each}," for each in inside), end]
 
 
 # ---------------------------------------------------------------- calls
 
 
-def _call(operation: Operation, out: str) -> str:
-    """Return the line that computes an operation into an array."""
+def _call(operation: Operation, out: str) -> Text:
+    """Return the call that computes an operation into an array."""
     kind, inputs = operation.kind, operation.inputs
     texts, last = [write(i).code for i in inputs], f"out={out}"
     if kind == Kind.ZEROS:
-        return called(f"{out}.fill", "0").code
+        return called(f"{out}.fill", "0")
     if kind == Kind.MATMUL and max(len(i.shape) for i in inputs) <= 2:
-        return called(f"{texts[0]}.dot", texts[1], last).code
+        return called(f"{texts[0]}.dot", texts[1], last)
     if kind == Kind.EINSUM:
-        return called("np.einsum", f'"{operation.value_as(str)}"', *texts, last).code
+        return called("np.einsum", f'"{operation.value_as(str)}"', *texts, last)
     if kind == Kind.GATHER:
         axis = operation.value_as(Picks).indices.index(0)
-        return called("np.take", *texts, f"axis={axis}", last).code
+        return called("np.take", *texts, f"axis={axis}", last)
     if kind in (Kind.SUM, Kind.MAX):
         return _reduction(operation, texts[0], last)
     if kind == Kind.CUMSUM:
-        return called("np.cumsum", *texts, f"axis={operation.value_as(int)}", last).code
+        return called("np.cumsum", *texts, f"axis={operation.value_as(int)}", last)
     if kind == Kind.DIVIDE and inputs[0] == ONE:
-        return called("np.reciprocal", texts[1], last).code
-    return called(function_of(kind), *texts, last).code
+        return called("np.reciprocal", texts[1], last)
+    return called(function_of(kind), *texts, last)
 
 
-def _reduction(operation: Operation, text: str, last: str) -> str:
-    """Return the line of a sum or a maximum: a method of an array that has a name."""
+def _reduction(operation: Operation, text: str, last: str) -> Text:
+    """Return the call of a sum or a maximum: a method of an array that has a name."""
     reduction = operation.value_as(Reduction)
     how = [f"axis={reduction.axes}", *(["keepdims=True"] if reduction.kept else []), last]
     if operation.inputs[0].kind in NAMED:
-        return called(f"{text}.{operation.kind}", *how).code
-    return called(function_of(operation.kind), text, *how).code
+        return called(f"{text}.{operation.kind}", *how)
+    return called(function_of(operation.kind), text, *how)
 
 
 # ---------------------------------------------------------------- places
@@ -234,19 +209,20 @@ def _scatter(scatter: Scatter, columns: int) -> list[str]:
     entries = [_moved(taken, offsets, indices) for taken in place.entries]
     name, value = write(scatter.out).code, write(scatter.value)
     turned = ", ".join(offsets[n] for n in place.looped)
-    text = f"{value.inside(Level.ATOM)}[{turned}]" if turned else value.code
+    head = f"{value.inside(Level.ATOM)}[" if turned else value.code
+    text = f"{head}{turned}]" if turned else head
     if indices and not place.unique:
-        line = _added_at(scatter, name, entries, text)
+        lines = [_added_at(scatter, name, entries, text)]
     else:
         within = subscripts(e if isinstance(e, str) else e.subscript() for e in entries)
-        line = f"{f'{name}[{within}]' if entries else name} {'-' if scatter.negative else '+'}= {text}"
+        start = f"{f'{name}[{within}]' if entries else name} {'-' if scatter.negative else '+'}= "
+        lines = [f"{start}{text}"]
+        if turned and len(lines[0]) + INDENT > columns:
+            lines = _opened(f"{start}{head}", (turned,), columns, "]")
     if not place.loops:
-        return [line]
+        return lines
     numbers = f"range({place.loops[0]})" if count == 1 else f"np.ndindex{place.loops}"
-    inside = [line]
-    if turned and line.endswith(f"{turned}]") and len(line) + INDENT > columns:
-        inside = [line.removesuffix(f"{turned}]"), f"    {turned}", "]"]
-    return [f"for {', '.join(offsets)} in {numbers}:", *(f"    {part}" for part in inside)]
+    return [f"for {', '.join(offsets)} in {numbers}:", *(f"{' ' * INDENT}{line}" for line in lines)]
 
 
 def _added_at(scatter: Scatter, name: str, entries: Sequence[str | _Slice], text: str) -> str:

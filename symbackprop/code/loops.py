@@ -67,18 +67,28 @@ class Uses:
         """Whether all of these belong to uses."""
         return all(name in self.layers for name in names)
 
-    def enter(self, blocks: list[Block], shared: Block, beside: str, parts: Collection[str]) -> bool:
+    def enter(
+        self,
+        blocks: list[Block],
+        part: Block,
+        beside: str,
+        layered: Collection[str],
+        others: Collection[str],
+    ) -> bool:
         """Enter what several layers read, before the blocks of one of them; return whether it can be there.
 
-        It can't where it reads something of that layer, or one of the ``parts`` of the equation.
+        It can't where the statement ``beside`` it belongs to no use; where it is ``layered``, so of that use
+        alone; and where it reads something of that use, or one of the ``others`` of the statement.
         """
+        if not part.inner or beside not in self.layers or part.name in layered:
+            return False
         start = len(blocks)
         while start and self.layers.get(str(blocks[start - 1].name)) == self.layers.get(beside):
             start -= 1
-        made = {*parts, *(name for block in blocks[start:] for name in block.names)}
-        if not made.isdisjoint(shared.names):
+        made = {*others, *(name for block in blocks[start:] for name in block.names)}
+        if not made.isdisjoint(part.names):
             return False
-        blocks.insert(start, shared)
+        blocks.insert(start, part)
         return True
 
 

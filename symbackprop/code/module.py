@@ -147,6 +147,11 @@ class _Module:
         return Uses.of(self.model.system, self.given.code)
 
     @cached_property
+    def keys_of_uses(self) -> Uses:
+        """What belongs to one of many uses of a block, by the names of quantities."""
+        return Uses.of(self.model.system, str)
+
+    @cached_property
     def layered(self) -> dict[str, Layered]:
         """The names in the code of what belongs to a layer."""
         return layered_names(self.model.system, self.given.code)
@@ -155,7 +160,7 @@ class _Module:
         self, values: Mapping[str, str | Keyed | Operation], kept: ByLayer | None = None
     ) -> list[str]:
         """Return the lines of a dict with an entry for each parameter."""
-        return rolled_entries(values, self.layered_keys, kept, Uses.of(self.model.system, str))
+        return rolled_entries(values, self.layered_keys, kept, self.keys_of_uses)
 
     def render(self) -> str:
         """Return the module's text."""
@@ -341,7 +346,7 @@ class _Module:
     def _body(self, results: Sequence[str]) -> _Body:
         """Return the statements of a pure function that computes ``results``."""
         statements = needed(self.statements, results)
-        shared, of = share(statements)
+        shared, of = share(statements, self.layered)
         names, layered, blocks = Names(of), dict(self.layered), []
         uses = self.uses
         turns_names = Names(of, "turn")
@@ -361,9 +366,8 @@ class _Module:
             for part in entry.parts:
                 own = assignment(array(part.name, part.operation), part.operation, names)
                 block = Block(part.name, tuple(own), statement.number)
-                is_shared = statement.name in uses.layers and part.name not in layered
-                others = {*names.numbered, *(each.name for each in entry.parts if each is not part)}
-                if not (is_shared and uses.enter(blocks, block, statement.name, others)):
+                others = {*names.numbered, *entry.beside(part)}
+                if not uses.enter(blocks, block, statement.name, layered, others):
                     inner += own
             inner += assignment(array(statement.name, statement.operation), statement.operation, names)
             shapes = shapes_in(statement.operation, number)

@@ -283,6 +283,10 @@ class Named:
     statement: Carried
     parts: tuple[Part, ...]
 
+    def beside(self, part: Part) -> set[str]:
+        """Return the names of the other parts."""
+        return {each.name for each in self.parts if each is not part}
+
     def layered(self, layers: Mapping[str, Layered]) -> dict[str, Layered]:
         """Return the parts that are of the statement's layer, where it has one."""
         own = layers.get(self.statement.name)
@@ -306,13 +310,16 @@ _WORDS = {
 }
 
 
-def share(statements: Sequence[Carried]) -> tuple[list[Named], dict[Operation, str]]:
+def share(
+    statements: Sequence[Carried], layered: Mapping[str, Layered]
+) -> tuple[list[Named], dict[Operation, str]]:
     """Name each part that is used more than once, so that it is computed once.
 
-    Loops keep by layer what has the number of a layer, under the rest of its name: nothing else is called so.
+    ``layered`` holds the names that belong to layers.  Loops keep these by layer, under the rest of the
+    name: nothing else is called so.
     Returns the statements with their new parts, and the name of each operation that has one.
     """
-    uses, layers = _count_uses([s for s in statements if isinstance(s, Statement)])
+    uses, used_in = _count_uses([s for s in statements if isinstance(s, Statement)], layered)
     read = sorted({name for s in statements for name in s.operation.reads})
     names: dict[Operation, str] = {Operation(Kind.ARRAY, (), name): name for name in read}
     taken = {name for s in statements for name in s.names} | set(read)
@@ -328,7 +335,7 @@ def share(statements: Sequence[Carried]) -> tuple[list[Named], dict[Operation, s
             if operation in names or operation is statement.operation:
                 continue
             if (costly and uses[operation] > 1) or _deserves_name(operation):
-                beside = statement.name if len(layers[operation]) < _MANY else ""
+                beside = statement.name if len(used_in[operation]) < _MANY else ""
                 names[operation], stem = _name(_word(operation), beside, taken, plain)
                 taken |= {names[operation], stem}
                 plain |= {stem} if names[operation] == stem else set()
@@ -353,22 +360,25 @@ _CHEAP = (Kind.NEGATIVE, Kind.LAYOUT, Kind.SUBSCRIPT, Kind.DIAGONAL, Kind.UPDATE
 """Operations that are no dearer than reading what they give, or no arrays by themselves."""
 
 
-def _count_uses(statements: Sequence[Statement]) -> tuple[Counter[Operation], dict[Operation, set[str]]]:
-    """Return how often each operation is used, and under the numbers of which layers."""
+def _count_uses(
+    statements: Sequence[Statement], layered: Mapping[str, Layered]
+) -> tuple[Counter[Operation], dict[Operation, set[int]]]:
+    """Return how often each operation is used, and in which layers."""
     uses: Counter[Operation] = Counter()
-    layers: dict[Operation, set[str]] = {}
+    used_in: dict[Operation, set[int]] = {}
 
-    def visit(operation: Operation, layer: str) -> None:
+    def visit(operation: Operation, own: set[int]) -> None:
         uses[operation] += 1
-        if operation not in layers:
-            layers[operation] = set()
+        if operation not in used_in:
+            used_in[operation] = set()
             for i in operation.inputs:
-                visit(i, layer)
-        layers[operation].add(layer)
+                visit(i, own)
+        used_in[operation] |= own
 
     for statement in statements:
-        visit(statement.operation, split_name(statement.name).layer or "")
-    return uses, layers
+        name = layered.get(statement.name)
+        visit(statement.operation, set() if name is None else {name.layer})
+    return uses, used_in
 
 
 def _inside_out(operation: Operation, seen: set[Operation]) -> Iterator[Operation]:

@@ -39,14 +39,19 @@ PLACE = "place"
 class Text(NamedTuple):
     """The text of an expression and how tightly it holds together.
 
-    ``tail`` is how long the round brackets are that it ends in, with what is inside; 0 where it ends in none.
-    ``is_word`` says that it is a name, or an attribute of one.
+    ``arguments`` are what stands between commas in the round brackets that it ends in, none where it ends in
+    no brackets.  ``is_word`` says that it is a name, or an attribute of one.
     """
 
     code: str
     level: Level = Level.ATOM
-    tail: int = 0
+    arguments: tuple[str, ...] = ()
     is_word: bool = False
+
+    @property
+    def head(self) -> str:
+        """The text before its arguments."""
+        return self.code[: -len(f"{', '.join(self.arguments)})")]
 
     def inside(self, level: Level) -> str:
         """Return the text, with brackets unless it holds together as ``level`` asks."""
@@ -59,13 +64,12 @@ class Text(NamedTuple):
 
 def called(function: str, *arguments: str) -> Text:
     """Return the call of a function; of none for something in brackets."""
-    inside = ", ".join(arguments)
-    return Text(f"{function}({inside})", tail=len(inside) + 2)
+    return Text(f"{function}({', '.join(arguments)})", arguments=arguments)
 
 
 def joined(level: Level, *parts: str, last: Text) -> Text:
     """Return texts one behind the other."""
-    return Text("".join((*parts, last.code)), level, last.tail)
+    return Text("".join((*parts, last.code)), level, last.arguments)
 
 
 _BINARY = {

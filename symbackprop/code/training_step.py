@@ -85,12 +85,12 @@ class TrainingStep:
         compared = compared_after(statements)
         self.compares_after = compared != list(statements)
         self.uses = Uses.of(model.system, given.code)
-        self.shared, self.names = share(compared)
+        self.layered = layered_names(model.system, given.code)
+        self.shared, self.names = share(compared, self.layered)
         defined = (name for s in statements for name in s.names)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *defined}
         self.arrays = own
         self.layered_keys = layered_names(model.system, str)
-        self.layered = layered_names(model.system, given.code)
         for entry in self.shared:
             self.layered |= entry.layered(self.layered)
         self.workspace = Workspace(taken=own, numbers={}, size=self.number)
@@ -174,9 +174,8 @@ class TrainingStep:
             for part in entry.parts:
                 lines = self._part(part, statement.name)
                 block = Block(part.name, tuple(lines), statement.number)
-                shared = bool(lines) and statement.name in self.uses.layers and part.name not in self.layered
-                others = {each.name for each in entry.parts if each is not part}
-                if not (shared and self.uses.enter(found, block, statement.name, others)):
+                others = entry.beside(part)
+                if not self.uses.enter(found, block, statement.name, self.layered, others):
                     made.append((part.operation, lines))
             of_loss = statement.name == self.loss
             own = self._statement(statement)

@@ -52,9 +52,7 @@ def exercise(network: Network | Derived) -> Exercise:
 
 def _blanks(derivation: Derived) -> tuple[int, ...]:
     """Return the steps to leave out: those of the chosen groups, and others that would give them away."""
-    groups: dict[str, list[Step]] = {}
-    for step in derivation.steps:
-        groups.setdefault(step.target, []).append(step)
+    groups = derivation.steps_to
     chosen: list[str] = []
     left = {_skill(step) for step in derivation.steps}
     while left:  # the group that practises most of the skills left; the first of equals
@@ -92,7 +90,7 @@ class _Sheet:
             "given": [say("exercise.introduction", count=str(len(self.position))), *sentences.given()],
             "groups": [
                 Group(self.style.heading(steps[0].lhs), tuple(self._with_blanks(steps)))
-                for steps in sentences.by_target()
+                for steps in self.derivation.steps_to.values()
             ],
             "stable": [],
             "batch": list(self._with_blanks(self.derivation.batch)),

@@ -87,7 +87,7 @@ class TraceSections:
             "forward": [self._forward(equation) for equation in derivation.system.equations],
             "groups": [
                 Group(self.style.heading(steps[0].lhs), tuple(self._all(steps)))
-                for steps in sentences.by_target()
+                for steps in derivation.steps_to.values()
             ],
             "stable": list(self._all(derivation.stable)),
             "batch": list(self._all(derivation.batch)),
@@ -172,12 +172,7 @@ class TraceSections:
         return [rows[0], *(f" {row}" for row in rows[1:])]
 
     def _filled(self, chunks: Sequence[str]) -> str:
-        lines = [""]
-        for chunk in chunks:
-            if lines[-1].strip() and self.style.measure(lines[-1] + chunk) > self._width:
-                lines.append(chunk.lstrip())
-            else:
-                lines[-1] += chunk
+        lines = self.style.lines(chunks, self._width)
         if len(lines) == 1:
             return lines[0]
         if self.math:

@@ -124,12 +124,13 @@ class Format(ABC):
         """Return ``expression`` in lines of at most ``width`` letters where its parts allow."""
         lines: list[str] = []
         for depth in range(_DEEPEST):
-            lines = self._lines(self.printer.chunks(expression, depth), width)
+            lines = self.lines(self.printer.chunks(expression, depth), width)
             if max(map(self.measure, lines)) <= width:
                 break
         return lines
 
-    def _lines(self, chunks: Sequence[str], width: float) -> list[str]:
+    def lines(self, chunks: Sequence[str], width: float) -> list[str]:
+        """Return chunks in lines of at most ``width`` letters where they allow: a line ends between two."""
         lines = [""]
         for chunk in chunks:
             if lines[-1] and self.measure(lines[-1] + chunk) > width:
@@ -196,7 +197,7 @@ class TextFormat(Format):
         return self._broken(left, self.filled(rhs, self._WIDTH - len(f"{left} = ")), note)
 
     def display(self, left: str, parts: Sequence[str], note: str = "") -> str:
-        return self._broken(left, self._lines(parts, self._WIDTH - len(f"{left} = ")), note)
+        return self._broken(left, self.lines(parts, self._WIDTH - len(f"{left} = ")), note)
 
     def _broken(self, left: str, lines: Sequence[str], note: str) -> str:
         # Before a formula stand three columns for the mark of a result, the label, and two blanks.
@@ -278,7 +279,7 @@ class _MathFormat(Format):
         return self._broken(left, self.filled(rhs, self._WIDTH - self.measure(left + "=" + note)), note)
 
     def display(self, left: str, parts: Sequence[str], note: str = "") -> str:
-        return self._broken(left, self._lines(parts, self._WIDTH - self.measure(left + "=" + note)), note)
+        return self._broken(left, self.lines(parts, self._WIDTH - self.measure(left + "=" + note)), note)
 
     def _broken(self, left: str, lines: Sequence[str], note: str) -> str:
         behind = rf" \qquad {note}" if note else ""

@@ -22,6 +22,7 @@ from symbackprop.printing.latex import LatexPrinter
 from symbackprop.printing.notation import Notation
 
 _SENTENCES = ("language", "choose", "fold", "unfold")
+"""What a page says beside the document itself."""
 _QUOTE = {'"': "&quot;"}
 _UNQUOTE = {mark: plain for plain, mark in _QUOTE.items()}
 _PENDING = re.compile(r'<math data-latex="([^"]*)"/>([^\s<]*)')
@@ -79,9 +80,7 @@ class HtmlFormat(LatexFormat):
             "prefix": prefix,
             "drawing": svg(picture, links, prefix),
             "choices": [self._choice(number) for numbers in choices.values() for number in numbers],
-            **{
-                key: self.escape(catalogue[f"page.{key}"]) for key in ("language", "choose", "fold", "unfold")
-            },
+            **{key: self.escape(catalogue[f"page.{key}"]) for key in _SENTENCES},
         }
 
     def _derivatives(self) -> dict[str, list[int]]:

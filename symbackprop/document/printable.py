@@ -39,7 +39,7 @@ class Printable(ABC):
         from symbackprop.document.language.catalogues import CATALOGUES
         from symbackprop.printing.notation import NOTATIONS
 
-        require_known("format", form, [name for name in FORMATS if name != "pdf"])
+        require_known("format", form, TEXT_FORMATS)
         require_known("language", language, CATALOGUES)
         require_flag("fragment", fragment)
         if notation is not None:

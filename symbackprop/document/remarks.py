@@ -21,7 +21,7 @@ from symbackprop.document.sentences import Sentences
 from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import name_of, scalar
-from symbackprop.printing.layers import LayerRun, with_runs
+from symbackprop.printing.layers import LayerRun
 from symbackprop.printing.matrices import MatrixWriter, Unwritable
 
 
@@ -157,9 +157,7 @@ class Remarks:
         if self.style.printer.notation.name == "matrix":
             return found  # the steps of a batch are in matrices themselves
         steps = [step for step in self.derivation.batch if step.target != self.system.loss]
-        for item in with_runs(
-            steps, lambda step: self.system.layer(step.target), self.sentences.layers.same_up_to_layer
-        ):
+        for item in self.sentences.runs_of_steps(steps):
             if isinstance(item, LayerRun):
                 general, style = self.sentences.general(item.layers[0]), self.style
                 layers = style.space + self.sentences.layers_listed(item.layers)

@@ -1,4 +1,4 @@
-"""A derivation as a document: text, Markdown or LaTeX.
+"""A derivation as a document: text, Markdown, LaTeX or HTML.
 
 ``render`` turns the steps into the strings and lists that a template places.  Formulas come from the
 steps alone, sentences from the catalogue of the language.

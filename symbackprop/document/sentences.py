@@ -173,7 +173,7 @@ class Sentences:
         """Return quantities with their shapes, those of a run of layers once."""
         found: list[str] = []
         readings = [Equation(self._first_reading(name), self._first_reading(name)) for name in names]
-        for item in with_runs(readings, lambda e: self.system.layer(e.name), self.layers.same_up_to_layer):
+        for item in self._runs_of_equations(readings):
             if not isinstance(item, LayerRun):
                 found.append(self._with_shape(item.name))
                 continue
@@ -251,9 +251,7 @@ class Sentences:
         """Return the forward equations; those of a run of layers first for any layer, then each."""
         found: list[EquationBlock] = []
         sections = self._sections()
-        for item in with_runs(
-            self.system.equations, lambda e: self.system.layer(e.name), self.layers.same_up_to_layer
-        ):
+        for item in self._runs_of_equations(self.system.equations):
             if isinstance(item, LayerRun):
                 general = self.general(item.layers[0])
                 once = [replace(general.forward(e), label=self.style.blank()) for e in item.first]
@@ -269,6 +267,13 @@ class Sentences:
         return Sections(self.derivation, self.say("section.outside"), self.style.escape)
 
     # ---- runs of layers
+
+    def runs_of_steps(self, steps: Sequence[Step]) -> Iterator[Step | LayerRun[Step]]:
+        """Yield steps of which each is about another quantity; those of a run of layers as one."""
+        return with_runs(steps, lambda step: self.system.layer(step.target), self.layers.same_up_to_layer)
+
+    def _runs_of_equations(self, equations: Sequence[Equation]) -> Iterator[Equation | LayerRun[Equation]]:
+        return with_runs(equations, lambda e: self.system.layer(e.name), self.layers.same_up_to_layer)
 
     def general(self, layer: int) -> Sentences:
         """Return the sentences that call ``layer`` ℓ, the layer before it ℓ-1, and so on."""
@@ -306,9 +311,7 @@ class Sentences:
         found: list[Group] = []
         sections = self._sections()
         for item in with_runs(
-            self.by_target(),
-            lambda steps: self.system.layer(steps[0].target),
-            self.layers.are_same_up_to_layer,
+            list(self.derivation.steps_to.values()), self._layer_of_steps, self.layers.are_same_up_to_layer
         ):
             for steps in item.first if isinstance(item, LayerRun) else [item]:
                 found.append(replace(self._group(steps), section=sections.begun(steps[0].target)))
@@ -318,13 +321,6 @@ class Sentences:
 
     def _layer_of_steps(self, steps: Sequence[Step]) -> int | None:
         return self.system.layer(steps[0].target)
-
-    def by_target(self) -> list[list[Step]]:
-        """Return the steps to each derivative, in order."""
-        targets: dict[str, list[Step]] = {}
-        for step in self.derivation.steps:
-            targets.setdefault(step.target, []).append(step)
-        return list(targets.values())
 
     def _group(self, steps: Sequence[Step]) -> Group:
         return Group(self.style.heading(steps[0].lhs), tuple(self.explained(steps)))
@@ -415,9 +411,7 @@ class Sentences:
     def explained_once(self, steps: Sequence[Step]) -> list[StepBlock]:
         """Return steps of which each is about another quantity; those of a run of layers once."""
         found: list[StepBlock] = []
-        for item in with_runs(
-            steps, lambda step: self.system.layer(step.target), self.layers.same_up_to_layer
-        ):
+        for item in self.runs_of_steps(steps):
             if not isinstance(item, LayerRun):
                 found += self.explained([item])
                 continue
@@ -440,9 +434,7 @@ class Sentences:
         """Return the rows of the table of all results by quantity, those of a run of layers once."""
         found: list[tuple[str, ResultRow]] = []
         results = [self.derivation.by_number[number] for number in self.derivation.results.values()]
-        for item in with_runs(
-            results, lambda step: self.system.layer(step.target), self.layers.same_up_to_layer
-        ):
+        for item in self.runs_of_steps(results):
             if isinstance(item, LayerRun):
                 general = self.general(item.layers[0])
                 rows = [(step.target, general.row(step.number)) for step in item.first]

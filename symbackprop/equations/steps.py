@@ -131,6 +131,14 @@ class Derived:
         return self.rescaled[len(self.stored) :] or self.update
 
     @cached_property
+    def steps_to(self) -> dict[str, list[Step]]:
+        """The steps to the derivative for each quantity, in order."""
+        found: dict[str, list[Step]] = {}
+        for step in self.steps:
+            found.setdefault(step.target, []).append(step)
+        return found
+
+    @cached_property
     def stable_form_of(self) -> dict[int, Step]:
         """The number of an equation or a result -> the stable form that is computed in its place."""
         found = {}

@@ -365,7 +365,11 @@ class EquationSystem:
 
     def needed_for(self, name: str) -> set[str]:
         """Return the names of what a quantity is made of: itself, what its equation reads, and so on."""
-        return reached_from([name], {e.name: map(name_of, self.reads(e.rhs)) for e in self.equations})
+        return reached_from([name], self._read_by)
+
+    @cached_property
+    def _read_by(self) -> dict[str, set[str]]:
+        return {e.name: set(map(name_of, self.reads(e.rhs))) for e in self.equations}
 
     def reads(self, expression: Expr) -> Iterator[Expr]:
         """Yield each component that ``expression`` reads, in the order of the expression's tree."""

@@ -86,9 +86,9 @@ class Program:
             return _whole_power(self.number(node.base), int(node.exp))
         numbers = [self.number(argument) for argument in node.args]
         if isinstance(node, Add):
-            return _sum(numbers)
+            return _folded(libmp.mpf_add, libmp.fzero, numbers)
         if isinstance(node, Mul):
-            return _product(numbers)
+            return _folded(libmp.mpf_mul, libmp.fone, numbers)
         if isinstance(node, (Max, Min)):
             return _extreme(numbers, libmp.mpf_gt if isinstance(node, Max) else libmp.mpf_lt, node)
         return _call(node, numbers)
@@ -137,22 +137,14 @@ def is_finite(value: Raw) -> bool:
     return bool(value[1]) or not value[2]
 
 
-def _sum(numbers: Sequence[int]) -> Instruction:
+def _folded(operation: Callable[..., Raw], start: Raw, numbers: Sequence[int]) -> Instruction:
+    """Return a sum or a product, from the left."""
+
     def evaluate(values: Values) -> Raw:
-        total: Raw = libmp.fzero
+        found = start
         for number in numbers:
-            total = libmp.mpf_add(total, values.at(number), *_EXACTNESS)
-        return total
-
-    return evaluate
-
-
-def _product(numbers: Sequence[int]) -> Instruction:
-    def evaluate(values: Values) -> Raw:
-        total: Raw = libmp.fone
-        for number in numbers:
-            total = libmp.mpf_mul(total, values.at(number), *_EXACTNESS)
-        return total
+            found = operation(found, values.at(number), *_EXACTNESS)
+        return found
 
     return evaluate
 

@@ -134,7 +134,7 @@ def as_expression(equation: Equation, operation: Operation) -> list[str]:
 
 def as_expressions(statements: Sequence[Statement]) -> list[str]:
     """Return the lines of a pure function that carry out statements."""
-    shared, known = share(statements)
+    shared, known = share(statements, {})
     names = Names(known)
     program = [
         instruction

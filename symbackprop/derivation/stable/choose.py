@@ -15,11 +15,12 @@ from functools import cache, partial
 from sympy import Add, Basic, Derivative, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Pow, Sum, Symbol
 
 from symbackprop.derivation.stable.forms import Pointwise
+from symbackprop.derivation.stable.joining import at
 from symbackprop.derivation.stable.logarithms import stable_form
 from symbackprop.derivation.stable.measure import best_form, is_good
 from symbackprop.derivation.stable.powers import finite_at_zero, is_varying_power
 from symbackprop.derivation.stable.sums import SumForms
-from symbackprop.equations.indices import canonical, close_sum, open_sum, rename, settle
+from symbackprop.equations.indices import canonical, close_sum, open_sum, settle
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.signature import Signature
 from symbackprop.equations.steps import Derived, Sketch, Step
@@ -54,7 +55,8 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
             number += 1
             yield Step(number, equation.name, "stable form", equation.lhs, settle(form, LETTERS))
     computed = {*derivation.adjoints.values(), *system.parameters}
-    for target, steps in _groups(derivation).items():
+    for target, found in derivation.steps_to.items():
+        steps = [step for step in found if step.number <= derivation.results[target]]
         result, best = steps[-1], cache(partial(stabilizer.improved_result, steps))
         if target in system.definitions:
             stabilizer.define(("adjoint", target), result.lhs, result.rhs, best)
@@ -69,16 +71,6 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
             yield Step(
                 number, target, "stable form", result.lhs, settle(form, LETTERS, result.lhs.free_symbols)
             )
-
-
-def _groups(derivation: Derived) -> dict[str, list[Step]]:
-    """Return, for each target, the steps that lead to its derivative; the last is its result."""
-    groups: dict[str, list[Step]] = {}
-    for step in derivation.steps:
-        own = groups.setdefault(step.target, [])
-        if step.number <= derivation.results[step.target]:
-            own.append(step)
-    return groups
 
 
 @dataclass(frozen=True)
@@ -136,7 +128,7 @@ class _Stabilizer:
 
         ``others`` hold other forms of the derivatives in it, which may be better to compute.
         """
-        signature = _Signature(self).of_all(Sketch(ZERO, side, {}) for side in (expression, *others))
+        signature = self.signature((ZERO, side) for side in (expression, *others))
         if signature in self._good:
             return expression
         form = self._improved(expression, others)
@@ -169,7 +161,7 @@ class _Stabilizer:
             body, ranges = open_sum(expression)
             improved = self._improved(body, others)
             return expression if improved == body else close_sum(improved, ranges)
-        if self._is_pointwise(expression) and not self._carriers(expression):
+        if self.is_measured(expression):
             return self._best(expression, others)
         if isinstance(expression, Piecewise):
             branches = [(self._improved(value, others), condition) for value, condition in expression.args]
@@ -184,7 +176,7 @@ class _Stabilizer:
         """Improve the factor of each derivative and of each sum."""
         groups: dict[Expr, list[Expr]] = {}
         for term in expression.args:
-            carrier = Mul(*[f for f in Mul.make_args(term) if not self._is_plain(f)])
+            carrier = Mul(*[f for f in Mul.make_args(term) if not self.is_measured(f)])
             groups.setdefault(carrier, []).append(term)
         wholes = [(c, Add(*terms)) for c, terms in groups.items()]
         forms = [self._improved_group(carrier, whole, others) for carrier, whole in wholes]
@@ -199,13 +191,10 @@ class _Stabilizer:
         return whole if best == coefficient else self._improved(carrier, others) * best
 
     def _improved_factors(self, expression: Mul, others: Sequence[Expr]) -> Expr:
-        plain = [f for f in expression.args if self._is_plain(f)]
+        plain = [f for f in expression.args if self.is_measured(f)]
         carriers = [f for f in expression.args if f not in plain]
         improved = [self._best(Mul(*plain), others), *[self._improved(f, others) for f in carriers]]
         return expression if improved == [Mul(*plain), *carriers] else Mul(*improved)
-
-    def _is_plain(self, factor: Expr) -> bool:
-        return self._is_pointwise(factor) and not self._carriers(factor)
 
     def _carriers(self, expression: Expr) -> list[Expr]:
         return [read for read in self.reads(expression) if self.is_cotangent(read)]
@@ -238,8 +227,7 @@ class _Stabilizer:
         if definition is None:
             return None
         component = read.variables[0] if isinstance(read, Derivative) else read
-        mapping = dict(zip(definition.indices, indices_of(component), strict=True))
-        return rename(definition.form(), {i: new for i, new in mapping.items() if i != new})
+        return at(definition.indices, component, definition.form())
 
     def _is_pointwise(self, expression: Expr) -> bool:
         """Whether each component is computed from one component of everything that is read."""
@@ -291,7 +279,7 @@ class _Stabilizer:
         if is_good(problem):
             return expression
         known = {*problem.free, *scalars.definitions}
-        further = [scalars.flat(other) for other in others if self._is_plain(other)]
+        further = [scalars.flat(other) for other in others if self.is_measured(other)]
         further = [scalars.written_out(other, known) for other in further]
         further = [other for other in dict.fromkeys(further) if other.free_symbols <= known]
         best = best_form(problem, further)

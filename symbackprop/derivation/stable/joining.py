@@ -6,7 +6,7 @@ sum of exponentials is written out where it divides one: for exp(h)/Σ exp(h) th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -14,7 +14,7 @@ from sympy import Add, Derivative, Eq, Expr, Indexed, KroneckerDelta, Mul, Piece
 
 from symbackprop.arrays.exponentials import apart, is_sum_of_exponentials, is_total_of_exponentials
 from symbackprop.equations.indices import RangeList, canonical, close_sum, make_sum, open_sum, rename
-from symbackprop.equations.system import BINDERS, ONE, ZERO, Equation, EquationSystem, indices_of, name_of
+from symbackprop.equations.system import BINDERS, ONE, ZERO, EquationSystem, indices_of, name_of
 
 
 @dataclass
@@ -203,7 +203,7 @@ class Joiner:
             if apart(written) is not None or _is_total(written):
                 self._exponentials[name] = written
         written = self._exponentials[name]
-        return None if written is None else at(self.system.definitions[name], read, written)
+        return None if written is None else at(self.system.definitions[name].indices, read, written)
 
     def _written_out(self, expression: Expr) -> Expr:
         if self.system.is_read(expression):
@@ -237,9 +237,9 @@ def _is_total(expression: Expr) -> bool:
 _WHOLE = (Indexed, Derivative, KroneckerDelta)
 
 
-def at(definition: Equation, read: Expr, expression: Expr) -> Expr:
-    """Return ``expression``, in the indices of ``definition``, at those of ``read``."""
-    mapping = dict(zip(definition.indices, indices_of(read), strict=True))
+def at(indices: Sequence[Expr], read: Expr, expression: Expr) -> Expr:
+    """Return ``expression``, which has ``indices``, at those of ``read``."""
+    mapping = dict(zip(indices, indices_of(read), strict=True))
     return rename(expression, {i: new for i, new in mapping.items() if i != new})
 
 

@@ -37,7 +37,8 @@ def _varying_powers(product: Expr, system: EquationSystem) -> Iterator[tuple[Exp
         power = factor
         if system.is_read(factor) and name_of(factor) in system.definitions:
             definition = system.definitions[name_of(factor)]
-            power = at(definition, factor, definition.rhs) if isinstance(definition.rhs, Pow) else factor
+            if isinstance(definition.rhs, Pow):
+                power = at(definition.indices, factor, definition.rhs)
         if is_varying_power(power):
             yield factor, power
 

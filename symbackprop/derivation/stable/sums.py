@@ -40,7 +40,15 @@ from symbackprop.derivation.stable.logarithms import has_stable_operation, opene
 from symbackprop.derivation.stable.powers import zero_where
 from symbackprop.derivation.stable.small import SIZE, Array, Key, Places, Small
 from symbackprop.equations.indices import canonical, make_sum, open_sum, rename, substitute
-from symbackprop.equations.system import ZERO, Equation, EquationSystem, Quantity, is_size, name_of
+from symbackprop.equations.system import (
+    ZERO,
+    Equation,
+    EquationSystem,
+    Quantity,
+    indices_of,
+    is_size,
+    name_of,
+)
 from symbackprop.errors import UnsupportedExpression
 
 _SCALES = (90.0, 750.0)
@@ -110,7 +118,7 @@ class SumForms:
         mapping: dict[Expr, Expr] = {}
         for divisor in sorted(known, key=str):
             definition = self.system.definitions[name_of(divisor)]
-            value = at(definition, divisor, definition.rhs)
+            value = at(definition.indices, divisor, definition.rhs)
             if self.system.is_read(value):
                 mapping[divisor] = value
             elif isinstance(value, Sum):
@@ -367,7 +375,7 @@ def _written_in(expression: Expr, lhs: Expr, form: Expr) -> Expr:
         own = lhs.variables[0]
         pattern = expression.atoms(Derivative)
         mapping = {
-            d: at(Equation(own, form), d.variables[0], form)
+            d: at(indices_of(own), d.variables[0], form)
             for d in pattern
             if d.expr == lhs.expr and name_of(d.variables[0]) == name_of(own)
         }

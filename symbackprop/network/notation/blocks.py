@@ -42,6 +42,10 @@ class File:
         """The names of all blocks that can be used."""
         return {*self.blocks, *self.imports}
 
+    def place(self, name: str) -> Part:
+        """Return where a block is defined, or imported."""
+        return self.blocks[name].part if name in self.blocks else self.imports[name][1]
+
     def find(self, name: str) -> Block:
         """Return a block that can be used under its name."""
         if name in self.blocks:
@@ -216,8 +220,7 @@ def check_blocks(file: File) -> None:
     for item in file.items:
         if item.head and item.head.name in file.block_names and not _is(item, "size"):
             name = item.head.name
-            place = file.blocks[name].part if name in file.blocks else file.imports[name][1]
-            problem = f"'{name}' is a block, see line {place.line.number}"
+            problem = f"'{name}' is a block, see line {file.place(name).line.number}"
             item.head.part.fail(problem, "each name stands for one thing")
 
 
@@ -242,9 +245,9 @@ def _enter(block: Block, statement: Statement) -> None:
 
 def _require_new(file: File, name: str, part: Part) -> None:
     """Refuse a block whose name is that of another one, or of a function."""
-    if name in file.blocks or name in file.imports:
-        before = file.blocks[name].part if name in file.blocks else file.imports[name][1]
-        part.fail(f"there are two blocks '{name}', the first in line {before.line.number}", "rename one")
+    if name in file.block_names:
+        first = file.place(name).line.number
+        part.fail(f"there are two blocks '{name}', the first in line {first}", "rename one")
     if name in NetReader(part, NOTHING).functions_known() or name in ("repeat", LOSS):
         part.fail(f"'{name}' has a meaning already", "choose another name for the block")
 

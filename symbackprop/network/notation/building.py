@@ -34,7 +34,7 @@ from symbackprop.network.notation.blocks import LOSS
 from symbackprop.network.notation.declarations import Text, read_text
 from symbackprop.network.notation.inside import SizeRelations
 from symbackprop.network.notation.layers import with_roles
-from symbackprop.network.notation.lines import UsedLine
+from symbackprop.network.notation.lines import UsedLine, text_lines
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.samples import Samples, shared_by_samples
 
@@ -430,6 +430,6 @@ def _title(text: str) -> str:
 
 def _description(text: str, sizes: Mapping[str, int]) -> str:
     """Return the text from which the same network can be made, with the sizes given beside it."""
-    lines = [line.rstrip() for line in text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")]
+    lines = [line.rstrip() for line in text_lines(text)]
     options = " ".join(f"--size {letter}={number}" for letter, number in sizes.items())
     return "\n".join(lines).strip("\n") + "\n" + options

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from symbackprop.errors import SpecificationError, excerpt, nearest, suggestion
 from symbackprop.library.block_files import FOLDER, block_files
 from symbackprop.network.notation.blocks import File, beside, imported, read_file
-from symbackprop.network.notation.lines import MAX_LINES, Part, statements
+from symbackprop.network.notation.lines import MAX_LINES, Part, statements, text_lines
 
 MAX_BYTES = 4_000_000
 """Size of a ``.net`` file, or of several together, beyond which it is taken for something else."""
@@ -60,7 +60,7 @@ def split_files(text: str) -> tuple[str, dict[str, str]]:
     sections: dict[str, list[str]] = {}
     inside: list[str] | None = None
     base = 0
-    for line in _lines(text):
+    for line in text_lines(text):
         blanks = len(line) - len(line.lstrip(" "))
         if inside is not None and (not line.strip() or blanks > base):
             inside.append(line)
@@ -93,7 +93,7 @@ def with_files(text: str, source: str, folder: Path | None) -> str:
                 pending.append((there, new[there]))
                 _check_amount([own, *sections.values()], part)
     written = [line for key, content in new.items() for line in _written(key, content)]
-    return "\n".join([*_lines(text), *written]) if written else text
+    return "\n".join([*text_lines(text), *written]) if written else text
 
 
 def _check_amount(texts: Sequence[str], part: Part) -> None:
@@ -147,7 +147,7 @@ def _read(key: str, there: str, part: Part, folder: Path | None) -> str:
         part.fail("a block of the library imports from the library alone")
     if folder is None:
         part.fail("a text that is not in a file imports from the library alone", "read it from a file")
-    return _normal(text_in(_path(PurePosixPath(key).parent, there, part, folder)))
+    return "\n".join(text_lines(text_in(_path(PurePosixPath(key).parent, there, part, folder))))
 
 
 def _path(inside: PurePosixPath, there: str, part: Part, folder: Path) -> Path:
@@ -196,14 +196,6 @@ def _source(source: str, key: str) -> str:
 
 
 # ------------------------------------------------------------------------------------------- lines
-
-
-def _lines(text: str) -> list[str]:
-    return _normal(text).split("\n")
-
-
-def _normal(text: str) -> str:
-    return text.removeprefix("\ufeff").replace("\r\n", "\n")
 
 
 def last_line(text: str) -> int:

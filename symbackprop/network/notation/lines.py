@@ -148,13 +148,18 @@ class Statement:
         return len(text) - len(text.lstrip(" "))
 
 
+def text_lines(text: str) -> list[str]:
+    """Return the lines of a text, whatever they end in and whether or not a mark of its encoding is first."""
+    return text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+
+
 def statements(text: str, source: str) -> Iterator[Statement]:
     """Yield the statements of a text.
 
     Raises:
         SpecificationError: a line that is no statement, a character that is not allowed, too many lines.
     """
-    lines = text.removeprefix("\ufeff").replace("\r\n", "\n").split("\n")
+    lines = text_lines(text)
     if len(lines) > MAX_LINES:
         raise SpecificationError(f"{source}: {len(lines)} lines are more than {MAX_LINES}")
     title = None

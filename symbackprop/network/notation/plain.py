@@ -13,7 +13,7 @@ from symbackprop.network.notation.lines import Line, Statement, sides
 
 def without_blocks(text: str, source: str, sizes: Mapping[str, int]) -> str:
     """Return a text in which all uses of blocks are written out, its comments kept."""
-    own, _ = split_files(text.removeprefix("\ufeff").replace("\r\n", "\n"))
+    own, _ = split_files(text)
     main = main_file(text, source)
     if not main.block_names:
         return own.strip("\n")
