@@ -1341,7 +1341,9 @@ _ONE_TARGET = [shape[:1] for shape in TARGETS.values()] == [("samples",)]
 _SHARED = {
     name for name, shape in _SHAPES.items() if shape[:1] != ("samples",)
 }  # by all rows
-_NAMES_ROWS = [name for name, sizes in WHOLE_NUMBERS.items() if "samples" in sizes]
+# Data about rows of their own batch: their numbers name these, or a later axis has them.
+_ABOUT_ROWS = [name for name, sizes in WHOLE_NUMBERS.items() if "samples" in sizes]
+_ABOUT_ROWS += [name for name, sizes in _SHAPES.items() if "samples" in sizes[1:]]
 
 
 def _label(name: str) -> str:
@@ -1667,6 +1669,8 @@ class _Arrays:
 
     def groups(self, trainer: Any) -> Iterator[list[np.ndarray]]:
         """Yield the rows of the batches of an epoch that are left, a few batches together."""
+        if _ABOUT_ROWS:
+            self._require_one_step(trainer)
         order = trainer._order
         if order is None or len(order) != self.samples:
             order = trainer._order = self._new_order(trainer)
@@ -1677,16 +1681,24 @@ class _Arrays:
             last = min(first + self.together * size, self.samples)
             yield [order[row : row + size] for row in range(first, last, size)]
 
-    def _new_order(self, trainer: Any) -> np.ndarray:
-        """Return the order of the rows in an epoch: as given where rows name each other."""
-        if not _NAMES_ROWS:
-            order: np.ndarray = trainer.generator.permutation(self.samples)
-            return order
-        if self.samples > trainer.batch_size:
-            named = f"{_label(_NAMES_ROWS[0])} names rows of its own batch"
+    def _require_one_step(self, trainer: Any) -> None:
+        """See that all rows are one step, as data that are about rows can't be cut."""
+        if self.samples <= trainer.batch_size:
+            return
+        if not trainer._takes_all:
+            name = _ABOUT_ROWS[0]
+            does = "names" if name in WHOLE_NUMBERS else "has an axis of the"
+            named = f"{_label(name)} {does} rows of its own batch"
             more = f"{self.samples} rows are more than the batch_size, {trainer.batch_size}"
             raise ValueError(f"{named}, and {more}; make that larger, or give batches")
-        return np.arange(self.samples)
+        trainer._make_room(self.samples)
+
+    def _new_order(self, trainer: Any) -> np.ndarray:
+        """Return the order of the rows in an epoch: as given where data are about rows."""
+        if _ABOUT_ROWS:
+            return np.arange(self.samples)
+        order: np.ndarray = trainer.generator.permutation(self.samples)
+        return order
 
     def batch(self, rows: np.ndarray) -> tuple[Any, ...]:
         """Return the arguments of a step on those rows."""
@@ -2000,7 +2012,8 @@ class Trainer:
 
     Args:
         parameters: a dict of arrays, copied; None for `initialize(seed)`.
-        batch_size: the largest number of rows of a step.
+        batch_size: the largest number of rows of a step. Where data are about rows, all
+            of an array are one step; without a batch_size it may have any length.
         seed: of the initial parameters and of the shuffling.
         schedule: how the learning rate changes with the number of steps:
             ("step", every, factor), ("exponential", factor), ("cosine", steps) or
@@ -2025,6 +2038,7 @@ class Trainer:
         for name in HYPERPARAMETERS:
             setattr(self, name, _number(name, settings[name]))
         self.batch_size = _whole("batch_size", settings["batch_size"], 1)
+        self._takes_all = bool(_ABOUT_ROWS) and "batch_size" not in keywords
         self.schedule = _checked_schedule(settings["schedule"])
         norm = settings["clip_norm"]
         self.clip_norm = None if norm is None else _number("clip_norm", norm)
@@ -2137,6 +2151,12 @@ class Trainer:
         tiny = np.finfo(self.dtype).tiny
         for part in self._parts:
             part[number][...] *= np.abs(part[number]) >= tiny
+
+    def _make_room(self, samples: int) -> None:
+        """Allocate the buffers of steps of more rows."""
+        self.batch_size = samples
+        if ROWS_CAN_BE_CUT:
+            self._use(self._allocated(samples))
 
     def _buffers_for(self, samples: int, *sizes: int) -> tuple[Any, ...]:
         """Return the buffers for so many samples: first rows, or new ones for other sizes."""
@@ -2328,8 +2348,10 @@ class Trainer:
         )
         if self._order is not None:
             arrays[_beside("order")] = self._order
-        settings = json.dumps(self.settings, default=float)
-        arrays[_beside("settings")] = np.array(settings)
+        settings = self.settings
+        if self._takes_all:
+            del settings["batch_size"]  # what is loaded takes all, too
+        arrays[_beside("settings")] = np.array(json.dumps(settings, default=float))
         arrays[_beside("progress")] = np.array(json.dumps(progress))
         return arrays
 
@@ -2383,6 +2405,7 @@ class Trainer:
 
 # What a copy takes over of a trainer beside its settings and its numbers.
 _PROGRESS = (
+    "_takes_all",
     "generator",
     "steps",
     "epochs",
@@ -2813,7 +2836,8 @@ def _epochs(epochs: int | None, trainer: Trainer, samples: int) -> int:
     """Return the epochs of a run: those asked for, or enough for a number of steps."""
     if epochs is not None:
         return epochs
-    return max(100, math.ceil(_FEWEST_STEPS / -(-samples // trainer.batch_size)))
+    steps = 1 if _ABOUT_ROWS else -(-samples // trainer.batch_size)
+    return max(100, math.ceil(_FEWEST_STEPS / steps))
 
 
 def _trainer(options: argparse.Namespace, x: Any, resumed: Trainer | None) -> Trainer:

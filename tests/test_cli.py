@@ -586,14 +586,15 @@ def test_check_of_a_module_without_a_function_or_with_one_that_fails(
 
 
 def test_check_shows_the_proof_where_there_is_no_code(command: Runner, tmp_path: Path) -> None:
-    (tmp_path / "later.net").write_text(
-        "input x[n, k], z[k, n]\ntarget t[n]\nparameter w[k]\ny[n] = sum((x[n, k] + z[k, n])*w[k], k)\n"
-        "E = mean((y[n] - t[n])**2, n)\noutput y\nsize k = 2\n"
+    (tmp_path / "twice.net").write_text(
+        "input x[n, t]\nparameter w\nsize t = 4\nh[n, t] = tanh(w*x[n, t])\n"
+        "y[n, t] = where(2*t < size(t), h[n, 2*t], 0) + where(t > 0, y[n, t - 1], 0)\n"
+        "E = mean(sum(y[n, t]**2, t), n)\noutput y\n"
     )
-    result = command("check", "later.net")
+    result = command("check", "twice.net")
     assert result.status == 2
-    assert "6 of 6 steps proved" in result.stdout
-    assert "samples along the first axis" in result.stderr
+    assert "13 of 13 steps proved" in result.stdout
+    assert "there is no code yet for T > 2*t" in result.stderr
 
 
 def test_check_of_a_file_that_is_not_there(command: Runner, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sympy import Expr, Integer, Mul, Pow, Sum, Symbol, exp, expand
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.small_sizes import small_sizes
 from symbackprop.equations.system import ONE, EquationSystem, scalar, size
-from symbackprop.errors import SpecificationError, UnsupportedExpression
+from symbackprop.errors import SpecificationError
 
 SAMPLES_DRAWN = 5
 """Samples of random data."""
@@ -166,12 +166,7 @@ class Model:
 
         Raises:
             SpecificationError: the number of a size is missing.
-            UnsupportedExpression: the samples run along a later axis of the data.
         """
-        for given in (*self.inputs, *self.targets):
-            if any(n.has(SAMPLES) for n in given.shape):
-                problem = f"{given.name}: a trainer takes the samples along the first axis of its data alone"
-                raise UnsupportedExpression(f"{problem}; nothing cuts a later one into batches yet")
         letters = list(self.missing.values())
         if letters:
             named = _listed([f"'{letter}'" for letter in letters])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -81,6 +83,25 @@ u[m, i] = sum(a[m, k]*w[k, i], k)
 E = sum(where(p < q, (sum(u[p, i]*u[q, i], i) - t[p]*t[q])**2, 0), p, q)/size(b)
 output u
 """,
+    "a graph": """\
+input x[n, k], edge[n, m]
+integer target t[n]
+parameter w1[k, j], w2[j, c]
+size k = 2, j = 3, c = 2
+h[n, j] = relu(sum(edge[n, m]*x[m, k]*w1[k, j], m, k))
+y[n, c] = softmax(sum(edge[n, m]*h[m, j]*w2[j, c], m, j), c)
+E = mean(-log(y[n, t[n]]), n)
+output y
+""",
+    "samples along a second axis alone": """\
+input x[n, k], z[k, n]
+target t[n]
+parameter w[k]
+size k = 2
+y[n] = sum((x[n, k] + z[k, n])*w[k], k)
+E = mean((y[n] - t[n])**2, n)
+output y
+""",
     "samples before and after": """\
 input a[n, k]
 target t[n]
@@ -146,6 +167,38 @@ def test_fit_divides_no_rows_that_name_each_other() -> None:
     wrong["other"][1] = 3
     with pytest.raises(ValueError, match="batch 2: other: row 1 is 3, not a whole number from 0 to 2"):
         trainer.fit([(_data(4), None), (wrong, None)])
+
+
+@pytest.mark.parametrize("name", ["a graph", "two partners"])
+def test_fit_takes_arrays_of_any_length_as_one_batch(name: str, tmp_path: Path) -> None:
+    module: Any = sb.load(sb.Network.from_equations(NETWORKS[name]))
+    generator, rows = np.random.default_rng(0), 50
+    graph = {"x": generator.normal(size=(rows, 2)), "edge": generator.random((rows, rows)) < 0.1}
+    x, t = (graph, generator.integers(2, size=rows)) if name == "a graph" else (_data(rows), None)
+    trainer = module.Trainer(seed=0)
+    trainer.fit(x, t, 3)
+    assert (trainer.steps, trainer.batch_size) == (3, rows)
+    trainer.save(tmp_path / "state.npz")
+    others = [module.Trainer.load(tmp_path / "state.npz"), copy.deepcopy(trainer)]
+    more = {n: np.concatenate([v, v]) for n, v in x.items()}
+    if name == "a graph":
+        more["edge"] = np.tile(graph["edge"], (2, 2))
+        t = np.concatenate([t, t])
+    expected = trainer.fit(more, t, 2)["loss"]
+    assert [other.fit(more, t, 2)["loss"] for other in others] == [expected, expected]
+    assert trainer.batch_size == 2 * rows
+
+
+def test_an_axis_of_the_samples_has_as_many_places_as_there_are_rows() -> None:
+    module: Any = sb.load(sb.Network.from_equations(NETWORKS["a graph"]))
+    x = {"x": np.ones((4, 2)), "edge": np.ones((4, 5))}
+    with pytest.raises(ValueError, match="x has 4 rows and edge has 5; they must be equal"):
+        module.Trainer().fit(x, np.zeros(4))
+    x["edge"] = np.ones((4, 4))
+    with pytest.raises(
+        ValueError, match="edge has an axis of the rows of its own batch, and 4 rows are more"
+    ):
+        module.Trainer(batch_size=3).fit(x, np.zeros(4))
 
 
 def test_a_letter_that_numbers_the_samples_is_none_of_a_parameter() -> None:

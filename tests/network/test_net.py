@@ -17,7 +17,7 @@ import symbackprop as sb
 from symbackprop.commands.check import check_file, check_network
 from symbackprop.commands.comparison.module import check_module
 from symbackprop.equations.system import Equation, EquationSystem, Fact
-from symbackprop.errors import SpecificationError, UnsupportedExpression
+from symbackprop.errors import SpecificationError
 from symbackprop.library.activations import ACTIVATIONS
 from symbackprop.library.losses import LOSSES
 from symbackprop.network.random_data import sample_data
@@ -507,22 +507,6 @@ def test_a_text_is_printed_as_it_stands_with_its_sizes() -> None:
     text = text_of(network("radial"))
     assert text == RADIAL + "size k = 3\nsize i = 2\n"
     assert sb.Network.from_equations(text).model.sizes == network("radial").model.sizes
-
-
-def test_samples_along_a_later_axis_are_derived_but_have_no_trainer_yet() -> None:
-    text = """\
-input x[n, k], a[m, n]
-parameter w[k]
-size k = 2
-y[n] = sum(w[k]*x[n, k], k)
-z[m] = sum(a[m, n]*y[n], n)
-E = mean(z[m]**2, m)
-output z
-"""
-    net = sb.Network.from_equations(text)
-    assert "w" in sb.derive(net).results
-    with pytest.raises(UnsupportedExpression, match="a: a trainer takes the samples along the first axis"):
-        sb.generate(net)
 
 
 ODD = {

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symbackprop.code.runtime.checks import (
-    _NAMES_ROWS,
+    _ABOUT_ROWS,
     _SHARED,
     _checked_data,
     _checked_weights,
@@ -22,7 +22,14 @@ from symbackprop.code.runtime.checks import (
     _samples_in,
     _shaped,
 )
-from symbackprop.code.runtime.network import INPUTS, IS_MEAN, TARGETS, WEIGHTED, loss
+from symbackprop.code.runtime.network import (
+    INPUTS,
+    IS_MEAN,
+    TARGETS,
+    WEIGHTED,
+    WHOLE_NUMBERS,
+    loss,
+)
 
 
 class _Arrays:
@@ -46,6 +53,8 @@ class _Arrays:
 
     def groups(self, trainer: Any) -> Iterator[list[np.ndarray]]:
         """Yield the rows of the batches of an epoch that are left, a few batches together."""
+        if _ABOUT_ROWS:
+            self._require_one_step(trainer)
         order = trainer._order
         if order is None or len(order) != self.samples:
             order = trainer._order = self._new_order(trainer)
@@ -56,16 +65,24 @@ class _Arrays:
             last = min(first + self.together * size, self.samples)
             yield [order[row : row + size] for row in range(first, last, size)]
 
-    def _new_order(self, trainer: Any) -> np.ndarray:
-        """Return the order of the rows in an epoch: as given where rows name each other."""
-        if not _NAMES_ROWS:
-            order: np.ndarray = trainer.generator.permutation(self.samples)
-            return order
-        if self.samples > trainer.batch_size:
-            named = f"{_label(_NAMES_ROWS[0])} names rows of its own batch"
+    def _require_one_step(self, trainer: Any) -> None:
+        """See that all rows are one step, as data that are about rows can't be cut."""
+        if self.samples <= trainer.batch_size:
+            return
+        if not trainer._takes_all:
+            name = _ABOUT_ROWS[0]
+            does = "names" if name in WHOLE_NUMBERS else "has an axis of the"
+            named = f"{_label(name)} {does} rows of its own batch"
             more = f"{self.samples} rows are more than the batch_size, {trainer.batch_size}"
             raise ValueError(f"{named}, and {more}; make that larger, or give batches")
-        return np.arange(self.samples)
+        trainer._make_room(self.samples)
+
+    def _new_order(self, trainer: Any) -> np.ndarray:
+        """Return the order of the rows in an epoch: as given where data are about rows."""
+        if _ABOUT_ROWS:
+            return np.arange(self.samples)
+        order: np.ndarray = trainer.generator.permutation(self.samples)
+        return order
 
     def batch(self, rows: np.ndarray) -> tuple[Any, ...]:
         """Return the arguments of a step on those rows."""

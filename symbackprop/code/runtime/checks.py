@@ -25,7 +25,9 @@ _ONE_TARGET = [shape[:1] for shape in TARGETS.values()] == [("samples",)]
 _SHARED = {
     name for name, shape in _SHAPES.items() if shape[:1] != ("samples",)
 }  # by all rows
-_NAMES_ROWS = [name for name, sizes in WHOLE_NUMBERS.items() if "samples" in sizes]
+# Data about rows of their own batch: their numbers name these, or a later axis has them.
+_ABOUT_ROWS = [name for name, sizes in WHOLE_NUMBERS.items() if "samples" in sizes]
+_ABOUT_ROWS += [name for name, sizes in _SHAPES.items() if "samples" in sizes[1:]]
 
 
 def _label(name: str) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 
 from symbackprop.code.runtime.archives import _read, _replace, _write
 from symbackprop.code.runtime.checks import (
+    _ABOUT_ROWS,
     _STANDARDIZES,
     _checked,
     _mean,
@@ -116,7 +117,8 @@ def _epochs(epochs: int | None, trainer: Trainer, samples: int) -> int:
     """Return the epochs of a run: those asked for, or enough for a number of steps."""
     if epochs is not None:
         return epochs
-    return max(100, math.ceil(_FEWEST_STEPS / -(-samples // trainer.batch_size)))
+    steps = 1 if _ABOUT_ROWS else -(-samples // trainer.batch_size)
+    return max(100, math.ceil(_FEWEST_STEPS / steps))
 
 
 def _trainer(options: argparse.Namespace, x: Any, resumed: Trainer | None) -> Trainer:

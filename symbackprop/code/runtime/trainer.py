@@ -20,6 +20,7 @@ from symbackprop.code.runtime.batches import (
     _validation_data,
 )
 from symbackprop.code.runtime.checks import (
+    _ABOUT_ROWS,
     _ONE_INPUT,
     _ONE_TARGET,
     _beside,
@@ -123,7 +124,8 @@ class Trainer:
 
     Args:
         parameters: a dict of arrays, copied; None for `initialize(seed)`.
-        batch_size: the largest number of rows of a step.
+        batch_size: the largest number of rows of a step. Where data are about rows, all
+            of an array are one step; without a batch_size it may have any length.
         seed: of the initial parameters and of the shuffling.
         schedule: how the learning rate changes with the number of steps:
             ("step", every, factor), ("exponential", factor), ("cosine", steps) or
@@ -148,6 +150,7 @@ class Trainer:
         for name in HYPERPARAMETERS:
             setattr(self, name, _number(name, settings[name]))
         self.batch_size = _whole("batch_size", settings["batch_size"], 1)
+        self._takes_all = bool(_ABOUT_ROWS) and "batch_size" not in keywords
         self.schedule = _checked_schedule(settings["schedule"])
         norm = settings["clip_norm"]
         self.clip_norm = None if norm is None else _number("clip_norm", norm)
@@ -260,6 +263,12 @@ class Trainer:
         tiny = np.finfo(self.dtype).tiny
         for part in self._parts:
             part[number][...] *= np.abs(part[number]) >= tiny
+
+    def _make_room(self, samples: int) -> None:
+        """Allocate the buffers of steps of more rows."""
+        self.batch_size = samples
+        if ROWS_CAN_BE_CUT:
+            self._use(self._allocated(samples))
 
     def _buffers_for(self, samples: int, *sizes: int) -> tuple[Any, ...]:
         """Return the buffers for so many samples: first rows, or new ones for other sizes."""
@@ -451,8 +460,10 @@ class Trainer:
         )
         if self._order is not None:
             arrays[_beside("order")] = self._order
-        settings = json.dumps(self.settings, default=float)
-        arrays[_beside("settings")] = np.array(settings)
+        settings = self.settings
+        if self._takes_all:
+            del settings["batch_size"]  # what is loaded takes all, too
+        arrays[_beside("settings")] = np.array(json.dumps(settings, default=float))
         arrays[_beside("progress")] = np.array(json.dumps(progress))
         return arrays
 
@@ -506,6 +517,7 @@ class Trainer:
 
 # What a copy takes over of a trainer beside its settings and its numbers.
 _PROGRESS = (
+    "_takes_all",
     "generator",
     "steps",
     "epochs",

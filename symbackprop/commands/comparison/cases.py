@@ -134,10 +134,10 @@ class Case:
         )
 
     @cached_property
-    def names_rows(self) -> bool:
-        """Whether whole numbers of the data name rows of their batch, so that these can't be shuffled."""
+    def has_data_about_rows(self) -> bool:
+        """Whether data name rows of their batch, or have a later axis of them: these can't be shuffled."""
         given = (*self.model.inputs, *self.model.targets)
-        return any(n.has(SAMPLES) for each in given for n in each.places)
+        return any(n.has(SAMPLES) for each in given for n in (*each.places, *each.shape))
 
     def data(self, rows: int = SAMPLES_DRAWN) -> Arrays:
         """Return the first rows of the data."""

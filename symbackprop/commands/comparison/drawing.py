@@ -146,10 +146,11 @@ def _settled(model: Model, reference: Reference, data: Arrays, attempt: _Attempt
 
 
 def cut(model: Model, data: Mapping[str, Array], rows: int) -> Arrays:
-    """Return the first rows of some data; whole numbers that name a row name one of these."""
+    """Return the first rows of some data; what is about rows is about these: numbers, and later axes."""
     found = {}
     for given in (*model.inputs, *model.targets):
-        array = data[given.name][: rows if given.has_samples else None]
+        axes = (*(SAMPLES,) * given.has_samples, *given.shape)
+        array = data[given.name][tuple([slice(rows if n == SAMPLES else None) for n in axes])]
         names_rows = given.integer and any(n.has(SAMPLES) for n in given.places)
         found[given.name] = np.where(array >= 0, array % rows, array) if names_rows else array
     return found

@@ -285,7 +285,7 @@ def subnormal(case: Case, tally: Tally) -> None:
 
 def fit(case: Case, tally: Tally) -> None:
     """Compare a short run: the rows of each epoch, the history, the validation, the parameters."""
-    whole = case.is_long or case.names_rows or len(case.counts) < 3
+    whole = case.is_long or case.has_data_about_rows or len(case.counts) < 3
     size, epochs = SAMPLES_DRAWN if whole else _BATCH, 2 if case.is_long else _EPOCHS
     data = case.data()
     x, t = case.arguments(data)
@@ -316,7 +316,7 @@ def _compare_order(case: Case, tally: Tally, found: list[Any], size: int, epochs
     x, t = case.arguments(case.data())
     again, others = (_fitted(_trainer(case, size, seed=seed), *copied((x, t)), epochs)[1] for seed in (0, 1))
     tally.require(same(tuple(again), tuple(found)), "the same seed gives another order")
-    if not case.names_rows:
+    if not case.has_data_about_rows:
         tally.require(not same(tuple(others), tuple(found)), "rows come in the same order whatever the seed")
         half = len(found) // epochs
         tally.require(not same(tuple(found[:half]), tuple(found[half : 2 * half])), "epochs are in one order")
@@ -464,7 +464,7 @@ def _require_refused(tally: Tally, call: Callable[[], Any], otherwise: str) -> N
 def files(case: Case, tally: Tally) -> None:
     """See that what is saved is loaded bit for bit, and that a trainer goes on from it as it would have."""
     x, t = case.arguments(case.data())
-    size = SAMPLES_DRAWN if case.names_rows or len(case.counts) < 3 else 2
+    size = SAMPLES_DRAWN if case.has_data_about_rows or len(case.counts) < 3 else 2
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "saved.npz"
         case.get("save")(path, copied(case.point.parameters))
