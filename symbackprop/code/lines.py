@@ -95,8 +95,9 @@ def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterat
         case Choose(condition, inner, other):
             yield f"if {write(condition).code}:"
             yield from _indented(inner, columns, comments)
-            yield "else:"
-            yield from _indented(other, columns, comments)
+            if other:
+                yield "else:"
+                yield from _indented(other, columns, comments)
 
 
 def _indented(inner: Iterable[Instruction], columns: int, comments: Comments) -> Iterator[str]:

@@ -64,7 +64,8 @@ class Choice:
     other: Case
 
 
-Case: TypeAlias = Operation | Choice
+Case: TypeAlias = Operation | Choice | None
+"""What is computed at a place; nothing where there is no such place."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class AtPlace:
 def _operations(case: Case) -> Iterator[Operation]:
     if isinstance(case, Choice):
         yield from (case.condition, *_operations(case.value), *_operations(case.other))
-    else:
+    elif case is not None:
         yield case
 
 
@@ -128,7 +129,7 @@ class Recurrence:
         def changed(case: Case) -> Case:
             if isinstance(case, Choice):
                 return Choice(change(case.condition), changed(case.value), changed(case.other))
-            return change(case)
+            return None if case is None else change(case)
 
         parts = [
             AtPlace(code(p.name), p.number, change(p.target), changed(p.case), change(p.empty))
@@ -150,6 +151,8 @@ def _carried_out(target: Operation, case: Case, names: Names) -> list[Instructio
     if isinstance(case, Choice):
         value, other = (tuple(_carried_out(target, each, names)) for each in (case.value, case.other))
         return [Choose(case.condition, value, other)]
+    if case is None:
+        return []
     before = dict(names.of)
     repeated = case.inputs[0] if case.kind == Kind.FULL else case  # a slice repeats what it is given
     found = assignment(target, repeated, names)
@@ -179,11 +182,11 @@ class Places:
         self, equations: Sequence[tuple[Equation, int]], extent: Expr, ascending: bool
     ) -> list[Statement | Recurrence]:
         """Return what is computed before the loop, and the loop."""
-        parts = tuple(self._part(equation, number) for equation, number in equations)
+        parts = tuple(self._part(equation, number, extent) for equation, number in equations)
         lowering = Lowering(equations[0][0], self.scalars)
         return [*self.before, Recurrence(parts, lowering.dimension(extent), ascending)]
 
-    def _part(self, equation: Equation, number: int) -> AtPlace:
+    def _part(self, equation: Equation, number: int, extent: Expr) -> AtPlace:
         axis = self.axes[equation.name]
         letter = equation.indices[axis]
         place = _Place(letter, self.scalars, equation, number)
@@ -196,7 +199,11 @@ class Places:
             tuple(equation.indices),
             tuple(equation.lhs.base.shape),
         )
-        return AtPlace(equation.name, number, place.target, place.case(apart, place.range), empty)
+        case = place.case(apart, place.range)
+        own = equation.ranges[letter]
+        if own != extent:  # it has the first places alone
+            case = Choice(Operation(Kind.LESS, (_HERE, lowering.dimension(own))), case, None)
+        return AtPlace(equation.name, number, place.target, case, empty)
 
     # ------------------------------------------------------------ what is outside
 

@@ -21,6 +21,8 @@ from symbackprop.errors import SpecificationError
 
 Reads: TypeAlias = Callable[[Expr], Iterable[Expr]]
 """Gives the components that an expression reads."""
+Number: TypeAlias = Callable[[Expr], Expr]
+"""Gives the number of a size where it is known, and otherwise the size."""
 
 
 class NoOrder(SpecificationError):
@@ -39,8 +41,8 @@ class Circle:
     """Equations that read each other, in the order in which they are carried out at one place.
 
     ``axes`` holds the axis of each quantity along which the places are, ``ascending`` whether they follow
-    each other from the first to the last, ``extent`` how many there are; ``lag`` is the longest way back of
-    a read.
+    each other from the first to the last, ``extent`` how many there are, of which a quantity may have the
+    first ones alone; ``lag`` is the longest way back of a read.
     """
 
     equations: tuple[Equation, ...]
@@ -72,7 +74,13 @@ class Circle:
         return int(indices_of(read)[self.axes[name_of(read)]] - self.letter(equation))
 
 
-def parts_of(equations: Sequence[Equation], reads: Reads) -> list[Equation | Circle]:
+def _itself(n: Expr) -> Expr:
+    return n
+
+
+def parts_of(
+    equations: Sequence[Equation], reads: Reads, number: Number = _itself
+) -> list[Equation | Circle]:
     """Return equations and circles such that each reads what comes before it; as they stand where they can.
 
     Raises:
@@ -87,15 +95,15 @@ def parts_of(equations: Sequence[Equation], reads: Reads) -> list[Equation | Cir
     found: list[Equation | Circle] = []
     for group in sorted_groups(groups, edges, position):
         if len(group) > 1 or group[0] in edges[group[0]]:
-            found.append(_circle([defined[name] for name in group], edges, reads))
+            found.append(_circle([defined[name] for name in group], edges, reads, number))
         else:
             found.append(defined[group[0]])
     return found
 
 
-def circles_of(equations: Sequence[Equation], reads: Reads) -> dict[str, Circle]:
+def circles_of(equations: Sequence[Equation], reads: Reads, number: Number = _itself) -> dict[str, Circle]:
     """Return the circle of each quantity that is in one."""
-    circles = [part for part in parts_of(equations, reads) if isinstance(part, Circle)]
+    circles = [part for part in parts_of(equations, reads, number) if isinstance(part, Circle)]
     return {name: circle for circle in circles for name in circle.names}
 
 
@@ -121,7 +129,7 @@ def _reads_among(defined: Mapping[str, Equation], equation: Equation, reads: Rea
 # ---------------------------------------------------------------- the order of a circle
 
 
-def _circle(equations: Sequence[Equation], edges: Edges, reads: Reads) -> Circle:
+def _circle(equations: Sequence[Equation], edges: Edges, reads: Reads, number: Number) -> Circle:
     """Return equations that read each other as a circle with an order."""
     names = {e.name for e in equations}
     inside = {e.name: [c for c in reads(e.rhs) if name_of(c) in names] for e in equations}
@@ -132,7 +140,7 @@ def _circle(equations: Sequence[Equation], edges: Edges, reads: Reads) -> Circle
         if isinstance(axes, str):
             reason = reason or axes
             continue
-        found = _ordered(equations, axes, inside)
+        found = _ordered(equations, axes, inside, number)
         if isinstance(found, Circle):
             return found
         reason = found
@@ -156,15 +164,19 @@ def _axes(
                 pending.append(name_of(read))
             if found.setdefault(name_of(read), moved[0]) != moved[0]:
                 return f"{read} in '{equation.name}' runs along another axis than elsewhere"
-    sizes = {equations[each].lhs.base.shape[n] for each, n in found.items()}
-    return found if len(sizes) == 1 else "the axes along which they run have unequal sizes"
+    return found
 
 
 def _ordered(
-    equations: Sequence[Equation], axes: Mapping[str, int], inside: Mapping[str, Sequence[Expr]]
+    equations: Sequence[Equation],
+    axes: Mapping[str, int],
+    inside: Mapping[str, Sequence[Expr]],
+    number: Number,
 ) -> Circle | str:
     """Return the circle along those axes, or why they give it no order."""
-    extent = equations[0].lhs.base.shape[axes[equations[0].name]]
+    extent = _largest([e.lhs.base.shape[axes[e.name]] for e in equations], number)
+    if extent is None:
+        return "the axes along which they run have unequal sizes"
     plain = Circle(tuple(equations), axes, True, extent)
     distances = {(e.name, read): plain.distance(e, read) for e in equations for read in inside[e.name]}
     if min(distances.values()) < 0 < max(distances.values()):
@@ -177,6 +189,14 @@ def _ordered(
     ordered = [equations[position[name]] for (name,) in sorted_groups(groups, same, position)]
     lag = max(map(abs, distances.values()))
     return Circle(tuple(ordered), axes, min(distances.values()) < 0, extent, lag)
+
+
+def _largest(sizes: Sequence[Expr], number: Number) -> Expr | None:
+    """Return the largest of some sizes; None where it is not known which that is."""
+    for n in dict.fromkeys(sizes):
+        if all(other == n or (number(n) - number(other)).is_nonnegative for other in sizes):
+            return n
+    return None
 
 
 def _walk(equations: Sequence[Equation], edges: Edges) -> list[str]:

@@ -150,6 +150,8 @@ class Evaluation:
             for name, (lhs, rhs), array in zip(circle.names, sides, arrays, strict=True):
                 letters = list(self.free_indices(lhs))
                 axis = circle.axes[name]
+                if place >= array.shape[axis + self.per_sample]:
+                    continue  # of what has the first places alone
                 at: tuple[slice | int, ...] = (*[slice(None)] * (axis + self.per_sample), place)
                 ranges = {i: n for i, n in self.free_indices(lhs).items() if i != letters[axis]}
                 if self.per_sample:

@@ -828,7 +828,8 @@ def test_cases_on_the_left_are_one_quantity(name: str) -> None:
         ("y[n, 0] = a\n", "", (5, 1), "'y': place 0 is not defined"),
         ("y[n, 0] = a", "y[m, 0] = a*x[m, 0]", (6, 1), "the cases differ along more than one axis"),
         ("y[n, 0] = a", "y[n] = a", (6, 1), "the cases have different numbers of axes"),
-        ("x[n, i]*w[i]", "y[n, 0]*w[i]", (6, 15), "'y' is used in its own definition"),
+        ("x[n, i]*w[i]", "y[n, 0]*w[i]", (6, 15), "equations go in a circle: y -> y"),
+        ("x[n, i]*w[i]", "y[n, i + 1]*w[i]", (6, 15), "at one and the same place each needs the next"),
         ("size i = 3\n", "", (5, 1), "depends on the size of 'i': write size i = 4"),
         ("y[n, i + 1]", "y[n, i*i]", (6, 7), "this is no index"),
         ("a\ny", "argmax(x[n, i], i)\ny", (5, 11), "an argmax can't be a case"),
@@ -842,6 +843,21 @@ def test_cases_are_refused_where_they_are_wrong(
     message = refused(text.replace(old, new))
     assert problem in message
     assert place_shown(message)[:2] == place
+
+
+def test_a_part_of_an_axis_is_read_beside_the_whole() -> None:
+    """What has the first places alone hands nothing back to the others."""
+    text = """\
+input x[n, p]
+target t[n, q]
+parameter w[p], v[q]
+size p = 5, q = 4
+h[n, p] = tanh(x[n, p]*w[p])
+y[n, q] = v[q]*h[n, q]
+E = mean(sum((y[n, q] - t[n, q])**2, q) + sum(h[n, p]**2, p), n)
+output y
+"""
+    holds(text, {"p": 5, "q": 4})
 
 
 INSIDE_WHERE = """\

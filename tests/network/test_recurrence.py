@@ -265,3 +265,106 @@ def test_what_has_no_order_is_refused_with_its_circle(name: str) -> None:
     with pytest.raises(SpecificationError) as problem:
         sb.derive(Network.from_equations(text, ends_in(text)))
     assert message in str(problem.value)
+
+
+BY_CASES = {
+    "a separate pre-activation": (
+        """
+input x[n, t, k]
+target y[n, t, i]
+parameter w[k, i], u[j, i], b[i], start[i]
+size k = 2, i = 3, j = 3, t = 4
+s[n, t, i] = sum(x[n, t, k]*w[k, i], k) + sum(h[n, t, j]*u[j, i], j) + b[i]
+h[n, 0, i] = start[i]
+h[n, t + 1, i] = tanh(s[n, t, i])
+E = mean(sum((h[n, t + 1, i] - y[n, t, i])**2, t, i)/2, n)
+output h
+""",
+        RNN + "size k = 2, i = 3, t = 4\n",
+    ),
+    "two states in a circle": (
+        """
+input x[n, t, k]
+target y[n, i]
+parameter wf[k, i], uf[j, i], wg[k, i], ug[j, i], start[i]
+size k = 2, i = 3, j = 3, t = 4
+c[n, 0, i] = 1
+h[n, 0, i] = start[i]
+c[n, t + 1, i] = sigmoid(sum(x[n, t, k]*wf[k, i], k) + sum(h[n, t, j]*uf[j, i], j))*c[n, t, i] + wg[0, i]
+h[n, t + 1, i] = tanh(sum(x[n, t, k]*wg[k, i], k) + sum(h[n, t, j]*ug[j, i], j))*tanh(c[n, t + 1, i])
+E = mean(sum((h[n, 4, i] - y[n, i])**2, i)/2, n)
+output h
+""",
+        """
+input x[n, t, k]
+target y[n, i]
+parameter wf[k, i], uf[j, i], wg[k, i], ug[j, i], start[i]
+size k = 2, i = 3, t = 4
+cb[n, t, i] = where(t > 0, c[n, t - 1, i], 1)
+hb[n, t, i] = where(t > 0, h[n, t - 1, i], start[i])
+c[n, t, i] = sigmoid(sum(x[n, t, k]*wf[k, i], k) + sum(hb[n, t, j]*uf[j, i], j))*cb[n, t, i] + wg[0, i]
+h[n, t, i] = tanh(sum(x[n, t, k]*wg[k, i], k) + sum(hb[n, t, j]*ug[j, i], j))*tanh(c[n, t, i])
+E = mean(sum((h[n, 3, i] - y[n, i])**2, i)/2, n)
+output h
+""",
+    ),
+    "two places behind": (
+        """
+input x[n, t]
+target y[n]
+parameter w, v
+size t = 4
+h[n, 0] = x[n, 0]
+h[n, 1] = v*x[n, 1]
+h[n, t + 2] = tanh(w*h[n, t + 1] + v*h[n, t] + x[n, t])
+E = mean(sum((h[n, p] - y[n])**2, p), n)
+output h
+""",
+        """
+input x[n, t]
+target y[n]
+parameter w, v
+size t = 4, p = 6
+later[n, p] = where(p > 1, tanh(w*h[n, p - 1] + v*h[n, p - 2] + x[n, p - 2]), v*x[n, 1])
+h[n, p] = where(p > 0, later[n, p], x[n, 0])
+E = mean(sum((h[n, p] - y[n])**2, p), n)
+output h
+""",
+    ),
+    "from the last place": (
+        """
+input x[n, t]
+target y[n]
+parameter w, v
+size t = 4
+h[n, 4] = v*x[n, 3]
+h[n, t] = tanh(w*h[n, t + 1] + x[n, t])
+E = mean((h[n, 0] - y[n])**2, n)
+output h
+""",
+        """
+input x[n, t]
+target y[n]
+parameter w, v
+size t = 4
+h[n, t] = tanh(w*where(t < 3, h[n, t + 1], v*x[n, 3]) + x[n, t])
+E = mean((h[n, 0] - y[n])**2, n)
+output h
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BY_CASES)
+def test_a_recurrence_by_cases_is_that_by_conditions(name: str) -> None:
+    one, other = (Network.from_equations(text) for text in BY_CASES[name])
+    assert all(verdict.holds for verdict in prove(sb.derive(one)))
+    first, second = (sb.load(net) for net in (one, other))
+    generator = np.random.default_rng(0)
+    parameters = {n: generator.normal(size=shape) for n, shape in first.PARAMETER_SHAPES.items()}
+    x = generator.normal(size=(3, 4, 2) if "k" in BY_CASES[name][0] else (3, 4))
+    y = generator.normal(size=(3, *first.TARGETS["y"][1:]))
+    (loss, found), (expected, right) = (m.gradients(parameters, x, y) for m in (first, second))
+    assert loss == pytest.approx(expected, rel=1e-12)
+    for parameter in right:
+        np.testing.assert_allclose(found[parameter], right[parameter], rtol=1e-10, atol=1e-12)

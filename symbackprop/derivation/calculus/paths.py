@@ -198,7 +198,7 @@ def contract(
 
 
 def _without_sure_guards(expression: Expr, ranges: Ranges, known: Sequence[Expr]) -> Expr:
-    """Return ``expression`` without the conditions on indices that hold for all of them.
+    """Return ``expression`` without the conditions on indices that hold for all of them, or for none.
 
     At a place further on, what guarded a read from there may always hold: of t - 1 >= 0, t >= 0 is left.
     ``known`` are expressions that are not negative.
@@ -208,6 +208,8 @@ def _without_sure_guards(expression: Expr, ranges: Ranges, known: Sequence[Expr]
     parts = [_without_sure_guards(argument, ranges, known) for argument in expression.args]
     if isinstance(expression, ExprCondPair) and _is_sure(parts[1], ranges, known):
         parts[1] = S.true
+    if isinstance(expression, ExprCondPair) and _is_never(parts[1], ranges):
+        parts[1] = S.false
     return expression.func(*parts)
 
 
@@ -216,6 +218,11 @@ def _is_sure(condition: Expr, ranges: Ranges, known: Sequence[Expr]) -> bool:
     rooms = not_negative(condition) if isinstance(condition, (Ge, Gt, Le, Lt)) else []
     each = [room - other for room in rooms for other in (ZERO, *known)]
     return any(expand(bounds(room, ranges)[0]).is_nonnegative for room in each)
+
+
+def _is_never(condition: Expr, ranges: Ranges) -> bool:
+    """Whether a condition holds for no indices in ``ranges``."""
+    return any(expand(bounds(room, ranges)[1]).is_negative for room in not_negative(condition))
 
 
 def without_summed_deltas(expression: Expr) -> Expr:

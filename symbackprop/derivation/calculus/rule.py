@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sympy import Add, Derivative, Expr, Indexed, Sum, Symbol
+from sympy import Add, Derivative, Expr, Indexed, Sum, Symbol, expand
 
 from symbackprop.derivation.calculus.algebra import (
     cheapest,
@@ -161,7 +161,7 @@ class _Branch:
         opened: dict[Expr, Expr] = {i: fresh(i) for i in equation.ranges}
         lhs, rhs = rename(equation.lhs, opened), rename(equation.rhs, opened)
         found = paths(rhs, goal.quantity)
-        same = _identified(found, goal, list(opened.values()))
+        same = _identified(found, goal, {opened[i]: n for i, n in equation.ranges.items()})
         left = {i: n for i, n in equation.ranges.items() if opened[i] not in same}
         letters: dict[Expr, Expr] = dict(zip(map(opened.get, left), _letters_for(left, goal), strict=True))
         same |= letters
@@ -223,12 +223,17 @@ def _letters_for(indices: Ranges, goal: Goal) -> Iterator[Symbol]:
 SPARE = tuple(Symbol(f"_.spare{n}", integer=True) for n in range(20))
 
 
-def _identified(found: Sequence[Path], goal: Goal, opened: Sequence[Expr]) -> dict[Expr, Expr]:
-    """Return the consumer's indices that every path reads plainly along one axis of the target."""
+def _identified(found: Sequence[Path], goal: Goal, opened: Mapping[Expr, Expr]) -> dict[Expr, Expr]:
+    """Return the consumer's indices that every path reads plainly along one axis of the target.
+
+    ``opened`` holds their ranges: what runs over a part of the axis has no component at the other places.
+    """
     same: dict[Expr, Expr] = {}
     for axis, target in enumerate(goal.indices):
         reads = {path.at[axis] for path in found}
-        if len(reads) == 1 and (i := reads.pop()) in opened and i not in same:
+        if len(reads) != 1 or (i := reads.pop()) not in opened or i in same:
+            continue
+        if opened[i] == goal.ranges[target] or expand(opened[i] - goal.ranges[target]).is_nonnegative:
             same[i] = target
     return same
 

@@ -61,16 +61,15 @@ def axis_of(cases: Sequence[Case]) -> int:
     return axes[0]
 
 
-def joined(cases: Sequence[Case], axis: int, place: Symbol, ranges: Ranges) -> tuple[Expr, int]:
-    """Return the value at each place of an axis, and how many places it has.
+def places_of(cases: Sequence[Case], axis: int, ranges: Ranges) -> int:
+    """Return how many places the cases have along an axis.
 
     Raises:
         NotOnce: a place has no value, or two, or the number of a size is not known.
     """
-    parts = [_Places.of(case, axis, ranges) for case in cases]
     seen: set[int] = set()
-    for case, part in zip(cases, parts, strict=True):
-        for at in part.all():
+    for case in cases:
+        for at in _Places.of(case, axis, ranges).all():
             if at < 0 or at in seen:
                 problem = "is defined twice" if at in seen else "lies before the beginning"
                 raise NotOnce(f"place {at} {problem}", case.part)
@@ -78,8 +77,18 @@ def joined(cases: Sequence[Case], axis: int, place: Symbol, ranges: Ranges) -> t
     missing = next((at for at in range(len(seen)) if at not in seen), None)
     if missing is not None:
         raise NotOnce(f"place {missing} is not defined", cases[-1].part)
-    branches = [part.at(place, case.value, len(seen)) for case, part in zip(cases, parts, strict=True)]
-    return Piecewise(*branches[:-1], (branches[-1][0], True)), len(seen)
+    return len(seen)
+
+
+def joined(cases: Sequence[Case], axis: int, place: Symbol, number: int, ranges: Ranges) -> Expr:
+    """Return the value at each of the ``number`` places of an axis.
+
+    Raises:
+        NotOnce: as `places_of`.
+    """
+    parts = [_Places.of(case, axis, ranges) for case in cases]
+    branches = [part.at(place, case.value, number) for case, part in zip(cases, parts, strict=True)]
+    return Piecewise(*branches[:-1], (branches[-1][0], True))
 
 
 @dataclass(frozen=True)

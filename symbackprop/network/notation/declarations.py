@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from types import MappingProxyType
 
 from sympy import Add, Expr, Indexed, Integer, Rational, Symbol, expand
@@ -18,7 +19,7 @@ from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
 from symbackprop.network.notation.blocks import LOSS
-from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in
+from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in, places_of
 from symbackprop.network.notation.expansion import Same, expanded
 from symbackprop.network.notation.imports import last_line, main_file
 from symbackprop.network.notation.inside import whole_size
@@ -72,8 +73,8 @@ class Text:
     computed: list[tuple[str, Expr, Part]] = field(default_factory=list)  # sizes that follow from open ones
     fixed: dict[str, Part] = field(default_factory=dict)  # sizes that uses of blocks give
     sections: dict[str, str] = field(default_factory=dict)  # first equation -> title
-    cases: Counter[str] = field(default_factory=Counter)  # how many cases of a quantity are still to come
-    read: dict[str, list[Case]] = field(default_factory=dict)  # those that have been read
+    cases: dict[str, list[Part]] = field(default_factory=dict)  # the left sides of what has several
+    read: dict[str, list[Case]] = field(default_factory=dict)  # the cases that have been read
 
 
 def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyType({})) -> Text:
@@ -88,6 +89,7 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
     found.written = frozenset(found.names.later)
     found.names.shared = _shared_parameters(parts)
     found.cases = _defined_by_cases(parts)
+    found.names.enter_cases = partial(_enter_cases, found)
     found.names.places = _names_in_indices(parts)
     found.names.ranges.numbers = {**_sizes_declared(parts), **sizes}
     statement = None
@@ -151,17 +153,17 @@ def _defined_later(parts: list[Statement]) -> dict[str, Part]:
     return found
 
 
-def _defined_by_cases(parts: list[Statement]) -> Counter[str]:
-    """Return how many equations each quantity has of which one has more than letters on its left."""
-    found: Counter[str] = Counter()
+def _defined_by_cases(parts: list[Statement]) -> dict[str, list[Part]]:
+    """Return the left sides of each quantity that has an equation with more than letters on its left."""
+    found: dict[str, list[Part]] = {}
     written: set[str] = set()
     for statement in parts:
-        left = sides(statement.body)[0].text if statement.keyword == "" else ""
-        name, _, inside = left.partition("[")
-        found[name.strip()] += 1
+        left = sides(statement.body)[0] if statement.keyword == "" else statement.body
+        name, _, inside = left.text.partition("[") if statement.keyword == "" else ("", "", "")
+        found.setdefault(name.strip(), []).append(left)
         if inside and not re.fullmatch(r" *[^\W\d]\w* *(, *[^\W\d]\w* *)*\] *", inside):
             written.add(name.strip())
-    return Counter({name: found[name] for name in found if name in written})
+    return {name: lefts for name, lefts in found.items() if name in written}
 
 
 def _sizes_declared(parts: list[Statement]) -> dict[str, int]:
@@ -495,6 +497,21 @@ def _case(found: Text, name: str, left: Part, right: Part) -> None:
     if name not in found.read:
         _require_new(found, name, left)
         found.places[name] = left
+        found.read[name] = []
+        _enter_cases(found, name)
+    indices, scope = _left_of_case(found, name, left)
+    body = NetReader(right, found.names, scope, equation=name)
+    value = body.expression_of(body.tree())
+    if isinstance(value, ArgMax):
+        right.fail("an argmax can't be a case", "give it an equation before")
+    _enter_hidden(found, left)
+    found.read[name].append(Case(left, indices, value))
+    if len(found.read[name]) == len(found.cases[name]):
+        _join(found, name, found.read[name])
+
+
+def _left_of_case(found: Text, name: str, left: Part) -> tuple[tuple[Expr, ...], list[str]]:
+    """Return the indices on the left of a case, and the letters in them."""
     reader = NetReader(left, found.names)
     tree = reader.tree()
     if not isinstance(tree, ast.Subscript):
@@ -503,16 +520,37 @@ def _case(found: Text, name: str, left: Part, right: Part) -> None:
     if len(nodes) > MAX_AXES:
         reader.fail(nodes[MAX_AXES], f"more than {MAX_AXES} axes are not allowed")
     reader.scope += dict.fromkeys(i for node in nodes for i in _letters_of(node, found.names))
-    indices = tuple(map(reader.index, nodes))
-    body = NetReader(right, found.names, reader.scope, equation=name)
-    value = body.expression_of(body.tree())
-    if isinstance(value, ArgMax):
-        right.fail("an argmax can't be a case", "give it an equation before")
-    _enter_hidden(found, left)
-    found.read.setdefault(name, []).append(Case(left, indices, value))
-    found.cases[name] -= 1
-    if not found.cases[name]:
-        _join(found, name, found.read[name])
+    return tuple(map(reader.index, nodes)), reader.scope
+
+
+def _enter_cases(found: Text, name: str) -> None:
+    """Enter a quantity before its cases, so that they may read it at earlier places; its shape is known."""
+    names = found.names
+    if name not in found.cases or name in names.quantities or name == LOSS:
+        return
+    cases = [Case(left, _left_of_case(found, name, left)[0], ZERO) for left in found.cases[name]]
+    try:
+        axis = axis_of(cases)
+        number = places_of(cases, axis, names.ranges)
+    except NotOnce:
+        return  # which is told where they are joined
+    letters = _letters_of_cases(found, cases, axis, number)
+    names.add(Quantity(name, tuple(map(names.size, letters))), letters)
+    names.by_cases.add(name)
+
+
+def _letters_of_cases(found: Text, cases: list[Case], axis: int, number: int) -> tuple[str, ...]:
+    """Return the letters of a quantity with cases along an axis of so many places."""
+    names, place = found.names, _letter_of_places(number)
+    names.ranges.of(place).number = names.ranges.numbers[place] = number
+    names.counted |= {place, *(i for case in cases for i in letters_in(case.indices[axis]))}
+    names.letters |= names.counted
+    return tuple(place if n == axis else index.name[1:] for n, index in enumerate(cases[0].indices))
+
+
+def _letter_of_places(number: int) -> str:
+    """Return the letter along an axis of so many places that cases define, in all quantities."""
+    return f"i~{number}"
 
 
 def _letters_of(node: ast.expr, names: Names) -> list[str]:
@@ -524,20 +562,17 @@ def _letters_of(node: ast.expr, names: Names) -> list[str]:
 
 def _join(found: Text, name: str, cases: list[Case]) -> None:
     """Define a quantity by its cases."""
-    names, first = found.names, cases[0]
-    place = f"i~{name}"
     try:
         axis = axis_of(cases)
-        value, number = joined(cases, axis, provisional_index(place), names.ranges)
+        number = places_of(cases, axis, found.names.ranges)
+        place = provisional_index(_letter_of_places(number))
+        value = joined(cases, axis, place, number, found.names.ranges)
     except NotOnce as problem:
         hint = "the cases of one quantity say every place along one axis once"
         problem.part.fail(f"'{name}': {problem}", hint)
-    names.ranges.of(place).number = names.ranges.numbers[place] = number
-    names.counted |= {place, *(i for case in cases for i in letters_in(case.indices[axis]))}
-    names.letters |= names.counted
-    letters = [place if n == axis else index.name[1:] for n, index in enumerate(first.indices)]
     del found.places[name]
-    _define(found, name, tuple(letters), value, first.part)
+    letters = _letters_of_cases(found, cases, axis, number)
+    _define(found, name, letters, value, cases[0].part)
 
 
 # ------------------------------------------------------------------------------------------- facts
@@ -651,7 +686,7 @@ def _check_order(found: Text) -> None:
     if not early:
         return
     try:
-        circles = circles_of(found.equations, _reads)
+        circles = circles_of(found.equations, _reads, found.names.number)
     except NoOrder as problem:
         read = next(read for read in early if read.name in problem.names)
         names = [name for name in problem.names if name in found.written]  # and no parts of their own

@@ -102,6 +102,8 @@ class Names:
     whole: dict[str, Expr] = field(default_factory=dict)  # constants that are whole numbers
     places: set[str] = field(default_factory=set)  # names that stand in indices
     listed: dict[str, tuple[int, int]] = field(default_factory=dict)  # those of numbers: the ends
+    by_cases: set[str] = field(default_factory=set)  # quantities with cases that are entered before these
+    enter_cases: Callable[[str], None] = lambda name: None  # enters one if cases define it
     counted: set[str] = field(default_factory=set)  # letters whose number of values cases depend on
     computed: set[str] = field(default_factory=set)  # integer quantities that an equation defines
     unguarded: set[str] = field(default_factory=set)  # integer quantities that are read as a place at -1, too
@@ -119,6 +121,9 @@ class Names:
 
     def add_early(self, name: str) -> bool:
         """Enter a quantity with axes before it is defined; return whether there is such a one."""
+        self.enter_cases(name)
+        if name in self.by_cases:
+            return True
         head = _HEAD.fullmatch(self.later[name].text.strip()) if name in self.later else None
         if head is None:
             return False
@@ -135,6 +140,11 @@ class Names:
         """Return the provisional size of the range of a letter."""
         self.ranges.of(letter)
         return provisional_size(letter)
+
+    def number(self, n: Expr) -> Expr:
+        """Return the number of a provisional size where it is known."""
+        found = self.ranges.number(str(n)[1:])
+        return n if found is None else Integer(found)
 
 
 class NetReader(FormulaReader):
@@ -249,6 +259,7 @@ class NetReader(FormulaReader):
     def _note_early(self, node: ast.AST, name: str, indices: Sequence[Expr]) -> None:
         """Remember a read of what is not defined yet; that the order is right shows when all is read."""
         moved = any(isinstance(i, Add) and i.as_coeff_Add()[0] != 0 for i in indices)
+        moved = moved or name in self.known.by_cases  # against the place on the left, which may be t + 1
         if name == self.equation and not moved:
             self._fail_later(node, name)
         self.known.early.append(EarlyRead(self.part, self.column(node), name, self.equation, moved))
