@@ -67,6 +67,11 @@ WITH_MASK = {
     "added": "r[n] = log(sum(exp(h[n, k] + (1 - m[n, k])*(-1e9)), k))\nE = mean(r[n], n)",
     "added in a quantity": "g[n, k] = h[n, k] - 1e9*(1 - m[n, k])\nr[n] = log(sum(exp(g[n, k]), k))\n"
     "E = mean(r[n], n)",
+    "some of all, named": "e[n, k] = exp(h[n, k])\n"
+    "E = mean(-log(sum(m[n, k]*e[n, k], k)/sum(e[n, k], k)), n)",
+    "some of all, by a choice": "e[n, k] = exp(h[n, k])\nc[n] = sum(e[n, k], k)\n"
+    "a[n] = sum(where(m[n, k] > 0, e[n, k], 0), k)\nE = mean(log(c[n]) - log(a[n]), n)",
+    "of probabilities": P + "E = mean(-log(sum(m[n, k]*p[n, k], k)), n)",
     "multiplied": "r[n] = log(sum(m[n, k]*exp(h[n, k]), k))\nE = mean(r[n], n)",
     "softmax": "w[n, k] = where(m[n, k] > 0, exp(h[n, k]), 0)\np[n, k] = w[n, k]/sum(w[n, j], j)\n"
     "E = mean(sum(p[n, k]*p[n, k], k), n)",
