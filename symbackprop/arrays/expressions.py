@@ -23,7 +23,9 @@ from sympy import (
     Sum,
     Symbol,
     exp,
+    false,
     log,
+    true,
 )
 from sympy.core.relational import Relational
 
@@ -274,6 +276,11 @@ class Lowering(Axes):
             total = self.elementwise(Kind.SUBTRACT if negative else Kind.ADD, total, value)
         return total
 
+    def zeros(self, axes: Sequence[Axis]) -> Operation:
+        """Return an array of zeros."""
+        shape = tuple(self.ranges[a] for a in axes if a is not None)
+        return Operation(Kind.ZEROS, self.dimensions(shape), None, tuple(axes), shape)
+
     def gathered_updates(self, values: Sequence[Operation], signs: Sequence[bool]) -> Operation:
         """Return a sum of terms some of which are scattered: their updates go to one array."""
         updates: list[Operation] = []
@@ -283,10 +290,12 @@ class Lowering(Axes):
             if value.kind == Kind.SCATTER and value.axes == axes:
                 start, *own = (self.elementwise(Kind.NEGATIVE, value) if negative else value).inputs
                 updates += own
+                if start.kind != Kind.ZEROS:  # it was gathered itself
+                    others.append((start, False))
             else:
                 others.append((value, negative))
         total = self.signed_sum(*zip(*others, strict=True)) if others else None
-        first = start if total is None or total.axes != axes else total
+        first = self.zeros(axes) if total is None or total.axes != axes else total
         shape = tuple(self.ranges[a] for a in axes if a is not None)
         whole = Operation(Kind.SCATTER, (first, *updates), None, axes, shape)
         return whole if total is None or first is total else self.elementwise(Kind.ADD, total, whole)
@@ -673,6 +682,9 @@ class Lowering(Axes):
         summed: Sequence[Symbol],
     ) -> Operation:
         """Return the sum of the product of ``factors`` and ``known`` arrays where ``conditions`` hold."""
+        if false in conditions:
+            return number(0)
+        conditions = [c for c in conditions if c != true]  # a delta may have decided them
         masks = [self.mask(c) for c in without_padding(self, (list(factors), list(conditions)))]
         groups = self._groups(factors)
         outside = groups.pop(frozenset(), [])

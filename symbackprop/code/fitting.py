@@ -123,6 +123,8 @@ def assignment(
 
 def _changed(target: Operation, kind: Kind, term: Operation, names: Names) -> list[Instruction]:
     """Return what adds a term to an array or takes it away."""
+    if names.has(term):
+        return [InPlace(kind, target, names.read(term))]
     parts, value = fitting(len(f"{write(target).code} += ") + names.more(target), term, names)
     return [*parts, InPlace(kind, target, value)]
 

@@ -161,17 +161,17 @@ def _binary(operation: Operation, texts: Sequence[Text], names: Mapping[Operatio
     sides = zip(operation.inputs, texts, least, strict=True)
     is_product = operation.kind in (Kind.MULTIPLY, Kind.DIVIDE)
     first, second = (
-        _beside_sign(operation.kind, text)
+        _beside_sign(text, divided=operation.kind == Kind.DIVIDE and n == 0)
         if is_product and side.kind == Kind.MATMUL and side not in names
         else text.within(bound)
-        for side, text, bound in sides
+        for n, (side, text, bound) in enumerate(sides)
     )
     return joined(level, first.code, f" {sign} ", last=second)
 
 
-def _beside_sign(kind: Kind, product: Text) -> Text:
-    """Return a matrix product in a product or quotient: beside * it is set apart by brackets."""
-    return called("", product.code) if kind == Kind.MULTIPLY else product
+def _beside_sign(product: Text, divided: bool) -> Text:
+    """Return a matrix product in a product or quotient: only one that is divided has no brackets."""
+    return product if divided else called("", product.code)
 
 
 def _function(operation: Operation, inputs: Sequence[Text]) -> Text:

@@ -18,6 +18,17 @@ Array = np.ndarray[Any, Any]
 Returned = tuple[Any, dict[str, Any]]
 
 
+WORDS = """\
+integer input c[n], o[n]
+target t[n]
+parameter w[v, e], u[v, e], a[v]
+size v = 6, e = 3
+r[n] = sum(w[c[n], e]*u[o[n], e], e) + a[c[n]] - log(t[n])
+E = mean(r[n]**2, n)
+output r
+"""
+
+
 @cache
 def network(name: str) -> sb.Network:
     made: dict[str, Callable[[], sb.Network]] = {
@@ -26,6 +37,7 @@ def network(name: str) -> sb.Network:
         "deep": lambda: sb.Network("2-4-3-2", hidden="softplus", output="softmax", l2=0.1),
         "smoothed": lambda: sb.Network("4-5-3:softmax", label_smoothing=0.1),
         "one": lambda: sb.Network("2-3-1"),
+        "words": lambda: sb.Network.from_equations(WORDS),
     }
     if name in made:
         return made[name]()
@@ -33,6 +45,7 @@ def network(name: str) -> sb.Network:
 
 
 RMS = "(du[d]*gain[d] - x[d]*mean(du[j]*gain[j]*x[j], j)/(m + eps))"
+SECOND = "normalised[i]*mean(dnormalised[j]*normalised[j], j)"
 NORM = "(dnormalised[i] - mean(dnormalised[j], j) {} normalised[i]*mean(dnormalised[j]*normalised[j], j))"
 
 NAMED = f"""
@@ -65,6 +78,14 @@ deep | sign | the sign of λ₂·w2[h,j] is wrong | dE/dw2[h,j] = ds2[j]*x1[h] -
 layer_norm | root | sqrt(variance) + epsilon | dE/dx[i] = {NORM.format("-")}/(sqrt(variance) + epsilon)
 layer_norm | root | sqrt(variance + epsilon) stands | dE/dx[i] = {NORM.format("-")}*sqrt(variance + epsilon)
 layer_norm | root | 1/(variance + epsilon) stands | dE/dx[i] = {NORM.format("-")}/(variance + epsilon)
+plain | transposed index | w2[i,j] stands | ds1[j] = x1[j]*(1 - x1[j])*sum(w2[i,j]*ds2[i], i)
+deep | factor 2 | λ₂·w2[h,j] has a factor 2 too many | dE/dw2[h,j] = ds2[j]*x1[h] + 2*l2*w2[h,j]
+deep | factor 2 | 0.05·w2[h,j] lacks a factor 2 | dE/dw2[h,j] = ds2[j]*x1[h] + 0.05*w2[h,j]
+layer_norm | missing term | Σ_j | dE/dx[i] = (dnormalised[i] - {SECOND})/sqrt(variance + epsilon)
+attention | root | sqrt(D) stands | dkey[b,r,d] = sum(dscore[b,p,r]*query[b,p,d], p)*sqrt(size(d))
+words | missing factor | δ(c[n],v) | dE/dw[v,e] = mean(dr[n]*u[o[n],e], n)
+words | factor 2 | half | dE/dw[v,e] = mean(r[n]*u[o[n],e]*delta(c[n],v), n)
+words | wrong quantity | w[o[n],e] stands | dE/dw[v,e] = mean(where(c[n] == v, dr[n]*w[o[n],e], 0), n)
 rms_norm_swiglu | root | sqrt(m) + eps | dE/dx[d] = dy[d] + {RMS}/(sqrt(m) + eps)
 rms_norm_swiglu | root | 1/(m + eps) stands | dE/dx[d] = dy[d] + {RMS}/(m + eps)
 """

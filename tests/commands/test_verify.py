@@ -189,6 +189,26 @@ def test_wrong_claims_for_the_numbers_that_are_given(case: str) -> None:
         assert found.slip.kind == "sign"
 
 
+@pytest.mark.parametrize(("name", "extent"), [("n0", 2), ("n1", 3), ("n2", 2)])
+def test_a_number_in_place_of_a_size_is_that_of_the_network(name: str, extent: int) -> None:
+    network = sb.Network("2-3-2")
+    for number in range(1, 8):
+        found = verify(network, f"dE/db2[i] = (x2[i] - t[i])*{name}/{number}")
+        assert found.holds == (number == extent), found.report()
+        assert not found or not found.in_general
+        assert found or found.counterexample
+
+
+@pytest.mark.parametrize("architecture", ["4-5:tanh-3:softmax", "6-9-8:softmax"])
+def test_a_number_in_place_of_a_size_that_proofs_try(architecture: str) -> None:
+    network = sb.Network(architecture, l2=0.1, label_smoothing=0.1)
+    size = int(architecture[-9])
+    for number in range(2, 9):
+        found = verify(network, f"dE/dw2[j,i] = (x2[i] - 0.9*t[i] - 0.1/{number})*x1[j] + 0.1*w2[j,i]")
+        assert found.holds == (number == size), found.report()
+        assert not found or not found.in_general
+
+
 def test_numbers_of_a_text_and_places_that_the_data_give() -> None:
     text = """\
 integer input c[n], o[n]
@@ -344,6 +364,8 @@ def test_numbers_are_such_as_the_derivation_assumes(
         ("dE/dw2[j,i] = x1[-1]", "this is no index; places count from 0"),
         ("dE/dw2[j,i] = size(q)", "nothing here depends on the index 'q'"),
         ("dE/dw2[j,i] = x1[ds1[j]]", "this is no index"),
+        ("dE/dw2[x1[j],i] = x1[j]", "a place that the data give can't stand on the left"),
+        ("dE/dx1[n,j] = w2[n,j]", "'w2' is the same for each sample, and n is the sample's"),
     ],
 )
 def test_what_cant_be_read(text: str, message: str, derived: Callable[[str], Derived]) -> None:

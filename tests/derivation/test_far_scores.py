@@ -57,6 +57,9 @@ PLAIN = {
     "E = mean(log(1 + exp(u[n] + v[n])), n)",
     "three by name": "E = mean(-log(exp(h[n, 0])/(exp(h[n, 0]) + exp(h[n, 1]) + exp(h[n, 2]))), n)",
     "label": P + "E = -mean(log(p[n, 1]), n)",
+    "others against one": "E = mean(log(sum(where(k > 0, exp(h[n, k]), 0), k)) - h[n, 0], n)",
+    "one of some": "g[n, k] = where(k != 1, h[n, k], -1e9)\nl[n, k] = log_softmax(g[n, k], k)\n"
+    "E = mean(-l[n, 0], n)",
 }
 WITH_MASK = {
     "inside the sum": "r[n] = log(sum(where(m[n, k] > 0, exp(h[n, k]), 0), k))\nE = mean(r[n], n)",
@@ -64,6 +67,11 @@ WITH_MASK = {
     "added": "r[n] = log(sum(exp(h[n, k] + (1 - m[n, k])*(-1e9)), k))\nE = mean(r[n], n)",
     "added in a quantity": "g[n, k] = h[n, k] - 1e9*(1 - m[n, k])\nr[n] = log(sum(exp(g[n, k]), k))\n"
     "E = mean(r[n], n)",
+    "some of all, named": "e[n, k] = exp(h[n, k])\n"
+    "E = mean(-log(sum(m[n, k]*e[n, k], k)/sum(e[n, k], k)), n)",
+    "some of all, by a choice": "e[n, k] = exp(h[n, k])\nc[n] = sum(e[n, k], k)\n"
+    "a[n] = sum(where(m[n, k] > 0, e[n, k], 0), k)\nE = mean(log(c[n]) - log(a[n]), n)",
+    "of probabilities": P + "E = mean(-log(sum(m[n, k]*p[n, k], k)), n)",
     "multiplied": "r[n] = log(sum(m[n, k]*exp(h[n, k]), k))\nE = mean(r[n], n)",
     "softmax": "w[n, k] = where(m[n, k] > 0, exp(h[n, k]), 0)\np[n, k] = w[n, k]/sum(w[n, j], j)\n"
     "E = mean(sum(p[n, k]*p[n, k], k), n)",
@@ -77,6 +85,7 @@ WITH_TARGET = {
     "l[n, k] = t[n, k]*sqrt(1 - p[n, k])*log(p[n, k]) + (1 - t[n, k])*sqrt(p[n, k])*log(1 - p[n, k])\n"
     "E = mean(-sum(l[n, k], k), n)",
 }
+WEIGHTED = P + "E = mean(-sum((k + 1)*t[n, k]*log(p[n, k]), k)/sum((k + 1)*t[n, k], k), n)"
 WITH_LABEL = {
     "focal": P + "c[n] = p[n, y[n]]\nE = mean(-(1 - c[n])**2*log(c[n]), n)",
     "focal, root": P + "c[n] = p[n, y[n]]\nE = mean(-sqrt(1 - c[n])*log(c[n]), n)",
@@ -141,15 +150,21 @@ def test_an_error_of_a_label_is_right(name: str) -> None:
     assert failures(LABELLED + WITH_LABEL[name], rows) == []
 
 
+def test_derivatives_gathered_twice_keep_what_they_start_from() -> None:
+    text = LABELLED + P + "E = mean(-log(1 - p[n, y[n]]) - log(p[n, 1]), n)"
+    assert failures(text, [{"x": SCORES["near"], "y": label} for label in range(3)]) == []
+
+
 @pytest.mark.parametrize("name", BY_UNITS)
 def test_an_error_of_units_is_right(name: str) -> None:
     rows = [{"x": x, "t": (1.0, 0.0, 0.0)} for x in SCORES.values()]
     assert failures(TARGET + BY_UNITS[name], rows) == []
 
 
-def test_an_error_by_a_condition_is_right() -> None:
+@pytest.mark.parametrize("equations", [BY_A_CONDITION, WEIGHTED])
+def test_an_error_by_a_condition_and_one_with_weights_are_right(equations: str) -> None:
     rows = [{"x": x, "t": (1.0, 0.0, 0.0)} for x in SCORES.values()]
-    assert failures(TARGET + BY_A_CONDITION, rows) == []
+    assert failures(TARGET + equations, rows) == []
 
 
 @pytest.mark.slow

@@ -129,6 +129,9 @@ def read_claim(text: str, derivation: Derived) -> Claim:
         return _ClaimReader(text, derivation, names, found["above"], found["below"]).claim(found, right)
     found = _ADJOINT.fullmatch(left)
     name = found["name"] if found else ""
+    if not found and re.fullmatch(r"\s*d.*\[.*\[.*", left):
+        hint = "write dE/dw[v,e] = mean(..., n) with a factor delta(v, token[n])"
+        _fail(text, "a place that the data give can't stand on the left", hint)
     if not found or (name not in names.adjoints and not name.startswith("d")):
         _fail(text, "the left side is no derivative", "write dE/dw2[j,i], or ds1[j] for that of E by s1")
     below = names.adjoints.get(name, name[1:])
@@ -426,6 +429,9 @@ class Reader(FormulaReader):
             indices = indices[1:]
         axes = len(quantity.shape)
         lifted = len(indices) == axes + 1 and _is_per_sample(self.derivation) and self._varies(quantity.name)
+        if len(indices) < min(axes, len(nodes)):
+            hint = f"its shape is {quantity.shape}; write other letters"
+            self.fail(node, f"'{name}' is the same for each sample, and {self.sample} is the sample's", hint)
         if len(indices) != axes and not lifted:
             self.fail(node, f"'{name}' has {axes} axes, not {len(nodes)}", f"its shape is {quantity.shape}")
         component = lifted_component(quantity, indices) if lifted else quantity.at(indices)

@@ -142,9 +142,7 @@ class _Judge:
         if not claim.free and not claim.conflicts:
             for given in self._givens(claim):
                 verdict = self._proved(claim, given)
-                if verdict.holds and not given.sizes and self._refuted(claim):
-                    break
-                if verdict.holds:
+                if verdict.holds and not self._refuted(claim, given):
                     named = self._named(claim, given)
                     return Verification(
                         claim.text, True, verdict.assumes, given=named, in_general=not given.sizes
@@ -232,11 +230,13 @@ class _Judge:
 
     # ------------------------------------------------------------ numbers
 
-    def _point(self, claim: Claim, seed: int) -> Evaluation:
-        """Return numbers for everything, at a random point with small unequal sizes."""
-        key = (seed, tuple(sorted(claim.least_sizes.items())))
+    def _point(self, claim: Claim, seed: int, given: Given = NOTHING) -> Evaluation:
+        """Return numbers for everything, at a random point with small unequal sizes, or the given ones."""
+        least = claim.least_sizes
+        key = (seed, tuple(sorted(least.items())), tuple(sorted(given.sizes.items())))
         if key not in self._points:
-            self._points[key] = point(self.derivation, seed, least=claim.least_sizes)
+            larger = _larger(seed)
+            self._points[key] = point(self.derivation, seed, least=least, given=given.sizes, larger=larger)
         return self._points[key]
 
     def _values(self, claim: Claim, numbers: Evaluation) -> Array:
@@ -259,22 +259,22 @@ class _Judge:
         at = indices_of(claim.component)
         return found[(..., *(int(i) if i.is_Integer else slice(None) for i in at))]
 
-    def _refuted(self, claim: Claim) -> bool:
-        """Whether numbers speak against a claim: with whole numbers as values the prover has few to try."""
+    def _refuted(self, claim: Claim, given: Given) -> bool:
+        """Whether numbers speak against a claim: of whole numbers, and of sizes, the prover tries few."""
         further = self._ways(claim) > {claim.target}
-        return all(self._refuted_by(claim, direct) for direct in (True, False)[: 1 + further])
+        return all(self._refuted_by(claim, given, direct) for direct in (True, False)[: 1 + further])
 
-    def _refuted_by(self, claim: Claim, direct: bool) -> bool:
+    def _refuted_by(self, claim: Claim, given: Given, direct: bool) -> bool:
         for seed in _SEEDS:
-            numbers = self._point(claim, seed)
+            numbers = self._point(claim, seed, given)
             try:
-                given, right = self._values(claim, numbers), self._truth(claim, numbers, direct)
+                claimed, right = self._values(claim, numbers), self._truth(claim, numbers, direct)
             except UnsupportedExpression:
                 continue
-            given, right = np.broadcast_arrays(given, right)
-            known = np.isfinite(given) & np.isfinite(right)
+            claimed, right = np.broadcast_arrays(claimed, right)
+            known = np.isfinite(claimed) & np.isfinite(right)
             scale = max(1.0, float(np.abs(right[known]).max(initial=0.0)))
-            if (np.abs(given - right)[known] > _CLEARLY * scale).any():
+            if (np.abs(claimed - right)[known] > _CLEARLY * scale).any():
                 return True
         return False
 
@@ -289,8 +289,10 @@ class _Judge:
         """Return where both sides differ, in numbers."""
         for seed in (0, *_SEEDS):
             # where two sizes are mixed up, there are numbers only if they are equal
-            square = bool(claim.conflicts)
-            numbers = point(self.derivation, seed, short=True, square=square, least=claim.least_sizes)
+            square, larger = bool(claim.conflicts), _larger(seed)
+            numbers = point(
+                self.derivation, seed, short=True, square=square, least=claim.least_sizes, larger=larger
+            )
             right, given = self._truth(claim, numbers), self._values(claim, numbers)
             if claim.free:
                 letters = ", ".join(i.name for i in claim.free)
@@ -386,6 +388,11 @@ def _with_totals_of_data(derivation: Derived) -> Derived:
             component = system.quantities[given.name].at(letters)
             found.append(Fact(component, letters[given.total_axis - given.has_samples], given.total))
     return replace(derivation, system=replace(system, facts=(*system.facts, *found)))
+
+
+def _larger(seed: int) -> int:
+    """Return how much larger sizes are at one point than at others: a number may stand where a size does."""
+    return int(seed == _SEEDS[-1])
 
 
 def _exact(value: float) -> Expr:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import cycle, repeat
 from types import MappingProxyType
 
 import numpy as np
 
+from symbackprop.commands.comparison.drawing import RANGES, Bounds
 from symbackprop.equations.model import Draw
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.small_sizes import small_sizes
@@ -20,7 +22,7 @@ _SMALL = (3, 4, 2, 5)
 _SQUARE = 3
 _SAMPLES = 6  # unlike every size
 _DECIMALS = 2
-_SIZE_OF_PARAMETERS, _SIGNS = (0.1, 0.9), (-1.0, 1.0)
+_SIZE_OF_PARAMETERS, _SIGNS, _POSITIVE = (0.1, 0.9), (-1.0, 1.0), (1.0,)
 """Parameters are away from 0, where |w| has its kink."""
 
 
@@ -30,13 +32,35 @@ def point(
     short: bool = False,
     square: bool = False,
     least: Mapping[str, int] = MappingProxyType({}),
+    given: Mapping[str, int] = MappingProxyType({}),
+    larger: int = 0,
 ) -> Evaluation:
     """Return numbers for everything in a derivation, at a random point.
 
     ``short`` numbers have two decimals, for people to read; with ``square`` all sizes are equal; ``least``
-    are the least numbers of sizes by name.
+    are the least numbers of sizes by name, ``given`` those that are fixed; all others are ``larger`` by that.
     """
-    sizes = _sizes(derivation, square, least)
+    sizes = _sizes(derivation, square, least, given, larger)
+    first = None
+    for bounds in RANGES:
+        for signs in (_SIGNS, _POSITIVE):
+            numbers = _drawn(derivation, seed, sizes, short, bounds, signs)
+            if all(np.isfinite(each).all() for each in (*numbers.values.values(), *numbers.slopes.values())):
+                return numbers
+            first = first or numbers
+    assert first is not None
+    return first
+
+
+def _drawn(
+    derivation: Derived,
+    seed: int,
+    sizes: dict[str, int],
+    short: bool,
+    bounds: Bounds,
+    signs: Sequence[float],
+) -> Evaluation:
+    """Return numbers for everything, with data between bounds where they may be anything."""
     generator = np.random.default_rng(seed)
     model = derivation.model
     assert model is not None
@@ -49,17 +73,20 @@ def point(
     for c in model.constants:
         if isinstance(c.value, tuple):
             numbers.values[c.name] = np.array(c.value)
-    for given in (*model.inputs, *model.targets):
-        numbers.values[given.name] = chosen(given.draw(numbers.size, _SAMPLES))
+    for data in (*model.inputs, *model.targets):
+        draw = data.draw(numbers.size, _SAMPLES)
+        is_open = data.is_unbounded and not data.integer
+        numbers.values[data.name] = chosen(replace(draw, bounds=bounds) if is_open else draw)
     for name in derivation.system.parameters:
         shape = numbers.shape(name)
-        numbers.values[name] = chosen(Draw(shape, bounds=_SIZE_OF_PARAMETERS)) * generator.choice(
-            _SIGNS, shape
-        )
+        size = chosen(Draw(shape, bounds=_SIZE_OF_PARAMETERS))
+        numbers.values[name] = size * generator.choice(signs, shape)
     return numbers.run()
 
 
-def _sizes(derivation: Derived, square: bool, least: Mapping[str, int]) -> dict[str, int]:
+def _sizes(
+    derivation: Derived, square: bool, least: Mapping[str, int], given: Mapping[str, int], larger: int
+) -> dict[str, int]:
     """Return small unequal numbers for the sizes, such that every axis has at least two places."""
     model = derivation.model
     assert model is not None
@@ -72,7 +99,8 @@ def _sizes(derivation: Derived, square: bool, least: Mapping[str, int]) -> dict[
             if is_size(s) and s != SAMPLES:
                 symbols.setdefault(s)
     known = {s: model.sizes[s.name] for n in fixed for s in n.free_symbols if s.name in model.sizes}
+    known |= {s: given[s.name] for s in symbols if s.name in given}
     numbers = zip(symbols, repeat(_SQUARE) if square else cycle(_SMALL), strict=False)
-    start = {s: max(number, least.get(s.name, 0)) for s, number in numbers if s not in known}
+    start = {s: max(number + larger, least.get(s.name, 0)) for s, number in numbers if s not in known}
     sizes = {**known, **small_sizes(derivation.system, start, known, least=2)}
     return {**{s.name: number for s, number in sizes.items()}, SAMPLES.name: _SAMPLES}

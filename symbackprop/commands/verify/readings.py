@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice, product
 
-from sympy import Add, Expr, Function, Indexed, IndexedBase, Mul, Pow, Rational, Sum, Symbol
+from sympy import Add, Expr, Function, Indexed, IndexedBase, Mul, Piecewise, Pow, Rational, Sum, Symbol
 
 from symbackprop.commands.verify.changes import Edit, Show, Slip, nodes, put, replaced
 from symbackprop.derivation.batch import SampleAxis
@@ -62,8 +62,8 @@ def _readings(
         if not isinstance(base, IndexedBase) or base == read.base or len(base.shape) != len(read.indices):
             continue
         choices = [
-            [old] if ranges.get(old) == n else [i for i in letters if ranges.get(i) == n]
-            for old, n in zip(read.indices, base.shape, strict=True)
+            [old] if ranges.get(old, own) == n else [i for i in letters if ranges.get(i) == n]
+            for old, own, n in zip(read.indices, read.base.shape, base.shape, strict=True)
         ]
         for chosen in islice(product(*choices), _MOST_READINGS):
             yield base[chosen]
@@ -72,7 +72,10 @@ def _readings(
 def _is_argument(rhs: Expr, read: Expr) -> bool:
     """Whether something that bends is read at a component: a function, a power, or a product with itself."""
     bent = [node for kind in (Function, Pow) for node in nodes(rhs, kind) if node.has(read)]
-    return bool(bent) or sum(factor.has(read) for factor in _factors(rhs)) > 1
+    return (
+        any(not isinstance(node, Piecewise) for node in bent)
+        or sum(factor.has(read) for factor in _factors(rhs)) > 1
+    )
 
 
 def _factors(rhs: Expr) -> Iterator[Expr]:

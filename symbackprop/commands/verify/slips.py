@@ -7,6 +7,7 @@ made if the changed one is right (or, the other way round, if the changed one wa
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations, islice, permutations, product
 
 from sympy import Add, Expr, Indexed, IndexedBase, Integer, KroneckerDelta, Mul, Pow, Sum, Symbol
@@ -14,7 +15,7 @@ from sympy import Add, Expr, Indexed, IndexedBase, Integer, KroneckerDelta, Mul,
 from symbackprop.commands.verify.changes import Edit, Show, Slip, nodes, put, replaced
 from symbackprop.commands.verify.readings import counts, other_quantities, roots
 from symbackprop.equations.naming import SAMPLES
-from symbackprop.equations.system import indices_of, sum_over
+from symbackprop.equations.system import WholeNumber, indices_of, is_index, sum_over
 
 
 def edits(
@@ -36,10 +37,11 @@ def edits(
         others: the quantities that may stand in place of those that are read, scalars as symbols.
     """
     yield from _signs(rhs, show)
-    yield from _constants(rhs, ranges, show)
+    yield from _constants(rhs, show)
     yield from _sums(rhs, ranges, outer, show)
     yield from _indices(rhs, ranges, outer, show)
-    yield from roots(rhs, show)
+    yield from roots(rhs, show)  # before sizes as factors: a root on the wrong side is one, too
+    yield from _times(dict.fromkeys(n for n in ranges.values() if n != SAMPLES), rhs, show)
     yield from counts(rhs, ranges, show)
     yield from _deltas(rhs, ranges, outer, show)
     yield from other_quantities(rhs, others, ranges, outer, show)
@@ -61,7 +63,7 @@ def _positive(term: Expr) -> Expr:
     return -term if term.could_extract_minus_sign() else term
 
 
-def _constants(rhs: Expr, ranges: Mapping[Symbol, Expr], show: Show) -> Iterator[Edit]:
+def _constants(rhs: Expr, show: Show) -> Iterator[Edit]:
     two = Slip("factor 2", "it is half of what it should be: a factor 2 is missing")
     half = Slip("factor 2", "it is twice what it should be: a factor 2 too many")
     mean = Slip("batch mean", "it is the sum over the batch where the mean is needed: divide by N")
@@ -70,8 +72,17 @@ def _constants(rhs: Expr, ranges: Mapping[Symbol, Expr], show: Show) -> Iterator
     yield Edit(rhs / 2, half, two)
     yield Edit(rhs / SAMPLES, mean, total)
     yield Edit(rhs * SAMPLES, total, mean)
-    sizes = dict.fromkeys(n for n in ranges.values() if n != SAMPLES)
-    for constant in (Integer(3), Integer(4), *sizes):
+    yield from _times((Integer(3), Integer(4)), rhs, show)
+    for node in nodes(rhs, Add):
+        for term in node.args:
+            more = Slip("factor 2", f"{show(term)} lacks a factor 2")
+            less = Slip("factor 2", f"{show(term)} has a factor 2 too many")
+            yield Edit(put(rhs, node, node + term), more, less)
+            yield Edit(put(rhs, node, node - term / 2), less, more)
+
+
+def _times(constants: Iterable[Expr], rhs: Expr, show: Show) -> Iterator[Edit]:
+    for constant in constants:
         more = Slip("constant factor", f"a factor {show(constant)} is missing")
         less = Slip("constant factor", f"a factor {show(constant)} is too many")
         yield Edit(rhs * constant, more, less)
@@ -108,7 +119,8 @@ def _indices(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], 
     for read in reads:
         for order in islice(permutations(read.indices), 1, 24):
             changed = read.base[order]
-            yield replaced(rhs, read, changed, "transposed index", show)
+            edit = replaced(rhs, read, changed, "transposed index", show)
+            yield replace(edit, rhs=_as_far_as_read(edit.rhs))
     letters = dict.fromkeys((*outer, *(i for i in ranges if i in rhs.atoms(Symbol))))
     for read in reads:
         for axis, old in enumerate(read.indices):
@@ -116,6 +128,19 @@ def _indices(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], 
                 if letter != old:
                     new = (*read.indices[:axis], letter, *read.indices[axis + 1 :])
                     yield replaced(rhs, read, read.base[new], "wrong index", show)
+
+
+def _as_far_as_read(rhs: Expr) -> Expr:
+    """Return an expression whose sums run as far as what is read in them: a transposed read misled them."""
+    for total in nodes(rhs, Sum):
+        reads = [r for r in total.function.atoms(Indexed) if r.base.shape]
+        far = {(i, n) for read in reads for i, n in zip(read.indices, read.base.shape, strict=True)}
+        limits = []
+        for i, first, last in total.limits:
+            extents = {n for letter, n in far if letter == i}
+            limits.append((i, first, extents.pop() - 1 if len(extents) == 1 else last))
+        rhs = put(rhs, total, Sum(total.function, *limits))
+    return rhs
 
 
 def _deltas(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], show: Show) -> Iterator[Edit]:
@@ -198,15 +223,22 @@ def _terms(
             missing = Slip("missing term", f"the term {show(fitted)} is missing")
             extra = Slip("extra term", f"the term {show(fitted)} is too much")
             yield Edit(rhs + fitted, missing, extra)
+            for node in nodes(rhs, Add):  # in a bracket, on either side
+                for sign in (1, -1) if node != rhs else ():
+                    yield Edit(put(rhs, node, node + sign * fitted), missing, extra)
 
 
 def fitting(candidate: Expr, letters: Sequence[Symbol], ranges: Mapping[Symbol, Expr]) -> Iterator[Expr]:
     """Yield a candidate with its free indices replaced by those of a place that run as far."""
     own = free_ranges(candidate)
+    # of δ(v, token[n]) alone nothing tells how far v runs
+    letters_of_it = (i for i in candidate.free_symbols - own.keys() if is_index(i))
+    untold = sorted((i for i in letters_of_it if not isinstance(i, WholeNumber)), key=str)
     choices = [[j for j in letters if ranges.get(j) == n] for n in own.values()]
+    choices += [list(letters)] * len(untold)
     for chosen in islice(product(*choices), 12):
         if len(set(chosen)) == len(chosen):
-            yield candidate.xreplace(dict(zip(own, chosen, strict=True)))
+            yield candidate.xreplace(dict(zip((*own, *untold), chosen, strict=True)))
 
 
 def free_ranges(expression: Expr) -> dict[Symbol, Expr]:
@@ -228,6 +260,8 @@ def factors_of(expressions: Iterable[Expr]) -> list[Expr]:
             factors = [f for f in Mul.make_args(bare) if not f.is_number]
             for factor in factors:
                 found.setdefault(factor)
+                for part in factor.args if factor.is_Add else ():
+                    found.setdefault(part)
             for n, factor in enumerate(factors[:6]):
                 for other in factors[n + 1 : 6]:
                     found.setdefault(factor * other)

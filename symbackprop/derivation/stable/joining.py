@@ -67,7 +67,7 @@ class Joiner:
         for factor in Mul.make_args(product):
             self._sort(factor, parts)
         parts.gather_totals()
-        if not parts.exponents and not parts.totals and not any(f.has(exp) for f in parts.carriers):
+        if not parts.exponents and not parts.totals and not any(map(self._is_plain, parts.carriers)):
             return product
         if not into_sums:
             parts.others, parts.carriers = [*parts.others, *parts.carriers], []
@@ -127,12 +127,23 @@ class Joiner:
         return ZERO if term == 0 else self._joined_product(Mul(term, *outer))
 
     def _carries(self, factor: Expr) -> bool:
-        """Whether ``factor`` is a sum or a choice that has a term with an exponential as a factor."""
+        """Whether ``factor`` is a sum or a choice with a term that has an exponential, or divides by such."""
         if isinstance(factor, Sum):
             return self.has_exponential(factor.function)
         if isinstance(factor, Piecewise):
-            return any(self.has_exponential(value) for value, _ in factor.args)
-        return isinstance(factor, Add) and any(map(self.has_exponential, factor.args))
+            values = [value for value, _ in factor.args]
+        else:
+            values = list(factor.args) if isinstance(factor, Add) else []
+        return any(self.has_exponential(value) or self._divides(value) for value in values)
+
+    def _is_plain(self, carrier: Expr) -> bool:
+        """Whether an exponential of a carrier needs no name, or divides one of its terms."""
+        return bool(carrier.has(exp)) or any(map(self._divides, Add.make_args(carrier)))
+
+    def _divides(self, term: Expr) -> bool:
+        """Whether a term is divided by a sum of exponentials."""
+        powers = [f.as_base_exp() for f in Mul.make_args(term)]
+        return any(p.could_extract_minus_sign() and self._total(base) is not None for base, p in powers)
 
     def has_exponential(self, term: Expr) -> bool:
         """Whether an exponential is a factor of ``term``, or of a term of a sum that is."""

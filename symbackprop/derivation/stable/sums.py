@@ -428,7 +428,17 @@ def zero_first(expression: Expr, system: EquationSystem) -> Expr:
         masks = (f for f in node.args if system.is_read(f) and name_of(f) not in system.definitions)
         return next(masks, None) if node.has(exp) else None
 
-    return zero_where(expression, deciding)
+    return zero_where(expression.replace(lambda node: isinstance(node, Mul), _inside_of_its_mask), deciding)
+
+
+def _inside_of_its_mask(product: Expr) -> Expr:
+    """Return a product of exponentials and a choice with 0 in it as that choice: 0 is 0 beside infinity."""
+    masks = (f for f in product.args if isinstance(f, Piecewise) and any(value == 0 for value, _ in f.args))
+    mask = next(masks, None) if product.has(exp) else None
+    if mask is None:
+        return product
+    rest = Mul(*[f for f in product.args if f is not mask])
+    return Piecewise(*[(value * rest, condition) for value, condition in mask.args])
 
 
 def _is_root_below(factor: Expr) -> bool:
