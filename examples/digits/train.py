@@ -5,7 +5,7 @@ from five starts, on the images that `symbackprop demo` learns from, and prints 
 held out they get right. The residual network sees images that are moved by a pixel now and then; the dense
 one is trained without that, and with it. Its settings did best, of 40, on the held-out images themselves
 (sigmoid, tanh and relu, SGD and AdamW, learning rates, rows of a batch, epochs), and with moved images of
-3. Those of the residual one, and what is behind its blocks, did best, of 7, on a fifth of the images to
+3. Those of the residual one, and what is behind its blocks, did best, of 8, on a fifth of the images to
 learn from.
 """
 
