@@ -1,16 +1,24 @@
 """Models of text that read the project's own documentation, beside one that counts three characters.
 
-`python examples/characters/train.py` trains the network in `lstm.net` for 100 s of processor time and prints
-how many bits a character it takes to tell the next one in text that it has not seen.
+`python examples/characters/train.py lstm` trains the network in `lstm.net`, and with `decoder` that in
+`decoder.net`, each in less than three minutes on one core. It prints how many bits a network needs to tell a
+character of text that it has not seen.
+
+So little text is soon known by heart. While a network learns, a part of its numbers is set to 0 at random
+(dropout): what stays, and is larger for it, comes as an input, `keep`, which is 1 everywhere in use.
 """
 
 from __future__ import annotations
 
 import argparse
 import math
+import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,10 +26,25 @@ import symbackprop as sb
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+CHARACTERS = 80
 LENGTH = 64
 """Characters of a piece of text."""
-ROWS = 32
-"""Pieces in a step."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a network is trained: by AdamW, with a learning rate that falls as a cosine."""
+
+    steps: int
+    rows: int
+    """Pieces of text in a step."""
+    dropout: float
+
+
+SETTINGS = {
+    "lstm": Settings(steps=6500, rows=32, dropout=0.2),
+    "decoder": Settings(steps=6000, rows=16, dropout=0.2),
+}
 
 
 def texts() -> tuple[str, str]:
@@ -57,35 +80,62 @@ def bits_of_counts(train: np.ndarray, test: np.ndarray, characters: int) -> floa
     return total / (len(test) - 2)
 
 
+def learn(
+    module: Any, width: int, settings: Settings, text: np.ndarray, seed: int, say: Callable[[str], None]
+) -> dict[str, np.ndarray]:
+    """Return the parameters after training on pieces of the text that are drawn at random."""
+    trainer = module.Trainer(
+        batch_size=settings.rows,
+        seed=seed,
+        learning_rate=0.003,
+        weight_decay=0.1,
+        beta2=0.99,
+        schedule=("warmup", 100, ("cosine", settings.steps)),
+        clip_norm=1.0,
+    )
+    generator = np.random.default_rng(seed)
+    errors = []
+    for step in range(1, settings.steps + 1):
+        starts = generator.integers(len(text) - LENGTH, size=(settings.rows, 1))
+        rows = text[starts + np.arange(LENGTH + 1)]
+        drawn = generator.random((settings.rows, LENGTH, width), dtype=np.float32)
+        keep = (drawn >= settings.dropout).astype(np.float32) / (1 - settings.dropout)
+        errors.append(trainer.step({"before": rows[:, :-1], "keep": keep}, rows[:, 1:]))
+        if step % 500 == 0 or step == settings.steps:
+            say(f"{step} steps, on what it trains with {np.mean(errors[-500:]) / math.log(2):.3f} bits")
+    return dict(trainer.parameters)
+
+
+def bits(module: Any, width: int, parameters: dict[str, np.ndarray], text: np.ndarray) -> float:
+    """Return the bits a character of a network, on pieces of text of which it sees nothing before."""
+    pieces = text[: len(text) // (LENGTH + 1) * (LENGTH + 1)].reshape(-1, LENGTH + 1)
+    x = {"before": pieces[:, :-1], "keep": np.ones((len(pieces), LENGTH, width), np.float32)}
+    return float(module.loss(parameters, x, pieces[:, 1:])) / math.log(2)
+
+
 def main() -> None:
     """Train a network, and print how well it and the counts predict."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("net", type=Path, nargs="?", default=HERE / "lstm.net")
-    parser.add_argument("--seconds", type=float, default=100, help="of processor time")
-    parser.add_argument("--learning-rate", type=float, default=0.003)
+    parser.add_argument("net", choices=SETTINGS)
+    parser.add_argument("--steps", type=int)
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    network = sb.Network.from_file(options.net)
-    characters = network.model.sizes["V"]
+    settings = SETTINGS[options.net]
+    if options.steps is not None:
+        settings = replace(settings, steps=options.steps)
     train_text, test_text = texts()
-    common = [c for c, _ in Counter(train_text).most_common(characters - 1)]
+    common = [c for c, _ in Counter(train_text).most_common(CHARACTERS - 1)]
     known = {character: number for number, character in enumerate(common, start=1)}
     train, test = (numbered(text, known) for text in (train_text, test_text))
-    print(f"{len(train)} characters, counted: {bits_of_counts(train, test, characters):.3f} bits")
+    counted = bits_of_counts(train, test, CHARACTERS)
+    print(f"{len(train)} characters; what counts three needs {counted:.3f} bits for one of other text")
 
-    trainer = sb.load(network, optimizer="adam").Trainer(batch_size=ROWS, seed=0)
-    generator = np.random.default_rng(0)
-    began, steps, recent = time.process_time(), 0, 0.0
-    while (share := (time.process_time() - began) / options.seconds) < 1:
-        starts = generator.integers(len(train) - LENGTH, size=(ROWS, 1))
-        rows = train[starts + np.arange(LENGTH + 1)]
-        trainer.learning_rate = options.learning_rate * (1 - share) + 1e-5
-        error = trainer.step(rows[:, :-1], rows[:, 1:])
-        recent = error if steps == 0 else 0.99 * recent + 0.01 * error
-        steps += 1
-    pieces = test[: len(test) // (LENGTH + 1) * (LENGTH + 1)].reshape(-1, LENGTH + 1)
-    module = sb.load(network, optimizer="adam")
-    bits = module.loss(trainer.parameters, pieces[:, :-1], pieces[:, 1:]) / math.log(2)
-    print(f"{steps} steps, on what it trained with {recent / math.log(2):.3f} bits, on other text {bits:.3f}")
+    network = sb.Network.from_file(HERE / f"{options.net}.net")
+    module, width = sb.load(network, optimizer="adamw"), network.model.sizes["D"]
+    began = time.process_time()
+    parameters = learn(module, width, settings, train, options.seed, print)
+    print(f"{options.net}: {time.process_time() - began:.0f} s of processor time", file=sys.stderr)
+    print(f"{options.net} needs {bits(module, width, parameters, test):.3f} bits for one of other text")
 
 
 if __name__ == "__main__":
