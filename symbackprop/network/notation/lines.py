@@ -130,6 +130,15 @@ class UsedLine(Line):
 
 
 @dataclass(frozen=True)
+class Made:
+    """What a use of a block has made: its name, the word of all that is the same in other layers, its layer."""
+
+    name: str
+    word: str
+    layer: int
+
+
+@dataclass(frozen=True)
 class Statement:
     """One statement: its keyword ("" for an equation), whether it says ``integer``, and the rest.
 
