@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 
 from symbackprop.arrays.operations import Layered, Name, Operation
 from symbackprop.code.lines import turns
 from symbackprop.code.loops import NO_USES, ByLayer, Group, Uses, counted_from, least_of, runs_of, turns_of
 from symbackprop.code.statements import renamed
 from symbackprop.code.text import LAYER, write
+from symbackprop.equations.system import EquationSystem
 
 COLUMNS = 76
 """Columns of an entry without its indentation, of up to twelve."""
@@ -29,6 +32,7 @@ class _Entry:
 
     key: Name
     value: str | Keyed | Operation
+    keys: Keys = field(compare=False)
 
     def text(self) -> str:
         """Return the text of the value."""
@@ -40,34 +44,85 @@ class _Entry:
 
     def quoted(self) -> str:
         """Return the text of the key; in a loop that of any layer."""
-        return f'"{self.key}"' if isinstance(self.key, str) else key_of(self.key.stem)
+        return f'"{self.key}"' if isinstance(self.key, str) else self.keys.of(self.key.stem)
 
 
-def key_of(stem: str) -> str:
-    """Return the text of the key for the layer of a loop's turn."""
-    return f'f"{stem}{{{LAYER}}}"'
+class Keys:
+    """The keys of what belongs to layers: words of layers under which quantities stand in dicts.
+
+    That of a parameter may count the uses of a block inside of the layers: gain1, gain3, … in layers 1, 2, ….
+    Only keys that a formula of the layer's number gives are those of a loop.
+    """
+
+    def __init__(self, names: Mapping[str, Mapping[int, str]]) -> None:
+        self._texts = {word: _text_of_keys(own) for word, own in names.items()}
+        self.layered = {
+            name: Layered(word, layer)
+            for word, own in names.items()
+            for layer, name in own.items()
+            if self._texts[word]
+        }
+
+    @classmethod
+    def of_system(cls, system: EquationSystem) -> Keys:
+        """Return the keys of a system's quantities."""
+        names: dict[str, dict[int, str]] = {}
+        for name, role in system.roles.items():
+            names.setdefault(role.word, {})[role.layer] = name
+        return cls(names)
+
+    def of(self, word: str) -> str:
+        """Return the text of the key for the layer of a loop's turn."""
+        return f'f"{self._texts[word]}"'
+
+    def dict_of(self, stem: str, where: str, keys: Mapping[int, str]) -> Iterator[str]:
+        """Yield the lines that make a dict by layer, ``stem``, of what stands in another one under some keys."""
+        layers, last = list(keys), self.layered.get([*keys.values()][-1])
+        if last is not None:
+            entry = f"{LAYER}: {where}[{self.of(last.stem)}]"
+            yield from comprehension(entry, range(layers[0], layers[-1] + 1), f"{stem} = {{", "}")
+        else:
+            yield from (f"{stem} = {{", *(f'    {n}: {where}["{key}"],' for n, key in keys.items()), "}")
+
+
+def _text_of_keys(names: Mapping[int, str]) -> str:
+    """Return the text that gives the names of layers by the number of a layer, "" where none does."""
+    split = {layer: re.fullmatch(r"(.*?)(\d+)", name) for layer, name in names.items()}
+    numbers = {layer: int(found[2]) for layer, found in split.items() if found}
+    if len(numbers) < len(names):
+        return ""
+    (first, start), *others = numbers.items()
+    slopes = {Fraction(number - start, layer - first) for layer, number in others} or {Fraction(1)}
+    slope = slopes.pop()
+    constant = start - slope * first
+    if slopes or slope.denominator > 1 or slope < 1:
+        return ""
+    factor = LAYER if slope == 1 else f"{slope} * {LAYER}"
+    number = factor + (f" {'+' if constant > 0 else '-'} {abs(constant)}" if constant else "")
+    words = {found[1] for found in split.values() if found}
+    return f"{words.pop()}{{{number}}}" if len(words) == 1 else ""
 
 
 def rolled_entries(
     values: Mapping[str, str | Keyed | Operation],
-    layered: Mapping[str, Layered],
+    names: Keys,
     kept: ByLayer | None = None,
     uses: Uses = NO_USES,
 ) -> list[str]:
     """Return the lines of a dict's entries.
 
-    ``layered`` says to which layers keys belong; where values are arrays, ``kept`` which of these are kept
+    ``names`` says to which layers keys belong; where values are arrays, ``kept`` which of these are kept
     by layer; ``uses`` holds the keys that belong to one of many uses of a block.
     """
 
     own = {} if kept is None else {name: layer for name, layer in kept.layered.items() if kept.holds(name)}
-    keys = {key: layer for key, layer in layered.items() if key in values}
+    keys = {key: layer for key, layer in names.layered.items() if key in values}
 
     def relative(entry: _Entry, layer: int) -> _Entry:
         value = entry.value
         if isinstance(value, Operation):
             value = renamed(value, counted_from(layer, own))
-        return _Entry(counted_from(layer, keys)(entry.key), value)
+        return _Entry(counted_from(layer, keys)(entry.key), value, names)
 
     def layer_of(entry: _Entry) -> int | None:
         return keys[entry.key].layer if entry.key in keys else None
@@ -76,7 +131,7 @@ def rolled_entries(
         layer = layer_of(one) or 0
         return relative(one, layer) == relative(two, layer + distance)
 
-    entries = [_Entry(key, value) for key, value in values.items()]
+    entries = [_Entry(key, value, names) for key, value in values.items()]
     runs = list(runs_of(entries, layer_of, is_like))
 
     def layers_of(run: Sequence[Group[_Entry]]) -> range | None:
@@ -102,7 +157,7 @@ def _plain(entry: _Entry, kept: ByLayer | None) -> str:
     value = entry.value
     if isinstance(value, Operation) and kept is not None:
         value = renamed(value, kept.name)
-    return f"{entry.quoted()}: {_Entry(entry.key, value).text()},"
+    return f"{entry.quoted()}: {replace(entry, value=value).text()},"
 
 
 def _comprehension(layers: range, entries: Sequence[_Entry]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from symbackprop.arrays.operations import Layered, Operation
 from symbackprop.code.bundle import runtime, support
 from symbackprop.code.comments import EquationComments, wrapped
 from symbackprop.code.data import ARRAYS, DataCode
-from symbackprop.code.entries import Keyed, key_of, rolled_entries
+from symbackprop.code.entries import Keyed, Keys, rolled_entries
 from symbackprop.code.fitting import Names, assignment
 from symbackprop.code.layout import (
     COLUMNS,
@@ -23,12 +23,12 @@ from symbackprop.code.layout import (
     text_definition,
     tuple_definition,
 )
-from symbackprop.code.lines import lines_of, turns
+from symbackprop.code.lines import lines_of
 from symbackprop.code.loops import ByLayer, Rolled, Uses, in_loops, layered_names
 from symbackprop.code.programs import RATE, SCALE, Carried, Programs, needed, share
 from symbackprop.code.recurrence import Recurrence
 from symbackprop.code.statements import DTYPE, Block, Instruction, Loop, array, names_in
-from symbackprop.code.text import LAYER, imports, spelled
+from symbackprop.code.text import imports, spelled
 from symbackprop.code.training_step import StepLines, TrainingStep, shapes_in
 from symbackprop.code.update import UpdateProgram
 from symbackprop.code.version import VERSION
@@ -137,9 +137,9 @@ class _Module:
         self._places = {name: place for place, name in enumerate(self.parameters)}
 
     @cached_property
-    def layered_keys(self) -> dict[str, Layered]:
-        """The names of what belongs to a layer."""
-        return layered_names(self.model.system, str)
+    def keys(self) -> Keys:
+        """The keys of what belongs to a layer."""
+        return Keys.of_system(self.model.system)
 
     @cached_property
     def uses(self) -> Uses:
@@ -155,7 +155,7 @@ class _Module:
         self, values: Mapping[str, str | Keyed | Operation], kept: ByLayer | None = None
     ) -> list[str]:
         """Return the lines of a dict with an entry for each parameter."""
-        return rolled_entries(values, self.layered_keys, kept, Uses.of(self.model.system, str))
+        return rolled_entries(values, self.keys, kept, Uses.of(self.model.system, str))
 
     def render(self) -> str:
         """Return the module's text."""
@@ -393,8 +393,8 @@ class _Module:
         for stem, layers in body.dicts.items():
             names = {n: Layered(stem, n).alone for n in layers}
             if names[layers[-1]] in self.parameters:
-                value = f"parameters[{key_of(stem)}]"
-                yield f"{stem} = {{{LAYER}: {value} for {LAYER} in {turns(layers)}}}"
+                keys = {n: self.parameters[name] for n, name in names.items()}
+                yield from self.keys.dict_of(stem, "parameters", keys)
             else:
                 entries = [f"{n}: {name}" for n, name in names.items() if name in given]
                 made[stem] = f"{{{', '.join(entries)}}}"

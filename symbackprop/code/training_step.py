@@ -13,7 +13,7 @@ from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Layered, Name, Operation, Statement
 from symbackprop.code.buffers import BufferWriter, Workspace
 from symbackprop.code.data import DataCode
-from symbackprop.code.entries import COLUMNS, comprehension, key_of
+from symbackprop.code.entries import COLUMNS, Keys, comprehension
 from symbackprop.code.fitting import Names, assignment
 from symbackprop.code.layout import BODY, chains, returned, unpacked
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
@@ -89,7 +89,7 @@ class TrainingStep:
         defined = (name for s in statements for name in s.names)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *defined}
         self.arrays = own
-        self.layered_keys = layered_names(model.system, str)
+        self.keys_of_layers = Keys.of_system(model.system)
         self.layered = layered_names(model.system, given.code)
         for entry in self.shared:
             self.layered |= entry.layered(self.layered)
@@ -269,22 +269,22 @@ class TrainingStep:
             yield from self._by_layer()
 
     @cached_property
-    def _stems_of_parameters(self) -> dict[str, str]:
-        """The dicts of parameters and of derivatives by layer, with the text of an entry."""
-        found = {}
+    def _stems_of_parameters(self) -> dict[str, tuple[str, dict[int, str]]]:
+        """The dicts of parameters and of derivatives by layer: what holds them, and the key of each layer."""
+        found: dict[str, tuple[str, dict[int, str]]] = {}
         for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
             for name, key in zip(names, self.keys, strict=True):
                 if self.rolled.holds(name):
-                    word = self.layered_keys[key].stem
-                    found[self.layered[name].stem] = f"{self.owner}.{where}[{key_of(word)}]"
+                    own = self.layered[name]
+                    found.setdefault(own.stem, (f"{self.owner}.{where}", {}))[1][own.layer] = key
         return found
 
     def _by_layer(self) -> list[str]:
         """Return the lines of the dicts of parameters and derivatives."""
         return [
             line
-            for stem, value in self._stems_of_parameters.items()
-            for line in comprehension(f"{LAYER}: {value}", self.rolled.dicts[stem], f"{stem} = {{", "}")
+            for stem, (where, keys) in self._stems_of_parameters.items()
+            for line in self.keys_of_layers.dict_of(stem, where, keys)
         ]
 
     @cached_property

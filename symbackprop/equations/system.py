@@ -296,6 +296,11 @@ class Role:
     kind: str = ""
     uses: int = 0
 
+    @property
+    def name(self) -> str:
+        """What a quantity of this role is called, but for parameters that count the uses of a block inside."""
+        return f"{self.word}{self.layer}"
+
 
 @dataclass(frozen=True)
 class EquationSystem:
