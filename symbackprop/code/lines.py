@@ -74,7 +74,7 @@ def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterat
             text = called(f"{text.inside(Level.ATOM)}.copy") if copied else text
             yield from _assignment(write(target).code, text, columns)
         case InPlace(kind, target, value):
-            yield f"{write(target).code} {_SIGNS[kind]} {write(value).code}"
+            yield from _assignment(write(target).code, write(value), columns, _SIGNS[kind])
         case Scatter():
             yield from _scatter(instruction, columns)
         case Copy(source, out, where):
@@ -158,15 +158,15 @@ def _split(arguments: str) -> Iterator[str]:
     yield arguments[start:]
 
 
-def _assignment(name: str, value: Text, columns: int) -> list[str]:
+def _assignment(name: str, value: Text, columns: int, sign: str = "=") -> list[str]:
     """Return an assignment, in three lines where it is too long: in brackets, or at its last ones."""
-    line = f"{name} = {value.code}"
+    line = f"{name} {sign} {value.code}"
     if len(line) <= columns:
         return [line]
     if len(value.code) + INDENT > columns and value.tail:
         start = len(value.code) - value.tail + 1
-        return [f"{name} = {value.code[:start]}", f"    {value.code[start:-1]}", ")"]
-    return [f"{name} = (", f"    {value.code}", ")"]
+        return [f"{name} {sign} {value.code[:start]}", f"    {value.code[start:-1]}", ")"]
+    return [f"{name} {sign} (", f"    {value.code}", ")"]
 
 
 # ---------------------------------------------------------------- calls

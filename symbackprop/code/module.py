@@ -347,7 +347,8 @@ class _Module:
         turns_names = Names(of, "turn")
         number = cache(self.model.number)  # of the same few sizes again and again
         for entry in shared:
-            layered |= entry.layered(layered)
+            new = entry.layered(layered)
+            layered |= new
             statement = entry.statement
             if isinstance(statement, Recurrence):
                 made = statement.instructions(turns_names, with_arrays=True)
@@ -357,6 +358,7 @@ class _Module:
             if uses and (not blocks or uses.layers.get(str(blocks[-1].name)) != layer):
                 names.restart()
                 names.longer = in_loops(layer, layered)
+            names.longer |= in_loops(layer, new)
             inner: list[Instruction] = []
             for part in entry.parts:
                 own = assignment(array(part.name, part.operation), part.operation, names)
