@@ -265,6 +265,12 @@ class Rolled:
         """Whether an array is kept by layer."""
         return self.kept.holds(name)
 
+    def take_out(self, stems: Collection[str]) -> None:
+        """Keep what has these names no longer by layer: it is one array, which all layers take in turn."""
+        self.parts = [part.renamed(partial(_without_layer, stems)) for part in self.parts]
+        for stem in stems:
+            del self.kept.layers[stem]
+
     def _with_loops(self, blocks: Sequence[Block]) -> Iterator[Block | Loop]:
         for run in runs_of(blocks, self._layer, self._is_like):
             layers = turns_of(run, least_of((str(block.name) for block in run[0].members), self.uses))

@@ -17,7 +17,7 @@ from symbackprop.code.entries import COLUMNS, Keys, comprehension
 from symbackprop.code.fitting import Names, assignment
 from symbackprop.code.layout import BODY, chains, returned, unpacked
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
-from symbackprop.code.liveness import shared_arrays, turns_needed
+from symbackprop.code.liveness import of_one_turn, shared_arrays, turns_needed
 from symbackprop.code.loops import Rolled, Uses, layered_names
 from symbackprop.code.programs import Carried, Part, share
 from symbackprop.code.recurrence import Recurrence
@@ -99,7 +99,30 @@ class TrainingStep:
     @cached_property
     def rolled(self) -> Rolled:
         """The instructions, those of equal layers as loops."""
-        return self.looped(self.written())
+        found = self.looped(self.written())
+        found.take_out(self._of_one_array(found))
+        return found
+
+    def _of_one_array(self, rolled: Rolled) -> set[str]:
+        """Return the dicts whose layers can all have one array, which is a buffer under that name then."""
+        arrays = self.workspace.arrays
+        given = {*self.given.arguments, *self.parameters, *self.derivatives}
+        names = {stem: [Layered(stem, n).alone for n in layers] for stem, layers in rolled.dicts.items()}
+        sizes = {name: tuple(map(self.given.size, shape)) for name, shape in arrays.items()}
+        alike = [
+            stem
+            for stem, own in names.items()
+            if len({sizes.get(name) for name in own}) == 1 and given.isdisjoint(own) and stem not in sizes
+        ]
+        found = of_one_turn(rolled.parts, alike)
+        buffers = [stem for stem in alike if names[stem][0] in sizes and stem not in found]
+        found |= {stem for stem, turns in turns_needed(rolled.parts, buffers).items() if turns == 1}
+        taken = {name: stem for stem in found for name in names[stem]}
+        kept = {taken.get(name, name): shape for name, shape in arrays.items()}
+        arrays.clear()
+        arrays.update(kept)
+        self.arrays |= found
+        return found
 
     def lines(self) -> StepLines:
         """Return the lines of the step and of its arrays."""
