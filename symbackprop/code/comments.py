@@ -17,7 +17,11 @@ from symbackprop.printing.text import TextPrinter
 
 
 class EquationComments:
-    """The equations of a derivation as comment lines, by their numbers."""
+    """The equations of a derivation as comment lines, by their numbers.
+
+    One of any layer that takes several lines is written out where it is asked for first; then it is cited by
+    its numbers and its left side.
+    """
 
     def __init__(self, derivation: Derived) -> None:
         self.derivation = derivation
@@ -38,12 +42,15 @@ class EquationComments:
     def any(self, first: int, last: int) -> list[str]:
         """Return the equation of any of the layers from that of ``first`` on as comment lines."""
         if (first, last) not in self._general_comments:
-            text = f"({first}), …, ({last}) {self._printed_for_any(first, last)}"
-            self._general_comments[first, last] = wrapped(text, COLUMNS - 12)
+            left, right = self._printed_for_any(first, last)
+            numbers = f"({first}), …, ({last}) {left}"
+            lines = wrapped(f"{numbers} = {right}", COLUMNS - 12)
+            self._general_comments[first, last] = lines if len(lines) == 1 else wrapped(numbers, COLUMNS - 12)
+            return lines
         return self._general_comments[first, last]
 
-    def _printed_for_any(self, first: int, last: int) -> str:
-        """Return the equation of some layers for any of them, with the letters that the document has for it.
+    def _printed_for_any(self, first: int, last: int) -> tuple[str, str]:
+        """Return the sides of the equation of some layers for any of them, with the letters that the document has for it.
 
         There the first layer that is alike gives the letters; of results, told from the error inwards, it
         is the last one, where all steps to it are alike.
@@ -64,7 +71,7 @@ class EquationComments:
         if layer not in self._general:
             self._general[layer] = self.layers.printer_of(layer)
         printer = self._general[layer]
-        return f"{printer.show(steps[layer].lhs)} = {printer.show(steps[layer].rhs)}"
+        return printer.show(steps[layer].lhs), printer.show(steps[layer].rhs)
 
     @cached_property
     def _told(self) -> dict[int, list[Step]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from symbackprop.arrays.operations import Layered, Name, Operation
+from symbackprop.code.layout import each_its_own
 from symbackprop.code.lines import turns
 from symbackprop.code.loops import NO_USES, ByLayer, Group, Uses, counted_from, least_of, runs_of, turns_of
 from symbackprop.code.statements import renamed
@@ -54,67 +55,85 @@ class Keys:
     Only keys that a formula of the layer's number gives are those of a loop.
     """
 
-    def __init__(self, names: Mapping[str, Mapping[int, str]]) -> None:
-        self._texts = {word: _text_of_keys(own) for word, own in names.items()}
-        self.layered = {
-            name: Layered(word, layer)
-            for word, own in names.items()
-            for layer, name in own.items()
-            if self._texts[word]
-        }
+    def __init__(self, layered: Mapping[str, Layered]) -> None:
+        names: dict[str, dict[int, str]] = {}
+        for name, place in layered.items():
+            names.setdefault(place.stem, {})[place.layer] = name
+        self._texts = {word: text for word, own in names.items() if (text := _text_of_keys(own))}
+        self.layered = {name: place for name, place in layered.items() if place.stem in self._texts}
 
     @classmethod
     def of_system(cls, system: EquationSystem) -> Keys:
         """Return the keys of a system's quantities."""
-        names: dict[str, dict[int, str]] = {}
-        for name, role in system.roles.items():
-            names.setdefault(role.word, {})[role.layer] = name
-        return cls(names)
+        return cls({name: Layered(role.word, role.layer) for name, role in system.roles.items()})
 
     def of(self, word: str) -> str:
         """Return the text of the key for the layer of a loop's turn."""
-        return f'f"{self._texts[word]}"'
+        return key_of(*self._texts[word])
 
-    def dict_of(self, stem: str, where: str, keys: Mapping[int, str]) -> Iterator[str]:
-        """Yield the lines that make a dict by layer, ``stem``, of what stands in another one under some keys."""
-        layers, last = list(keys), self.layered.get([*keys.values()][-1])
-        if last is not None:
-            entry = f"{LAYER}: {where}[{self.of(last.stem)}]"
-            yield from comprehension(entry, range(layers[0], layers[-1] + 1), f"{stem} = {{", "}")
-        else:
-            yield from (f"{stem} = {{", *(f'    {n}: {where}["{key}"],' for n, key in keys.items()), "}")
+    def dicts(self, wanted: Iterable[ByKey], columns: int) -> list[str]:
+        """Return the lines that make dicts by layer, many in one go whose keys differ in a word."""
+        alike: dict[tuple[str, str, range], dict[str, str]] = {}
+        lines: list[str] = []
+        for stem, where, keys in wanted:
+            layers, last = list(keys), self.layered.get([*keys.values()][-1])
+            if last is None:
+                lines += [f"{stem} = {{", *(f'    {n}: {where}["{key}"],' for n, key in keys.items()), "}"]
+            else:
+                word, number = self._texts[last.stem]
+                alike.setdefault((where, number, range(layers[0], layers[-1] + 1)), {})[stem] = word
+        for (where, number, span), words in alike.items():
+            value = f"{{{LAYER}: {where}[{key_of('{name}', number)}] for {LAYER} in {turns(span)}}}"
+            together = each_its_own(list(words), value, [f'"{w}"' for w in words.values()], columns)
+            alone = [
+                line
+                for stem, word in words.items()
+                for line in comprehension(
+                    f"{LAYER}: {where}[{key_of(word, number)}]", span, f"{stem} = {{", "}", columns
+                )
+            ]
+            lines += min(alone, together, key=len)
+        return lines
 
 
-def _text_of_keys(names: Mapping[int, str]) -> str:
-    """Return the text that gives the names of layers by the number of a layer, "" where none does."""
+ByKey = tuple[str, str, Mapping[int, str]]
+"""A dict by layer: its name, the dict that holds its values, and the key of each layer there."""
+
+
+def key_of(word: str, number: str) -> str:
+    """Return the text of a key that is made of a word and of a formula of the layer's number."""
+    return f'f"{word}{{{number}}}"'
+
+
+def _text_of_keys(names: Mapping[int, str]) -> tuple[str, str] | None:
+    """Return a word and a formula of the layer's number that give the names of layers, None where none do."""
     split = {layer: re.fullmatch(r"(.*?)(\d+)", name) for layer, name in names.items()}
     numbers = {layer: int(found[2]) for layer, found in split.items() if found}
-    if len(numbers) < len(names):
-        return ""
+    words = {found[1] for found in split.values() if found}
+    if len(numbers) < len(names) or len(words) > 1:
+        return None
     (first, start), *others = numbers.items()
     slopes = {Fraction(number - start, layer - first) for layer, number in others} or {Fraction(1)}
     slope = slopes.pop()
     constant = start - slope * first
     if slopes or slope.denominator > 1 or slope < 1:
-        return ""
+        return None
     factor = LAYER if slope == 1 else f"{slope} * {LAYER}"
-    number = factor + (f" {'+' if constant > 0 else '-'} {abs(constant)}" if constant else "")
-    words = {found[1] for found in split.values() if found}
-    return f"{words.pop()}{{{number}}}" if len(words) == 1 else ""
+    return words.pop(), factor + (f" {'+' if constant > 0 else '-'} {abs(constant)}" if constant else "")
 
 
 def rolled_entries(
     values: Mapping[str, str | Keyed | Operation],
-    names: Keys,
+    layered: Mapping[str, Layered],
     kept: ByLayer | None = None,
     uses: Uses = NO_USES,
 ) -> list[str]:
     """Return the lines of a dict's entries.
 
-    ``names`` says to which layers keys belong; where values are arrays, ``kept`` which of these are kept
+    ``layered`` says to which layers keys belong; where values are arrays, ``kept`` which of these are kept
     by layer; ``uses`` holds the keys that belong to one of many uses of a block.
     """
-
+    names = Keys(layered)
     own = {} if kept is None else {name: layer for name, layer in kept.layered.items() if kept.holds(name)}
     keys = {key: layer for key, layer in names.layered.items() if key in values}
 
@@ -175,11 +194,11 @@ def _comprehension(layers: range, entries: Sequence[_Entry]) -> Iterator[str]:
     yield "},"
 
 
-def comprehension(entry: str, layers: range, before: str, after: str) -> list[str]:
+def comprehension(entry: str, layers: range, before: str, after: str, columns: int = COLUMNS) -> list[str]:
     """Return the lines of a dict of one entry for each layer, laid out as formatters have it."""
     every = f"for {LAYER} in {turns(layers)}"
-    if len(f"{before}{entry} {every}{after}") <= COLUMNS:
+    if len(f"{before}{entry} {every}{after}") <= columns:
         return [f"{before}{entry} {every}{after}"]
-    if len(f"    {entry} {every}") <= COLUMNS:
+    if len(f"    {entry} {every}") <= columns:
         return [before, f"    {entry} {every}", after]
     return [before, f"    {entry}", f"    {every}", after]

@@ -94,3 +94,50 @@ def returned(names: Sequence[str], columns: int = BODY) -> list[str]:
     """Return the lines that return a tuple of names."""
     line = f"return ({names[0]},)" if len(names) == 1 else f"return {', '.join(names) or '()'}"
     return [line] if len(line) <= columns else ["return (", *[f"    {name}," for name in names], ")"]
+
+
+def in_rows(names: Sequence[str], columns: int) -> list[list[str]]:
+    """Return names in rows of so many columns, with commas between them."""
+    rows: list[list[str]] = [[]]
+    for name in names:
+        if rows[-1] and len(", ".join([*rows[-1], name])) > columns:
+            rows.append([])
+        rows[-1].append(name)
+    return rows
+
+
+def unpacked_rows(names: Sequence[str], value: str) -> list[str]:
+    """Return the lines that unpack names from a tuple; many from one of tuples, as `returned_rows` gives it."""
+    lines = unpacked(names, value)
+    return ["(", *_tuples(names), f") = {value}"] if len(lines) > 1 else lines
+
+
+def returned_rows(names: Sequence[str], value: str) -> list[str]:
+    """Return the lines that return what is unpacked from ``value`` elsewhere."""
+    return ["return (", *_tuples(names), ")"] if len(unpacked(names, value)) > 1 else returned(names)
+
+
+def _tuples(names: Sequence[str]) -> list[str]:
+    rows = in_rows(names, BODY - len("    (,),"))
+    return [f"    ({', '.join(row)}{',' * (len(row) == 1)})," for row in rows]
+
+
+def each_its_own(names: Sequence[str], value: str, every: Sequence[str], columns: int) -> list[str]:
+    """Return the lines that give each of several names a value of its own.
+
+    ``every`` holds what stands for each of the names behind ``value``, from the first on, "" for nothing.
+    """
+    lines: list[str] = []
+    left = [*every]
+    for row in in_rows(names, columns - len(" = (")):
+        own, left = left[: len(row)], left[len(row) :]
+        if len(row) == 1 and not own[0]:
+            lines.append(f"{row[0]} = {value}")
+            continue
+        words = f"{', '.join(own)}{',' * (len(own) == 1)}"
+        loop = f"for name in ({words})" if own[0] else f"for _ in range({len(row)})"
+        target = ", ".join(row) + "," * (len(row) == 1)
+        line = f"{target} = ({value} {loop})"
+        inside = [f"{value} {loop}"] if len(f"    {value} {loop}") <= columns else [value, loop]
+        lines += [line] if len(line) <= columns else [f"{target} = (", *(f"    {i}" for i in inside), ")"]
+    return lines

@@ -12,12 +12,13 @@ from symbackprop.arrays.operations import Layered, Operation
 from symbackprop.code.bundle import runtime, support
 from symbackprop.code.comments import EquationComments, wrapped
 from symbackprop.code.data import ARRAYS, DataCode
-from symbackprop.code.entries import Keyed, Keys, rolled_entries
+from symbackprop.code.entries import ByKey, Keyed, Keys, rolled_entries
 from symbackprop.code.fitting import Names, assignment
 from symbackprop.code.layout import (
     COLUMNS,
     Verbatim,
     dict_definition,
+    each_its_own,
     head,
     literal,
     text_definition,
@@ -86,7 +87,9 @@ class _Body(Rolled):
         reserved: Sequence[str],
         uses: Uses,
         wanted: Collection[str],
+        given: Sequence[str] = (),
     ) -> None:
+        self.given = given
         self.statements = statements
         self.read: dict[int, frozenset[str]] = {}
         for s in statements:
@@ -155,7 +158,7 @@ class _Module:
         self, values: Mapping[str, str | Keyed | Operation], kept: ByLayer | None = None
     ) -> list[str]:
         """Return the lines of a dict with an entry for each parameter."""
-        return rolled_entries(values, self.keys, kept, Uses.of(self.model.system, str))
+        return rolled_entries(values, self.keys.layered, kept, Uses.of(self.model.system, str))
 
     def render(self) -> str:
         """Return the module's text."""
@@ -299,8 +302,14 @@ class _Module:
         return self._function("forward", "x", "np.ndarray", f"Return the outputs, {shape}.", body, returned)
 
     def loss(self) -> _Function:
-        """Return the error."""
+        """Return the error; what loops compute on the way to the output is left to ``forward``."""
         body = self._body(["E"])
+        output = self.given.code(self.model.output)
+        if body.dicts and not self.model.more_outputs:
+            inside = needed(self.statements, [output])
+            rest = needed(self.statements, ["E"], [output])
+            if output not in self.given.arguments and not any(s in inside for s in rest):
+                body = self._body_of(rest, ["E"], [output])
         docstring = f"Return {self._loss()}."
         return self._function("loss", "xt", "float", docstring, body, ["return float(E)"])
 
@@ -340,7 +349,12 @@ class _Module:
 
     def _body(self, results: Sequence[str]) -> _Body:
         """Return the statements of a pure function that computes ``results``."""
-        statements = needed(self.statements, results)
+        return self._body_of(needed(self.statements, results), results)
+
+    def _body_of(
+        self, statements: Sequence[Carried], results: Sequence[str], given: Sequence[str] = ()
+    ) -> _Body:
+        """Return the body of a pure function; ``given`` is what ``forward`` returns to it."""
         shared, of = share(statements)
         names, layered, blocks = Names(of), dict(self.layered), []
         uses = self.uses
@@ -372,7 +386,7 @@ class _Module:
             blocks.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
         called = {*names.of.values(), *names.numbered, *(n for s in statements for n in s.names)}
         layered |= {} if uses else names.numbered
-        return _Body(statements, blocks, layered, called, self.given.reserved, uses, results)
+        return _Body(statements, blocks, layered, called, self.given.reserved, uses, results, given)
 
     def opening(self, body: _Body) -> Iterable[str]:
         """Yield the lines before the statements of a pure function."""
@@ -387,21 +401,28 @@ class _Module:
             yield f"samples = len({self.given.code(self.model.inputs[0].name)})"
         yield from (line for name, line in self.given.size_lines().items() if name in named)
         yield from self._dicts(body)
+        yield from (f"{name} = forward(parameters, x)" for name in body.given)
 
     def _dicts(self, body: _Body) -> Iterable[str]:
         """Yield the lines that make the dicts of what the loops read and write."""
         given = self.given.arguments
-        made = {}
+        made, bound = {}, list[ByKey]()
         for stem, layers in body.dicts.items():
             names = {n: Layered(stem, n).alone for n in layers}
             if names[layers[-1]] in self.parameters:
-                keys = {n: self.parameters[name] for n, name in names.items()}
-                yield from self.keys.dict_of(stem, "parameters", keys)
+                bound.append((stem, "parameters", {n: self.parameters[name] for n, name in names.items()}))
             else:
                 entries = [f"{n}: {name}" for n, name in names.items() if name in given]
                 made[stem] = f"{{{', '.join(entries)}}}"
-        if made:
-            yield f"{', '.join(made)} = {', '.join(made.values())}"
+        yield from self.keys.dicts(bound, COLUMNS - 4)
+        line = f"{', '.join(made)} = {', '.join(made.values())}"
+        if made and len(line) <= COLUMNS - 4:
+            yield line
+            return
+        yield from (f"{stem} = {value}" for stem, value in made.items() if value != _EMPTY)
+        empty = [stem for stem, value in made.items() if value == _EMPTY]
+        if empty:
+            yield from each_its_own(empty, _EMPTY, [""] * len(empty), COLUMNS - 4)
 
     def bindings(self, names: Iterable[str], bound: set[str]) -> Iterable[str]:
         """Yield the lines that bind those parameters among ``names`` that are not bound yet."""
@@ -531,6 +552,7 @@ def _can_be_weighted(operation: Operation) -> bool:
     return rows and meets_rows and all(map(_can_be_weighted, operation.inputs))
 
 
+_EMPTY = "{}"
 _GAMMA = ("_from_eight", "_given", "_polynomial")
 _SUPPORT = {
     Kind.ERF: ("_ERF_NEAR", "_erf", "_polynomial"),

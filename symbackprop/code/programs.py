@@ -257,13 +257,15 @@ def _target(step: Step) -> Expr:
 # ---------------------------------------------------------------- needed statements, shared parts
 
 
-def needed(statements: Sequence[Carried], results: Sequence[str]) -> list[Carried]:
-    """Return the statements that ``results`` need, in order."""
+def needed(
+    statements: Sequence[Carried], results: Sequence[str], given: Collection[str] = ()
+) -> list[Carried]:
+    """Return the statements that ``results`` need where some names are ``given``, in order."""
     wanted, kept = set(results), list[Carried]()
     for statement in reversed(statements):
         if not wanted.isdisjoint(statement.names):
             kept.append(statement)
-            wanted |= statement.operation.reads
+            wanted |= statement.operation.reads.difference(given)
     return kept[::-1]
 
 
