@@ -79,9 +79,7 @@ def _step_looped(result: Rolled, step: training_step.TrainingStep, blocks: objec
     _of_step(step, result.parts)
 
 
-def _of_function(
-    made: module._Module, program: Sequence[Instruction], given: Sequence[str] = ()
-) -> None:
+def _of_function(made: module._Module, program: Sequence[Instruction], given: Sequence[str] = ()) -> None:
     """Verify the instructions of a pure function: it writes to nothing that it is given."""
     constants = (made.given.code(c.name) for c in made.model.constants if not c.is_number)
     values = {*made.given.reserved, *made.given.arguments, *made.parameters, *constants, *given}

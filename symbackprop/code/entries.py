@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
@@ -92,7 +92,7 @@ class Keys:
                     f"{LAYER}: {where}[{key_of(word, number)}]", span, f"{stem} = {{", "}", columns
                 )
             ]
-            lines += min(alone, together, key=len)
+            lines += together if len(together) < len(alone) else alone
         return lines
 
 

@@ -15,7 +15,15 @@ from symbackprop.code.buffers import BufferWriter, Workspace
 from symbackprop.code.data import DataCode
 from symbackprop.code.entries import COLUMNS, Keys, comprehension
 from symbackprop.code.fitting import Names, assignment
-from symbackprop.code.layout import BODY, chains, each_its_own, returned, returned_rows, unpacked, unpacked_rows
+from symbackprop.code.layout import (
+    BODY,
+    chains,
+    each_its_own,
+    returned,
+    returned_rows,
+    unpacked,
+    unpacked_rows,
+)
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
 from symbackprop.code.liveness import of_one_turn, shared_arrays, turns_needed
 from symbackprop.code.loops import Rolled, Uses, layered_names

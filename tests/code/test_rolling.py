@@ -15,7 +15,7 @@ import symbackprop as sb
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Layered
 from symbackprop.code import loops as rolling
-from symbackprop.code.entries import Keyed, Keys, rolled_entries
+from symbackprop.code.entries import Keyed, rolled_entries
 from symbackprop.code.lines import lines_of
 from symbackprop.code.loops import Rolled, layered_names
 from symbackprop.code.statements import Block, Loop, names_of

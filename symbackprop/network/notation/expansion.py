@@ -170,7 +170,7 @@ class _Expansion:
         self.ways: list[Way] = []
         self.sets: Counter[int] = Counter()  # of letters
         self.letters = _Letters()
-        self.constants: dict[tuple[int, str], dict[str | None, str]] = {}
+        self.constants: dict[tuple[int, str], dict[str, str]] = {}
         self.said: set[tuple[str, str]] = set()  # the numbers of letters and constants
         self.out: list[Statement] = []
         self.characters = self.lines = 0
@@ -546,7 +546,7 @@ class _Expansion:
     def _name_of_constant(self, scope: _Scope, block: Block, line: Spelled, own: str) -> str:
         """Return the name of a constant, that of another use in which it has the same value."""
         right = sides(line.statement.body)[1]
-        value = scope.values[own] if own in scope.overridden else right and right.text
+        value = scope.values[own] if own in scope.overridden else right.text if right else ""
         place = (id(block), own)
         names = self.constants.setdefault(place, {})
         if value not in names:
@@ -670,4 +670,3 @@ def _plain_sizes(file: File) -> dict[str, int]:
     """Return the sizes that the text gives by plain numbers."""
     found = ((letter, sides(item.statement.body)[1]) for letter, item in file.sizes.items())
     return {i: int(right.text) for i, right in found if right and re.fullmatch("[0-9]{1,9}", right.text)}
-

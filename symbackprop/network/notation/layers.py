@@ -33,7 +33,9 @@ def with_roles(
     ``of_blocks`` are the quantities that uses of blocks have made, ``made`` says of which layers they are.
     ``common`` are the sizes of blocks that are those of no single layer.
     """
-    found = _Layers(system, frozenset(of_blocks), {each.name: (each.word, each.layer) for each in made}, common)
+    found = _Layers(
+        system, frozenset(of_blocks), {each.name: (each.word, each.layer) for each in made}, common
+    )
     return replace(system, roles=found.roles, size_roles=found.size_roles)
 
 
