@@ -59,7 +59,7 @@ class Keys:
         names: dict[str, dict[int, str]] = {}
         for name, place in layered.items():
             names.setdefault(place.stem, {})[place.layer] = name
-        self._texts = {word: text for word, own in names.items() if (text := _text_of_keys(own))}
+        self._texts = {word: text for word, own in names.items() if (text := _text_of_keys(word, own))}
         self.layered = {name: place for name, place in layered.items() if place.stem in self._texts}
 
     @classmethod
@@ -105,8 +105,10 @@ def key_of(word: str, number: str) -> str:
     return f'f"{word}{{{number}}}"'
 
 
-def _text_of_keys(names: Mapping[int, str]) -> tuple[str, str] | None:
+def _text_of_keys(word: str, names: Mapping[int, str]) -> tuple[str, str] | None:
     """Return a word and a formula of the layer's number that give the names of layers, None where none do."""
+    if all(name == f"{word}{layer}" for layer, name in names.items()):
+        return word, LAYER
     split = {layer: re.fullmatch(r"(.*?)(\d+)", name) for layer, name in names.items()}
     numbers = {layer: int(found[2]) for layer, found in split.items() if found}
     words = {found[1] for found in split.values() if found}

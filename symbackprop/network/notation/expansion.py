@@ -248,19 +248,26 @@ class _Expansion:
             part.fail(f"'{block.name}' takes {takes}, not {len(use.arguments)}", f"it is {block.shown}")
         given = [self._argument(scope, argument, block) for argument in use.arguments]
         times = self._times(scope, use.times)
-        word, last = split_name(head.name)
-        numbered = scope.block is None and last == str(self.uses[id(block)] + times)
+        first = self.uses[id(block)] + 1
+        ways = []
         for turn in range(times):
-            spelled, is_last = head.name + spelled_turn(turn, times), turn == times - 1
-            way = (*scope.way, UseStep(id(block), self.uses[id(block)] + 1, id(line), turn, spelled))
-            if is_last:
-                name = self._name(scope, head.name, head.part)
-            elif numbered:  # before x12 = repeat(layer, 12, x0) come x1, x2, …
-                name = self._new(f"{word}{way[-1].number}", not block.result.letters)
-            else:
-                name = self._chosen(way, block.result.name, not block.result.letters, False)
-            self._instance(scope, line, block, given, name, is_last, way)
+            spelled = head.name + spelled_turn(turn, times)
+            ways.append((*scope.way, UseStep(id(block), first + turn, id(line), turn, spelled)))
+        names = [*self._results(scope, head, block, ways[:-1]), self._name(scope, head.name, head.part)]
+        for way, name in zip(ways, names, strict=True):
+            self._instance(scope, line, block, given, name, way is ways[-1], way)
             given = [name, *given[1:]]
+
+    def _results(self, scope: _Scope, head: Head, block: Block, ways: Sequence[Way]) -> list[str]:
+        """Return the names of the results before the last one of a repetition.
+
+        Before x12 = repeat(layer, 12, x0) come x1, x2, …; before other results those of the block.
+        """
+        word, last = split_name(head.name)
+        is_scalar = not block.result.letters
+        if scope.block is None and ways and last == str(ways[-1][-1].number + 1):
+            return [self._new(f"{word}{way[-1].number}", is_scalar) for way in ways]
+        return [self._chosen(way, block.result.name, is_scalar, False) for way in ways]
 
     def _block(self, scope: _Scope, use: Use) -> Block:
         """Return the block that is used."""
