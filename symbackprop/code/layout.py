@@ -125,19 +125,37 @@ def _tuples(names: Sequence[str]) -> list[str]:
 def each_its_own(names: Sequence[str], value: str, every: Sequence[str], columns: int) -> list[str]:
     """Return the lines that give each of several names a value of its own.
 
-    ``every`` holds what stands for each of the names behind ``value``, from the first on, "" for nothing.
+    ``every`` holds the words that ``name`` stands for in ``value``, one for each name; none where that is alike.
     """
     lines: list[str] = []
-    left = [*every]
-    for row in in_rows(names, columns - len(" = (")):
-        own, left = left[: len(row)], left[len(row) :]
-        if len(row) == 1 and not own[0]:
-            lines.append(f"{row[0]} = {value}")
-            continue
-        words = f"{', '.join(own)}{',' * (len(own) == 1)}"
-        loop = f"for name in ({words})" if own[0] else f"for _ in range({len(row)})"
-        target = ", ".join(row) + "," * (len(row) == 1)
-        line = f"{target} = ({value} {loop})"
-        inside = [f"{value} {loop}"] if len(f"    {value} {loop}") <= columns else [value, loop]
-        lines += [line] if len(line) <= columns else [f"{target} = (", *(f"    {i}" for i in inside), ")"]
+    rest = 0
+    while rest < len(names):
+        row, words = [names[rest]], [*every[rest : rest + 1]]
+        rest += 1
+        while rest < len(names) and _fit([*row, names[rest]], [*words, *every[rest : rest + 1]], columns):
+            row.append(names[rest])
+            words += every[rest : rest + 1]
+            rest += 1
+        lines += _for_each(row, value, words, columns)
     return lines
+
+
+def _fit(names: Sequence[str], words: Sequence[str], columns: int) -> bool:
+    """Whether names, and the words that stand for them, are short enough."""
+    return max(len(f"{', '.join(names)} = ("), len(f"    {_words(words)}")) <= columns
+
+
+def _words(words: Sequence[str]) -> str:
+    return f"for name in ({', '.join(words)})"
+
+
+def _for_each(names: Sequence[str], value: str, words: Sequence[str], columns: int) -> list[str]:
+    if len(names) == 1:
+        return [f"{names[0]} = {value.replace('{name}', words[0].strip(_QUOTE)) if words else value}"]
+    target, loop = ", ".join(names), _words(words) if words else f"for _ in range({len(names)})"
+    line = f"{target} = ({value} {loop})"
+    inside = [f"{value} {loop}"] if len(f"    {value} {loop}") <= columns else [value, loop]
+    return [line] if len(line) <= columns else [f"{target} = (", *(f"    {each}" for each in inside), ")"]
+
+
+_QUOTE = '"'

@@ -422,7 +422,7 @@ class _Module:
         yield from (f"{stem} = {value}" for stem, value in made.items() if value != _EMPTY)
         empty = [stem for stem, value in made.items() if value == _EMPTY]
         if empty:
-            yield from each_its_own(empty, _EMPTY, [""] * len(empty), COLUMNS - 4)
+            yield from each_its_own(empty, _EMPTY, [], COLUMNS - 4)
 
     def bindings(self, names: Iterable[str], bound: set[str]) -> Iterable[str]:
         """Yield the lines that bind those parameters among ``names`` that are not bound yet."""

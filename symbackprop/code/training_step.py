@@ -355,7 +355,7 @@ class TrainingStep:
         for label, *others in arrays:
             if label in together:
                 labels, value = together[label]
-                lines += each_its_own(labels, value, [""] * len(labels), BODY + 4)
+                lines += each_its_own(labels, value, [], BODY + 4)
             elif label not in later:
                 lines += self._allocations(label, *others)
         return lines
