@@ -352,6 +352,16 @@ class EquationSystem:
         role = self.roles.get(name)
         return "" if role is None else role.kind
 
+    def handed_on(self, least: int) -> set[str]:
+        """Return the words of the quantities that one use of a block, of ``least`` or more, hands on to the next."""
+        found = set[str]()
+        for equation in self.equations:
+            own = self.roles.get(equation.name)
+            if own is not None and own.uses >= least:
+                read = (self.roles.get(name_of(each)) for each in self.reads(equation.rhs))
+                found |= {role.word for role in read if role is not None and role.layer == own.layer - 1}
+        return found
+
     def like(self, name: str, layer: int) -> str:
         """Return the quantity of another layer that has the same role as ``name``."""
         own = self.roles[name]
