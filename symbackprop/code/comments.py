@@ -50,7 +50,7 @@ class EquationComments:
         return self._general_comments[first, last]
 
     def _printed_for_any(self, first: int, last: int) -> tuple[str, str]:
-        """Return the sides of the equation of some layers for any of them, with the letters that the document has for it.
+        """Return the sides of the equation of some layers for any of them, with the document's letters.
 
         There the first layer that is alike gives the letters; of results, told from the error inwards, it
         is the last one, where all steps to it are alike.

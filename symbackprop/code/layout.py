@@ -107,7 +107,7 @@ def in_rows(names: Sequence[str], columns: int) -> list[list[str]]:
 
 
 def unpacked_rows(names: Sequence[str], value: str) -> list[str]:
-    """Return the lines that unpack names from a tuple; many from one of tuples, as `returned_rows` gives it."""
+    """Return the lines that unpack names from a tuple; many from one of tuples, see `returned_rows`."""
     lines = unpacked(names, value)
     return ["(", *_tuples(names), f") = {value}"] if len(lines) > 1 else lines
 
@@ -125,7 +125,7 @@ def _tuples(names: Sequence[str]) -> list[str]:
 def each_its_own(names: Sequence[str], value: str, every: Sequence[str], columns: int) -> list[str]:
     """Return the lines that give each of several names a value of its own.
 
-    ``every`` holds the words that ``name`` stands for in ``value``, one for each name; none where that is alike.
+    ``every`` holds the word that ``name`` stands for in each ``value``; none where all are alike.
     """
     lines: list[str] = []
     rest = 0

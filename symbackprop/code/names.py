@@ -76,7 +76,7 @@ class CodeNames:
 
     @cached_property
     def _wanted(self) -> dict[str, str]:
-        """What each quantity and each adjoint is called where that name is free; in a layer as its role has it.
+        """What quantities and adjoints are called where that is free; those of layers as their roles have it.
 
         Words that are names by themselves have an underscore in many uses of a block, where loops keep arrays
         by layer under the words.

@@ -115,7 +115,7 @@ class TrainingStep:
         return self.in_turn(self.looped(self.written()))
 
     def in_turn(self, rolled: Rolled) -> Rolled:
-        """Take out of the dicts by layer what one array is enough for, which is a buffer of that name then."""
+        """Take out of the dicts by layer what one array is enough for, a buffer of that name then."""
         rolled.take_out(self._of_one_array(rolled))
         return rolled
 

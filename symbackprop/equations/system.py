@@ -298,7 +298,7 @@ class Role:
 
     @property
     def name(self) -> str:
-        """What a quantity of this role is called, but for parameters that count the uses of a block inside."""
+        """What a quantity of this role is called, unless it counts the uses of a block inside."""
         return f"{self.word}{self.layer}"
 
 
@@ -353,7 +353,7 @@ class EquationSystem:
         return "" if role is None else role.kind
 
     def handed_on(self, least: int) -> set[str]:
-        """Return the words of the quantities that one use of a block, of ``least`` or more, hands on to the next."""
+        """Return the words of what one use of a block hands on to the next, of ``least`` uses or more."""
         found = set[str]()
         for equation in self.equations:
             own = self.roles.get(equation.name)

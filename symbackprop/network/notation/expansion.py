@@ -1,8 +1,8 @@
 """The uses of blocks written out: in go the files of a text, out come statements without blocks.
 
-Each use has names of its own for what its block declares and defines, see `words`.  A block from another file
-has letters of its own, too; uses that have the same axes and sizes have the same ones.  How many uses there are
-shows when all are written out; so that is done twice.
+Each use has names of its own for what its block declares and defines, see `words`.  A block from another
+file has letters of its own, too; uses that have the same axes and sizes have the same ones.  How many uses
+there are shows when all are written out; so that is done twice.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class _Scope:
     """What words mean in a use of a block, or outside of blocks, where ``block`` is None.
 
     ``values`` are the numbers that constants stand for, as text, ``overridden`` the constants that a use
-    gives another number, ``sized`` the letters that it gives a size; ``used`` says where the use stands, ``way``
-    inside of which other ones, and ``back`` maps names to those in the block.  ``heading`` is the title of the
-    section that the use is.
+    gives another number, ``sized`` the letters that it gives a size; ``used`` says where the use stands,
+    ``way`` inside of which other ones, and ``back`` maps names to those in the block.  ``heading`` is the
+    title of the section that the use is.
     """
 
     file: File
@@ -102,7 +102,7 @@ class InLayers:
 
 
 def expanded(main: File, numbers: Mapping[str, int]) -> tuple[Replaced, InLayers]:
-    """Return each statement that stands outside of blocks with those that it stands for, and what is in layers.
+    """Return the statements outside of blocks with those that they stand for, and what is in layers.
 
     ``numbers`` are sizes that are known from elsewhere, by letter.
 
@@ -223,7 +223,7 @@ class _Expansion:
         return found
 
     def common_letters(self) -> Iterator[str]:
-        """Yield the letters that are not those of one layer alone: of several uses, or of one inside of it."""
+        """Yield the letters that are not those of one layer alone: of several uses, or of one inside."""
         pending = [self.letters]
         while pending:
             letters = pending.pop()

@@ -131,7 +131,7 @@ class UsedLine(Line):
 
 @dataclass(frozen=True)
 class Made:
-    """What a use of a block has made: its name, the word of all that is the same in other layers, its layer."""
+    """What a use of a block has made: its name, the word that it has in all layers, and its layer."""
 
     name: str
     word: str

@@ -1,9 +1,9 @@
 """The names that uses of blocks give to what their blocks declare and define, and the layers they belong to.
 
-A use of a block that is used several times is a layer.  What its block defines has the layer's number behind a
-word: up1, up2, ….  So has what blocks define that are used inside of it: middle_l2 is the middle of the use that
-returns l in layer 2.  Parameters count the uses of their own block, gain3; which gain of a layer that is stands
-beside the name.
+A use of a block that is used several times is a layer.  What its block defines has the layer's number behind
+a word: up1, up2, ….  So has what blocks define that are used inside of it: middle_l2 is the middle of the use
+that returns l in layer 2.  Parameters count the uses of their own block, gain3; which gain of a layer that is
+stands beside the name.
 """
 
 from __future__ import annotations
