@@ -69,27 +69,28 @@ class Keys:
 
     def of(self, word: str) -> str:
         """Return the text of the key for the layer of a loop's turn."""
-        return key_of(*self._texts[word])
+        return self._texts[word].key()
 
     def dicts(self, wanted: Iterable[ByKey], columns: int) -> list[str]:
         """Return the lines that make dicts by layer, many in one go whose keys differ in a word."""
-        alike: dict[tuple[str, str, range], dict[str, str]] = {}
+        alike: dict[tuple[str, _Key, range], dict[str, str]] = {}
         lines: list[str] = []
         for stem, where, keys in wanted:
             layers, last = list(keys), self.layered.get([*keys.values()][-1])
             if last is None:
                 lines += [f"{stem} = {{", *(f'    {n}: {where}["{key}"],' for n, key in keys.items()), "}"]
             else:
-                word, number = self._texts[last.stem]
-                alike.setdefault((where, number, range(layers[0], layers[-1] + 1)), {})[stem] = word
-        for (where, number, span), words in alike.items():
-            value = f"{{{LAYER}: {where}[{key_of('{name}', number)}] for {LAYER} in {turns(span)}}}"
+                key = self._texts[last.stem]
+                kind = where, replace(key, word="{name}"), range(layers[0], layers[-1] + 1)
+                alike.setdefault(kind, {})[stem] = key.word
+        for (where, key, span), words in alike.items():
+            value = f"{{{LAYER}: {where}[{key.key()}] for {LAYER} in {turns(span)}}}"
             together = each_its_own(list(words), value, [f'"{w}"' for w in words.values()], columns)
             alone = [
                 line
                 for stem, word in words.items()
                 for line in comprehension(
-                    f"{LAYER}: {where}[{key_of(word, number)}]", span, f"{stem} = {{", "}", columns
+                    f"{LAYER}: {where}[{replace(key, word=word).key()}]", span, f"{stem} = {{", "}", columns
                 )
             ]
             lines += together if len(together) < len(alone) else alone
@@ -100,28 +101,37 @@ ByKey = tuple[str, str, Mapping[int, str]]
 """A dict by layer: its name, the dict that holds its values, and the key of each layer there."""
 
 
-def key_of(word: str, number: str) -> str:
-    """Return the text of a key that is made of a word and of a formula of the layer's number."""
-    return f'f"{word}{{{number}}}"'
+@dataclass(frozen=True)
+class _Key:
+    """A key that is made of a word, a formula of the layer's number, and underscores behind."""
+
+    word: str
+    number: str
+    end: str = ""
+
+    def key(self) -> str:
+        """Return its text."""
+        return f'f"{self.word}{{{self.number}}}{self.end}"'
 
 
-def _text_of_keys(word: str, names: Mapping[int, str]) -> tuple[str, str] | None:
-    """Return a word and a formula of the layer's number that give the names of layers, None where none do."""
+def _text_of_keys(word: str, names: Mapping[int, str]) -> _Key | None:
+    """Return the key that gives the names of layers by the number of the layer, None where none does."""
     if all(name == f"{word}{layer}" for layer, name in names.items()):
-        return word, LAYER
-    split = {layer: re.fullmatch(r"(.*?)(\d+)", name) for layer, name in names.items()}
-    numbers = {layer: int(found[2]) for layer, found in split.items() if found}
-    words = {found[1] for found in split.values() if found}
-    if len(numbers) < len(names) or len(words) > 1:
+        return _Key(word, LAYER)
+    split = {layer: re.fullmatch(r"(.*?)(\d+)(_*)", name) for layer, name in names.items()}
+    parts = {layer: (found[1], int(found[2]), found[3]) for layer, found in split.items() if found}
+    around = {(before, behind) for before, _, behind in parts.values()}
+    if len(parts) < len(names) or len(around) > 1:
         return None
-    (first, start), *others = numbers.items()
-    slopes = {Fraction(number - start, layer - first) for layer, number in others} or {Fraction(1)}
+    (first, (before, start, behind)), *others = parts.items()
+    slopes = {Fraction(number - start, layer - first) for layer, (_, number, _) in others} or {Fraction(1)}
     slope = slopes.pop()
     constant = start - slope * first
     if slopes or slope.denominator > 1 or slope < 1:
         return None
     factor = LAYER if slope == 1 else f"{slope} * {LAYER}"
-    return words.pop(), factor + (f" {'+' if constant > 0 else '-'} {abs(constant)}" if constant else "")
+    offset = f" {'+' if constant > 0 else '-'} {abs(constant)}" if constant else ""
+    return _Key(before, factor + offset, behind)
 
 
 def rolled_entries(

@@ -29,7 +29,7 @@ def values_shown(derivation: Derived, style: Format) -> list[str]:
 
 
 def names_elsewhere(system: EquationSystem) -> Iterator[tuple[str, list[str]]]:
-    """Yield a parameter of a layer whose name counts the uses of a block inside, and its names in all layers."""
+    """Yield a parameter of a layer whose name counts the uses of a block inside, and all its names."""
     named: dict[str, list[str]] = {}
     for name in system.parameters:
         role = system.roles.get(name)
