@@ -178,7 +178,7 @@ class TrainingStep:
             yield f"if self._allocated_for != {listed}:"
             yield f"    self._allocated_for = {listed}"
             yield f"    self._buffers = _allocate({arguments})"
-            yield from unpacked_rows([*buffers, *fixed], _BUFFERS)
+            yield from (unpacked_rows if self.rolled.dicts else unpacked)([*buffers, *fixed], _BUFFERS)
             return
         yield from unpacked(buffers, f"{self.owner}._buffers_for({sizes})")
         yield from unpacked([*self._stems_of_parameters, *fixed], f"{self.owner}._fixed")
@@ -192,7 +192,9 @@ class TrainingStep:
         fixed += self._constants()
         names = [*scratch, *self._constant_names]
         if self.bare:
-            return [*allocations, *fixed, *returned_rows([*buffers, *names], _BUFFERS)], []
+            listed = [*buffers, *names]
+            end = returned_rows(listed, _BUFFERS) if self.rolled.dicts else returned(listed)
+            return [*allocations, *fixed, *end], []
         fixed += returned([*self._stems_of_parameters, *names])
         return [*allocations, *returned(buffers)], [*self._by_layer(), *fixed]
 
