@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, partial
 
 from symbackprop.code.layout import COLUMNS
 from symbackprop.code.lines import Comments
@@ -32,6 +32,7 @@ class EquationComments:
         self._general: dict[int, Printer] = {}
         self._general_comments: dict[tuple[int, int], list[str]] = {}
         self.comments = Comments(self.one, self.any)
+        self.of_functions = Comments(self.one, partial(self.any, columns=COLUMNS - 8))
 
     def one(self, number: int) -> list[str]:
         """Return an equation with its number as comment lines."""
@@ -39,14 +40,15 @@ class EquationComments:
             self._comments[number] = wrapped(f"({number}) {self._printed(number)}", COLUMNS - 8)
         return self._comments[number]
 
-    def any(self, first: int, last: int) -> list[str]:
+    def any(self, first: int, last: int, columns: int = COLUMNS - 12) -> list[str]:
         """Return the equation of any of the layers from that of ``first`` on as comment lines."""
         if (first, last) not in self._general_comments:
             left, right = self._printed_for_any(first, last)
             numbers = f"({first}), …, ({last}) {left}"
-            lines = wrapped(f"{numbers} = {right}", COLUMNS - 12)
-            self._general_comments[first, last] = lines if len(lines) == 1 else wrapped(numbers, COLUMNS - 12)
-            return lines
+            whole = f"{numbers} = {right}"
+            again = whole if len(wrapped(whole, COLUMNS - 12)) == 1 else numbers
+            self._general_comments[first, last] = wrapped(again, COLUMNS - 12)
+            return wrapped(whole, columns)
         return self._general_comments[first, last]
 
     def _printed_for_any(self, first: int, last: int) -> tuple[str, str]:

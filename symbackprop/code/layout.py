@@ -142,17 +142,20 @@ def each_its_own(names: Sequence[str], value: str, every: Sequence[str], columns
 
 def _fit(names: Sequence[str], words: Sequence[str], columns: int) -> bool:
     """Whether names, and the words that stand for them, are short enough."""
-    return max(len(f"{', '.join(names)} = ("), len(f"    {_words(words)}")) <= columns
+    return max(len(f"{', '.join(names)} = ("), len(f"    {_words(words, columns)}")) <= columns
 
 
-def _words(words: Sequence[str]) -> str:
-    return f"for name in ({', '.join(words)})"
+def _words(words: Sequence[str], columns: int) -> str:
+    line = f"for name in ({', '.join(words)})"
+    if len(line) + 4 <= columns:
+        return line
+    return f"for name in {_QUOTE}{' '.join(word.strip(_QUOTE) for word in words)}{_QUOTE}.split()"
 
 
 def _for_each(names: Sequence[str], value: str, words: Sequence[str], columns: int) -> list[str]:
     if len(names) == 1:
         return [f"{names[0]} = {value.replace('{name}', words[0].strip(_QUOTE)) if words else value}"]
-    target, loop = ", ".join(names), _words(words) if words else f"for _ in range({len(names)})"
+    target, loop = ", ".join(names), _words(words, columns) if words else f"for _ in range({len(names)})"
     line = f"{target} = ({value} {loop})"
     inside = [f"{value} {loop}"] if len(f"    {value} {loop}") <= columns else [value, loop]
     return [line] if len(line) <= columns else [f"{target} = (", *(f"    {each}" for each in inside), ")"]

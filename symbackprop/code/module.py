@@ -106,11 +106,11 @@ class _Body(Rolled):
             numbers = {number for block in blocks for number in (block.number, block.last) if number}
             bindings = list(module.bindings(set().union(*[self.read[n] for n in numbers]), bound))
             if bindings:
-                yield from lines_of(together, COLUMNS - 4, module.equations.comments)
+                yield from lines_of(together, COLUMNS - 4, module.equations.of_functions)
                 yield from bindings
                 together = []
             together.append(part)
-        yield from lines_of(together, COLUMNS - 4, module.equations.comments)
+        yield from lines_of(together, COLUMNS - 4, module.equations.of_functions)
 
 
 class _Module:
