@@ -173,7 +173,7 @@ def _uniform(generator: np.random.Generator, name: str, variance: float) -> np.n
 
 def _allocate(samples: int, dtype: np.dtype) -> tuple:
     """Return the arrays that a step writes to; those never needed at once are one."""
-    s = _by_turns(range(1, 20), _zeros((samples, 16), dtype))
+    s = work4 = _zeros((samples, 16), dtype)
     x = {layer: _zeros((samples, 16), dtype) for layer in range(1, 20)}
     s20 = difference20 = work3 = _zeros((samples, 10), dtype)
     work1 = _zeros((samples, 1), dtype)
@@ -185,7 +185,6 @@ def _allocate(samples: int, dtype: np.dtype) -> tuple:
         _zeros((samples, 16), dtype),
         _zeros((samples, 16), dtype),
     )
-    work4 = _zeros((samples, 16), dtype)
     return (
         s,
         x,
@@ -254,10 +253,10 @@ def _backpropagate(
     x = {0: x0, **x}
     for layer in range(1, 20):
         # (1), …, (37) s[ℓ,j] = Σ_k x[ℓ-1,k]·w[ℓ,k,j] + b[ℓ,j]
-        x[layer - 1].dot(w[layer], out=s[layer])
-        s[layer] += b[layer]
+        x[layer - 1].dot(w[layer], out=s)
+        s += b[layer]
         # (2), …, (38) x[ℓ,j] = tanh(s[ℓ,j])
-        np.tanh(s[layer], out=x[layer])
+        np.tanh(s, out=x[layer])
     # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
     x[19].dot(w20, out=s20)
     s20 += b20

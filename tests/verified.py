@@ -79,15 +79,17 @@ def _step_looped(result: Rolled, step: training_step.TrainingStep, blocks: objec
     _of_step(step, result.parts)
 
 
-def _of_function(made: module._Module, program: Sequence[Instruction]) -> None:
+def _of_function(made: module._Module, program: Sequence[Instruction], given: Sequence[str] = ()) -> None:
     """Verify the instructions of a pure function: it writes to nothing that it is given."""
     constants = (made.given.code(c.name) for c in made.model.constants if not c.is_number)
-    values = {*made.given.reserved, *made.given.arguments, *made.parameters, *constants}
+    values = {*made.given.reserved, *made.given.arguments, *made.parameters, *constants, *given}
     verify_code(program, values, (), lambda n: expand(made.model.number(n)))
 
 
-def _function_written(result: Rolled, made: module._Module, results: object) -> None:
-    _of_function(made, result.parts)
+def _function_written(
+    result: Rolled, made: module._Module, statements: object, results: object, given: Sequence[str] = ()
+) -> None:
+    _of_function(made, result.parts, given)
 
 
 def _update_written(result: tuple[list[Block], list[Block]], update: UpdateProgram) -> None:
@@ -108,7 +110,8 @@ PASSES = (
     (buffers.BufferWriter, "scalar", _written),
     (training_step.TrainingStep, "written", _step_written),
     (training_step.TrainingStep, "looped", _step_looped),
-    (module._Module, "_body", _function_written),
+    (training_step.TrainingStep, "in_turn", _step_looped),
+    (module._Module, "_body_of", _function_written),
     (UpdateProgram, "written", _update_written),
 )
 """What makes, rewrites and writes operations, and what looks at them afterwards."""

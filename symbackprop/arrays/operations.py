@@ -302,11 +302,12 @@ class Operation:
 
 @dataclass(frozen=True)
 class Statement:
-    """``name = operation``, which carries out the equation ``number``."""
+    """``name = operation``, which carries out the equation ``number``; its ``place`` is that in a layer."""
 
     name: str
     operation: Operation
     number: int
+    place: Layered | None = None
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -54,15 +54,13 @@ def lower(
     known = {} if known is None else known
     signature = _Signature(scalars, change.mark)
     key = (change.name, signature.of(equation.lhs), signature.of(equation.rhs))
-    if signature.reads_size:
-        return Lowering(change.apply(equation), scalars).run()
-    if key not in known:
+    of_numbers = (key, tuple(scalars.get(n, n.name) for n in signature.sizes))
+    if key not in known and of_numbers not in known:
         lowering = Lowering(change.apply(equation), scalars)
         operation = lowering.run()
-        if lowering.concrete:  # holds numbers of this network's own
-            return operation
-        known[key] = (operation, tuple(signature.names), tuple(signature.sizes))
-    operation, names, sizes = known[key]
+        numbers = signature.reads_size or lowering.concrete  # which it then holds
+        known[of_numbers if numbers else key] = (operation, tuple(signature.names), tuple(signature.sizes))
+    operation, names, sizes = known[key if key in known else of_numbers]
     arrays = dict(zip(names, signature.names, strict=True))
     return _renamed(operation, arrays, dict(zip(sizes, signature.sizes, strict=True)))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable
-from functools import cached_property
+from functools import cached_property, partial
 
 from symbackprop.code.layout import COLUMNS
 from symbackprop.code.lines import Comments
@@ -17,7 +17,11 @@ from symbackprop.printing.text import TextPrinter
 
 
 class EquationComments:
-    """The equations of a derivation as comment lines, by their numbers."""
+    """The equations of a derivation as comment lines, by their numbers.
+
+    One of any layer that takes several lines is written out where it is asked for first; then it is cited by
+    its numbers and its left side.
+    """
 
     def __init__(self, derivation: Derived) -> None:
         self.derivation = derivation
@@ -28,6 +32,7 @@ class EquationComments:
         self._general: dict[int, Printer] = {}
         self._general_comments: dict[tuple[int, int], list[str]] = {}
         self.comments = Comments(self.one, self.any)
+        self.of_functions = Comments(self.one, partial(self.any, columns=COLUMNS - 8))
 
     def one(self, number: int) -> list[str]:
         """Return an equation with its number as comment lines."""
@@ -35,15 +40,19 @@ class EquationComments:
             self._comments[number] = wrapped(f"({number}) {self._printed(number)}", COLUMNS - 8)
         return self._comments[number]
 
-    def any(self, first: int, last: int) -> list[str]:
+    def any(self, first: int, last: int, columns: int = COLUMNS - 12) -> list[str]:
         """Return the equation of any of the layers from that of ``first`` on as comment lines."""
         if (first, last) not in self._general_comments:
-            text = f"({first}), …, ({last}) {self._printed_for_any(first, last)}"
-            self._general_comments[first, last] = wrapped(text, COLUMNS - 12)
+            left, right = self._printed_for_any(first, last)
+            numbers = f"({first}), …, ({last}) {left}"
+            whole = f"{numbers} = {right}"
+            again = whole if len(wrapped(whole, COLUMNS - 12)) == 1 else numbers
+            self._general_comments[first, last] = wrapped(again, COLUMNS - 12)
+            return wrapped(whole, columns)
         return self._general_comments[first, last]
 
-    def _printed_for_any(self, first: int, last: int) -> str:
-        """Return the equation of some layers for any of them, with the letters that the document has for it.
+    def _printed_for_any(self, first: int, last: int) -> tuple[str, str]:
+        """Return the sides of the equation of some layers for any of them, with the document's letters.
 
         There the first layer that is alike gives the letters; of results, told from the error inwards, it
         is the last one, where all steps to it are alike.
@@ -64,7 +73,7 @@ class EquationComments:
         if layer not in self._general:
             self._general[layer] = self.layers.printer_of(layer)
         printer = self._general[layer]
-        return f"{printer.show(steps[layer].lhs)} = {printer.show(steps[layer].rhs)}"
+        return printer.show(steps[layer].lhs), printer.show(steps[layer].rhs)
 
     @cached_property
     def _told(self) -> dict[int, list[Step]]:

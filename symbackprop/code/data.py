@@ -14,6 +14,7 @@ from sympy import Expr, Integer, Symbol, expand
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation, Statement
 from symbackprop.code.layout import dict_definition, literal
+from symbackprop.code.loops import layered_names
 from symbackprop.code.names import FUNCTIONS_USE, CodeNames
 from symbackprop.code.recurrence import Recurrence
 from symbackprop.equations.model import SAMPLES_DRAWN, Constant, DataArray, Model
@@ -55,17 +56,20 @@ class DataCode:
         return (*FUNCTIONS_USE, *self.names.sizes.values(), *self.names.constants.values())
 
     def named(self, statements: Sequence[Statement | Recurrence]) -> list[Statement | Recurrence]:
-        """Return statements with the names that the code has."""
-        if not self.names.renamed:
-            return list(statements)
+        """Return statements with the names that the code has, and with their places in layers."""
+        places = layered_names(self.model.system, self.code)
         return [
             s.renamed(self.code, self._operation)
             if isinstance(s, Recurrence)
-            else replace(s, name=self.code(s.name), operation=self._operation(s.operation))
+            else Statement(
+                name := self.code(s.name), self._operation(s.operation), s.number, places.get(name)
+            )
             for s in statements
         ]
 
     def _operation(self, operation: Operation) -> Operation:
+        if not self.names.renamed:
+            return operation
         inputs = tuple(map(self._operation, operation.inputs))
         value = self.code(operation.name) if operation.kind == Kind.ARRAY else operation.value
         return replace(operation, inputs=inputs, value=value)

@@ -20,14 +20,15 @@ class Names:
     def __init__(self, names: Mapping[Operation, str], stem: str = _PART) -> None:
         self.of = dict(names)
         self.stem = stem
-        self.longer: Mapping[str, int] = {}
+        self.longer: dict[str, int] = {}
         """How much longer names get in the loop of their layer."""
         self.numbered: dict[str, Layered] = {}
         """The parts, by their numbers: in equal layers these are equally far from the number of the layer."""
 
     def width(self, operation: Operation) -> int:
-        """Return how many columns an operation takes."""
-        return len(write(operation, self.of).code) + self.more(operation)
+        """Return how many columns an operation takes where it is written out."""
+        parts = operation.inputs or (operation,)
+        return len(write(operation, self.of).code) + sum(map(self.more, parts))
 
     def more(self, operation: Operation) -> int:
         """Return by how many columns an operation gets longer in the loop of a layer."""

@@ -94,3 +94,71 @@ def returned(names: Sequence[str], columns: int = BODY) -> list[str]:
     """Return the lines that return a tuple of names."""
     line = f"return ({names[0]},)" if len(names) == 1 else f"return {', '.join(names) or '()'}"
     return [line] if len(line) <= columns else ["return (", *[f"    {name}," for name in names], ")"]
+
+
+def in_rows(names: Sequence[str], columns: int) -> list[list[str]]:
+    """Return names in rows of so many columns, with commas between them."""
+    rows: list[list[str]] = [[]]
+    for name in names:
+        if rows[-1] and len(", ".join([*rows[-1], name])) > columns:
+            rows.append([])
+        rows[-1].append(name)
+    return rows
+
+
+def unpacked_rows(names: Sequence[str], value: str) -> list[str]:
+    """Return the lines that unpack names from a tuple; many from one of tuples, see `returned_rows`."""
+    lines = unpacked(names, value)
+    return ["(", *_tuples(names), f") = {value}"] if len(lines) > 1 else lines
+
+
+def returned_rows(names: Sequence[str], value: str) -> list[str]:
+    """Return the lines that return what is unpacked from ``value`` elsewhere."""
+    return ["return (", *_tuples(names), ")"] if len(unpacked(names, value)) > 1 else returned(names)
+
+
+def _tuples(names: Sequence[str]) -> list[str]:
+    rows = in_rows(names, BODY - len("    (,),"))
+    return [f"    ({', '.join(row)}{',' * (len(row) == 1)})," for row in rows]
+
+
+def each_its_own(names: Sequence[str], value: str, every: Sequence[str], columns: int) -> list[str]:
+    """Return the lines that give each of several names a value of its own.
+
+    ``every`` holds the word that ``name`` stands for in each ``value``; none where all are alike.
+    """
+    lines: list[str] = []
+    rest = 0
+    while rest < len(names):
+        row, words = [names[rest]], [*every[rest : rest + 1]]
+        rest += 1
+        while rest < len(names) and _fit([*row, names[rest]], [*words, *every[rest : rest + 1]], columns):
+            row.append(names[rest])
+            words += every[rest : rest + 1]
+            rest += 1
+        lines += _for_each(row, value, words, columns)
+    return lines
+
+
+def _fit(names: Sequence[str], words: Sequence[str], columns: int) -> bool:
+    """Whether names, and the words that stand for them, are short enough."""
+    return max(len(f"{', '.join(names)} = ("), len(f"    {_words(words, columns)}")) <= columns
+
+
+def _words(words: Sequence[str], columns: int) -> str:
+    line = f"for name in ({', '.join(words)})"
+    if len(line) + 4 <= columns:
+        return line
+    return f"for name in {_QUOTE}{' '.join(word.strip(_QUOTE) for word in words)}{_QUOTE}.split()"
+
+
+def _for_each(names: Sequence[str], value: str, words: Sequence[str], columns: int) -> list[str]:
+    if len(names) == 1:
+        return [f"{names[0]} = {value.replace('{name}', words[0].strip(_QUOTE)) if words else value}"]
+    target, loop = ", ".join(names), _words(words, columns) if words else f"for _ in range({len(names)})"
+    line = f"{target} = ({value} {loop})"
+    inside = [f"{value} {loop}"] if len(f"    {value} {loop}") <= columns else [value, loop]
+    return [line] if len(line) <= columns else [f"{target} = (", *(f"    {each}" for each in inside), ")"]
+
+
+_QUOTE = '"'

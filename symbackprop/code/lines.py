@@ -74,7 +74,7 @@ def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterat
             text = called(f"{text.inside(Level.ATOM)}.copy") if copied else text
             yield from _assignment(write(target).code, text, columns)
         case InPlace(kind, target, value):
-            yield f"{write(target).code} {_SIGNS[kind]} {write(value).code}"
+            yield from _assignment(write(target).code, write(value), columns, _SIGNS[kind])
         case Scatter():
             yield from _scatter(instruction, columns)
         case Copy(source, out, where):
@@ -127,14 +127,14 @@ def _broken(call: Text, columns: int) -> list[str]:
     return [call.code] if len(call.code) <= columns else _opened(call.head, call.arguments, columns)
 
 
-def _assignment(name: str, value: Text, columns: int) -> list[str]:
+def _assignment(name: str, value: Text, columns: int, sign: str = "=") -> list[str]:
     """Return an assignment; one that is too long at the brackets that it ends in, or in brackets."""
-    line = f"{name} = {value.code}"
+    line = f"{name} {sign} {value.code}"
     if len(line) <= columns:
         return [line]
     if len(value.code) + INDENT > columns and value.arguments:
-        return _opened(f"{name} = {value.head}", value.arguments, columns)
-    return _opened(f"{name} = (", (value.code,), columns)
+        return _opened(f"{name} {sign} {value.head}", value.arguments, columns)
+    return _opened(f"{name} {sign} (", (value.code,), columns)
 
 
 def _opened(head: str, inside: Sequence[str], columns: int, end: str = ")") -> list[str]:

@@ -118,6 +118,27 @@ def turns_needed(program: Iterable[Instruction], stems: Iterable[str]) -> dict[s
     return {stem: number for stem, number in found.items() if number is not None}
 
 
+def of_one_turn(program: Iterable[Instruction], stems: Iterable[str]) -> set[str]:
+    """Return those of the stems that one turn of a loop alone writes and reads, each layer its own.
+
+    What views something belongs to it: where other turns read the view, the array is not one turn's own.
+    """
+    loops: dict[str, list[Instruction]] = {}
+    own: set[str] = {*stems}
+    for part in _one_by_one(program):
+        for name in set(part.names):
+            loops.setdefault(_buffer(name), []).append(part)
+            if not (isinstance(name, Layered) and name.counted and name.layer == 0):
+                own.discard(_buffer(name))
+    own = {stem for stem in own if len(loops.get(stem, ())) == 1}
+    inside = {id(part): part for stem in own for part in loops[stem]}
+    steps = [step for part in inside.values() for step in _one_by_one(part.body)]
+    views = [(step.binds, step.reads) for step in steps if isinstance(step, Assign) and step.binds]
+    while lost := {_buffer(n) for view, read in views if _buffer(view) not in own for n in read} & own:
+        own -= lost
+    return own
+
+
 def _unrolled(program: Iterable[Instruction]) -> Iterator[tuple[Instruction, int]]:
     """Yield instructions in the order of carrying them out, with the layer of their loop."""
     for instruction in _one_by_one(program):

@@ -17,7 +17,7 @@ from symbackprop.arrays.operations import Layered, Name
 from symbackprop.code.lines import INDENT, lines_of
 from symbackprop.code.statements import Block, Instruction, Loop, Renaming, When, is_like, names_of
 from symbackprop.code.text import LAYER
-from symbackprop.equations.system import EquationSystem, name_of
+from symbackprop.equations.system import EquationSystem
 
 LEAST = 16
 """Layers that have to be alike before they become a loop."""
@@ -51,7 +51,7 @@ class Uses:
     @classmethod
     def of(cls, system: EquationSystem, code: Callable[[str], str]) -> Uses:
         """Return the names of a system's quantities and adjoints, as ``code`` gives them."""
-        handed_on = _handed_on(system)
+        handed_on = system.handed_on(LEAST_USES)
         found: dict[str, int] = {}
         for quantity, role in system.roles.items():
             on = role.word in handed_on
@@ -93,17 +93,6 @@ class Uses:
 
 
 NO_USES = Uses({})
-
-
-def _handed_on(system: EquationSystem) -> set[str]:
-    """Return the words of the quantities that one use of many hands on to the next."""
-    roles, found = system.roles, set[str]()
-    for equation in system.equations:
-        own = roles.get(equation.name)
-        if own is not None and own.uses >= LEAST_USES:
-            read = (roles.get(name_of(each)) for each in system.reads(equation.rhs))
-            found |= {role.word for role in read if role is not None and role.layer == own.layer - 1}
-    return found
 
 
 def in_loops(layer: int | None, layered: Mapping[str, Layered]) -> dict[str, int]:
@@ -274,6 +263,12 @@ class Rolled:
     def holds(self, name: str) -> bool:
         """Whether an array is kept by layer."""
         return self.kept.holds(name)
+
+    def take_out(self, stems: Collection[str]) -> None:
+        """Keep what has these names no longer by layer: it is one array, which all layers take in turn."""
+        self.parts = [part.renamed(partial(_without_layer, stems)) for part in self.parts]
+        for stem in stems:
+            del self.kept.layers[stem]
 
     def _with_loops(self, blocks: Sequence[Block]) -> Iterator[Block | Loop]:
         for run in runs_of(blocks, self._layer, self._is_like):

@@ -12,23 +12,24 @@ from symbackprop.arrays.operations import Layered, Operation
 from symbackprop.code.bundle import runtime, support
 from symbackprop.code.comments import EquationComments, wrapped
 from symbackprop.code.data import ARRAYS, DataCode
-from symbackprop.code.entries import Keyed, key_of, rolled_entries
+from symbackprop.code.entries import ByKey, Keyed, Keys, rolled_entries
 from symbackprop.code.fitting import Names, assignment
 from symbackprop.code.layout import (
     COLUMNS,
     Verbatim,
     dict_definition,
+    each_its_own,
     head,
     literal,
     text_definition,
     tuple_definition,
 )
-from symbackprop.code.lines import lines_of, turns
+from symbackprop.code.lines import lines_of
 from symbackprop.code.loops import ByLayer, Rolled, Uses, in_loops, layered_names
 from symbackprop.code.programs import RATE, SCALE, Carried, Programs, needed, share
 from symbackprop.code.recurrence import Recurrence
 from symbackprop.code.statements import DTYPE, Block, Instruction, Loop, array, names_in
-from symbackprop.code.text import LAYER, imports, spelled
+from symbackprop.code.text import imports, spelled
 from symbackprop.code.training_step import StepLines, TrainingStep, shapes_in
 from symbackprop.code.update import UpdateProgram
 from symbackprop.code.version import VERSION
@@ -86,7 +87,9 @@ class _Body(Rolled):
         reserved: Sequence[str],
         uses: Uses,
         wanted: Collection[str],
+        given: Sequence[str] = (),
     ) -> None:
+        self.given = given
         self.statements = statements
         self.read: dict[int, frozenset[str]] = {}
         for s in statements:
@@ -103,11 +106,11 @@ class _Body(Rolled):
             numbers = {number for block in blocks for number in (block.number, block.last) if number}
             bindings = list(module.bindings(set().union(*[self.read[n] for n in numbers]), bound))
             if bindings:
-                yield from lines_of(together, COLUMNS - 4, module.equations.comments)
+                yield from lines_of(together, COLUMNS - 4, module.equations.of_functions)
                 yield from bindings
                 together = []
             together.append(part)
-        yield from lines_of(together, COLUMNS - 4, module.equations.comments)
+        yield from lines_of(together, COLUMNS - 4, module.equations.of_functions)
 
 
 class _Module:
@@ -137,9 +140,9 @@ class _Module:
         self._places = {name: place for place, name in enumerate(self.parameters)}
 
     @cached_property
-    def layered_keys(self) -> dict[str, Layered]:
-        """The names of what belongs to a layer."""
-        return layered_names(self.model.system, str)
+    def keys(self) -> Keys:
+        """The keys of what belongs to a layer."""
+        return Keys.of_system(self.model.system)
 
     @cached_property
     def uses(self) -> Uses:
@@ -160,7 +163,7 @@ class _Module:
         self, values: Mapping[str, str | Keyed | Operation], kept: ByLayer | None = None
     ) -> list[str]:
         """Return the lines of a dict with an entry for each parameter."""
-        return rolled_entries(values, self.layered_keys, kept, self.keys_of_uses)
+        return rolled_entries(values, self.keys.layered, kept, self.keys_of_uses)
 
     def render(self) -> str:
         """Return the module's text."""
@@ -304,8 +307,14 @@ class _Module:
         return self._function("forward", "x", "np.ndarray", f"Return the outputs, {shape}.", body, returned)
 
     def loss(self) -> _Function:
-        """Return the error."""
+        """Return the error; what loops compute on the way to the output is left to ``forward``."""
         body = self._body(["E"])
+        output = self.given.code(self.model.output)
+        if body.dicts and not self.model.more_outputs:
+            inside = needed(self.statements, [output])
+            rest = needed(self.statements, ["E"], [output])
+            if output not in self.given.arguments and not any(s in inside for s in rest):
+                body = self._body_of(rest, ["E"], [output])
         docstring = f"Return {self._loss()}."
         return self._function("loss", "xt", "float", docstring, body, ["return float(E)"])
 
@@ -345,14 +354,20 @@ class _Module:
 
     def _body(self, results: Sequence[str]) -> _Body:
         """Return the statements of a pure function that computes ``results``."""
-        statements = needed(self.statements, results)
+        return self._body_of(needed(self.statements, results), results)
+
+    def _body_of(
+        self, statements: Sequence[Carried], results: Sequence[str], given: Sequence[str] = ()
+    ) -> _Body:
+        """Return the body of a pure function; ``given`` is what ``forward`` returns to it."""
         shared, of = share(statements, self.layered)
         names, layered, blocks = Names(of), dict(self.layered), []
         uses = self.uses
         turns_names = Names(of, "turn")
         number = cache(self.model.number)  # of the same few sizes again and again
         for entry in shared:
-            layered |= entry.layered(layered)
+            new = entry.layered(layered)
+            layered |= new
             statement = entry.statement
             if isinstance(statement, Recurrence):
                 made = statement.instructions(turns_names, with_arrays=True)
@@ -362,6 +377,7 @@ class _Module:
             if uses and (not blocks or uses.layers.get(str(blocks[-1].name)) != layer):
                 names.restart()
                 names.longer = in_loops(layer, layered)
+            names.longer |= in_loops(layer, new)
             inner: list[Instruction] = []
             for part in entry.parts:
                 own = assignment(array(part.name, part.operation), part.operation, names)
@@ -374,7 +390,7 @@ class _Module:
             blocks.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
         called = {*names.of.values(), *names.numbered, *(n for s in statements for n in s.names)}
         layered |= {} if uses else names.numbered
-        return _Body(statements, blocks, layered, called, self.given.reserved, uses, results)
+        return _Body(statements, blocks, layered, called, self.given.reserved, uses, results, given)
 
     def opening(self, body: _Body) -> Iterable[str]:
         """Yield the lines before the statements of a pure function."""
@@ -389,21 +405,28 @@ class _Module:
             yield f"samples = len({self.given.code(self.model.inputs[0].name)})"
         yield from (line for name, line in self.given.size_lines().items() if name in named)
         yield from self._dicts(body)
+        yield from (f"{name} = forward(parameters, x)" for name in body.given)
 
     def _dicts(self, body: _Body) -> Iterable[str]:
         """Yield the lines that make the dicts of what the loops read and write."""
         given = self.given.arguments
-        made = {}
+        made, bound = {}, list[ByKey]()
         for stem, layers in body.dicts.items():
             names = {n: Layered(stem, n).alone for n in layers}
             if names[layers[-1]] in self.parameters:
-                value = f"parameters[{key_of(stem)}]"
-                yield f"{stem} = {{{LAYER}: {value} for {LAYER} in {turns(layers)}}}"
+                bound.append((stem, "parameters", {n: self.parameters[name] for n, name in names.items()}))
             else:
                 entries = [f"{n}: {name}" for n, name in names.items() if name in given]
                 made[stem] = f"{{{', '.join(entries)}}}"
-        if made:
-            yield f"{', '.join(made)} = {', '.join(made.values())}"
+        yield from self.keys.dicts(bound, COLUMNS - 4)
+        line = f"{', '.join(made)} = {', '.join(made.values())}"
+        if made and len(line) <= COLUMNS - 4:
+            yield line
+            return
+        yield from (f"{stem} = {value}" for stem, value in made.items() if value != _EMPTY)
+        empty = [stem for stem, value in made.items() if value == _EMPTY]
+        if empty:
+            yield from each_its_own(empty, _EMPTY, [], COLUMNS - 4)
 
     def bindings(self, names: Iterable[str], bound: set[str]) -> Iterable[str]:
         """Yield the lines that bind those parameters among ``names`` that are not bound yet."""
@@ -533,6 +556,7 @@ def _can_be_weighted(operation: Operation) -> bool:
     return rows and meets_rows and all(map(_can_be_weighted, operation.inputs))
 
 
+_EMPTY = "{}"
 _GAMMA = ("_from_eight", "_given", "_polynomial")
 _SUPPORT = {
     Kind.ERF: ("_ERF_NEAR", "_erf", "_polynomial"),

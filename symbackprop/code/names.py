@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 
+from symbackprop.code.loops import LEAST_USES
 from symbackprop.equations.model import Model
 from symbackprop.equations.naming import free_name
 from symbackprop.library.optimizers import OPTIMIZERS
@@ -62,15 +63,38 @@ class CodeNames:
     @cached_property
     def quantities(self) -> dict[str, str]:
         """The name of each quantity and of each adjoint: its own, with underscores where that is taken."""
-        system = self.model.system
-        own = [*system.quantities, *(adjoint.name for adjoint in system.adjoints.values())]
+        wanted = self._wanted
+        own = wanted.values()
         taken = {*FUNCTIONS_USE, *self.sizes.values(), *self._arguments}
         kept = {name for name in own if not (name in taken or name.startswith("_") or _PART.fullmatch(name))}
         kept |= {given for given in self._arguments if self._is_argument_of_its_name(given)}
-        found = {name: name for name in own if name in kept}
-        for name in own:
-            if name not in kept:
-                found[name] = free_name(f"{_public(name)}_", {*taken, *own, *found.values()})
+        found = {name: code for name, code in wanted.items() if code in kept}
+        for name, code in wanted.items():
+            if code not in kept:
+                found[name] = free_name(f"{_public(code)}_", {*taken, *own, *found.values()})
+        return found
+
+    @cached_property
+    def _wanted(self) -> dict[str, str]:
+        """What quantities and adjoints are called where that is free; those of layers as their roles have it.
+
+        Words that are names by themselves have an underscore in many uses of a block, where loops keep arrays
+        by layer under the words.
+        """
+        system = self.model.system
+        adjoints = {name: adjoint.name for name, adjoint in system.adjoints.items()}
+        plain = {name for name in system.quantities if name not in system.roles}
+        plain |= {adjoints[name] for name in plain}
+        found = {name: name for name in (*system.quantities, *adjoints.values())}
+        taken = {*found}
+        for name, role in system.roles.items():
+            word = role.word
+            while role.uses >= LEAST_USES and not plain.isdisjoint((word, f"d{word}")):
+                word += "_"
+            if f"{word}{role.layer}" != name:
+                found[name] = free_name(f"{word}{role.layer}", taken)
+                found[adjoints[name]] = free_name(f"d{found[name]}", taken)
+                taken |= {found[name], found[adjoints[name]]}
         return found
 
     @cached_property

@@ -19,7 +19,7 @@ from symbackprop.code.recurrence import Places, Recurrence
 from symbackprop.derivation.batch import NoSampleAxis, SampleAxis
 from symbackprop.equations.circles import Circle, parts_of
 from symbackprop.equations.indices import close_sum
-from symbackprop.equations.naming import SAMPLE, SAMPLES, split_name
+from symbackprop.equations.naming import SAMPLE, SAMPLES, Glyph, split_name
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import ONE, Equation, indices_of, name_of
 from symbackprop.errors import UnsupportedExpression
@@ -257,13 +257,15 @@ def _target(step: Step) -> Expr:
 # ---------------------------------------------------------------- needed statements, shared parts
 
 
-def needed(statements: Sequence[Carried], results: Sequence[str]) -> list[Carried]:
-    """Return the statements that ``results`` need, in order."""
+def needed(
+    statements: Sequence[Carried], results: Sequence[str], given: Collection[str] = ()
+) -> list[Carried]:
+    """Return the statements that ``results`` need where some names are ``given``, in order."""
     wanted, kept = set(results), list[Carried]()
     for statement in reversed(statements):
         if not wanted.isdisjoint(statement.names):
             kept.append(statement)
-            wanted |= statement.operation.reads
+            wanted |= statement.operation.reads.difference(given)
     return kept[::-1]
 
 
@@ -335,7 +337,7 @@ def share(
             if operation in names or operation is statement.operation:
                 continue
             if (costly and uses[operation] > 1) or _deserves_name(operation):
-                beside = statement.name if len(used_in[operation]) < _MANY else ""
+                beside = _spelled(statement) if len(used_in[operation]) < _MANY else Glyph("")
                 names[operation], stem = _name(_word(operation), beside, taken, plain)
                 taken |= {names[operation], stem}
                 plain |= {stem} if names[operation] == stem else set()
@@ -405,12 +407,18 @@ def _word(operation: Operation) -> str:
     return word
 
 
-def _name(word: str, beside: str, taken: Collection[str], plain: Collection[str]) -> tuple[str, str]:
+def _spelled(statement: Statement) -> Glyph:
+    """Return the word and the layer of a statement; outside of layers what its name looks like."""
+    place = statement.place
+    return split_name(statement.name) if place is None else Glyph(place.stem, str(place.layer))
+
+
+def _name(word: str, beside: Glyph, taken: Collection[str], plain: Collection[str]) -> tuple[str, str]:
     """Return a name such as ``exponentials2`` for a part of the statement of ``x2``, and its stem.
 
     A second one is called ``exponentials_x2``; without a layer ``exponentials_2``, as its stem is.
     """
-    own, layer = split_name(beside)
+    own, layer = beside
     if layer is None:
         name = next(n for n in _numbered(word) if n not in taken)
         stem = name

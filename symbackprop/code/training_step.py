@@ -13,11 +13,19 @@ from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Layered, Name, Operation, Statement
 from symbackprop.code.buffers import BufferWriter, Workspace
 from symbackprop.code.data import DataCode
-from symbackprop.code.entries import COLUMNS, comprehension, key_of
+from symbackprop.code.entries import COLUMNS, Keys, comprehension
 from symbackprop.code.fitting import Names, assignment
-from symbackprop.code.layout import BODY, chains, returned, unpacked
+from symbackprop.code.layout import (
+    BODY,
+    chains,
+    each_its_own,
+    returned,
+    returned_rows,
+    unpacked,
+    unpacked_rows,
+)
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
-from symbackprop.code.liveness import shared_arrays, turns_needed
+from symbackprop.code.liveness import of_one_turn, shared_arrays, turns_needed
 from symbackprop.code.loops import Rolled, Uses, layered_names
 from symbackprop.code.programs import Carried, Part, share
 from symbackprop.code.recurrence import Recurrence
@@ -25,6 +33,11 @@ from symbackprop.code.statements import DTYPE, Block, Condition, Instruction, Wh
 from symbackprop.code.text import LAYER
 from symbackprop.equations.model import Model
 from symbackprop.equations.naming import SAMPLES
+
+_BUFFERS = "self._buffers"
+"""Where a bare trainer has the arrays of a step."""
+_MANY = 3
+"""Arrays that are alike and take fewer lines when they are made in one go."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +103,7 @@ class TrainingStep:
         defined = (name for s in statements for name in s.names)
         own = {*self.names.values(), *self.parameters, *self.derivatives, *defined}
         self.arrays = own
-        self.layered_keys = layered_names(model.system, str)
+        self.keys_of_layers = Keys.of_system(model.system)
         for entry in self.shared:
             self.layered |= entry.layered(self.layered)
         self.workspace = Workspace(taken=own, numbers={}, size=self.number)
@@ -99,7 +112,33 @@ class TrainingStep:
     @cached_property
     def rolled(self) -> Rolled:
         """The instructions, those of equal layers as loops."""
-        return self.looped(self.written())
+        return self.in_turn(self.looped(self.written()))
+
+    def in_turn(self, rolled: Rolled) -> Rolled:
+        """Take out of the dicts by layer what one array is enough for, a buffer of that name then."""
+        rolled.take_out(self._of_one_array(rolled))
+        return rolled
+
+    def _of_one_array(self, rolled: Rolled) -> set[str]:
+        """Return the dicts whose layers can all have one array, and enter that in place of theirs."""
+        arrays = self.workspace.arrays
+        given = {*self.given.arguments, *self.parameters, *self.derivatives}
+        names = {stem: [Layered(stem, n).alone for n in layers] for stem, layers in rolled.dicts.items()}
+        sizes = {name: tuple(map(self.given.size, shape)) for name, shape in arrays.items()}
+        alike = [
+            stem
+            for stem, own in names.items()
+            if len({sizes.get(name) for name in own}) == 1 and given.isdisjoint(own) and stem not in sizes
+        ]
+        found = of_one_turn(rolled.parts, alike)
+        buffers = [stem for stem in alike if names[stem][0] in sizes and stem not in found]
+        found |= {stem for stem, turns in turns_needed(rolled.parts, buffers).items() if turns == 1}
+        taken = {name: stem for stem in found for name in names[stem]}
+        kept = {taken.get(name, name): shape for name, shape in arrays.items()}
+        arrays.clear()
+        arrays.update(kept)
+        self.arrays |= found
+        return found
 
     def lines(self) -> StepLines:
         """Return the lines of the step and of its arrays."""
@@ -139,7 +178,7 @@ class TrainingStep:
             yield f"if self._allocated_for != {listed}:"
             yield f"    self._allocated_for = {listed}"
             yield f"    self._buffers = _allocate({arguments})"
-            yield from unpacked([*buffers, *fixed], "self._buffers")
+            yield from (unpacked_rows if self.rolled.dicts else unpacked)([*buffers, *fixed], _BUFFERS)
             return
         yield from unpacked(buffers, f"{self.owner}._buffers_for({sizes})")
         yield from unpacked([*self._stems_of_parameters, *fixed], f"{self.owner}._fixed")
@@ -148,12 +187,14 @@ class TrainingStep:
         self, sharing: Iterable[list[str]], buffers: list[str], scratch: list[str]
     ) -> tuple[list[str], list[str]]:
         """Return the lines that make the arrays of a step: those of its rows, and the others."""
-        allocations = [line for names in sharing for line in self._allocations(*names)]
-        fixed = [line for name in scratch for line in self._allocations(name)]
+        allocations = self._all_allocations(sharing)
+        fixed = self._all_allocations([name] for name in scratch)
         fixed += self._constants()
         names = [*scratch, *self._constant_names]
         if self.bare:
-            return [*allocations, *fixed, *returned([*buffers, *names])], []
+            listed = [*buffers, *names]
+            end = returned_rows(listed, _BUFFERS) if self.rolled.dicts else returned(listed)
+            return [*allocations, *fixed, *end], []
         fixed += returned([*self._stems_of_parameters, *names])
         return [*allocations, *returned(buffers)], [*self._by_layer(), *fixed]
 
@@ -268,23 +309,20 @@ class TrainingStep:
             yield from self._by_layer()
 
     @cached_property
-    def _stems_of_parameters(self) -> dict[str, str]:
-        """The dicts of parameters and of derivatives by layer, with the text of an entry."""
-        found = {}
+    def _stems_of_parameters(self) -> dict[str, tuple[str, dict[int, str]]]:
+        """The dicts of parameters and of derivatives by layer: what holds them, and the key of each layer."""
+        found: dict[str, tuple[str, dict[int, str]]] = {}
         for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
             for name, key in zip(names, self.keys, strict=True):
                 if self.rolled.holds(name):
-                    word = self.layered_keys[key].stem
-                    found[self.layered[name].stem] = f"{self.owner}.{where}[{key_of(word)}]"
+                    own = self.layered[name]
+                    found.setdefault(own.stem, (f"{self.owner}.{where}", {}))[1][own.layer] = key
         return found
 
     def _by_layer(self) -> list[str]:
         """Return the lines of the dicts of parameters and derivatives."""
-        return [
-            line
-            for stem, value in self._stems_of_parameters.items()
-            for line in comprehension(f"{LAYER}: {value}", self.rolled.dicts[stem], f"{stem} = {{", "}")
-        ]
+        wanted = [(stem, where, keys) for stem, (where, keys) in self._stems_of_parameters.items()]
+        return self.keys_of_layers.dicts(wanted, BODY if self.bare else BODY + 4)
 
     @cached_property
     def _turns(self) -> dict[str, int]:
@@ -306,6 +344,33 @@ class TrainingStep:
                 entries += [f"**{stem}"] if kept else []
                 yield f"{stem} = {{{', '.join(entries)}}}"
 
+    def _all_allocations(self, sharing: Iterable[list[str]]) -> list[str]:
+        """Return the lines that allocate buffers; of a step with loops many that are alike in one go."""
+        arrays, alike = list(sharing), dict[str, list[str]]()
+        for label, *others in arrays if self.rolled.dicts else ():
+            if not others and (value := self._value(label)):
+                alike.setdefault(value, []).append(label)
+        together = {labels[0]: (labels, value) for value, labels in alike.items() if len(labels) >= _MANY}
+        later = {label for labels, _ in together.values() for label in labels[1:]}
+        lines: list[str] = []
+        for label, *others in arrays:
+            if label in together:
+                labels, value = together[label]
+                lines += each_its_own(labels, value, [], BODY + 4)
+            elif label not in later:
+                lines += self._allocations(label, *others)
+        return lines
+
+    def _value(self, label: str) -> str:
+        """Return the expression that makes a buffer, or a dict of equal ones, "" for any other dict."""
+        if label not in self.rolled.dicts:
+            return self._array(label)
+        texts, layers = {text for _, text in self._arrays[label]}, self._kept(label)
+        if label in self._turns or len(texts) > 1:
+            return ""
+        span = range(layers[0], layers[-1] + 1)
+        return f"{{{LAYER}: {texts.pop()} for {LAYER} in {turns(span)}}}"
+
     def _allocations(self, label: str, *others: str) -> list[str]:
         """Return the lines that allocate a buffer, or a dict of them, under all its names."""
         first, *more = chains((label, *others))
@@ -323,7 +388,7 @@ class TrainingStep:
         numbers = [(text, [n for n, _ in pairs]) for text, pairs in runs]
         spans = [(f"{LAYER}: {text}", range(layers[0], layers[-1] + 1)) for text, layers in numbers]
         if len(spans) == 1:
-            return [*comprehension(*spans[0], f"{names}{{", "}"), *rest]
+            return [*comprehension(*spans[0], f"{names}{{", "}", BODY + 4), *rest]
         inside = [line for span in spans for line in comprehension(*span, "**{", "},")]
         return [f"{names}{{", *(f"    {line}" for line in inside), "}", *rest]
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from itertools import groupby
 from string import Formatter
 
-from sympy import Add, Derivative, Expr, KroneckerDelta, Rational, Sum, Symbol, sympify
+from sympy import Add, Derivative, Expr, KroneckerDelta, Rational, Sum, Symbol
 
 from symbackprop.derivation.kinks import Kink, kinks_in
 from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlock
 from symbackprop.document.formats import Format
+from symbackprop.document.given import names_elsewhere, values_shown
 from symbackprop.document.language.catalogues import Catalogue
 from symbackprop.document.language.particles import with_particle
 from symbackprop.document.sections import Sections
@@ -102,8 +102,8 @@ class Sentences:
         ]
         if model is not None and model.layers:
             lines += self._units(model)
-        lines += [*self._ranges(), *self._circles(forward=True)]
-        values = self._values()
+        lines += [*self._names_elsewhere(), *self._ranges(), *self._circles(forward=True)]
+        values = values_shown(self.derivation, self.style)
         return [*lines, self.say("given.values", values=self.listed(values))] if values else lines
 
     def _units(self, model: Model) -> list[str]:
@@ -155,19 +155,18 @@ class Sentences:
                     last=last,
                 )
 
-    def _values(self) -> list[str]:
-        """Return the sizes of a network, and its coefficients of regularisation, with their values."""
-        model = self.derivation.model
-        if model is None:
-            return []
-        values: list[tuple[str, float]] = [*model.sizes.items()]
-        values += [(c.name, c.value) for c in model.constants if not isinstance(c.value, tuple)]
-        show, found = self.style.printer.show, []
-        for value, group in groupby(values, key=lambda pair: pair[1]):
-            names = [show(Symbol(name)) for name, _ in group]
-            names = names if len(names) <= LEAST else [names[0], self.style.dots, names[-1]]
-            found.append(self.style.inline(" = ".join([*names, show(sympify(value))])))
-        return found
+    def _names_elsewhere(self) -> Iterator[str]:
+        """Yield a sentence on the parameters that code and files call by the uses of their own blocks."""
+        called = [
+            self.say(
+                "given.name",
+                quantity=self.general(self.system.roles[name].layer).inline(self._first_reading(name)),
+                names=self.style.escape(", ".join(names)),
+            )
+            for name, names in names_elsewhere(self.system)
+        ]
+        if called:
+            yield self.say("given.names", names=self.say("run.between").join(called))
 
     def _with_shapes(self, names: Iterable[str]) -> list[str]:
         """Return quantities with their shapes, those of a run of layers once."""

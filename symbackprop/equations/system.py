@@ -296,6 +296,11 @@ class Role:
     kind: str = ""
     uses: int = 0
 
+    @property
+    def name(self) -> str:
+        """What a quantity of this role is called, unless it counts the uses of a block inside."""
+        return f"{self.word}{self.layer}"
+
 
 @dataclass(frozen=True)
 class EquationSystem:
@@ -346,6 +351,16 @@ class EquationSystem:
         """Return the kind of a quantity in its layer, "" where it has no role."""
         role = self.roles.get(name)
         return "" if role is None else role.kind
+
+    def handed_on(self, least: int) -> set[str]:
+        """Return the words of what one use of a block hands on to the next, of ``least`` uses or more."""
+        found = set[str]()
+        for equation in self.equations:
+            own = self.roles.get(equation.name)
+            if own is not None and own.uses >= least:
+                read = (self.roles.get(name_of(each)) for each in self.reads(equation.rhs))
+                found |= {role.word for role in read if role is not None and role.layer == own.layer - 1}
+        return found
 
     def like(self, name: str, layer: int) -> str:
         """Return the quantity of another layer that has the same role as ``name``."""

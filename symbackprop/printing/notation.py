@@ -165,7 +165,7 @@ def _with_errors(notation: Notation, system: EquationSystem) -> Notation:
         notation,
         glyphs={**notation.glyphs, **glyphs, **errors},
         delta_names=frozenset(errors),
-        renamed=frozenset({*glyphs, *errors}),
+        renamed=frozenset({*notation.renamed, *glyphs, *errors}),
     )
 
 
@@ -226,6 +226,7 @@ def _notation(
         axes,
         frozenset(system.parameters),
         moving=frozenset({"w", "g", *_STATES} - set(system.quantities)),
+        renamed=frozenset(name for name, role in system.roles.items() if name != role.name),
         roles=system.roles,
         words=words,
     )

@@ -54,10 +54,11 @@ def loops_of(text: str) -> list[str]:
 
 @pytest.mark.parametrize("count", [4, pytest.param(7, marks=pytest.mark.slow)])
 def test_all_uses_are_turns_of_one_loop(count: int) -> None:
-    """Beside comprehensions, each function has one loop forward, gradients and the step one backward, too."""
+    """Forward, gradients and step have a loop forward, the last two one backward; loss calls forward."""
     text = sb.generate(network(count), bare=True)
     forward, backward = f"range(1, {count + 1})", f"range({count}, 0, -1)"
-    assert loops_of(text) == [forward, forward, forward, backward, forward, backward], loops_of(text)
+    assert loops_of(text) == [forward, forward, backward, forward, backward], loops_of(text)
+    assert f"h{count} = forward(parameters, x)" in text
     assert "gain1" not in re.sub(r"[#\"].*", "", text)
 
 

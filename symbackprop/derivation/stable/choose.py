@@ -26,6 +26,8 @@ from symbackprop.equations.signature import Signature
 from symbackprop.equations.steps import Derived, Sketch, Step
 from symbackprop.equations.system import ZERO, indices_of, name_of
 
+_MANY = 4
+"""Uses of a block that have the same forms, whatever comes before."""
 _LONGEST = 200
 """Operations up to which an expression, or the definition of a component in it, is looked at."""
 
@@ -108,12 +110,17 @@ class _Stabilizer:
         """Components computed beside the expression, so that its forms may read them."""
         self.all_free = False
         """Whether every adjoint is taken as it is: only products with it are left."""
+        words = self.system.handed_on(_MANY)
+        self.handed_on = {name for name, role in self.system.roles.items() if role.word in words}
+        """What layers hand on, which is taken as it is: else forms would depend on how many come before."""
         self._good: set[object] = set()
         """The signatures of expressions in their best form: equal layers are measured once."""
 
     def define(self, key: object, lhs: Expr, plain: Expr, form: Callable[[], Expr]) -> None:
         """Remember a definition under ``key``, ``plain`` or its ``form()``, if computed by component."""
         component = lhs.variables[0] if isinstance(lhs, Derivative) else lhs
+        if name_of(component) in self.handed_on:
+            return
         if not plain.is_Atom and self.is_measured(plain) and plain.count_ops() <= _LONGEST:
             self.definitions[key] = _Definition(component, plain, form)
 

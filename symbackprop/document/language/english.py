@@ -28,6 +28,8 @@ ENGLISH: dict[str, str] = {
     "given.constants": "The constants are {quantities}.",
     "given.shape": "{quantity} of shape {shape}",
     "given.scalar": "{quantity} (a number)",
+    "given.names": "In code and files parameters count the uses of their own block: {names}.",
+    "given.name": "{quantity} is {names}",
     "given.values": "Here {values}.",
     "given.units": (
         "{sum} is the weighted sum that a unit takes in, its pre-activation; {output} is what the unit gives "

@@ -28,6 +28,8 @@ KOREAN: dict[str, str] = {
     "given.constants": "상수와 그 모양: {quantities}.",
     "given.shape": "{quantity} {shape}",
     "given.scalar": "{quantity} (수)",
+    "given.names": "코드와 파일에서 매개변수의 번호는 그 블록이 쓰인 차례이다: {names}.",
+    "given.name": "{quantity:은/는} {names}",
     "given.values": "여기서 {values:이다/다}.",
     "given.units": (
         "{sum:은/는} 뉴런이 받는 입력의 가중합이고, {output:은/는} 뉴런이 내보내는 활성값이다. "

@@ -250,7 +250,9 @@ class _Building:
     def model(self) -> Model:
         """Return the model."""
         system, per_sample = self._system()
-        system = with_roles(self._in_order(system), self._of_blocks())
+        layers = self.found.layers
+        common = {name for name, letter in self.letter_of.items() if letter in layers.common}
+        system = with_roles(self._in_order(system), self._of_blocks(), layers.made, common)
         self._check_reached(system)
         symbols = {s.name for q in system.quantities.values() for n in q.shape for s in n.free_symbols}
         symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if is_size(s)}

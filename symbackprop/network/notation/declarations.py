@@ -20,7 +20,7 @@ from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
 from symbackprop.network.notation.blocks import LOSS
 from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in, places_of
-from symbackprop.network.notation.expansion import Same, expanded
+from symbackprop.network.notation.expansion import InLayers, Same, expanded
 from symbackprop.network.notation.imports import last_line, main_file
 from symbackprop.network.notation.inside import whole_size
 from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside
@@ -73,6 +73,7 @@ class Text:
     computed: list[tuple[str, Expr, Part]] = field(default_factory=list)  # sizes that follow from open ones
     fixed: dict[str, Part] = field(default_factory=dict)  # sizes that uses of blocks give
     sections: dict[str, str] = field(default_factory=dict)  # first equation -> title
+    layers: InLayers = field(default_factory=InLayers)
     cases: dict[str, list[Part]] = field(default_factory=dict)  # the left sides of what has several
     read: dict[str, list[Case]] = field(default_factory=dict)  # the cases that have been read
 
@@ -84,7 +85,7 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
         SpecificationError: something is wrong; the message has line, column and a caret.
     """
     found = Text(source)
-    parts = written_out(text, source, sizes)
+    parts, found.layers = written_out(text, source, sizes)
     found.names.later = _defined_later(parts)
     found.written = frozenset(found.names.later)
     found.names.shared = _shared_parameters(parts)
@@ -117,12 +118,13 @@ def _read(found: Text, statement: Statement, title: str | None) -> str | None:
     return None
 
 
-def written_out(text: str, source: str, sizes: Mapping[str, int]) -> list[Statement]:
-    """Return the statements of a text, with those that the uses of blocks stand for."""
+def written_out(text: str, source: str, sizes: Mapping[str, int]) -> tuple[list[Statement], InLayers]:
+    """Return the statements of a text with those that uses of blocks stand for, and what is in layers."""
     main = main_file(text, source)
     if not main.block_names:
-        return main.own
-    return [statement for _, several in expanded(main, sizes) for statement in several]
+        return main.own, InLayers()
+    replaced, layers = expanded(main, sizes)
+    return [statement for _, several in replaced for statement in several], layers
 
 
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)

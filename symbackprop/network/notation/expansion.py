@@ -1,8 +1,8 @@
 """The uses of blocks written out: in go the files of a text, out come statements without blocks.
 
-Each use has names of its own for what its block declares and defines, numbered by use where there are
-several.  A block from another file has letters of its own, too.  How many uses there are shows when all are
-written out; so that is done twice.
+Each use has names of its own for what its block declares and defines, see `words`.  A block from another
+file has letters of its own, too; uses that have the same axes and sizes have the same ones.  How many uses
+there are shows when all are written out; so that is done twice.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import ChainMap, Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 from typing import NoReturn
@@ -19,9 +19,10 @@ from symbackprop.equations.naming import LETTERS, free_name, split_name
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import CONSTANTS
 from symbackprop.network.notation.blocks import LOSS, Block, File, check_blocks
-from symbackprop.network.notation.lines import MAX_LINES, Part, Statement, sides
+from symbackprop.network.notation.lines import MAX_LINES, Made, Part, Statement, sides
 from symbackprop.network.notation.reader import Names, NetReader
 from symbackprop.network.notation.spelling import Given, Head, Spelled, Use, made, placed
+from symbackprop.network.notation.words import Uses, UseStep, Way, Words, spelled_turn
 
 MAX_USES = 10_000
 """Uses of blocks in a text."""
@@ -46,6 +47,8 @@ class _Letters:
 
     ``number`` is that of the use, of ``total``, and ``used`` says where it stands.  ``images`` are what
     letters are called outside, ``given`` those whose size a keyword tells, ``wanted`` all of the block's.
+    ``inner`` are the letters of uses inside of blocks that have these, which are the same in all of them.
+    They are ``is_common`` where they are not those of one layer alone.
     """
 
     owner: File | None = None
@@ -55,6 +58,8 @@ class _Letters:
     given: frozenset[str] = frozenset()
     wanted: set[str] = field(default_factory=set)
     used: tuple[str, ...] = ()
+    inner: dict[Hashable, _Letters] = field(default_factory=dict)
+    is_common: bool = False
 
 
 @dataclass
@@ -62,8 +67,9 @@ class _Scope:
     """What words mean in a use of a block, or outside of blocks, where ``block`` is None.
 
     ``values`` are the numbers that constants stand for, as text, ``overridden`` the constants that a use
-    gives another number, ``sized`` the letters that it gives a size; ``used`` says where the use stands, and
-    ``back`` maps names to those in the block.  ``heading`` is the title of the section that the use is.
+    gives another number, ``sized`` the letters that it gives a size; ``used`` says where the use stands,
+    ``way`` inside of which other ones, and ``back`` maps names to those in the block.  ``heading`` is the
+    title of the section that the use is.
     """
 
     file: File
@@ -76,6 +82,7 @@ class _Scope:
     overridden: dict[str, Part] = field(default_factory=dict)
     sized: frozenset[str] = frozenset()
     heading: str = ""
+    way: Way = ()
 
     def at(self, part: Part) -> Part:
         """Return a part of the block, or of the text, whose errors tell where the block is used."""
@@ -86,8 +93,16 @@ Replaced = list[tuple[Statement, list[Statement]]]
 """Each statement that stands outside of blocks, with those that it stands for."""
 
 
-def expanded(main: File, numbers: Mapping[str, int]) -> Replaced:
-    """Return each statement that stands outside of blocks, with those that it stands for.
+@dataclass(frozen=True)
+class InLayers:
+    """What uses of blocks have made in layers, and the letters that are those of no single layer."""
+
+    made: tuple[Made, ...] = ()
+    common: frozenset[str] = frozenset()
+
+
+def expanded(main: File, numbers: Mapping[str, int]) -> tuple[Replaced, InLayers]:
+    """Return the statements outside of blocks with those that they stand for, and what is in layers.
 
     ``numbers`` are sizes that are known from elsewhere, by letter.
 
@@ -101,7 +116,9 @@ def expanded(main: File, numbers: Mapping[str, int]) -> Replaced:
     _check_local(main)
     first = _Expansion(main, numbers, None)
     first.run()
-    return _Expansion(main, numbers, first.uses).run()
+    second = _Expansion(main, numbers, first)
+    replaced = second.run()
+    return replaced, InLayers(tuple(second.words.made()), frozenset(second.common_letters()))
 
 
 def _check_local(main: File) -> None:
@@ -144,12 +161,17 @@ def _height(block: Block, above: list[Block], known: dict[int, int]) -> int:
 
 
 class _Expansion:
-    """Writes all uses out; ``totals`` are the numbers of uses of each block, None as long as not known."""
+    """Writes all uses out; ``first`` has done so before and knows how many there are, None the first time."""
 
-    def __init__(self, main: File, numbers: Mapping[str, int], totals: Counter[int] | None) -> None:
+    def __init__(self, main: File, numbers: Mapping[str, int], first: _Expansion | None) -> None:
         self.main = main
-        self.totals = totals
+        self.first = first
         self.uses: Counter[int] = Counter()
+        self.ways: list[Way] = []
+        self.sets: Counter[int] = Counter()  # of letters
+        self.letters = _Letters()
+        self.constants: dict[tuple[int, str], dict[str, str]] = {}
+        self.said: set[tuple[str, str]] = set()  # the numbers of letters and constants
         self.out: list[Statement] = []
         self.characters = self.lines = 0
         self.axes: dict[str, tuple[str, ...] | None] = {}
@@ -163,6 +185,8 @@ class _Expansion:
             self._reserve(line, own)
         for block in main.blocks.values():
             self.taken_letters |= dict.fromkeys(sorted(block.letters))
+        known = Uses() if first is None else Uses(first.uses, first.ways)
+        self.words = Words(known, self.taken, self.taken_letters)
 
     def _reserve(self, item: Spelled, local: Collection[str]) -> None:
         """Take the names and letters in a statement of the text, which no use gets.
@@ -182,7 +206,7 @@ class _Expansion:
 
     def run(self) -> Replaced:
         """Return each statement outside of blocks with those that it stands for."""
-        scope = _Scope(self.main, _Letters(), dict(self.main.values))
+        scope = _Scope(self.main, self.letters, dict(self.main.values))
         uses = {id(item.statement): item for item in self.main.items if item.use}
         found, is_inside = [], False
         for statement in self.main.own:
@@ -197,6 +221,15 @@ class _Expansion:
                 is_inside = is_inside and not ends
             found.append((statement, self.out))
         return found
+
+    def common_letters(self) -> Iterator[str]:
+        """Yield the letters that are not those of one layer alone: of several uses, or of one inside."""
+        pending = [self.letters]
+        while pending:
+            letters = pending.pop()
+            pending += letters.inner.values()
+            if letters.is_common:
+                yield from letters.images.values()
 
     # ------------------------------------------------------------ uses
 
@@ -215,13 +248,26 @@ class _Expansion:
             part.fail(f"'{block.name}' takes {takes}, not {len(use.arguments)}", f"it is {block.shown}")
         given = [self._argument(scope, argument, block) for argument in use.arguments]
         times = self._times(scope, use.times)
-        word, last = split_name(head.name)
-        numbered = scope.block is None and last == str(self.uses[id(block)] + times)
-        for left in reversed(range(times)):
-            own = word if numbered else block.result.name
-            name = self._next(block, own) if left else self._name(scope, head.name, head.part)
-            self._instance(scope, line, block, given, name, not left)
+        first = self.uses[id(block)] + 1
+        ways = []
+        for turn in range(times):
+            spelled = head.name + spelled_turn(turn, times)
+            ways.append((*scope.way, UseStep(id(block), first + turn, id(line), turn, spelled)))
+        names = [*self._results(scope, head, block, ways[:-1]), self._name(scope, head.name, head.part)]
+        for way, name in zip(ways, names, strict=True):
+            self._instance(scope, line, block, given, name, way is ways[-1], way)
             given = [name, *given[1:]]
+
+    def _results(self, scope: _Scope, head: Head, block: Block, ways: Sequence[Way]) -> list[str]:
+        """Return the names of the results before the last one of a repetition.
+
+        Before x12 = repeat(layer, 12, x0) come x1, x2, …; before other results those of the block.
+        """
+        word, last = split_name(head.name)
+        is_scalar = not block.result.letters
+        if scope.block is None and ways and last == str(ways[-1][-1].number + 1):
+            return [self._new(f"{word}{way[-1].number}", is_scalar) for way in ways]
+        return [self._chosen(way, block.result.name, is_scalar, False) for way in ways]
 
     def _block(self, scope: _Scope, use: Use) -> Block:
         """Return the block that is used."""
@@ -230,14 +276,6 @@ class _Expansion:
             block.check()
             _height(block, [], {})
         return block
-
-    def _next(self, block: Block, word: str) -> str:
-        """Return a name for the result of the next use, which another one is given.
-
-        Before x12 = repeat(layer, 12, x0) come x1, x2, …; before other results those of the block
-        """
-        name = f"{word}{self.uses[id(block)] + 1}"
-        return self._new(name, not block.result.letters)
 
     def _argument(self, scope: _Scope, given: Given, block: Block) -> str:
         """Return the name of the quantity that a use is given."""
@@ -255,14 +293,23 @@ class _Expansion:
         return self._name(scope, name, given.part)
 
     def _instance(
-        self, outer: _Scope, line: Spelled, block: Block, given: Sequence[str], result: str, is_last: bool
+        self,
+        outer: _Scope,
+        line: Spelled,
+        block: Block,
+        given: Sequence[str],
+        result: str,
+        is_last: bool,
+        way: Way,
     ) -> None:
-        """Write out one use."""
+        """Write out one use, the last one of ``way``."""
         use, head = line.use, line.head
         assert use is not None
         assert head is not None
         self._count(block, outer.at(use.part))
-        scope, first = self._scope(outer, block, use), len(self.out)
+        self.ways.append(way)
+        self._check_keywords(outer, block, use)
+        scope, first = self._scope(outer, block, use, given, way), len(self.out)
         scope.heading = self._heading(block, line, outer)
         scope.names |= dict(zip((each.name for each in block.arguments), given, strict=True))
         scope.names[block.result.name] = result
@@ -303,20 +350,42 @@ class _Expansion:
         if self.lines > MAX_LINES or self.characters > MAX_CHARACTERS:
             part.fail("the uses of blocks make the text too long", f"{MAX_LINES} lines are allowed")
 
-    def _scope(self, outer: _Scope, block: Block, use: Use) -> _Scope:
+    def _scope(self, outer: _Scope, block: Block, use: Use, given: Sequence[str], way: Way) -> _Scope:
         """Return the scope of a new use."""
-        letters = outer.letters
         used = (f"  used in {use.part.line.place(use.part.column)}", *outer.used)
         sized = frozenset(keyword.keyword for keyword in use.keywords)
+        letters = outer.letters
         if block.file is not outer.file:
-            total = 1 if self.totals is None else self.totals[id(block)]
-            number = self._number(block)
-            letters = _Letters(block.file, number, total, {}, sized, block.letters, used)
-        return _Scope(block.file, letters, dict(block.file.values), block, used, sized=sized)
+            home, place = self._place(outer, block, use, given, way[-1])
+            if place in home.inner:
+                home.inner[place].is_common = True
+            else:
+                self.sets[id(block)] += 1
+                is_only = self.first is not None and self.first.sets[id(block)] == 1
+                number, total = self._number(block), 1 if self.first is None else self.first.uses[id(block)]
+                number = "" if is_only else number
+                home.inner[place] = _Letters(block.file, number, total, {}, sized, block.letters, used)
+                home.inner[place].is_common = len(way) > 1
+            letters = home.inner[place]
+        return _Scope(block.file, letters, dict(block.file.values), block, used, sized=sized, way=way)
+
+    def _place(
+        self, outer: _Scope, block: Block, use: Use, given: Sequence[str], step: UseStep
+    ) -> tuple[_Letters, Hashable]:
+        """Return what the letters of a use depend on, and inside of which others.
+
+        That is what it is given where the axes of the result follow from this, else where it stands.
+        """
+        values = tuple((each.keyword, self._value(outer, each)) for each in use.keywords)
+        axes = tuple(self.axes.get(name) for name in given)
+        letters = {i for head in block.arguments for i in head.letters or ()}
+        if None in axes or not letters.issuperset(block.result.letters or ()):
+            return outer.letters, (step.line, step.turn, values)
+        return self.letters, (id(block), axes, values)
 
     def _number(self, block: Block) -> str:
         """Return the number of the present use, "" where it is the only one."""
-        is_only = self.totals is not None and self.totals[id(block)] == 1
+        is_only = self.first is not None and self.first.uses[id(block)] == 1
         return "" if is_only else str(self.uses[id(block)])
 
     def _check_scalars(self, scope: _Scope, part: Part) -> None:
@@ -378,12 +447,10 @@ class _Expansion:
                 if isinstance(child, ast.expr) and child is not function:
                     yield from self._values_in(scope, child, part)
 
-    def _keywords(self, outer: _Scope, scope: _Scope, use: Use) -> None:
-        """Give constants and sizes of a block the numbers that a use says."""
-        block = scope.block
-        assert block is not None
+    def _check_keywords(self, outer: _Scope, block: Block, use: Use) -> None:
+        """Refuse keywords of a use that are no sizes and no constants of the block."""
         for given in use.keywords:
-            part, name = outer.at(given.part), given.keyword
+            name = given.keyword
             if any(name == head.name for head in block.arguments):
                 outer.at(given.whole).fail(f"'{name}' is given by its place", f"write {block.shown}")
             if name not in block.constants and name not in block.letters:
@@ -393,6 +460,13 @@ class _Expansion:
             if name in block.constants and name in block.letters:
                 problem = f"'{name}' is both an index and a constant of the block '{block.name}'"
                 outer.at(given.whole).fail(problem, "rename one of them in the block")
+
+    def _keywords(self, outer: _Scope, scope: _Scope, use: Use) -> None:
+        """Give constants and sizes of a block the numbers that a use says."""
+        block = scope.block
+        assert block is not None
+        for given in use.keywords:
+            part, name = outer.at(given.part), given.keyword
             if name in block.constants:
                 scope.values[name] = f"({self._value(outer, given)})"
                 scope.overridden[name] = part
@@ -401,7 +475,10 @@ class _Expansion:
                 self._fix(letter, _instead(part, f"{letter} = {value}"))
 
     def _fix(self, letter: str, part: Part) -> None:
-        """Say what size a letter has."""
+        """Say what size a letter has, once."""
+        if (letter, part.text) in self.said:
+            return
+        self.said.add((letter, part.text))
         number = part.text.partition("=")[2].strip()
         if re.fullmatch("[0-9]{1,9}", number):
             self.numbers.setdefault(letter, int(number))
@@ -418,25 +495,33 @@ class _Expansion:
         elif keyword == "size" and head is not None:
             if head.name not in {*scope.letters.given, *scope.sized}:
                 self._fix(self._letter(scope.letters, head.name), self._translated(scope, line).body)
-        elif head is not None and head.name in scope.overridden:
-            name = scope.names[head.name]
-            part = _instead(scope.overridden[head.name], f"{name} = {scope.values[head.name][1:-1]}")
-            self.out.append(Statement("constant", False, part))
-            self.axes[name] = ()
+        elif head is not None and head.name in block.constants:
+            self._constant(scope, line, head.name)
         else:
-            if head is not None and head.name in block.constants:
-                right = sides(line.statement.body)[1]
-                scope.values[head.name] = f"({right.text})" if right is not None else "0"
             self._emit(scope, line)
+
+    def _constant(self, scope: _Scope, line: Spelled, own: str) -> None:
+        """Write out a constant of a block, once for all uses in which it has the same value."""
+        name, given = scope.names[own], scope.overridden.get(own)
+        right = sides(line.statement.body)[1]
+        if given is None:
+            scope.values[own] = f"({right.text})" if right is not None else "0"
+        if (name, scope.values[own]) in self.said:
+            return
+        self.said.add((name, scope.values[own]))
+        if given is None:
+            self._emit(scope, line)
+            return
+        self.out.append(Statement("constant", False, _instead(given, f"{name} = {scope.values[own][1:-1]}")))
+        self.axes[name] = ()
 
     def _emit(self, scope: _Scope, line: Spelled) -> None:
         """Write a statement with the words of a use."""
         statement, title = self._translated(scope, line), line.statement.title
-        self.out.append(replace(statement, title=title and f"{scope.heading}: {title}"))
         if line.head is not None:
-            own = line.head.letters
-            images = None if own is None else tuple(self._letter(scope.letters, i) for i in own)
-            self.axes[self._name(scope, line.head.name, line.head.part)] = images
+            own, name = line.head.letters, self._name(scope, line.head.name, line.head.part)
+            self.axes[name] = None if own is None else tuple(self._letter(scope.letters, i) for i in own)
+        self.out.append(replace(statement, title=title and f"{scope.heading}: {title}"))
 
     def _translated(self, scope: _Scope, line: Spelled) -> Statement:
         """Return a statement with the words of a use."""
@@ -455,11 +540,35 @@ class _Expansion:
 
     def _name_all(self, scope: _Scope, block: Block) -> None:
         """Give everything that a block declares or defines a name for this use."""
-        number = self._number(block)
-        heads = {head.name: head for head in _heads(block)}
-        for name in heads:
-            if name not in scope.names:
-                scope.names[name] = self._new(name + number, name in block.scalars)
+        for line in block.lines:
+            if line.head is None or line.statement.keyword == "size" or line.head.name in scope.names:
+                continue
+            own = line.head.name
+            if own in block.constants:
+                scope.names[own] = self._name_of_constant(scope, block, line, own)
+            else:
+                is_parameter = line.statement.keyword == "parameter"
+                scope.names[own] = self._chosen(scope.way, own, own in block.scalars, is_parameter)
+
+    def _name_of_constant(self, scope: _Scope, block: Block, line: Spelled, own: str) -> str:
+        """Return the name of a constant, that of another use in which it has the same value."""
+        right = sides(line.statement.body)[1]
+        value = scope.values[own] if own in scope.overridden else right.text if right else ""
+        place = (id(block), own)
+        names = self.constants.setdefault(place, {})
+        if value not in names:
+            is_only = self.first is not None and len(self.first.constants[place]) == 1
+            names[value] = self._new(own if is_only else f"{own}{self._number(block)}", True)
+        return names[value]
+
+    def _chosen(self, way: Way, own: str, is_scalar: bool, is_parameter: bool) -> str:
+        """Return the name in a use of what its block calls ``own``."""
+        if self.first is None:  # the next time it is known which other uses there are
+            return self._new(f"{own}{way[-1].number}", is_scalar)
+        name = self.words.name(way, own, is_scalar, is_parameter)
+        if is_scalar:
+            self.scalars.add(name)
+        return name
 
     def _new(self, name: str, is_scalar: bool) -> str:
         """Return a new name; that of a number is no letter's, as a condition would mean the letter."""
@@ -568,8 +677,3 @@ def _plain_sizes(file: File) -> dict[str, int]:
     """Return the sizes that the text gives by plain numbers."""
     found = ((letter, sides(item.statement.body)[1]) for letter, item in file.sizes.items())
     return {i: int(right.text) for i, right in found if right and re.fullmatch("[0-9]{1,9}", right.text)}
-
-
-def _heads(block: Block) -> Iterator[Head]:
-    """Yield what the lines of a block declare and define."""
-    return (line.head for line in block.lines if line.head and line.statement.keyword != "size")

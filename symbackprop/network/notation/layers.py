@@ -8,25 +8,34 @@ quantity of its own word: s2 from x1, x2 from s2, s3 from x2.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from sympy import Add, Expr, Mul, Sum
 
 from symbackprop.equations.naming import split_name
 from symbackprop.equations.system import EquationSystem, Role, name_of
+from symbackprop.network.notation.lines import Made
 
 _Spelled = tuple[str, int]
 """The word and the number of a name."""
 
 
-def with_roles(system: EquationSystem, of_blocks: Collection[str] = ()) -> EquationSystem:
+def with_roles(
+    system: EquationSystem,
+    of_blocks: Collection[str] = (),
+    made: Iterable[Made] = (),
+    common: Collection[str] = (),
+) -> EquationSystem:
     """Return a system with the roles of its quantities and sizes: none where it has no layers.
 
-    ``of_blocks`` are the quantities that uses of blocks have made.
+    ``of_blocks`` are the quantities that uses of blocks have made, ``made`` says of which layers they are.
+    ``common`` are the sizes of blocks that are those of no single layer.
     """
-    found = _Layers(system, frozenset(of_blocks))
+    found = _Layers(
+        system, frozenset(of_blocks), {each.name: (each.word, each.layer) for each in made}, common
+    )
     return replace(system, roles=found.roles, size_roles=found.size_roles)
 
 
@@ -36,12 +45,15 @@ class _Layers:
 
     system: EquationSystem
     of_blocks: frozenset[str] = frozenset()
+    made: Mapping[str, _Spelled] = field(default_factory=dict)
+    common: Collection[str] = ()
 
     @cached_property
     def spelled(self) -> dict[str, _Spelled]:
-        """The quantities whose names end in a number."""
+        """The quantities whose names end in a number; what uses of blocks have made has that of its layer."""
         split = {name: split_name(name) for name in self.system.quantities}
-        return {name: (word, int(number)) for name, (word, number) in split.items() if number is not None}
+        found = {name: (word, int(number)) for name, (word, number) in split.items() if number is not None}
+        return found | {name: place for name, place in self.made.items() if name in split}
 
     @cached_property
     def reads(self) -> dict[str, set[str]]:
@@ -125,7 +137,7 @@ class _Layers:
         numbers = {self.spelled[name][1] for name in self.members}
         shapes = (self.system.quantities[name].shape for name in self.members)
         sizes = sorted({s.name for shape in shapes for n in shape for s in n.free_symbols})
-        split = {name: split_name(name) for name in sizes}
+        split = {name: split_name(name) for name in sizes if name not in self.common}
         return {
             name: Role(int(glyph.layer), glyph.word)
             for name, glyph in split.items()

@@ -130,6 +130,15 @@ class UsedLine(Line):
 
 
 @dataclass(frozen=True)
+class Made:
+    """What a use of a block has made: its name, the word that it has in all layers, and its layer."""
+
+    name: str
+    word: str
+    layer: int
+
+
+@dataclass(frozen=True)
 class Statement:
     """One statement: its keyword ("" for an equation), whether it says ``integer``, and the rest.
 

@@ -21,7 +21,7 @@ def without_blocks(text: str, source: str, sizes: Mapping[str, int]) -> str:
     given = {*sizes, *main.sizes}
     written: dict[int, list[str]] = {}
     gone = set(_outside(main))
-    for statement, several in expanded(main, sizes):
+    for statement, several in expanded(main, sizes)[0]:
         line = statement.body.line
         if [each.body for each in several] != [statement.body]:
             gone |= set(_rows(line))
