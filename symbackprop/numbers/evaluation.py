@@ -36,7 +36,9 @@ from sympy import (
     Pow,
     Sum,
     Symbol,
+    exp,
     lambdify,
+    log,
 )
 from sympy.core.relational import Relational
 from sympy.logic.boolalg import Boolean, BooleanAtom
@@ -476,6 +478,17 @@ class Evaluation:
         base, exponent = self._all(node.args, environment)
         return np.asarray(np.power(base.astype(float), exponent))
 
+    def _logarithm(self, node: log, environment: Environment) -> Array:
+        """Return a logarithm; that of 1 + exp(z) is a number where exp(z) is none any more."""
+        terms = node.args[0].args if isinstance(node.args[0], Add) else ()
+        if not terms or not all(isinstance(t, exp) or (t.is_number and t.is_positive) for t in terms):
+            return self._call(node, environment)
+        each = [
+            self.value(term.args[0], environment) if isinstance(term, exp) else np.log(float(term))
+            for term in terms
+        ]
+        return np.asarray(reduce(np.logaddexp, each))
+
     def _call(self, node: Basic, environment: Environment) -> Array:
         function = _FUNCTIONS.get(node.func.__name__) or _function(node.func, len(node.args))
         return np.asarray(function(*self._all(node.args, environment)), float)
@@ -547,6 +560,7 @@ _METHODS: tuple[tuple[Any, Callable[[Evaluation, Any, Environment], Array]], ...
     (BooleanAtom, lambda numbers, node, e: np.asarray(bool(node))),
     (Max, _fold(np.maximum)),
     (Min, _fold(np.minimum)),
+    (log, Evaluation._logarithm),
     (Abs, lambda numbers, node, e: np.abs(numbers.value(node.args[0], e))),
 )
 """Kind of node -> how it is evaluated; the first kind that fits counts."""

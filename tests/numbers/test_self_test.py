@@ -163,6 +163,12 @@ def test_code_of_what_loses_all_digits_passes(formula: str) -> None:
     sb.generate(sb.Network(f"2-3:({formula})-1"))
 
 
+def test_a_softplus_beyond_the_largest_float_chooses_rightly() -> None:
+    """``log(1 + exp(z))`` is about z where exp(z) is no number any more: above 7.33, not below."""
+    softplus = "softplus(s, beta=1404.15)"
+    sb.generate(sb.Network(f"2-3:(where({softplus} > 7.33, -0.500822*s, 0.817*{softplus}))-1"))
+
+
 def test_a_norm_of_nothing_passes() -> None:
     """The derivative of a distance at 0 has no number, and the derivation says so rightly."""
     text = """
