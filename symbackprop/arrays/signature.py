@@ -11,7 +11,7 @@ from symbackprop.arrays.expressions import Lowering
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation
 from symbackprop.equations.signature import Signature
-from symbackprop.equations.system import Equation, is_index, name_of
+from symbackprop.equations.system import ArgMax, Equation, name_of
 
 Lowered = dict[object, tuple[Operation, tuple[str, ...], tuple[Symbol, ...]]]
 """What was lowered before in one program, by its signature: equal layers are lowered once."""
@@ -52,7 +52,7 @@ def lower(
         UnsupportedExpression: there is no array operation for a part of it yet.
     """
     known = {} if known is None else known
-    signature = _Signature(scalars, change.mark)
+    signature = _Signature(scalars, change.mark, equation.lhs)
     key = (change.name, signature.of(equation.lhs), signature.of(equation.rhs))
     of_numbers = (key, tuple(scalars.get(n, n.name) for n in signature.sizes))
     if key not in known and of_numbers not in known:
@@ -68,9 +68,12 @@ def lower(
 class _Signature(Signature):
     """Describes expressions up to the names of quantities, sizes and indices."""
 
-    def __init__(self, scalars: Mapping[Symbol, str], mark: Callable[[Expr], tuple[bool, ...]]) -> None:
+    def __init__(
+        self, scalars: Mapping[Symbol, str], mark: Callable[[Expr], tuple[bool, ...]], lhs: Expr
+    ) -> None:
         self.scalars = scalars
         self.mark = mark
+        self.running: set[Expr] = set(lhs.indices) if isinstance(lhs, Indexed) else set()
         self.names: dict[str, int] = {}
         self.sizes: dict[Symbol, int] = {}
         self.indices: dict[Symbol, int] = {}
@@ -83,9 +86,10 @@ class _Signature(Signature):
             at = tuple(self.of(i) for i in node.indices)
             number = self.names.setdefault(name_of(node), len(self.names))
             return ("read", number, self.mark(node), shape, at)
-        if isinstance(node, Sum):
+        if isinstance(node, (Sum, ArgMax)):
+            self.running.update(i for i, _, _ in node.limits)
             limits = tuple((self.of(i), self.size(high + 1)) for i, _, high in node.limits)
-            return ("sum", self.of(node.function), limits)
+            return (type(node).__name__, self.of(node.function), limits)
         if isinstance(node, Symbol):
             return self.symbol(node)
         return None
@@ -95,9 +99,12 @@ class _Signature(Signature):
         return self.sizes.setdefault(n, len(self.sizes)) if isinstance(n, Symbol) else n
 
     def symbol(self, symbol: Symbol) -> Hashable:
-        """Return the place of an index or of a quantity, or the name of a constant in the code."""
+        """Return the place of an index or of a quantity, or the name of a constant in the code.
+
+        An index runs: what doesn't is a quantity of one whole number.
+        """
         marks = self.mark(symbol)
-        if is_index(symbol) and not any(marks):
+        if symbol in self.running and not any(marks):
             return ("index", self.indices.setdefault(symbol, len(self.indices)))
         self.reads_size |= self.scalars.get(symbol, "").isdigit()
         if symbol in self.scalars:

@@ -407,7 +407,7 @@ WRONG = replace(RIGHT[Kind.MAXIMUM], inputs=(X, W))
     "rewrite",
     [
         compared_after,
-        share,
+        lambda statements: share(statements, {}),
         lambda statements: BufferWriter({}, Workspace()).assign("y", statements[0].operation),
         lambda statements: BufferWriter({}, Workspace()).scalar("y", statements[0].operation, weighted=False),
     ],

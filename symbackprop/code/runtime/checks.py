@@ -26,8 +26,10 @@ _SHARED = {
     name for name, shape in _SHAPES.items() if shape[:1] != ("samples",)
 }  # by all rows
 # Data about rows of their own batch: their numbers name these, or a later axis has them.
-_ABOUT_ROWS = [name for name, sizes in WHOLE_NUMBERS.items() if "samples" in sizes]
-_ABOUT_ROWS += [name for name, sizes in _SHAPES.items() if "samples" in sizes[1:]]
+_ABOUT_ROWS = [
+    *(name for name, sizes in WHOLE_NUMBERS.items() if "samples" in sizes),
+    *(name for name, sizes in _SHAPES.items() if "samples" in sizes[1:]),
+]
 
 
 def _label(name: str) -> str:
