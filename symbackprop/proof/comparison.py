@@ -26,6 +26,7 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
+from symbackprop.equations.size import expanded_size
 from symbackprop.proof.arithmetic import CONTEXT
 from symbackprop.proof.errors import OutsideDomain, Unproved
 from symbackprop.proof.grid import Grid, Leaf
@@ -40,6 +41,7 @@ _TOLERANCE = CONTEXT.mpf(10) ** -40
 _UNTOLD = CONTEXT.mpf(10) ** -25
 """Differences up to that may come from the digits that cancel in both sides: they decide nothing."""
 _EXACT_LIMIT = 100  # operations up to which a difference is also simplified exactly
+_MOST_PARTS = 10_000  # of a difference that is multiplied out
 _MUCH = 4  # times more, before branches are decided that have to be
 
 
@@ -108,7 +110,7 @@ def holds_exactly(statement: Statement, scope: Scope, grid: Grid) -> bool:
     """Whether the difference of both sides vanishes by algebra, for one telling assignment of indices."""
     environment, truth = _telling(statement, grid)
     difference = _decided(grid.scalar(statement.step.rhs, environment) - truth)
-    while difference.count_ops() <= _EXACT_LIMIT:
+    while _is_short(difference):
         if expand(difference) == 0:
             return True
         replacement = _written_out(difference, scope, grid)
@@ -116,6 +118,10 @@ def holds_exactly(statement: Statement, scope: Scope, grid: Grid) -> bool:
             return _vanishes(difference)
         difference = _decided(difference.xreplace(replacement))
     return False
+
+
+def _is_short(difference: Expr) -> bool:
+    return difference.count_ops() <= _EXACT_LIMIT and expanded_size(difference) <= _MOST_PARTS
 
 
 def _decided(expression: Expr) -> Expr:
@@ -160,7 +166,7 @@ def _vanishes(expression: Expr) -> bool:
 
 
 def _is_zero(expression: Expr) -> bool:
-    if expression.count_ops() > _EXACT_LIMIT:
+    if not _is_short(expression):
         return False
     return bool(expand(fraction(together(expression))[0]) == 0)
 

@@ -8,7 +8,11 @@ class Unproved(Exception):
 
 
 class OutsideArray(Unproved):
-    """A component is read that does not exist; beside a factor that is zero it need not."""
+    """A component of ``name`` is read that does not exist; beside a factor that is zero it need not."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
 
 
 class OutsideDomain(Exception):

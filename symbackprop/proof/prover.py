@@ -15,7 +15,7 @@ from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import Fact
 from symbackprop.proof.comparison import Comparison, holds_exactly
 from symbackprop.proof.draw import THREE_SPREADS, WIDE_SPREADS, Bounds, Draw, Spread, spreads_close_to
-from symbackprop.proof.errors import Unproved
+from symbackprop.proof.errors import OutsideArray, Unproved
 from symbackprop.proof.given import NOTHING, Given
 from symbackprop.proof.grid import Grid
 from symbackprop.proof.integers import Environment
@@ -35,6 +35,8 @@ _MOST_WORK_OF_POINTS = 5000  # places times points far away; where there are mor
 _LEAST_SHARE = 4  # of the points that are tried in any case
 _TRIES_FOR_A_POINT = 8  # where many lie outside of the domain of the equations
 _MOST_TERMS, _MOST_VALUES = 100_000, 60_000  # that are remembered
+_MOST_PLACES = 4_000  # at which equations are written out that fit no small sizes
+_TOO_LARGE = "the equations fit no small sizes: they compare indices with numbers"
 _EXACT, _NUMERICAL = "exact", "40 digits"
 
 
@@ -134,20 +136,53 @@ class Prover:
         is_telling = False
         for chosen in assignments_of_sizes(spelling, statement.sample_size):
             sizes = self._given.put_in(chosen)
-            comparison = Comparison(statement)
-            outcomes.append(self._outcome_with(comparison, scope, spelling, sizes, again=is_telling))
+            outcome, comparison, sizes = self._compared(statement, scope, spelling, sizes, again=is_telling)
+            outcomes.append(outcome)
             is_telling |= comparison.is_telling
             larger = larger_sizes(comparison.one_sided_guards(), spelling, sizes)
             if not comparison.is_telling:  # two numbers, normalised, are ±1: constant
                 larger = {size: number + 1 for size, number in larger.items()}
             larger = self._given.put_in(larger)
-            if outcomes[-1].counterexample is None and larger != sizes:
-                further = Comparison(statement)
-                outcomes.append(self._outcome_with(further, scope, spelling, larger, again=is_telling))
+            if outcome.counterexample is None and larger != sizes:
+                outcome, further, _ = self._compared(statement, scope, spelling, larger, again=is_telling)
+                outcomes.append(outcome)
                 is_telling |= further.is_telling
-            if outcomes[-1].counterexample is not None:
-                return outcomes[-1]
+            if outcome.counterexample is not None:
+                return outcome
         return outcomes[0]
+
+    def _compared(
+        self, statement: Statement, scope: Scope, spelling: Spelling, sizes: Environment, *, again: bool
+    ) -> tuple[_Outcome, Comparison, Environment]:
+        """Compare both sides with one choice of sizes, or with others where the equations don't fit these."""
+        comparison = Comparison(statement)
+        try:
+            outcome = self._outcome_with(comparison, scope, spelling, sizes, again=again)
+        except OutsideArray as problem:
+            outcome = _Outcome(statement.step, 0, _NUMERICAL, str(problem))
+        if outcome.counterexample is None:
+            return outcome, comparison, sizes
+        fitting = self._fitting(statement, scope, sizes)
+        if fitting == sizes:
+            return outcome, comparison, sizes
+        if places(spelling.spaces, fitting) > _MOST_PLACES:
+            return _Outcome(statement.step, 0, _NUMERICAL, _TOO_LARGE, decided=False), comparison, sizes
+        return self._compared(statement, scope, spelling, fitting, again=again)
+
+    def _fitting(self, statement: Statement, scope: Scope, sizes: Environment) -> Environment:
+        """Return the sizes, with the network's own where its equations read outside of arrays with others."""
+        own = self._structure.own_sizes
+        differing = {s for s, number in sizes.items() if own.get(s.name, number) != number}
+        while differing:
+            grid = Grid(self._structure, sizes, statement.samples(sizes), self._seed, self._given)
+            outside = grid.read_outside(scope.pairs, scope.computed)
+            if outside is None:
+                break
+            axes = {s for n in self._structure.quantities[outside].shape for s in n.free_symbols}
+            changed = differing & axes or differing
+            sizes = {s: own[s.name] if s in changed else n for s, n in sizes.items()}
+            differing -= changed
+        return sizes
 
     def _outcome_with(
         self, comparison: Comparison, scope: Scope, spelling: Spelling, sizes: Environment, *, again: bool

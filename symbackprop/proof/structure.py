@@ -37,6 +37,11 @@ class Structure:
         """The name of the loss."""
         return self.system.loss
 
+    @property
+    def own_sizes(self) -> Mapping[str, int]:
+        """The numbers that the network gives its sizes, by name."""
+        return {} if self._model is None else self._model.sizes
+
     @cached_property
     def places(self) -> dict[str, Equation]:
         """Integer quantity -> the equation that defines it, in their order."""

@@ -14,7 +14,7 @@ import symbackprop as sb
 from symbackprop.derivation.calculus import budget
 from symbackprop.derivation.calculus.algebra import tidy
 from symbackprop.derivation.calculus.kernels import Kernels
-from symbackprop.derivation.calculus.size import expanded_terms
+from symbackprop.equations.size import expanded_terms
 from tests import endings
 from tests.conftest import difference_from_numbers, random_parameters, sample_data
 
@@ -36,6 +36,9 @@ NESTED = (
     "max(log(0.438 + mish(-2229.93*s)**2), softplus(log(1 + exp(-4*(s - 6.734))), beta=2.88592))",
     "(1 + ((1 + (s)**2)**(5.445) + sigmoid(s))**2)**(2.4263)",
     "softplus((1 + ((s + 4.23654)/(70 + exp(s)))**2)**35.04, beta=8)",
+    "sin((1 + ((1 + (s)**2)**(5.08))**2)**(7.9))",
+    "exp(sigmoid((-5.55)*((1 + (s + (-1045))**2)**(7))))",
+    "sigmoid((-9.17e+03)*((s)/(0.62 + exp(s)) - (7.754)*(sigmoid((-0.03)*(s)))))",
     "mish(silu(s) + 5.6*(7.244 + exp(9000*s))**(-2.72874))",
 )
 

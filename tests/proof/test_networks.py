@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
+from sympy import Integer, Piecewise
 
+import symbackprop as sb
+from symbackprop.proof.prover import prove, prove_step
 from tests.proof.test_work import RESIDUAL
 
 SEPARABLE = """\
@@ -73,6 +77,35 @@ assert all(comparison.holds for comparison in check_module(module, derivation))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 MOST_KILOBYTES = 400_000
+
+
+NUMBERED_GUARD = """\
+input x[n, p, c]
+target t[n]
+parameter w[u, c, d], v[d, c], b[d], a[c]
+size p = 6, c = 2, d = 2, u = 3
+s[n, p, d] = sum(where(0 <= p + u - 1 < 6, x[n, p + u - 1, c], 0)*w[u, c, d], u, c) + b[d]
+h[n, p, d] = relu(s[n, p, d])
+r[n, p, c] = sum(where(0 <= p + u - 1 < 6, h[n, p + u - 1, d], 0)*v[d, c], d, u) + x[n, p, c]
+y[n] = mean(sum(r[n, p, c]*a[c], c), p)
+E = mean((y[n] - t[n])**2, n)
+output y
+"""
+
+
+def test_a_guard_that_names_a_size_by_its_number_is_proved_with_that_size() -> None:
+    """With fewer places it would guard too little, and the equations read what does not exist."""
+    derivation = sb.derive(sb.Network.from_equations(NUMBERED_GUARD))
+    assert all(verdict.holds for verdict in prove(derivation))
+
+
+def test_a_guard_with_a_wrong_number_is_found() -> None:
+    derivation = sb.derive(sb.Network.from_equations(NUMBERED_GUARD))
+    steps = [step for step in derivation.steps if step.rhs.has(Piecewise) and step.rhs.has(Integer(6))]
+    assert steps
+    for step in steps:
+        wrong = step.rhs.replace(lambda node: node == 6, lambda node: Integer(5))
+        assert not prove_step(derivation, replace(step, rhs=wrong)).holds
 
 
 @pytest.mark.slow

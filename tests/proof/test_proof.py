@@ -553,6 +553,7 @@ def test_the_proof_shares_no_code_with_the_derivation() -> None:
             if isinstance(node, ast.Import):
                 assert not any(alias.name.startswith("symbackprop") for alias in node.names)
     assert imported == {
+        "symbackprop.equations.size": {"expanded_size"},
         "symbackprop.equations.steps": {"Derived", "Step"},
         "symbackprop.equations.system": {"ArgMax", "Equation", "EquationSystem", "Fact", "Quantity"},
     }

@@ -34,8 +34,8 @@ from sympy import (
 
 from symbackprop.derivation.calculus.budget import expand, factor, is_short
 from symbackprop.derivation.calculus.kernels import Kernels
-from symbackprop.derivation.calculus.size import expanded_terms
 from symbackprop.equations.indices import canonical, holds, make_sum, open_sum, reads
+from symbackprop.equations.size import expanded_terms
 from symbackprop.equations.system import Fact, Quantity, is_size
 
 Cost = tuple[int, int, bool, int, int]

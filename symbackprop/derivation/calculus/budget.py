@@ -15,7 +15,7 @@ from sympy import Expr, Poly, PolynomialError, Symbol
 
 from symbackprop.derivation.calculus.factoring import factored
 from symbackprop.derivation.calculus.kernels import Kernels
-from symbackprop.derivation.calculus.size import degrees, expanded_size, expanded_terms, generators
+from symbackprop.equations.size import degrees, expanded_size, expanded_terms, generators
 
 _WORK_TO_FACTOR = 800
 _WORK_TO_CANCEL = 3200

@@ -50,6 +50,7 @@ from symbackprop.derivation.calculus.algebra import (
 from symbackprop.derivation.calculus.budget import cancel, expand, factor, is_short
 from symbackprop.derivation.calculus.exponentials import absorbed
 from symbackprop.derivation.calculus.kernels import Kernels
+from symbackprop.derivation.calculus.slopes import is_high_power, slope_of
 from symbackprop.equations.indices import canonical, rename
 from symbackprop.equations.system import Equation, indices_of
 
@@ -99,8 +100,12 @@ _OUTPUT = Symbol("_.output", real=True)
 
 
 def _flatten(expression: Expr, names: dict[Expr, Symbol]) -> Expr:
-    """Return ``expression`` with sums, components and irrational numbers as symbols, in ``names``."""
-    if isinstance(expression, (Sum, Indexed)) or (expression.is_number and not expression.is_Rational):
+    """Return ``expression`` with sums, components, irrational numbers and high powers as symbols.
+
+    ``names`` holds the symbols.
+    """
+    unwieldy = (expression.is_number and not expression.is_Rational) or is_high_power(expression)
+    if isinstance(expression, (Sum, Indexed)) or unwieldy:
         if expression not in names:
             names[expression] = Symbol(f"_.part{len(names)}", real=True)
         return names[expression]
@@ -255,7 +260,7 @@ def _by_factors(function: Expr) -> Iterator[Expr]:
     for variable in sorted(function.free_symbols, key=str) if len(factors) > 1 else ():
         names = [f if f.is_Symbol else Dummy(f"factor{n}", real=True) for n, f in enumerate(factors)]
         slopes = [
-            _through_one_output(f, f.diff(variable)).xreplace({_OUTPUT: name})
+            _through_one_output(f, slope_of(f, variable)).xreplace({_OUTPUT: name})
             for f, name in zip(factors, names, strict=True)
         ]
         terms = [slope * Mul(*names[:n], *names[n + 1 :]) for n, slope in enumerate(slopes)]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from sympy import Add, Expr, Pow, Rational, Symbol, default_sort_key, exp, expand
+from sympy import Add, Expr, Pow, Rational, Symbol, default_sort_key, exp, expand, ilcm
 
-from symbackprop.derivation.calculus.size import expanded_terms
+from symbackprop.equations.size import expanded_terms
 from symbackprop.equations.system import BINDERS, ONE
 
 LARGEST_EXPONENT = 16
@@ -35,13 +35,13 @@ class Kernels:
             for number, rest in _terms(exponent):
                 groups.setdefault((base, rest), set()).add(number)
         for (base, rest), numbers in sorted(groups.items(), key=lambda group: default_sort_key(group[0])):
-            if any(map(_is_large, numbers)) or _is_long(rest):
+            if _is_large(numbers) or _is_long(rest):
                 self._add(base, rest, numbers)
 
     def _add(self, base: Expr, rest: Expr, numbers: Iterable[Rational]) -> None:
         if rest != 1 or base == exp(1):
             for unit, members in _in_units(numbers):
-                if any(map(_is_large, members)) or _is_long(rest):
+                if unit != 1 or _is_large(members) or _is_long(rest):
                     symbol = self._symbol(unit * rest)
                     self._exponents |= {(base, rest, n): (symbol, int(n / unit)) for n in members}
             return
@@ -90,8 +90,10 @@ class Kernels:
         return expression.xreplace(self._values) if self._values else expression
 
 
-def _is_large(number: Rational) -> bool:
-    return bool(abs(number.p) > LARGEST_EXPONENT)
+def _is_large(numbers: Iterable[Rational]) -> bool:
+    """Whether SymPy takes one of the powers for a high one: of exp(s/100), beside which exp(s) stands."""
+    common = ilcm(1, *(number.q for number in numbers))
+    return any(abs(number * common) > LARGEST_EXPONENT for number in numbers)
 
 
 def _is_long(exponent: Expr) -> bool:

@@ -12,12 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from sympy import (
-    Abs,
     Add,
     And,
     DiracDelta,
     Dummy,
-    Eq,
     Expr,
     Ge,
     Gt,
@@ -27,7 +25,6 @@ from sympy import (
     Lt,
     Mul,
     Piecewise,
-    Pow,
     S,
     Sum,
     Symbol,
@@ -38,6 +35,7 @@ from sympy import (
 )
 from sympy.functions.elementary.piecewise import ExprCondPair
 
+from symbackprop.derivation.calculus.slopes import slope_of
 from symbackprop.equations.affine import bounds, not_negative
 from symbackprop.equations.indices import (
     RangeList,
@@ -85,7 +83,7 @@ def paths(expression: Expr, quantity: Quantity) -> list[Path]:
     scalar = expression.xreplace(symbols)
     found = []
     for node in nodes:
-        slope = _without_impulses(_slope(scalar, symbols[node])).xreplace(nodes_of)
+        slope = _without_impulses(slope_of(scalar, symbols[node])).xreplace(nodes_of)
         if slope != 0:
             inner = paths(node, quantity)
             found += [replace(p, coefficient=slope * p.coefficient) for p in inner]
@@ -101,44 +99,6 @@ def _outermost(expression: Expr, quantity: Quantity) -> set[Expr]:
     if isinstance(expression, (Indexed, ArgMax)):
         return set()  # an integer inside an index, or the place of a maximum, carries no derivative
     return set().union(*[_outermost(argument, quantity) for argument in expression.args])
-
-
-def _slope(expression: Expr, symbol: Symbol) -> Expr:
-    """Return the derivative of a scalar expression, all of whose parts are real where it has a value.
-
-    SymPy takes |log(s)| for a function of a complex number, as log(s) is one for a negative s.
-    """
-    counted = [node for node in expression.atoms(Pow) if _is_counted(node, symbol)]
-    if counted:
-        node = max(counted, key=lambda power: (count_ops(power), default_sort_key(power)))  # none holds it
-        held = Dummy(real=True)
-        flat = expression.xreplace({node: held})
-        return _slope(flat, symbol) + _slope(flat, held).xreplace({held: node}) * _slope_of_power(
-            node, symbol
-        )
-    unsure = [node for node in expression.atoms(Abs) if not node.args[0].is_extended_real]
-    outer = [a for a in unsure if a.has(symbol) and not any(a != b and b.has(a) for b in unsure)]
-    inner = {node: Dummy(real=True) for node in sorted(outer, key=default_sort_key)}
-    flat = expression.xreplace({node: Abs(argument) for node, argument in inner.items()})
-    total = flat.diff(symbol)
-    for node, argument in inner.items():
-        total += flat.diff(argument) * _slope(node.args[0], symbol)
-    return total.xreplace({argument: node.args[0] for node, argument in inner.items()})
-
-
-def _is_counted(node: Pow, symbol: Symbol) -> bool:
-    """Whether a power of what holds ``symbol`` has an index or a size as its exponent, which may be 0."""
-    exponent = node.exp
-    return bool(exponent.is_integer and not exponent.is_number and node.base.has(symbol))
-
-
-def _slope_of_power(node: Pow, symbol: Symbol) -> Expr:
-    """Return k·b^(k - 1) times the slope of b, which has a value where b is 0; for k = 0 it is 0."""
-    base, exponent = node.args
-    slope = exponent * base ** (exponent - 1)
-    if not exponent.is_positive:
-        slope = Piecewise((ZERO, Eq(exponent, 0)), (slope, True))
-    return slope * _slope(base, symbol)
 
 
 def _without_impulses(expression: Expr) -> Expr:

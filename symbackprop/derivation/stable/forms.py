@@ -26,7 +26,6 @@ from sympy import (
 from symbackprop.derivation.calculus.algebra import distributed, tidy
 from symbackprop.derivation.calculus.budget import expand, is_short
 from symbackprop.derivation.calculus.exponentials import HYPERBOLIC, absorbed, decided_by_sign, growth_apart
-from symbackprop.derivation.calculus.size import expanded_terms
 from symbackprop.derivation.stable.logarithms import (
     has_stable_operation,
     normal_logarithms,
@@ -34,6 +33,7 @@ from symbackprop.derivation.stable.logarithms import (
     turned_logarithms,
 )
 from symbackprop.derivation.stable.rarer import rarer_forms
+from symbackprop.equations.size import expanded_terms
 
 _LONGEST = 150
 """Operations beyond which only forms that cost little are tried."""
