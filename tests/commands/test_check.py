@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 import symbackprop as sb
+from symbackprop.commands import check
 from symbackprop.commands.check import Report, check_file, check_network
 from symbackprop.commands.comparison.module import check_module
 from tests.commands.module_mutants import module_of
@@ -185,15 +186,6 @@ NOWHERE = """
     output y
     size k = 3
 """
-LATER_AXIS = """
-    input     x[n, k], z[k, n]
-    target    t[n]
-    parameter w[k]
-    y[n] = sum((x[n, k] + z[k, n])*w[k], k)
-    E    = mean((y[n] - t[n])**2, n)
-    output y
-    size k = 3
-"""
 
 
 @pytest.mark.parametrize("equations", [SCHEDULE, TWO_RANGES])
@@ -214,9 +206,13 @@ def test_where_none_are_found_the_function_is_named() -> None:
     ).holds
 
 
-def test_the_proof_is_shown_where_the_code_is_refused() -> None:
-    report = check_network(sb.Network.from_equations(LATER_AXIS))
+def test_the_proof_is_shown_where_the_code_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(derivation: object) -> object:
+        raise sb.UnsupportedExpression("there is no code for that yet")
+
+    monkeypatch.setattr(check, "load", refused)
+    report = check_network(sb.Network.from_equations(SCHEDULE))
     assert isinstance(report.refusal, sb.UnsupportedExpression)
     assert not report.holds
     assert all(verdict.holds for verdict in report.verdicts)
-    assert report.table().endswith("6 of 6 steps proved, there is no code to compare.")
+    assert report.table().endswith("steps proved, there is no code to compare.")

@@ -115,8 +115,8 @@ def test_nothing_wrong_leaves(
     """A rule of the calculus that is broken ends in one message, exit status 1, and no file."""
     from symbackprop.derivation.calculus import paths
 
-    slope: Callable[..., Any] = paths._slope
-    monkeypatch.setattr(paths, "_slope", lambda *arguments: 2 * slope(*arguments))
+    slope: Callable[..., Any] = paths.slope_of
+    monkeypatch.setattr(paths, "slope_of", lambda *arguments: 2 * slope(*arguments))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "argv", ["symbackprop", command, "3-2:(s*exp(-s**2/7))-1", "-o", "out.txt"])
     with pytest.raises(SystemExit) as end:
