@@ -36,6 +36,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "weights of samples refused": ("WEIGHTED = True", "WEIGHTED = False", "constants"),
     "any target": ('"t": (0, 1)', '"t": (0, 2)', "constants"),
     "the wrong clipping": ("_clip:limit / norm", "norm / limit", "clip_norm"),
+    "too late a clipping": ("_clip:norm > limit", "norm > 1.05 * limit", "clip_norm"),
+    "too early a clipping": ("_clip:norm > limit", "norm > 0.95 * limit", "clip_norm"),
     "the schedule upside down": ("_factor:(1 + math.cos(", "(1 - math.cos(", "schedule"),
     "every batch in one order": ("_new_order:trainer.generator.permutation(", "np.arange(", "Trainer.fit"),
     "no decayed state set to 0": ("_drop_subnormal:>= tiny", ">= 0", "decayed state"),

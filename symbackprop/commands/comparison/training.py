@@ -226,7 +226,7 @@ def weighted(case: Case, tally: Tally) -> None:
 def clipped(case: Case, tally: Tally) -> None:
     """Compare steps whose derivatives are longer, and shorter, than ``clip_norm``."""
     norm = _norm(case) or 1.0
-    for limit in (0.4 * norm, 3 * norm):
+    for limit in (0.99 * norm, 1.01 * norm):
         trainer = _trainer(case, clip_norm=limit)
         simulated = Simulated(case, _settings(case), clip_norm=limit)
         _take(case, tally, trainer, simulated, SAMPLES_DRAWN)
