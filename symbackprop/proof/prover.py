@@ -6,7 +6,7 @@ In go a ``Derived`` and its steps, out comes a ``Verdict`` for each.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from sympy import Piecewise
@@ -18,6 +18,7 @@ from symbackprop.proof.draw import THREE_SPREADS, WIDE_SPREADS, Bounds, Draw, Sp
 from symbackprop.proof.errors import OutsideArray, Unproved
 from symbackprop.proof.given import NOTHING, Given
 from symbackprop.proof.grid import Grid
+from symbackprop.proof.guards import with_sizes
 from symbackprop.proof.integers import Environment
 from symbackprop.proof.memory import Memory
 from symbackprop.proof.points import Point
@@ -90,9 +91,16 @@ class Prover:
         self._grids: Memory[Grid] = Memory(_MOST_TERMS, lambda grid: 1 + grid.weight)
         self._points: Memory[Point | None] = Memory(_MOST_VALUES, lambda point: point.weight if point else 0)
         self._proved: dict[str, _Outcome] = {}
+        general = None if given.sizes else _with_sizes_in_guards(derivation)
+        self._general = None if general is None else Prover(general, seed=seed, given=given)
 
     def prove_step(self, step: Step) -> Verdict:
         """Return the verdict on ``step``; whatever is wrong with it is a counterexample, no exception."""
+        if self._general is not None:
+            rhs = with_sizes(step.rhs, self._structure.own_sizes)
+            verdict = self._general.prove_step(replace(step, rhs=rhs))
+            if verdict.holds:
+                return replace(verdict, step=step)
         try:
             if step.rule == "rescaling":  # is about the optimiser's equations, not the network's
                 return self._of_optimizer(step)
@@ -265,6 +273,15 @@ class _Outcome:
     method: str
     counterexample: str | None
     decided: bool = True
+
+
+def _with_sizes_in_guards(derivation: Derived) -> Derived | None:
+    """Return a derivation whose guards compare with sizes in place of their numbers; None if none does."""
+    system, sizes = derivation.system, Structure(derivation).own_sizes
+    equations = tuple(replace(e, rhs=with_sizes(e.rhs, sizes)) for e in system.equations)
+    if equations == tuple(system.equations):
+        return None
+    return replace(derivation, system=replace(system, equations=equations))
 
 
 def _fact_text(fact: Fact) -> str:

@@ -99,6 +99,24 @@ def test_a_guard_that_names_a_size_by_its_number_is_proved_with_that_size() -> N
     assert all(verdict.holds for verdict in prove(derivation))
 
 
+@pytest.mark.parametrize(("number", "proved"), [("6", True), ("size(p)", True), ("7", False), ("5", True)])
+def test_the_number_in_a_guard_counts(number: str, proved: bool) -> None:
+    """With 5 the last place is left out, which is another network; with 7 there is no network at all."""
+    text = NUMBERED_GUARD.replace("< 6", f"< {number}")
+    if not proved:
+        with pytest.raises(sb.SpecificationError, match="reads beyond the end"):
+            sb.Network.from_equations(text)
+        return
+    derivation = sb.derive(sb.Network.from_equations(text))
+    assert all(verdict.holds for verdict in prove(derivation))
+
+
+def test_guards_of_thousands_of_places_are_proved_with_sizes() -> None:
+    text = NUMBERED_GUARD.replace("6", "6000")
+    derivation = sb.derive(sb.Network.from_equations(text))
+    assert all(verdict.holds for verdict in prove(derivation))
+
+
 def test_a_guard_with_a_wrong_number_is_found() -> None:
     derivation = sb.derive(sb.Network.from_equations(NUMBERED_GUARD))
     steps = [step for step in derivation.steps if step.rhs.has(Piecewise) and step.rhs.has(Integer(6))]
