@@ -58,6 +58,7 @@ MAX_NODES = 2_000  # operations, names and numbers, in the text and in the expre
 MAX_DIGITS = 50  # of a numerator or denominator, written or computed
 MAX_EXPONENT = 100  # magnitude of an exponent that is a number
 MAX_DEGREE = 1_000  # product of constant exponents nested in each other
+MAX_DEGREE_INSIDE = 100  # the same inside of a function, where SymPy multiplies out to learn signs
 MAX_CHOICES = 8  # arguments of Max or Min, as SymPy compares each with each other
 MAX_WORK = 2_000_000  # calls and returns inside SymPy, about a second
 
@@ -604,6 +605,9 @@ class FormulaReader:
                 self.fail(node, f"the formula stands for more than {self.max_nodes} parts")
             if shape.degree > MAX_DEGREE:
                 self.fail(node, f"powers of powers go beyond degree {MAX_DEGREE}")
+            if isinstance(built, sympy.Function) and shape.degree > MAX_DEGREE_INSIDE:
+                problem = f"powers of powers inside of a function go beyond degree {MAX_DEGREE_INSIDE}"
+                self.fail(node, problem, "give the power an equation of its own, in a .net file")
         return shape
 
     def _shape(self, built: Basic, parts: list[_Shape], node: ast.AST) -> _Shape:
