@@ -58,7 +58,7 @@ MAX_NODES = 2_000  # operations, names and numbers, in the text and in the expre
 MAX_DIGITS = 50  # of a numerator or denominator, written or computed
 MAX_EXPONENT = 100  # magnitude of an exponent that is a number
 MAX_DEGREE = 1_000  # product of constant exponents nested in each other
-MAX_DEGREE_INSIDE = 100  # the same inside of a function, where SymPy multiplies out to learn signs
+MAX_POWER_INSIDE = 100  # the same inside of a function, where SymPy multiplies out to learn signs
 MAX_CHOICES = 8  # arguments of Max or Min, as SymPy compares each with each other
 MAX_WORK = 2_000_000  # calls and returns inside SymPy, about a second
 
@@ -246,6 +246,7 @@ class _Shape(NamedTuple):
     digits: float  # of the largest numerator or denominator that multiplying out could bring forth
     log_digits: float  # the same of the factors of a logarithm; below zero when there is none
     has_cases: bool
+    power: float = 1  # product of the constant exponents nested in each other
 
 
 def _has_factor(base: Expr, shape: _Shape) -> bool:
@@ -605,8 +606,8 @@ class FormulaReader:
                 self.fail(node, f"the formula stands for more than {self.max_nodes} parts")
             if shape.degree > MAX_DEGREE:
                 self.fail(node, f"powers of powers go beyond degree {MAX_DEGREE}")
-            if isinstance(built, sympy.Function) and shape.degree > MAX_DEGREE_INSIDE:
-                problem = f"powers of powers inside of a function go beyond degree {MAX_DEGREE_INSIDE}"
+            if isinstance(built, sympy.Function) and shape.power > MAX_POWER_INSIDE:
+                problem = f"powers of powers inside of a function go beyond {MAX_POWER_INSIDE}"
                 self.fail(node, problem, "give the power an equation of its own, in a .net file")
         return shape
 
@@ -622,6 +623,7 @@ class FormulaReader:
             self.fail(node, "the formula has no real value here")
         value = self._value(built, parts, node)
         degree = max((part.degree for part in parts), default=0 if value is not None else 1)
+        highest = max((part.power for part in parts), default=1)
         digits = max((part.digits for part in parts), default=0)
         log_digits = max((part.log_digits for part in parts), default=-1)
         match built:
@@ -639,12 +641,12 @@ class FormulaReader:
                 self._check_power(power, node, _has_factor(built.base, base))
                 if power.value is not None:
                     times = max(1.0, abs(power.value))
-                    degree, digits = base.degree * times, base.digits * times
+                    degree, digits, highest = base.degree * times, base.digits * times, base.power * times
                 elif base.value is not None and base.value < 0 and not built.exp.is_integer:
                     self.fail(node, "a negative number to a varying power has no real value")
         size = 1 + sum(part.size for part in parts)
         has_cases = isinstance(built, Piecewise) or any(part.has_cases for part in parts)
-        return _Shape(size, degree, value, digits, log_digits, has_cases)
+        return _Shape(size, degree, value, digits, log_digits, has_cases, highest)
 
     def _value(self, built: Basic, parts: list[_Shape], node: ast.AST) -> float | None:
         """Return the value of a constant that is no rational number, and None for all else."""
