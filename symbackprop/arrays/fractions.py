@@ -22,6 +22,10 @@ from symbackprop.arrays.guards import is_guard
 from symbackprop.equations.system import name_of
 
 
+_MOST_SHARES = 16
+"""The power of a denominator up to which the numerator is shared out among its bases."""
+
+
 def above_and_below(expression: Expr) -> tuple[list[Expr], list[Expr]]:
     """Return the factors above and below the line; a rational number is split, 0.5 stays.
 
@@ -67,7 +71,7 @@ def shared_out(above: Sequence[Expr], below: Sequence[Expr]) -> list[Expr]:
     """
     powers = [(d.base, int(d.exp)) for d in below if d.is_Pow and not d.base.is_Atom and d.exp.is_Integer]
     varying = [f for f in above if f.free_symbols]
-    if len(powers) != 1 or not varying:
+    if len(powers) != 1 or not varying or powers[0][1] > _MOST_SHARES:
         return []
     (base, count) = powers[0]
     constant = Mul(*[f for f in above if not f.free_symbols])
