@@ -21,7 +21,6 @@ from sympy import (
 from symbackprop.arrays.guards import is_guard
 from symbackprop.equations.system import name_of
 
-
 _MOST_SHARES = 16
 """The power of a denominator up to which the numerator is shared out among its bases."""
 
