@@ -36,10 +36,11 @@ NESTED = (
     "max(log(0.438 + mish(-2229.93*s)**2), softplus(log(1 + exp(-4*(s - 6.734))), beta=2.88592))",
     "(1 + ((1 + (s)**2)**(5.445) + sigmoid(s))**2)**(2.4263)",
     "softplus((1 + ((s + 4.23654)/(70 + exp(s)))**2)**35.04, beta=8)",
-    "sin((1 + ((1 + (s)**2)**(5.08))**2)**(7.9))",
     "exp(sigmoid((-5.55)*((1 + (s + (-1045))**2)**(7))))",
     "sigmoid((-9.17e+03)*((s)/(0.62 + exp(s)) - (7.754)*(sigmoid((-0.03)*(s)))))",
     "((0.05 + exp(s))**(-45.25))**8",
+    "elu(mish((1 + ((0.467274)*s)**2)**(2.43)), alpha=85.1043)",
+    "sigmoid((1 + ((s + (2.548))*(s))**2)**(0.0749924))",
     "mish(silu(s) + 5.6*(7.244 + exp(9000*s))**(-2.72874))",
 )
 
@@ -114,6 +115,16 @@ def test_runaway_work_is_told_from_work_that_ends(monkeypatch: pytest.MonkeyPatc
     assert endings.ending(lambda: 1 / 0)[0] == "an error"
     assert endings.ending(refuses)[0] == "refused"
     assert endings.ending(lambda: None)[0] == "done"
+
+
+def test_kernels_inside_of_kernels_have_other_symbols() -> None:
+    """(1 + a s²)^2.43 is multiplied out to terms with (1 + a s²)^0.43, which is a kernel of its own."""
+    power = exp((1 + Rational("0.4672") * s**2) ** Rational("2.43"))
+    outer = Kernels(power)
+    inner = Kernels(outer.flat(power))
+    flat = inner.flat(outer.flat(power))
+    assert flat != outer.flat(power)
+    assert abs((outer.back(inner.back(flat)) / power).subs(s, 0.7).evalf() - 1) < 1e-12
 
 
 def test_small_multiples_share_a_kernel() -> None:

@@ -8,6 +8,7 @@ exp(1.702 s)² is still exp(3.404 s).
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import count
 
 from sympy import Add, Expr, Pow, Rational, Symbol, default_sort_key, exp, expand, ilcm
 
@@ -29,6 +30,9 @@ class Kernels:
         self._exponents: dict[tuple[Expr, Expr, Rational], tuple[Symbol, int]] = {}
         """Base, what stands beside the number in an exponent, the number -> a symbol and its multiple."""
         self._values: dict[Expr, Expr] = {}
+        self._symbols = (Symbol(f"_.kernel{number}", real=True) for number in count())
+        self._taken = set().union(*(expression.free_symbols for expression in expressions))
+        """Among them those of kernels around these: what was flat may have large exponents, multiplied out."""
         groups: dict[tuple[Expr, Expr], set[Rational]] = {}
         for node in set().union(*[expression.atoms(Pow, exp) for expression in expressions]):
             base, exponent = _parts(node)
@@ -56,7 +60,7 @@ class Kernels:
         for symbol, known in self._values.items():
             if known == value:
                 return symbol
-        symbol = Symbol(f"_.kernel{len(self._values)}", real=True)
+        symbol = next(s for s in self._symbols if s not in self._taken)
         self._values[symbol] = value
         return symbol
 
