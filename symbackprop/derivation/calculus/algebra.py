@@ -38,6 +38,8 @@ from symbackprop.equations.indices import canonical, holds, make_sum, open_sum, 
 from symbackprop.equations.size import expanded_terms
 from symbackprop.equations.system import Fact, Quantity, is_size
 
+_MOST_DIGITS = 4_000  # in binary
+
 Cost = tuple[int, int, bool, int, int]
 
 
@@ -45,7 +47,13 @@ def cost(expression: Expr) -> Cost:
     """Return the cost order: fewer operations, no nested negative powers, a product before a sum."""
     nested = sum(any(_divides(f) for t in a.args for f in Mul.make_args(t)) for a in expression.atoms(Add))
     squares = sum(bool(p.exp.is_Integer and p.exp > 1) for p in expression.atoms(Pow))
-    return operations(expression), nested, not expression.is_Mul, squares, len(str(expression))
+    return operations(expression), nested, not expression.is_Mul, squares, _length(expression)
+
+
+def _length(expression: Expr) -> int:
+    """Return how long a form is as text; numbers of thousands of digits are not written."""
+    digits = [max(abs(number.p), number.q).bit_length() for number in expression.atoms(Rational)]
+    return max(digits) if max(digits, default=0) > _MOST_DIGITS else len(str(expression))
 
 
 def _divides(factor: Expr) -> bool:
