@@ -32,7 +32,7 @@ class Kernels:
         self._values: dict[Expr, Expr] = {}
         self._symbols = (Symbol(f"_.kernel{number}", real=True) for number in count())
         self._taken = set().union(*(expression.free_symbols for expression in expressions))
-        """Among them those of kernels around these: what was flat may have large exponents, multiplied out."""
+        """Among them those of kernels around these: what is flat has large exponents when multiplied out."""
         groups: dict[tuple[Expr, Expr], set[Rational]] = {}
         for node in set().union(*[expression.atoms(Pow, exp) for expression in expressions]):
             base, exponent = _parts(node)
