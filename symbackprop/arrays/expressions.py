@@ -63,6 +63,7 @@ from symbackprop.arrays.guards import (
 )
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Axis, Operation, Signs, number
+from symbackprop.arrays.planning import Way, cost, nominal, spreads, ways
 from symbackprop.arrays.reads import read
 from symbackprop.arrays.running import Terms, accumulated, running
 from symbackprop.arrays.scatter import loops_first, scatter, scattered
@@ -621,12 +622,11 @@ class Lowering(Axes):
         """Lower the sum of a product; what has a place of its own in the result is scattered to it."""
         factors, conditions = split(self, body)
         if not conditions and not any(isinstance(f, KroneckerDelta) for f in factors):
-            terms = self._terms_with_outer_products(factors, summed)
-            return self.sum_of_terms(terms, summed) if terms else self.contraction(factors, (), summed)
+            return self.cheapest(Terms(tuple(factors), (), tuple(summed)))
         found = scattered(self, (factors, conditions), summed)
         with self.guarding(bool(conditions) or any(map(is_guard, factors))):
             if found is None:
-                return self.contraction(factors, conditions, summed)
+                return self.cheapest(Terms(tuple(factors), tuple(conditions), tuple(summed)))
             placed = {i for place in found.places.values() for i in place.free_symbols}
             loops_first(self, found)
             summed = [
@@ -635,33 +635,47 @@ class Lowering(Axes):
             value = self.contraction(found.factors, found.conditions, summed)
             return scatter(self, value, found, self.index) if found.places else value
 
-    def _terms_with_outer_products(self, factors: Sequence[Expr], summed: Sequence[Symbol]) -> list[Expr]:
-        """Return the terms of a product with a sum of outer products, each of which is a matrix product.
+    def cheapest(self, product: Terms) -> Operation:
+        """Lower a sum of products in the way that costs least."""
+        start = dict(self.ranges)
+        best = self.contraction(product.factors, product.conditions, product.summed)
+        if not product.summed or not spreads(best):
+            return best
+        kept, rank = self.ranges, self.rank(best)
+        for way in ways(self, product):
+            self.ranges = dict(start)
+            found = self.in_way(way)
+            if (own := self.rank(found)) < rank:
+                best, kept, rank = found, self.ranges, own
+        self.ranges = kept
+        return best
 
-        Of Σ_n (a[n,i] b[n,j] + c[n,i] d[n,j]) no array with all three axes is made.
-        """
-        totals = [f for f in factors if isinstance(f, Add) and not f.has(KroneckerDelta, Piecewise)]
-        if len(totals) != 1 or not summed:
-            return []
-        axes = set(self.lower(totals[0]).axes)
-        outer = [t for t in totals[0].args if set(self.lower(t).axes) == axes and self._is_outer(t)]
-        others = Mul(*[f for f in factors if f is not totals[0]])
-        terms = [others * term for term in totals[0].args]
-        return terms if outer and all(map(self._is_outer, terms)) else []
+    def rank(self, operation: Operation) -> tuple[int, int]:
+        """Return by what ways to compute the same are compared."""
+        return cost(operation, partial(nominal, self)).rank
 
-    def _is_outer(self, term: Expr) -> bool:
-        """Whether no factor of a product has all of its axes."""
-        axes = [set(self.lower(factor).axes) for factor in Mul.make_args(term)]
-        return set().union(*axes) not in axes
-
-    def sum_of_terms(self, terms: Sequence[Expr], summed: Sequence[Symbol]) -> Operation:
-        """Lower a sum of products term by term."""
-        ordered = sorted(terms, key=lambda term: (*term_order(term), str(term)))
-        signs = [term.could_extract_minus_sign() for term in ordered]
+    def in_way(self, way: Way) -> Operation:
+        """Lower a sum of products in a given way."""
+        if way.conditions:
+            *cases, total = (self.part(part) for part in way.parts)
+            for condition, value in reversed(list(zip(way.conditions, cases, strict=False))):
+                total = self.where(self.condition(condition), value, total)
+            return total
+        parts = sorted(way.parts, key=lambda part: (*term_order(term := Mul(*part.factors)), str(term)))
+        signs = [len(parts) > 1 and Mul(*part.factors).could_extract_minus_sign() for part in parts]
         values = [
-            self.product(-t if negative else t, summed) for t, negative in zip(ordered, signs, strict=True)
+            self.part(replace(part, factors=(-ONE, *part.factors)) if negative else part)
+            for part, negative in zip(parts, signs, strict=True)
         ]
-        return self.signed_sum(values, signs)
+        return self._scaled_sum(way.outside, self.signed_sum(values, signs))
+
+    def part(self, part: Terms) -> Operation:
+        """Lower one of the sums of products that another is made of."""
+        coefficient, body = Mul(*part.factors).as_coeff_Mul()
+        factors, conditions = split(self, body)
+        terms = replace(part, factors=tuple(factors), conditions=(*part.conditions, *conditions))
+        with self.guarding(bool(terms.conditions)):
+            return self.scaled(coefficient, self.cheapest(terms))
 
     def contraction(
         self, factors: Sequence[Expr], conditions: Sequence[Expr], summed: Sequence[Symbol]
