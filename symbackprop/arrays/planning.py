@@ -8,7 +8,7 @@ least.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -21,7 +21,7 @@ from symbackprop.arrays.operations import Operation
 from symbackprop.arrays.running import Terms
 from symbackprop.equations.system import ZERO
 
-_UNKNOWN = 64
+_UNKNOWN = Integer(64)
 """What a size that is known at run time alone counts as."""
 _PRODUCTS_A_TIME = 16
 """Multiplications of a matrix product in the time in which one element is read or written."""
@@ -83,8 +83,13 @@ def _terms(product: Operation, count: Callable[[Expr], int]) -> int:
 
 def nominal(axes: Axes, n: Expr) -> int:
     """Return a size as a number, by which ways are compared."""
-    known = axes.number(n)
-    return int(known.xreplace({s: Integer(_UNKNOWN) for s in known.free_symbols}))
+    return count_of({}, axes.number(n))
+
+
+def count_of(numbers: Mapping[Symbol, str], n: Expr) -> int:
+    """Return a size as a number, where ``numbers`` holds the digits of those that are known."""
+    known = {s: Integer(t) if (t := numbers.get(s, "")).isdigit() else _UNKNOWN for s in n.free_symbols}
+    return int(n.xreplace(known))
 
 
 def spreads(operation: Operation) -> bool:
