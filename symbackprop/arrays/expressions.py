@@ -63,7 +63,7 @@ from symbackprop.arrays.guards import (
 )
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Axis, Operation, Signs, number
-from symbackprop.arrays.planning import Way, cost, nominal, spreads, ways
+from symbackprop.arrays.planning import MOST_WAYS, Way, cost, nominal, spreads, ways
 from symbackprop.arrays.reads import read
 from symbackprop.arrays.running import Terms, accumulated, running
 from symbackprop.arrays.scatter import loops_first, scatter, scattered
@@ -119,6 +119,7 @@ class Lowering(Axes):
         super().__init__(equation.ranges, scalars)
         self.equation = equation
         self.integers = _is_integer(equation.lhs)
+        self.tried = 0
 
     def run(self) -> Operation:
         """Return the operation that computes the left-hand side."""
@@ -639,10 +640,13 @@ class Lowering(Axes):
         """Lower a sum of products in the way that costs least."""
         start = dict(self.ranges)
         best = self.contraction(product.factors, product.conditions, product.summed)
-        if not product.summed or not spreads(best):
+        if not product.summed or self._goes_together(product.factors) or not spreads(best):
             return best
         kept, rank = self.ranges, self.rank(best)
         for way in ways(self, product):
+            self.tried += 1
+            if self.tried > MOST_WAYS:
+                break
             self.ranges = dict(start)
             found = self.in_way(way)
             if (own := self.rank(found)) < rank:
@@ -657,7 +661,8 @@ class Lowering(Axes):
     def in_way(self, way: Way) -> Operation:
         """Lower a sum of products in a given way."""
         if way.conditions:
-            *cases, total = (self.part(part) for part in way.parts)
+            with self.guarding():
+                *cases, total = (self.part(part) for part in way.parts)
             for condition, value in reversed(list(zip(way.conditions, cases, strict=False))):
                 total = self.where(self.condition(condition), value, total)
             return total
@@ -672,6 +677,8 @@ class Lowering(Axes):
     def part(self, part: Terms) -> Operation:
         """Lower one of the sums of products that another is made of."""
         coefficient, body = Mul(*part.factors).as_coeff_Mul()
+        if coefficient == 0:
+            return number(ZERO)
         factors, conditions = split(self, body)
         terms = replace(part, factors=tuple(factors), conditions=(*part.conditions, *conditions))
         with self.guarding(bool(terms.conditions)):
@@ -721,12 +728,16 @@ class Lowering(Axes):
     def _groups(self, factors: Sequence[Expr]) -> dict[frozenset[Axis], list[Expr]]:
         """Group the factors of a product by the axes that they carry."""
         groups: dict[frozenset[Axis], list[Expr]] = {}
-        if any(holds_exponentials(f.as_base_exp()[0]) for f in above_and_below(Mul(*factors))[1]):
-            return {frozenset(self.lower(Mul(*factors)).axes): list(factors)}  # its parts go together
+        if self._goes_together(factors):
+            return {frozenset(self.lower(Mul(*factors)).axes): list(factors)}
         for factor in sorted(factors, key=factor_order):
             axes = frozenset(self.lower(factor).axes) - {None}
             groups.setdefault(axes, []).append(factor)
         return groups
+
+    def _goes_together(self, factors: Sequence[Expr]) -> bool:
+        """Whether a product divides by sums of exponentials, which may overflow but for their numerator."""
+        return any(holds_exponentials(f.as_base_exp()[0]) for f in above_and_below(Mul(*factors))[1])
 
     def _product(self, factors: Sequence[Expr]) -> Operation:
         return self.lower(Mul(*factors))

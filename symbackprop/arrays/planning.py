@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from math import prod
 
-from sympy import Add, Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, S, Symbol
+from sympy import Add, Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, S, Sum, Symbol
 
 from symbackprop.arrays.axes import Axes
 from symbackprop.arrays.guards import may_be_infinite
@@ -25,6 +25,8 @@ _UNKNOWN = Integer(64)
 """What a size that is known at run time alone counts as."""
 _PRODUCTS_A_TIME = 16
 """Multiplications of a matrix product in the time in which one element is read or written."""
+MOST_WAYS = 100
+"""How many ways are tried for one equation."""
 _CALL = 256
 """Elements that are read or written in the time of a call."""
 
@@ -143,12 +145,14 @@ def _term_by_term(axes: Axes, total: Add, rest: Terms) -> Iterator[Way]:
 
 
 def _is_outer(axes: Axes, term: Expr) -> bool:
-    """Whether a term is a product no factor of which has all of its axes, or a sum of such a one."""
+    """Whether a term is a product no factor of which has all of its axes, or holds such a one."""
     if isinstance(term, Add):
         return any(_is_outer(axes, t) for t in term.args)
-    factors = Mul.make_args(term)
+    if isinstance(term, Piecewise):
+        return any(_is_outer(axes, value) for value, _ in term.args)
     whole = axes_of(axes, term)
-    return all(axes_of(axes, f) != whole or (isinstance(f, Add) and _is_outer(axes, f)) for f in factors)
+    wide = [f for f in Mul.make_args(term) if axes_of(axes, f) == whole]
+    return all(isinstance(f, (Add, Piecewise)) and _is_outer(axes, f) for f in wide) and bool(whole)
 
 
 def _of_choice(axes: Axes, choice: Piecewise, rest: Terms) -> Iterator[Way]:
@@ -160,7 +164,8 @@ def _of_choice(axes: Axes, choice: Piecewise, rest: Terms) -> Iterator[Way]:
     if conditions[-1] != S.true:
         return
     if not any(axes_of(axes, c) & set(rest.summed) for c in conditions):
-        yield Way((), tuple(replace(rest, factors=(*rest.factors, v)) for v, _ in choice.args), conditions)
+        cases = tuple(replace(rest, factors=(*rest.factors, value)) for value, _ in choice.args)
+        yield Way((), cases, conditions)
     values = [value for value, _ in choice.args]
     if sum(value != 0 for value in values) > 1:
         yield Way((), tuple(replace(rest, factors=(*rest.factors, c)) for c in _apart(choice)))
@@ -192,8 +197,12 @@ def _common(axes: Axes, choice: Piecewise) -> tuple[list[Expr], Expr]:
 
 def _reads_plainly(axes: Axes, factor: Expr) -> bool:
     """Whether a factor reads whole axes alone, so that it has a value whatever the condition."""
+    bound = {i: high + 1 for total in factor.atoms(Sum) for i, _, high in total.limits}
+    places = [
+        (i, n) for read in factor.atoms(Indexed) for i, n in zip(read.indices, read.base.shape, strict=True)
+    ]
     return not factor.is_number and all(
-        i in axes.ranges for read in factor.atoms(Indexed) for i in read.indices
+        bound[i] == n if i in bound else i in axes.ranges and axes.runs_over(i, n) for i, n in places
     )
 
 
