@@ -14,7 +14,7 @@ from symbackprop.arrays.operations import Operation
 from symbackprop.arrays.planning import cost, count_of
 from symbackprop.arrays.signature import lower
 from symbackprop.equations.naming import SAMPLES
-from symbackprop.equations.system import Equation, index, quantity, sum_over
+from symbackprop.equations.system import ZERO, Equation, index, quantity, sum_over
 from tests.arrays.test_lowering import NUMBERS, as_expression, namespace, scalars
 from tests.plain_loops import Array, run
 
@@ -27,7 +27,7 @@ s, q, g = quantity("s", N, N), quantity("q", N, D), quantity("g", N)
 w, v, one = quantity("w", K, P), quantity("v", K, P), quantity("one", P)
 
 
-def where(condition: Expr, value: Expr, other: Expr = Integer(0)) -> Expr:
+def where(condition: Expr, value: Expr, other: Expr = ZERO) -> Expr:
     return Piecewise((value, condition), (other, True))
 
 
@@ -88,7 +88,7 @@ def computed(equation: Equation, values: dict[str, Array], dtype: str = "float64
 def test_a_sum_of_products_is_matrix_products(name: str) -> None:
     kinds = Counter(part.kind for part in parts_of(operation_of(EQUATIONS[name])))
     assert kinds[Kind.MATMUL] == PRODUCTS[name], kinds
-    assert not kinds[Kind.EINSUM] and not kinds[Kind.SUM], kinds
+    assert not kinds.keys() & {Kind.EINSUM, Kind.SUM}, kinds
 
 
 @pytest.mark.parametrize("name", EQUATIONS)
