@@ -191,7 +191,7 @@ def _common(axes: Axes, choice: Piecewise) -> tuple[list[Expr], Expr]:
     kept = [f for value in cases for f in Mul.make_args(value) if f not in common]
     own = set().union(*[axes_of(axes, e) for e in (*kept, *(c for _, c in choice.args))])
     leaving = [f for f in common if not axes_of(axes, f) <= own]
-    left = [(v / Mul(*leaving) if v != 0 else v, c) for v, c in choice.args]
+    left = [(Mul(*[f for f in Mul.make_args(v) if f not in leaving]), c) for v, c in choice.args]
     return leaving, Piecewise(*left)
 
 

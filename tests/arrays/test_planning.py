@@ -191,7 +191,7 @@ def random_term(rng: np.random.Generator, depth: int) -> Expr:
     return Mul(*factors)
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", [*range(60), 461, 709])  # the last two: choices inside of choices
 def test_random_sums_of_products(seed: int) -> None:
     rng = np.random.default_rng(seed)
     kept, summed = [((p, k), (n,)), ((n, p), (k,)), ((n,), (p, k)), ((p,), (n, k))][seed % 4]
