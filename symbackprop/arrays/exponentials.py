@@ -5,7 +5,9 @@ A mask is a coefficient that may be 0, or a choice with 0 in it: what it leaves 
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Indexed, Mul, Piecewise, Pow, S, Sum, exp, log
+from collections.abc import Collection
+
+from sympy import Add, Expr, Indexed, Mul, Piecewise, Pow, S, Sum, Symbol, exp, log
 
 from symbackprop.equations.system import ONE, ZERO, is_size
 
@@ -21,6 +23,41 @@ def apart(expression: Expr) -> tuple[Expr, Expr] | None:
         found = [(c, a) if a is not None else _power_of_total_apart(c) for c, a in found]
         return Mul(*[c for c, _ in found]), Add(*[a for _, a in found])
     return _choice_apart(expression) if isinstance(expression, Piecewise) else None
+
+
+def outside_of_sum(expression: Expr, summed: Collection[Symbol]) -> tuple[Expr, Expr, Expr, Expr] | None:
+    """Return c, v, d and u of an expression that is c·exp(v)·d·exp(u), c and v free of ``summed``.
+
+    None where it is no exponential, where nothing is left for one of v and u, or where d may be 0.
+    """
+    found = apart(expression)
+    if found is None:
+        return None
+    coefficient, exponent = found
+    outer, inner = ZERO, ZERO
+    for term in Add.make_args(exponent):
+        common, rest = _free_of_choice(term, summed)
+        outer, inner = outer + common, inner + rest
+    outside = [f for f in Mul.make_args(coefficient) if not f.free_symbols & set(summed)]
+    inside = Mul(*[f for f in Mul.make_args(coefficient) if f not in outside])
+    if may_vanish(inside) or not outer.has(Indexed) or not inner.free_symbols & set(summed):
+        return None
+    return Mul(*outside), outer, inside, inner
+
+
+def _free_of_choice(term: Expr, summed: Collection[Symbol]) -> tuple[Expr, Expr]:
+    """Return the part of a term of an exponent that is free of ``summed``, and the rest.
+
+    Of a choice it is what all cases share, but for those that are left out.
+    """
+    if not term.free_symbols & set(summed):
+        return term, ZERO
+    cases = [v for v, _ in term.args if v != S.NegativeInfinity] if isinstance(term, Piecewise) else []
+    shared = [t for t in Add.make_args(Add(*cases[:1])) if all(t in Add.make_args(v) for v in cases)]
+    common = Add(*[t for t in shared if not t.free_symbols & set(summed)])
+    if common == 0:
+        return ZERO, term
+    return common, Piecewise(*[(v if v == S.NegativeInfinity else v - common, c) for v, c in term.args])
 
 
 def _power_of_total_apart(factor: Expr) -> tuple[Expr, Expr]:

@@ -39,6 +39,7 @@ from symbackprop.arrays.exponentials import (
     is_exponential,
     is_sum_of_exponentials,
     may_vanish,
+    outside_of_sum,
     softplus_argument,
 )
 from symbackprop.arrays.fractions import (
@@ -419,16 +420,22 @@ class Lowering(Axes):
         body, ranges = open_sum(expression)
         self.ranges |= dict(ranges)
         coefficient, exponent = apart(body) or (body, ZERO)
+        return self.largest_and_total(coefficient, exponent, [i for i, _ in ranges])
+
+    def largest_and_total(
+        self, coefficient: Expr, exponent: Expr, indices: Sequence[Symbol]
+    ) -> tuple[Operation, Operation]:
+        """Return the largest exponent m of the sum of c exp(v) over ``indices``, and that of c exp(v - m)."""
         exponents = self.exponents(coefficient, exponent)
-        summed = [i for i, _ in ranges if i in exponents.axes]
+        summed = [i for i in indices if i in exponents.axes]
         largest = self.reduce(Kind.MAX, exponents, summed)
         if may_vanish(coefficient) or exponent.has(S.NegativeInfinity):  # of nothing the maximum is -inf
             largest = self.elementwise(Kind.MAXIMUM, largest, number(Float(_LOWEST)))
         terms = self.elementwise(Kind.EXP, self.elementwise(Kind.SUBTRACT, exponents, largest))
         if coefficient != 1:
             terms = self.elementwise(Kind.MULTIPLY, self.lower(coefficient), terms)
-        total = self.reduce(Kind.SUM, terms, [i for i, _ in ranges if i in terms.axes])
-        for repeated in (n for i, n in ranges if i not in terms.axes):
+        total = self.reduce(Kind.SUM, terms, [i for i in indices if i in terms.axes])
+        for repeated in (self.ranges[i] for i in indices if i not in terms.axes):
             total = self.elementwise(Kind.MULTIPLY, self.lower(repeated), total)
         return largest, total
 
@@ -640,19 +647,35 @@ class Lowering(Axes):
         """Lower a sum of products in the way that costs least."""
         start = dict(self.ranges)
         best = self.contraction(product.factors, product.conditions, product.summed)
-        if not product.summed or self._goes_together(product.factors) or not spreads(best):
+        if not product.summed or not spreads(best):
             return best
         kept, rank = self.ranges, self.rank(best)
-        for way in ways(self, product):
+        for lowered in self.ways_of(product):
             self.tried += 1
             if self.tried > MOST_WAYS:
                 break
             self.ranges = dict(start)
-            found = self.in_way(way)
+            found = lowered()
             if (own := self.rank(found)) < rank:
                 best, kept, rank = found, self.ranges, own
         self.ranges = kept
         return best
+
+    def ways_of(self, product: Terms) -> Iterator[Callable[[], Operation]]:
+        """Yield what lowers a sum of products in other ways."""
+        body = Mul(*product.factors)
+        parts = None if product.conditions else outside_of_sum(body, product.summed)
+        if parts is not None:
+            yield partial(self.before_sum, parts, product.summed)
+        if not self._goes_together(product.factors):
+            yield from (partial(self.in_way, way) for way in ways(self, product))
+
+    def before_sum(self, parts: tuple[Expr, Expr, Expr, Expr], summed: Sequence[Symbol]) -> Operation:
+        """Lower Σ c exp(v) d exp(u) as c exp(v + m) Σ d exp(u - m), m the largest u: neither can overflow."""
+        coefficient, outer, inside, inner = parts
+        largest, total = self.largest_and_total(inside, inner, summed)
+        power = self.elementwise(Kind.EXP, self.elementwise(Kind.ADD, self.lower(outer), largest))
+        return self._scaled_sum([coefficient], self.elementwise(Kind.MULTIPLY, power, total))
 
     def rank(self, operation: Operation) -> tuple[int, int]:
         """Return by what ways to compute the same are compared."""

@@ -171,6 +171,49 @@ def test_sizes_that_are_known_at_run_time_count_as_numbers() -> None:
     assert count_of({}, 3 * SAMPLES) == 192
 
 
+# ---------------------------------------------------------------- exponentials of sums
+
+
+OF_SUMS = {
+    "masked": sum_over(where(Ne(n, p), exp(s[n, p] + s[n, m]) / sum_over(exp(s[n, k]), (k, N))), (p, N)),
+    "whole": sum_over(exp(s[n, p] + s[n, m]), (p, N)),
+    "divided": sum_over(exp(s[n, p] + s[n, m]) / sum_over(exp(s[n, k]), (k, N)), (p, N)),
+    "with a factor": g[n] * sum_over(exp(s[n, p] - s[m, n]) / (beta**2 + 1), (p, N)),
+    "by data": sum_over(where(s[n, p] > 0, exp(s[n, p] - s[n, m]), exp(-s[n, m])), (p, N)),
+}
+
+
+def exactly(body: Expr, values: dict[str, Array]) -> Array:
+    """Return a sum of exponentials by plain loops, where no exponent is far."""
+    equation = Equation(quantity("y", N, N)[n, m], body)
+    return run([equation], values, NUMBERS)["y"]
+
+
+@pytest.mark.parametrize("name", OF_SUMS)
+def test_exponentials_of_sums_are_taken_apart(name: str) -> None:
+    equation, values = Equation(quantity("y", N, N)[n, m], OF_SUMS[name]), values_for()
+    assert max(map(elements, parts_of(operation_of(equation)))) <= int(N * N)
+    np.testing.assert_allclose(computed(equation, values), exactly(OF_SUMS[name], values), rtol=1e-12)
+
+
+@pytest.mark.parametrize("scale", [100, 1000])
+def test_exponentials_of_sums_do_not_overflow_where_the_sum_does_not(scale: int) -> None:
+    """exp(s[n,p]) alone is inf or 0; of numbers all moved by one the quotient moves by its exponential."""
+    values = values_for()
+    far = {**values, "s": values["s"] + np.linspace(-scale, scale, int(N))[:, None]}
+    body = OF_SUMS["with a factor"].xreplace({s[m, n]: s[n, m]})
+    equation = Equation(quantity("y", N, N)[n, m], body)
+    assert max(map(elements, parts_of(operation_of(equation)))) <= int(N * N)
+    np.testing.assert_allclose(computed(equation, far), exactly(body, values), rtol=1e-9)
+
+
+def test_a_sum_of_exponentials_of_which_none_counts_is_nothing() -> None:
+    body = sum_over(where(g[n] > 0, exp(s[n, p] + s[n, m])), (p, N))
+    values = values_for()
+    values["g"], values["s"] = -np.ones(int(N)), 1000 + values["s"]
+    assert not computed(Equation(quantity("y", N, N)[n, m], body), values).any()
+
+
 # ---------------------------------------------------------------- random sums of products
 
 
