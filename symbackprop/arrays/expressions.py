@@ -650,25 +650,30 @@ class Lowering(Axes):
         if not product.summed or not spreads(best):
             return best
         kept, rank = self.ranges, self.rank(best)
-        for lowered in self.ways_of(product):
+        for lowered, only_for_room in self.ways_of(product):
             self.tried += 1
             if self.tried > MOST_WAYS:
                 break
             self.ranges = dict(start)
             found = lowered()
-            if (own := self.rank(found)) < rank:
+            own = self.rank(found)
+            if own < rank and (own[0] < rank[0] or not only_for_room):
                 best, kept, rank = found, self.ranges, own
         self.ranges = kept
         return best
 
-    def ways_of(self, product: Terms) -> Iterator[Callable[[], Operation]]:
-        """Yield what lowers a sum of products in other ways."""
+    def ways_of(self, product: Terms) -> Iterator[tuple[Callable[[], Operation], bool]]:
+        """Yield what lowers a sum of products in other ways, and whether that is to save room alone.
+
+        An inner sum stays as it is where it has room: something else may read it, too.
+        """
         body = Mul(*product.factors)
         parts = None if product.conditions else outside_of_sum(body, product.summed)
         if parts is not None:
-            yield partial(self.before_sum, parts, product.summed)
+            yield partial(self.before_sum, parts, product.summed), False
         if not self._goes_together(product.factors):
-            yield from (partial(self.in_way, way) for way in ways(self, product))
+            for way in ways(self, product):
+                yield partial(self.in_way, way), bool(way.opened)
 
     def before_sum(self, parts: tuple[Expr, Expr, Expr, Expr], summed: Sequence[Symbol]) -> Operation:
         """Lower Σ c exp(v) d exp(u) as c exp(v + m) Σ d exp(u - m), m the largest u: neither can overflow."""
@@ -689,6 +694,9 @@ class Lowering(Axes):
             for condition, value in reversed(list(zip(way.conditions, cases, strict=False))):
                 total = self.where(self.condition(condition), value, total)
             return total
+        if way.opened:
+            body = Mul(*way.parts[0].factors)
+            self.bind(_axis_order(body, dict(way.opened)), list(body.atoms(Indexed)))
         parts = sorted(way.parts, key=lambda part: (*term_order(term := Mul(*part.factors)), str(term)))
         signs = [len(parts) > 1 and Mul(*part.factors).could_extract_minus_sign() for part in parts]
         values = [

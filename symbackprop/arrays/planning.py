@@ -19,6 +19,7 @@ from symbackprop.arrays.guards import may_be_infinite
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation
 from symbackprop.arrays.running import Terms
+from symbackprop.equations.indices import RangeList, open_sum
 from symbackprop.equations.system import ZERO
 
 _UNKNOWN = Integer(64)
@@ -95,11 +96,18 @@ def count_of(numbers: Mapping[Symbol, str], n: Expr) -> int:
 
 
 def spreads(operation: Operation) -> bool:
-    """Whether arrays of different axes meet in an array that has more axes than any of them."""
-    return any(
-        part.is_elementwise and bool(own := _axes(part)) and all(_axes(i) != own for i in part.inputs)
-        for part in set(operation.parts())
-    )
+    """Whether arrays of different axes meet in one that has more axes than any of them.
+
+    Of a product of two arrays, whether it has more axes than the result, and no fewer than each of them.
+    """
+    for part in set(operation.parts()):
+        own, given = _axes(part), [_axes(i) for i in part.inputs]
+        if part.is_elementwise and own and all(each != own for each in given):
+            return True
+        wide = len(own) > len(operation.axes) and len(own) >= max(map(len, given), default=0)
+        if part.kind in (Kind.MATMUL, Kind.EINSUM, Kind.RESHAPE) and wide:
+            return True
+    return False
 
 
 def _axes(operation: Operation) -> set[Symbol]:
@@ -113,12 +121,14 @@ def _axes(operation: Operation) -> set[Symbol]:
 class Way:
     """A way to compute a sum of products: ``outside`` times the sum of several, or the choice of one.
 
-    ``conditions`` are those of a choice, the last of which is true.
+    ``conditions`` are those of a choice, the last of which is true; ``opened`` are the ranges of an inner sum
+    that is taken together with the outer one.
     """
 
     outside: tuple[Expr, ...]
     parts: tuple[Terms, ...]
     conditions: tuple[Expr, ...] = ()
+    opened: RangeList = ()
 
 
 def ways(axes: Axes, product: Terms) -> Iterator[Way]:
@@ -130,6 +140,10 @@ def ways(axes: Axes, product: Terms) -> Iterator[Way]:
             yield from _term_by_term(axes, factor, rest)
         elif isinstance(factor, Piecewise) and not factor.has(KroneckerDelta):
             yield from _of_choice(axes, factor, rest)
+        elif isinstance(factor, Sum) and not factor.has(KroneckerDelta):
+            body, ranges = open_sum(factor)
+            summed = (*rest.summed, *(i for i, _ in ranges))
+            yield Way((), (Terms((*others, body), rest.conditions, summed),), opened=tuple(ranges))
 
 
 def _term_by_term(axes: Axes, total: Add, rest: Terms) -> Iterator[Way]:
