@@ -171,6 +171,33 @@ def test_sizes_that_are_known_at_run_time_count_as_numbers() -> None:
     assert count_of({}, 3 * SAMPLES) == 192
 
 
+# ---------------------------------------------------------------- orders, and inner sums
+
+PAIR, i = Integer(2), index("i")
+slopes, inner, outer = quantity("slopes", N, PAIR, D), quantity("inner", PAIR, P), quantity("outer", N, P)
+IN_ORDER = sum_over(slopes[n, i, d] * inner[i, p] * outer[n, p], (n, N), (i, PAIR))
+OPENED = sum_over(sum_over(slopes[n, i, d] * inner[i, p], (i, PAIR)) * outer[n, p], (n, N))
+
+
+@pytest.mark.parametrize("body", [IN_ORDER, OPENED], ids=["one sum", "inner sum"])
+def test_three_arrays_are_joined_in_the_order_that_needs_least(body: Expr) -> None:
+    """[n, p, d] has 210 numbers, the largest that is given 84."""
+    equation = Equation(quantity("y", P, D)[p, d], body)
+    rng = np.random.default_rng(2)
+    values = {a.name: rng.normal(size=tuple(map(int, a.shape))) for a in (slopes, inner, outer)}
+    assert max(map(elements, parts_of(operation_of(equation)))) <= int(N * PAIR * D)
+    wanted = np.einsum("nid,ip,np->pd", values["slopes"], values["inner"], values["outer"])
+    np.testing.assert_allclose(computed(equation, values), wanted, rtol=1e-11)
+
+
+def test_an_inner_sum_that_has_room_stays_whole() -> None:
+    """x @ w stands in the forward equations, too: it is computed once for both."""
+    product = sum_over(x[n, k] * w[k, p], (k, K))
+    equation = Equation(quantity("y").symbol, sum_over(a[n, p] * product, (n, N), (p, P)))
+    alone = operation_of(Equation(quantity("y", N, P)[n, p], product))
+    assert alone in parts_of(operation_of(equation))
+
+
 # ---------------------------------------------------------------- exponentials of sums
 
 
