@@ -9,6 +9,7 @@ from collections.abc import Collection
 
 from sympy import Add, Expr, Indexed, Mul, Piecewise, Pow, S, Sum, Symbol, exp, log
 
+from symbackprop.arrays.fractions import term_order
 from symbackprop.equations.system import ONE, ZERO, is_size
 
 
@@ -152,3 +153,11 @@ def exponential_less_one(expression: Expr) -> tuple[Expr, Expr] | None:
 def exponent_of(expression: Expr) -> Expr:
     """Return a of exp(a), and 0 of 1."""
     return expression.args[0] if isinstance(expression, exp) else ZERO
+
+
+def two_exponents(argument: Expr) -> tuple[Expr, Expr] | None:
+    """Return a and b of exp(a) + exp(b), where 1 is exp(0); None of anything else."""
+    if not (argument.is_Add and len(argument.args) == 2 and all(is_exponential(a) for a in argument.args)):
+        return None
+    first, second = sorted((exponent_of(a) for a in argument.args), key=term_order)
+    return first, second

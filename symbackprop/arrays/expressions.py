@@ -29,11 +29,10 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
-from symbackprop.arrays.axes import Axes
+from symbackprop.arrays.axes import Axes, axis_order
 from symbackprop.arrays.contraction import contract
 from symbackprop.arrays.exponentials import (
     apart,
-    exponent_of,
     exponential_less_one,
     holds_exponentials,
     is_exponential,
@@ -41,6 +40,7 @@ from symbackprop.arrays.exponentials import (
     may_vanish,
     outside_of_sum,
     softplus_argument,
+    two_exponents,
 )
 from symbackprop.arrays.fractions import (
     above_and_below,
@@ -67,9 +67,16 @@ from symbackprop.arrays.operations import Axis, Operation, Signs, number
 from symbackprop.arrays.planning import MOST_WAYS, Way, cost, nominal, spreads, ways
 from symbackprop.arrays.reads import read
 from symbackprop.arrays.running import Terms, accumulated, running
-from symbackprop.arrays.scatter import loops_first, scatter, scattered
-from symbackprop.equations.indices import RangeList, open_sum
-from symbackprop.equations.system import BINDERS, ONE, ZERO, ArgMax, Equation, Ranges, name_of
+from symbackprop.arrays.scatter import (
+    deltas_apart,
+    is_delta,
+    loops_first,
+    scatter,
+    scattered,
+    with_scatters_opened,
+)
+from symbackprop.equations.indices import open_sum
+from symbackprop.equations.system import BINDERS, ONE, ZERO, ArgMax, Equation, name_of
 from symbackprop.errors import UnsupportedExpression
 
 _ELEMENTWISE: dict[str, Kind] = {
@@ -334,8 +341,8 @@ class Lowering(Axes):
         if any(isinstance(factor, KroneckerDelta) for factor in expression.args):
             return self.product(expression, ())
         for factor in expression.args:
-            if isinstance(factor, Add) and any(map(_is_delta, factor.args)):
-                return self.lower(_deltas_apart(expression, factor))
+            if isinstance(factor, Add) and any(map(is_delta, factor.args)):
+                return self.lower(deltas_apart(expression, factor))
         above, below = above_and_below(expression)
         parts = shared_out(above, below)
         if parts and not any(holds_exponentials(f.as_base_exp()[0]) for f in below):
@@ -619,10 +626,10 @@ class Lowering(Axes):
 
     def sum(self, expression: Sum) -> Operation:
         """Lower a sum: a matrix product where two groups of factors share the summed axis."""
-        body, ranges = _with_scatters_opened(*open_sum(expression))
+        body, ranges = with_scatters_opened(*open_sum(expression))
         if any(n.has(Indexed) for _, n in ranges):
             raise self.unsupported(expression)
-        self.bind(_axis_order(body, dict(ranges)), list(body.atoms(Indexed)))
+        self.bind(axis_order(body, dict(ranges)), list(body.atoms(Indexed)))
         coefficient, body = body.as_coeff_Mul()
         return self.scaled(coefficient, self.product(body, [i for i, _ in ranges]))
 
@@ -696,7 +703,7 @@ class Lowering(Axes):
             return total
         if way.opened:
             body = Mul(*way.parts[0].factors)
-            self.bind(_axis_order(body, dict(way.opened)), list(body.atoms(Indexed)))
+            self.bind(axis_order(body, dict(way.opened)), list(body.atoms(Indexed)))
         parts = sorted(way.parts, key=lambda part: (*term_order(term := Mul(*part.factors)), str(term)))
         signs = [len(parts) > 1 and Mul(*part.factors).could_extract_minus_sign() for part in parts]
         values = [
@@ -774,35 +781,6 @@ class Lowering(Axes):
         return self.lower(Mul(*factors))
 
 
-def two_exponents(argument: Expr) -> tuple[Expr, Expr] | None:
-    """Return a and b of exp(a) + exp(b), where 1 is exp(0); None of anything else."""
-    if not (argument.is_Add and len(argument.args) == 2 and all(is_exponential(a) for a in argument.args)):
-        return None
-    first, second = sorted((exponent_of(a) for a in argument.args), key=term_order)
-    return first, second
-
-
-def _with_scatters_opened(body: Expr, ranges: RangeList) -> tuple[Expr, RangeList]:
-    """Return a sum's body and ranges with those of inner sums of deltas, to be scattered together."""
-    inner = [f for f in Mul.make_args(body) if isinstance(f, Sum) and f.function.has(KroneckerDelta)]
-    for total in inner:
-        own, more = open_sum(total)
-        body, ranges = body / total * own, (*ranges, *more)
-    return body, ranges
-
-
-def _is_delta(term: Expr) -> bool:
-    """Whether a term is a delta, or a product with one."""
-    return any(isinstance(factor, KroneckerDelta) for factor in Mul.make_args(term))
-
-
-def _deltas_apart(expression: Mul, factor: Add) -> Expr:
-    """Return a product with the deltas of one factor in terms of their own, to be scattered."""
-    others = Mul(*[f for f in expression.args if f is not factor])
-    deltas = [term for term in factor.args if _is_delta(term)]
-    return Add(others * (factor - Add(*deltas)), *[others * delta for delta in deltas])
-
-
 def _in_order(expression: Expr) -> list[Expr]:
     return sorted(expression.args, key=lambda term: (*term_order(term), str(term)))
 
@@ -810,17 +788,3 @@ def _in_order(expression: Expr) -> list[Expr]:
 def _is_integer(expression: Expr) -> bool:
     """Whether an expression has integer values alone."""
     return bool(expression.is_integer)
-
-
-def _axis_order(body: Expr, ranges: Ranges) -> Ranges:
-    """Return summed indices in the order of the axes of what is read, so that nothing is transposed."""
-    known = list(ranges)
-
-    def rank(read: Indexed) -> tuple[object, ...]:
-        bound = [known.index(i) for i in read.indices if i in ranges]
-        return (-len(set(bound)), str(read), bound)
-
-    reads = sorted(body.atoms(Indexed), key=rank)
-    first = list(reads[0].indices) if reads else []
-    order = sorted(ranges, key=lambda i: first.index(i) if i in first else len(first))
-    return {i: ranges[i] for i in order}
