@@ -2,6 +2,9 @@
 
 Run with `python -m benchmarks.lowering`, best on one thread (`OMP_NUM_THREADS=1 taskset -c 0`); the table of
 ratios goes to standard output and to benchmarks/results/lowering.md.
+
+`python -m benchmarks.lowering X.net` says of each equation of a network, without running anything, how many
+numbers the largest array has, how many multiplications its products take, and which operations were chosen.
 """
 
 from __future__ import annotations
@@ -9,8 +12,11 @@ from __future__ import annotations
 import gc
 import platform
 import statistics
+import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +24,9 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 import symbackprop as sb
+from symbackprop.arrays.kinds import LEAVES, VIEWS
+from symbackprop.arrays.planning import cost, count_of
+from symbackprop.code.module import programs_of
 
 RESULTS = Path(__file__).parent / "results"
 ROUNDS, BLOCK = 15, 0.03
@@ -132,8 +141,28 @@ def ratios(first: Gradients, second: Gradients) -> list[float]:
     return sorted(found)
 
 
+def plan_of(file: str) -> Iterator[str]:
+    """Yield the lines of a table with each equation of a network and the operations that compute it."""
+    programs = programs_of(sb.derive(sb.Network.from_file(file)))
+    yield "| equation | largest array | multiplications | moved | operations |"
+    yield "| --- | ---: | ---: | ---: | --- |"
+    for statement in (*programs.forward, programs.error, *programs.backward):
+        parts = dict.fromkeys(statement.operation.parts())
+        kinds = Counter(str(part.kind) for part in parts if part.kind not in LEAVES | VIEWS)
+        operations = ", ".join(f"{n} {kind}" if n > 1 else kind for kind, n in sorted(kinds.items()))
+        found = cost(statement.operation, partial(count_of, programs.scalars))
+        names = ", ".join(statement.names)
+        yield (
+            f"| ({statement.number}) {names} | {found.largest:,} | {found.multiplied:,} "
+            f"| {found.moved:,} | {operations} |"
+        )
+
+
 def main() -> None:
-    """Measure, print and write the table."""
+    """Measure, print and write the table; of a named file print what was chosen."""
+    if len(sys.argv) > 1:
+        print("\n".join(plan_of(sys.argv[1])))
+        return
     lines = [
         "# Generated gradients against einsum\n\n"
         f"Python {platform.python_version()}, NumPy {np.__version__}, float32. How many times longer "

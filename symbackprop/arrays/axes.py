@@ -226,3 +226,17 @@ def surely(condition: Expr) -> bool:
 def excess(value: Expr) -> Expr:
     """Return the positive part of a number; 0 for what is never positive."""
     return ZERO if surely(-value) else value
+
+
+def axis_order(body: Expr, ranges: Ranges) -> Ranges:
+    """Return summed indices in the order of the axes of what is read, so that nothing is transposed."""
+    known = list(ranges)
+
+    def rank(read: Indexed) -> tuple[object, ...]:
+        bound = [known.index(i) for i in read.indices if i in ranges]
+        return (-len(set(bound)), str(read), bound)
+
+    reads = sorted(body.atoms(Indexed), key=rank)
+    first = list(reads[0].indices) if reads else []
+    order = sorted(ranges, key=lambda i: first.index(i) if i in first else len(first))
+    return {i: ranges[i] for i in order}

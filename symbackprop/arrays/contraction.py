@@ -2,42 +2,78 @@
 
 Arrays are taken two at a time.  An index that one array alone carries is summed first; two that share a
 summed index which no other has become a matrix product; one whose axes another has, too, is multiplied in.
+Where that makes an array larger than what is given, or no matrix product, every order is tried and counted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from itertools import combinations
+from math import prod
 
 from sympy import Expr, Integer, Mul, Symbol
 
 from symbackprop.arrays.axes import Axes, transposed
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Axis, Operation, Product, Sizes, number
+from symbackprop.arrays.planning import cost, nominal
 
 
 def contract(axes: Axes, operands: Sequence[Operation], summed: Sequence[Symbol]) -> Operation:
     """Return the sum over ``summed`` of the product of ``operands``."""
-
-    def multiply(first: Operation, second: Operation) -> Operation:
-        return axes.elementwise(*_product_or_quotient(first, second))
-
     whole = set().union(*[o.axes for o in operands])
     if whole <= set(summed) and any(set(o.axes) == whole for o in operands):
-        return axes.reduce(Kind.SUM, reduce(multiply, operands), [i for i in summed if i in whole])
-    arrays = list(operands)
+        total = reduce(partial(_by_component, axes), operands)
+        return axes.reduce(Kind.SUM, total, [i for i in summed if i in whole])
     left = [i for i in summed if i in whole]
+    first = _in_usual_order(axes, operands, left)
+    if not 2 < len(operands) <= _MOST_ORDERED:
+        return first
+    count = partial(nominal, axes)
+    begun = cost(first, count)
+    given = max(prod(map(count, o.shape)) for o in (*operands, first))
+    if begun.largest <= given and not any(part.kind == Kind.EINSUM for part in first.parts()):
+        return first
+    return min((first, *_in_any_order(axes, operands, left)), key=lambda way: cost(way, count).rank)
+
+
+_MOST_ORDERED = 4
+"""Arrays of which every order is tried: 18 orders of 4."""
+
+
+def _by_component(axes: Axes, first: Operation, second: Operation) -> Operation:
+    return axes.elementwise(*_product_or_quotient(first, second))
+
+
+def _in_usual_order(axes: Axes, operands: Sequence[Operation], summed: Sequence[Symbol]) -> Operation:
+    """Return the sum of a product where the two arrays that rank best are joined first."""
+    arrays, left = list(operands), list(summed)
     outside: list[Operation] = []
     while len(arrays) > 1:
         arrays, left = _summed_alone(axes, arrays, left)
         outside += [a for a in arrays if not set(a.axes) & set(left)]
         arrays = [a for a in arrays if set(a.axes) & set(left)]
         if len(arrays) > 1:
-            arrays, left = _one_less(axes, arrays, left)
+            pairs = combinations(range(len(arrays)), 2)
+            best = min(pairs, key=lambda pair: _rank(arrays, pair, left))
+            arrays, left = _one_less(axes, arrays, best, left)
     result = [axes.reduce(Kind.SUM, array, left) if left else array for array in arrays]
-    return reduce(multiply, [*outside, *result])
+    return reduce(partial(_by_component, axes), [*outside, *result])
+
+
+def _in_any_order(axes: Axes, operands: Sequence[Operation], summed: Sequence[Symbol]) -> Iterator[Operation]:
+    """Yield the sum of a product, the arrays joined in every order."""
+    arrays, left = _summed_alone(axes, list(operands), list(summed))
+    outside = [a for a in arrays if not set(a.axes) & set(left)]
+    arrays = [a for a in arrays if set(a.axes) & set(left)]
+    if len(arrays) < 2:
+        result = [axes.reduce(Kind.SUM, array, left) for array in arrays]
+        yield reduce(partial(_by_component, axes), [*outside, *result])
+    for pair in combinations(range(len(arrays)), 2) if len(arrays) > 1 else ():
+        for inner in _in_any_order(axes, *_one_less(axes, arrays, pair, left)):
+            yield reduce(partial(_by_component, axes), [*outside, inner])
 
 
 def _summed_alone(
@@ -54,11 +90,10 @@ def _summed_alone(
 
 
 def _one_less(
-    axes: Axes, arrays: list[Operation], summed: list[Symbol]
+    axes: Axes, arrays: Sequence[Operation], pair: tuple[int, int], summed: list[Symbol]
 ) -> tuple[list[Operation], list[Symbol]]:
-    """Join the two arrays that are best joined first."""
-    pairs = list(combinations(range(len(arrays)), 2))
-    n, m = min(pairs, key=lambda pair: _rank(arrays, pair, summed))
+    """Join two of the arrays."""
+    n, m = pair
     first, second = arrays[n], arrays[m]
     rest = [a for p, a in enumerate(arrays) if p not in (n, m)]
     own = _shared_alone(arrays, (n, m), summed)

@@ -5,8 +5,11 @@ A mask is a coefficient that may be 0, or a choice with 0 in it: what it leaves 
 
 from __future__ import annotations
 
-from sympy import Add, Expr, Indexed, Mul, Piecewise, Pow, S, Sum, exp, log
+from collections.abc import Collection
 
+from sympy import Add, Expr, Indexed, Mul, Piecewise, Pow, S, Sum, Symbol, exp, log
+
+from symbackprop.arrays.fractions import term_order
 from symbackprop.equations.system import ONE, ZERO, is_size
 
 
@@ -21,6 +24,41 @@ def apart(expression: Expr) -> tuple[Expr, Expr] | None:
         found = [(c, a) if a is not None else _power_of_total_apart(c) for c, a in found]
         return Mul(*[c for c, _ in found]), Add(*[a for _, a in found])
     return _choice_apart(expression) if isinstance(expression, Piecewise) else None
+
+
+def outside_of_sum(expression: Expr, summed: Collection[Symbol]) -> tuple[Expr, Expr, Expr, Expr] | None:
+    """Return c, v, d and u of an expression that is c·exp(v)·d·exp(u), c and v free of ``summed``.
+
+    None where it is no exponential, where nothing is left for one of v and u, or where d may be 0.
+    """
+    found = apart(expression)
+    if found is None:
+        return None
+    coefficient, exponent = found
+    outer, inner = ZERO, ZERO
+    for term in Add.make_args(exponent):
+        common, rest = _free_of_choice(term, summed)
+        outer, inner = outer + common, inner + rest
+    outside = [f for f in Mul.make_args(coefficient) if not f.free_symbols & set(summed)]
+    inside = Mul(*[f for f in Mul.make_args(coefficient) if f not in outside])
+    if may_vanish(inside) or not outer.has(Indexed) or not inner.free_symbols & set(summed):
+        return None
+    return Mul(*outside), outer, inside, inner
+
+
+def _free_of_choice(term: Expr, summed: Collection[Symbol]) -> tuple[Expr, Expr]:
+    """Return the part of a term of an exponent that is free of ``summed``, and the rest.
+
+    Of a choice it is what all cases share, but for those that are left out.
+    """
+    if not term.free_symbols & set(summed):
+        return term, ZERO
+    cases = [v for v, _ in term.args if v != S.NegativeInfinity] if isinstance(term, Piecewise) else []
+    shared = [t for t in Add.make_args(Add(*cases[:1])) if all(t in Add.make_args(v) for v in cases)]
+    common = Add(*[t for t in shared if not t.free_symbols & set(summed)])
+    if common == 0:
+        return ZERO, term
+    return common, Piecewise(*[(v if v == S.NegativeInfinity else v - common, c) for v, c in term.args])
 
 
 def _power_of_total_apart(factor: Expr) -> tuple[Expr, Expr]:
@@ -115,3 +153,11 @@ def exponential_less_one(expression: Expr) -> tuple[Expr, Expr] | None:
 def exponent_of(expression: Expr) -> Expr:
     """Return a of exp(a), and 0 of 1."""
     return expression.args[0] if isinstance(expression, exp) else ZERO
+
+
+def two_exponents(argument: Expr) -> tuple[Expr, Expr] | None:
+    """Return a and b of exp(a) + exp(b), where 1 is exp(0); None of anything else."""
+    if not (argument.is_Add and len(argument.args) == 2 and all(is_exponential(a) for a in argument.args)):
+        return None
+    first, second = sorted((exponent_of(a) for a in argument.args), key=term_order)
+    return first, second

@@ -29,17 +29,18 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
-from symbackprop.arrays.axes import Axes
+from symbackprop.arrays.axes import Axes, axis_order
 from symbackprop.arrays.contraction import contract
 from symbackprop.arrays.exponentials import (
     apart,
-    exponent_of,
     exponential_less_one,
     holds_exponentials,
     is_exponential,
     is_sum_of_exponentials,
     may_vanish,
+    outside_of_sum,
     softplus_argument,
+    two_exponents,
 )
 from symbackprop.arrays.fractions import (
     above_and_below,
@@ -63,11 +64,19 @@ from symbackprop.arrays.guards import (
 )
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Axis, Operation, Signs, number
+from symbackprop.arrays.planning import MOST_WAYS, Way, cost, nominal, spreads, ways
 from symbackprop.arrays.reads import read
 from symbackprop.arrays.running import Terms, accumulated, running
-from symbackprop.arrays.scatter import loops_first, scatter, scattered
-from symbackprop.equations.indices import RangeList, open_sum
-from symbackprop.equations.system import BINDERS, ONE, ZERO, ArgMax, Equation, Ranges, name_of
+from symbackprop.arrays.scatter import (
+    deltas_apart,
+    is_delta,
+    loops_first,
+    scatter,
+    scattered,
+    with_scatters_opened,
+)
+from symbackprop.equations.indices import open_sum
+from symbackprop.equations.system import BINDERS, ONE, ZERO, ArgMax, Equation, name_of
 from symbackprop.errors import UnsupportedExpression
 
 _ELEMENTWISE: dict[str, Kind] = {
@@ -118,6 +127,7 @@ class Lowering(Axes):
         super().__init__(equation.ranges, scalars)
         self.equation = equation
         self.integers = _is_integer(equation.lhs)
+        self.tried = 0
 
     def run(self) -> Operation:
         """Return the operation that computes the left-hand side."""
@@ -331,8 +341,8 @@ class Lowering(Axes):
         if any(isinstance(factor, KroneckerDelta) for factor in expression.args):
             return self.product(expression, ())
         for factor in expression.args:
-            if isinstance(factor, Add) and any(map(_is_delta, factor.args)):
-                return self.lower(_deltas_apart(expression, factor))
+            if isinstance(factor, Add) and any(map(is_delta, factor.args)):
+                return self.lower(deltas_apart(expression, factor))
         above, below = above_and_below(expression)
         parts = shared_out(above, below)
         if parts and not any(holds_exponentials(f.as_base_exp()[0]) for f in below):
@@ -417,16 +427,22 @@ class Lowering(Axes):
         body, ranges = open_sum(expression)
         self.ranges |= dict(ranges)
         coefficient, exponent = apart(body) or (body, ZERO)
+        return self.largest_and_total(coefficient, exponent, [i for i, _ in ranges])
+
+    def largest_and_total(
+        self, coefficient: Expr, exponent: Expr, indices: Sequence[Symbol]
+    ) -> tuple[Operation, Operation]:
+        """Return the largest exponent m of the sum of c exp(v) over ``indices``, and that of c exp(v - m)."""
         exponents = self.exponents(coefficient, exponent)
-        summed = [i for i, _ in ranges if i in exponents.axes]
+        summed = [i for i in indices if i in exponents.axes]
         largest = self.reduce(Kind.MAX, exponents, summed)
         if may_vanish(coefficient) or exponent.has(S.NegativeInfinity):  # of nothing the maximum is -inf
             largest = self.elementwise(Kind.MAXIMUM, largest, number(Float(_LOWEST)))
         terms = self.elementwise(Kind.EXP, self.elementwise(Kind.SUBTRACT, exponents, largest))
         if coefficient != 1:
             terms = self.elementwise(Kind.MULTIPLY, self.lower(coefficient), terms)
-        total = self.reduce(Kind.SUM, terms, [i for i, _ in ranges if i in terms.axes])
-        for repeated in (n for i, n in ranges if i not in terms.axes):
+        total = self.reduce(Kind.SUM, terms, [i for i in indices if i in terms.axes])
+        for repeated in (self.ranges[i] for i in indices if i not in terms.axes):
             total = self.elementwise(Kind.MULTIPLY, self.lower(repeated), total)
         return largest, total
 
@@ -610,10 +626,10 @@ class Lowering(Axes):
 
     def sum(self, expression: Sum) -> Operation:
         """Lower a sum: a matrix product where two groups of factors share the summed axis."""
-        body, ranges = _with_scatters_opened(*open_sum(expression))
+        body, ranges = with_scatters_opened(*open_sum(expression))
         if any(n.has(Indexed) for _, n in ranges):
             raise self.unsupported(expression)
-        self.bind(_axis_order(body, dict(ranges)), list(body.atoms(Indexed)))
+        self.bind(axis_order(body, dict(ranges)), list(body.atoms(Indexed)))
         coefficient, body = body.as_coeff_Mul()
         return self.scaled(coefficient, self.product(body, [i for i, _ in ranges]))
 
@@ -621,12 +637,11 @@ class Lowering(Axes):
         """Lower the sum of a product; what has a place of its own in the result is scattered to it."""
         factors, conditions = split(self, body)
         if not conditions and not any(isinstance(f, KroneckerDelta) for f in factors):
-            terms = self._terms_with_outer_products(factors, summed)
-            return self.sum_of_terms(terms, summed) if terms else self.contraction(factors, (), summed)
+            return self.cheapest(Terms(tuple(factors), (), tuple(summed)))
         found = scattered(self, (factors, conditions), summed)
         with self.guarding(bool(conditions) or any(map(is_guard, factors))):
             if found is None:
-                return self.contraction(factors, conditions, summed)
+                return self.cheapest(Terms(tuple(factors), tuple(conditions), tuple(summed)))
             placed = {i for place in found.places.values() for i in place.free_symbols}
             loops_first(self, found)
             summed = [
@@ -635,33 +650,77 @@ class Lowering(Axes):
             value = self.contraction(found.factors, found.conditions, summed)
             return scatter(self, value, found, self.index) if found.places else value
 
-    def _terms_with_outer_products(self, factors: Sequence[Expr], summed: Sequence[Symbol]) -> list[Expr]:
-        """Return the terms of a product with a sum of outer products, each of which is a matrix product.
+    def cheapest(self, product: Terms) -> Operation:
+        """Lower a sum of products in the way that costs least."""
+        start = dict(self.ranges)
+        best = self.contraction(product.factors, product.conditions, product.summed)
+        if not product.summed or not spreads(best):
+            return best
+        kept, rank = self.ranges, self.rank(best)
+        for lowered, only_for_room in self.ways_of(product):
+            self.tried += 1
+            if self.tried > MOST_WAYS:
+                break
+            self.ranges = dict(start)
+            found = lowered()
+            own = self.rank(found)
+            if own < rank and (own[0] < rank[0] or not only_for_room):
+                best, kept, rank = found, self.ranges, own
+        self.ranges = kept
+        return best
 
-        Of Σ_n (a[n,i] b[n,j] + c[n,i] d[n,j]) no array with all three axes is made.
+    def ways_of(self, product: Terms) -> Iterator[tuple[Callable[[], Operation], bool]]:
+        """Yield what lowers a sum of products in other ways, and whether that is to save room alone.
+
+        An inner sum stays as it is where it has room: something else may read it, too.
         """
-        totals = [f for f in factors if isinstance(f, Add) and not f.has(KroneckerDelta, Piecewise)]
-        if len(totals) != 1 or not summed:
-            return []
-        axes = set(self.lower(totals[0]).axes)
-        outer = [t for t in totals[0].args if set(self.lower(t).axes) == axes and self._is_outer(t)]
-        others = Mul(*[f for f in factors if f is not totals[0]])
-        terms = [others * term for term in totals[0].args]
-        return terms if outer and all(map(self._is_outer, terms)) else []
+        body = Mul(*product.factors)
+        parts = None if product.conditions else outside_of_sum(body, product.summed)
+        if parts is not None:
+            yield partial(self.before_sum, parts, product.summed), False
+        if not self._goes_together(product.factors):
+            for way in ways(self, product):
+                yield partial(self.in_way, way), bool(way.opened)
 
-    def _is_outer(self, term: Expr) -> bool:
-        """Whether no factor of a product has all of its axes."""
-        axes = [set(self.lower(factor).axes) for factor in Mul.make_args(term)]
-        return set().union(*axes) not in axes
+    def before_sum(self, parts: tuple[Expr, Expr, Expr, Expr], summed: Sequence[Symbol]) -> Operation:
+        """Lower Σ c exp(v) d exp(u) as c exp(v + m) Σ d exp(u - m), m the largest u: neither can overflow."""
+        coefficient, outer, inside, inner = parts
+        largest, total = self.largest_and_total(inside, inner, summed)
+        power = self.elementwise(Kind.EXP, self.elementwise(Kind.ADD, self.lower(outer), largest))
+        return self._scaled_sum([coefficient], self.elementwise(Kind.MULTIPLY, power, total))
 
-    def sum_of_terms(self, terms: Sequence[Expr], summed: Sequence[Symbol]) -> Operation:
-        """Lower a sum of products term by term."""
-        ordered = sorted(terms, key=lambda term: (*term_order(term), str(term)))
-        signs = [term.could_extract_minus_sign() for term in ordered]
+    def rank(self, operation: Operation) -> tuple[int, int]:
+        """Return by what ways to compute the same are compared."""
+        return cost(operation, partial(nominal, self)).rank
+
+    def in_way(self, way: Way) -> Operation:
+        """Lower a sum of products in a given way."""
+        if way.conditions:
+            with self.guarding():
+                *cases, total = (self.part(part) for part in way.parts)
+            for condition, value in reversed(list(zip(way.conditions, cases, strict=False))):
+                total = self.where(self.condition(condition), value, total)
+            return total
+        if way.opened:
+            body = Mul(*way.parts[0].factors)
+            self.bind(axis_order(body, dict(way.opened)), list(body.atoms(Indexed)))
+        parts = sorted(way.parts, key=lambda part: (*term_order(term := Mul(*part.factors)), str(term)))
+        signs = [len(parts) > 1 and Mul(*part.factors).could_extract_minus_sign() for part in parts]
         values = [
-            self.product(-t if negative else t, summed) for t, negative in zip(ordered, signs, strict=True)
+            self.part(replace(part, factors=(-ONE, *part.factors)) if negative else part)
+            for part, negative in zip(parts, signs, strict=True)
         ]
-        return self.signed_sum(values, signs)
+        return self._scaled_sum(way.outside, self.signed_sum(values, signs))
+
+    def part(self, part: Terms) -> Operation:
+        """Lower one of the sums of products that another is made of."""
+        coefficient, body = Mul(*part.factors).as_coeff_Mul()
+        if coefficient == 0:
+            return number(ZERO)
+        factors, conditions = split(self, body)
+        terms = replace(part, factors=tuple(factors), conditions=(*part.conditions, *conditions))
+        with self.guarding(bool(terms.conditions)):
+            return self.scaled(coefficient, self.cheapest(terms))
 
     def contraction(
         self, factors: Sequence[Expr], conditions: Sequence[Expr], summed: Sequence[Symbol]
@@ -707,44 +766,19 @@ class Lowering(Axes):
     def _groups(self, factors: Sequence[Expr]) -> dict[frozenset[Axis], list[Expr]]:
         """Group the factors of a product by the axes that they carry."""
         groups: dict[frozenset[Axis], list[Expr]] = {}
-        if any(holds_exponentials(f.as_base_exp()[0]) for f in above_and_below(Mul(*factors))[1]):
-            return {frozenset(self.lower(Mul(*factors)).axes): list(factors)}  # its parts go together
+        if self._goes_together(factors):
+            return {frozenset(self.lower(Mul(*factors)).axes): list(factors)}
         for factor in sorted(factors, key=factor_order):
             axes = frozenset(self.lower(factor).axes) - {None}
             groups.setdefault(axes, []).append(factor)
         return groups
 
+    def _goes_together(self, factors: Sequence[Expr]) -> bool:
+        """Whether a product divides by sums of exponentials, which may overflow but for their numerator."""
+        return any(holds_exponentials(f.as_base_exp()[0]) for f in above_and_below(Mul(*factors))[1])
+
     def _product(self, factors: Sequence[Expr]) -> Operation:
         return self.lower(Mul(*factors))
-
-
-def two_exponents(argument: Expr) -> tuple[Expr, Expr] | None:
-    """Return a and b of exp(a) + exp(b), where 1 is exp(0); None of anything else."""
-    if not (argument.is_Add and len(argument.args) == 2 and all(is_exponential(a) for a in argument.args)):
-        return None
-    first, second = sorted((exponent_of(a) for a in argument.args), key=term_order)
-    return first, second
-
-
-def _with_scatters_opened(body: Expr, ranges: RangeList) -> tuple[Expr, RangeList]:
-    """Return a sum's body and ranges with those of inner sums of deltas, to be scattered together."""
-    inner = [f for f in Mul.make_args(body) if isinstance(f, Sum) and f.function.has(KroneckerDelta)]
-    for total in inner:
-        own, more = open_sum(total)
-        body, ranges = body / total * own, (*ranges, *more)
-    return body, ranges
-
-
-def _is_delta(term: Expr) -> bool:
-    """Whether a term is a delta, or a product with one."""
-    return any(isinstance(factor, KroneckerDelta) for factor in Mul.make_args(term))
-
-
-def _deltas_apart(expression: Mul, factor: Add) -> Expr:
-    """Return a product with the deltas of one factor in terms of their own, to be scattered."""
-    others = Mul(*[f for f in expression.args if f is not factor])
-    deltas = [term for term in factor.args if _is_delta(term)]
-    return Add(others * (factor - Add(*deltas)), *[others * delta for delta in deltas])
 
 
 def _in_order(expression: Expr) -> list[Expr]:
@@ -754,17 +788,3 @@ def _in_order(expression: Expr) -> list[Expr]:
 def _is_integer(expression: Expr) -> bool:
     """Whether an expression has integer values alone."""
     return bool(expression.is_integer)
-
-
-def _axis_order(body: Expr, ranges: Ranges) -> Ranges:
-    """Return summed indices in the order of the axes of what is read, so that nothing is transposed."""
-    known = list(ranges)
-
-    def rank(read: Indexed) -> tuple[object, ...]:
-        bound = [known.index(i) for i in read.indices if i in ranges]
-        return (-len(set(bound)), str(read), bound)
-
-    reads = sorted(body.atoms(Indexed), key=rank)
-    first = list(reads[0].indices) if reads else []
-    order = sorted(ranges, key=lambda i: first.index(i) if i in first else len(first))
-    return {i: ranges[i] for i in order}

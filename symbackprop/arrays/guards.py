@@ -97,7 +97,7 @@ def _guard(axes: Axes, factor: Expr) -> tuple[Expr, list[Expr], list[Expr]] | No
     value, condition = factor.args[0]
     parts = And.make_args(condition)
     on_indices = [part for part in parts if is_on_indices(axes, part)]
-    if not on_indices or (_may_be_infinite(value) and value.has(Indexed)):
+    if not on_indices or (may_be_infinite(value) and value.has(Indexed)):
         return None
     return value, on_indices, [part for part in parts if part not in on_indices]
 
@@ -107,7 +107,7 @@ def is_on_indices(axes: Axes, condition: Expr) -> bool:
     return not condition.has(Indexed) and all(s in axes.ranges or is_size(s) for s in condition.free_symbols)
 
 
-def _may_be_infinite(value: Expr) -> bool:
+def may_be_infinite(value: Expr) -> bool:
     """Whether ``value`` may be beyond the numbers where it does not count: zero times it is no zero."""
     return any(
         not (node.exp.is_Integer and node.exp.is_positive) if isinstance(node, Pow) else node.is_Function

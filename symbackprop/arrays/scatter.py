@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import partial, reduce
 from itertools import permutations
 
-from sympy import Eq, Expr, Ge, Indexed, Integer, KroneckerDelta, Le, Mul, Symbol, expand
+from sympy import Add, Eq, Expr, Ge, Indexed, Integer, KroneckerDelta, Le, Mul, Sum, Symbol, expand
 
 from symbackprop.arrays.axes import Axes, excess, surely
 from symbackprop.arrays.guards import Product, inequality, normal, simplified
@@ -19,7 +19,7 @@ from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import EVERYTHING, Axis, Entry, Operation, Place, Sizes, Stride, number
 from symbackprop.arrays.reads import gathered_axes, subscript
 from symbackprop.equations.affine import Affine
-from symbackprop.equations.indices import fresh, rename
+from symbackprop.equations.indices import RangeList, fresh, open_sum, rename
 from symbackprop.equations.system import ONE, ZERO
 
 
@@ -356,3 +356,24 @@ def _spread(axes: Axes, value: Operation, names: Sequence[Axis]) -> Operation:
     shape = axes.shape(names)
     inputs = (axes.layout(value, names), *axes.dimensions(shape))
     return Operation(Kind.BROADCAST, inputs, None, tuple(names), shape)
+
+
+def with_scatters_opened(body: Expr, ranges: RangeList) -> tuple[Expr, RangeList]:
+    """Return a sum's body and ranges with those of inner sums of deltas, to be scattered together."""
+    inner = [f for f in Mul.make_args(body) if isinstance(f, Sum) and f.function.has(KroneckerDelta)]
+    for total in inner:
+        own, more = open_sum(total)
+        body, ranges = body / total * own, (*ranges, *more)
+    return body, ranges
+
+
+def is_delta(term: Expr) -> bool:
+    """Whether a term is a delta, or a product with one."""
+    return any(isinstance(factor, KroneckerDelta) for factor in Mul.make_args(term))
+
+
+def deltas_apart(expression: Mul, factor: Add) -> Expr:
+    """Return a product with the deltas of one factor in terms of their own, to be scattered."""
+    others = Mul(*[f for f in expression.args if f is not factor])
+    deltas = [term for term in factor.args if is_delta(term)]
+    return Add(others * (factor - Add(*deltas)), *[others * delta for delta in deltas])

@@ -56,6 +56,12 @@ def emit(derivation: Derived, *, bare: bool = False) -> str:
     return _Module(derivation, derivation.model, bare).render()
 
 
+def programs_of(derivation: Derived) -> Programs:
+    """Return the statements that the module of a derivation is written from."""
+    assert derivation.model is not None
+    return _Module(derivation, derivation.model).programs
+
+
 def _require_known_outputs(system: EquationSystem, model: Model) -> None:
     """Refuse an output that reads a target: ``forward`` is given the inputs alone."""
     for output in model.outputs:
