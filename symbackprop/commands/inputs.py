@@ -80,6 +80,7 @@ class Leaves:
         assert derivation.model is not None
         self.model = derivation.model
         self.sizes: dict[str, int] = dict(self.model.sizes)
+        self._until_sizes_are_known: list[tuple[str, Array, Sequence[Any]]] = []
         constants = {c.name: c.value for c in self.model.constants if isinstance(c.value, tuple)}
         self.arrays: dict[str, Array] = {name: np.array(value) for name, value in constants.items()}
 
@@ -109,6 +110,9 @@ class Leaves:
             x, t = self._drawn(seed)
         for argument, kind, given in (("x", self.model.inputs, x), ("t", self.model.targets, t)):
             self._take(argument, kind, given)
+        waiting, self._until_sizes_are_known = self._until_sizes_are_known, []
+        for label, array, shape in waiting:
+            self._fit(label, array, shape)
 
     def _take(self, argument: str, kind: Sequence[DataArray], given: Data) -> None:
         if not kind:
@@ -144,7 +148,7 @@ class Leaves:
         if given.integer:
             if not np.equal(np.mod(array, 1), 0).all():
                 raise SpecificationError(f"{label}: must hold whole numbers")
-            count = min((self._size(n) for n in given.places), default=None)
+            count = min((self._size(n) for n in given.places if self._is_known(n)), default=None)
             least = given.least_place
             if count is not None and not ((array >= least) & (array < count)).all():
                 raise SpecificationError(f"{label}: must lie between {least} and {count - 1}")
@@ -168,8 +172,14 @@ class Leaves:
         for n, extent in zip(shape, array.shape, strict=True):
             if n.is_Symbol:
                 self.sizes.setdefault(n.name, extent)
+            if not self._is_known(n):  # P - U + 1, where a later array has P
+                self._until_sizes_are_known.append((label, array, shape))
+                return
             if self._size(n) != extent:
                 raise SpecificationError(problem)
+
+    def _is_known(self, n: Any) -> bool:
+        return all(s.name in self.sizes for s in n.free_symbols)
 
     def _size(self, n: Any) -> int:
         return int(n.xreplace({s: self.sizes[s.name] for s in n.free_symbols if s.name in self.sizes}))

@@ -95,7 +95,7 @@ SUBJECTS = {
 }
 
 EXPLAINED = {
-    r"^_backpropagate: (\w+) -> \w+ in `np\.\w+\(\1?.*out=": "names of one array, which a step uses by turns",
+    r"^_backpropagate: (\w+) -> \w+ in `\w+\.\w+\(\1?.*out=": "names of one array, used by turns",
     r"in `raise \w+\(": "the text of a message",
     r"in `(found = |wrong = value)": "the text of a message",
     r"^_check_bounds: low -> high in `if low is None`": "the text of a message",
@@ -107,6 +107,8 @@ EXPLAINED = {
     r"^fit: (self\.save\(checkpoint\)|checkpoint is not None) -> ": "the file of an interrupted run",
     r"^fit: .*_replace\(checkpoint\)": "whether a file can be written is seen before the run",
     r"^groups: .*len\(order\) != self\.samples": "a run over other data than an epoch that was cut short",
+    r"^groups: .*_require_one_step": "a refusal of batches, where data are about rows; here none are",
+    r"in `samples = len\(x0\)`": "data have one length",
     r"^_mean: .*strict=True": "the lists are of one length",
     r"^_check_total: total -> axis": "the total is 1, and so is the axis",
     r"^_first_rows: .*layer": "a module without loops over layers has no dicts by layer",
