@@ -249,9 +249,7 @@ def _same(left: Expr, right: Expr) -> bool:
 
 def _is_other_number(difference: Expr) -> bool:
     """Whether ``difference`` is not 0 for some numbers, which is seen in no time."""
-    if difference.has(Sum):  # whose letters are no numbers
-        return False
-    symbols = sorted(difference.atoms(Symbol, Indexed), key=str)
+    symbols = sorted(difference.atoms(Symbol, Indexed, Sum), key=str)
     point = {symbol: Rational(2 * n + 3, 7 * n + 5) for n, symbol in enumerate(symbols)}
     value = difference.xreplace(point).evalf(_DIGITS)
     return bool(value.is_Float and value.is_finite and abs(value) > 10.0 ** (5 - _DIGITS))
