@@ -6,7 +6,7 @@ scalar ones, and knows the derivatives that a step has to agree with.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from itertools import product
 from typing import Any, Literal, NamedTuple
@@ -238,23 +238,6 @@ class Grid:
         if parts_of(read)[0] not in self.structure.tables:
             raise Unproved(f"the index {read} is bound nowhere")
         return self.table(self.locate(read, environment))
-
-    def read_outside(self, pairs: Iterable[tuple[str, str]], names: Iterable[str]) -> str | None:
-        """Return the quantity of which equations read what does not exist, if there is one.
-
-        These are the parts of definitions that read others, as ``pairs`` name them, and the definitions of
-        ``names``.  Such sizes don't fit: in ``where(p < 6, x[p], 0)`` the axis of x has 6 places or more.
-        """
-        try:
-            for consumer, name in pairs:
-                for leaf in self.leaves_of("value", consumer):
-                    self.reading_terms(consumer, name, leaf.place, leaf.sample)
-            for name in names:
-                for leaf in self.leaves_of("value", name):
-                    self.definition(*leaf[1:])
-        except OutsideArray as problem:
-            return problem.name
-        return None
 
     # expressions
 

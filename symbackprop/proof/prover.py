@@ -165,32 +165,26 @@ class Prover:
         """Compare both sides with one choice of sizes, or with others where the equations don't fit these."""
         comparison = Comparison(statement)
         try:
-            outcome = self._outcome_with(comparison, scope, spelling, sizes, again=again)
+            return self._outcome_with(comparison, scope, spelling, sizes, again=again), comparison, sizes
         except OutsideArray as problem:
-            outcome = _Outcome(statement.step, 0, _NUMERICAL, str(problem))
-        if outcome.counterexample is None:
-            return outcome, comparison, sizes
-        fitting = self._fitting(statement, scope, sizes)
+            fitting = self._with_own_sizes(sizes, problem.name)
+            reason = str(problem)
         if fitting == sizes:
-            return outcome, comparison, sizes
+            return _Outcome(statement.step, 0, _NUMERICAL, reason), comparison, sizes
         if places(spelling.spaces, fitting) > _MOST_PLACES:
             return _Outcome(statement.step, 0, _NUMERICAL, _TOO_LARGE, decided=False), comparison, sizes
         return self._compared(statement, scope, spelling, fitting, again=again)
 
-    def _fitting(self, statement: Statement, scope: Scope, sizes: Environment) -> Environment:
-        """Return the sizes, with the network's own where its equations read outside of arrays with others."""
+    def _with_own_sizes(self, sizes: Environment, outside: str) -> Environment:
+        """Return the sizes with the network's own for the axes of ``outside``, for all if these have theirs.
+
+        The equations read what it has not: in ``where(p < 6, x[p], 0)`` the axis of x has 6 places or more.
+        """
         own = self._structure.own_sizes
         differing = {s for s, number in sizes.items() if own.get(s.name, number) != number}
-        while differing:
-            grid = Grid(self._structure, sizes, statement.samples(sizes), self._seed, self._given)
-            outside = grid.read_outside(scope.pairs, scope.computed)
-            if outside is None:
-                break
-            axes = {s for n in self._structure.quantities[outside].shape for s in n.free_symbols}
-            changed = differing & axes or differing
-            sizes = {s: own[s.name] if s in changed else n for s, n in sizes.items()}
-            differing -= changed
-        return sizes
+        axes = {s for n in self._structure.quantities[outside].shape for s in n.free_symbols}
+        changed = differing & axes or differing
+        return {s: own[s.name] if s in changed else number for s, number in sizes.items()}
 
     def _outcome_with(
         self, comparison: Comparison, scope: Scope, spelling: Spelling, sizes: Environment, *, again: bool
