@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sympy import Add, Expr, Indexed, Mul, Piecewise, Pow, S, Sum, Symbol, exp, log
+from sympy import Add, Dummy, Expr, Indexed, Mul, Piecewise, Pow, S, Sum, Symbol, exp, log
 
 from symbackprop.arrays.fractions import term_order
+from symbackprop.equations.indices import close_sum, open_sum
 from symbackprop.equations.system import ONE, ZERO, is_size
+
+_SUMMED = Dummy("k", integer=True)
+"""The summed index of sums that are compared."""
 
 
 def apart(expression: Expr) -> tuple[Expr, Expr] | None:
@@ -97,6 +101,29 @@ def _choice_apart(choice: Piecewise) -> tuple[Expr, Expr] | None:
 def is_sum_of_exponentials(expression: Expr) -> bool:
     """Whether ``expression`` is Σ c·exp(a)."""
     return isinstance(expression, Sum) and apart(expression.function) is not None
+
+
+def sums_gathered(expression: Expr) -> Expr:
+    """Return ``expression`` with sums of one exponential added: Σ m e + Σ (1 - m) e is Σ e."""
+    gathered: dict[Expr, Expr] = {}
+    rest = []
+    for term in Add.make_args(expression):
+        number, total = term.as_coeff_Mul()
+        body, ranges = open_sum(total) if is_sum_of_exponentials(total) else (ZERO, ())
+        if len(ranges) != 1:
+            rest.append(term)
+            continue
+        ((letter, places),) = ranges
+        coefficient, exponent = apart(body.xreplace({letter: _SUMMED})) or (ZERO, ZERO)
+        key = close_sum(exponent, [(_SUMMED, places)])
+        gathered[key] = gathered.get(key, ZERO) + number * coefficient
+    if len(gathered) + len(rest) == len(Add.make_args(expression)):
+        return expression
+    for key, coefficient in gathered.items():
+        body, ((bound, places),) = open_sum(key)
+        whole = coefficient.xreplace({_SUMMED: bound}) * exp(body)
+        rest.append(close_sum(whole, [(bound, places)]))
+    return Add(*rest)
 
 
 def is_total_of_exponentials(expression: Expr) -> bool:

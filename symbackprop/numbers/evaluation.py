@@ -461,7 +461,33 @@ class Evaluation:
         guards = self._all([a for a in node.args if _is_guard(a)], environment)
         others = self._all([a for a in node.args if not _is_guard(a)], environment)
         product = reduce(np.multiply, [*guards, *others], np.ones(()))
+        if not np.isfinite(product).all():
+            product = self._shares(node, product, environment)
         return np.where(reduce(np.logical_or, [g == 0 for g in guards]), 0.0, product) if guards else product
+
+    def _shares(self, node: Mul, product: Array, environment: Environment) -> Array:
+        """Return a share of a total of exponentials, as a softmax is, where they are no floats."""
+        shares = [a for a in node.args if isinstance(a, exp)]
+        totals = [
+            a.base for a in node.args if isinstance(a, Pow) and a.exp == -1 and _adds_exponentials(a.base)
+        ]
+        if not shares or len(totals) != 1:
+            return product
+        rest = self._all([a for a in node.args if a not in shares and a != 1 / totals[0]], environment)
+        powers = self._all([a.args[0] for a in shares], environment)
+        share = np.exp(reduce(np.add, powers) - self._log_of_total(totals[0], environment))
+        return np.asarray(reduce(np.multiply, [share, *rest]))
+
+    def _log_of_total(self, total: Sum, environment: Environment) -> Array:
+        """Return the logarithm of a sum of exponentials."""
+        axes = max((a.ndim for a in environment.values()), default=0)
+        counts = [int(self.value(high, environment).max()) + 1 for _, _, high in total.limits]
+        places = [np.arange(n).reshape(-1, *[1] * (axes + k)) for k, n in enumerate(counts)]
+        inside = {i: at for (i, _, _), at in zip(total.limits, places, strict=True)}
+        power = self.value(total.function.args[0], {**environment, **inside})
+        power, *_ = np.broadcast_arrays(power, *places)
+        added = tuple(range(power.ndim - axes))
+        return np.asarray(np.logaddexp.reduce(power.reshape(-1, *power.shape[len(added) :]), axis=0))
 
     def _cases(self, node: Piecewise, environment: Environment) -> Array:
         result = np.asarray(np.nan)
@@ -479,15 +505,20 @@ class Evaluation:
         return np.asarray(np.power(base.astype(float), exponent))
 
     def _logarithm(self, node: log, environment: Environment) -> Array:
-        """Return a logarithm; that of 1 + exp(z) is a number where exp(z) is none any more."""
-        terms = node.args[0].args if isinstance(node.args[0], Add) else ()
-        if not terms or not all(isinstance(t, exp) or (t.is_number and t.is_positive) for t in terms):
+        """Return a logarithm; that of exponentials added up is a number where they are none any more."""
+        each = [self._log_of_term(term, environment) for term in Add.make_args(node.args[0])]
+        logarithms = [found for found in each if found is not None]
+        if len(logarithms) < len(each):
             return self._call(node, environment)
-        each = [
-            self.value(term.args[0], environment) if isinstance(term, exp) else np.log(float(term))
-            for term in terms
-        ]
-        return np.asarray(reduce(np.logaddexp, each))
+        return np.asarray(reduce(np.logaddexp, logarithms))
+
+    def _log_of_term(self, term: Basic, environment: Environment) -> Array | None:
+        """Return the logarithm of an exponential, of a sum of them or of a number above 0; None of others."""
+        if isinstance(term, exp):
+            return self.value(term.args[0], environment)
+        if _adds_exponentials(term):
+            return self._log_of_total(term, environment)
+        return np.log(np.asarray(float(term))) if term.is_number and term.is_positive else None
 
     def _call(self, node: Basic, environment: Environment) -> Array:
         function = _FUNCTIONS.get(node.func.__name__) or _function(node.func, len(node.args))
@@ -519,6 +550,10 @@ def _contraction(factors: Sequence[Array], axes: int, counts: Sequence[int]) -> 
 
 
 _GUARDS = (Piecewise, KroneckerDelta)
+
+
+def _adds_exponentials(node: Basic) -> bool:
+    return isinstance(node, Sum) and isinstance(node.function, exp)
 
 
 def _is_guard(factor: Basic) -> bool:

@@ -38,6 +38,8 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "the wrong clipping": ("_clip:limit / norm", "norm / limit", "clip_norm"),
     "too late a clipping": ("_clip:norm > limit", "norm > 1.05 * limit", "clip_norm"),
     "too early a clipping": ("_clip:norm > limit", "norm > 0.95 * limit", "clip_norm"),
+    "a norm beyond the floats": ("_clip:np.linalg.norm(", "np.float32(", "large weights"),
+    "pieces of any size alike": ("_loss_over:_mean(errors, counts)", "sum(errors) / len(errors)", "batches"),
     "the schedule upside down": ("_factor:(1 + math.cos(", "(1 - math.cos(", "schedule"),
     "every batch in one order": ("_new_order:trainer.generator.permutation(", "np.arange(", "Trainer.fit"),
     "no decayed state set to 0": ("_drop_subnormal:>= tiny", ">= 0", "decayed state"),
@@ -193,6 +195,32 @@ NOWHERE = """
 @pytest.mark.parametrize("equations", [SCHEDULE, TWO_RANGES])
 def test_data_are_drawn_where_all_functions_have_values(equations: str) -> None:
     report = check_network(sb.Network.from_equations(equations))
+    assert report.holds, report.table()
+    assert len(report.comparisons) > 20
+
+
+FAR_SCORES = """
+    input     x[n, k]
+    target    t[n, k]
+    parameter w[k]
+    s[n, k] = 900*(2 + cos(x[n, k]*w[k]))
+    {}
+    output y
+    size k = 3
+"""
+
+
+@pytest.mark.parametrize(
+    "equations",
+    [
+        "y[n, k] = softmax(s[n, k], k)\nE = mean(sum((y[n, k] - t[n, k])**2, k), n)",
+        "y[n] = log(sum(exp(s[n, k]), k))\nE = mean(y[n]/1000 + sum(t[n, k], k), n)",
+        "y[n, k] = sigmoid(-s[n, k])\nE = mean(sum(-t[n, k]*log(y[n, k]), k), n)",
+    ],
+    ids=["a share of a total", "a logarithm of a total", "a form that is stable"],
+)
+def test_scores_whose_exponentials_are_no_floats_are_compared(equations: str) -> None:
+    report = check_network(sb.Network.from_equations(FAR_SCORES.format(equations)))
     assert report.holds, report.table()
     assert len(report.comparisons) > 20
 

@@ -73,6 +73,11 @@ WITH_MASK = {
     "a[n] = sum(where(m[n, k] > 0, e[n, k], 0), k)\nE = mean(log(c[n]) - log(a[n]), n)",
     "of probabilities": P + "E = mean(-log(sum(m[n, k]*p[n, k], k)), n)",
     "multiplied": "r[n] = log(sum(m[n, k]*exp(h[n, k]), k))\nE = mean(r[n], n)",
+    "mean of some": "E = mean(log(sum(m[n, k]*exp(h[n, k]), k)/sum(m[n, k], k)), n)",
+    "some against the others": "a[n] = sum(m[n, k]*exp(h[n, k]), k)\n"
+    "c[n] = sum((1 - m[n, k])*exp(h[n, k]), k)\nE = mean(-log(a[n]/(a[n] + c[n])), n)",
+    "the others against some": "a[n] = sum(m[n, k]*exp(h[n, k]), k)\n"
+    "c[n] = sum((1 - m[n, k])*exp(h[n, k]), k)\nE = mean(log(1 + c[n]/a[n]), n)",
     "softmax": "w[n, k] = where(m[n, k] > 0, exp(h[n, k]), 0)\np[n, k] = w[n, k]/sum(w[n, j], j)\n"
     "E = mean(sum(p[n, k]*p[n, k], k), n)",
 }

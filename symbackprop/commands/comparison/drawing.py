@@ -61,23 +61,26 @@ class _Attempt:
 def drawn_point(derivation: Derived, seed: int = 0) -> tuple[Point, Reference]:
     """Return numbers at which E and its derivatives have values, and what evaluates the derivation.
 
+    That is the equations as they stand, or their stable forms where only these have values.
+
     Raises:
         OutOfDomain: no attempt found any.
     """
-    search = _Search(derivation, seed)
-    point = search.at_random() or search.one_by_one()
-    if point is None:
-        raise OutOfDomain(search.reason)
-    assert search.reference is not None
-    return point, search.reference
+    plain = _Search(derivation, seed)
+    for search in (plain, _Search(derivation, seed, stable=True)):
+        point = search.at_random() or search.one_by_one()
+        if point is not None:
+            assert search.reference is not None
+            return point, search.reference
+    raise OutOfDomain(plain.reason)
 
 
 class _Search:
     """Looks for a point in the domain of a network, in so many attempts."""
 
-    def __init__(self, derivation: Derived, seed: int) -> None:
+    def __init__(self, derivation: Derived, seed: int, stable: bool = False) -> None:
         assert derivation.model is not None
-        self.derivation, self.model, self.seed = derivation, derivation.model, seed
+        self.derivation, self.model, self.seed, self.stable = derivation, derivation.model, seed, stable
         self.reference: Reference | None = None
         self.reason = ""
 
@@ -108,7 +111,7 @@ class _Search:
 
     def _tried(self, attempt: _Attempt) -> tuple[Point, Numbers]:
         data = _data(self.model, attempt)
-        self.reference = self.reference or Reference(self.derivation, data)
+        self.reference = self.reference or Reference(self.derivation, data, self.stable)
         return _settled(self.model, self.reference, data, attempt)
 
 

@@ -27,11 +27,15 @@ Arrays = dict[str, Array]
 
 
 class Reference:
-    """Evaluates one derivation for parameters and data."""
+    """Evaluates one derivation for parameters and data.
 
-    def __init__(self, derivation: Derived, data: Arrays) -> None:
+    ``stable`` says whether by its stable forms: where numbers are so large that the equations as they stand
+    have no value in floats, as a softmax of scores beyond 709.
+    """
+
+    def __init__(self, derivation: Derived, data: Arrays, stable: bool = False) -> None:
         assert derivation.model is not None
-        self.derivation = derivation
+        self.derivation, self.stable = derivation, stable
         self.model: Model = derivation.model
         leaves = Leaves(derivation)
         given = set(leaves.arrays)
@@ -55,7 +59,8 @@ class Reference:
         """Return the numbers of the derivation for a batch, by the ``stable`` forms if asked."""
         sizes = {**self.sizes, SAMPLES.name: self.rows(data)}
         leaves = {**self.constants, **parameters, **data}
-        return Numbers(self.model, self.evaluation.with_leaves(leaves, sizes), self.axis, stable)
+        evaluation = self.evaluation.with_leaves(leaves, sizes)
+        return Numbers(self.model, evaluation, self.axis, stable or self.stable)
 
     @cached_property
     def work(self) -> int:

@@ -12,7 +12,12 @@ from functools import partial
 
 from sympy import Add, Derivative, Eq, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol, exp
 
-from symbackprop.arrays.exponentials import apart, is_sum_of_exponentials, is_total_of_exponentials
+from symbackprop.arrays.exponentials import (
+    apart,
+    is_sum_of_exponentials,
+    is_total_of_exponentials,
+    sums_gathered,
+)
 from symbackprop.equations.indices import RangeList, canonical, close_sum, make_sum, open_sum, rename
 from symbackprop.equations.system import BINDERS, ONE, ZERO, EquationSystem, indices_of, name_of
 
@@ -196,7 +201,7 @@ class Joiner:
         terms = [term.as_coeff_Mul()[1] for term in Add.make_args(written)]
         added = len(terms) > 1 and (written.has(Sum) or any(map(self._exponential, terms)))
         if isinstance(written, Sum) or added:
-            written = self.joined_in_full(written)
+            written = sums_gathered(self.joined_in_full(written))
         if _is_total(written):
             return written
         factors = Mul.make_args(written) if isinstance(base, Sum) else ()

@@ -17,6 +17,7 @@ from symbackprop.arrays.exponentials import (
     is_exponential,
     is_sum_of_exponentials,
     softplus_argument,
+    sums_gathered,
 )
 from symbackprop.derivation.calculus.algebra import tidy
 from symbackprop.derivation.calculus.budget import expand, factor
@@ -152,20 +153,26 @@ def has_stable_operation(logarithm: log) -> bool:
 def open_logarithm(argument: Expr) -> Expr:
     """Return log(argument) as a sum over the factors of its argument, where all are positive.
 
-    One may be a sum of exponentials with any coefficients: it is positive where the whole is.
+    One may be a sum of exponentials with any coefficients: it is positive where the whole is.  Other
+    factors whose sign is open become coefficients in it.
     """
     whole = together(argument) if argument.has(Sum) else factor(together(argument))
-    total, unsure = ZERO, []
-    for base, exponent in (_merged(f).as_base_exp() for f in Mul.make_args(whole)):
+    total, unsure, coefficients = ZERO, [], []
+    for base, exponent in (_merged(sums_gathered(f)).as_base_exp() for f in Mul.make_args(whole)):
         if base == exp(1):
             total += exponent
         elif is_positive(base):
             total += exponent * log(base)
-        elif exponent == 1 and is_sum_of_exponentials(base):
-            unsure.append(base)
+        elif exponent in (1, -1) and is_sum_of_exponentials(base):
+            unsure.append((base, exponent))
         else:
-            return log(argument)
-    return log(argument) if len(unsure) > 1 else total + log(Mul(*unsure))
+            coefficients.append(base**exponent)
+    if len(unsure) > 1 or (coefficients and not unsure):
+        return log(argument)
+    for base, exponent in unsure:
+        body, ranges = open_sum(base)
+        total += exponent * log(close_sum(body * Mul(*coefficients) ** exponent, ranges))
+    return total
 
 
 def _merged(expression: Expr) -> Expr:
