@@ -101,6 +101,23 @@ def test_derivation_needs_little_time_and_memory(formula: str) -> None:
 
 
 @NEEDS_FORK
+@pytest.mark.slow
+def test_high_power_in_an_equation_of_its_own_takes_no_longer() -> None:
+    network = sb.Network.from_equations("""
+    input x[n, k]
+    target t[n]
+    parameter w[k]
+    size k = 3
+    s[n] = sum(x[n, k]*w[k], k)
+    h[n] = (1 + (-2.423*s[n] + 9.38135)**2)**(-90)
+    y[n] = mish(sqrt(5 + h[n]**2))
+    E = mean((y[n] - t[n])**2, n)
+    output y
+    """)
+    assert endings.ending(lambda: sb.generate(sb.derive(network)))[0] == "done"
+
+
+@NEEDS_FORK
 def test_runaway_work_is_told_from_work_that_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     def runs_away() -> None:
         while True:

@@ -23,6 +23,7 @@ from symbackprop.derivation.stable.sums import SumForms
 from symbackprop.equations.indices import canonical, close_sum, open_sum, settle
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.signature import Signature
+from symbackprop.equations.size import expanded_terms
 from symbackprop.equations.steps import Derived, Sketch, Step
 from symbackprop.equations.system import ZERO, indices_of, name_of
 
@@ -30,6 +31,8 @@ _MANY = 4
 """Uses of a block that have the same forms, whatever comes before."""
 _LONGEST = 200
 """Operations up to which an expression, or the definition of a component in it, is looked at."""
+_MOST_TERMS = 1000
+"""Terms of a definition, multiplied out, up to which it is."""
 
 
 def with_stable(derivation: Derived) -> Derived:
@@ -293,6 +296,11 @@ class _Stabilizer:
         return expression if best == problem.expression else best.xreplace(scalars.back)
 
 
+def _is_inserted(definition: Expr) -> bool:
+    """Whether a definition is written into what reads it: SymPy multiplies out its powers in functions."""
+    return bool(definition.count_ops() <= _LONGEST) and expanded_terms(definition) <= _MOST_TERMS
+
+
 class _Signature(Signature):
     """Describes expressions up to the names of what they read, with the definitions of that.
 
@@ -379,6 +387,6 @@ class _Scalars:
             symbol = Symbol(f"_.{len(self.symbols)}", real=True)
             self.symbols[read] = symbol
             definition = self.stabilizer.definition_of(read)
-            if definition is not None and definition.count_ops() <= _LONGEST:
+            if definition is not None and _is_inserted(definition):
                 self.definitions[symbol] = self.flat(definition)
         return self.symbols[read]
