@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from sympy import Basic, Expr, nan
+from sympy import Basic, Expr, Indexed, Pow, nan
 
 from symbackprop.equations.system import BINDERS
 from symbackprop.library.formula import NotComputed, computed
@@ -41,6 +41,36 @@ def replaced(rhs: Expr, old: Expr, new: Expr, kind: str, show: Show) -> Edit:
         for wrong, right in ((old, new), (new, old))
     )
     return Edit(put(rhs, old, new), before, after)
+
+
+def replaced_somewhere(rhs: Expr, old: Expr, new: Expr, kind: str, show: Show) -> Iterator[Edit]:
+    """Yield the edits that put ``new`` for ``old``: wherever it stands, then at one of several places."""
+    edit = replaced(rhs, old, new, kind, show)
+    yield edit
+    for changed in _at_one_place(rhs, old, new):
+        if changed != edit.rhs:
+            yield replace(edit, rhs=changed)
+
+
+def _at_one_place(node: Expr, old: Expr, new: Expr) -> Iterator[Expr]:
+    """Yield ``node`` with ``new`` for ``old`` at one place, of a power in one of its factors."""
+    if node == old:
+        yield new
+    if isinstance(node, Pow) and node.base == old and node.exp.is_Integer and node.exp > 1:
+        yield node / old * new
+    if isinstance(node, Indexed):
+        return
+    inner = node.args[:1] if isinstance(node, BINDERS) else node.args
+    for place, argument in enumerate(inner):
+        for changed in _at_one_place(argument, old, new):
+            yield _with_argument(node, place, changed)
+
+
+def _with_argument(node: Expr, place: int, argument: Expr) -> Expr:
+    try:
+        return computed(node.func, *node.args[:place], argument, *node.args[place + 1 :])
+    except NotComputed:
+        return nan
 
 
 def nodes(expression: Basic, kind: type) -> list[Expr]:

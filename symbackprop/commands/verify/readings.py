@@ -8,7 +8,7 @@ from itertools import islice, product
 
 from sympy import Add, Expr, Function, Indexed, IndexedBase, Mul, Piecewise, Pow, Rational, Sum, Symbol
 
-from symbackprop.commands.verify.changes import Edit, Show, Slip, nodes, put, replaced
+from symbackprop.commands.verify.changes import Edit, Show, Slip, nodes, put, replaced, replaced_somewhere
 from symbackprop.derivation.batch import SampleAxis
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived
@@ -38,14 +38,14 @@ def other_quantities(
     outer: Sequence[Symbol],
     show: Show,
 ) -> Iterator[Edit]:
-    """Read another quantity with as many axes: in one place, or wherever that quantity is read."""
+    """Read another quantity with as many axes: wherever a component is read, or at one place."""
     letters = [*outer, *(i for i in ranges if i not in outer and i in rhs.atoms(Symbol))]
     scalars = [other for other in others if isinstance(other, Symbol)]
     reads = sorted((*rhs.atoms(Indexed), *(s for s in scalars if rhs.has(s))), key=str)
     for read in reads:
         kind = "wrong argument" if _is_argument(rhs, read) else "wrong quantity"
         for new in _readings(read, others, letters, ranges):
-            yield replaced(rhs, read, new, kind, show)
+            yield from replaced_somewhere(rhs, read, new, kind, show)
 
 
 def _readings(

@@ -12,7 +12,7 @@ from itertools import combinations, islice, permutations, product
 
 from sympy import Add, Expr, Indexed, IndexedBase, Integer, KroneckerDelta, Mul, Pow, Sum, Symbol
 
-from symbackprop.commands.verify.changes import Edit, Show, Slip, nodes, put, replaced
+from symbackprop.commands.verify.changes import Edit, Show, Slip, nodes, put, replaced, replaced_somewhere
 from symbackprop.commands.verify.readings import counts, other_quantities, roots
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.system import WholeNumber, indices_of, is_index, sum_over
@@ -127,7 +127,7 @@ def _indices(rhs: Expr, ranges: Mapping[Symbol, Expr], outer: Sequence[Symbol], 
             for letter in letters:
                 if letter != old:
                     new = (*read.indices[:axis], letter, *read.indices[axis + 1 :])
-                    yield replaced(rhs, read, read.base[new], "wrong index", show)
+                    yield from replaced_somewhere(rhs, read, read.base[new], "wrong index", show)
 
 
 def _as_far_as_read(rhs: Expr) -> Expr:
