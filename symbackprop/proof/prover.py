@@ -36,7 +36,7 @@ _MOST_WORK_OF_POINTS = 5000  # places times points far away; where there are mor
 _LEAST_SHARE = 4  # of the points that are tried in any case
 _TRIES_FOR_A_POINT = 8  # where many lie outside of the domain of the equations
 _MOST_TERMS, _MOST_VALUES = 100_000, 60_000  # that are remembered
-_MOST_PLACES = 4_000  # at which equations are written out that fit no small sizes
+_MOST_OWN_PLACES = 4_000  # at which equations are written out that fit no small sizes
 _TOO_LARGE = "the equations fit no small sizes: they compare indices with numbers"
 _EXACT, _NUMERICAL = "exact", "40 digits"
 
@@ -171,7 +171,7 @@ class Prover:
             reason = str(problem)
         if fitting == sizes:
             return _Outcome(statement.step, 0, _NUMERICAL, reason), comparison, sizes
-        if places(spelling.spaces, fitting) > _MOST_PLACES:
+        if places(spelling.spaces, fitting) > _MOST_OWN_PLACES:
             return _Outcome(statement.step, 0, _NUMERICAL, _TOO_LARGE, decided=False), comparison, sizes
         return self._compared(statement, scope, spelling, fitting, again=again)
 
