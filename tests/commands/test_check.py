@@ -38,7 +38,7 @@ FAULTS: dict[str, tuple[str, str, str]] = {
     "the wrong clipping": ("_clip:limit / norm", "norm / limit", "clip_norm"),
     "too late a clipping": ("_clip:norm > limit", "norm > 1.05 * limit", "clip_norm"),
     "too early a clipping": ("_clip:norm > limit", "norm > 0.95 * limit", "clip_norm"),
-    "a norm beyond the floats": ("_clip:np.linalg.norm(", "np.float32(", "large weights"),
+    "a norm beyond the floats": ("_clip:np.linalg.norm(", "np.float32(", "clip_norm in float32"),
     "pieces of any size alike": ("_loss_over:_mean(errors, counts)", "sum(errors) / len(errors)", "batches"),
     "the schedule upside down": ("_factor:(1 + math.cos(", "(1 - math.cos(", "schedule"),
     "every batch in one order": ("_new_order:trainer.generator.permutation(", "np.arange(", "Trainer.fit"),

@@ -47,7 +47,7 @@ def test_derive_check_and_equations_need_no_sizes(command: Runner) -> None:
     assert command("derive", "radial.net", "--format", "latex").status == 0
     checked = command("check", "radial.net")
     assert checked.status == 0
-    assert "steps proved, 25 of 25 comparisons" in checked.stdout
+    assert "steps proved, 26 of 26 comparisons" in checked.stdout
     assert command("equations", "radial.net").stdout == RADIAL
     assert command("equations", "radial.net", "--size", "k=3").stdout == RADIAL + "size k = 3\n"
 

@@ -82,7 +82,7 @@ def _rows(case: Case) -> Iterator[Row]:
         return
     if case.expected.WEIGHTED:
         yield "  weights", training.weighted, TOLERANCE
-        yield "  large weights", training.clipped_far, SINGLE
+        yield "  clip_norm in float32", training.clipped_far, SINGLE
     if case.expected.DECAYING is not None:
         yield "  decayed state", training.subnormal, 0.0
     yield from _RUNTIME
