@@ -175,9 +175,13 @@ def by_heads(v: Values, x: Tensor, m: Tensor, mask: Tensor | None = None, causal
     return torch.einsum("nhpa,had->npd", mixed, v["wo"])
 
 
+def inside(v: Values, places: int) -> Tensor:
+    """Return the mask of the places that are looked at, of shape (samples, 1, 1, places)."""
+    return (torch.arange(places) < v["length"][:, None])[:, None, None, :]
+
+
 def padded_attention(v: Values) -> Tensor:
-    places = torch.arange(v["x"].shape[1])
-    return by_heads(v, v["x"], v["x"], places[None, None, None, :] < v["length"][:, None, None, None])
+    return by_heads(v, v["x"], v["x"], inside(v, v["x"].shape[1]))
 
 
 def multi_head_attention(v: Values) -> Tensor:
@@ -210,7 +214,8 @@ def transformer(causal: bool) -> Callable[[Values], Tensor]:
     def output(v: Values) -> Tensor:
         width = v["gain1"].shape
         first = F.layer_norm(v["x"], width, v["gain1"], v["shift1"])
-        middle = v["x"] + by_heads(v, first, first, causal=causal)
+        mask = inside(v, first.shape[1]) if "length" in v else None
+        middle = v["x"] + by_heads(v, first, first, mask, causal)
         second = F.layer_norm(middle, width, v["gain2"], v["shift2"])
         return middle + F.gelu(second @ v["w1"] + v["b1"]) @ v["w2"] + v["b2"]
 
@@ -239,6 +244,22 @@ case(
     heads(4, 2, 2, 3),
     "h=2, a=2",
 )
+case(
+    "cross_attention",
+    lambda v: by_heads(v, v["x"], v["m"], inside(v, v["m"].shape[1])),
+    {"x": (3, 4, 4), "m": (3, 5, 3), "length": (3, -6)},
+    heads(4, 2, 2, 3),
+    "h=2, a=2",
+    "cross_attention_lengths",
+)
+case(
+    "attention",
+    padded_attention,
+    {**WORDS, "length": (3, -6)},
+    heads(4, 2, 3),
+    "h=2, a=3",
+    "attention_lengths",
+)
 GIVEN = {"q": (3, 2, 4, 3), "k": (3, 2, 5, 3), "v": (3, 2, 5, 2)}
 case("dot_product_attention", lambda v: F.scaled_dot_product_attention(v["q"], v["k"], v["v"]), GIVEN, {})
 case(
@@ -254,6 +275,8 @@ layers = {"gain1": (4,), "shift1": (4,), "gain2": (4,), "shift2": (4,)}
 layers |= {**heads(4, 2, 2), "w1": (4, 6), "b1": (6,), "w2": (6, 4), "b2": (4,)}
 case("transformer_block", transformer(causal=True), WORDS, layers, "h=2, a=2, f=6")
 case("encoder_block", transformer(causal=False), WORDS, layers, "h=2, a=2, f=6")
+lengths = {**WORDS, "length": (3, -6)}
+case("encoder_block", transformer(causal=False), lengths, layers, "h=2, a=2, f=6", "encoder_block_lengths")
 
 
 # ------------------------------------------------------------------------------ convolution and pooling
@@ -406,19 +429,20 @@ def swiglu(v: Values) -> Tensor:
 
 
 def crf(v: Values) -> Tensor:
-    """Adds up all paths one by one, and not by a recursion."""
+    """Adds up all paths one by one, and not by a recursion; of a shorter sequence those that are as long."""
     samples, steps, labels = v["score"].shape
-    paths = torch.cartesian_prod(*[torch.arange(labels)] * steps)
+    length = v.get("length", torch.full((samples,), steps)).tolist()
 
     def weight(path: Tensor, score: Tensor) -> Tensor:
         moves = v["transition"][path[..., :-1], path[..., 1:]].sum(-1)
-        seen = score[torch.arange(steps), path].sum(-1)
+        seen = score[torch.arange(path.shape[-1]), path].sum(-1)
         return v["start"][path[..., 0]] + moves + seen + v["end"][path[..., -1]]
 
-    losses = [
-        torch.logsumexp(weight(paths, v["score"][n]), 0) - weight(v["label"][n], v["score"][n])
-        for n in range(samples)
-    ]
+    losses = []
+    for n, last in enumerate(length):
+        paths = torch.cartesian_prod(*[torch.arange(labels)] * last).reshape(-1, last)
+        total = torch.logsumexp(weight(paths, v["score"][n]), 0)
+        losses.append(total - weight(v["label"][n, :last], v["score"][n]))
     return torch.stack(losses)
 
 
@@ -464,6 +488,15 @@ case(
     crf,
     {"score": (3, 4, 3), "label": (3, 4, 3)},
     {"transition": (3, 3), "start": (3,), "end": (3,)},
+)
+
+case(
+    "crf",
+    crf,
+    {"score": (4, 4, 3), "label": (4, 4, 3), "length": (4, -5)},
+    {"transition": (3, 3), "start": (3,), "end": (3,)},
+    "",
+    "crf_lengths",
 )
 
 WHOLE = ("token", "label", "length")

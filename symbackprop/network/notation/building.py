@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from numbers import Integral
 
-from sympy import Add, Dummy, Expr, Ge, Gt, Indexed, Le, Lt, Mul, S, Symbol
+from sympy import Add, Expr, Ge, Gt, Le, Lt, Mul, S, Symbol
 
 from symbackprop.equations.affine import holds_everywhere
 from symbackprop.equations.circles import in_order
@@ -28,7 +28,6 @@ from symbackprop.equations.system import (
     size,
 )
 from symbackprop.errors import SpecificationError, excerpt, suggestion
-from symbackprop.library.formula import computed
 from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.network.architecture import MAX_PARAMETERS, MAX_UNITS
 from symbackprop.network.notation.blocks import LOSS
@@ -215,21 +214,12 @@ class _Building:
     def _decided(self, expression: Expr) -> Expr:
         """Return an expression without the conditions on places that hold at all of them, for any sizes."""
         ranges = {index: self.final[provisional_size(letter)] for index, letter in self.letters.items()}
-        places = {place: Dummy(integer=True) for place in self._found_places(expression)}
-        for place, symbol in places.items():
-            ranges[symbol] = self.final[provisional_size(self.names.positions[name_of(place)][0])]
         holding = {
             condition: S.true
             for condition in expression.atoms(Ge, Le, Gt, Lt)
-            if condition.free_symbols & ranges.keys()
-            and holds_everywhere(computed(condition.xreplace, places), ranges)
+            if condition.free_symbols & ranges.keys() and holds_everywhere(condition, ranges)
         }
         return expression.xreplace(holding) if holding else expression
-
-    def _found_places(self, expression: Expr) -> list[Indexed]:
-        """Return the places of largest and least numbers in an expression."""
-        known = self.names.computed & self.names.positions.keys()
-        return sorted((part for part in expression.atoms(Indexed) if name_of(part) in known), key=str)
 
     def _of_blocks(self) -> set[str]:
         """Return the quantities that uses of blocks have made."""

@@ -27,8 +27,8 @@ class SizeRelations:
     """The sizes while the reads are checked.
 
     ``final`` maps the provisional size of each letter to its size symbol, ``numbers`` holds the known
-    ones by name, ``declared`` the sizes that the data and the parameters have, ``written`` those sizes
-    that are written through others, and ``floored`` those that follow from others by more than sums.
+    ones by name, ``declared`` the sizes that the data and the parameters have, and ``written`` those sizes
+    that are written through others.
     """
 
     names: Names
@@ -37,7 +37,6 @@ class SizeRelations:
     declared: Collection[Expr]
     written: dict[Expr, Expr] = field(default_factory=dict)
     fixed: dict[Expr, Expr] = field(default_factory=dict)
-    floored: set[Expr] = field(default_factory=set)
     _quotients: dict[Expr, Dummy] = field(default_factory=dict)
 
     def check(self) -> None:
@@ -67,9 +66,7 @@ class SizeRelations:
                 self._write(other, Integer(self.numbers[other.name]))
         elif whole := next((v for v in (value, number) if v.free_symbols and _is_whole_sum(v)), None):
             self._write(size, whole)
-        elif number.is_number:
-            self.floored.add(size)
-        else:
+        elif not number.is_number:
             self._fail_open(letter, formula, part)
 
     def _fail_open(self, letter: str, formula: Expr, part: Part) -> NoReturn:
@@ -92,7 +89,6 @@ class SizeRelations:
         size = self.final[read.component.base.shape[read.axis]]
         known = [g.xreplace(places) for guard in read.guards for g in not_negative(guard)]
         guards = [self._resolved(self._without_quotients(g, ranges, read)) for g in known]
-        guards = [guard for guard in guards if not self._is_idle(guard, ranges)]
         for below, room in ((True, index), (False, size - ONE - index)):
             room = self._resolved(room)
             worst = bounds(room, ranges)[0]
@@ -105,14 +101,6 @@ class SizeRelations:
             if self._sign(worst) is False:
                 end.fail(self)
             yield end
-
-    def _is_idle(self, guard: Expr, ranges: dict[Symbol, Expr]) -> bool:
-        """Whether a guard keeps nothing out, which numbers alone tell where a size was rounded down.
-
-        The read then is one without this guard, and the sizes are related such that this stays so.
-        """
-        least = bounds(guard, ranges)[0]
-        return not self.floored.isdisjoint(least.free_symbols) and self._sign(least) is True
 
     def _without_quotients(self, index: Expr, ranges: dict[Symbol, Expr], read: Read) -> Expr:
         """Return an index with a symbol in place of each quotient and remainder, and their ranges."""
