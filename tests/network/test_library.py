@@ -33,7 +33,9 @@ def figures(key: str) -> Arrays:
 
 def header(block: str) -> dict[str, str]:
     """Return what a block is given and its result, each with its letters, such as {"x": "n, p", "": "n"}."""
-    line = re.search(rf"^block {block}\((.*)\) -> \w+\[(.*)\]$", block_files()[block], re.MULTILINE)
+    line = re.search(
+        rf"^block {block}\(([^)]*(?:\(\w\)[^)]*)*)\) -> \w+\[(.*)\]$", block_files()[block], re.MULTILINE
+    )
     assert line is not None
     return {**dict(re.findall(r"(\w+)\[(.*?)\]", line[1])), "": line[2]}
 
@@ -47,6 +49,7 @@ def text_of(key: str, given: Arrays | None = None) -> str:
     use = USES[key]
     axes = header(use["block"])
     result = axes.pop("")
+    axes = {name: axes[name] for name in use["arguments"]}
     lines = [f"from library import {use['block']}", f"input cotangent[{result}]", "parameter factor = 1"]
     for name, letters in axes.items():
         others = letters.removeprefix("n")
@@ -60,9 +63,11 @@ def text_of(key: str, given: Arrays | None = None) -> str:
             lines.append(f"read_{name}[{letters}] = factor*{name}[{row}[n]{others}]")
     if given is not None:
         lines.append(f"size {sizes_of(use, given)}")
-    names = [name if name in use["whole"] else f"read_{name}" for name in axes]
-    options = f", {use['options']}" if use["options"] else ""
-    lines.append(f"y[{result}] = {use['block']}({', '.join(names)}{options})")
+    optional = re.findall(r"(\w+)\[[^]]*\] = ", block_files()[use["block"]].split("->")[0])
+    read = {name: name if name in use["whole"] else f"read_{name}" for name in axes}
+    names = [f"{name}={word}" if name in optional else word for name, word in read.items()]
+    arguments = ", ".join([*names, use["options"]] if use["options"] else names)
+    lines.append(f"y[{result}] = {use['block']}({arguments})")
     others = result.removeprefix("n").removeprefix(", ")
     product = f"factor*cotangent[{result}]*y[{result}]"
     lines.append(f"E = mean({f'sum({product}, {others})' if others else product}, n)")
@@ -73,6 +78,8 @@ def sizes_of(use: dict[str, Any], given: Arrays) -> str:
     """Return the sizes of all letters in the block's header, and of the axes that hold the samples' parts."""
     sizes: dict[str, int] = {}
     for name, letters in header(use["block"]).items():
+        if name and name not in use["arguments"]:
+            continue
         first = f"row_of_{name}" if name and name not in use["whole"] else ""
         array = given[name or "output"]
         sizes |= {i: n for i, n in zip((first, *letters.split(", ")[1:]), array.shape, strict=True) if i}
@@ -255,7 +262,7 @@ def open_sizes(key: str) -> dict[str, int]:
     return {
         letter: number
         for name, own in axes.items()
-        if name
+        if name in right
         for letter, number in zip(own.split(", "), right[name].shape, strict=True)
         if letter in letters
     }

@@ -56,37 +56,58 @@ def gates(v: Values, names: str, tail: str = "") -> tuple[Tensor, ...]:
     return w, u, b, torch.zeros_like(b)
 
 
+def first(v: Values, *names: str, units: int) -> Tensor:
+    """Return first states below one another, 0 where none is given."""
+    zero = torch.zeros(v["x"].shape[0], units, dtype=torch.float64)
+    return torch.stack([v.get(name, zero) for name in names])
+
+
+def run(v: Values, layer, states, weights: tuple[Tensor, ...], both: bool = False) -> Tensor:
+    """Run one of PyTorch's recurrent functions; with lengths on packed sequences, padded with 0 again."""
+    if "length" not in v:
+        return layer(v["x"], states, weights, True, 1, 0.0, False, both, True)[0]
+    packed = nn.utils.rnn.pack_padded_sequence(v["x"], v["length"], batch_first=True, enforce_sorted=False)
+    order = packed.sorted_indices
+    states = states[:, order] if isinstance(states, Tensor) else [state[:, order] for state in states]
+    data = layer(packed.data, packed.batch_sizes, states, weights, True, 1, 0.0, False, both)[0]
+    again = nn.utils.rnn.PackedSequence(data, packed.batch_sizes, order, packed.unsorted_indices)
+    return nn.utils.rnn.pad_packed_sequence(again, batch_first=True, total_length=v["x"].shape[1])[0]
+
+
 def lstm(v: Values) -> Tensor:
-    units = v["ba"].shape[0]
-    zero = torch.zeros(1, v["x"].shape[0], units, dtype=torch.float64)
-    return torch.lstm(v["x"], (zero, zero), gates(v, "afgo"), True, 1, 0.0, False, False, True)[0]
+    states = [first(v, name, units=len(v["ba"])) for name in ("h0", "c0")]
+    return run(v, torch.lstm, states, gates(v, "afgo"))
 
 
 def backward_lstm(v: Values) -> Tensor:
-    return lstm({**v, "x": v["x"].flip(1)}).flip(1)
+    """Runs over each sequence that is turned round, and turns what comes out."""
+    samples, steps = v["x"].shape[:2]
+    length = v.get("length", torch.full((samples,), steps))
+    place = torch.arange(steps)
+    turned = torch.where(place < length[:, None], length[:, None] - 1 - place, place)
+    rows = torch.arange(samples)[:, None]
+    return lstm({**v, "x": v["x"][rows, turned]})[rows, turned]
 
 
 def bidirectional_lstm(v: Values) -> Tensor:
-    zero = torch.zeros(2, v["x"].shape[0], v["ba"].shape[0], dtype=torch.float64)
+    states = [first(v, *names, units=len(v["ba"])) for names in (("h0", "back_h0"), ("c0", "back_c0"))]
     flat = (*gates(v, "afgo"), *gates(v, "afgo", tail="_"))
-    return torch.lstm(v["x"], (zero, zero), flat, True, 1, 0.0, False, True, True)[0]
+    return run(v, torch.lstm, states, flat, both=True)
 
 
 def gru(v: Values) -> Tensor:
-    zero = torch.zeros(1, v["x"].shape[0], v["d"].shape[0], dtype=torch.float64)
     w, u, b, none = gates(v, "rzq")
     second = torch.cat([none[: 2 * len(v["d"])], v["d"]])
-    return torch.gru(v["x"], zero, (w, u, b, second), True, 1, 0.0, False, False, True)[0]
+    return run(v, torch.gru, first(v, "h0", units=len(v["d"])), (w, u, b, second))
 
 
 def rnn(v: Values) -> Tensor:
-    zero = torch.zeros(1, v["x"].shape[0], v["b"].shape[0], dtype=torch.float64)
     flat = (v["w"].T, v["u"].T, v["b"], torch.zeros_like(v["b"]))
-    return torch.rnn_tanh(v["x"], zero, flat, True, 1, 0.0, False, False, True)[0]
+    return run(v, torch.rnn_tanh, first(v, "h0", units=len(v["b"])), flat)
 
 
 def peephole_lstm(v: Values) -> Tensor:
-    h = c = torch.zeros(v["x"].shape[0], v["ba"].shape[0], dtype=torch.float64)
+    h, c = (first(v, name, units=len(v["ba"]))[0] for name in ("h0", "c0"))
     states = []
     for x in v["x"].unbind(1):
         drive = {g: x @ v[f"w{g}"] + h @ v[f"u{g}"] + v[f"b{g}"] for g in "afgo"}
@@ -94,7 +115,11 @@ def peephole_lstm(v: Values) -> Tensor:
         c = f * c + a * torch.tanh(drive["g"])
         h = torch.sigmoid(drive["o"] + v["po"] * c) * torch.tanh(c)
         states.append(h)
-    return torch.stack(states, 1)
+    found = torch.stack(states, 1)
+    inside = (
+        torch.arange(found.shape[1]) < v.get("length", torch.full((len(found),), found.shape[1]))[:, None]
+    )
+    return torch.where(inside[:, :, None], found, 0)
 
 
 def four(kind: str, *shape: int, of: str = "afgo", tail: str = "") -> dict[str, tuple]:
@@ -114,6 +139,27 @@ case("peephole_lstm", peephole_lstm, SEQUENCE, {**recurrent(2, 4), **four("p", 4
 case("backward_lstm", backward_lstm, SEQUENCE, recurrent(2, 3))
 both = {**recurrent(2, 3), **recurrent(2, 3, tail="_")}
 case("bidirectional_lstm", bidirectional_lstm, SEQUENCE, both, "i=3")
+HIDDEN, CELL, LENGTH = {"h0": (3, 4)}, {"c0": (3, 4)}, {"length": (3, -6)}
+case("rnn", rnn, {**SEQUENCE, **HIDDEN, **LENGTH}, {"w": (2, 4), "u": (4, 4), "b": (4,)}, "", "rnn_given")
+case("gru", gru, {**SEQUENCE, **HIDDEN, **LENGTH}, {**recurrent(2, 4, "rzq"), "d": (4,)}, "", "gru_given")
+case("lstm", lstm, {**SEQUENCE, **HIDDEN, **CELL, **LENGTH}, recurrent(2, 4), "", "lstm_given")
+case("lstm", lstm, {**SEQUENCE, **LENGTH}, recurrent(2, 4), "", "lstm_lengths")
+case("backward_lstm", backward_lstm, {**SEQUENCE, **LENGTH}, recurrent(2, 4), "", "backward_lstm_lengths")
+given = {**SEQUENCE, **HIDDEN, **CELL}
+case("backward_lstm", backward_lstm, {**given, **LENGTH}, recurrent(2, 4), "", "backward_lstm_given")
+peepholes = {**recurrent(2, 4), **four("p", 4, of="afo")}
+case("peephole_lstm", peephole_lstm, {**given, **LENGTH}, peepholes, "", "peephole_lstm_given")
+starts = dict.fromkeys(("h0", "c0", "back_h0", "back_c0"), (3, 3))
+given = {**SEQUENCE, **starts, **LENGTH}
+case("bidirectional_lstm", bidirectional_lstm, given, both, "i=3", "bidirectional_lstm_given")
+case(
+    "bidirectional_lstm",
+    bidirectional_lstm,
+    {**SEQUENCE, **LENGTH},
+    both,
+    "i=3",
+    "bidirectional_lstm_lengths",
+)
 
 
 # -------------------------------------------------------------------------------------------- attention
@@ -129,9 +175,13 @@ def by_heads(v: Values, x: Tensor, m: Tensor, mask: Tensor | None = None, causal
     return torch.einsum("nhpa,had->npd", mixed, v["wo"])
 
 
+def inside(v: Values, places: int) -> Tensor:
+    """Return the mask of the places that are looked at, of shape (samples, 1, 1, places)."""
+    return (torch.arange(places) < v["length"][:, None])[:, None, None, :]
+
+
 def padded_attention(v: Values) -> Tensor:
-    places = torch.arange(v["x"].shape[1])
-    return by_heads(v, v["x"], v["x"], places[None, None, None, :] < v["length"][:, None, None, None])
+    return by_heads(v, v["x"], v["x"], inside(v, v["x"].shape[1]))
 
 
 def multi_head_attention(v: Values) -> Tensor:
@@ -164,7 +214,8 @@ def transformer(causal: bool) -> Callable[[Values], Tensor]:
     def output(v: Values) -> Tensor:
         width = v["gain1"].shape
         first = F.layer_norm(v["x"], width, v["gain1"], v["shift1"])
-        middle = v["x"] + by_heads(v, first, first, causal=causal)
+        mask = inside(v, first.shape[1]) if "length" in v else None
+        middle = v["x"] + by_heads(v, first, first, mask, causal)
         second = F.layer_norm(middle, width, v["gain2"], v["shift2"])
         return middle + F.gelu(second @ v["w1"] + v["b1"]) @ v["w2"] + v["b2"]
 
@@ -193,6 +244,22 @@ case(
     heads(4, 2, 2, 3),
     "h=2, a=2",
 )
+case(
+    "cross_attention",
+    lambda v: by_heads(v, v["x"], v["m"], inside(v, v["m"].shape[1])),
+    {"x": (3, 4, 4), "m": (3, 5, 3), "length": (3, -6)},
+    heads(4, 2, 2, 3),
+    "h=2, a=2",
+    "cross_attention_lengths",
+)
+case(
+    "attention",
+    padded_attention,
+    {**WORDS, "length": (3, -6)},
+    heads(4, 2, 3),
+    "h=2, a=3",
+    "attention_lengths",
+)
 GIVEN = {"q": (3, 2, 4, 3), "k": (3, 2, 5, 3), "v": (3, 2, 5, 2)}
 case("dot_product_attention", lambda v: F.scaled_dot_product_attention(v["q"], v["k"], v["v"]), GIVEN, {})
 case(
@@ -208,6 +275,8 @@ layers = {"gain1": (4,), "shift1": (4,), "gain2": (4,), "shift2": (4,)}
 layers |= {**heads(4, 2, 2), "w1": (4, 6), "b1": (6,), "w2": (6, 4), "b2": (4,)}
 case("transformer_block", transformer(causal=True), WORDS, layers, "h=2, a=2, f=6")
 case("encoder_block", transformer(causal=False), WORDS, layers, "h=2, a=2, f=6")
+lengths = {**WORDS, "length": (3, -6)}
+case("encoder_block", transformer(causal=False), lengths, layers, "h=2, a=2, f=6", "encoder_block_lengths")
 
 
 # ------------------------------------------------------------------------------ convolution and pooling
@@ -304,6 +373,38 @@ case(
     "u=3, v=2, stride=1",
     "max_pool2d_overlapping",
 )
+case(
+    "max_pool1d",
+    lambda v: F.max_pool1d(v["x"], 3, 2, 1, 2),
+    {"x": (3, 2, 8)},
+    {},
+    "u=3, padding=1, dilation=2",
+    "max_pool1d_padded",
+)
+case(
+    "max_pool2d",
+    lambda v: F.max_pool2d(v["x"], 3, 2, 1),
+    {"x": (3, 2, 6, 5)},
+    {},
+    "u=3, v=3, padding=1",
+    "max_pool2d_padded",
+)
+case(
+    "average_pool1d",
+    lambda v: F.avg_pool1d(v["x"], 3, 2, 1),
+    {"x": (3, 2, 7)},
+    {},
+    "u=3, padding=1",
+    "average_pool1d_padded",
+)
+case(
+    "average_pool2d",
+    lambda v: F.avg_pool2d(v["x"], (3, 2), 2, 1),
+    {"x": (3, 2, 6, 5)},
+    {},
+    "u=3, padding=1",
+    "average_pool2d_padded",
+)
 case("average_pool1d", lambda v: F.avg_pool1d(v["x"], 3, 2), {"x": (3, 2, 7)}, {}, "u=3")
 case("average_pool2d", lambda v: F.avg_pool2d(v["x"], (2, 3), 2), {"x": (3, 2, 6, 5)}, {}, "v=3")
 
@@ -328,19 +429,20 @@ def swiglu(v: Values) -> Tensor:
 
 
 def crf(v: Values) -> Tensor:
-    """Adds up all paths one by one, and not by a recursion."""
+    """Adds up all paths one by one, and not by a recursion; of a shorter sequence those that are as long."""
     samples, steps, labels = v["score"].shape
-    paths = torch.cartesian_prod(*[torch.arange(labels)] * steps)
+    length = v.get("length", torch.full((samples,), steps)).tolist()
 
     def weight(path: Tensor, score: Tensor) -> Tensor:
         moves = v["transition"][path[..., :-1], path[..., 1:]].sum(-1)
-        seen = score[torch.arange(steps), path].sum(-1)
+        seen = score[torch.arange(path.shape[-1]), path].sum(-1)
         return v["start"][path[..., 0]] + moves + seen + v["end"][path[..., -1]]
 
-    losses = [
-        torch.logsumexp(weight(paths, v["score"][n]), 0) - weight(v["label"][n], v["score"][n])
-        for n in range(samples)
-    ]
+    losses = []
+    for n, last in enumerate(length):
+        paths = torch.cartesian_prod(*[torch.arange(labels)] * last).reshape(-1, last)
+        total = torch.logsumexp(weight(paths, v["score"][n]), 0)
+        losses.append(total - weight(v["label"][n, :last], v["score"][n]))
     return torch.stack(losses)
 
 
@@ -386,6 +488,15 @@ case(
     crf,
     {"score": (3, 4, 3), "label": (3, 4, 3)},
     {"transition": (3, 3), "start": (3,), "end": (3,)},
+)
+
+case(
+    "crf",
+    crf,
+    {"score": (4, 4, 3), "label": (4, 4, 3), "length": (4, -5)},
+    {"transition": (3, 3), "start": (3,), "end": (3,)},
+    "",
+    "crf_lengths",
 )
 
 WHOLE = ("token", "label", "length")

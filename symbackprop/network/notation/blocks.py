@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from types import MappingProxyType
 
 from symbackprop.errors import suggestion
+from symbackprop.library.formula import CONSTANTS
 from symbackprop.network.notation.lines import Part, Statement, sides, split_outside
 from symbackprop.network.notation.reader import MAX_AXES, NetReader
 from symbackprop.network.notation.spelling import NOTHING, Head, Spelled, Vocabulary, elements, items
@@ -104,20 +105,34 @@ class File:
 
 @dataclass
 class Block:
-    """A block: its name and place, its header, its title if it has one, and its lines."""
+    """A block: its name and place, its header, its title if it has one, and its lines.
+
+    ``numbers`` are the formulas that stand for arguments where a use leaves them out.
+    """
 
     file: File = field(repr=False)
     name: str
     part: Part
     arguments: tuple[Head, ...]
+    numbers: Mapping[str, Part]
     result: Head
     title: str | None = None
     statements: list[Statement] = field(default_factory=list)
 
     @property
+    def least(self) -> int:
+        """How many arguments a use gives at least."""
+        return len(self.arguments) - len(self.numbers)
+
+    @property
     def shown(self) -> str:
         """How it is used, such as layer(x[n, i])."""
-        return f"{self.name}({', '.join(head.part.text for head in self.arguments)})"
+        return f"{self.name}({', '.join(map(self.shown_argument, self.arguments))})"
+
+    def shown_argument(self, head: Head) -> str:
+        """Return an argument as its header says it."""
+        number = self.numbers.get(head.name)
+        return head.part.text if number is None else f"{head.part.text} = {number.text}"
 
     @cached_property
     def names(self) -> set[str]:
@@ -133,6 +148,12 @@ class Block:
     def lines(self) -> list[Spelled]:
         """Its statements with their words; of declarations each item."""
         return list(self.file.block_vocabulary(self).spelled_all(self.statements))
+
+    @cached_property
+    def spelled_numbers(self) -> dict[str, Spelled]:
+        """What stands for arguments that are left out, with its words."""
+        vocabulary = self.file.block_vocabulary(self)
+        return {name: vocabulary.formula(part) for name, part in self.numbers.items()}
 
     @cached_property
     def scalars(self) -> set[str]:
@@ -156,7 +177,7 @@ class Block:
         """All names that its lines read or define, as far as they stand in formulas."""
         words = {word.text for line in self.lines for word in line.words if not word.is_letter}
         uses = [line.use for line in self.lines if line.use]
-        return words | {a.part.text for use in uses for a in use.arguments}
+        return words | {a.part.text for use in uses for a in (*use.arguments, *use.keywords)}
 
     def check(self) -> None:
         """Refuse a block that can't be right, whatever it is used for."""
@@ -176,6 +197,26 @@ class Block:
         for name, head in given.items():
             if name not in self.read:
                 head.part.fail(f"the block '{self.name}' never reads '{name}'", "leave it out")
+        self._check_numbers(given)
+
+    def _check_numbers(self, given: Mapping[str, Head]) -> None:
+        """Refuse what can't stand for an argument, and reads of one that is wrong with other axes."""
+        for name, spelled in self.spelled_numbers.items():
+            part = self.numbers[name]
+            if name in self.letters:
+                problem = f"'{name}' is both an index and an argument that may be left out"
+                given[name].part.fail(problem, "rename one of them")
+            for word in spelled.words:
+                is_number = word.text in self.constants | self.file.values.keys() | CONSTANTS.keys()
+                if not (word.is_letter or is_number):
+                    problem = f"what stands for '{name}' where it is left out must be a number"
+                    part.fail(problem, "write a formula of numbers, constants and sizes", word.start)
+        for line in self.lines:
+            for word in line.words:
+                axes = len(given[word.text].letters or ()) if word.text in self.numbers else word.indices
+                if word.indices != axes and not word.is_letter:
+                    problem = f"'{word.text}' has {axes} ax{'i' if axes == 1 else 'e'}s"
+                    line.statement.body.fail(problem, f"write {given[word.text].part.text}", word.start)
 
 
 def read_file(
@@ -264,13 +305,15 @@ def _header(file: File, statement: Statement) -> Block:
     if body.text.endswith(":"):
         body.fail("a block's first line ends with its result", "leave out ':'", len(body.text) - 1)
     before, after = body.slice(0, at), body.slice(at + 2)
-    reader = NetReader(before, NOTHING)
+    plain, numbers = _without_numbers(before)
+    reader = NetReader(plain, NOTHING)
     tree = reader.tree()
     if not (isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) and not tree.keywords):
         before.fail("a block has a name, and in parentheses what it is given", _HEADER)
     if not tree.args:
         before.fail(f"the block '{tree.func.id}' is given nothing", _HEADER)
     heads = tuple(_head(reader, before, node) for node in tree.args)
+    _check_order(heads, numbers)
     reader = NetReader(after, NOTHING)
     result = _head(reader, after, reader.tree())
     names = Counter(head.name for head in (*heads, result))
@@ -279,7 +322,35 @@ def _header(file: File, statement: Statement) -> Block:
             head.part.fail(f"'{head.name}' stands twice", "each name stands for one thing")
         if head.name == LOSS:
             head.part.fail("E is the loss", "choose another name")
-    return Block(file, tree.func.id, before, heads, result, statement.title)
+    named = {heads[at].name: part for at, part in numbers.items()}
+    return Block(file, tree.func.id, before, heads, named, result, statement.title)
+
+
+def _without_numbers(header: Part) -> tuple[Part, dict[int, Part]]:
+    """Return a header with blanks in place of what stands behind '=', and these parts by argument."""
+    text, numbers = header.text, {}
+    opened = text.find("(") + 1
+    inside = header.slice(opened, -1) if opened and text.endswith(")") else header.slice(0, 0)
+    for at, argument in enumerate(split_outside(inside, ",")):
+        left, right = sides(argument)
+        if right is None:
+            continue
+        if not right.text:
+            right.fail("a number is needed behind '='", "it stands for what a use leaves out")
+        numbers[at] = right
+        begin, end = (part.column + len(part.text) - header.column for part in (left, right))
+        text = text[:begin] + " " * (end - begin) + text[end:]
+    return Part(header.line, text, header.column), numbers
+
+
+def _check_order(heads: Sequence[Head], numbers: Mapping[int, Part]) -> None:
+    """Refuse arguments that are always given behind such as may be left out, and a first one that may be."""
+    if 0 in numbers:
+        heads[0].part.fail("the first argument of a block is always given", "leave out its number")
+    for at, head in enumerate(heads):
+        if at not in numbers and at - 1 in numbers:
+            problem = "an argument without a number stands behind one that has one"
+            head.part.fail(problem, "change their order")
 
 
 def _head(reader: NetReader, part: Part, node: ast.expr) -> Head:

@@ -41,6 +41,17 @@ class Same(Statement):
     what: str = ""
 
 
+@dataclass(frozen=True)
+class _Number:
+    """A formula of numbers, in the words outside, that stands for an argument of a use."""
+
+    text: str
+
+
+_Argument = str | _Number | None
+"""What a use is given: the name of a quantity, a formula, or None for the block's own formula."""
+
+
 @dataclass
 class _Letters:
     """The letters of uses, those of the text where ``owner`` is None.
@@ -67,9 +78,9 @@ class _Scope:
     """What words mean in a use of a block, or outside of blocks, where ``block`` is None.
 
     ``values`` are the numbers that constants stand for, as text, ``overridden`` the constants that a use
-    gives another number, ``sized`` the letters that it gives a size; ``used`` says where the use stands,
-    ``way`` inside of which other ones, and ``back`` maps names to those in the block.  ``heading`` is the
-    title of the section that the use is.
+    gives another number, ``sized`` the letters that it gives a size, ``numbers`` the formulas that stand for
+    arguments; ``used`` says where the use stands, ``way`` inside of which other ones, and ``back`` maps names
+    to those in the block.  ``heading`` is the title of the section that the use is.
     """
 
     file: File
@@ -81,6 +92,7 @@ class _Scope:
     back: dict[str, str] = field(default_factory=dict)
     overridden: dict[str, Part] = field(default_factory=dict)
     sized: frozenset[str] = frozenset()
+    numbers: dict[str, str] = field(default_factory=dict)
     heading: str = ""
     way: Way = ()
 
@@ -196,7 +208,8 @@ class _Expansion:
         if item.statement.keyword == "size":
             return
         words = [w.text for w in item.words if not w.is_letter]
-        words += [given.part.text for given in item.use.arguments] if item.use else []
+        uses = (*item.use.arguments, *item.use.keywords) if item.use else ()
+        words += [given.node.id for given in uses if isinstance(given.node, ast.Name)]
         self.taken |= dict.fromkeys(word for word in words if word not in local)
         self.taken_letters |= dict.fromkeys(w.text for w in item.words if w.is_letter)
         if item.head and not local:
@@ -242,11 +255,12 @@ class _Expansion:
         block = self._block(scope, use)
         if head.letters is None:
             scope.at(head.part).fail("a block's result has letters alone here", f"write {head.name} = ...")
-        if len(use.arguments) != len(block.arguments):
-            number = len(block.arguments)
-            takes = "1 argument" if number == 1 else f"{number} arguments"
-            part.fail(f"'{block.name}' takes {takes}, not {len(use.arguments)}", f"it is {block.shown}")
-        given = [self._argument(scope, argument, block) for argument in use.arguments]
+        least, most, number = block.least, len(block.arguments), len(use.arguments)
+        if not least <= number <= most:
+            takes = f"{least} to {most}" if least < most else str(most)
+            takes += " argument" if most == 1 else " arguments"
+            part.fail(f"'{block.name}' takes {takes}, not {number}", f"it is {block.shown}")
+        given = [self._argument(scope, argument, block) for argument in _arguments(block, use)]
         times = self._times(scope, use.times)
         first = self.uses[id(block)] + 1
         ways = []
@@ -277,8 +291,10 @@ class _Expansion:
             _height(block, [], {})
         return block
 
-    def _argument(self, scope: _Scope, given: Given, block: Block) -> str:
-        """Return the name of the quantity that a use is given."""
+    def _argument(self, scope: _Scope, given: Given | None, block: Block) -> _Argument:
+        """Return what a use is given: the name of a quantity, or what stands for one that is left out."""
+        if given is None:
+            return None
         if not isinstance(given.node, ast.Name):
             problem = f"what the block '{block.name}' is given must be the name of a quantity"
             hint = "give the formula an equation before"
@@ -286,6 +302,8 @@ class _Expansion:
                 hint = f"write {given.node.value.id}, without indices"
             scope.at(given.part).fail(problem, hint)
         name = given.node.id
+        if name in scope.numbers:
+            return _Number(scope.numbers[name])
         if scope.file is self.main and name not in scope.names and name not in self.main.declared:
             known = {*(scope.block.names if scope.block else ()), *self.main.declared} - {LOSS}
             hint = suggestion(name, known) if known else "declare it first"
@@ -297,7 +315,7 @@ class _Expansion:
         outer: _Scope,
         line: Spelled,
         block: Block,
-        given: Sequence[str],
+        given: Sequence[_Argument],
         result: str,
         is_last: bool,
         way: Way,
@@ -311,17 +329,23 @@ class _Expansion:
         self._check_keywords(outer, block, use)
         scope, first = self._scope(outer, block, use, given, way), len(self.out)
         scope.heading = self._heading(block, line, outer)
-        scope.names |= dict(zip((each.name for each in block.arguments), given, strict=True))
+        scope.names |= {
+            each.name: name
+            for each, name in zip(block.arguments, given, strict=True)
+            if isinstance(name, str)
+        }
         scope.names[block.result.name] = result
         left = [self._letter(outer.letters, letter) for letter in head.letters or ()] if is_last else []
         if block.file is not outer.file:
             self._prefer(scope.letters, block, given, left)
         self._check_scalars(scope, outer.at(use.part))
         self._keywords(outer, scope, use)
-        for each, name, argument in zip(block.arguments, given, use.arguments, strict=True):
-            what = f"the block '{block.name}' takes {each.part.text}, line {each.part.line.number}"
-            self._same(name, self._images(scope, each), what, outer.at(argument.part))
+        for each, name, argument in zip(block.arguments, given, _arguments(block, use), strict=True):
+            if argument is not None and isinstance(name, str):
+                what = f"the block '{block.name}' takes {each.part.text}, line {each.part.line.number}"
+                self._same(name, self._images(scope, each), what, outer.at(argument.part))
         self._name_all(scope, block)
+        scope.numbers = dict(self._numbers(scope, block, given))
         for each_line in block.lines:
             self._line(scope, each_line)
         what = f"the block's first line says {block.result.part.text}"
@@ -331,6 +355,15 @@ class _Expansion:
         if left:
             what = f"the result of '{block.name}' is {block.result.part.text}"
             self._same(result, left, what, outer.at(head.part))
+
+    def _numbers(self, scope: _Scope, block: Block, given: Sequence[_Argument]) -> Iterator[tuple[str, str]]:
+        """Yield the arguments for which formulas stand, with these."""
+        for each, found in zip(block.arguments, given, strict=True):
+            if isinstance(found, _Number):
+                yield each.name, found.text
+            elif found is None:
+                text = self._translated(scope, block.spelled_numbers[each.name]).body.text
+                yield each.name, text if re.fullmatch(r"[\w.]+|size\(\w+\)", text) else f"({text})"
 
     def _heading(self, block: Block, line: Spelled, outer: _Scope) -> str:
         """Return what heads the section that a use is: the title before it, or that of its block."""
@@ -350,7 +383,7 @@ class _Expansion:
         if self.lines > MAX_LINES or self.characters > MAX_CHARACTERS:
             part.fail("the uses of blocks make the text too long", f"{MAX_LINES} lines are allowed")
 
-    def _scope(self, outer: _Scope, block: Block, use: Use, given: Sequence[str], way: Way) -> _Scope:
+    def _scope(self, outer: _Scope, block: Block, use: Use, given: Sequence[_Argument], way: Way) -> _Scope:
         """Return the scope of a new use."""
         used = (f"  used in {use.part.line.place(use.part.column)}", *outer.used)
         sized = frozenset(keyword.keyword for keyword in use.keywords)
@@ -370,18 +403,26 @@ class _Expansion:
         return _Scope(block.file, letters, dict(block.file.values), block, used, sized=sized, way=way)
 
     def _place(
-        self, outer: _Scope, block: Block, use: Use, given: Sequence[str], step: UseStep
+        self, outer: _Scope, block: Block, use: Use, given: Sequence[_Argument], step: UseStep
     ) -> tuple[_Letters, Hashable]:
         """Return what the letters of a use depend on, and inside of which others.
 
         That is what it is given where the axes of the result follow from this, else where it stands.
         """
-        values = tuple((each.keyword, self._value(outer, each)) for each in use.keywords)
-        axes = tuple(self.axes.get(name) for name in given)
-        letters = {i for head in block.arguments for i in head.letters or ()}
+        numbers = (each for each in use.keywords if each.keyword not in block.numbers)
+        values = tuple((each.keyword, self._value(outer, each)) for each in numbers)
+        axes = tuple(self._axes_of(found) for found in given)
+        heads = (head for head, found in zip(block.arguments, given, strict=True) if isinstance(found, str))
+        letters = {i for head in heads for i in head.letters or ()}
         if None in axes or not letters.issuperset(block.result.letters or ()):
             return outer.letters, (step.line, step.turn, values)
         return self.letters, (id(block), axes, values)
+
+    def _axes_of(self, given: _Argument) -> tuple[str, ...] | str | None:
+        """Return the axes of what a use is given, None where they are unknown; of a formula its text."""
+        if isinstance(given, str):
+            return self.axes.get(given)
+        return "" if given is None else given.text
 
     def _number(self, block: Block) -> str:
         """Return the number of the present use, "" where it is the only one."""
@@ -394,7 +435,7 @@ class _Expansion:
         assert block is not None
         images = {scope.letters.images.get(i, i) for i in block.letters}
         for head in (*block.arguments, block.result):
-            name = scope.names[head.name]
+            name = scope.names.get(head.name)
             if not head.letters and name in images and name != head.name:
                 problem = f"'{name}' is the name of an index in the block '{block.name}', too"
                 part.fail(problem, "give the number another name")
@@ -451,11 +492,18 @@ class _Expansion:
         """Refuse keywords of a use that are no sizes and no constants of the block."""
         for given in use.keywords:
             name = given.keyword
-            if any(name == head.name for head in block.arguments):
+            places = [at for at, head in enumerate(block.arguments) if name == head.name]
+            if places and name not in block.numbers:
                 outer.at(given.whole).fail(f"'{name}' is given by its place", f"write {block.shown}")
+            if places:
+                if places[0] < len(use.arguments):
+                    outer.at(given.whole).fail(f"'{name}' is given twice", "once by its place is enough")
+                continue
             if name not in block.constants and name not in block.letters:
-                known = sorted({*block.constants, *block.letters})
-                problem = f"'{name[:40]}' is neither an index nor a constant of the block '{block.name}'"
+                known = sorted({*block.constants, *block.letters, *block.numbers})
+                optional = ", nor an argument that may be left out," if block.numbers else ""
+                what = f"neither an index nor a constant{optional} of the block '{block.name}'"
+                problem = f"'{name[:40]}' is {what}"
                 outer.at(given.whole).fail(problem, suggestion(name, known))
             if name in block.constants and name in block.letters:
                 problem = f"'{name}' is both an index and a constant of the block '{block.name}'"
@@ -467,6 +515,8 @@ class _Expansion:
         assert block is not None
         for given in use.keywords:
             part, name = outer.at(given.part), given.keyword
+            if name in block.numbers:
+                continue
             if name in block.constants:
                 scope.values[name] = f"({self._value(outer, given)})"
                 scope.overridden[name] = part
@@ -529,12 +579,14 @@ class _Expansion:
         for word in line.words:
             if word.is_letter:
                 new = self._letter(scope.letters, word.text)
+            elif word.text in scope.numbers:
+                new = word.text
             else:
                 new = self._name(scope, word.text, line.statement.body, word.start)
             words.append(new)
             if new != word.text:
                 scope.back[new] = word.text
-        return line.translated(words, scope.back, scope.used)
+        return line.translated(words, scope.numbers, scope.back, scope.used)
 
     # ------------------------------------------------------------ names
 
@@ -615,9 +667,11 @@ class _Expansion:
     def _images(self, scope: _Scope, head: Head) -> list[str]:
         return [self._letter(scope.letters, letter) for letter in head.letters or ()]
 
-    def _prefer(self, letters: _Letters, block: Block, given: Sequence[str], left: Sequence[str]) -> None:
+    def _prefer(
+        self, letters: _Letters, block: Block, given: Sequence[_Argument], left: Sequence[str]
+    ) -> None:
         """Give a block's letters the names that the axes of arguments and result have outside."""
-        outside = [self.axes.get(name) or () for name in given]
+        outside = [self.axes.get(name) or () if isinstance(name, str) else () for name in given]
         for head, images in zip((*block.arguments, block.result), (*outside, left), strict=True):
             own = head.letters or ()
             for letter, image in zip(own, images, strict=False) if len(own) == len(images) else ():
@@ -653,6 +707,13 @@ class _Expansion:
         if size is not None and letter not in letters.given:
             scope = _Scope(letters.owner, letters, {}, used=letters.used)
             self._fix(image, self._translated(scope, size).body)
+
+
+def _arguments(block: Block, use: Use) -> Iterator[Given | None]:
+    """Yield what a use is given for each argument of its block, None where it is left out."""
+    named = {each.keyword: each for each in use.keywords if each.keyword in block.numbers}
+    for at, head in enumerate(block.arguments):
+        yield use.arguments[at] if at < len(use.arguments) else named.get(head.name)
 
 
 def _instead(part: Part, text: str) -> Part:

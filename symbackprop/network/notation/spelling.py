@@ -27,12 +27,17 @@ NOTHING = Names()
 
 @dataclass(frozen=True)
 class Word:
-    """A word at columns of a statement's body."""
+    """A word at columns of a statement's body.
+
+    ``reach`` is where the brackets behind it end, None without any, ``indices`` how many stand in them.
+    """
 
     start: int
     end: int
     text: str
     is_letter: bool
+    reach: int | None = None
+    indices: int = 0
 
 
 @dataclass(frozen=True)
@@ -74,15 +79,28 @@ class Spelled:
     head: Head | None = None
     use: Use | None = None
 
-    def translated(self, words: Sequence[str], back: Mapping[str, str], used: tuple[str, ...]) -> Statement:
-        """Return the statement of one use, with other words; ``back`` are those here for its messages."""
+    def translated(
+        self,
+        words: Sequence[str],
+        numbers: Mapping[str, str],
+        back: Mapping[str, str],
+        used: tuple[str, ...],
+    ) -> Statement:
+        """Return the statement of one use, with other words; ``back`` are those here for its messages.
+
+        ``numbers`` are formulas that stand for names here; each takes the place of the indices, too.
+        """
         body = self.statement.body
         text, marks, end = "", [], 0
         for word, new in zip(self.words, words, strict=True):
+            if word.start < end:  # an index of what a number stands for
+                continue
             text += body.text[end : word.start]
-            marks.append((len(text), len(text) + len(new), word.start, word.end))
-            text += new
             end = word.end
+            if word.text in numbers and not word.is_letter:
+                new, end = numbers[word.text], word.reach or word.end
+            marks.append((len(text), len(text) + len(new), word.start, end))
+            text += new
         text += body.text[end:]
         return replace(self.statement, body=made(body, text, marks, back, used))
 
@@ -164,6 +182,12 @@ class Vocabulary:
                 words = words + formula.words
         defined = None if statement.keyword == "output" else head
         return Spelled(statement, tuple(sorted(words, key=lambda word: word.start)), defined, use)
+
+    def formula(self, part: Part) -> Spelled:
+        """Return a formula with its words, as a statement that is this formula alone."""
+        spelling = _Spelling(part, part, self)
+        spelling.value()
+        return Spelled(Statement("", False, part), spelling.sorted_words())
 
 
 @dataclass(frozen=True)
@@ -266,9 +290,11 @@ class _Spelling:
 
     # ------------------------------------------------------------ words
 
-    def _word(self, node: ast.Name, is_letter: bool) -> None:
+    def _word(self, node: ast.Name, is_letter: bool, read: ast.Subscript | None = None) -> None:
         start = node.col_offset + self.offset
-        self.words.append(Word(start, start + len(node.id), node.id, is_letter))
+        reach = None if read is None or read.end_col_offset is None else read.end_col_offset + self.offset
+        indices = 0 if read is None else len(elements(read))
+        self.words.append(Word(start, start + len(node.id), node.id, is_letter, reach, indices))
 
     def _walk(self, node: ast.AST, at: _At) -> None:
         """Find the words below a node; what is nested deeper than a formula may be is refused later."""
@@ -280,7 +306,7 @@ class _Spelling:
                 hidden = not (at.condition or at.index) and name in self.known.scalars
                 self._word(node, name in at.scope and not hidden)
             case ast.Subscript(value=ast.Name() as name):
-                self._word(name, False)
+                self._word(name, False, node)
                 for element in elements(node):
                     self._walk(element, _At(at.scope, at.condition, True, at.depth + 1))
             case ast.Call(func=ast.Name()):
