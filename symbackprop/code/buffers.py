@@ -9,6 +9,7 @@ from sympy import Expr, Integer, Mul
 
 from symbackprop.arrays.kinds import MASKS, Kind
 from symbackprop.arrays.operations import (
+    Name,
     Number,
     Operation,
     Padding,
@@ -35,6 +36,7 @@ from symbackprop.code.statements import (
     When,
     array,
     component,
+    name_of,
 )
 from symbackprop.equations.naming import SAMPLES
 
@@ -169,7 +171,10 @@ class BufferWriter:
             return self.assign(name, operation)
         self.found = []
         ready = self._ready(operation)
-        self.viewed, self.busy = self.busy, []  # what is viewed stays in use
+        viewed = _viewed(ready)
+        self.viewed = [own for own in self.busy if own == viewed]  # stays in use
+        self.busy = [own for own in self.busy if own != viewed]
+        self._release()
         return [*self.found, *assignment(array(name, operation), ready, Names(self.names))]
 
     def scalar(
@@ -473,6 +478,13 @@ def _zero_or_one(operand: Operation) -> int | None:
         value = operand.value_as(Number).value
         return int(value) if value in (0, 1) and value.is_Integer else None
     return int(operand.name) if operand.kind == Kind.NAME and operand.name in ("0", "1") else None
+
+
+def _viewed(operation: Operation) -> Name | None:
+    """Return the name of the array whose numbers an operand holds, None where it has its own."""
+    while operation.is_view:
+        operation = operation.inputs[0]
+    return name_of(operation) if operation.kind == Kind.ARRAY else None
 
 
 def _needs_none(operation: Operation) -> bool:

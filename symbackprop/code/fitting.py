@@ -182,13 +182,18 @@ def _update(target: Operation, update: Operation, names: Names) -> list[Instruct
     def scatter(added: Operation) -> Scatter:
         return Scatter(target, place, added, tuple(map(names.read, indices)), negative)
 
-    if width(scatter(_VALUE)) > COLUMNS:
+    longer = names.more(target) + sum(map(names.more, indices))
+    if width(scatter(_VALUE)) + longer > COLUMNS:
         for i in indices:
             if not i.is_leaf and not names.has(i):
                 found.append(Assign(names.part(i), names.inside(i)))
     if not names.has(value):
         *_, line = lines_of([scatter(_VALUE)], ANY_LENGTH)
-        found += fitting(len(line) - len(_VALUE.name), value, names)[0]
+        taken = len(line) - len(_VALUE.name) + names.more(target) + sum(map(names.more, indices))
+        parts, added = fitting(taken, value, names)
+        found += parts
+        if taken + names.width(added) > COLUMNS and not value.is_leaf:  # nothing in it is left to name
+            found.append(Assign(names.part(value), added))
     return [*found, scatter(names.read(value))]
 
 

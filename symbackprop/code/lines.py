@@ -216,10 +216,13 @@ def _scatter(scatter: Scatter, columns: int) -> list[str]:
         lines = [_added_at(scatter, name, entries, text)]
     else:
         within = subscripts(e if isinstance(e, str) else e.subscript() for e in entries)
-        start = f"{f'{name}[{within}]' if entries else name} {'-' if scatter.negative else '+'}= "
+        sign = "-=" if scatter.negative else "+="
+        start = f"{f'{name}[{within}]' if entries else name} {sign} "
         lines = [f"{start}{text}"]
         if turned and len(lines[0]) + INDENT > columns:
             lines = _opened(f"{start}{head}", (turned,), columns, "]")
+        elif entries and len(lines[0]) > columns:
+            lines = _opened(f"{name}[", (within,), columns, f"] {sign} {text}")
     if not place.loops:
         return lines
     numbers = f"range({place.loops[0]})" if count == 1 else f"np.ndindex{place.loops}"

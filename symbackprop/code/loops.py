@@ -85,7 +85,7 @@ class Uses:
         start = len(blocks)
         while start and self.layers.get(str(blocks[start - 1].name)) == self.layers.get(beside):
             start -= 1
-        made = {*others, *(name for block in blocks[start:] for name in block.names)}
+        made = {*others, *(name for block in blocks[start:] for name in block.writes)}
         if not made.isdisjoint(part.names):
             return False
         blocks.insert(start, part)
