@@ -58,12 +58,14 @@ $(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
 
 bench: $(BENCH)/.ready
 	$(BENCH)/bin/python -B -m benchmarks.training
+	$(BENCH)/bin/python -B -m benchmarks.networks
 	$(BENCH)/bin/python -B -m benchmarks.depth
 	$(BENCH)/bin/python -B -m benchmarks.memory
 	$(BENCH)/bin/python -B -m benchmarks.startup
 
 bench-short: $(READY)
 	$(BIN)/python -B -m benchmarks.training --short
+	$(BIN)/python -B -m benchmarks.networks --short
 	$(BIN)/python -B -m benchmarks.depth --short
 	$(BIN)/python -B -m benchmarks.startup --short
 	$(BIN)/python -B -m benchmarks.memory --short
