@@ -93,7 +93,8 @@ class Derived:
     plain ones; ``batch`` are the derivatives of the mean over a batch of N samples; ``update`` are the
     equations of the optimiser, for every component of every parameter, and ``rescaled`` the same in the
     multiples of its state that the trainer stores.  ``of`` names what was asked for, where that is not all
-    parameters and nothing else.
+    parameters and nothing else.  ``inner`` are the derivations behind those equations that are derivatives
+    of others, each of a system of its own.
     """
 
     system: EquationSystem
@@ -108,10 +109,12 @@ class Derived:
     optimizer: str = "sgd"
     model: Model | None = None
     of: tuple[str, ...] = ()
+    inner: tuple[Derived, ...] = ()
     by_number: dict[int, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        steps = (*self.steps, *self.stable, *self.batch, *self.update, *self.rescaled)
+        within = (step for each in self.inner for step in each.steps)
+        steps = (*within, *self.steps, *self.stable, *self.batch, *self.update, *self.rescaled)
         object.__setattr__(self, "by_number", {s.number: s for s in steps})
 
     @property
@@ -243,6 +246,7 @@ class Derived:
 
         return replace(
             self,
+            inner=tuple(i.with_step(step) if step.number in i.by_number else i for i in self.inner),
             steps=exchanged(self.steps),
             stable=exchanged(self.stable),
             batch=exchanged(self.batch),

@@ -13,10 +13,10 @@ from types import MappingProxyType
 
 from symbackprop.errors import suggestion
 from symbackprop.network.notation.lines import Part, Statement, sides, split_outside
+from symbackprop.network.notation.names import LOSS
 from symbackprop.network.notation.reader import MAX_AXES, NetReader
 from symbackprop.network.notation.spelling import NOTHING, Head, Spelled, Vocabulary, elements, items
 
-LOSS = "E"
 _OUTSIDE = ("input", "target", "output", "from", "block")
 """Statements that stand outside of blocks."""
 _HEADER = "write block layer(x[n, i]) -> y[n, j]"

@@ -30,11 +30,11 @@ from symbackprop.equations.system import (
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.network.architecture import MAX_PARAMETERS, MAX_UNITS
-from symbackprop.network.notation.blocks import LOSS
 from symbackprop.network.notation.declarations import Text, read_text
 from symbackprop.network.notation.inside import SizeRelations
 from symbackprop.network.notation.layers import with_roles
 from symbackprop.network.notation.lines import UsedLine, text_lines
+from symbackprop.network.notation.names import LOSS
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.samples import Samples, shared_by_samples
 
@@ -168,7 +168,7 @@ class _Building:
     def quantities(self) -> dict[str, Quantity]:
         """Every quantity with its final shape, the samples' axis included."""
         known = {
-            q.name: Quantity(q.name, tuple(n.xreplace(self.final) for n in q.shape), q.integer)
+            q.name: replace(q, shape=tuple(n.xreplace(self.final) for n in q.shape))
             for q in self.names.quantities.values()
         }
         return {n: q for n, q in known.items() if n not in self.found.constants or q.shape}

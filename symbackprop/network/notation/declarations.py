@@ -18,14 +18,14 @@ from symbackprop.equations.system import ZERO, ArgMax, Equation, Quantity, is_si
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
-from symbackprop.network.notation.blocks import LOSS
 from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in, places_of
 from symbackprop.network.notation.expansion import InLayers, Same, expanded
 from symbackprop.network.notation.imports import last_line, main_file
 from symbackprop.network.notation.inside import whole_size
 from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside
+from symbackprop.network.notation.names import LOSS, Names
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
-from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader, used_before
+from symbackprop.network.notation.reader import MAX_AXES, NetReader, used_before
 
 MAX_LETTERS = 5_000
 """Index letters of a whole text."""
@@ -297,6 +297,7 @@ def _constant(found: Text, statement: Statement) -> None:
         if right is None:
             left.fail("a constant needs a value", f"write {left.text[:40]} = 0.1")
         name = _declare(found, left, "a constant", left.text.partition("[")[0].strip() in found.names.places)
+        found.names.constants.add(name)
         letters = found.names.axes[name]
         if not letters:
             found.constants[name] = _number(right)
@@ -468,7 +469,7 @@ def _equation(found: Text, statement: Statement) -> None:
         if letter not in reader.letters_read:
             left.fail(f"the index '{letter}' stands on the left only", "leave it out, or use it on the right")
     _enter_hidden(found, left)
-    _define(found, name, letters, rhs, left)
+    _define(found, name, letters, rhs, left, reader.is_held)
 
 
 def _enter_hidden(found: Text, left: Part) -> None:
@@ -480,10 +481,12 @@ def _enter_hidden(found: Text, left: Part) -> None:
     found.names.hidden.clear()
 
 
-def _define(found: Text, name: str, letters: tuple[str, ...], rhs: Expr, left: Part) -> None:
+def _define(
+    found: Text, name: str, letters: tuple[str, ...], rhs: Expr, left: Part, held: bool = False
+) -> None:
     """Enter a quantity and its equation."""
     shape = tuple(map(found.names.size, letters))
-    quantity = Quantity(name, shape, integer=isinstance(rhs, ArgMax))
+    quantity = Quantity(name, shape, integer=isinstance(rhs, ArgMax), held=held)
     found.names.later.pop(name, None)
     found.names.add(quantity, letters)
     found.places[name] = left

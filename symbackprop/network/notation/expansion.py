@@ -18,9 +18,10 @@ from typing import NoReturn
 from symbackprop.equations.naming import LETTERS, free_name, split_name
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import CONSTANTS
-from symbackprop.network.notation.blocks import LOSS, Block, File, check_blocks
+from symbackprop.network.notation.blocks import Block, File, check_blocks
 from symbackprop.network.notation.lines import MAX_LINES, Made, Part, Statement, sides
-from symbackprop.network.notation.reader import Names, NetReader
+from symbackprop.network.notation.names import LOSS, Names
+from symbackprop.network.notation.reader import NetReader
 from symbackprop.network.notation.spelling import Given, Head, Spelled, Use, made, placed
 from symbackprop.network.notation.words import Uses, UseStep, Way, Words, spelled_turn
 

@@ -15,7 +15,8 @@ from symbackprop.errors import nearest
 from symbackprop.library.activations import ACTIVATIONS
 from symbackprop.library.formula import MAX_DEPTH
 from symbackprop.network.notation.lines import Part, Statement, UsedLine, sides, split_outside
-from symbackprop.network.notation.reader import Names, NetReader
+from symbackprop.network.notation.names import Names
+from symbackprop.network.notation.reader import NetReader
 
 _BINDERS = frozenset({"sum", "mean", "prod", "argmax", "logsumexp"})
 """Calls whose arguments behind the first one are letters; so are those of max and min, of a letter."""
