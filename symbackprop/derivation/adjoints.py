@@ -2,8 +2,8 @@
 
 Of u[n] and x[n, 0] the letter n is one number throughout.  A quantity that is read at n alone, on every way
 from u, is taken at that place: it has no such axis while u is derived, as if there were a single sample, and
-gets it back.  What else there is of the letters of u, such as the i of a Jacobian ∂f[n, i]/∂x[n, k], is a whole
-number that is given.
+gets it back.  What else there is of the letters of u, such as the i of a Jacobian ∂f[n, i]/∂x[n, k], is a
+whole number that is given.
 """
 
 from __future__ import annotations
@@ -104,6 +104,7 @@ class _Lifting:
         if not wrt:
             return Lifted(self.root, self.letters)
         derived = derive_system(self.stripped, wrt, stable=False, apart=True)
+        derived = replace(derived, root=self.component)
         back = _Back(self, derived, wrt)
         return Lifted(self.root, self.letters, tuple(back.equations()), back.results, derived)
 
@@ -220,7 +221,7 @@ class _Lifting:
             if name_of(read) in self.between and carried:
                 kept = [rename(i, numbers) for axis, i in enumerate(read.indices) if axis not in carried]
                 found[read] = self.own(name_of(read)).at(kept)
-        return rename(expression.xreplace(found), numbers)
+        return settle(rename(expression.xreplace(found), numbers), LETTERS)
 
     @cached_property
     def loss(self) -> Quantity:
@@ -286,8 +287,10 @@ class _Back:
         sides = {e.name: self._in_adjoints(e.rhs) for part in parts for e in part}
         needed = self._needed(sides)
         for part in parts:
-            names = [e.name for e in part]
-            self._choose_letters({name: sides[name] for name in names})
+            self._choose_letters({e.name: sides[e.name] for e in part})
+            for equation in part:
+                if self.quantity_of[equation.name] in named and equation.name in needed:
+                    self._name(equation.name)
             for equation in part:
                 quantity = self.quantity_of[equation.name]
                 if quantity in named and equation.name in needed:
@@ -367,12 +370,7 @@ class _Back:
     def _lifted(self, equation: Equation, side: Expr) -> tuple[Equation, PartialDerivative, Role | None]:
         """Return the equation of an adjoint in the whole system."""
         name, lifting = self.quantity_of[equation.name], self.lifting
-        letters = self.letters[equation.name]
-        own_sizes = lifting.own(name).shape
-        shape = (*(self.sizes[i] for i in letters), *own_sizes)
-        role = lifting.system.roles.get(name)
-        chosen = self._name(name, role)
-        self.new[equation.name] = quantity = Quantity(chosen, shape)
+        letters, quantity = self.letters[equation.name], self.new[equation.name]
         own = self._free_letters(equation, letters)
         value = rename(self._with_places(side), dict(zip(equation.indices, own, strict=True)))
         lhs = quantity.at([*letters, *own])
@@ -382,10 +380,15 @@ class _Back:
         to = self._whole(name, own).xreplace(places)
         if name in self.wrt:
             self._remember(name, tuple(own), quantity.at([*(self.places[i] for i in letters), *own]))
-        new_role = None
-        if role is not None and chosen == f"d{lifting.root.name}_d{name}":
-            new_role = Role(role.layer, chosen.removesuffix(str(role.layer)), "", role.uses)
-        return Equation(lhs, rhs), PartialDerivative(lhs, of, to), new_role
+        return Equation(lhs, rhs), PartialDerivative(lhs, of, to), self._role(name, quantity)
+
+    def _role(self, name: str, quantity: Quantity) -> Role | None:
+        """Return the role of the derivative for a quantity: its layer is that of the quantity."""
+        role = self.lifting.system.roles.get(name)
+        plain = f"d{self.lifting.root.name}_d{name}"
+        if role is None or quantity.name != plain or not name.endswith(str(role.layer)):
+            return None
+        return Role(role.layer, plain.removesuffix(str(role.layer)), "", role.uses)
 
     def _remember(self, name: str, own: tuple[Symbol, ...], value: Expr) -> None:
         """Note the derivative for a quantity that is wanted, with letters of its own for all its axes."""
@@ -397,9 +400,12 @@ class _Back:
         elsewhere = [KroneckerDelta(letter, axes[a]) for a, letter in carried.items()]
         self.results[name] = axes, Mul(*elsewhere, value)
 
-    def _name(self, name: str, role: Role | None) -> str:
+    def _name(self, adjoint: str) -> None:
+        """Choose the quantity of the whole system that an adjoint is."""
+        name = self.quantity_of[adjoint]
         taken = {*self.lifting.taken, *(q.name for q in self.new.values())}
-        return free_name(f"d{self.lifting.root.name}_d{name}", taken)
+        shape = (*(self.sizes[i] for i in self.letters[adjoint]), *self.lifting.own(name).shape)
+        self.new[adjoint] = Quantity(free_name(f"d{self.lifting.root.name}_d{name}", taken), shape)
 
     def _free_letters(self, equation: Equation, letters: Sequence[Symbol]) -> list[Symbol]:
         """Return the letters of an adjoint's own axes, other ones where the root has these."""

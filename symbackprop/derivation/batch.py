@@ -42,7 +42,7 @@ class SampleAxis:
     def _of_shared(self, varying: set[str]) -> set[str]:
         """Return the adjoints that vary though their quantities, which read parameters alone, do not.
 
-        Of u[n] = Σ_j x[n, j] w[j] the derivative for x[n, j] is w[j] for each sample, which then is read by it.
+        Of u[n] = Σ_j x[n, j] w[j] the derivative for x[n, j] is w[j], which is read in each sample.
         """
         found = set[str]()
         for name, quantity in self.derivation.adjoints.items():

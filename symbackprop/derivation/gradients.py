@@ -101,8 +101,9 @@ class _Closing:
         if not nodes:
             return equation
         if isinstance(equation.rhs, Gradient):
-            self.derivatives[equation.name] = PartialDerivative(equation.lhs, *equation.rhs.args)
-            return Equation(equation.lhs, settle(self._value(equation.rhs), LETTERS, equation.indices))
+            node = equation.rhs
+            self.derivatives[equation.name] = PartialDerivative(equation.lhs, node.of, node.to, is_named=True)
+            return Equation(equation.lhs, settle(self._value(node), LETTERS, equation.indices))
         values: dict[Expr, Expr] = {node: self._component(node) for node in nodes}
         return Equation(equation.lhs, settle(_replaced(equation.rhs, values), LETTERS, equation.indices))
 
@@ -205,9 +206,6 @@ def _numbered(derived: Derived, labels: dict[str, int], first: int) -> Derived:
         steps.append(copy(step))
         object.__setattr__(steps[-1], "number", number)
     results = {name: new[number] for name, number in derived.results.items()}
-    return replace(
-        derived,
-        steps=tuple(steps),
-        results=results,
-        labels={e.name: labels.get(e.name, first) for e in derived.system.equations},
-    )
+    known = {**labels, derived.system.loss: labels.get(name_of(derived.root), 1)}
+    own = {e.name: known[e.name] for e in derived.system.equations}
+    return replace(derived, steps=tuple(steps), results=results, labels=own)

@@ -94,7 +94,7 @@ class Derived:
     equations of the optimiser, for every component of every parameter, and ``rescaled`` the same in the
     multiples of its state that the trainer stores.  ``of`` names what was asked for, where that is not all
     parameters and nothing else.  ``inner`` are the derivations behind those equations that are derivatives
-    of others, each of a system of its own.
+    of others, each of a system of its own, whose loss stands for the component ``root`` of the network.
     """
 
     system: EquationSystem
@@ -110,6 +110,7 @@ class Derived:
     model: Model | None = None
     of: tuple[str, ...] = ()
     inner: tuple[Derived, ...] = ()
+    root: Expr | None = None
     by_number: dict[int, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -335,11 +335,15 @@ class Role:
 
 @dataclass(frozen=True)
 class PartialDerivative:
-    """A quantity that is a derivative: its component ``at`` some letters is that of ``of`` for ``to``."""
+    """A quantity that is a derivative: its component ``at`` some letters is that of ``of`` for ``to``.
+
+    It ``is_named`` by who wrote the network; others are called after what they are.
+    """
 
     at: Expr
     of: Expr
     to: Expr
+    is_named: bool = False
 
 
 @dataclass(frozen=True)

@@ -212,10 +212,11 @@ def _split(parameters: Arrays, numbers: Array) -> Arrays:
 def _difference(case: Case, expected: float, direction: Arrays) -> float:
     """Return the relative difference from differences of E along one direction, at the best step size."""
     parameters, data = case.point.parameters, case.data()
+    held = case.numbers().forward.held
 
     def at(step: float) -> float:
         moved = {name: value + step * direction[name] for name, value in parameters.items()}
-        return case.reference.numbers(moved, data).error
+        return case.reference.numbers(moved, data, held=held).error
 
     best = np.inf
     for h in _STEPS:

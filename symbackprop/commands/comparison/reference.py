@@ -7,8 +7,9 @@ none of the array operations that it is made of, is used here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 from sympy import Add, Expr, Function, Pow, Rational, Symbol, expand_mul, preorder_traversal
@@ -50,12 +51,19 @@ class Reference:
         return next(len(data[given.name]) for given in self.model.inputs if given.has_samples)
 
     def numbers(
-        self, parameters: Mapping[str, Array], data: Mapping[str, Array], stable: bool = False
+        self,
+        parameters: Mapping[str, Array],
+        data: Mapping[str, Array],
+        stable: bool = False,
+        held: Mapping[str, Array] = MappingProxyType({}),
     ) -> Numbers:
-        """Return the numbers of the derivation for a batch, by the ``stable`` forms if asked."""
+        """Return the numbers of the derivation for a batch, by the ``stable`` forms if asked.
+
+        ``held`` are the values of quantities that are not computed.
+        """
         sizes = {**self.sizes, SAMPLES.name: self.rows(data)}
         leaves = {**self.constants, **parameters, **data}
-        return Numbers(self.model, self.evaluation.with_leaves(leaves, sizes), self.axis, stable)
+        return Numbers(self.model, self.evaluation.with_leaves(leaves, sizes), self.axis, stable, held)
 
     @cached_property
     def work(self) -> int:
@@ -71,11 +79,12 @@ class Numbers:
     evaluation: Evaluation
     axis: SampleAxis
     stable: bool = False
+    held: Mapping[str, Array] = field(default_factory=dict)
 
     @cached_property
     def forward(self) -> Evaluation:
         """The evaluated forward equations."""
-        self.evaluation.run_forward(self.stable)
+        self.evaluation.run_forward(self.stable, held=self.held)
         return self.evaluation
 
     @property

@@ -25,10 +25,10 @@ class Reading(Protocol):
     def variable(self, node: ast.expr) -> Expr:
         """Return the component at a node, which is not read for its value."""
 
-    def part(self, body: Expr) -> Expr:
+    def apart(self, body: Expr) -> Expr:
         """Return a quantity of its own for a ``body``."""
 
-    def held_part(self, body: Expr) -> Expr:
+    def apart_and_held(self, body: Expr) -> Expr:
         """Return a quantity of its own for a ``body``, through which no derivative goes."""
 
     def is_whole(self, node: ast.expr) -> bool:
@@ -59,7 +59,7 @@ def gradient(reader: Reading, of: ast.expr, to: ast.expr) -> Expr:
             reader.fail(of, f"'{name}' is not defined yet", "define it before its derivative is taken")
         if kind == "quantity" and _is_plain(value):
             return Gradient(value, variable)
-    return Gradient(reader.part(value), variable)
+    return Gradient(reader.apart(value), variable)
 
 
 def stop_gradient(reader: Reading, node: ast.Call) -> Expr:
@@ -68,7 +68,7 @@ def stop_gradient(reader: Reading, node: ast.Call) -> Expr:
     if value.is_integer or value.is_number:
         return value
     if not reader.is_whole(node):
-        return reader.held_part(value)
+        return reader.apart_and_held(value)
     reader.hold()
     return value
 

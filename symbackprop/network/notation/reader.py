@@ -595,11 +595,11 @@ class NetReader(FormulaReader):
         self.known.uses = uses
         return component
 
-    def part(self, body: Expr) -> Expr:
+    def apart(self, body: Expr) -> Expr:
         """Return a quantity of its own for a ``body``."""
         return self._named(body)
 
-    def held_part(self, body: Expr) -> Expr:
+    def apart_and_held(self, body: Expr) -> Expr:
         """Return a quantity of its own for a ``body``, through which no derivative goes."""
         return self._new_part(self._where_in_range(body), "held", held=True)
 
