@@ -214,6 +214,8 @@ class _Lifting:
 
     def without(self, expression: Expr, letters: Mapping[Expr, Symbol]) -> Expr:
         """Return an expression without those axes, where some of its ``letters`` are ones of the root."""
+        if not self.letters:
+            return expression
         numbers: dict[Expr, Expr] = {i: self.numbers[letter].symbol for i, letter in letters.items()}
         found: dict[Expr, Expr] = {}
         for read in expression.atoms(Indexed):
@@ -372,11 +374,13 @@ class _Back:
         name, lifting = self.quantity_of[equation.name], self.lifting
         letters, quantity = self.letters[equation.name], self.new[equation.name]
         own = self._free_letters(equation, letters)
-        value = rename(self._with_places(side), dict(zip(equation.indices, own, strict=True)))
-        lhs = quantity.at([*letters, *own])
-        rhs = settle(rename(value, {self.places[i]: i for i in letters}), LETTERS, (*letters, *own))
-        places = {d: i for i, d in self.places.items()}
+        lhs, rhs = quantity.at([*letters, *own]), self._with_places(side)
+        if self.places:
+            value = rename(rhs, dict(zip(equation.indices, own, strict=True)))
+            rhs = rename(value, {place: letter for letter, place in self.places.items()})
+            rhs = settle(rhs, LETTERS, (*letters, *own))
         of = lifting.component
+        places = {d: i for i, d in self.places.items()}
         to = self._whole(name, own).xreplace(places)
         if name in self.wrt:
             self._remember(name, tuple(own), quantity.at([*(self.places[i] for i in letters), *own]))

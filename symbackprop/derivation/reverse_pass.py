@@ -41,7 +41,8 @@ def derive_system(
     """Derive the loss for every quantity between it and ``wrt`` (default: the parameters).
 
     ``inner`` are the derivations behind the derivatives in the equations; their steps come first.
-    Adjoints that hold a sum stay ``apart`` where they are to be read again, and are not written into another.
+    Where they are to be read again, adjoints stay ``apart``: one that holds a sum is not written into another,
+    and no result is written out in full.
 
     What the loss does not depend on has one step, which says that its derivative is 0.
     Without ``stable`` no stable forms are looked for, which takes about half of the time.
@@ -142,7 +143,7 @@ class _Pass:
             self.unnamed.add(self.quantity_of[str(names[real].name)])
         self.groups[name] = _Group(goal.quantity, steps, len(steps) - 1)
         self.definitions[name] = Equation(lhs, result)
-        full = self._written_out(result)
+        full = result if self.apart else self._written_out(result)
         if full is not result:
             steps.append(("substitution", partial(self._named, lhs, full), Sketch(lhs, full, {}), None))
         plain = name in self.system.definitions and name not in self.circles and not full.has(Sum)
