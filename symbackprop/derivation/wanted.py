@@ -11,6 +11,7 @@ from dataclasses import replace
 from symbackprop.derivation.batch import with_batch
 from symbackprop.derivation.gradients import closed
 from symbackprop.derivation.reverse_pass import derive_system
+from symbackprop.derivation.use import with_use
 from symbackprop.equations.model import Model
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import EquationSystem
@@ -31,7 +32,8 @@ def derive_model(model: Model, of: Sequence[str] | None = None) -> Derived:
     model = replace(model, system=known.system)
     derived = derive_system(model.system, wanted or None, stable=of is None, inner=known.inner)
     derived = replace(derived, model=model, of=wanted)
-    return with_batch(derived) if model.per_sample else derived
+    derived = with_batch(derived) if model.per_sample else derived
+    return derived if model.use is None else with_use(derived, model.use)
 
 
 def derive_further(derivation: Derived, names: Iterable[str]) -> Derived:

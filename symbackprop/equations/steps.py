@@ -95,6 +95,9 @@ class Derived:
     multiples of its state that the trainer stores.  ``of`` names what was asked for, where that is not all
     parameters and nothing else.  ``inner`` are the derivations behind those equations that are derivatives
     of others, each of a system of its own, whose loss stands for the component ``root`` of the network.
+
+    Where the network is another one in use, ``use`` are its equations: those that are no equations of
+    training have numbers of their own, and are its steps.
     """
 
     system: EquationSystem
@@ -111,11 +114,13 @@ class Derived:
     of: tuple[str, ...] = ()
     inner: tuple[Derived, ...] = ()
     root: Expr | None = None
+    use: Derived | None = None
     by_number: dict[int, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         within = (step for each in self.inner for step in each.steps)
         steps = (*within, *self.steps, *self.stable, *self.batch, *self.update, *self.rescaled)
+        steps += () if self.use is None else tuple(self.use.by_number.values())
         object.__setattr__(self, "by_number", {s.number: s for s in steps})
 
     @property

@@ -444,5 +444,7 @@ class EquationSystem:
                 yield from self.reads(argument)
 
 
+TRAINING = Symbol("training")
+"""The condition that holds while a network is trained: a text is read with it, and no system has it."""
 ONE = Integer(1)
 ZERO = Integer(0)

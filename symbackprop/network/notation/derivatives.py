@@ -38,7 +38,7 @@ class Reading(Protocol):
         """Let no derivative go through the quantity that the equation defines."""
 
     def declared(self, name: str) -> str:
-        """Return what a name stands for: "letter", "constant", "later", "whole", "quantity", or ""."""
+        """Return what a name is: letter, constant, later, whole, state, quantity, or nothing of these."""
 
 
 def gradient(reader: Reading, of: ast.expr, to: ast.expr) -> Expr:
@@ -97,6 +97,9 @@ def _variable(reader: Reading, node: ast.expr) -> Expr:
     if kind == "constant":
         hint = "make it a parameter or an input"
         reader.fail(node, f"'{name}' is a constant: there is no derivative for it", hint)
+    if kind == "state":
+        hint = "what a step leaves in a state is no part of E"
+        reader.fail(node, f"'{name}' is a state: there is no derivative for it", hint)
     if kind == "whole":
         reader.fail(node, f"'{name}' holds whole numbers: there is no derivative for it", "name another")
     if kind == "later":

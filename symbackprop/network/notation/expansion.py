@@ -548,8 +548,8 @@ class _Expansion:
             if own in block.constants:
                 scope.names[own] = self._name_of_constant(scope, block, line, own)
             else:
-                is_parameter = line.statement.keyword == "parameter"
-                scope.names[own] = self._chosen(scope.way, own, own in block.scalars, is_parameter)
+                is_kept = line.statement.keyword in ("parameter", "noise", "state")
+                scope.names[own] = self._chosen(scope.way, own, own in block.scalars, is_kept)
 
     def _name_of_constant(self, scope: _Scope, block: Block, line: Spelled, own: str) -> str:
         """Return the name of a constant, that of another use in which it has the same value."""

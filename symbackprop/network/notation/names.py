@@ -50,6 +50,16 @@ class Use:
     summed: frozenset[int]
 
 
+@dataclass(frozen=True)
+class NoiseRead:
+    """A read of noise: what it reads, in which equation, and where."""
+
+    name: str
+    equation: str
+    part: Part
+    column: int
+
+
 _HEAD = re.compile(r"[A-Za-z_]\w*\s*\[((?:\s*[A-Za-z_]\w*\s*,)*\s*[A-Za-z_]\w*\s*)\]", re.ASCII)
 """The left side of an equation with axes."""
 
@@ -58,6 +68,7 @@ _HEAD = re.compile(r"[A-Za-z_]\w*\s*\[((?:\s*[A-Za-z_]\w*\s*,)*\s*[A-Za-z_]\w*\s
 class Names:
     """The names in the text so far, and the facts that were learned while reading."""
 
+    source: str = ""
     ranges: Ranges = field(default_factory=Ranges)
     quantities: dict[str, Quantity] = field(default_factory=dict)
     axes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the letters of each quantity
@@ -80,6 +91,10 @@ class Names:
     letters: set[str] = field(default_factory=set)  # that any equation binds
     hidden: list[Equation] = field(default_factory=list)  # those that an equation needs before it
     shared: set[str] = field(default_factory=set)  # parameters that stand in the equations more than once
+    states: set[str] = field(default_factory=set)
+    noise: set[str] = field(default_factory=set)
+    noise_read: list[NoiseRead] = field(default_factory=list)
+    asks_training: bool = False  # whether an equation says how training differs from use
     functions: Mapping[str, Callable[[Expr], Expr]] = field(default_factory=activation_functions)
 
     def add(self, quantity: Quantity, letters: tuple[str, ...]) -> None:

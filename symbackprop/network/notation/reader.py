@@ -20,6 +20,7 @@ from sympy.logic.boolalg import And, Boolean, Not
 from symbackprop.equations.functions import Quotient, Remainder
 from symbackprop.equations.naming import split_name
 from symbackprop.equations.system import (
+    TRAINING,
     ZERO,
     Equation,
     Quantity,
@@ -35,8 +36,8 @@ from symbackprop.library.activations import ACTIVATIONS
 from symbackprop.library.formula import FUNCTIONS, Built, FormulaReader, computed, parse
 from symbackprop.network.functions import activation_constants
 from symbackprop.network.notation import derivatives
-from symbackprop.network.notation.lines import MAX_LINE, Part
-from symbackprop.network.notation.names import LOSS, EarlyRead, Names, Read, Use
+from symbackprop.network.notation.lines import MAX_LINE, Part, UsedLine
+from symbackprop.network.notation.names import LOSS, EarlyRead, Names, NoiseRead, Read, Use
 from symbackprop.network.notation.ranges import SizeConflict, provisional_index, provisional_size
 
 MAX_AXES = 8
@@ -114,11 +115,14 @@ class NetReader(FormulaReader):
         if name in self.names:
             self.known.used.add(name)
             self._note_use(node, name, ())
+            self._note_noise(node, name)
             return self.names[name]
         if name in self.known.axes:
             shown = f"{name}[{', '.join(self.known.axes[name])}]"
             self.fail(node, f"'{name}' has axes", f"write {shown}")
         self._fail_later(node, name)
+        if name == TRAINING.name:
+            self.fail(node, "'training' is a condition, and no number", "write where(training, 1, 0)")
         if name in self.functions or name in self.forms:
             return super().resolve_name(node)
         known = {*self.names, *self.known.axes} - {"pi"}
@@ -160,6 +164,7 @@ class NetReader(FormulaReader):
         for axis, place in enumerate(places):
             self._place(component, axis, indices[axis], place)
         self._note_use(node, name, indices)
+        self._note_noise(node, name)
         return component
 
     def _note_early(self, node: ast.AST, name: str, indices: Sequence[Expr]) -> None:
@@ -213,6 +218,11 @@ class NetReader(FormulaReader):
         summed = frozenset(n for n, i in enumerate(indices) if i.free_symbols & bound)
         use = Use(self.equation, id(node) in self.additive and not summed, summed)
         self.known.uses.setdefault(name, []).append(use)
+
+    def _note_noise(self, node: ast.AST, name: str) -> None:
+        """Remember a read of noise, which has no value in use."""
+        if name in self.known.noise:
+            self.known.noise_read.append(NoiseRead(name, self.equation, self.part, self.column(node)))
 
     # ------------------------------------------------------------ indices
 
@@ -419,7 +429,7 @@ class NetReader(FormulaReader):
         indices = [provisional_index(i) for i in free if _reads(body, i)]
         letters = tuple(i.name[1:] for i in indices)
         shape = tuple(self.known.size(i) for i in letters)
-        place = Quantity(self._own_name("at"), shape, integer=True)
+        place = Quantity(self.own_name("at"), shape, integer=True)
         self.known.add(place, letters)
         self.known.used.add(place.name)
         self._note_place(place.name, letter)
@@ -432,7 +442,7 @@ class NetReader(FormulaReader):
         self.known.computed.add(name)
         self.known.positions[name] = [letter]
 
-    def _own_name(self, ending: str) -> str:
+    def own_name(self, ending: str) -> str:
         """Return a new name for a quantity that is defined for this equation: h_in3 for h3, h_in for h.
 
         The number stays at the end, where it is that of a layer.
@@ -452,6 +462,24 @@ class NetReader(FormulaReader):
         return value
 
     # ------------------------------------------------------------ conditions
+
+    def build_condition(self, node: ast.expr) -> Boolean:
+        """Return the condition for a node; ``training`` is one, where nothing of the text is called so."""
+        if not (isinstance(node, ast.Name) and node.id == TRAINING.name):
+            return super().build_condition(node)
+        if self._is_own_name(node.id):
+            hint = "compare it with a number, or rename it to ask whether the network is trained"
+            self.fail(node, "here 'training' is a quantity of the text, and no condition", hint)
+        self.known.asks_training = True
+        return TRAINING
+
+    def _is_own_name(self, name: str) -> bool:
+        """Whether the text in which the formula was written declares a name, or has it as an index."""
+        line = self.part.line
+        while isinstance(line, UsedLine):
+            line = line.part.line
+        known = (self.scope, self.known.scalars, self.known.quantities, self.known.later)
+        return line.source == self.known.source and any(name in each for each in known)
 
     def comparison(self, node: ast.Compare) -> Boolean:
         """Return a comparison of indices, sizes and values."""
@@ -566,7 +594,7 @@ class NetReader(FormulaReader):
         letters = [letter for letter in self.scope if _reads(body, letter)]
         letters.sort(key=lambda letter: not self.known.numbers_samples(letter))
         indices = [provisional_index(letter) for letter in letters]
-        named = Quantity(self._own_name(ending), tuple(map(self.known.size, letters)), held=held)
+        named = Quantity(self.own_name(ending), tuple(map(self.known.size, letters)), held=held)
         self.known.add(named, tuple(letters))
         self.known.used.add(named.name)
         self.known.hidden.append(Equation(named.at(indices), body))
@@ -620,6 +648,8 @@ class NetReader(FormulaReader):
             return "letter" if name in self.scope else ""
         if quantity.integer:
             return "whole"
+        if name in self.known.states:
+            return "state"
         return "constant" if name in self.known.constants else "quantity"
 
     def normalised(self, node: ast.Call, constants: Mapping[str, Expr]) -> Expr:
