@@ -40,6 +40,7 @@ class Reference:
         self.sizes = leaves.sizes  # those that are open are the same for any number of rows
         self.constants = {name: leaves.arrays[name] for name in given}
         self.evaluation = Evaluation(derivation, {}, leaves.sizes)
+        self.use = None if derivation.use is None else Evaluation(derivation.use, {}, leaves.sizes)
         self.axis = SampleAxis(derivation)
 
     def arguments(self, data: Mapping[str, Array]) -> tuple[Data, Data]:
@@ -63,7 +64,8 @@ class Reference:
         """
         sizes = {**self.sizes, SAMPLES.name: self.rows(data)}
         leaves = {**self.constants, **parameters, **data}
-        return Numbers(self.model, self.evaluation.with_leaves(leaves, sizes), self.axis, stable, held)
+        use = None if self.use is None else self.use.with_leaves(leaves, sizes)
+        return Numbers(self.model, self.evaluation.with_leaves(leaves, sizes), self.axis, stable, held, use)
 
     @cached_property
     def work(self) -> int:
@@ -80,6 +82,7 @@ class Numbers:
     axis: SampleAxis
     stable: bool = False
     held: Mapping[str, Array] = field(default_factory=dict)
+    use: Evaluation | None = None
 
     @cached_property
     def forward(self) -> Evaluation:
@@ -87,10 +90,23 @@ class Numbers:
         self.evaluation.run_forward(self.stable, held=self.held)
         return self.evaluation
 
+    @cached_property
+    def in_use(self) -> Evaluation:
+        """The evaluated equations of the network in use."""
+        if self.use is None:
+            return self.forward
+        self.use.run_forward(self.stable)
+        return self.use
+
     @property
     def outputs(self) -> Arrays:
         """The outputs by name, the samples first."""
-        return {name: self.forward.values[name] for name in self.model.outputs}
+        return {name: self.in_use.values[name] for name in self.model.outputs}
+
+    @property
+    def states(self) -> Arrays:
+        """What a step leaves in each state."""
+        return {name: self.forward.values[new] for name, new in self.model.states.items()}
 
     @property
     def error(self) -> float:
@@ -134,6 +150,7 @@ class Numbers:
     def is_finite(self) -> bool:
         """Whether E and all its derivatives are numbers."""
         numbers = [np.asarray(self.error), *self.outputs.values(), *self.gradients.values()]
+        numbers += [np.asarray(self.in_use.loss), *self.states.values()]
         return all(bool(np.isfinite(n).all()) for n in numbers)
 
     def where_not_finite(self) -> str:
