@@ -323,6 +323,8 @@ def _by_turns(layers: range, *arrays: np.ndarray) -> dict[int, np.ndarray]:
 
 
 # What the runtime is told of the data and of the optimiser.
+STATE_SHAPES: dict[str, tuple[int, ...]] = {}
+LOSS_IN_USE = loss
 INPUTS: dict[str, tuple[int | str, ...]] = {"x0": ("samples", 16)}
 TARGETS: dict[str, tuple[int | str, ...]] = {"t": ("samples", 10)}
 WHOLE_NUMBERS: dict[str, tuple[int | str, ...]] = {}
@@ -402,10 +404,12 @@ def _parts_of(rows: np.ndarray, buffers: int) -> list[tuple[np.ndarray, ...]]:
     ]
 
 
-def _views(flat: np.ndarray) -> dict[str, np.ndarray]:
-    """Return a dict of parameters whose arrays are parts of one flat array."""
+def _views(
+    flat: np.ndarray, shapes: dict[str, tuple[int, ...]] = PARAMETER_SHAPES
+) -> dict[str, np.ndarray]:
+    """Return a dict of parameters, or of states, whose arrays are parts of one flat array."""
     views, start = {}, 0
-    for name, shape in PARAMETER_SHAPES.items():
+    for name, shape in shapes.items():
         stop = start + math.prod(shape)
         views[name] = flat[start:stop].reshape(shape)
         start = stop
@@ -1408,6 +1412,7 @@ def _twin_text(columns: list[int]) -> str:
 
 
 _SHAPES: dict[str, tuple[int | str, ...]] = {**INPUTS, **TARGETS}
+_KEPT_SHAPES: dict[str, tuple[int, ...]] = {**PARAMETER_SHAPES, **STATE_SHAPES}
 _ONE_INPUT = len(INPUTS) == 1
 _ONE_TARGET = [shape[:1] for shape in TARGETS.values()] == [("samples",)]
 _SHARED = {
@@ -1645,18 +1650,16 @@ def _checked_weights(weights: Any, samples: int, dtype: Any) -> np.ndarray | Non
 
 def _checked(parameters: Any) -> dict[str, np.ndarray]:
     """Return the parameters as floating-point arrays; raise ValueError where one is wrong."""
-    if not hasattr(parameters, "keys") or set(parameters) != set(PARAMETER_SHAPES):
-        raise ValueError(f"the parameters must be {', '.join(PARAMETER_SHAPES)}")
-    return {
-        name: _checked_parameter(name, parameters[name]) for name in PARAMETER_SHAPES
-    }
+    if not hasattr(parameters, "keys") or set(parameters) != set(_KEPT_SHAPES):
+        raise ValueError(f"the parameters must be {', '.join(_KEPT_SHAPES)}")
+    return {name: _checked_parameter(name, parameters[name]) for name in _KEPT_SHAPES}
 
 
 def _checked_parameter(name: str, value: Any, dtype: Any = None) -> np.ndarray:
     """Return a parameter as an array of floating-point numbers, a copy where a dtype is given."""
     found = _numbers(name, value)
-    if found.shape != PARAMETER_SHAPES[name]:
-        wanted = PARAMETER_SHAPES[name]
+    if found.shape != _KEPT_SHAPES[name]:
+        wanted = _KEPT_SHAPES[name]
         raise ValueError(f"{name} must have shape {wanted}, got {found.shape}")
     with np.errstate(over="ignore"):  # what is too large for the dtype becomes inf
         if dtype is not None or found.dtype.kind != "f":
@@ -1669,11 +1672,12 @@ def _checked_parameter(name: str, value: Any, dtype: Any = None) -> np.ndarray:
 
 def _parameters_in(arrays: dict[str, np.ndarray], path: Any) -> dict[str, np.ndarray]:
     """Return the parameters among the arrays of a file."""
-    missing = [name for name in PARAMETER_SHAPES if name not in arrays]
+    missing = [name for name in _KEPT_SHAPES if name not in arrays]
     if missing:
-        raise ValueError(f"{path}: holds no parameter {missing[0]}")
+        kind = "state" if missing[0] in STATE_SHAPES else "parameter"
+        raise ValueError(f"{path}: holds no {kind} {missing[0]}")
     try:
-        return _checked({name: arrays[name] for name in PARAMETER_SHAPES})
+        return _checked({name: arrays[name] for name in _KEPT_SHAPES})
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -1688,7 +1692,7 @@ _STANDARDIZES = (
 
 def _beside(name: str) -> str:
     """Return the name in a file of what is kept beside parameters of any name."""
-    return f"state.{name}" if name in PARAMETER_SHAPES else name
+    return f"state.{name}" if name in _KEPT_SHAPES else name
 
 
 def _scaling_in(arrays: dict[str, np.ndarray], path: Any) -> dict[str, np.ndarray]:
@@ -1896,7 +1900,7 @@ def _loss_over(parameters: dict[str, np.ndarray], data: _Data, size: int) -> flo
     errors, counts = [], []
     try:
         for x, t in data.pieces(max(size, 256)):
-            errors.append(loss(parameters, x, t))
+            errors.append(LOSS_IN_USE(parameters, x, t))
             counts.append(_samples_in(x))
     except ValueError as error:
         raise ValueError(f"validation: {error}") from error
@@ -2140,23 +2144,28 @@ class Trainer:
         self._order: np.ndarray | None = None  # of an epoch that has begun
         self._errors: list[float] = []
         self._best, self._waited = math.inf, 0
-        self._before: np.ndarray | None = (
+        self._before: tuple[np.ndarray, ...] | None = (
             None  # in fit: what a failing step goes back to
         )
+        self._drawn: Any = None  # the generator then
         self.scaling: dict[str, np.ndarray] = {}  # mean and deviation of the inputs
         self.words: tuple[str, ...] = ()  # the labels, where these are words
 
     def _allocate_rows(self, start: dict[str, np.ndarray]) -> None:
         """Make rows of numbers: the optimiser's state, the parameters and their derivatives."""
-        size = sum(value.size for value in start.values())
+        size = sum(math.prod(shape) for shape in PARAMETER_SHAPES.values())
         rows = _rows_of(len(STATE) + 2, size, self.dtype)
         self._values, self._gradient = rows[:-1], rows[-1]
         self._rows, self._flat = tuple(rows), rows[-2]
-        self._parameters = _Parameters(_views(self._flat))
+        kept = sum(math.prod(shape) for shape in STATE_SHAPES.values())
+        self._states, self._new_states = np.zeros((2, kept), self.dtype)
+        states = _views(self._states, STATE_SHAPES)
+        self._left = _views(self._new_states, STATE_SHAPES)  # what a step leaves there
+        self._parameters = _Parameters({**_views(self._flat), **states})
         for name, value in self._parameters.items():
             value[...] = start[name]
         self._derivatives = _views(self._gradient)
-        self._parameter_arrays = tuple(self._parameters.values())
+        self._parameter_arrays = tuple(_views(self._flat).values())
         self._derivative_arrays = tuple(self._derivatives.values())
         self._parts = _parts_of(rows, SCRATCH)
 
@@ -2207,6 +2216,8 @@ class Trainer:
         if self.clip_norm is not None:
             self._clip(self.clip_norm * rate if RATE_IN_GRADIENT else self.clip_norm)
         _update(self, rate)
+        if STATE_SHAPES:
+            np.copyto(self._states, self._new_states)
         self.steps += 1
         if DECAYING is not None and self.steps % 100 == 0:
             self._drop_subnormal(DECAYING)
@@ -2310,9 +2321,8 @@ class Trainer:
 
         After a few steps together comes a look at whether all numbers are finite.
         """
-        assert self._before is not None
         for batches in data.groups(self):
-            np.copyto(self._before, self._values)
+            self._remember()
             before = len(self._errors)
             for batch in batches:
                 self._errors.append(self.step(*data.batch(batch)))  # type: ignore[arg-type]
@@ -2330,20 +2340,34 @@ class Trainer:
 
     def _take_again(self, data: _Data, batches: list[Any]) -> None:
         """Go back by so many steps, and take them again with a look after each."""
-        assert self._before is not None
-        np.copyto(self._values, self._before)
-        self.steps -= len(batches)
+        self._go_back(len(batches))
         del self._errors[-len(batches) :]
         for batch in batches:
-            np.copyto(self._before, self._values)
+            self._remember()
             E: Any = self.step(*data.batch(batch))
             if not self._is_finite([E]):
                 E = self._require_finite(data, batch)
             self._errors.append(E)
 
+    def _remember(self) -> None:
+        """Remember all that a step changes."""
+        assert self._before is not None
+        for own, value in zip(self._before, (self._values, self._states), strict=True):
+            np.copyto(own, value)
+        self._drawn = self.generator.bit_generator.state
+
+    def _go_back(self, steps: int) -> None:
+        """Go back by so many steps, to what was remembered."""
+        assert self._before is not None
+        for own, value in zip(self._before, (self._values, self._states), strict=True):
+            np.copyto(value, own)
+        self.generator.bit_generator.state = self._drawn
+        self.steps -= steps
+
     def _is_finite(self, errors: list[float]) -> bool:
-        """Return whether errors, parameters and the optimiser's state are all finite."""
-        return all(map(math.isfinite, errors)) and all(map(_all_finite, self._values))
+        """Return whether errors, parameters and states are all finite."""
+        rows = (*self._values, self._states)
+        return all(map(math.isfinite, errors)) and all(map(_all_finite, rows))
 
     def _watch(self, value: float, patience: int | None) -> None:
         """Count the epochs since the lowest loss, where there is patience for some."""
@@ -2357,9 +2381,7 @@ class Trainer:
 
         What is not finite in the derivatives is not finite after the update, either.
         """
-        assert self._before is not None
-        np.copyto(self._values, self._before)
-        self.steps -= 1
+        self._go_back(1)
         shared = self._buffers
         self._use(tuple(map(_copied, shared)))  # one for each, to be looked at
         try:
@@ -2373,8 +2395,7 @@ class Trainer:
             self._require_all(zip(STATE, self._values, strict=False))
             self._require_all(self.parameters.items())
         except FloatingPointError:
-            np.copyto(self._values, self._before)
-            self.steps -= 1
+            self._go_back(1)
             raise
         finally:
             self._use(shared)
@@ -2464,13 +2485,20 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in (*self.settings, *_PROGRESS)}
         others = {n: value for n, value in vars(self).items() if n not in self._own}
-        values = self._values.copy()
-        return {"values": values, "own": copy.deepcopy(own), "others": others}
+        values, states = self._values.copy(), self._states.copy()
+        own_copies = copy.deepcopy(own)
+        return {
+            "values": values,
+            "states": states,
+            "own": own_copies,
+            "others": others,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state["own"])
         self.dtype = state["values"].dtype
-        self._allocate_rows(_views(state["values"][-1]))
+        states = _views(state["states"], STATE_SHAPES)
+        self._allocate_rows({**_views(state["values"][-1]), **states})
         self._begin()
         np.copyto(self._values, state["values"])
         vars(self).update(state["own"])
@@ -2515,7 +2543,8 @@ class _Run:
     def __enter__(self) -> Self:
         if self.trainer._before is not None:
             raise RuntimeError("fit is running: its callback can't call it again")
-        self.trainer._before = np.empty_like(self.trainer._values)
+        kept = self.trainer._values, self.trainer._states
+        self.trainer._before = tuple(map(np.empty_like, kept))
         self._handlers: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
             for number in _INTERRUPTIONS:  # what is ignored, or not Python's, stays so
@@ -3076,7 +3105,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     x = _standardised(given.x, weights.scaling)
     errors, rights, counts = [], [], []
     for part, targets in _pieces(x, given.t, weights.dtype, options.data):
-        errors.append(loss(weights.parameters, part, targets))
+        errors.append(LOSS_IN_USE(weights.parameters, part, targets))
         rights.append(_are_right(weights.parameters, part, targets))
         counts.append(_samples_in(part))
     print(f"E {_mean(errors, counts):.8g}")
@@ -3111,7 +3140,8 @@ def _check(options: argparse.Namespace) -> int:
     E, derivatives = gradients(parameters, x, t)
     print(f"E = {E:.8g}")
     worst = 0.0
-    for name, value in parameters.items():
+    for name in PARAMETER_SHAPES:
+        value = parameters[name]
         direction = generator.normal(size=value.shape)
         direction /= np.linalg.norm(direction)
         expected = np.sum(derivatives[name] * direction)

@@ -66,8 +66,9 @@ def _of_step(step: training_step.TrainingStep, program: Sequence[Instruction]) -
     own = step.workspace
     constants = (step.given.code(c.name) for c in step.model.constants if not c.is_number)
     made = (*(own.numbers or {}).values(), *own.constants.values(), *own.filled, *own.counts)
-    values = {*step.given.reserved, *step.given.arguments, *step.parameters, *constants, *made}
-    buffers = {*own.arrays, *own.masks, *own.padded, *step.derivatives}
+    states = (name for name, _, _ in step.others if name not in step.results)
+    values = {*step.given.reserved, *step.given.arguments, *step.parameters, *states, *constants, *made}
+    buffers = {*own.arrays, *own.masks, *own.padded, *step.results}
     verify_code(program, values, buffers, lambda n: expand(step.number(n)))
 
 
@@ -87,7 +88,12 @@ def _of_function(made: module._Module, program: Sequence[Instruction], given: Se
 
 
 def _function_written(
-    result: Rolled, made: module._Module, statements: object, results: object, given: Sequence[str] = ()
+    result: Rolled,
+    made: module._Module,
+    statements: object,
+    results: object,
+    side: object,
+    given: Sequence[str] = (),
 ) -> None:
     _of_function(made, result.parts, given)
 

@@ -17,7 +17,7 @@ from symbackprop.code.layout import dict_definition, literal
 from symbackprop.code.loops import layered_names
 from symbackprop.code.names import FUNCTIONS_USE, CodeNames
 from symbackprop.code.recurrence import Recurrence
-from symbackprop.equations.model import SAMPLES_DRAWN, Constant, DataArray, Model
+from symbackprop.equations.model import SAMPLES_DRAWN, Constant, DataArray, Model, Noise
 from symbackprop.equations.naming import SAMPLES
 
 _SINGLE = {(): (2, "{}"), ("1",): (1, "{}, 1")}
@@ -47,8 +47,9 @@ class DataCode:
 
     @property
     def arguments(self) -> set[str]:
-        """What inputs and targets are called in the code."""
-        return {self.code(given.name) for given in (*self.model.inputs, *self.model.targets)}
+        """What inputs, targets and noise are called in the code."""
+        given = (*self.model.inputs, *self.model.targets)
+        return {self.code(name) for name in [*(g.name for g in given), *(e.name for e in self.model.noise)]}
 
     @property
     def reserved(self) -> tuple[str, ...]:
@@ -57,7 +58,7 @@ class DataCode:
 
     def named(self, statements: Sequence[Statement | Recurrence]) -> list[Statement | Recurrence]:
         """Return statements with the names that the code has, and with their places in layers."""
-        places = layered_names(self.model.system, self.code)
+        places = layered_names(self.model.named, self.code)
         return [
             s.renamed(self.code, self._operation)
             if isinstance(s, Recurrence)
@@ -97,13 +98,52 @@ class DataCode:
                         rows = shape.format("samples" if quickly else f"len({first})")
                         yield f"{'    ' * quickly}{name} = {name}.reshape({rows})"
 
+    def noise_lines(self, read: Collection[str], dtype: str, generator: str = "") -> Iterator[str]:
+        """Yield the lines that bind the noise that is ``read``.
+
+        It is drawn from a ``generator``, or given in a dict; without one it is that of a fixed seed.
+        """
+        bound = [noise for noise in self.model.noise if self.code(noise.name) in read]
+        drawn = f"draw_noise({generator or 'np.random.default_rng(0)'}, {self._counts})"
+        if bound and generator:
+            yield f"noise = {drawn}"
+        elif bound:
+            yield from ("if noise is None:", f"    noise = {drawn}")
+        for noise in bound:
+            yield f'{self.code(noise.name)} = np.asarray(noise["{noise.name}"], {dtype})'
+
+    @property
+    def _counts(self) -> str:
+        """The arguments of ``draw_noise`` behind the generator: the samples, and open sizes of noise."""
+        return ", ".join(("samples", *self.sizes_of_noise))
+
+    @cached_property
+    def sizes_of_noise(self) -> list[str]:
+        """The names in the code of the open sizes that noise has."""
+        return [self.names.sizes[size.name] for size in self.model.open_sizes_of_noise]
+
+    def draws(self) -> dict[str, str]:
+        """Return the expression that draws each noise."""
+        return {noise.name: self._draw(noise) for noise in self.model.noise}
+
+    def _draw(self, noise: Noise) -> str:
+        shape = ", ".join([*["samples"] * noise.has_samples, *map(self.size, noise.shape)])
+        axes = f"({shape},)" if shape and ", " not in shape else f"({shape})"
+        numbers = ", ".join(map(repr, noise.numbers))
+        if noise.distribution == "bernoulli":
+            return f"(generator.random({axes}) < {numbers}) * 1.0"
+        if noise.distribution == "normal":
+            return f"generator.normal(0, {numbers}, {axes})"
+        return f"generator.uniform({numbers}, {axes})"
+
     def takes_dtype(self, read: Collection[str]) -> bool:
         """Whether an array that is bound, with those that are ``read``, has the dtype of the parameters."""
         first = self.model.inputs[0].name
         given = (g for g in (*self.model.inputs, *self.model.targets) if not g.integer)
         constants = (c.name for c in self.model.constants if not self._is_whole(c))
+        noise = (noise.name for noise in self.model.noise)
         return any(g.name == first or self.code(g.name) in read for g in given) or any(
-            self.code(name) in read for name in constants
+            self.code(name) in read for name in (*constants, *noise)
         )
 
     def constant_lines(self, read: Iterable[str], dtype: str) -> Iterator[str]:
@@ -115,7 +155,7 @@ class DataCode:
                 yield f"{self.code(constant.name)} = np.array({value}, {kind})"
 
     def _is_whole(self, constant: Constant) -> bool:
-        quantity = self.model.system.quantities.get(constant.name)
+        quantity = self.model.named.quantities.get(constant.name)
         return quantity is not None and quantity.integer
 
     @property
@@ -156,7 +196,7 @@ class DataCode:
         """Whether the data are rows of numbers: one array of inputs and one of targets, a row a sample."""
         x, t = self.model.inputs, self.model.targets
         one = len(x) == len(t) == 1 and not self.model.open
-        return one and x[0].is_table and t[0].is_table and self.model.per_sample
+        return one and x[0].is_table and t[0].is_table and self.model.is_mean
 
     @property
     def annotated_arguments(self) -> dict[str, str]:
@@ -164,7 +204,7 @@ class DataCode:
         x, t = self.model.inputs, self.model.targets
         kinds = {1: "np.ndarray"}
         targets = kinds.get(len(t), ARRAYS) if t else "None = None"
-        return {"x": kinds.get(len(x), ARRAYS), "t": targets}
+        return {"x": kinds.get(len(x), ARRAYS), "t": targets, "noise": f"{ARRAYS} | None = None"}
 
     def runtime_constants(self, uses_totals: bool) -> list[str]:
         """Return the lines that tell the runtime what data are; totals are told where ``uses_totals``."""
@@ -183,7 +223,7 @@ class DataCode:
             *dict_definition("SMALL_SIZES", "int", self._small_sizes()),
             f"OUTPUT_SHAPE = {literal(('samples', *map(self._told, self.model.output_shape)))}",
             f"CLASSES = {self._classes()}",
-            f"IS_MEAN = {self.model.per_sample}",
+            f"IS_MEAN = {self.model.is_mean}",
         ]
 
     def _told(self, n: Expr) -> int | str:

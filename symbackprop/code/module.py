@@ -24,7 +24,7 @@ from symbackprop.code.layout import (
     text_definition,
     tuple_definition,
 )
-from symbackprop.code.lines import lines_of
+from symbackprop.code.lines import SILENT, Comments, lines_of
 from symbackprop.code.loops import ByLayer, Rolled, Uses, in_loops, layered_names
 from symbackprop.code.programs import RATE, SCALE, Carried, Programs, needed, share
 from symbackprop.code.recurrence import Recurrence
@@ -52,7 +52,7 @@ def emit(derivation: Derived, *, bare: bool = False) -> str:
         UnsupportedExpression: an equation that has no array operation yet.
     """
     assert derivation.model is not None
-    _require_known_outputs(derivation.system, derivation.model)
+    _require_known_outputs(derivation.model.in_use, derivation.model)
     return _Module(derivation, derivation.model, bare).render()
 
 
@@ -81,6 +81,19 @@ class _Function:
     lines: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Side:
+    """The network while it is trained, or in use: its programs, and the comments over their statements."""
+
+    programs: Programs
+    comments: Comments
+
+    @property
+    def statements(self) -> list[Carried]:
+        """The statements of everything that the pure functions compute."""
+        return [*self.programs.forward, self.programs.error, *self.programs.backward]
+
+
 class _Body(Rolled):
     """The instructions of a pure function, those of equal layers as loops."""
 
@@ -94,8 +107,10 @@ class _Body(Rolled):
         uses: Uses,
         wanted: Collection[str],
         given: Sequence[str] = (),
+        comments: Comments = SILENT,
     ) -> None:
         self.given = given
+        self.comments = comments
         self.statements = statements
         self.read: dict[int, frozenset[str]] = {}
         for s in statements:
@@ -112,11 +127,11 @@ class _Body(Rolled):
             numbers = {number for block in blocks for number in (block.number, block.last) if number}
             bindings = list(module.bindings(set().union(*[self.read[n] for n in numbers]), bound))
             if bindings:
-                yield from lines_of(together, COLUMNS - 4, module.equations.of_functions)
+                yield from lines_of(together, COLUMNS - 4, self.comments)
                 yield from bindings
                 together = []
             together.append(part)
-        yield from lines_of(together, COLUMNS - 4, module.equations.of_functions)
+        yield from lines_of(together, COLUMNS - 4, self.comments)
 
 
 class _Module:
@@ -130,7 +145,7 @@ class _Module:
         self.given = DataCode(model)
         names = self.given.names
         sizes = {name: str(units) for name, units in model.sizes.items()} | names.sizes
-        shapes = (quantity.shape for quantity in model.system.quantities.values())
+        shapes = (quantity.shape for quantity in model.named.quantities.values())
         known = {s.name: s for shape in shapes for n in shape for s in n.free_symbols}  # at hand already
         scalars = {known.get(name) or size(name): text for name, text in sizes.items()}
         scalars |= {c.symbol: names.constants[c.name] for c in model.constants if c.is_number}
@@ -142,28 +157,33 @@ class _Module:
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
         self.equations = EquationComments(derivation)
-        self.parameters = {self.given.code(name): name for name in derivation.system.parameters}
+        self.trained = _Side(self.programs, self.equations.of_functions)
+        self.in_use = self.trained
+        if derivation.use is not None:
+            own = Programs(derivation.use, scalars, rate)
+            self.in_use = _Side(own, EquationComments(derivation.use).of_functions)
+        self.parameters = {self.given.code(name): name for name in self.shapes() | self.state_shapes()}
         self._places = {name: place for place, name in enumerate(self.parameters)}
 
     @cached_property
     def keys(self) -> Keys:
         """The keys of what belongs to a layer."""
-        return Keys.of_system(self.model.system)
+        return Keys.of_system(self.model.named)
 
     @cached_property
     def uses(self) -> Uses:
         """What belongs to one of many uses of a block."""
-        return Uses.of(self.model.system, self.given.code)
+        return Uses.of(self.model.named, self.given.code)
 
     @cached_property
     def keys_of_uses(self) -> Uses:
         """What belongs to one of many uses of a block, by the names of quantities."""
-        return Uses.of(self.model.system, str)
+        return Uses.of(self.model.named, str)
 
     @cached_property
     def layered(self) -> dict[str, Layered]:
         """The names in the code of what belongs to a layer."""
-        return layered_names(self.model.system, self.given.code)
+        return layered_names(self.model.named, self.given.code)
 
     def _entries(
         self, values: Mapping[str, str | Keyed | Operation], kept: ByLayer | None = None
@@ -183,7 +203,7 @@ class _Module:
             "introduction": self.introduction(),
             "imports": ["import numpy as np", *imports(s.operation for s in self.statements)],
             "constants": self.constants(),
-            "functions": [self.forward(), self.loss(), self.gradients()],
+            "functions": list(self.functions()),
             "support": self.support(),
             "initialize": self.initialize(),
             **self._training(),
@@ -198,14 +218,31 @@ class _Module:
             "PARAMETER_SHAPES = {",
             *(f"    {line}" for line in shapes),
             "}",
+            *self._state_lines(),
             *self.constant_lines(),
         ]
+
+    def _state_lines(self) -> list[str]:
+        """Return the shapes of the states, where there are some."""
+        entries = self._entries({name: str(shape) for name, shape in self.state_shapes().items()})
+        return ["STATE_SHAPES = {", *(f"    {line}" for line in entries), "}"] if entries else []
 
     def support(self) -> list[str]:
         """Return the functions that the network's part calls beside NumPy's."""
         called = (k for k in _SUPPORT if any(_holds(s.operation, k) for s in self.statements))
         names = dict.fromkeys(name for kind in called for name in _SUPPORT[kind])
-        return [support()[name] for name in (*names, *(f"_{d}" for d in self.distributions()))]
+        texts = [support()[name] for name in (*names, *(f"_{d}" for d in self.distributions()))]
+        return [*self._drawing(), *texts]
+
+    def _drawing(self) -> list[str]:
+        """Return the function that draws noise, where there is some."""
+        if not self.model.noise:
+            return []
+        sizes = (f"{size}: int" for size in self.given.sizes_of_noise)
+        begin = head("draw_noise", ["generator: np.random.Generator", "samples: int", *sizes], ARRAYS)
+        entries = (f"        {line}" for line in self._entries(self.given.draws()))
+        docstring = '    """Draw the noise of a step: a dict of arrays, the samples first."""'
+        return ["\n".join((*begin, docstring, "    return {", *entries, "    }"))]
 
     def initialize(self) -> list[str]:
         """Return the lines that draw first values."""
@@ -217,8 +254,11 @@ class _Module:
         """Return the runtime and what it is told."""
         defaults = {name: Verbatim(value) for name, value in self.optimizer.defaults.items()}
         decaying = self.update.decaying
+        states = [] if self.model.states else ["STATE_SHAPES: dict[str, tuple[int, ...]] = {}"]
         return {
             "told": [
+                *states,
+                f"LOSS_IN_USE = {'loss' if self.model.use is None else _LOSS_IN_USE}",
                 *self.given.runtime_constants(uses_totals=bool(self.derivation.used_facts)),
                 *dict_definition("HYPERPARAMETERS", "float", defaults),
                 *self._stored(),
@@ -265,6 +305,11 @@ class _Module:
         quantities = self.derivation.system.quantities
         return {p: self.model.shape(quantities[p].shape) for p in self.derivation.system.parameters}
 
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return the shape of each state."""
+        quantities = self.model.named.quantities
+        return {name: self.model.shape(quantities[name].shape) for name in self.model.states}
+
     # ------------------------------------------------------------ initialisation
 
     def distributions(self) -> list[str]:
@@ -273,8 +318,8 @@ class _Module:
         return sorted(drawn - {"zeros"}, reverse=True)
 
     def initial(self) -> Iterable[tuple[str, str | Keyed]]:
-        """Yield each parameter with the expression of its first value."""
-        for name, shape in self.shapes().items():
+        """Yield each parameter and each state with the expression of its first value."""
+        for name, shape in (*self.shapes().items(), *self.state_shapes().items()):
             yield name, self._first_value(self.model.initial[name], shape)
 
     def _first_value(self, initial: Initial, shape: tuple[int, ...]) -> str | Keyed:
@@ -299,10 +344,18 @@ class _Module:
 
     # ------------------------------------------------------------ pure functions
 
+    def functions(self) -> Iterator[_Function]:
+        """Yield the pure functions."""
+        yield self.forward()
+        if self.model.use is not None:
+            yield self.loss_in_use()
+        yield self.loss()
+        yield self.gradients()
+
     def forward(self) -> _Function:
         """Return the outputs: an array, or a dict of several."""
         names = {name: self.given.code(name) for name in self.model.outputs}
-        body = self._body([*names.values()])
+        body = self._body([*names.values()], self.in_use)
         if len(names) > 1:
             arrays = {key: Operation(Kind.ARRAY, (), name) for key, name in names.items()}
             returned = ["return {", *(f"    {line}" for line in self._entries(arrays, body.kept)), "}"]
@@ -313,16 +366,33 @@ class _Module:
         return self._function("forward", "x", "np.ndarray", f"Return the outputs, {shape}.", body, returned)
 
     def loss(self) -> _Function:
-        """Return the error; what loops compute on the way to the output is left to ``forward``."""
-        body = self._body(["E"])
+        """Return the error, while the network is trained where it is another one then."""
+        body = self._body(["E"], self.trained) if self.model.use is not None else self._error_in_use()
+        when = " of the network while it is trained" if self.model.use is not None else ""
+        docstring = f"Return {self._loss()}{when}."
+        return self._function("loss", self._given_to_loss, "float", docstring, body, ["return float(E)"])
+
+    def loss_in_use(self) -> _Function:
+        """Return the error of the network in use."""
+        docstring = f"Return E of the network in use{', the mean over the samples' * self.model.is_mean}."
+        body = self._error_in_use()
+        return self._function(_LOSS_IN_USE, ("x", "t"), "float", docstring, body, ["return float(E)"])
+
+    def _error_in_use(self) -> _Body:
+        """Return what computes the error in use; what loops compute for the output is left to ``forward``."""
+        body, statements = self._body(["E"], self.in_use), self._named(self.in_use)
         output = self.given.code(self.model.output)
         if body.dicts and not self.model.more_outputs:
-            inside = needed(self.statements, [output])
-            rest = needed(self.statements, ["E"], [output])
+            inside = needed(statements, [output])
+            rest = needed(statements, ["E"], [output])
             if output not in self.given.arguments and not any(s in inside for s in rest):
-                body = self._body_of(rest, ["E"], [output])
-        docstring = f"Return {self._loss()}."
-        return self._function("loss", "xt", "float", docstring, body, ["return float(E)"])
+                body = self._body_of(rest, ["E"], self.in_use, [output])
+        return body
+
+    @property
+    def _given_to_loss(self) -> tuple[str, ...]:
+        """The arguments behind the parameters of what is computed while the network is trained."""
+        return ("x", "t", "noise") if self.model.noise else ("x", "t")
 
     def _loss(self) -> str:
         return "E, the mean over the samples" if self.model.per_sample else "E"
@@ -330,40 +400,57 @@ class _Module:
     def gradients(self) -> _Function:
         """Return the error and its derivatives."""
         names = {p: self.given.derivative(p) for p in self.derivation.system.parameters}
-        body = self._body(["E", *names.values()])
-        result = ", ".join(f'"{parameter}": {name}' for parameter, name in names.items())
-        returned = [f"return float(E), {{{result}}}"]
+        body = self._body(["E", *names.values()], self.trained)
+        listed = ", ".join(f'"{parameter}": {name}' for parameter, name in names.items())
+        returned = [f"return float(E), {{{listed}}}"]
         if len(returned[0]) > COLUMNS - 4:
             arrays = {key: Operation(Kind.ARRAY, (), name) for key, name in names.items()}
             entries = [f"        {line}" for line in self._entries(arrays, body.kept)]
             returned = ["return (", "    float(E),", "    {", *entries, "    },", ")"]
         docstring = "Return E and a dict of its derivatives."
-        return self._function("gradients", "xt", f"tuple[float, {ARRAYS}]", docstring, body, returned)
+        result, given = f"tuple[float, {ARRAYS}]", self._given_to_loss
+        return self._function("gradients", given, result, docstring, body, returned)
 
     @cached_property
     def statements(self) -> list[Carried]:
         """The statements of everything that the pure functions compute."""
-        statements = [*self.programs.forward, self.programs.error, *self.programs.backward]
-        return self.given.named(statements)
+        sides = dict.fromkeys((id(self.trained), id(self.in_use)))
+        return [s for side in (self.trained, self.in_use)[: len(sides)] for s in self._named(side)]
+
+    def _named(self, side: _Side) -> list[Carried]:
+        """Return the statements of training, or those of use, with the names that the code has."""
+        if id(side) not in self._statements:
+            self._statements[id(side)] = self.given.named(side.statements)
+        return self._statements[id(side)]
+
+    @cached_property
+    def _statements(self) -> dict[int, list[Carried]]:
+        return {}
 
     def _function(
-        self, name: str, arguments: str, result: str, docstring: str, body: _Body, returned: Sequence[str]
+        self,
+        name: str,
+        arguments: Sequence[str],
+        result: str,
+        docstring: str,
+        body: _Body,
+        returned: Sequence[str],
     ) -> _Function:
-        """Return a function of the parameters and of x, or of x and t."""
+        """Return a function of the parameters and of x, of x and t, or of these and noise."""
         listed = [f"parameters: {ARRAYS}", *self._annotated(arguments, body.dicts)]
         return _Function(head(name, listed, result), docstring, (*body.function(self), *returned))
 
-    def _annotated(self, arguments: str, taken: Collection[str]) -> list[str]:
+    def _annotated(self, arguments: Sequence[str], taken: Collection[str]) -> list[str]:
         """Return arguments with what they are, but for those whose names loops take for arrays by layer."""
         kinds = self.given.annotated_arguments
         return [a if a in taken and kinds[a] == "np.ndarray" else f"{a}: {kinds[a]}" for a in arguments]
 
-    def _body(self, results: Sequence[str]) -> _Body:
+    def _body(self, results: Sequence[str], side: _Side) -> _Body:
         """Return the statements of a pure function that computes ``results``."""
-        return self._body_of(needed(self.statements, results), results)
+        return self._body_of(needed(self._named(side), results), results, side)
 
     def _body_of(
-        self, statements: Sequence[Carried], results: Sequence[str], given: Sequence[str] = ()
+        self, statements: Sequence[Carried], results: Sequence[str], side: _Side, given: Sequence[str] = ()
     ) -> _Body:
         """Return the body of a pure function; ``given`` is what ``forward`` returns to it."""
         shared, of = share(statements, self.layered)
@@ -396,7 +483,8 @@ class _Module:
             blocks.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
         called = {*names.of.values(), *names.numbered, *(n for s in statements for n in s.names)}
         layered |= {} if uses else names.numbered
-        return _Body(statements, blocks, layered, called, self.given.reserved, uses, results, given)
+        reserved = self.given.reserved
+        return _Body(statements, blocks, layered, called, reserved, uses, results, given, side.comments)
 
     def opening(self, body: _Body) -> Iterable[str]:
         """Yield the lines before the statements of a pure function."""
@@ -407,9 +495,12 @@ class _Module:
         if DTYPE in named or self.given.takes_dtype(read):
             yield f'dtype = parameters["{self.derivation.system.parameters[0]}"].dtype'
         yield from bound
-        if _SAMPLE_COUNT in named:
+        noise = list(self.given.noise_lines(read, "dtype"))
+        if _SAMPLE_COUNT in named or noise:
             yield f"samples = len({self.given.code(self.model.inputs[0].name)})"
-        yield from (line for name, line in self.given.size_lines().items() if name in named)
+        sizes = {*named, *(self.given.sizes_of_noise if noise else ())}
+        yield from (line for name, line in self.given.size_lines().items() if name in sizes)
+        yield from noise
         yield from self._dicts(body)
         yield from (f"{name} = forward(parameters, x)" for name in body.given)
 
@@ -484,14 +575,17 @@ class _Module:
             "error": self.training_step.loss,
             "optimizer": self.optimizer.name,
             "helpers": [support()[name] for name in helpers],
-            "update": list(self.update.lines(self.equations.one, self.bare)),
+            "update": [
+                *self.update.lines(self.equations.one, self.bare),
+                *(_LEFT if self.bare and self.model.states else ()),
+            ],
             "step": [*self._scaling(), *self.step.given, *self.step.step],
         }
 
     def _functions_of_step(self) -> dict[str, object]:
         """Return what the functions of the training step say of themselves."""
         folds = self.update.folds_rate
-        given = [argument.removesuffix(" = None") for argument in self._annotated("xt", self.step.stems)]
+        given = [a.removesuffix(" = None") for a in self._annotated(("x", "t"), self.step.stems)]
         arguments = ['trainer: "Trainer"', *given, "rate: float"]
         arguments += ["weights: np.ndarray | None", "with_loss: bool"]
         return {
@@ -509,12 +603,22 @@ class _Module:
         kept = len(self.update.state) + len(self.update.scratch)
         arrays = f"[np.zeros_like(v) for v in self.parameters.values()] for _ in range({kept})"
         state = [*self._stored(), "self._state = [", f"    {arrays}", "]"]
-        given = self._annotated("xt", self.step.stems)
+        given = self._annotated(("x", "t"), self.step.stems)
+        of = "(v) for n, v in self.parameters.items()"
+        of = "(self.parameters[n]) for n in PARAMETER_SHAPES" if self.model.states else of
         return {
+            "derivatives": f"{{n: np.zeros_like{of}}}",
+            "every": "PARAMETER_SHAPES" if not self.model.states else "(*PARAMETER_SHAPES, *STATE_SHAPES)",
             "initializer": head("__init__", keywords, "", COLUMNS - 4),
             "settings": [
                 *(f"self.{name} = {name}" for name in self.optimizer.defaults),
                 *(state if kept else ()),
+                *(("self.generator = np.random.default_rng(seed)",) if self.model.noise else ()),
+                *(
+                    ("self._left = {n: np.zeros(s, self.dtype) for n, s in STATE_SHAPES.items()}",)
+                    if self.model.states
+                    else ()
+                ),
             ],
             "step_head": head("step", ["self", *given], "float", COLUMNS - 4),
         }
@@ -562,6 +666,9 @@ def _can_be_weighted(operation: Operation) -> bool:
     return rows and meets_rows and all(map(_can_be_weighted, operation.inputs))
 
 
+_LOSS_IN_USE = "loss_in_use"
+_LEFT = ("for name, value in self._left.items():", "    self.parameters[name][...] = value")
+"""The lines that put into states what a step leaves in them."""
 _EMPTY = "{}"
 _GAMMA = ("_from_eight", "_given", "_polynomial")
 _SUPPORT = {

@@ -28,6 +28,8 @@ FUNCTIONS_USE = frozenset(
 """Names that stand for something else in the functions that compute quantities."""
 _STATES = {name for optimizer in OPTIMIZERS.values() for name in optimizer.state}
 TOLD = (
+    "STATE_SHAPES",
+    "LOSS_IN_USE",
     "INPUTS",
     "TARGETS",
     "WHOLE_NUMBERS",
@@ -81,7 +83,7 @@ class CodeNames:
         Words that are names by themselves have an underscore in many uses of a block, where loops keep arrays
         by layer under the words.
         """
-        system = self.model.system
+        system = self.model.named
         adjoints = {name: adjoint.name for name, adjoint in system.adjoints.items()}
         plain = {name for name in system.quantities if name not in system.roles}
         plain |= {adjoints[name] for name in plain}
@@ -104,12 +106,12 @@ class CodeNames:
 
     @property
     def _arguments(self) -> set[str]:
-        """The names of the arguments of every function."""
-        return {"x", "t"}
+        """The names of the arguments of functions."""
+        return {"x", "t", "noise", "draw_noise"} if self.model.noise else {"x", "t"}
 
     def _is_argument_of_its_name(self, argument: str) -> bool:
         """Whether the argument x or t is the one array that is called so."""
-        arrays = self.model.inputs if argument == "x" else self.model.targets
+        arrays = {"x": self.model.inputs, "t": self.model.targets}.get(argument, ())
         return len(arrays) == 1 and arrays[0].name == argument
 
     @cached_property

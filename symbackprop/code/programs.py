@@ -171,7 +171,10 @@ class Programs:
         loss = system.definitions[system.loss]
         plain = Step(self.derivation.labels[loss.name], loss.name, "definition", loss.lhs, loss.rhs)
         stable = {step.target: step for step in self.derivation.stable}
-        ends = {loss.name: plain, **{name: self._result(name) for name in system.parameters}}
+        ends = {
+            loss.name: plain,
+            **{name: self._result(name) for name in self.derivation.results if name in system.parameters},
+        }
         return {name: stable.get(name, step) for name, step in ends.items()}
 
     def _statement(self, name: str, lhs: Expr, rhs: Expr, number: int) -> Statement:

@@ -91,19 +91,25 @@ class TrainingStep:
         self.keys = list(parameters)
         self.parameters = [given.code(name) for name in parameters]
         self.derivatives = [given.derivative(name) for name in parameters]
+        states = {given.code(name): name for name in model.states}
+        left = {given.code(new): name for name, new in model.states.items()}
+        self.others = [(name, "parameters", key) for name, key in states.items()]
+        self.others += [(name, "_left", key) for name, key in left.items()]
+        self.results = {*self.derivatives, *left}
         self.comments = comments
         self.model = model
         self.number = cache(model.number)  # of the same few sizes again and again
         self.given = given
         compared = compared_after(statements)
         self.compares_after = compared != list(statements)
-        self.uses = Uses.of(model.system, given.code)
-        self.layered = layered_names(model.system, given.code)
+        self.uses = Uses.of(model.named, given.code)
+        self.layered = layered_names(model.named, given.code)
         self.shared, self.names = share(compared, self.layered)
         defined = (name for s in statements for name in s.names)
-        own = {*self.names.values(), *self.parameters, *self.derivatives, *defined}
+        others = [name for name, _, _ in self.others]
+        own = {*self.names.values(), *self.parameters, *self.derivatives, *others, *defined}
         self.arrays = own
-        self.keys_of_layers = Keys.of_system(model.system)
+        self.keys_of_layers = Keys.of_system(model.named)
         for entry in self.shared:
             self.layered |= entry.layered(self.layered)
         self.workspace = Workspace(taken=own, numbers={}, size=self.number)
@@ -122,7 +128,7 @@ class TrainingStep:
     def _of_one_array(self, rolled: Rolled) -> set[str]:
         """Return the dicts whose layers can all have one array, and enter that in place of theirs."""
         arrays = self.workspace.arrays
-        given = {*self.given.arguments, *self.parameters, *self.derivatives}
+        given = {*self.given.arguments, *(name for name, _, _ in self.bound)}
         names = {stem: [Layered(stem, n).alone for n in layers] for stem, layers in rolled.dicts.items()}
         sizes = {name: tuple(map(self.given.size, shape)) for name, shape in arrays.items()}
         alike = [
@@ -148,9 +154,11 @@ class TrainingStep:
         found = self.given.size_lines()
         arguments = () if self._can_be_cut else tuple(found)
         fixed = [*scratch, *self._constant_names]
+        arrays = f"{self.owner}.dtype"
         binding = [
             *self._parameter_lines(),
             *found.values(),
+            *self.given.noise_lines(self._read, arrays, f"{self.owner}.generator"),
             *self._array_lines(buffers, fixed, ", ".join(("samples", *arguments))),
             *self.given.constant_lines(self._read, f"{self.owner}.dtype"),
             *self._dict_lines(),
@@ -298,13 +306,16 @@ class TrainingStep:
         if not self.rolled.dicts:
             arrays = ("parameters.values()", "_derivatives.values()")
             parameters, derivatives = arrays if self.bare else ("_parameter_arrays", "_derivative_arrays")
-            yield from unpacked(self.parameters, f"{self.owner}.{parameters}")
+            value = f"{self.owner}.{parameters}"
+            if self.bare and self.others:  # beside which there are states
+                value = "(self.parameters[name] for name in PARAMETER_SHAPES)"
+            yield from unpacked(self.parameters, value)
             yield from unpacked(self.derivatives, f"{self.owner}.{derivatives}")
+        for name, where, key in self.others if not self.rolled.dicts else self.bound:
+            if not self.rolled.holds(name):
+                yield f'{name} = {self.owner}.{where}["{key}"]'
+        if not self.rolled.dicts:
             return
-        for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
-            for name, key in zip(names, self.keys, strict=True):
-                if not self.rolled.holds(name):
-                    yield f'{name} = {self.owner}.{where}["{key}"]'
         if self.bare:
             yield from self._by_layer()
 
@@ -312,12 +323,18 @@ class TrainingStep:
     def _stems_of_parameters(self) -> dict[str, tuple[str, dict[int, str]]]:
         """The dicts of parameters and of derivatives by layer: what holds them, and the key of each layer."""
         found: dict[str, tuple[str, dict[int, str]]] = {}
-        for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
-            for name, key in zip(names, self.keys, strict=True):
-                if self.rolled.holds(name):
-                    own = self.layered[name]
-                    found.setdefault(own.stem, (f"{self.owner}.{where}", {}))[1][own.layer] = key
+        for name, where, key in self.bound:
+            if self.rolled.holds(name):
+                own = self.layered[name]
+                found.setdefault(own.stem, (f"{self.owner}.{where}", {}))[1][own.layer] = key
         return found
+
+    @cached_property
+    def bound(self) -> list[tuple[str, str, str]]:
+        """The arrays that a trainer keeps: the name of each, what holds it, and its key there."""
+        groups = ((self.parameters, "parameters"), (self.derivatives, "_derivatives"))
+        own = [(n, where, k) for names, where in groups for n, k in zip(names, self.keys, strict=True)]
+        return [*own, *self.others]
 
     def _by_layer(self) -> list[str]:
         """Return the lines of the dicts of parameters and derivatives."""
@@ -394,14 +411,14 @@ class TrainingStep:
 
     def _statement(self, statement: Statement) -> list[Instruction]:
         name, operation = statement.name, statement.operation
-        if not operation.shape and name in self.derivatives:
+        if not operation.shape and name in self.results:
             return self.writer.component(name, operation)
         if not operation.shape:
             weighted = self.weighted and name == self.loss
             return self.writer.scalar(name, operation, weighted=weighted, columns=COLUMNS)
-        if name not in self.derivatives and (operation.is_leaf or operation.is_whole):
+        if name not in self.results and (operation.is_leaf or operation.is_whole):
             return self.writer.part(name, operation)  # the same numbers under another name
-        if name not in self.derivatives:
+        if name not in self.results:
             self.workspace.arrays[name] = operation.shape
         return self.writer.assign(name, operation)
 

@@ -17,7 +17,7 @@ from symbackprop.equations.model import DataArray, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived
 from symbackprop.errors import SpecificationError, excerpt, require, suggestion
-from symbackprop.network.random_data import initial_values, rounded, sample_arrays
+from symbackprop.network.random_data import initial_values, rounded, sample_arrays, sample_noise
 
 Array = NDArray[Any]
 Data = ArrayLike | Mapping[str, ArrayLike] | None
@@ -86,7 +86,7 @@ class Leaves:
 
     def take_parameters(self, given: Mapping[str, ArrayLike] | None, seed: int) -> None:
         """Take the parameters, or draw those that a generated trainer starts with, rounded."""
-        names = self.derivation.system.parameters
+        names = (*self.derivation.system.parameters, *self.model.states)
         if given is None:
             drawn = initial_values(self.model, seed, np.float64)
             given = {name: np.round(value, _DECIMALS) for name, value in drawn.items()}
@@ -99,7 +99,7 @@ class Leaves:
             if name not in given:
                 raise SpecificationError(f"parameters: {name} is missing")
             array = _numbers(f"parameters: {name}", given[name])
-            self._fit(f"parameters: {name}", array, self.derivation.system.quantities[name].shape)
+            self._fit(f"parameters: {name}", array, self.model.named.quantities[name].shape)
             self.arrays[name] = array
 
     def take_data(self, x: Data, t: Data, seed: int) -> None:
@@ -113,6 +113,8 @@ class Leaves:
         waiting, self._until_sizes_are_known = self._until_sizes_are_known, []
         for label, array, shape in waiting:
             self._fit(label, array, shape)
+        noise = sample_noise(self.model, np.random.default_rng(seed), self.sizes[SAMPLES.name], self._size)
+        self.arrays.update(noise)
 
     def _take(self, argument: str, kind: Sequence[DataArray], given: Data) -> None:
         if not kind:

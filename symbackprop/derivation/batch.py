@@ -37,7 +37,20 @@ class SampleAxis:
                 readers.setdefault(name_of(read), set()).add(equation.name)
         found = reached_from(system.inputs, readers)
         adjoints = {name for name, quantity in self.derivation.adjoints.items() if quantity in found}
-        return frozenset(found | adjoints)
+        return frozenset(found | adjoints | self._of_shared(found | adjoints))
+
+    def _of_shared(self, varying: set[str]) -> set[str]:
+        """Return the adjoints that vary though their quantities, which read parameters alone, do not.
+
+        Of u[n] = Σ_j x[n, j] w[j] the derivative for x[n, j] is w[j], which is read in each sample.
+        """
+        found = set[str]()
+        for name, quantity in self.derivation.adjoints.items():
+            rhs = self.derivation.by_number[self.derivation.results[quantity]].rhs
+            reads = {str(b.name) for b in rhs.atoms(IndexedBase)} | {s.name for s in rhs.atoms(Symbol)}
+            if name not in varying and reads & (varying | found):
+                found.add(name)
+        return found
 
     @cached_property
     def _scalars(self) -> frozenset[Symbol]:

@@ -10,6 +10,7 @@ Each adjoint gets a name, so nothing swells with depth.  The rule is applied onc
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,9 +31,18 @@ from symbackprop.equations.well_formed import check_system
 
 
 def derive_system(
-    system: EquationSystem, wrt: Sequence[str] | None = None, *, stable: bool = True
+    system: EquationSystem,
+    wrt: Sequence[str] | None = None,
+    *,
+    stable: bool = True,
+    inner: tuple[Derived, ...] = (),
+    apart: bool = False,
 ) -> Derived:
     """Derive the loss for every quantity between it and ``wrt`` (default: the parameters).
+
+    ``inner`` are the derivations behind the derivatives in the equations; their steps come first.
+    Where they are to be read again, adjoints stay ``apart``: one that holds a sum is not written into another,
+    and no result is written out in full.
 
     What the loss does not depend on has one step, which says that its derivative is 0.
     Without ``stable`` no stable forms are looked for, which takes about half of the time.
@@ -42,7 +52,7 @@ def derive_system(
         UnsupportedExpression: an expression that the calculus does not know.
     """
     check_system(system)
-    derivation = _Pass(system, tuple(system.parameters if wrt is None else wrt)).run()
+    derivation = _Pass(system, tuple(system.parameters if wrt is None else wrt), inner, apart).run()
     return with_stable(derivation) if stable else derivation
 
 
@@ -58,8 +68,12 @@ class _Group:
 class _Pass:
     """One reverse pass over the equations."""
 
-    def __init__(self, system: EquationSystem, wrt: tuple[str, ...]) -> None:
+    def __init__(
+        self, system: EquationSystem, wrt: tuple[str, ...], inner: tuple[Derived, ...], apart: bool
+    ) -> None:
         self.system = system
+        self.inner = inner
+        self.apart = apart
         self.wrt = wrt
         self.consumers = _consumers(system)
         self.needed = _between(system, wrt)
@@ -129,7 +143,7 @@ class _Pass:
             self.unnamed.add(self.quantity_of[str(names[real].name)])
         self.groups[name] = _Group(goal.quantity, steps, len(steps) - 1)
         self.definitions[name] = Equation(lhs, result)
-        full = self._written_out(result)
+        full = result if self.apart else self._written_out(result)
         if full is not result:
             steps.append(("substitution", partial(self._named, lhs, full), Sketch(lhs, full, {}), None))
         plain = name in self.system.definitions and name not in self.circles and not full.has(Sum)
@@ -163,11 +177,14 @@ class _Pass:
         """Return the real definitions by the quantity they read with the fewest consumers, as an index."""
         found: dict[str, list[Equation]] = {}
         for equation in self.system.equations:
-            whole = self.system.quantities[equation.name].integer
+            whole = self.system.quantities[equation.name].ends_derivatives
             if equation.name != self.system.loss and not whole and self.reads[equation.name]:
-                rarest = min(self.reads[equation.name], key=lambda name: (len(self.consumers[name]), name))
+                rarest = min(self.reads[equation.name], key=self._consumers_and_name)
                 found.setdefault(rarest, []).append(equation)
         return found
+
+    def _consumers_and_name(self, name: str) -> tuple[int, str]:
+        return len(self.consumers[name]), name
 
     def _definitions_within(self, consumers: Sequence[Equation]) -> Iterator[Equation]:
         """Yield other definitions that read only quantities read by the ``consumers`` of a quantity."""
@@ -182,6 +199,8 @@ class _Pass:
         if equation.name == self.system.loss:
             return Consumer(equation, None)
         known = self.definitions.get(equation.name)  # None in a circle, where it is read further on
+        if known is not None and self.apart and known.rhs.has(Sum):
+            known = None
         definition = None if self._other_readers(equation, reader) else known
         return Consumer(equation, self.adjoint_of[equation.name], definition)
 
@@ -205,8 +224,11 @@ class _Pass:
 
     def _number(self) -> Derived:
         """Number the forward equations and the steps, and name the adjoints that still have their name."""
-        count = iter(range(1, 10**9))
+        count = itertools.count(1)
         numbers = {e.name: next(count) for e in self.system.equations}
+        count = itertools.count(
+            max([0, *numbers.values(), *(n for i in self.inner for n in i.by_number)]) + 1
+        )
         steps: list[Step] = []
         results: dict[str, int] = {}
         adjoints: dict[str, str] = {}
@@ -219,7 +241,7 @@ class _Pass:
                         break  # written into its only reader: nobody asks for another form of it
             if name in self.system.definitions and name not in self.unnamed:
                 adjoints[self.adjoint_of[name].name] = name
-        return Derived(self.system, tuple(steps), results, adjoints, numbers)
+        return Derived(self.system, tuple(steps), results, adjoints, numbers, inner=self.inner)
 
     def _with_derivatives(self, expression: Expr) -> Expr:
         """Write ∂E/∂q as a derivative where q is a leaf or its adjoint was written into its reader."""
@@ -257,6 +279,8 @@ def _consumers(system: EquationSystem) -> dict[str, list[Equation]]:
     """
     found: dict[str, list[Equation]] = {}
     for equation in system.equations:
+        if system.quantities[equation.name].ends_derivatives:
+            continue
         terms = Add.make_args(equation.rhs) if equation.name == system.loss else (equation.rhs,)
         readers: dict[str, list[Expr]] = {}
         for term in terms:
@@ -269,10 +293,12 @@ def _consumers(system: EquationSystem) -> dict[str, list[Equation]]:
 
 def _between(system: EquationSystem, wrt: Sequence[str]) -> set[str]:
     """Return the quantities that lie on a path from ``wrt`` to the loss."""
-    real = {name for name, q in system.quantities.items() if not q.integer}
+    real = {name for name, q in system.quantities.items() if not q.ends_derivatives}
+    asked = {name for name in wrt if system.quantities[name].held}
     reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
     readers: dict[str, set[str]] = {}
     for name, read_here in reads.items():
         for each in read_here if name in real else ():
             readers.setdefault(each, set()).add(name)
-    return reached_from(wrt, readers) & reached_from([system.loss], reads) & real
+    open_reads = {name: read for name, read in reads.items() if name in real}
+    return reached_from(wrt, readers) & reached_from([system.loss], open_reads) & (real | asked)

@@ -9,7 +9,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from symbackprop.derivation.batch import with_batch
+from symbackprop.derivation.gradients import closed
 from symbackprop.derivation.reverse_pass import derive_system
+from symbackprop.derivation.use import with_use
 from symbackprop.equations.model import Model
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import EquationSystem
@@ -26,9 +28,12 @@ def derive_model(model: Model, of: Sequence[str] | None = None) -> Derived:
         SpecificationError: a name that is not known, or of what has no derivative.
     """
     wanted = () if of is None else require_wanted(of, model.system)
-    derived = derive_system(model.system, wanted or None, stable=of is None)
+    known = closed(model.system)
+    model = replace(model, system=known.system)
+    derived = derive_system(model.system, wanted or None, stable=of is None, inner=known.inner)
     derived = replace(derived, model=model, of=wanted)
-    return with_batch(derived) if model.per_sample else derived
+    derived = with_batch(derived) if model.per_sample else derived
+    return derived if model.use is None else with_use(derived, model.use)
 
 
 def derive_further(derivation: Derived, names: Iterable[str]) -> Derived:
@@ -40,7 +45,8 @@ def derive_further(derivation: Derived, names: Iterable[str]) -> Derived:
     system, model = derivation.system, derivation.model
     further = require_wanted(tuple(names), system)
     wanted = tuple(dict.fromkeys((*(derivation.of or system.parameters), *further)))
-    found = replace(derive_system(system, wanted, stable=False), model=model, of=wanted)
+    found = derive_system(system, wanted, stable=False, inner=derivation.inner)
+    found = replace(found, model=model, of=wanted)
     return with_batch(found) if derivation.batch or (model is not None and model.per_sample) else found
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from symbackprop.document import derivatives
 from symbackprop.document.formats import Format, LatexFormat, MarkdownFormat, TextFormat
 from symbackprop.document.language.catalogues import CATALOGUES, Catalogue, words_in_formulas
 from symbackprop.document.remarks import Remarks
@@ -80,10 +81,10 @@ def document_context(
         "fragment": fragment,
         **style.extra(catalogue, fragment),
         "given": sentences.given(),
-        "forward": sentences.forwards(),
+        "forward": derivatives.forwards(sentences),
         "error": commentary.error(),
         "backward_introduction": sentences.backward_introduction(),
-        "groups": sentences.groups(),
+        "groups": derivatives.groups(sentences),
         "slopes": commentary.slopes(),
         "stable_introduction": sentences.say("stable.introduction"),
         "stable": sentences.explained_once(derivation.stable),
@@ -99,7 +100,7 @@ def document_context(
         "results_columns": head,
         "results": rows,
         "results_note": "",
-        "assumptions": sentences.assumptions(),
+        "assumptions": [*sentences.assumptions(), *derivatives.kinks(sentences)],
     }
 
 

@@ -145,7 +145,7 @@ def rename(expression: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
     if expression in mapping:
         return mapping[expression]
     if isinstance(expression, Indexed):
-        return expression.base[tuple(rename(i, mapping) for i in expression.indices)]
+        return component(expression.base, *[rename(i, mapping) for i in expression.indices])
     arguments = [rename(argument, mapping) for argument in expression.args]
     return compared(expression.func, *arguments) if expression.is_Relational else expression.func(*arguments)
 

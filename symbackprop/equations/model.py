@@ -7,7 +7,7 @@ symbols, the first values of the parameters, and the conditions on the data.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 from sympy import Expr, Integer, Mul, Pow, Sum, Symbol, exp, expand
@@ -123,6 +123,24 @@ class DataArray:
         return self.has_samples and not self.integer and len(self.shape) == 1
 
 
+DISTRIBUTIONS = {"normal": ("deviation",), "uniform": ("low", "high"), "bernoulli": ("probability",)}
+"""What noise is drawn from -> the numbers that say how."""
+
+
+@dataclass(frozen=True)
+class Noise:
+    """An array that is drawn anew for each step of training, from a distribution with its numbers.
+
+    ``shape`` leaves the samples' axis out where the array ``has_samples``.
+    """
+
+    name: str
+    shape: tuple[Expr, ...]
+    has_samples: bool
+    distribution: str
+    numbers: tuple[float, ...]
+
+
 @dataclass(frozen=True)
 class Model:
     """The equations of a network with everything that its trainer needs beside them.
@@ -135,6 +153,11 @@ class Model:
     of an input, and the axis of the whole array.  ``layers`` are those of a dense network.  ``more_outputs``
     are what ``forward`` returns beside ``output``.  ``sections`` holds the title of the section to which a
     quantity belongs, "" for one outside of all sections; those before the first section are left out.
+
+    ``system`` are the equations while the network is trained.  Where it is another one in use, ``use`` are
+    the equations that give outputs and error then; both have the same parameters.  ``noise`` is what a step
+    draws, and ``states`` holds for each state the quantity whose value a step leaves in it; first values of
+    states stand in ``initial``, too.  The error in use ``is_mean_in_use`` where it is one over the samples.
     """
 
     title: str
@@ -155,6 +178,38 @@ class Model:
     layers: tuple[Layer, ...] = ()
     more_outputs: tuple[str, ...] = ()
     sections: Mapping[str, str] = field(default_factory=dict)
+    use: EquationSystem | None = None
+    noise: tuple[Noise, ...] = ()
+    states: Mapping[str, str] = field(default_factory=dict)
+    is_mean_in_use: bool = False
+
+    @property
+    def is_mean(self) -> bool:
+        """Whether the error that data are evaluated by is a mean over the samples."""
+        return self.per_sample or self.is_mean_in_use
+
+    @property
+    def in_use(self) -> EquationSystem:
+        """The equations of the network in use."""
+        return self.system if self.use is None else self.use
+
+    @cached_property
+    def named(self) -> EquationSystem:
+        """The equations of training with all quantities of both, to choose names for."""
+        if self.use is None:
+            return self.system
+        return replace(
+            self.system,
+            quantities={**self.system.quantities, **self.use.quantities},
+            roles={**self.use.roles, **self.system.roles},
+            size_roles={**self.use.size_roles, **self.system.size_roles},
+        )
+
+    @property
+    def open_sizes_of_noise(self) -> list[Symbol]:
+        """The sizes of noise that come with the data, in the order in which data tell them."""
+        known = {s for noise in self.noise for n in noise.shape for s in n.free_symbols}
+        return [size(name) for name in self.open if size(name) in known]
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -223,7 +278,7 @@ class Model:
     @cached_property
     def has_classes(self) -> bool:
         """Whether outputs or targets are shares of a total, as those of softmax are: labels name one."""
-        definition = self.system.definitions[self.output]
+        definition = self.in_use.definitions[self.output]
         shares = bool(definition.indices) and any(
             _is_share(form, definition.indices[-1]) for form in (definition.rhs, expand(exp(definition.rhs)))
         )

@@ -93,7 +93,11 @@ class Derived:
     plain ones; ``batch`` are the derivatives of the mean over a batch of N samples; ``update`` are the
     equations of the optimiser, for every component of every parameter, and ``rescaled`` the same in the
     multiples of its state that the trainer stores.  ``of`` names what was asked for, where that is not all
-    parameters and nothing else.
+    parameters and nothing else.  ``inner`` are the derivations behind those equations that are derivatives
+    of others, each of a system of its own, whose loss stands for the component ``root`` of the network.
+
+    Where the network is another one in use, ``use`` are its equations: those that are no equations of
+    training have numbers of their own, and are its steps.
     """
 
     system: EquationSystem
@@ -108,10 +112,15 @@ class Derived:
     optimizer: str = "sgd"
     model: Model | None = None
     of: tuple[str, ...] = ()
+    inner: tuple[Derived, ...] = ()
+    root: Expr | None = None
+    use: Derived | None = None
     by_number: dict[int, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        steps = (*self.steps, *self.stable, *self.batch, *self.update, *self.rescaled)
+        within = (step for each in self.inner for step in each.steps)
+        steps = (*within, *self.steps, *self.stable, *self.batch, *self.update, *self.rescaled)
+        steps += () if self.use is None else tuple(self.use.by_number.values())
         object.__setattr__(self, "by_number", {s.number: s for s in steps})
 
     @property
@@ -243,6 +252,7 @@ class Derived:
 
         return replace(
             self,
+            inner=tuple(i.with_step(step) if step.number in i.by_number else i for i in self.inner),
             steps=exchanged(self.steps),
             stable=exchanged(self.stable),
             batch=exchanged(self.batch),

@@ -167,6 +167,30 @@ def _sums_of_choices(expression: Basic) -> list[Expr]:
     return [inner for argument in expression.args for inner in _sums_of_choices(argument)]
 
 
+class Gradient(Expr):  # type: ignore[misc]  # SymPy has no types
+    """The derivative of one component for another one, as a network's own equations ask for it.
+
+    ``derivation.gradients`` writes it out: no later stage knows it.
+    """
+
+    is_commutative = True
+    is_real = True
+
+    def __new__(cls, of: Expr, to: Expr) -> Gradient:
+        found: Gradient = Expr.__new__(cls, of, to)
+        return found
+
+    @property
+    def of(self) -> Expr:
+        """The component that is differentiated."""
+        return self.args[0]
+
+    @property
+    def to(self) -> Expr:
+        """The component for which it is."""
+        return self.args[1]
+
+
 def arg_max(body: Expr, over: tuple[Symbol, Expr | int]) -> Expr:
     """Return the value of an index, from 0 to size - 1, at which ``body`` is largest; the first of equals."""
     i, n = over
@@ -185,12 +209,19 @@ def constant_outside(total: Expr) -> Expr:
 class Quantity:
     """A named array of real numbers (or of integers, which carry no derivative).
 
-    ``shape`` holds one size per axis; a scalar has none.
+    ``shape`` holds one size per axis; a scalar has none.  One that is ``held`` is a number like others, but
+    no derivative goes through it to what it is computed from.
     """
 
     name: str
     shape: tuple[Expr, ...] = ()
     integer: bool = False
+    held: bool = False
+
+    @property
+    def ends_derivatives(self) -> bool:
+        """Whether no derivative goes through it."""
+        return self.integer or self.held
 
     @cached_property
     def symbol(self) -> Symbol:
@@ -303,6 +334,19 @@ class Role:
 
 
 @dataclass(frozen=True)
+class PartialDerivative:
+    """A quantity that is a derivative: its component ``at`` some letters is that of ``of`` for ``to``.
+
+    It ``is_named`` by who wrote the network; others are called after what they are.
+    """
+
+    at: Expr
+    of: Expr
+    to: Expr
+    is_named: bool = False
+
+
+@dataclass(frozen=True)
 class EquationSystem:
     """Equations in evaluation order, the quantities they name, and the derivatives that are sought.
 
@@ -319,6 +363,7 @@ class EquationSystem:
     facts: tuple[Fact, ...] = ()
     roles: Mapping[str, Role] = field(default_factory=dict)
     size_roles: Mapping[str, Role] = field(default_factory=dict)
+    derivatives: Mapping[str, PartialDerivative] = field(default_factory=dict)
     definitions: dict[str, Equation] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -399,5 +444,7 @@ class EquationSystem:
                 yield from self.reads(argument)
 
 
+TRAINING = Symbol("training")
+"""The condition that holds while a network is trained: a text is read with it, and no system has it."""
 ONE = Integer(1)
 ZERO = Integer(0)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
+from sympy import Expr
 
 from symbackprop.equations.model import SAMPLES_DRAWN, DataArray, Draw, Initial, Initializer, Model
 
@@ -42,6 +43,23 @@ def sample_arrays(
     """
     given = (*model.inputs, *model.targets)
     return {each.name: drawn(model.draw(each, named), generator) for each in given}
+
+
+def sample_noise(
+    model: Model, generator: np.random.Generator, samples: int, size: Callable[[Expr], int]
+) -> dict[str, Array]:
+    """Return noise as so many samples of a step of training draw it, by name."""
+    found: dict[str, Array] = {}
+    for noise in model.noise:
+        shape = (*(samples,) * noise.has_samples, *map(size, noise.shape))
+        if noise.distribution == "bernoulli":
+            found[noise.name] = (generator.random(shape) < noise.numbers[0]).astype(np.float64)
+        elif noise.distribution == "normal":
+            found[noise.name] = generator.normal(0, noise.numbers[0], shape)
+        else:
+            low, high = noise.numbers
+            found[noise.name] = generator.uniform(low, high, shape)
+    return found
 
 
 def drawn(draw: Draw, generator: np.random.Generator) -> Array:
@@ -84,7 +102,7 @@ def rounded(draw: Draw, values: Array, decimals: int) -> Array:
 def initial_values(
     model: Model, seed: int | None = None, dtype: DTypeLike = np.float32
 ) -> dict[str, NDArray[np.floating[Any]]]:
-    """Return the parameters that a generated trainer starts with, bit for bit, by name.
+    """Return the parameters and states that a generated trainer starts with, bit for bit, by name.
 
     Raises:
         SpecificationError: the number of a size is missing.
@@ -92,8 +110,8 @@ def initial_values(
     model.require_sizes()
     generator = np.random.default_rng(seed)
     values = {}
-    for name in model.system.parameters:
-        shape = model.shape(model.system.quantities[name].shape)
+    for name in (*model.system.parameters, *model.states):
+        shape = model.shape(model.named.quantities[name].shape)
         values[name] = _first_value(model, model.initial[name], shape, generator).astype(dtype)
     return values
 

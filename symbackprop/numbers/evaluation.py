@@ -118,16 +118,24 @@ class Evaluation:
                 self.run_result(name)
         return self
 
-    def run_forward(self, stable: bool = False, shifts: Mapping[str, Array] = MappingProxyType({})) -> None:
+    def run_forward(
+        self,
+        stable: bool = False,
+        shifts: Mapping[str, Array] = MappingProxyType({}),
+        held: Mapping[str, Array] = MappingProxyType({}),
+    ) -> None:
         """Evaluate the forward equations, or their ``stable`` forms where there are some.
 
-        ``shifts`` are added to quantities as soon as these are known, by name.
+        ``shifts`` are added to quantities as soon as these are known, by name; ``held`` are the values of
+        quantities that are not computed.
         """
         forms = self.derivation.stable_form_of if stable else {}
         for part in self._parts:
             if isinstance(part, Circle):
                 sides = [(e.lhs, self._right_side(e, forms)) for e in part.equations]
-                self._run_circle(part, sides, self._enter, shifts)
+                self._run_circle(part, sides, self._enter, shifts, held)
+            elif part.name in held:
+                self.values[part.name] = held[part.name] + shifts.get(part.name, 0.0)
             else:
                 value = self.evaluate(self._right_side(part, forms), part.indices, part.lhs)
                 self._enter(part.name, value + shifts.get(part.name, 0.0))
@@ -138,6 +146,7 @@ class Evaluation:
         sides: Sequence[tuple[Expr, Expr]],
         enter: Callable[[str, Array], None],
         shifts: Mapping[str, Array] = MappingProxyType({}),
+        held: Mapping[str, Array] = MappingProxyType({}),
     ) -> None:
         """Evaluate the equations of a circle, whose ``sides`` are given, place by place.
 
@@ -158,7 +167,9 @@ class Evaluation:
                 ranges = {i: n for i, n in self.free_indices(lhs).items() if i != letters[axis]}
                 if self.per_sample:
                     ranges = {_IMPLICIT: self.sizes[SAMPLES.name], **ranges}
-                array[at] = self.over(rhs, ranges, {letters[axis]: np.array(place)})
+                known = held.get(name)
+                letter = {letters[axis]: np.array(place)}
+                array[at] = self.over(rhs, ranges, letter) if known is None else known[at]
                 if name in shifts:
                     whole = np.broadcast_to(shifts[name], array.shape)
                     array[at] += whole[at]
@@ -176,8 +187,13 @@ class Evaluation:
         """Return E, by stable forms, where ``shifts`` are added to quantities, by name."""
         leaves = {n: value + shifts.get(n, 0) for n, value in self.values.items() if self.is_leaf(n)}
         other = self.with_leaves(leaves, self.sizes)
-        other.run_forward(stable=True, shifts=shifts)
+        other.run_forward(stable=True, shifts=shifts, held=self.held)
         return other.loss
+
+    @property
+    def held(self) -> dict[str, Array]:
+        """The values of the quantities that are held while a derivative is taken."""
+        return {name: self.values[name] for name, q in self.system.quantities.items() if q.held}
 
     def is_leaf(self, name: str) -> bool:
         """Whether no equation defines a quantity."""

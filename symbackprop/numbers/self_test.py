@@ -8,6 +8,7 @@ looks everywhere.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -25,7 +26,7 @@ from symbackprop.equations.small_sizes import small_sizes
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import BINDERS, Equation
 from symbackprop.errors import SelfTestFailure, UnsupportedExpression
-from symbackprop.network.random_data import initial_values, sample_data
+from symbackprop.network.random_data import initial_values, sample_data, sample_noise
 from symbackprop.numbers.evaluation import Evaluation
 
 Array = NDArray[Any]
@@ -110,12 +111,16 @@ def _unequal(module: ModuleType, derivation: Derived, seed: int) -> Iterator[str
     generator = np.random.default_rng(seed)
     x, t = sample_data(model, generator)
     parameters = _drawn_parameters(model, generator)
+    trainer = module.Trainer(parameters, batch_size=SAMPLES_DRAWN, seed=seed)
+    noise, keyword = drawn_noise(module, derivation, trainer, SAMPLES_DRAWN), {}
+    if noise:
+        keyword = {"noise": noise}
     with np.errstate(all="ignore"):
         outputs = module.forward(parameters, x)
-        error, gradients = module.gradients(parameters, x, t)
-        again = module.loss(parameters, x, t)
-        stepped = module.Trainer(parameters, batch_size=SAMPLES_DRAWN).step(x, t)
-    arrays = _arrays(model, x, t, parameters)
+        error, gradients = module.gradients(parameters, x, t, **keyword)
+        again = module.loss(parameters, x, t, **keyword)
+        stepped = trainer.step(x, t)
+    arrays = {**_arrays(model, x, t, parameters), **noise}
     numbers = _evaluated(derivation, arrays)
     if numbers is None:
         return
@@ -124,8 +129,11 @@ def _unequal(module: ModuleType, derivation: Derived, seed: int) -> Iterator[str
         derivation.system.loss: (error, again, stepped),
         **{name: (value,) for name, value in named.items()},
         **{name: (value,) for name, value in gradients.items()},
+        **{new: (trainer.parameters[name],) for name, new in model.states.items()},
     }
     right = _values(numbers, given, named)
+    if derivation.use is not None:
+        yield from _unequal_in_use(module.loss_in_use(parameters, x, t), numbers)
     wrong = [name for name in given if not all(_is_close(right[name], value) for value in given[name])]
     if not wrong:
         return
@@ -141,10 +149,39 @@ def _values(numbers: Evaluation, names: Iterable[str], outputs: Mapping[str, Arr
         if name == numbers.derivation.system.loss:
             found[name] = numbers.loss
         elif name in outputs:
-            found[name] = np.broadcast_to(numbers.values[name], np.shape(outputs[name]))
+            found[name] = np.broadcast_to(in_use(numbers).values[name], np.shape(outputs[name]))
+        elif name in numbers.values and name not in numbers.system.parameters:
+            found[name] = numbers.values[name]
         else:
             found[name] = numbers.gradient(name)
     return found
+
+
+def _unequal_in_use(error: float, numbers: Evaluation) -> Iterator[str]:
+    """Yield E of the network in use where a module gives another one."""
+    if not _is_close(in_use(numbers).loss, error):
+        yield f"{numbers.system.loss} in use"
+
+
+def in_use(numbers: Evaluation) -> Evaluation:
+    """Return the numbers of the network in use for the same arrays; these where it is no other one."""
+    use = numbers.derivation.use
+    if use is None:
+        return numbers
+    found = Evaluation(use, numbers.values, numbers.sizes)
+    found.run_forward(stable=True)
+    return found
+
+
+def drawn_noise(module: ModuleType, derivation: Derived, trainer: Any, samples: int) -> dict[str, Array]:
+    """Return the noise that a trainer of a module draws for its next step, of so many samples."""
+    model = derivation.model
+    assert model is not None
+    if not model.noise:
+        return {}
+    sizes = map(model.sample_size, model.open_sizes_of_noise)
+    noise: dict[str, Array] = module.draw_noise(copy.deepcopy(trainer.generator), samples, *sizes)
+    return noise
 
 
 def _nudged(array: Array, generator: np.random.Generator) -> Array:
@@ -161,29 +198,33 @@ def with_few_numbers(derivation: Derived, most: float) -> Derived:
     arrays = {c.name: len(c.value) for c in model.constants if isinstance(c.value, tuple)}
     quantities = derivation.system.quantities
     fixed = {n.name: length for name, length in arrays.items() for n in quantities[name].shape if n.is_Symbol}
-    symbols = sorted(_sizes(derivation) - {SAMPLES}, key=str)
+    symbols = sorted(_sizes(model) - {SAMPLES}, key=str)
     for known in (model.sizes, fixed):
         unknown = [s for s in symbols if s.name not in known]
         start = dict(zip(unknown, cycle(_SIZES), strict=False))
-        found = small_sizes(derivation.system, start, {s: known[s.name] for s in symbols if s.name in known})
+        found = small_sizes(model.named, start, {s: known[s.name] for s in symbols if s.name in known})
         sizes = {**known, **{s.name: number for s, number in found.items()}}
         if _work(derivation, sizes) <= most:
             break
     if sizes == model.sizes:
         return derivation
-    return replace(derivation, model=replace(model, sizes=sizes, missing={}, open={}))
+    small = replace(derivation, model=replace(model, sizes=sizes, missing={}, open={}))
+    if derivation.use is None or derivation.use.model is None:
+        return small
+    own = replace(derivation.use.model, sizes=sizes, missing={}, open={})
+    return replace(small, use=replace(derivation.use, model=own))
 
 
-def _sizes(derivation: Derived) -> set[Symbol]:
+def _sizes(model: Model) -> set[Symbol]:
     """Return the symbols of all sizes."""
-    return set().union(*(n.free_symbols for n in _extents(derivation)))
+    return set().union(*(n.free_symbols for n in _extents(model)))
 
 
-def _extents(derivation: Derived) -> Iterator[Expr]:
+def _extents(model: Model) -> Iterator[Expr]:
     """Yield the sizes of all axes and ranges."""
-    for quantity in derivation.system.quantities.values():
+    for quantity in model.named.quantities.values():
         yield from quantity.shape
-    for equation in derivation.system.equations:
+    for equation in {e: None for system in (model.system, model.in_use) for e in system.equations}:
         yield from (last + 1 for binder in equation.rhs.atoms(*BINDERS) for _, _, last in binder.limits)
 
 
@@ -206,16 +247,19 @@ def _numbers(derivation: Derived, seed: int) -> Evaluation | None:
     for attempt in range(_POINTS):
         generator = np.random.default_rng((seed, attempt))
         x, t = sample_data(model, generator)
-        found = _evaluated(derivation, _arrays(model, x, t, _drawn_parameters(model, generator)))
+        arrays = _arrays(model, x, t, _drawn_parameters(model, generator))
+        arrays |= sample_noise(model, generator, SAMPLES_DRAWN, model.sample_size)
+        found = _evaluated(derivation, arrays)
         if found is not None:
             return found
     return None
 
 
 def _drawn_parameters(model: Model, generator: np.random.Generator) -> dict[str, Array]:
-    """Return parameters near those that training starts with; none is 0."""
+    """Return parameters near those that training starts with, and states not below; none is 0."""
     start = initial_values(model, int(generator.integers(1000)), np.float64)
-    return {name: value + 0.1 * generator.normal(size=np.shape(value)) for name, value in start.items()}
+    moves = {name: 0.1 * generator.normal(size=np.shape(value)) for name, value in start.items()}
+    return {n: value + (np.abs(moves[n]) if n in model.states else moves[n]) for n, value in start.items()}
 
 
 def _arrays(model: Model, x: Any, t: Any, parameters: Mapping[str, Array]) -> dict[str, Array]:

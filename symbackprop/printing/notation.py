@@ -13,7 +13,7 @@ from sympy import Expr, Indexed, Symbol
 
 from symbackprop.equations.naming import SAMPLE, SAMPLES, Glyph
 from symbackprop.equations.steps import Derived
-from symbackprop.equations.system import EquationSystem, Role, indices_of, name_of
+from symbackprop.equations.system import EquationSystem, PartialDerivative, Role, indices_of, name_of
 from symbackprop.errors import SpecificationError
 from symbackprop.library.optimizers import OPTIMIZERS
 
@@ -49,7 +49,8 @@ class Notation:
     ``renamed`` are the quantities that have another letter than in the equations, ``roles`` those of the
     system.
     ``authored`` are the names of its quantities and constants; ``letters`` has other letters for those of the
-    samples where somebody has given theirs to something else.
+    samples where somebody has given theirs to something else.  ``derivatives`` are quantities that are
+    printed as the derivatives that they are.
     """
 
     name: str = "layered"
@@ -67,6 +68,7 @@ class Notation:
     authored: tuple[str, ...] = ()
     letters: Mapping[Symbol, str] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=lambda: WORDS)
+    derivatives: Mapping[str, PartialDerivative] = field(default_factory=dict)
 
     def glyph(self, quantity: str) -> Glyph:
         """Return how a quantity, or a size that has a layer, is printed."""
@@ -229,6 +231,7 @@ def _notation(
         renamed=frozenset(name for name, role in system.roles.items() if name != role.name),
         roles=system.roles,
         words=words,
+        derivatives={n: meaning for n, meaning in system.derivatives.items() if not meaning.is_named},
     )
 
 

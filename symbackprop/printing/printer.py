@@ -6,7 +6,7 @@ In go a ``Notation`` and an expression, out comes a ``Piece``; a format gives th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import ClassVar, NamedTuple
 
@@ -300,12 +300,29 @@ class Printer(ABC):
         name = name_of(read)
         quantity = self.notation.adjoints.get(name)
         if quantity is None or name in self.notation.delta_names:
-            return self.component(name, indices_of(read))
+            return self._value(name, indices_of(read))
         indices = indices_of(read)
         # An index more than the quantity has tells the sample: ∂E[n]/∂s2[n,i] is of that sample's E.
         sample = indices[: max(len(indices) - self.notation.axes.get(quantity, len(indices)), 0)]
-        below = self.component(quantity, indices).text
+        below = self.closed(self._value(quantity, indices), Level.POWER)
         return self.partial(self.component(self.notation.loss, sample), [(below, 1)])
+
+    def _value(self, name: str, indices: Sequence[Expr]) -> Piece:
+        """Return a component of a quantity; one that is a derivative of others is printed as that."""
+        meaning = self.notation.derivatives.get(name)
+        if meaning is None:
+            return self.component(name, indices)
+        own = indices_of(meaning.at)
+        extra = tuple(indices[: len(indices) - len(own)])
+        places = dict(zip(own, indices[len(extra) :], strict=True))
+        above, below = (self._placed(each, extra, places) for each in (meaning.of, meaning.to))
+        return self.partial(above, [(self.closed(below, Level.POWER), 1)])
+
+    def _placed(self, component: Expr, extra: tuple[Expr, ...], places: Mapping[Expr, Expr]) -> Piece:
+        """Return a component at other places; ``extra`` is the sample, where it is not known to have none."""
+        name = name_of(component)
+        sample = () if name in self.notation.parameters else extra
+        return self._value(name, (*sample, *(i.xreplace(places) for i in indices_of(component))))
 
     def _symbol(self, symbol: Symbol) -> Piece:
         return self._read(symbol) if self.order.is_read(symbol) else self.symbol(self.letter(symbol))
@@ -344,7 +361,8 @@ class Printer(ABC):
         return [self.symbol(self.letter(i)).text for i in summed_indices(expression)]
 
     def _derivative(self, expression: Derivative) -> Piece:
-        below = [(self.show(variable), int(count)) for variable, count in expression.variable_count]
+        counts = expression.variable_count
+        below = [(self.at_least(variable, Level.POWER), int(count)) for variable, count in counts]
         above = self.piece(expression.expr)
         return self.partial(
             above if self.order.is_read(expression.expr) else Piece(above.text, Level.SUM), below

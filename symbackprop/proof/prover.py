@@ -65,10 +65,11 @@ def prove(derivation: Derived, *, seed: int = 0) -> list[Verdict]:
 
     The optimiser's equations are given; those rewritten for its stored state are proved, too.
     """
+    inner = [verdict for each in derivation.inner for verdict in prove(each, seed=seed)]
     prover = Prover(derivation, seed=seed)
     rescaled = derivation.executed_update if derivation.rescaled else ()
     steps = (*derivation.steps, *derivation.stable, *derivation.batch, *rescaled)
-    return [prover.prove_step(step) for step in steps]
+    return [*inner, *(prover.prove_step(step) for step in steps)]
 
 
 def prove_step(derivation: Derived, step: Step, *, seed: int = 0) -> Verdict:

@@ -117,8 +117,8 @@ class Structure:
 
     def _enter(self, consumer: str) -> None:
         """Note which terms of a definition read which quantity: only those matter to a derivative."""
-        if self.quantities[consumer].integer:
-            return  # constant between its jumps
+        if self.quantities[consumer].ends_derivatives:
+            return  # constant between its jumps, or held
         for term in Add.make_args(self.definitions[consumer].rhs):
             for name in self.names_read(term):
                 terms = self.terms.setdefault((consumer, name), [])

@@ -13,6 +13,7 @@ from symbackprop.code.runtime.network import (
     INPUTS,
     LEAST_PLACES,
     PARAMETER_SHAPES,
+    STATE_SHAPES,
     TARGETS,
     TOTALS,
     WEIGHTED,
@@ -20,6 +21,7 @@ from symbackprop.code.runtime.network import (
 )
 
 _SHAPES: dict[str, tuple[int | str, ...]] = {**INPUTS, **TARGETS}
+_KEPT_SHAPES: dict[str, Any] = {**PARAMETER_SHAPES, **STATE_SHAPES}
 _ONE_INPUT = len(INPUTS) == 1
 _ONE_TARGET = [shape[:1] for shape in TARGETS.values()] == [("samples",)]
 _SHARED = {
@@ -257,18 +259,16 @@ def _checked_weights(weights: Any, samples: int, dtype: Any) -> np.ndarray | Non
 
 def _checked(parameters: Any) -> dict[str, np.ndarray]:
     """Return the parameters as floating-point arrays; raise ValueError where one is wrong."""
-    if not hasattr(parameters, "keys") or set(parameters) != set(PARAMETER_SHAPES):
-        raise ValueError(f"the parameters must be {', '.join(PARAMETER_SHAPES)}")
-    return {
-        name: _checked_parameter(name, parameters[name]) for name in PARAMETER_SHAPES
-    }
+    if not hasattr(parameters, "keys") or set(parameters) != set(_KEPT_SHAPES):
+        raise ValueError(f"the parameters must be {', '.join(_KEPT_SHAPES)}")
+    return {name: _checked_parameter(name, parameters[name]) for name in _KEPT_SHAPES}
 
 
 def _checked_parameter(name: str, value: Any, dtype: Any = None) -> np.ndarray:
     """Return a parameter as an array of floating-point numbers, a copy where a dtype is given."""
     found = _numbers(name, value)
-    if found.shape != PARAMETER_SHAPES[name]:
-        wanted = PARAMETER_SHAPES[name]
+    if found.shape != _KEPT_SHAPES[name]:
+        wanted = _KEPT_SHAPES[name]
         raise ValueError(f"{name} must have shape {wanted}, got {found.shape}")
     with np.errstate(over="ignore"):  # what is too large for the dtype becomes inf
         if dtype is not None or found.dtype.kind != "f":
@@ -281,11 +281,12 @@ def _checked_parameter(name: str, value: Any, dtype: Any = None) -> np.ndarray:
 
 def _parameters_in(arrays: dict[str, np.ndarray], path: Any) -> dict[str, np.ndarray]:
     """Return the parameters among the arrays of a file."""
-    missing = [name for name in PARAMETER_SHAPES if name not in arrays]
+    missing = [name for name in _KEPT_SHAPES if name not in arrays]
     if missing:
-        raise ValueError(f"{path}: holds no parameter {missing[0]}")
+        kind = "state" if missing[0] in STATE_SHAPES else "parameter"
+        raise ValueError(f"{path}: holds no {kind} {missing[0]}")
     try:
-        return _checked({name: arrays[name] for name in PARAMETER_SHAPES})
+        return _checked({name: arrays[name] for name in _KEPT_SHAPES})
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
 
@@ -300,7 +301,7 @@ _STANDARDIZES = (
 
 def _beside(name: str) -> str:
     """Return the name in a file of what is kept beside parameters of any name."""
-    return f"state.{name}" if name in PARAMETER_SHAPES else name
+    return f"state.{name}" if name in _KEPT_SHAPES else name
 
 
 def _scaling_in(arrays: dict[str, np.ndarray], path: Any) -> dict[str, np.ndarray]:

@@ -41,6 +41,8 @@ from symbackprop.code.runtime.network import (
     CLASSES,
     HYPERPARAMETERS,
     INPUTS,
+    LOSS_IN_USE,
+    PARAMETER_SHAPES,
     SMALL_SIZES,
     TARGETS,
     TOTALS,
@@ -283,7 +285,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     x = _standardised(given.x, weights.scaling)
     errors, rights, counts = [], [], []
     for part, targets in _pieces(x, given.t, weights.dtype, options.data):
-        errors.append(loss(weights.parameters, part, targets))
+        errors.append(LOSS_IN_USE(weights.parameters, part, targets))
         rights.append(_are_right(weights.parameters, part, targets))
         counts.append(_samples_in(part))
     print(f"E {_mean(errors, counts):.8g}")
@@ -318,7 +320,8 @@ def _check(options: argparse.Namespace) -> int:
     E, derivatives = gradients(parameters, x, t)
     print(f"E = {E:.8g}")
     worst = 0.0
-    for name, value in parameters.items():
+    for name in PARAMETER_SHAPES:
+        value = parameters[name]
         direction = generator.normal(size=value.shape)
         direction /= np.linalg.norm(direction)
         expected = np.sum(derivatives[name] * direction)

@@ -25,10 +25,12 @@ def _parts_of(rows: np.ndarray, buffers: int) -> list[tuple[np.ndarray, ...]]:
     ]
 
 
-def _views(flat: np.ndarray) -> dict[str, np.ndarray]:
-    """Return a dict of parameters whose arrays are parts of one flat array."""
+def _views(
+    flat: np.ndarray, shapes: dict[str, Any] = PARAMETER_SHAPES
+) -> dict[str, np.ndarray]:
+    """Return a dict of parameters, or of states, whose arrays are parts of one flat array."""
     views, start = {}, 0
-    for name, shape in PARAMETER_SHAPES.items():
+    for name, shape in shapes.items():
         stop = start + math.prod(shape)
         views[name] = flat[start:stop].reshape(shape)
         start = stop

@@ -254,6 +254,8 @@ def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 
 # What the runtime is told of the data and of the optimiser.
+STATE_SHAPES: dict[str, tuple[int, ...]] = {}
+LOSS_IN_USE = loss
 INPUTS: dict[str, tuple[int | str, ...]] = {"x0": ("samples", 2)}
 TARGETS: dict[str, tuple[int | str, ...]] = {"t": ("samples", 1)}
 WHOLE_NUMBERS: dict[str, tuple[int | str, ...]] = {}

@@ -43,10 +43,12 @@ from symbackprop.code.runtime.network import (
     BUFFERS,
     DECAYING,
     HYPERPARAMETERS,
+    PARAMETER_SHAPES,
     RATE_IN_GRADIENT,
     ROWS_CAN_BE_CUT,
     SCRATCH,
     STATE,
+    STATE_SHAPES,
     WEIGHTED,
     _allocate,
     _backpropagate,
@@ -178,23 +180,28 @@ class Trainer:
         self._order: np.ndarray | None = None  # of an epoch that has begun
         self._errors: list[float] = []
         self._best, self._waited = math.inf, 0
-        self._before: np.ndarray | None = (
+        self._before: tuple[np.ndarray, ...] | None = (
             None  # in fit: what a failing step goes back to
         )
+        self._drawn: Any = None  # the generator then
         self.scaling: dict[str, np.ndarray] = {}  # mean and deviation of the inputs
         self.words: tuple[str, ...] = ()  # the labels, where these are words
 
     def _allocate_rows(self, start: dict[str, np.ndarray]) -> None:
         """Make rows of numbers: the optimiser's state, the parameters and their derivatives."""
-        size = sum(value.size for value in start.values())
+        size = sum(math.prod(shape) for shape in PARAMETER_SHAPES.values())
         rows = _rows_of(len(STATE) + 2, size, self.dtype)
         self._values, self._gradient = rows[:-1], rows[-1]
         self._rows, self._flat = tuple(rows), rows[-2]
-        self._parameters = _Parameters(_views(self._flat))
+        kept = sum(math.prod(shape) for shape in STATE_SHAPES.values())
+        self._states, self._new_states = np.zeros((2, kept), self.dtype)
+        states = _views(self._states, STATE_SHAPES)
+        self._left = _views(self._new_states, STATE_SHAPES)  # what a step leaves there
+        self._parameters = _Parameters({**_views(self._flat), **states})
         for name, value in self._parameters.items():
             value[...] = start[name]
         self._derivatives = _views(self._gradient)
-        self._parameter_arrays = tuple(self._parameters.values())
+        self._parameter_arrays = tuple(_views(self._flat).values())
         self._derivative_arrays = tuple(self._derivatives.values())
         self._parts = _parts_of(rows, SCRATCH)
 
@@ -245,6 +252,8 @@ class Trainer:
         if self.clip_norm is not None:
             self._clip(self.clip_norm * rate if RATE_IN_GRADIENT else self.clip_norm)
         _update(self, rate)
+        if STATE_SHAPES:
+            np.copyto(self._states, self._new_states)
         self.steps += 1
         if DECAYING is not None and self.steps % 100 == 0:
             self._drop_subnormal(DECAYING)
@@ -348,9 +357,8 @@ class Trainer:
 
         After a few steps together comes a look at whether all numbers are finite.
         """
-        assert self._before is not None
         for batches in data.groups(self):
-            np.copyto(self._before, self._values)
+            self._remember()
             before = len(self._errors)
             for batch in batches:
                 self._errors.append(self.step(*data.batch(batch)))  # type: ignore[arg-type]
@@ -368,20 +376,34 @@ class Trainer:
 
     def _take_again(self, data: _Data, batches: list[Any]) -> None:
         """Go back by so many steps, and take them again with a look after each."""
-        assert self._before is not None
-        np.copyto(self._values, self._before)
-        self.steps -= len(batches)
+        self._go_back(len(batches))
         del self._errors[-len(batches) :]
         for batch in batches:
-            np.copyto(self._before, self._values)
+            self._remember()
             E: Any = self.step(*data.batch(batch))
             if not self._is_finite([E]):
                 E = self._require_finite(data, batch)
             self._errors.append(E)
 
+    def _remember(self) -> None:
+        """Remember all that a step changes."""
+        assert self._before is not None
+        for own, value in zip(self._before, (self._values, self._states), strict=True):
+            np.copyto(own, value)
+        self._drawn = self.generator.bit_generator.state
+
+    def _go_back(self, steps: int) -> None:
+        """Go back by so many steps, to what was remembered."""
+        assert self._before is not None
+        for own, value in zip(self._before, (self._values, self._states), strict=True):
+            np.copyto(value, own)
+        self.generator.bit_generator.state = self._drawn
+        self.steps -= steps
+
     def _is_finite(self, errors: list[float]) -> bool:
-        """Return whether errors, parameters and the optimiser's state are all finite."""
-        return all(map(math.isfinite, errors)) and all(map(_all_finite, self._values))
+        """Return whether errors, parameters and states are all finite."""
+        rows = (*self._values, self._states)
+        return all(map(math.isfinite, errors)) and all(map(_all_finite, rows))
 
     def _watch(self, value: float, patience: int | None) -> None:
         """Count the epochs since the lowest loss, where there is patience for some."""
@@ -395,9 +417,7 @@ class Trainer:
 
         What is not finite in the derivatives is not finite after the update, either.
         """
-        assert self._before is not None
-        np.copyto(self._values, self._before)
-        self.steps -= 1
+        self._go_back(1)
         shared = self._buffers
         self._use(tuple(map(_copied, shared)))  # one for each, to be looked at
         try:
@@ -411,8 +431,7 @@ class Trainer:
             self._require_all(zip(STATE, self._values, strict=False))
             self._require_all(self.parameters.items())
         except FloatingPointError:
-            np.copyto(self._values, self._before)
-            self.steps -= 1
+            self._go_back(1)
             raise
         finally:
             self._use(shared)
@@ -502,13 +521,20 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in (*self.settings, *_PROGRESS)}
         others = {n: value for n, value in vars(self).items() if n not in self._own}
-        values = self._values.copy()
-        return {"values": values, "own": copy.deepcopy(own), "others": others}
+        values, states = self._values.copy(), self._states.copy()
+        own_copies = copy.deepcopy(own)
+        return {
+            "values": values,
+            "states": states,
+            "own": own_copies,
+            "others": others,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state["own"])
         self.dtype = state["values"].dtype
-        self._allocate_rows(_views(state["values"][-1]))
+        states = _views(state["states"], STATE_SHAPES)
+        self._allocate_rows({**_views(state["values"][-1]), **states})
         self._begin()
         np.copyto(self._values, state["values"])
         vars(self).update(state["own"])
@@ -553,7 +579,8 @@ class _Run:
     def __enter__(self) -> Self:
         if self.trainer._before is not None:
             raise RuntimeError("fit is running: its callback can't call it again")
-        self.trainer._before = np.empty_like(self.trainer._values)
+        kept = self.trainer._values, self.trainer._states
+        self.trainer._before = tuple(map(np.empty_like, kept))
         self._handlers: dict[int, Any] = {}
         if threading.current_thread() is threading.main_thread():
             for number in _INTERRUPTIONS:  # what is ignored, or not Python's, stays so

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -121,6 +122,11 @@ class Case:
     _given: dict[int, tuple[Any, dict[str, Any]]] = field(default_factory=dict)
 
     @property
+    def trained(self) -> Arrays:
+        """The parameters of the point that have derivatives: no states."""
+        return {name: self.point.parameters[name] for name in self.model.system.parameters}
+
+    @property
     def model(self) -> Model:
         """The network."""
         return self.reference.model
@@ -138,6 +144,26 @@ class Case:
         """Whether data name rows of their batch, or have a later axis of them: these can't be shuffled."""
         given = (*self.model.inputs, *self.model.targets)
         return any(n.has(SAMPLES) for each in given for n in (*each.places, *each.shape))
+
+    def drawn_noise(self, generator: np.random.Generator, rows: int) -> Arrays:
+        """Return the noise that the module draws for so many rows; the generator stays as it is."""
+        if not self.model.noise:
+            return {}
+        sizes = map(self.model.sample_size, self.model.open_sizes_of_noise)
+        found: Arrays = self.get("draw_noise")(copy.deepcopy(generator), rows, *sizes)
+        return found
+
+    def with_noise_of(self, trainer: Any, data: Arrays) -> Arrays:
+        """Return data with the noise that a trainer draws for its next step."""
+        if not self.model.noise:
+            return data
+        return {**data, **self.drawn_noise(trainer.generator, self.reference.rows(data))}
+
+    def noise_in(self, data: Arrays) -> dict[str, Arrays]:
+        """Return the argument with the noise that is among some data."""
+        return (
+            {"noise": {each.name: data[each.name] for each in self.model.noise}} if self.model.noise else {}
+        )
 
     def data(self, rows: int = SAMPLES_DRAWN) -> Arrays:
         """Return the first rows of the data."""
@@ -164,15 +190,15 @@ class Case:
         """Return x and t as the module's functions take them."""
         return self.reference.arguments(data)
 
-    def call(self, name: str, parameters: Mapping[str, Array], *data: Any) -> Any:
+    def call(self, name: str, parameters: Mapping[str, Array], *data: Any, **noise: Arrays) -> Any:
         """Return what a function of the module gives for copies of its arguments.
 
         Raises:
             Wrong: there is no such function, or it changed its arguments.
         """
-        given = (dict(parameters), *data)
+        given = (dict(parameters), *data, noise)
         taken = copied(given)
-        result = self.get(name)(*taken)
+        result = self.get(name)(*taken[:-1], **taken[-1])
         if not same(taken, given):
             raise Wrong(f"{name} changes its arguments")
         return result
@@ -189,8 +215,9 @@ class Case:
     def gradients(self, rows: int = SAMPLES_DRAWN) -> tuple[Any, dict[str, Any]]:
         """Return what the module's ``gradients`` gives for the first rows at the point."""
         if rows not in self._given:
-            arguments = self.arguments(self.data(rows))
-            self._given[rows] = self.call("gradients", self.point.parameters, *arguments)
+            data = self.data(rows)
+            given = self.arguments(data)
+            self._given[rows] = self.call("gradients", self.point.parameters, *given, **self.noise_in(data))
         return self._given[rows]
 
     def get(self, name: str) -> Callable[..., Any]:

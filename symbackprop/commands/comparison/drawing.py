@@ -14,10 +14,10 @@ import numpy as np
 
 from symbackprop.commands.comparison.reference import Arrays, Numbers, Reference
 from symbackprop.commands.inputs import Array
-from symbackprop.equations.model import DataArray, Model
+from symbackprop.equations.model import SAMPLES_DRAWN, DataArray, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived
-from symbackprop.network.random_data import drawn, initial_values
+from symbackprop.network.random_data import drawn, initial_values, sample_noise
 
 Bounds = tuple[float, float] | None
 
@@ -129,14 +129,16 @@ def _data(model: Model, attempt: _Attempt) -> Arrays:
         if given.is_unbounded and not given.integer:
             draw = replace(draw, bounds=next(ranges))
         found[given.name] = drawn(draw, generator)
-    return found
+    return found | sample_noise(model, generator, SAMPLES_DRAWN, model.sample_size)
 
 
 def _settled(model: Model, reference: Reference, data: Arrays, attempt: _Attempt) -> tuple[Point, Numbers]:
     """Return parameters with which E is not large, where smaller ones help."""
     generator = np.random.default_rng(attempt.seed + 1)
     start = initial_values(model, attempt.seed, np.float64)
-    parameters = {n: np.asarray(v) + 0.1 * generator.normal(size=np.shape(v)) for n, v in start.items()}
+    moves = {name: 0.1 * generator.normal(size=np.shape(value)) for name, value in start.items()}
+    moves |= {name: np.abs(moves[name]) for name in model.states}  # a variance is not below 0
+    parameters = {name: np.asarray(value) + moves[name] for name, value in start.items()}
     if attempt.positive:
         parameters = {name: np.abs(value) + 0.05 for name, value in parameters.items()}
     size = 1.0
@@ -156,4 +158,6 @@ def cut(model: Model, data: Mapping[str, Array], rows: int) -> Arrays:
         array = data[given.name][tuple([slice(rows if n == SAMPLES else None) for n in axes])]
         names_rows = given.integer and any(n.has(SAMPLES) for n in given.places)
         found[given.name] = np.where(array >= 0, array % rows, array) if names_rows else array
+    for noise in model.noise:
+        found[noise.name] = data[noise.name][: rows if noise.has_samples else None]
     return found

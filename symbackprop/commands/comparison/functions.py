@@ -12,8 +12,8 @@ from symbackprop.code.data import DataCode
 from symbackprop.commands.comparison.cases import Case, Tally, Wrong, same
 from symbackprop.commands.comparison.reference import Arrays, Numbers
 from symbackprop.commands.inputs import Array
-from symbackprop.equations.model import SAMPLES_DRAWN, Initializer
-from symbackprop.network.random_data import initial_values, variance_of
+from symbackprop.equations.model import SAMPLES_DRAWN, Initializer, Noise
+from symbackprop.network.random_data import initial_values, sample_noise, variance_of
 
 _STEPS = (1e-3, 1e-5, 1e-7, 1e-4, 1e-6, 1e-2)
 """Step sizes of central differences, of which the best counts: rounding dominates at small ones, curvature
@@ -48,6 +48,11 @@ def parameter_shapes(case: Case, tally: Tally) -> None:
         found = dict(shapes).get(name, "missing")
         tally.require(found == shape, f"{name} is {found}, by ARCHITECTURE {shape}")
     tally.require(list(shapes) == list(expected), f"names {', '.join(shapes)}, not {', '.join(expected)}")
+    named = case.model.named.quantities
+    kept = {name: case.model.shape(named[name].shape) for name in case.model.states}
+    if kept:
+        found = dict(case.get("STATE_SHAPES"))  # type: ignore[call-overload]
+        tally.require(found == kept, f"STATE_SHAPES is {found}, by ARCHITECTURE {kept}")
 
 
 def constants(case: Case, tally: Tally) -> None:
@@ -127,22 +132,26 @@ def _moments(kind: Initializer, values: Array, variance: float) -> Iterator[tupl
 # ------------------------------------------------------------------ forward, loss, gradients
 
 
-def _points(case: Case) -> Iterator[tuple[Arrays, int, Numbers]]:
-    """Yield parameters, a number of rows and the numbers of the derivation: the point, then neighbours."""
+def _points(case: Case) -> Iterator[tuple[Arrays, Arrays, Numbers]]:
+    """Yield parameters, data and the numbers of the derivation: the point, then neighbours.
+
+    Neighbours have other noise.
+    """
     for rows in case.counts:
-        yield case.point.parameters, rows, case.numbers(rows)
+        yield case.point.parameters, case.data(rows), case.numbers(rows)
     generator = np.random.default_rng(case.seed)
-    for _ in range(1 if case.is_long else _NEIGHBOURS):
+    for number in range(1 if case.is_long else _NEIGHBOURS):
         moved = {n: v + 0.05 * generator.normal(size=v.shape) for n, v in case.point.parameters.items()}
-        numbers = case.reference.numbers(moved, case.data())
+        data = {**case.data(), **case.drawn_noise(np.random.default_rng(number), SAMPLES_DRAWN)}
+        numbers = case.reference.numbers(moved, data)
         if np.isfinite(numbers.error) and all(np.isfinite(value).all() for value in numbers.outputs.values()):
-            yield moved, SAMPLES_DRAWN, numbers
+            yield moved, data, numbers
 
 
 def forward(case: Case, tally: Tally) -> None:
     """Compare the outputs."""
-    for parameters, rows, numbers in _points(case):
-        x, _ = case.arguments(case.data(rows))
+    for parameters, data, numbers in _points(case):
+        x, _ = case.arguments(data)
         found = case.outputs(parameters, x)
         for name, expected in numbers.outputs.items():
             tally.compare(found[name], expected)
@@ -150,15 +159,58 @@ def forward(case: Case, tally: Tally) -> None:
 
 def loss(case: Case, tally: Tally) -> None:
     """Compare E, where the targets have a column and where they have none."""
-    for parameters, rows, numbers in _points(case):
-        for x, t in forms(case, rows):
-            tally.compare(case.call("loss", parameters, x, t), numbers.error, 1e-3)
+    for parameters, data, numbers in _points(case):
+        for x, t in forms(case, data):
+            found = case.call("loss", parameters, x, t, **case.noise_in(data))
+            tally.compare(found, numbers.error, 1e-3)
 
 
-def forms(case: Case, rows: int) -> Iterator[tuple[Any, Any]]:
+def loss_in_use(case: Case, tally: Tally) -> None:
+    """Compare E of the network in use."""
+    for parameters, data, numbers in _points(case):
+        for x, t in forms(case, data):
+            tally.compare(case.call("loss_in_use", parameters, x, t), numbers.in_use.loss, 1e-3)
+
+
+def noise(case: Case, tally: Tally) -> None:
+    """Compare noise: names, shapes, distributions, and what is drawn where none is given."""
+    drawn = case.drawn_noise(np.random.default_rng(0), SAMPLES_DRAWN)
+    expected = sample_noise(case.model, np.random.default_rng(0), SAMPLES_DRAWN, case.model.sample_size)
+    tally.require(list(drawn) == list(expected), f"names {', '.join(drawn)}")
+    for name, value in expected.items():
+        tally.require(np.shape(drawn[name]) == value.shape, f"{name} has the shape {np.shape(drawn[name])}")
+    many = [case.drawn_noise(np.random.default_rng(seed), SAMPLES_DRAWN) for seed in range(_DRAWS)]
+    for each in case.model.noise:
+        values = np.array([found[each.name] for found in many], float).ravel()
+        mean, deviation = moments(each)
+        spread = 5 * deviation / np.sqrt(values.size) + 1e-12
+        tally.require(abs(values.mean() - mean) <= spread, f"{each.name} has the mean {values.mean():.3g}")
+        near = abs(values.std() - deviation) <= 2 * spread
+        tally.require(bool(near), f"{each.name} has the deviation {values.std():.3g}, not {deviation:.3g}")
+    x, t = case.arguments(case.data())
+    given = case.call("loss", case.point.parameters, x, t, noise=drawn)
+    tally.compare(case.call("loss", case.point.parameters, x, t), given)
+
+
+_DRAWS = 400
+
+
+def moments(noise: Noise) -> tuple[float, float]:
+    """Return the mean and the deviation of a noise."""
+    if noise.distribution == "normal":
+        return 0.0, noise.numbers[0]
+    if noise.distribution == "uniform":
+        low, high = noise.numbers
+        return (low + high) / 2, float((high - low) / np.sqrt(12))
+    (probability,) = noise.numbers
+    return probability, float(np.sqrt(probability * (1 - probability)))
+
+
+def forms(case: Case, data: Arrays) -> Iterator[tuple[Any, Any]]:
     """Yield x and t, and again with t of shape (samples,) where it is one number for each."""
-    x, t = case.arguments(case.data(rows))
+    x, t = case.arguments(data)
     yield x, t
+    rows = case.reference.rows(data)
     if case.model.per_sample and isinstance(t, np.ndarray) and t.shape == (rows, 1):
         yield x, t[:, 0]
 
@@ -166,8 +218,8 @@ def forms(case: Case, rows: int) -> Iterator[tuple[Any, Any]]:
 def error(case: Case, tally: Tally) -> None:
     """Compare the E that ``gradients`` returns."""
     for rows in case.counts:
-        for x, t in forms(case, rows):
-            found, _ = case.call("gradients", case.point.parameters, x, t)
+        for x, t in forms(case, case.data(rows)):
+            found, _ = case.call("gradients", case.point.parameters, x, t, **case.noise_in(case.data(rows)))
             tally.compare(found, case.numbers(rows).error, 1e-3)
 
 
@@ -190,7 +242,7 @@ def differences(case: Case, tally: Tally) -> None:
 
 def _directions(case: Case) -> Iterator[Arrays]:
     """Yield each component of the parameters, or a few directions at random in all of them."""
-    parameters = case.point.parameters
+    parameters = case.trained
     count = sum(value.size for value in parameters.values())
     generator = np.random.default_rng(case.seed)
     if count * len(case.model.system.equations) > _WORK:
@@ -212,10 +264,12 @@ def _split(parameters: Arrays, numbers: Array) -> Arrays:
 def _difference(case: Case, expected: float, direction: Arrays) -> float:
     """Return the relative difference from differences of E along one direction, at the best step size."""
     parameters, data = case.point.parameters, case.data()
+    held = case.numbers().forward.held
 
     def at(step: float) -> float:
-        moved = {name: value + step * direction[name] for name, value in parameters.items()}
-        return case.reference.numbers(moved, data).error
+        moved = {name: parameters[name] + step * part for name, part in direction.items()}
+        moved = {**parameters, **moved}
+        return case.reference.numbers(moved, data, held=held).error
 
     best = np.inf
     for h in _STEPS:
@@ -236,11 +290,12 @@ SCALES = (30.0, 300.0, 3000.0)
 def far(case: Case, tally: Tally) -> None:
     """See that the functions give finite numbers with large parameters, where the stable forms do."""
     x, t = case.arguments(case.data())
+    noise = case.noise_in(case.data())
     for large in large_parameters(case):
-        found, derivatives = case.call("gradients", large, x, t)
+        found, derivatives = case.call("gradients", large, x, t, **noise)
         values = (
             *case.outputs(large, x).values(),
-            case.call("loss", large, x, t),
+            case.call("loss", large, x, t, **noise),
             found,
             *derivatives.values(),
         )

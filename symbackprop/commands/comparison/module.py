@@ -75,6 +75,10 @@ def check_module(
 def _rows(case: Case) -> Iterator[Row]:
     """Yield what is compared of a module."""
     yield from (*_SAID, *_FUNCTIONS)
+    if case.model.use is not None:
+        yield "loss_in_use", functions.loss_in_use, TOLERANCE
+    if case.model.noise:
+        yield "draw_noise", functions.noise, TOLERANCE
     for name in case.model.system.parameters:
         yield f"∂E/∂{name}", partial(functions.gradient, name=name), TOLERANCE
     yield from (*_DERIVATIVES, *_STEP)

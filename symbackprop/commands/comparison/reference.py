@@ -7,8 +7,9 @@ none of the array operations that it is made of, is used here.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 from sympy import Add, Expr, Function, Pow, Rational, Symbol, expand_mul, preorder_traversal
@@ -43,6 +44,7 @@ class Reference:
         self.sizes = leaves.sizes  # those that are open are the same for any number of rows
         self.constants = {name: leaves.arrays[name] for name in given}
         self.evaluation = Evaluation(derivation, {}, leaves.sizes)
+        self.use = None if derivation.use is None else Evaluation(derivation.use, {}, leaves.sizes)
         self.axis = SampleAxis(derivation)
 
     def arguments(self, data: Mapping[str, Array]) -> tuple[Data, Data]:
@@ -54,13 +56,21 @@ class Reference:
         return next(len(data[given.name]) for given in self.model.inputs if given.has_samples)
 
     def numbers(
-        self, parameters: Mapping[str, Array], data: Mapping[str, Array], stable: bool = False
+        self,
+        parameters: Mapping[str, Array],
+        data: Mapping[str, Array],
+        stable: bool = False,
+        held: Mapping[str, Array] = MappingProxyType({}),
     ) -> Numbers:
-        """Return the numbers of the derivation for a batch, by the ``stable`` forms if asked."""
+        """Return the numbers of the derivation for a batch, by the ``stable`` forms if asked.
+
+        ``held`` are the values of quantities that are not computed.
+        """
         sizes = {**self.sizes, SAMPLES.name: self.rows(data)}
         leaves = {**self.constants, **parameters, **data}
         evaluation = self.evaluation.with_leaves(leaves, sizes)
-        return Numbers(self.model, evaluation, self.axis, stable or self.stable)
+        use = None if self.use is None else self.use.with_leaves(leaves, sizes)
+        return Numbers(self.model, evaluation, self.axis, stable or self.stable, held, use)
 
     @cached_property
     def work(self) -> int:
@@ -76,17 +86,32 @@ class Numbers:
     evaluation: Evaluation
     axis: SampleAxis
     stable: bool = False
+    held: Mapping[str, Array] = field(default_factory=dict)
+    use: Evaluation | None = None
 
     @cached_property
     def forward(self) -> Evaluation:
         """The evaluated forward equations."""
-        self.evaluation.run_forward(self.stable)
+        self.evaluation.run_forward(self.stable, held=self.held)
         return self.evaluation
+
+    @cached_property
+    def in_use(self) -> Evaluation:
+        """The evaluated equations of the network in use."""
+        if self.use is None:
+            return self.forward
+        self.use.run_forward(self.stable)
+        return self.use
 
     @property
     def outputs(self) -> Arrays:
         """The outputs by name, the samples first."""
-        return {name: self.forward.values[name] for name in self.model.outputs}
+        return {name: self.in_use.values[name] for name in self.model.outputs}
+
+    @property
+    def states(self) -> Arrays:
+        """What a step leaves in each state."""
+        return {name: self.forward.values[new] for name, new in self.model.states.items()}
 
     @property
     def error(self) -> float:
@@ -130,6 +155,7 @@ class Numbers:
     def is_finite(self) -> bool:
         """Whether E and all its derivatives are numbers."""
         numbers = [np.asarray(self.error), *self.outputs.values(), *self.gradients.values()]
+        numbers += [np.asarray(self.in_use.loss), *self.states.values()]
         return all(bool(np.isfinite(n).all()) for n in numbers)
 
     def where_not_finite(self) -> str:

@@ -73,7 +73,7 @@ class Simulated:
         self.case, self.settings, self.steps, self.clip_norm = case, dict(settings), steps, clip_norm
         self.parameters: Arrays = dict(case.point.parameters)
         start: dict[str, Number] = dict.fromkeys(OPTIMIZERS[case.derivation.optimizer].state, 0.0)
-        self.state = dict.fromkeys(self.parameters, start)
+        self.state = dict.fromkeys(case.model.system.parameters, start)
 
     def step(self, data: Arrays, weights: Array | None = None, factor: float = 1.0) -> float:
         """Move the parameters; return E before.
@@ -81,7 +81,7 @@ class Simulated:
         Raises:
             OutOfDomain: the network has no value there.
         """
-        error, gradients = self._derivatives(data, weights)
+        error, gradients, left = self._derivatives(data, weights)
         norm = np.sqrt(sum(float(np.square(g).sum()) for g in gradients.values()))
         shorter = min(1.0, self.clip_norm / norm) if norm else 1.0
         self.steps += 1
@@ -92,13 +92,15 @@ class Simulated:
             after = updated_values(self.case.derivation.optimizer, given)
             self.parameters[name] = np.asarray(after[new_value("w").name])
             self.state[name] = {each: after[new_value(each).name] for each in state}
+        self.parameters = {**self.parameters, **left}
         return error
 
-    def _derivatives(self, data: Arrays, weights: Array | None) -> tuple[float, Arrays]:
+    def _derivatives(self, data: Arrays, weights: Array | None) -> tuple[float, Arrays, Arrays]:
         numbers = self._numbers(data)
         if not numbers.is_finite:
             raise OutOfDomain(f"{numbers.where_not_finite()} after a step")
-        return (numbers.error, numbers.gradients) if weights is None else numbers.weighted(weights)
+        found = (numbers.error, numbers.gradients) if weights is None else numbers.weighted(weights)
+        return *found, numbers.states
 
     def _numbers(self, data: Arrays) -> Numbers:
         """Return the numbers of the derivation, those at the first parameters only once."""
@@ -140,7 +142,7 @@ def _take(
     case: Case, tally: Tally, trainer: Any, simulated: Simulated, rows: int, factor: float = 1.0, **more: Any
 ) -> None:
     """Take one step on the first rows, by the trainer and by the equations; compare E and parameters."""
-    data = case.data(rows)
+    data = case.with_noise_of(trainer, case.data(rows))
     expected = simulated.step(data, more.get("weights"), factor)
     found = trainer.step(*copied(case.arguments(data)), **more)
     if more.get("with_loss", True):
@@ -198,9 +200,9 @@ def short(case: Case, tally: Tally) -> None:
         trainer, simulated = _trainer(case, size), Simulated(case, _settings(case))
         for rows in case.counts[::-1][: 1 if case.is_long else None]:
             _take(case, tally, trainer, simulated, rows)
-    for x, t in forms(case, SAMPLES_DRAWN):
+    for x, t in forms(case, case.data()):
         trainer, simulated = _trainer(case), Simulated(case, _settings(case))
-        simulated.step(case.data())
+        simulated.step(case.with_noise_of(trainer, case.data()))
         trainer.step(x, t)
         _compare_moved(case, tally, trainer, simulated)
     if len(case.counts) > 1:
@@ -264,7 +266,7 @@ def single(case: Case, tally: Tally) -> None:
     small = {name: np.asarray(value, np.float32) for name, value in case.point.parameters.items()}
     trainer = case.get("Trainer")(small, batch_size=SAMPLES_DRAWN, seed=0, **_settings(case))
     simulated = Simulated(case, _settings(case))
-    simulated.step(case.data())
+    simulated.step(case.with_noise_of(trainer, case.data()))
     trainer.step(*case.arguments(case.data()))
     for name, value in trainer.parameters.items():
         tally.require(value.dtype == np.float32, f"{name} is {value.dtype} after a step in float32")
@@ -302,7 +304,7 @@ def fit(case: Case, tally: Tally) -> None:
     data = case.data()
     x, t = case.arguments(data)
     trainer = _trainer(case, size)
-    history, given = _fitted(trainer, *copied((x, t)), epochs, validation=copied((x, t)))
+    history, given, noise = _fitted(case, trainer, *copied((x, t)), epochs, validation=copied((x, t)))
     simulated = Simulated(case, _settings(case))
     each = -(-SAMPLES_DRAWN // size)
     tally.require(len(given) == each * epochs, f"takes {len(given)} steps, not {each * epochs}")
@@ -313,9 +315,9 @@ def fit(case: Case, tally: Tally) -> None:
         tally.require(
             max(sizes) == min(size, SAMPLES_DRAWN), f"takes batches of {max(sizes)}, not {size} rows"
         )
-        errors = [simulated.step(batch) for batch in own]
+        errors = [simulated.step({**b, **noise[n]}) for n, b in enumerate(own, start=epoch * each)]
         tally.compare(history["loss"][epoch], np.mean(errors), 1e-3)
-        now = case.reference.numbers(simulated.parameters, data).error
+        now = case.reference.numbers(simulated.parameters, data).in_use.loss
         tally.compare(history["validation_loss"][epoch], now, 1e-3)
     _compare_moved(case, tally, trainer, simulated)
     tally.require(set(history) == {"loss", "validation_loss"}, f"its history holds {', '.join(history)}")
@@ -326,7 +328,9 @@ def fit(case: Case, tally: Tally) -> None:
 def _compare_order(case: Case, tally: Tally, found: list[Any], size: int, epochs: int) -> None:
     """See that rows are shuffled, the same way with the same seed and another way with another one."""
     x, t = case.arguments(case.data())
-    again, others = (_fitted(_trainer(case, size, seed=seed), *copied((x, t)), epochs)[1] for seed in (0, 1))
+    again, others = (
+        _fitted(case, _trainer(case, size, seed=seed), *copied((x, t)), epochs)[1] for seed in (0, 1)
+    )
     tally.require(same(tuple(again), tuple(found)), "the same seed gives another order")
     if not case.has_data_about_rows:
         tally.require(not same(tuple(others), tuple(found)), "rows come in the same order whatever the seed")
@@ -334,19 +338,24 @@ def _compare_order(case: Case, tally: Tally, found: list[Any], size: int, epochs
         tally.require(not same(tuple(found[:half]), tuple(found[half : 2 * half])), "epochs are in one order")
 
 
-def _fitted(trainer: Any, *given: Any, **more: Any) -> tuple[dict[str, list[float]], list[Any]]:
-    """Return the history of a run, and what each of its steps was given."""
+def _fitted(
+    case: Case, trainer: Any, *given: Any, **more: Any
+) -> tuple[dict[str, list[float]], list[Any], list[Arrays]]:
+    """Return the history of a run, what each of its steps was given, and the noise that it drew."""
     batches: list[Any] = []
+    noise: list[Arrays] = []
     step = trainer.step
 
     def recording(*given: Any, **more: Any) -> Any:
         batches.append(copied(given))
+        rows = case.reference.rows(_named(case, *given[:2]))
+        noise.append(case.drawn_noise(trainer.generator, rows) if case.model.noise else {})
         return step(*given, **more)
 
     trainer.step = recording
     history = trainer.fit(*given, **more)
     del trainer.step  # which holds the trainer, and so its arrays
-    return history, batches
+    return history, batches, noise
 
 
 def _named(case: Case, x: Any, t: Any) -> Arrays:
@@ -398,11 +407,12 @@ def batches(case: Case, tally: Tally) -> None:
     counts = (SAMPLES_DRAWN, case.counts[-1])
     trainer, simulated = _trainer(case), Simulated(case, _settings(case))
     given = [case.arguments(case.data(rows)) for rows in counts]
-    history = trainer.fit(given, epochs=1, validation=given)
-    tally.compare(history["loss"], [np.mean([simulated.step(case.data(rows)) for rows in counts])], 1e-3)
+    history, _, noise = _fitted(case, trainer, given, epochs=1, validation=given)
+    each = [{**case.data(rows), **own} for rows, own in zip(counts, noise, strict=True)]
+    tally.compare(history["loss"], [np.mean([simulated.step(data) for data in each])], 1e-3)
     _compare_moved(case, tally, trainer, simulated)
-    each = [case.reference.numbers(simulated.parameters, case.data(rows)).error for rows in counts]
-    tally.compare(history["validation_loss"], [np.average(each, weights=counts)], 1e-3)
+    now = [case.reference.numbers(simulated.parameters, case.data(rows)).in_use.loss for rows in counts]
+    tally.compare(history["validation_loss"], [np.average(now, weights=counts)], 1e-3)
     if case.expected.WEIGHTED:
         _compare_weighted(case, tally)
 
@@ -410,7 +420,7 @@ def batches(case: Case, tally: Tally) -> None:
 def _compare_weighted(case: Case, tally: Tally) -> None:
     """Compare epochs over rows with weights, and over batches with weights."""
     trainer, simulated = _trainer(case), Simulated(case, _settings(case))
-    simulated.step(case.data(), _WEIGHTS)
+    simulated.step(case.with_noise_of(trainer, case.data()), _WEIGHTS)
     trainer.fit([(*case.arguments(case.data()), _WEIGHTS)], epochs=1)
     _compare_moved(case, tally, trainer, simulated)
     few = partial(_trainer(case).fit, *case.arguments(case.data()), 1)
@@ -419,9 +429,9 @@ def _compare_weighted(case: Case, tally: Tally) -> None:
     batches_with_weights = [(*case.arguments(case.data()), _WEIGHTS)]
     _require_refused(tally, partial(few, validation=batches_with_weights), "fit validates with weights")
     trainer = _trainer(case)
-    _, given = _fitted(trainer, *case.arguments(case.data()), 1, weights=_WEIGHTS)
+    _, given, noise = _fitted(case, trainer, *case.arguments(case.data()), 1, weights=_WEIGHTS)
     simulated = Simulated(case, _settings(case))
-    simulated.step(_named(case, *given[0][:2]), np.reshape(given[0][2], -1))
+    simulated.step({**_named(case, *given[0][:2]), **noise[0]}, np.reshape(given[0][2], -1))
     tally.require(_are_with_their_weights(case, given[0]), "gives rows the weights of others")
     _compare_moved(case, tally, trainer, simulated)
 

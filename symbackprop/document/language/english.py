@@ -40,6 +40,10 @@ ENGLISH: dict[str, str] = {
     "given.indices": "Each index letter runs over a fixed number of values: {ranges}.",
     "given.index": "{indices} over {size}",
     "section.outside": "Further equations",
+    "value.section": "Derivatives of {of}",
+    "value.derivative": "{quantity} is {derivative}; the steps to it stand below.",
+    "value.none": "{quantity} is {derivative}: {of} does not depend on {variable}.",
+    "value.held": "{quantity} is held fixed: no derivative goes through it to what it is computed from.",
     "given.circle": (
         "{quantities} go in a circle: each is read at another place along {letter}. They are computed place "
         "by place, from {letter} = {first} to {letter} = {last}."

@@ -39,6 +39,10 @@ KOREAN: dict[str, str] = {
     "given.indices": "첨자마다 값의 개수가 정해져 있다: {ranges}.",
     "given.index": "{indices:은/는} {size}개",
     "section.outside": "그 밖의 식",
+    "value.section": "{of}의 도함수",
+    "value.derivative": "{quantity:은/는} {derivative}이며, 이를 구하는 단계는 아래에 있다.",
+    "value.none": "{quantity:은/는} {derivative}이다. {of:은/는} {variable}에 의존하지 않는다.",
+    "value.held": "{quantity:은/는} 고정된 값이다. 이를 계산한 값들로는 도함수가 전해지지 않는다.",
     "given.circle": (
         "{quantities:은/는} 서로 돌아가며 {letter:을/를} 따라 다른 자리의 값을 읽는다. "
         "{letter} = {first}부터 {letter} = {last}까지 한 자리씩 차례로 계산한다."

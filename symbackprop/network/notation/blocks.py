@@ -13,11 +13,11 @@ from types import MappingProxyType
 
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import CONSTANTS
-from symbackprop.network.notation.lines import Part, Statement, sides, split_outside
+from symbackprop.network.notation.lines import UPDATE, Part, Statement, sides, split_outside
+from symbackprop.network.notation.names import LOSS
 from symbackprop.network.notation.reader import MAX_AXES, NetReader
 from symbackprop.network.notation.spelling import NOTHING, Head, Spelled, Vocabulary, elements, items
 
-LOSS = "E"
 _OUTSIDE = ("input", "target", "output", "from", "block")
 """Statements that stand outside of blocks."""
 _HEADER = "write block layer(x[n, i]) -> y[n, j]"
@@ -406,7 +406,7 @@ def _defines(item: Spelled) -> bool:
 def _lefts(statement: Statement) -> Iterator[Part]:
     """Yield the left sides of a statement."""
     for item in items(statement):
-        if item.keyword not in ("assume", "output"):
+        if item.keyword not in ("assume", "output", UPDATE):
             yield sides(item.body)[0]
 
 

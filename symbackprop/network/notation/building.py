@@ -14,7 +14,7 @@ from sympy import Add, Expr, Ge, Gt, Le, Lt, Mul, S, Symbol
 
 from symbackprop.equations.affine import holds_everywhere
 from symbackprop.equations.circles import in_order
-from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Model
+from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Model, Noise
 from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
 from symbackprop.equations.system import (
     ONE,
@@ -30,13 +30,15 @@ from symbackprop.equations.system import (
 from symbackprop.errors import SpecificationError, excerpt, suggestion
 from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.network.architecture import MAX_PARAMETERS, MAX_UNITS
-from symbackprop.network.notation.blocks import LOSS
-from symbackprop.network.notation.declarations import Text, read_text
+from symbackprop.network.notation.declarations import read_text
 from symbackprop.network.notation.inside import SizeRelations
 from symbackprop.network.notation.layers import with_roles
 from symbackprop.network.notation.lines import UsedLine, text_lines
+from symbackprop.network.notation.modes import MODES, in_mode, place_in_use, quantities_of, with_roles_of
+from symbackprop.network.notation.names import LOSS
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.samples import Samples, shared_by_samples
+from symbackprop.network.notation.text import Text
 
 
 @dataclass(frozen=True)
@@ -150,16 +152,22 @@ class _Building:
         """Refuse a parameter of which each sample would have its own part."""
         given = self.found.inputs[0]
         first = self.names.axes[given][0]
-        for name in self.found.parameters:
+        kinds = {
+            **dict.fromkeys(self.found.parameters, "parameter"),
+            **dict.fromkeys(self.found.states, "state"),
+        }
+        for name, kind in kinds.items():
             for letter in self.names.axes[name]:
                 if self.final[provisional_size(letter)].has(SAMPLES):
-                    problem = f"the index '{letter}' of the parameter '{name}' runs over the samples"
+                    problem = f"the index '{letter}' of the {kind} '{name}' runs over the samples"
                     problem += f", as '{first}' does, the first index of '{given}'" * (letter != first)
-                    self.found.places[name].fail(problem, "a parameter is the same for all of them")
+                    self.found.places[name].fail(problem, f"a {kind} is the same for all of them")
 
     def _declared(self) -> set[Expr]:
         """Return the sizes that data, parameters and constants have."""
-        declared = [*self.found.inputs, *self.found.targets, *self.found.parameters, *self.found.constants]
+        found = self.found
+        declared = [*found.inputs, *found.targets, *found.parameters, *found.constants]
+        declared += [*found.noise, *found.states]
         return {self.final[provisional_size(i)] for name in declared for i in self.names.axes[name]}
 
     # ------------------------------------------------------------ equations
@@ -168,7 +176,7 @@ class _Building:
     def quantities(self) -> dict[str, Quantity]:
         """Every quantity with its final shape, the samples' axis included."""
         known = {
-            q.name: Quantity(q.name, tuple(n.xreplace(self.final) for n in q.shape), q.integer)
+            q.name: replace(q, shape=tuple(n.xreplace(self.final) for n in q.shape))
             for q in self.names.quantities.values()
         }
         return {n: q for n, q in known.items() if n not in self.found.constants or q.shape}
@@ -183,33 +191,55 @@ class _Building:
         """The provisional indices that run over the samples."""
         return {s for s, letter in self.letters.items() if self.ranges.of(letter) is self.samples_root}
 
-    def _system(self) -> tuple[EquationSystem, bool]:
-        """Return the equations, and whether they are those of one sample."""
+    def _systems(self) -> tuple[list[EquationSystem], bool]:
+        """Return the equations, those of training and those of use where they differ.
+
+        The second value tells whether they are those of one sample.
+        """
         resolved = [
             Equation(e.lhs.xreplace(self.final), self._decided(e.rhs.xreplace(self.final)))
             for e in self.found.equations
         ]
+        lists = [resolved]
+        if self.names.asks_training:
+            lists = [list(in_mode(resolved, is_training, self._wanted(is_training))) for is_training in MODES]
         samples = Samples(self.quantities, self.sample_letters)
-        shared = shared_by_samples(resolved, self.found.parameters, samples.varies)
-        samples = replace(samples, shared=shared - {LOSS})
-        stripped = samples.strip(resolved, LOSS)
+        stripped = [self._of_one_sample(equations, samples) for equations in lists]
+        per_sample = None not in stripped
+        self.is_mean_in_use = len(stripped) > 1 and stripped[-1] is not None
+        self.shown = _Letters(self, per_sample)
+        chosen = [each for each in stripped if each is not None] if per_sample else lists
+        return [self._system(equations, samples, per_sample) for equations in chosen], per_sample
+
+    def _wanted(self, is_training: bool) -> list[str]:
+        """Return the quantities for whose sake there are equations, in training or in use."""
+        return [LOSS, *self.found.outputs, *(self.found.updates.values() if is_training else ())]
+
+    def _of_one_sample(self, equations: list[Equation], samples: Samples) -> list[Equation] | None:
+        """Return the equations of one sample, None where there are none."""
+        shared = shared_by_samples(equations, self.found.parameters, samples.varies)
+        return replace(samples, shared=shared - {LOSS}).strip(equations, LOSS)
+
+    def _system(self, equations: list[Equation], samples: Samples, per_sample: bool) -> EquationSystem:
+        """Return equations as a system, under the letters that are shown."""
         quantities = self.quantities
-        if stripped is not None:
+        if self.names.asks_training:
+            quantities = quantities_of(equations, quantities, self.found.parameters)
+        if per_sample:
             quantities = {name: samples.one(q) for name, q in quantities.items()}
-        self.shown = _Letters(self, per_sample=stripped is not None)
-        equations = [self.shown.equation(e) for e in (resolved if stripped is None else stripped)]
-        given = (*self.found.inputs, *self.found.targets)
-        if stripped is not None:  # a value that is the same for every sample is a constant of each
+        given = tuple(
+            n for n in (*self.found.inputs, *self.found.targets, *self.found.noise) if n in quantities
+        )
+        if per_sample:  # a value that is the same for every sample is a constant of each
             given = tuple(name for name in given if samples.varies(name))
-        system = EquationSystem(
-            tuple(equations),
+        return EquationSystem(
+            tuple(map(self.shown.equation, equations)),
             quantities,
             tuple(self.found.parameters),
             given,
             LOSS,
             tuple(self._facts(quantities)),
         )
-        return system, stripped is not None
 
     def _decided(self, expression: Expr) -> Expr:
         """Return an expression without the conditions on places that hold at all of them, for any sizes."""
@@ -233,7 +263,7 @@ class _Building:
         return replace(system, equations=tuple(in_order(system.equations, system.reads)))
 
     def _facts(self, quantities: Mapping[str, Quantity]) -> Iterator[Fact]:
-        for total in self.found.totals:
+        for total in (each for each in self.found.totals if each.name in quantities):
             letters = [provisional_index(i) for i in total.letters]
             kept = letters[len(letters) - len(quantities[total.name].shape) :]
             summed = letters[total.axis]
@@ -249,13 +279,20 @@ class _Building:
 
     def model(self) -> Model:
         """Return the model."""
-        system, per_sample = self._system()
+        systems, per_sample = self._systems()
         layers = self.found.layers
         common = {name for name, letter in self.letter_of.items() if letter in layers.common}
-        system = with_roles(self._in_order(system), self._of_blocks(), layers.made, common)
+        system, *others = (
+            with_roles(self._in_order(each), self._of_blocks(), layers.made, common) for each in systems
+        )
+        use = with_roles_of(system, others[0]) if others else None
         self._check_reached(system)
-        symbols = {s.name for q in system.quantities.values() for n in q.shape for s in n.free_symbols}
-        symbols |= {s.name for e in system.equations for s in e.rhs.free_symbols if is_size(s)}
+        if use is not None:
+            self._check_noise(use)
+        quantities = [q for each in systems for q in each.quantities.values()]
+        equations = [e for each in systems for e in each.equations]
+        symbols = {s.name for q in quantities for n in q.shape for s in n.free_symbols}
+        symbols |= {s.name for e in equations for s in e.rhs.free_symbols if is_size(s)}
         symbols -= {SAMPLES.name}
         sizes = {name: self.numbers[name] for name in sorted(symbols) if name in self.numbers}
         found = self._open(symbols - self.numbers.keys(), system)
@@ -268,8 +305,9 @@ class _Building:
             output=next(iter(self.found.outputs)),
             more_outputs=tuple(self.found.outputs)[1:],
             sizes=sizes,
-            constants=tuple(self._constants(system)),
-            initial={name: self._initial(name, system) for name in system.parameters},
+            constants=tuple(self._constants(equations)),
+            initial={name: self._initial(name, system) for name in system.parameters}
+            | {name: Initial(value=value) for name, value in self.found.states.items()},
             inputs=tuple(self._given(name, system) for name in self.found.inputs),
             targets=tuple(self._given(name, system) for name in self.found.targets),
             per_sample=per_sample,
@@ -277,14 +315,18 @@ class _Building:
             origin="the equations in ARCHITECTURE",
             missing={n: self.letter_of[n] for n in sorted(symbols - found.keys() - self.numbers.keys())},
             open=found,
+            use=use,
+            noise=tuple(self._noise(name) for name in self.found.noise),
+            is_mean_in_use=self.is_mean_in_use,
+            states={name: self.found.updates[name] for name in self.found.states},
         )
         if not model.missing:
             self._check_count(model)
         return model
 
-    def _constants(self, system: EquationSystem) -> Iterator[Constant]:
+    def _constants(self, equations: Iterable[Equation]) -> Iterator[Constant]:
         """Yield the constants, but for those that stand as whole numbers in indices and sizes alone."""
-        read = {symbol for equation in system.equations for symbol in equation.rhs.free_symbols}
+        read = {symbol for equation in equations for symbol in equation.rhs.free_symbols}
         for name, value in self.found.constants.items():
             constant = Constant(name, value)
             if constant.symbol in read or not constant.is_number:
@@ -303,8 +345,13 @@ class _Building:
 
     def _open(self, unknown: set[str], system: EquationSystem) -> dict[str, tuple[str, int]]:
         """Return where sizes without numbers can be found in the inputs: those that no parameter has."""
-        kept = [*system.parameters, *(name for name in self.found.constants if name in system.quantities)]
-        fixed = {s for name in kept for s in _sizes(system, name)}
+        kept = [*system.parameters, *(name for name in self.found.constants if name in self.quantities)]
+        fixed = {
+            s
+            for name in (*kept, *self.found.states)
+            for n in self.quantities[name].shape
+            for s in n.free_symbols
+        }
         found: dict[str, tuple[str, int]] = {}
         for name in self.found.inputs:
             for axis, n in enumerate(self.quantities[name].shape):
@@ -330,6 +377,22 @@ class _Building:
         for name in system.parameters:
             if name not in needed:
                 self.found.places[name].fail(f"the loss does not depend on '{name}'", "leave it out")
+
+    def _check_noise(self, use: EquationSystem) -> None:
+        """Refuse noise that outputs or error read in use, where nothing is drawn."""
+        for name in self.found.noise:
+            if name in use.quantities:
+                place = place_in_use(name, self.names.noise_read, use)
+                problem = f"the noise '{name}' is read in use, too, where nothing is drawn"
+                hint = "say what stands there then, as in: where(training, e[n], 0)"
+                place.part.fail(problem, hint, place.column)
+
+    def _noise(self, name: str) -> Noise:
+        """Return what is drawn for each step."""
+        shape = self.quantities[name].shape
+        has_samples = shape[:1] == (SAMPLES,)
+        distribution, numbers = self.found.noise[name]
+        return Noise(name, shape[1:] if has_samples else shape, has_samples, distribution, numbers)
 
     def _initial(self, name: str, system: EquationSystem) -> Initial:
         """Return the first values of a parameter: as declared, else by its use in the equations."""
@@ -417,10 +480,6 @@ class _Letters:
         taken = {*self.taken, *used}
         known = (wanted, *(str(letter.name) for letter in LETTERS), *(f"i_{n}" for n in range(1000)))
         return next(letter for letter in known if letter not in taken)
-
-
-def _sizes(system: EquationSystem, name: str) -> set[Symbol]:
-    return {s for n in system.quantities[name].shape for s in n.free_symbols}
 
 
 def _title(text: str) -> str:

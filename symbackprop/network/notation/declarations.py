@@ -6,7 +6,6 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from types import MappingProxyType
 
@@ -14,68 +13,33 @@ from sympy import Add, Expr, Indexed, Integer, Rational, Symbol, expand
 
 from symbackprop.equations.circles import NoOrder, circles_of
 from symbackprop.equations.model import Initializer
-from symbackprop.equations.system import ZERO, ArgMax, Equation, Quantity, is_size, name_of
+from symbackprop.equations.system import ZERO, ArgMax, Quantity, is_size, name_of
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
 from symbackprop.library.initializers import FAMILIES, INITIALIZERS
-from symbackprop.network.notation.blocks import LOSS
 from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in, places_of
 from symbackprop.network.notation.expansion import InLayers, Same, expanded
 from symbackprop.network.notation.imports import last_line, main_file
 from symbackprop.network.notation.inside import whole_size
-from symbackprop.network.notation.lines import Line, Part, Statement, sides, split_outside
+from symbackprop.network.notation.lines import UPDATE, Line, Part, Statement, sides, split_outside
+from symbackprop.network.notation.names import LOSS, Names
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
-from symbackprop.network.notation.reader import MAX_AXES, Names, NetReader, used_before
+from symbackprop.network.notation.reader import MAX_AXES, NetReader, used_before
+from symbackprop.network.notation.text import (
+    Bound,
+    Text,
+    Total,
+    declare,
+    define,
+    enter_hidden,
+    head_of,
+    number_in,
+    require_new,
+)
+from symbackprop.network.notation.training import read_noise, read_state, read_update
 
-MAX_LETTERS = 5_000
-"""Index letters of a whole text."""
 _WORK_OF_A_LINE = 100_000  # calls and returns inside SymPy that a line adds to those of one formula
 _WORK_OF_A_TEXT = 50_000_000
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A fact about single numbers: ``name`` is nowhere below ``low`` nor above ``high``."""
-
-    name: str
-    low: Expr | None
-    high: Expr | None
-
-
-@dataclass(frozen=True)
-class Total:
-    """A fact about sums: those of ``name`` over the axis ``axis`` are ``value``."""
-
-    name: str
-    letters: tuple[str, ...]
-    axis: int
-    value: Expr
-
-
-@dataclass
-class Text:
-    """The declarations and equations of a text, in its own order."""
-
-    source: str
-    names: Names = field(default_factory=Names)
-    inputs: list[str] = field(default_factory=list)
-    targets: list[str] = field(default_factory=list)
-    parameters: dict[str, Initializer | float | None] = field(default_factory=dict)
-    constants: dict[str, float | tuple[float, ...]] = field(default_factory=dict)
-    equations: list[Equation] = field(default_factory=list)
-    written: frozenset[str] = frozenset()  # the names of those that the text itself defines
-    bounds: list[Bound] = field(default_factory=list)
-    totals: list[Total] = field(default_factory=list)
-    outputs: dict[str, Part] = field(default_factory=dict)
-    places: dict[str, Part] = field(default_factory=dict)
-    lines: dict[str, Part] = field(default_factory=dict)  # the equation of each defined quantity
-    sizes: dict[str, Part] = field(default_factory=dict)
-    computed: list[tuple[str, Expr, Part]] = field(default_factory=list)  # sizes that follow from open ones
-    fixed: dict[str, Part] = field(default_factory=dict)  # sizes that uses of blocks give
-    sections: dict[str, str] = field(default_factory=dict)  # first equation -> title
-    layers: InLayers = field(default_factory=InLayers)
-    cases: dict[str, list[Part]] = field(default_factory=dict)  # the left sides of what has several
-    read: dict[str, list[Case]] = field(default_factory=dict)  # the cases that have been read
 
 
 def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyType({})) -> Text:
@@ -84,7 +48,7 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
     Raises:
         SpecificationError: something is wrong; the message has line, column and a caret.
     """
-    found = Text(source)
+    found = Text(source, Names(source=source))
     parts, found.layers = written_out(text, source, sizes)
     found.names.later = _defined_later(parts)
     found.written = frozenset(found.names.later)
@@ -191,65 +155,20 @@ def _shared_parameters(parts: list[Statement]) -> set[str]:
 # ------------------------------------------------------------------------------------ declarations
 
 
-def _head(part: Part, names: Names, what: str) -> tuple[str, tuple[str, ...]]:
-    """Return the name and the letters of a left-hand side, such as x[n, i]."""
-    reader = NetReader(part, names)
-    tree = reader.tree()
-    nodes: list[ast.expr] = []
-    name = tree
-    if isinstance(tree, ast.Subscript):
-        nodes = tree.slice.elts if isinstance(tree.slice, ast.Tuple) else [tree.slice]
-        name = tree.value
-    if not isinstance(name, ast.Name):
-        reader.fail(tree.col_offset, f"{what} needs a name, with an index for each axis", "write x[n, i]")
-    letters: list[str] = []
-    for node in nodes:
-        if not isinstance(node, ast.Name):
-            reader.fail(node.col_offset, "an index letter is needed for each axis here", "write x[n, i]")
-        if node.id in letters:
-            reader.fail(node, f"the index '{node.id}' stands twice", "two letters may run over one axis")
-        letters.append(node.id)
-    if len(letters) > MAX_AXES:
-        reader.fail(nodes[MAX_AXES], f"more than {MAX_AXES} axes are not allowed")
-    for letter in letters:
-        names.ranges.of(letter)
-    if len(names.ranges.by_letter) > MAX_LETTERS:
-        part.fail(f"more than {MAX_LETTERS} indices are not allowed")
-    return name.id, tuple(letters)
-
-
-def _declare(found: Text, part: Part, what: str, integer: bool = False) -> str:
-    """Enter a quantity that is declared."""
-    name, letters = _head(part, found.names, what)
-    _require_new(found, name, part)
-    if name == LOSS:
-        part.fail("E is the loss", "choose another name")
-    shape = tuple(map(found.names.size, letters))
-    found.names.add(Quantity(name, shape, integer), letters)
-    found.places[name] = part
-    return name
-
-
-def _require_new(found: Text, name: str, part: Part) -> None:
-    if name in found.places:
-        line = found.places[name].line.number
-        part.fail(f"'{name}' is defined twice, first in line {line}", "each name stands for one thing")
-
-
 def _input(found: Text, statement: Statement) -> None:
     for part in split_outside(statement.body, ","):
-        found.inputs.append(_declare(found, part, "an input", statement.integer))
+        found.inputs.append(declare(found, part, "an input", statement.integer))
 
 
 def _target(found: Text, statement: Statement) -> None:
     for part in split_outside(statement.body, ","):
-        found.targets.append(_declare(found, part, "a target", statement.integer))
+        found.targets.append(declare(found, part, "a target", statement.integer))
 
 
 def _parameter(found: Text, statement: Statement) -> None:
     for item in split_outside(statement.body, ","):
         left, right = sides(item)
-        name = _declare(found, left, "a parameter")
+        name = declare(found, left, "a parameter")
         found.parameters[name] = None if right is None else _first_value(right, found.names)
 
 
@@ -260,7 +179,7 @@ def _first_value(part: Part, names: Names) -> Initializer | float:
     call = tree if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) else None
     node = call.func if call is not None else tree
     if not isinstance(node, ast.Name) or node.id in names.scalars:
-        return _number(part)
+        return number_in(part)
     plain = node.id.lower()
     plain = FAMILIES.get(plain, plain)
     if plain not in INITIALIZERS:
@@ -296,12 +215,13 @@ def _constant(found: Text, statement: Statement) -> None:
         left, right = sides(item)
         if right is None:
             left.fail("a constant needs a value", f"write {left.text[:40]} = 0.1")
-        name = _declare(found, left, "a constant", left.text.partition("[")[0].strip() in found.names.places)
+        name = declare(found, left, "a constant", left.text.partition("[")[0].strip() in found.names.places)
+        found.names.constants.add(name)
         letters = found.names.axes[name]
         if not letters:
-            found.constants[name] = _number(right)
-            if found.constants[name] == int(_number(right)):
-                found.names.whole[name] = Integer(int(_number(right)))
+            found.constants[name] = number_in(right)
+            if found.constants[name] == int(number_in(right)):
+                found.names.whole[name] = Integer(int(number_in(right)))
             continue
         if len(letters) > 1:
             left.fail("a constant has one axis or none")
@@ -312,25 +232,6 @@ def _constant(found: Text, statement: Statement) -> None:
         _fix_size(found, letters[0], len(_numbers(right)), left)
 
 
-def _number(part: Part) -> float:
-    """Return the number that a formula of numbers stands for."""
-    value = _constant_value(part)
-    if not value.is_number or not value.is_real:
-        part.fail("a number is needed here")
-    return float(value)
-
-
-def _constant_value(part: Part) -> Expr:
-    """Return the exact value of a formula of numbers."""
-    reader = NetReader(part, Names())
-    tree = reader.tree()
-    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and id(node) not in functions and node.id != "pi":
-            reader.fail(node, "a number is needed here")
-    return reader.expression(tree)
-
-
 def _numbers(part: Part, whole: bool = False) -> tuple[float, ...]:
     """Return the numbers of a list in parentheses, which must be ``whole`` where they are places."""
     if not (part.text.startswith("(") and part.text.endswith(")")):
@@ -338,7 +239,7 @@ def _numbers(part: Part, whole: bool = False) -> tuple[float, ...]:
     inside = part.slice(1, len(part.text) - 1)
     items = split_outside(inside, ",")
     items = items[:-1] if items[-1].text == "" and len(items) > 1 else items
-    numbers = tuple(_number(item) for item in items)
+    numbers = tuple(number_in(item) for item in items)
     for item, number in zip(items, numbers, strict=True):
         if whole and number != int(number):
             item.fail("a whole number is needed here", "this constant is used as an index")
@@ -350,7 +251,7 @@ def _size(found: Text, statement: Statement) -> None:
         left, right = sides(item)
         if right is None:
             left.fail("a size needs a value", f"write size {left.text[:40]} = 64")
-        letter, letters = _head(left, Names(), "a size")
+        letter, letters = head_of(left, Names(), "a size")
         if letters:
             left.fail("a size is named by an index letter", f"write size {letter} = 64")
         if letter in found.sizes:
@@ -439,7 +340,7 @@ def _output(found: Text, statement: Statement) -> None:
     if found.outputs:
         statement.body.fail("there are two outputs", "name all in one line, as in: output y, z")
     for part in split_outside(statement.body, ","):
-        name, _ = _head(part, Names(), "an output")
+        name, _ = head_of(part, Names(), "an output")
         if name in found.outputs:
             part.fail(f"'{name[:40]}' is an output twice", "name each once")
         found.outputs[name] = part
@@ -457,8 +358,8 @@ def _equation(found: Text, statement: Statement) -> None:
     if name in found.cases and name != LOSS:
         _case(found, name, left, right)
         return
-    name, letters = _head(left, found.names, "an equation")
-    _require_new(found, name, left)
+    name, letters = head_of(left, found.names, "an equation")
+    require_new(found, name, left)
     if name == LOSS and letters:
         left.fail("the loss E must be a scalar, without indices", "sum or average over them")
     reader = NetReader(right, found.names, letters, equation=name)
@@ -467,28 +368,8 @@ def _equation(found: Text, statement: Statement) -> None:
     for letter in letters:
         if letter not in reader.letters_read:
             left.fail(f"the index '{letter}' stands on the left only", "leave it out, or use it on the right")
-    _enter_hidden(found, left)
-    _define(found, name, letters, rhs, left)
-
-
-def _enter_hidden(found: Text, left: Part) -> None:
-    """Enter the equations that the one at ``left`` needs before it."""
-    for hidden in found.names.hidden:
-        found.equations.append(hidden)
-        found.lines[hidden.name] = left
-        found.places.setdefault(name_of(hidden.lhs), left)
-    found.names.hidden.clear()
-
-
-def _define(found: Text, name: str, letters: tuple[str, ...], rhs: Expr, left: Part) -> None:
-    """Enter a quantity and its equation."""
-    shape = tuple(map(found.names.size, letters))
-    quantity = Quantity(name, shape, integer=isinstance(rhs, ArgMax))
-    found.names.later.pop(name, None)
-    found.names.add(quantity, letters)
-    found.places[name] = left
-    found.lines[name] = left
-    found.equations.append(Equation(quantity.at([provisional_index(i) for i in letters]), rhs))
+    enter_hidden(found, left)
+    define(found, name, letters, rhs, left, reader.is_held)
 
 
 # ------------------------------------------------------------------------------------------- cases
@@ -497,7 +378,7 @@ def _define(found: Text, name: str, letters: tuple[str, ...], rhs: Expr, left: P
 def _case(found: Text, name: str, left: Part, right: Part) -> None:
     """Read one case of a quantity, such as y[n, 0] = a[n]; after the last one the quantity is defined."""
     if name not in found.read:
-        _require_new(found, name, left)
+        require_new(found, name, left)
         found.places[name] = left
         found.read[name] = []
         _enter_cases(found, name)
@@ -506,7 +387,7 @@ def _case(found: Text, name: str, left: Part, right: Part) -> None:
     value = body.expression_of(body.tree())
     if isinstance(value, ArgMax):
         right.fail("an argmax can't be a case", "give it an equation before")
-    _enter_hidden(found, left)
+    enter_hidden(found, left)
     found.read[name].append(Case(left, indices, value))
     if len(found.read[name]) == len(found.cases[name]):
         _join(found, name, found.read[name])
@@ -574,7 +455,7 @@ def _join(found: Text, name: str, cases: list[Case]) -> None:
         problem.part.fail(f"'{name}': {problem}", hint)
     del found.places[name]
     letters = _letters_of_cases(found, cases, axis, number)
-    _define(found, name, letters, value, cases[0].part)
+    define(found, name, letters, value, cases[0].part)
 
 
 # ------------------------------------------------------------------------------------------- facts
@@ -675,6 +556,9 @@ _READERS: Mapping[str, Callable[[Text, Statement], None]] = {
     "fix": _fix,
     "same": _same,
     "assume": _assume,
+    "noise": read_noise,
+    "state": read_state,
+    UPDATE: read_update,
     "output": _output,
 }
 
@@ -734,6 +618,10 @@ def _check_whole(found: Text, end: Part) -> None:
     for name, part in found.places.items():
         if name not in names.used and name not in (LOSS, *found.outputs):
             part.fail(f"'{name}' is never used", "leave it out")
+    for name in found.states:
+        if name not in found.updates:
+            hint = f"write {found.places[name].text} <- ..., or make it a constant"
+            found.places[name].fail(f"the state '{name}' is never updated", hint)
     letters = {letter for axes in names.axes.values() for letter in axes} | names.letters
     letters = {letter for letter in letters if "~" not in letter}  # those of no file
     for letter, part in found.sizes.items():

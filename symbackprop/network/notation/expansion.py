@@ -18,9 +18,10 @@ from typing import NoReturn
 from symbackprop.equations.naming import LETTERS, free_name, split_name
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import CONSTANTS
-from symbackprop.network.notation.blocks import LOSS, Block, File, check_blocks
+from symbackprop.network.notation.blocks import Block, File, check_blocks
 from symbackprop.network.notation.lines import MAX_LINES, Made, Part, Statement, sides
-from symbackprop.network.notation.reader import Names, NetReader
+from symbackprop.network.notation.names import LOSS, Names
+from symbackprop.network.notation.reader import NetReader
 from symbackprop.network.notation.spelling import Given, Head, Spelled, Use, made, placed
 from symbackprop.network.notation.words import Uses, UseStep, Way, Words, spelled_turn
 
@@ -599,8 +600,8 @@ class _Expansion:
             if own in block.constants:
                 scope.names[own] = self._name_of_constant(scope, block, line, own)
             else:
-                is_parameter = line.statement.keyword == "parameter"
-                scope.names[own] = self._chosen(scope.way, own, own in block.scalars, is_parameter)
+                is_kept = line.statement.keyword in ("parameter", "noise", "state")
+                scope.names[own] = self._chosen(scope.way, own, own in block.scalars, is_kept)
 
     def _name_of_constant(self, scope: _Scope, block: Block, line: Spelled, own: str) -> str:
         """Return the name of a constant, that of another use in which it has the same value."""

@@ -18,8 +18,9 @@ from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.system import ONE, ZERO, indices_of, is_size, name_of
 from symbackprop.network.architecture import MAX_UNITS
 from symbackprop.network.notation.lines import Part
+from symbackprop.network.notation.names import Names, Read
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
-from symbackprop.network.notation.reader import Names, Read, name_of_integer
+from symbackprop.network.notation.reader import name_of_integer
 
 
 @dataclass

@@ -12,11 +12,14 @@ from symbackprop.errors import SpecificationError, fail_at, nearest, printable
 MAX_LINES = 20_000
 MAX_LINE = 200_000  # characters
 
-KEYWORDS = ("input", "target", "parameter", "constant", "size", "assume", "output")
+KEYWORDS = ("input", "target", "parameter", "constant", "size", "assume", "output", "noise", "state")
 """What a line that is no equation begins with; ``integer`` may stand before the first two."""
+UPDATE = "update"
+"""What the statement ``m[i] <- e`` is called, which begins with no word of its own."""
 
 _TITLE = re.compile(r" *##(?!#) *(.*)")
 """A comment that heads a section, or ends one."""
+_LEAVES = "<-"
 _BLOCK = re.compile(r"block +(?=[A-Za-z_])", re.ASCII)
 _IMPORT = re.compile(r"from +(?=[A-Za-z_\"'])", re.ASCII)
 _DECLARATION = re.compile(r"(integer +)?([A-Za-z_]\w*)( +)(?=[A-Za-z_0-9(+.-])", re.ASCII)
@@ -140,7 +143,7 @@ class Made:
 
 @dataclass(frozen=True)
 class Statement:
-    """One statement: its keyword ("" for an equation), whether it says ``integer``, and the rest.
+    """One statement: its keyword ("" for an equation, `UPDATE`), whether it says ``integer``, and the rest.
 
     ``title`` heads the section that begins here; None where none begins, "" where one only ends.
     """
@@ -226,7 +229,7 @@ def _statement(whole: Part) -> Statement:
             return Statement(keyword, False, whole.slice(begins.end()))
     found = _DECLARATION.match(whole.text)
     if not found:
-        return Statement("", False, whole)
+        return Statement(UPDATE if _is_update(whole) else "", False, whole)
     integer, word = bool(found[1]), found[2]
     body = whole.slice(found.end())
     if word in KEYWORDS and not (integer and word not in ("input", "target")):
@@ -237,6 +240,12 @@ def _statement(whole: Part) -> Statement:
     known = f"a line begins with {', '.join(KEYWORDS)} or 'name ='"
     hint = f"did you mean '{guess}'?" if guess not in (None, word) else known
     whole.fail(f"'{word[:40]}' begins no statement", hint)
+
+
+def _is_update(whole: Part) -> bool:
+    """Whether a line without a keyword says what a step leaves in a state, as ``m[i] <- e`` does."""
+    left, right = sides(whole)
+    return right is not None and whole.text[len(left.text) :].lstrip().startswith(_LEAVES)
 
 
 def split_outside(part: Part, mark: str) -> list[Part]:
@@ -251,11 +260,13 @@ def split_outside(part: Part, mark: str) -> list[Part]:
 
 
 def sides(part: Part) -> tuple[Part, Part | None]:
-    """Return the parts on the left and on the right of a single ``=``, None where there is none."""
+    """Return the parts on the left and on the right of a single ``=`` or ``<-``, None where there is none."""
     depth = 0
     for position, character in enumerate(part.text):
         depth += (character in "([{") - (character in ")]}")
         alone = part.text[position + 1 : position + 2] != "=" and part.text[position - 1] not in "=<>!"
         if character == "=" and depth == 0 and position > 0 and alone:
             return part.slice(0, position), part.slice(position + 1)
+        if depth == 0 and position > 0 and part.text.startswith(_LEAVES, position):
+            return part.slice(0, position), part.slice(position + len(_LEAVES))
     return part, None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from symbackprop.network.notation.blocks import File
 from symbackprop.network.notation.expansion import Same, expanded
 from symbackprop.network.notation.imports import main_file, split_files
-from symbackprop.network.notation.lines import Line, Statement, sides
+from symbackprop.network.notation.lines import UPDATE, Line, Statement, sides
 
 
 def without_blocks(text: str, source: str, sizes: Mapping[str, int]) -> str:
@@ -51,7 +51,8 @@ def _texts(several: Iterable[Statement], given: set[str]) -> Iterator[str]:
                 yield f"size {text}"
             given.add(letter)
         else:
-            yield f"{'integer ' * statement.integer}{keyword} {text}".strip()
+            word = "" if keyword == UPDATE else keyword
+            yield f"{'integer ' * statement.integer}{word} {text}".strip()
 
 
 def _outside(main: File) -> Iterator[int]:

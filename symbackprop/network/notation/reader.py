@@ -10,7 +10,6 @@ import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from operator import truediv
 from typing import NoReturn
 
@@ -21,6 +20,7 @@ from sympy.logic.boolalg import And, Boolean, Not
 from symbackprop.equations.functions import Quotient, Remainder
 from symbackprop.equations.naming import split_name
 from symbackprop.equations.system import (
+    TRAINING,
     ZERO,
     Equation,
     Quantity,
@@ -34,9 +34,11 @@ from symbackprop.equations.system import (
 from symbackprop.errors import SpecificationError, suggestion
 from symbackprop.library.activations import ACTIVATIONS
 from symbackprop.library.formula import FUNCTIONS, Built, FormulaReader, computed, parse
-from symbackprop.network.functions import activation_constants, activation_functions
-from symbackprop.network.notation.lines import MAX_LINE, Part
-from symbackprop.network.notation.ranges import Ranges, SizeConflict, provisional_index, provisional_size
+from symbackprop.network.functions import activation_constants
+from symbackprop.network.notation import derivatives
+from symbackprop.network.notation.lines import MAX_LINE, Part, UsedLine
+from symbackprop.network.notation.names import LOSS, EarlyRead, Names, NoiseRead, Read, Use
+from symbackprop.network.notation.ranges import SizeConflict, provisional_index, provisional_size
 
 MAX_AXES = 8
 """Axes of one quantity."""
@@ -47,104 +49,6 @@ MAX_FACTORS = 16
 _NO_CIRCLE = "only what stands at an earlier place can be read before, as in where(t > 0, h[n, t - 1], 0)"
 _KEPT_WHOLE = frozenset({"log", "sqrt"})
 """Functions whose argument stays where it is: the logarithm of a sum of exponentials is stable as a whole."""
-
-
-@dataclass(frozen=True)
-class Read:
-    """An index of a read that is no plain letter: it must stay inside its axis."""
-
-    part: Part
-    column: int
-    component: Expr
-    axis: int
-    ranges: tuple[str, ...]
-    guards: tuple[Boolean, ...]
-
-
-@dataclass(frozen=True)
-class EarlyRead:
-    """A read, in ``equation``, of what is defined there or later; ``moved`` by a number of places."""
-
-    part: Part
-    column: int
-    name: str
-    equation: str
-    moved: bool
-
-
-@dataclass(frozen=True)
-class Use:
-    """A read of a parameter: in which equation, whether it is only added, and which axes are summed."""
-
-    equation: str
-    added: bool
-    summed: frozenset[int]
-
-
-_HEAD = re.compile(r"[A-Za-z_]\w*\s*\[((?:\s*[A-Za-z_]\w*\s*,)*\s*[A-Za-z_]\w*\s*)\]", re.ASCII)
-"""The left side of an equation with axes."""
-
-
-@dataclass
-class Names:
-    """The names in the text so far, and the facts that were learned while reading."""
-
-    ranges: Ranges = field(default_factory=Ranges)
-    quantities: dict[str, Quantity] = field(default_factory=dict)
-    axes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # the letters of each quantity
-    scalars: dict[str, Expr] = field(default_factory=dict)  # constants, and quantities without axes
-    later: dict[str, Part] = field(default_factory=dict)  # name -> the left side that will define it
-    early: list[EarlyRead] = field(default_factory=list)
-    used: set[str] = field(default_factory=set)
-    reads: list[Read] = field(default_factory=list)
-    uses: dict[str, list[Use]] = field(default_factory=dict)
-    positions: dict[str, list[str]] = field(default_factory=dict)  # integer quantity -> axes it is a place in
-    whole: dict[str, Expr] = field(default_factory=dict)  # constants that are whole numbers
-    places: set[str] = field(default_factory=set)  # names that stand in indices
-    listed: dict[str, tuple[int, int]] = field(default_factory=dict)  # those of numbers: the ends
-    by_cases: set[str] = field(default_factory=set)  # quantities with cases that are entered before these
-    enter_cases: Callable[[str], None] = lambda name: None  # enters one if cases define it
-    counted: set[str] = field(default_factory=set)  # letters whose number of values cases depend on
-    computed: set[str] = field(default_factory=set)  # integer quantities that an equation defines
-    unguarded: set[str] = field(default_factory=set)  # integer quantities that are read as a place at -1, too
-    letters: set[str] = field(default_factory=set)  # that any equation binds
-    hidden: list[Equation] = field(default_factory=list)  # those that an equation needs before it
-    shared: set[str] = field(default_factory=set)  # parameters that stand in the equations more than once
-    functions: Mapping[str, Callable[[Expr], Expr]] = field(default_factory=activation_functions)
-
-    def add(self, quantity: Quantity, letters: tuple[str, ...]) -> None:
-        """Enter a quantity with the letters of its axes."""
-        self.quantities[quantity.name] = quantity
-        self.axes[quantity.name] = letters
-        if not letters:
-            self.scalars[quantity.name] = quantity.symbol
-
-    def add_early(self, name: str) -> bool:
-        """Enter a quantity with axes before it is defined; return whether there is such a one."""
-        self.enter_cases(name)
-        if name in self.by_cases:
-            return True
-        head = _HEAD.fullmatch(self.later[name].text.strip()) if name in self.later else None
-        if head is None:
-            return False
-        letters = tuple(letter.strip() for letter in head[1].split(","))
-        self.add(Quantity(name, tuple(map(self.size, letters))), letters)
-        return True
-
-    def numbers_samples(self, letter: str) -> bool:
-        """Whether a letter runs over the samples: over the first axis of the array declared first."""
-        first = next((letters[0] for letters in self.axes.values() if letters), letter)
-        return self.ranges.of(letter) is self.ranges.of(first)
-
-    def size(self, letter: str) -> Expr:
-        """Return the provisional size of the range of a letter."""
-        self.ranges.of(letter)
-        return provisional_size(letter)
-
-    def number(self, n: Expr) -> Expr:
-        """Return the number of a provisional size where it is known."""
-        found = self.ranges.number(str(n)[1:])
-        return n if found is None else Integer(found)
 
 
 class NetReader(FormulaReader):
@@ -166,6 +70,7 @@ class NetReader(FormulaReader):
         self.additive: set[int] = set()
         self.parts: dict[Expr, Expr] = {}
         self.outermost: ast.expr | None = None
+        self.is_held = False  # whether no derivative goes through the quantity on the left
         self.calls: list[int] = []  # of those around: how many letters are summed over outside of each
         self.forms |= {
             "sum": self.total,
@@ -176,6 +81,8 @@ class NetReader(FormulaReader):
             "argmax": self.place_of_largest,
             "logsumexp": self.log_sum_exp,
             "size": self.size_of,
+            "gradient": self.gradient,
+            "stop_gradient": self.stop_gradient,
         }
 
     # ------------------------------------------------------------ errors
@@ -208,11 +115,14 @@ class NetReader(FormulaReader):
         if name in self.names:
             self.known.used.add(name)
             self._note_use(node, name, ())
+            self._note_noise(node, name)
             return self.names[name]
         if name in self.known.axes:
             shown = f"{name}[{', '.join(self.known.axes[name])}]"
             self.fail(node, f"'{name}' has axes", f"write {shown}")
         self._fail_later(node, name)
+        if name == TRAINING.name:
+            self.fail(node, "'training' is a condition, and no number", "write where(training, 1, 0)")
         if name in self.functions or name in self.forms:
             return super().resolve_name(node)
         known = {*self.names, *self.known.axes} - {"pi"}
@@ -254,6 +164,7 @@ class NetReader(FormulaReader):
         for axis, place in enumerate(places):
             self._place(component, axis, indices[axis], place)
         self._note_use(node, name, indices)
+        self._note_noise(node, name)
         return component
 
     def _note_early(self, node: ast.AST, name: str, indices: Sequence[Expr]) -> None:
@@ -307,6 +218,11 @@ class NetReader(FormulaReader):
         summed = frozenset(n for n, i in enumerate(indices) if i.free_symbols & bound)
         use = Use(self.equation, id(node) in self.additive and not summed, summed)
         self.known.uses.setdefault(name, []).append(use)
+
+    def _note_noise(self, node: ast.AST, name: str) -> None:
+        """Remember a read of noise, which has no value in use."""
+        if name in self.known.noise:
+            self.known.noise_read.append(NoiseRead(name, self.equation, self.part, self.column(node)))
 
     # ------------------------------------------------------------ indices
 
@@ -513,7 +429,7 @@ class NetReader(FormulaReader):
         indices = [provisional_index(i) for i in free if _reads(body, i)]
         letters = tuple(i.name[1:] for i in indices)
         shape = tuple(self.known.size(i) for i in letters)
-        place = Quantity(self._own_name("at"), shape, integer=True)
+        place = Quantity(self.own_name("at"), shape, integer=True)
         self.known.add(place, letters)
         self.known.used.add(place.name)
         self._note_place(place.name, letter)
@@ -526,7 +442,7 @@ class NetReader(FormulaReader):
         self.known.computed.add(name)
         self.known.positions[name] = [letter]
 
-    def _own_name(self, ending: str) -> str:
+    def own_name(self, ending: str) -> str:
         """Return a new name for a quantity that is defined for this equation: h_in3 for h3, h_in for h.
 
         The number stays at the end, where it is that of a layer.
@@ -546,6 +462,24 @@ class NetReader(FormulaReader):
         return value
 
     # ------------------------------------------------------------ conditions
+
+    def build_condition(self, node: ast.expr) -> Boolean:
+        """Return the condition for a node; ``training`` is one, where nothing of the text is called so."""
+        if not (isinstance(node, ast.Name) and node.id == TRAINING.name):
+            return super().build_condition(node)
+        if self._is_own_name(node.id):
+            hint = "compare it with a number, or rename it to ask whether the network is trained"
+            self.fail(node, "here 'training' is a quantity of the text, and no condition", hint)
+        self.known.asks_training = True
+        return TRAINING
+
+    def _is_own_name(self, name: str) -> bool:
+        """Whether the text in which the formula was written declares a name, or has it as an index."""
+        line = self.part.line
+        while isinstance(line, UsedLine):
+            line = line.part.line
+        known = (self.scope, self.known.scalars, self.known.quantities, self.known.later)
+        return line.source == self.known.source and any(name in each for each in known)
 
     def comparison(self, node: ast.Compare) -> Boolean:
         """Return a comparison of indices, sizes and values."""
@@ -656,15 +590,67 @@ class NetReader(FormulaReader):
             return body
         return computed(Piecewise, (body, computed(And, *guards)), (ZERO, True))
 
-    def _new_part(self, body: Expr) -> Expr:
+    def _new_part(self, body: Expr, ending: str = "in", held: bool = False) -> Expr:
         letters = [letter for letter in self.scope if _reads(body, letter)]
         letters.sort(key=lambda letter: not self.known.numbers_samples(letter))
         indices = [provisional_index(letter) for letter in letters]
-        named = Quantity(self._own_name("in"), tuple(map(self.known.size, letters)))
+        named = Quantity(self.own_name(ending), tuple(map(self.known.size, letters)), held=held)
         self.known.add(named, tuple(letters))
         self.known.used.add(named.name)
         self.known.hidden.append(Equation(named.at(indices), body))
         return named.at(indices)
+
+    # ------------------------------------------------------------ derivatives
+
+    def gradient(self, node: ast.Call) -> Expr:
+        """Return gradient(e, q[n, k]), the derivative of e for a component of q."""
+        self.check_arguments(node, 2, 2)
+        return derivatives.gradient(self, *node.args)
+
+    def stop_gradient(self, node: ast.Call) -> Expr:
+        """Return stop_gradient(e): e, through which no derivative goes."""
+        self.check_arguments(node, 1, 1)
+        return derivatives.stop_gradient(self, node)
+
+    def argument(self, node: ast.expr) -> Expr:
+        """Return the expression of an argument."""
+        return self._argument(node)
+
+    def variable(self, node: ast.expr) -> Expr:
+        """Return the component at a node; how a parameter starts does not follow from such a read."""
+        uses = {name: list(found) for name, found in self.known.uses.items()}
+        component = self._argument(node)
+        self.known.uses = uses
+        return component
+
+    def apart(self, body: Expr) -> Expr:
+        """Return a quantity of its own for a ``body``."""
+        return self._named(body)
+
+    def apart_and_held(self, body: Expr) -> Expr:
+        """Return a quantity of its own for a ``body``, through which no derivative goes."""
+        return self._new_part(self._where_in_range(body), "held", held=True)
+
+    def is_whole(self, node: ast.expr) -> bool:
+        """Whether a node is the whole right-hand side of an equation other than that of the loss."""
+        return node is self.outermost and self.equation != LOSS and self.equation not in self.known.by_cases
+
+    def hold(self) -> None:
+        """Let no derivative go through the quantity on the left."""
+        self.is_held = True
+
+    def declared(self, name: str) -> str:
+        """Return what a name stands for."""
+        quantity = self.known.quantities.get(name)
+        if name == self.equation or name in self.known.later:
+            return "later"
+        if quantity is None:
+            return "letter" if name in self.scope else ""
+        if quantity.integer:
+            return "whole"
+        if name in self.known.states:
+            return "state"
+        return "constant" if name in self.known.constants else "quantity"
 
     def normalised(self, node: ast.Call, constants: Mapping[str, Expr]) -> Expr:
         """Return an activation of a whole axis, such as softmax(a[n, i], i)."""

@@ -11,7 +11,7 @@ derivative of one sample: all samples add to it.  Such equations stay those of t
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import Add, Basic, Expr, Indexed, Mul, Pow, Sum, Symbol
 
@@ -57,7 +57,7 @@ class Samples:
     def one(self, quantity: Quantity) -> Quantity:
         """Return a quantity as it is for one sample."""
         varies = self.varies(quantity.name)
-        return Quantity(quantity.name, quantity.shape[1:], quantity.integer) if varies else quantity
+        return replace(quantity, shape=quantity.shape[1:]) if varies else quantity
 
     def _equation(self, equation: Equation) -> Equation:
         letter = equation.indices[0] if self.varies(equation.name) else None

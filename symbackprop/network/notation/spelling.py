@@ -11,11 +11,13 @@ import ast
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from symbackprop.equations.system import TRAINING
 from symbackprop.errors import nearest
 from symbackprop.library.activations import ACTIVATIONS
 from symbackprop.library.formula import MAX_DEPTH
-from symbackprop.network.notation.lines import Part, Statement, UsedLine, sides, split_outside
-from symbackprop.network.notation.reader import Names, NetReader
+from symbackprop.network.notation.lines import UPDATE, Part, Statement, UsedLine, sides, split_outside
+from symbackprop.network.notation.names import Names
+from symbackprop.network.notation.reader import NetReader
 
 _BINDERS = frozenset({"sum", "mean", "prod", "argmax", "logsumexp"})
 """Calls whose arguments behind the first one are letters; so are those of max and min, of a letter."""
@@ -122,7 +124,7 @@ def made(
 
 def items(statement: Statement) -> Iterator[Statement]:
     """Yield the items of a declaration, each as a declaration."""
-    if statement.keyword in ("", "assume"):
+    if statement.keyword in ("", "assume", UPDATE):
         yield statement
         return
     for part in split_outside(statement.body, ","):
@@ -174,13 +176,17 @@ class Vocabulary:
             formula = _Spelling(statement.body, right, self)
             formula.value()
             words = words + formula.words
-        elif statement.keyword == "" and right is not None:
+        elif statement.keyword == "noise" and right is not None:
+            formula = _Spelling(statement.body, right, self)
+            formula.numbers()
+            words = words + formula.words
+        elif statement.keyword in ("", UPDATE) and right is not None:
             formula = _Spelling(statement.body, right, self, scope=spelling.letters)
-            use = formula.use()
+            use = formula.use() if statement.keyword == "" else None
             if use is None:
                 formula.value()
                 words = words + formula.words
-        defined = None if statement.keyword == "output" else head
+        defined = None if statement.keyword in ("output", UPDATE) else head
         return Spelled(statement, tuple(sorted(words, key=lambda word: word.start)), defined, use)
 
     def formula(self, part: Part) -> Spelled:
@@ -252,6 +258,11 @@ class _Spelling:
             scope |= {e.id for node in reads for e in elements(node) if isinstance(e, ast.Name)}
         self._walk(self.tree, _At(frozenset(scope)))
 
+    def numbers(self) -> None:
+        """Find the words of the numbers that a distribution is given."""
+        for node in self.tree.args if isinstance(self.tree, ast.Call) else ():
+            self._walk(node, _At(frozenset()))
+
     # ------------------------------------------------------------ uses
 
     def use(self) -> Use | None:
@@ -303,6 +314,8 @@ class _Spelling:
         inner = _At(at.scope, at.condition, at.index, at.depth + 1)
         match node:
             case ast.Name(id=name):
+                if name == TRAINING.name and name not in at.scope and name not in self.known.names:
+                    return
                 hidden = not (at.condition or at.index) and name in self.known.scalars
                 self._word(node, name in at.scope and not hidden)
             case ast.Subscript(value=ast.Name() as name):

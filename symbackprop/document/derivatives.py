@@ -1,0 +1,78 @@
+"""What a document says of the derivatives in a network's own equations, and of values that are held.
+
+In go the ``Sentences`` of a derivation, out come lines behind its equations, and the groups of the steps that
+lead to those derivatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from sympy import Derivative, Expr
+
+from symbackprop.document.blocks import EquationBlock, Group
+from symbackprop.document.sentences import Sentences
+from symbackprop.printing.text import TextPrinter
+
+
+def forwards(sentences: Sentences) -> list[EquationBlock]:
+    """Return the forward equations, with a line behind each that is a derivative or ends derivatives."""
+    names = {sentences.style.label(number): name for name, number in sentences.derivation.labels.items()}
+    return [
+        replace(block, lines=(*block.lines, *_lines(sentences, names.get(block.label, ""))))
+        for block in sentences.forwards()
+    ]
+
+
+def _lines(sentences: Sentences, name: str) -> Iterator[str]:
+    """Yield what there is to say of a quantity."""
+    system = sentences.system
+    meaning = system.derivatives.get(name)
+    definition = system.definitions.get(name)
+    if definition is not None and meaning is not None and meaning.is_named:
+        derivative = sentences.inline(Derivative(meaning.of, meaning.to))
+        yield sentences.say(
+            "value.none" if definition.rhs == 0 else "value.derivative",
+            quantity=sentences.inline(meaning.at),
+            derivative=derivative,
+            of=sentences.inline(meaning.of),
+            variable=sentences.inline(meaning.to),
+        )
+    if definition is not None and system.quantities[name].held:
+        yield sentences.say("value.held", quantity=sentences.inline(definition.lhs))
+
+
+def groups(sentences: Sentences) -> list[Group]:
+    """Return the steps to the derivatives in the equations, then those to the derivatives of the error."""
+    found: list[Group] = []
+    for inner in _inner(sentences):
+        first, *others = inner.groups()
+        assert inner.derivation.root is not None
+        found += [replace(first, section=_title(sentences, inner.derivation.root)), *others]
+    own = sentences.groups()
+    if found and own and not own[0].section:
+        loss = sentences.system.quantities[sentences.system.loss].symbol
+        own[0] = replace(own[0], section=_title(sentences, loss))
+    return [*found, *own]
+
+
+def kinks(sentences: Sentences) -> list[str]:
+    """Return the values taken at kinks in the steps to the derivatives in the equations."""
+    return [said for inner in _inner(sentences) for said in inner.kinks()]
+
+
+def _inner(sentences: Sentences) -> Iterator[Sentences]:
+    """Yield the sentences of each derivation behind the equations."""
+    notation = sentences.style.printer.notation
+    for derived in sentences.derivation.inner:
+        axes = {q.name: len(q.shape) for q in derived.system.quantities.values()}
+        own = replace(notation, loss=derived.system.loss, adjoints=derived.adjoints, axes=axes)
+        style = type(sentences.style)(own, derived)
+        yield Sentences(derived, style, sentences.catalogue)
+
+
+def _title(sentences: Sentences, of: Expr) -> str:
+    """Return the heading of the steps to the derivatives of a quantity, as plain text."""
+    shown = TextPrinter(sentences.style.printer.notation).show(of)
+    return sentences.say("value.section", of=sentences.style.escape(shown))
