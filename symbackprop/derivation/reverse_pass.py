@@ -41,8 +41,8 @@ def derive_system(
     """Derive the loss for every quantity between it and ``wrt`` (default: the parameters).
 
     ``inner`` are the derivations behind the derivatives in the equations; their steps come first.
-    Where they are to be read again, adjoints stay ``apart``: one that holds a sum is not written into another,
-    and no result is written out in full.
+    Where they are to be read again, adjoints stay ``apart``: none is written into a sum, or holds one itself,
+    unless a divisor cancels, and no result is written out in full.
 
     What the loss does not depend on has one step, which says that its derivative is 0.
     Without ``stable`` no stable forms are looked for, which takes about half of the time.
@@ -214,10 +214,9 @@ class _Pass:
         if equation.name == self.system.loss:
             return Consumer(equation, None)
         known = self.definitions.get(equation.name)  # None in a circle, where it is read further on
-        if known is not None and self.apart and known.rhs.has(Sum):
-            known = None
         definition = None if self._other_readers(equation, reader) else known
-        return Consumer(equation, self.adjoint_of[equation.name], definition)
+        summed = definition is not None and (definition.rhs.has(Sum) or equation.rhs.has(Sum))
+        return Consumer(equation, self.adjoint_of[equation.name], definition, self.apart and summed)
 
     def _other_readers(self, equation: Equation, reader: str) -> set[str]:
         """Return the quantities besides ``reader`` whose adjoints read the adjoint of ``equation.name``."""

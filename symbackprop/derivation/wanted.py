@@ -28,10 +28,21 @@ def derive_model(model: Model, of: Sequence[str] | None = None) -> Derived:
     """
     wanted = () if of is None else require_wanted(of, model.system)
     known = closed(model.system)
-    model = replace(model, system=known.system)
+    model = replace(model, system=known.system, sections=_sections(model, known.system))
     derived = derive_system(model.system, wanted or None, stable=of is None, inner=known.inner)
     derived = replace(derived, model=model, of=wanted)
     return with_batch(derived) if model.per_sample else derived
+
+
+def _sections(model: Model, system: EquationSystem) -> dict[str, str]:
+    """Return the section of each quantity; what a gradient needs belongs to that of who asks for it."""
+    found, asking = dict(model.sections), None
+    for equation in reversed(system.equations if found else ()):
+        if equation.name in model.system.definitions:
+            asking = equation.name
+        elif asking in found:
+            found[equation.name] = found[asking]
+    return found
 
 
 def derive_further(derivation: Derived, names: Iterable[str]) -> Derived:

@@ -46,12 +46,14 @@ class Consumer:
 
     ``adjoint`` is the adjoint of the quantity it defines, None for the loss, whose adjoint is 1.
     ``definition`` is that adjoint's own equation where the goal is its only reader: the adjoint is
-    then written into the result if that makes nothing longer.
+    then written into the result if that makes nothing longer or, where it ``stays_apart``, if a divisor
+    cancels.
     """
 
     equation: Equation
     adjoint: Quantity | None
     definition: Equation | None = None
+    stays_apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -303,6 +305,8 @@ def _written_in(goal: Goal, consumer: Consumer, step: DraftStep) -> DraftStep | 
         whole = cheapest(tidy(tidy_sums(form)) for form in (inserted, used))
     # Shorter it may be for another reason too, such as a sign; a cancellation is a divisor that is gone.
     gone = divisors(step.rhs) + divisors(consumer.definition.rhs) > divisors(whole)
+    if consumer.stays_apart and not (cancels and gone):
+        return None
     return DraftStep("cancellation" if cancels and gone else "substitution", step.lhs, whole)
 
 
