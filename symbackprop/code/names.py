@@ -38,6 +38,7 @@ TOLD = (
     "OUTPUT_SHAPE",
     "CLASSES",
     "IS_MEAN",
+    "HELD",
     "HYPERPARAMETERS",
     "STATE",
     "DECAYING",

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import subprocess
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +17,7 @@ import pytest
 from sympy import Symbol
 
 import symbackprop as sb
+from symbackprop.commands.comparison.module import check_module
 from symbackprop.derivation.wanted import derive_model
 from symbackprop.equations.model import SAMPLES_DRAWN
 from symbackprop.equations.naming import SAMPLES
@@ -264,3 +269,22 @@ def test_a_straight_through_estimator_has_the_slope_of_what_it_replaces() -> Non
     assert changed != text
     results = [sb.derive(sb.Network.from_equations(each)).gradient("w") for each in (text, changed)]
     assert results[0] == results[1]
+
+
+def test_a_module_says_that_differences_do_not_hold_what_is_held(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "held.py"
+    sb.generate(derivation("held_copy"), file)
+    subprocess.run([sys.executable, "-B", str(file), "check"], check=True)
+    assert "The derivatives hold c, which differences of E do not" in capfd.readouterr().out
+
+
+def test_a_check_holds_what_is_held() -> None:
+    """Without that, differences of E would not be the derivatives."""
+    derived = derivation("held")
+    held = {name: replace(q, held=False) for name, q in derived.system.quantities.items()}
+    free = replace(derived, system=replace(derived.system, quantities=held))
+    rows = [check_module(sb.load(derived), each) for each in (derived, free)]
+    assert all(row.holds for row in rows[0])
+    assert [row.subject for row in rows[1] if not row.holds] == ["  differences of E"]
