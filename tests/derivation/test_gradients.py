@@ -186,6 +186,13 @@ def test_a_divergence_holds_no_jacobian() -> None:
     assert [str(n) for n in shape] == ["K"]
 
 
+def test_an_output_that_is_the_same_for_all_samples_has_a_row_for_each() -> None:
+    module = sb.load(derivation("linear"))
+    parameters = module.initialize(0)
+    outputs = module.forward(parameters, np.ones((4, 2), np.float32))
+    assert np.array_equal(outputs, [parameters["w"]] * 4)
+
+
 def test_names_are_chosen_beside_those_of_the_text() -> None:
     text = TEXTS["jacobian"].replace("J[", "df_dh[").replace("parameter", "parameter df_dx,")
     text = text.replace("E = ", "E = df_dx*").replace("output", "output df_dh,")
