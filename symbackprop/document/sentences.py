@@ -600,6 +600,9 @@ class Sentences:
             "no path", loss=self.inline(self._loss), quantity=self.inline(self._variable(step.lhs))
         )
 
+    def _no_effect(self, step: Step, before: Step | None) -> str:
+        return self.say("no effect", quantity=self.inline(self._variable(step.lhs)))
+
     def _stable_form(self, step: Step, before: Step | None) -> str:
         replaced = (number for number, stable in self.derivation.stable_form_of.items() if stable == step)
         return self.say("stable", number=f"({next(replaced)})")
@@ -783,6 +786,7 @@ _TELLERS = {
     "cancellation": Sentences._cancellation,
     "fact": Sentences._fact,
     "no path": Sentences._no_path,
+    "no effect": Sentences._no_effect,
     "stable form": Sentences._stable_form,
     "batch mean": Sentences._batch_mean,
     "update": Sentences._update,
