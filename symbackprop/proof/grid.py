@@ -213,12 +213,15 @@ class Grid:
     def index(self, node: Expr, environment: Environment) -> int:
         """Return the value of an index."""
         total, coefficients = self._affine(node)
-        try:
-            for symbol, coefficient in coefficients:
-                total += coefficient * environment[symbol]
+        for part, coefficient in coefficients:
+            if part in environment:
+                total += coefficient * environment[part]
+            elif isinstance(part, (Indexed, Symbol)):
+                total += coefficient * self._table_at(part, environment)
+            else:
+                break
+        else:
             return total
-        except KeyError:
-            pass
         values = {**self.sizes, **environment}
         value = rational(node, values, lambda read: self._table_at(read, environment))
         if value.denominator != 1:

@@ -5,9 +5,10 @@ In goes a ``Spelling``, out come ``Environment``s that give each of its sizes a 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import combinations, islice
+from types import MappingProxyType
 
 from sympy import Expr, Integer, Symbol, expand
 from sympy.core.relational import Equality, Relational, Unequality
@@ -49,15 +50,18 @@ def assignments_of_sizes(spelling: Spelling, sample_size: Expr | None) -> Iterat
 
 
 def _within_bounds(
-    sizes: Environment, spelling: Spelling, guards: Collection[Relational] = ()
+    sizes: Environment,
+    spelling: Spelling,
+    guards: Collection[Relational] = (),
+    least: Mapping[Symbol, int] = MappingProxyType({}),
 ) -> Environment:
     """Return the sizes, made smaller while the places of the statement are too many, but never below two.
 
-    What ``guards`` decide both ways, they still do.
+    What ``guards`` decide both ways, they still do, and no size gets below its number in ``least``.
     """
     known = [e for e in spelling.extents if e.free_symbols and e.free_symbols.issubset(sizes)]
     while places(spelling.spaces, sizes) > _MOST_PLACES:
-        smaller = ({**sizes, s: number - 1} for s, number in sizes.items() if number > 2)
+        smaller = ({**sizes, s: number - 1} for s, number in sizes.items() if number > least.get(s, 2))
         fitting = [each for each in smaller if all(whole(e, each) >= 2 for e in known)]
         fitting = [each for each in fitting if all(_decides_both_ways(g, spelling, each) for g in guards)]
         if not fitting:
@@ -118,10 +122,9 @@ def larger_sizes(guards: Collection[Relational], spelling: Spelling, sizes: Envi
         symbols = {s for expression in (guard, *extents) for s in expression.free_symbols} & set(sizes)
         if not _decides_both_ways(guard, spelling, larger):
             larger = _one_larger(guard, symbols, spelling, larger)
-    if any(_ends(guard, spelling, larger) is None for guard in guards):
-        return larger  # which sizes these need is not known
     decided = [guard for guard in guards if _decides_both_ways(guard, spelling, larger)]
-    return _within_bounds(larger, spelling, decided)
+    is_known = all(_ends(guard, spelling, larger) is not None for guard in guards)
+    return _within_bounds(larger, spelling, decided, {} if is_known else sizes)
 
 
 def _one_larger(

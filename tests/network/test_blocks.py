@@ -315,6 +315,56 @@ def test_a_keyword_stands_in_place_of_what_a_block_proposes() -> None:
     assert [c.value for c in network(text).model.constants] == [1.5]
 
 
+OPTIONAL = """\
+input x[n, t, k], begin[n, i]
+integer input length[n]
+constant c = 0.5
+size k = 2, i = 3
+block run(x[n, t, k], h0[n, i] = 0, length[n] = size(t)) -> h[n, t, i]
+    parameter w[k, i]
+    before[n, t, i] = where(t > 0, h[n, t - 1, i], h0[n, i])
+    h[n, t, i] = where(t < length[n], tanh(sum(x[n, t, k]*w[k, i], k) + before[n, t, i]), c)
+block outer(x[n, t, k], length[n] = 3 - 1, h0[n, i] = 2*c) -> y[n, t, i]
+    y = run(x, length=length, h0=h0)
+USE
+E = mean(sum(y[n, t, i]*begin[n, i], t, i), n)
+output y
+"""
+RUN_BY_HAND = """\
+parameter w[k, i]
+before[n, t, i] = where(t > 0, y[n, t - 1, i], BEGIN)
+y[n, t, i] = where(t < LENGTH, tanh(sum(x[n, t, k]*w[k, i], k) + before[n, t, i]), c)
+"""
+
+
+@pytest.mark.parametrize(
+    ("use", "begin", "length"),
+    [
+        ("run(x)", "0", "size(t)"),
+        ("run(x, begin)", "begin[n, i]", "size(t)"),
+        ("run(x, length=length, h0=begin)", "begin[n, i]", "length[n]"),
+        ("outer(x)", "2*c", "3 - 1"),
+        ("outer(x, length)", "2*c", "length[n]"),
+    ],
+)
+def test_a_number_stands_for_an_argument_that_is_left_out(use: str, begin: str, length: str) -> None:
+    head, _, rest = OPTIONAL.partition("block")
+    unused = "integer input length[n]\n" if "length[n]" not in length else ""
+    text, end = OPTIONAL.replace("USE", f"y = {use}"), rest.partition("USE")[2]
+    by_hand = head + RUN_BY_HAND.replace("BEGIN", begin).replace("LENGTH", length) + end
+    same(text.replace(unused, ""), by_hand.replace(unused, ""))
+
+
+def test_numbers_stand_for_arguments_in_a_repetition_too() -> None:
+    gate = """\
+block gate(x[n, d], g[n, d] = 2) -> y[n, d]
+    parameter a[d] = 1
+    y[n, d] = a[d]*x[n, d]*g[n, d]
+"""
+    alone = "x1 = gate(x0)\nx2 = gate(x1)\n"
+    same(HEAD + gate + "x2 = repeat(gate, 2, x0)\n" + END, HEAD + gate + alone + END)
+
+
 def test_a_block_may_make_the_loss() -> None:
     block = "block error(y[n, i], t[n, i]) -> e\n    e = mean(sum((y[n, i] - t[n, i])**2, i), n)\n"
     text = HEAD + LAYER + block + USES + "E = error(x2, t)\noutput x2\n"
@@ -432,6 +482,7 @@ def used(old: str, new: str) -> str:
     return HEAD + LAYER + USES.replace(old, new, 1) + END
 
 
+BOTH = "block both(x[n, d], z[n, d] = 1, a[n, d] = 2) -> y[n, d]\n    y[n, d] = x[n, d]*z[n, d] + a[n, d]\n"
 MORE = "block more(x[n, d]) -> y[n, d]\n    y = layer(x)\n"
 
 WRONG: dict[str, tuple[str, str, str]] = {
@@ -681,6 +732,66 @@ WRONG: dict[str, tuple[str, str, str]] = {
         "",
     ),
     "header-same": (header("block layer(x[n, d]) -> x[n, d]"), "line 4, column 13: 'x' stands twice", ""),
+    "header-default": (
+        header("block layer(x[n, d], z[n] = ) -> y[n, e]"),
+        "line 4, column 28: a number is needed behind '='",
+        "",
+    ),
+    "header-first": (
+        header("block layer(x[n, d] = 0) -> y[n, e]"),
+        "line 4, column 13: the first argument of a block is always given",
+        "",
+    ),
+    "header-order": (
+        header("block layer(x[n, d], z[n] = 0, q[n]) -> y[n, e]"),
+        "line 4, column 32: an argument without a number stands behind one",
+        "",
+    ),
+    "header-value": (
+        header("block layer(x[n, d], z[n, e] = x) -> y[n, e]").replace("+ b[e]", "+ z[n, e] + b[e]"),
+        "line 4, column 32: what stands for 'z' where it is left out must be a number",
+        "numbers, constants and sizes",
+    ),
+    "header-both": (
+        header("block layer(x[n, d], d[n, e] = 1) -> y[n, e]").replace("+ b[e]", "+ d[n, e] + b[e]"),
+        "line 4, column 22: 'd' is both an index and an argument",
+        "",
+    ),
+    "default-axes": (
+        header("block layer(x[n, d], z[n, e] = 1) -> y[n, e]").replace("+ b[e]", "+ z[e] + b[e]"),
+        "line 8, column 41: 'z' has 2 axes; write z[n, e]",
+        "",
+    ),
+    "default-bare": (
+        header("block layer(x[n, d], z[n] = 1) -> y[n, e]").replace("+ b[e]", "+ z + b[e]"),
+        "line 8, column 41: 'z' has 1 axis; write z[n]",
+        "",
+    ),
+    "default-many": (
+        HEAD + BOTH + "x2 = both(x0, t, t, t)\n" + END,
+        "line 6, column 6: 'both' takes 1 to 3 arguments, not 4; it is both(",
+        "both(x[n, d], z[n, d] = 1, a[n, d] = 2)",
+    ),
+    "default-twice": (
+        HEAD + BOTH + "x2 = both(x0, t, z=t)\n" + END,
+        "line 6, column 18: 'z' is given twice",
+        "",
+    ),
+    "default-unknown": (
+        HEAD + BOTH + "x2 = both(x0, zz=t)\n" + END,
+        "line 6, column 15: 'zz' is neither an index nor a constant, nor an argument that may be left out,",
+        "did you mean 'z'?",
+    ),
+    "default-number": (
+        HEAD + BOTH + "x2 = both(x0, z=3)\n" + END,
+        "line 6, column 17: what the block 'both' is given must be the name of a quantity",
+        "",
+    ),
+    "default-other": (
+        HEAD.replace("t[n, i]", "t[n, i], m[n]") + BOTH + "x2 = both(x0, z=m)\n" + END,
+        "line 6, column 17: 'm' has 1 axis, but the block 'both' takes z[n, d], line 4",
+        "",
+    ),
     "header-colon": (
         header("block layer(x[n, d]) -> y[n, e]:"),
         "line 4, column 32: a block's first line ends",

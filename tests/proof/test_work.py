@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from sympy import Ge, Integer, Symbol
 
@@ -17,6 +19,15 @@ from symbackprop.proof.work import places, spaces_of
 h, i, k, u = (index(letter) for letter in "hiku")
 H, K, P, U = (size(letter) for letter in "HKPU")
 
+PADDED = """\
+input x[n, p, q]
+parameter a
+size p = 8, q = 8, h = 4, g = 4, u = 3, v = 3
+z[n, p, q] = a*x[n, p, q]
+y[n, h, g] = max(where(0 <= 2*h + u - 1 < size(p) and 0 <= 2*g + v - 1 < size(q), z[n, 2*h + u - 1, 2*g + v - 1], -9), u, v)
+E = mean(sum(y[n, h, g]**2, h, g), n)
+output y
+"""  # noqa: E501
 POOLED = """\
 input x[n, p, q]
 target t[n, p]
@@ -94,6 +105,25 @@ def test_of_the_sizes_for_a_guard_one_is_larger() -> None:
     guard = Ge(P - 1, h + u - 1)  # holds everywhere where the kernel has two places
     larger = larger_sizes([guard], known, {P: 3, U: 2, K: 4})
     assert larger == {P: 3, U: 3, K: 4}
+
+
+def test_sizes_for_guards_at_places_that_are_found_stay_within_bounds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A largest number never stands outside, so no size decides this guard both ways."""
+    tried: list[int] = []
+    compared = prover.Prover._compared
+
+    def counting(*given: Any, again: bool) -> Any:
+        _, _, _, known, sizes = given
+        tried.append(places(known.spaces, sizes))
+        return compared(*given, again=again)
+
+    monkeypatch.setattr(prover.Prover, "_compared", counting)
+    derivation = derive(Network.from_equations(PADDED))
+    steps = [step for step in derivation.steps if step.rule == "local derivative"]
+    assert prover.Prover(derivation).prove_step(steps[1]).holds
+    assert max(tried) <= 1000
 
 
 def test_the_memory_forgets_what_was_not_used_for_longest() -> None:
