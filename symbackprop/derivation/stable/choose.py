@@ -42,7 +42,7 @@ def with_stable(derivation: Derived) -> Derived:
 
 def _stable_steps(derivation: Derived) -> Iterator[Step]:
     system, stabilizer = derivation.system, _Stabilizer(derivation)
-    sums = SumForms(system, stabilizer.signature)
+    sums = SumForms(system)
     has_powers = any(is_varying_power(p) for e in system.equations for p in e.rhs.atoms(Pow))
     number = max(derivation.by_number, default=len(system.equations))
     for equation in system.equations:

@@ -8,7 +8,7 @@ and masked ones, and wrong nowhere where the plain form is right.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -36,12 +36,12 @@ from symbackprop.derivation.calculus.algebra import distributed
 from symbackprop.derivation.calculus.budget import factor
 from symbackprop.derivation.calculus.paths import with_deltas_used, without_summed_deltas
 from symbackprop.derivation.stable.joining import Joiner, at
+from symbackprop.derivation.stable.kept import Kept, Watched
 from symbackprop.derivation.stable.logarithms import has_stable_operation, opened_through
 from symbackprop.derivation.stable.powers import zero_where
 from symbackprop.derivation.stable.small import SIZE, Array, Key, Places, Small
 from symbackprop.equations.indices import canonical, make_sum, open_sum, rename, substitute
 from symbackprop.equations.system import (
-    ZERO,
     Equation,
     EquationSystem,
     Quantity,
@@ -66,19 +66,22 @@ class SumForms:
     """Chooses forms for the equations and results of one system, in the order of computation."""
 
     system: EquationSystem
-    signature: Callable[[Sequence[tuple[Expr, Expr]]], Hashable]
-    """What equations have in common up to their names."""
     forms: dict[str, tuple[Expr, Expr]] = field(default_factory=dict)
     """The left-hand side and the form that is computed, of each quantity and adjoint met so far."""
     plain: dict[str, tuple[Expr, Expr]] = field(default_factory=dict)
     """The same as derived."""
 
     def __post_init__(self) -> None:
-        self.joiner = Joiner(self.system)
+        self.joiner = self._plain_joiner = Joiner(self.system)
         self._followed: dict[str, bool] = {}
         self._sums: dict[str, bool] = {}
-        self._chosen: dict[Hashable, int | None] = {}
-        self.adjoints = {adjoint.name for adjoint in self.system.adjoints.values()}
+        self._looked_up: dict[str, None] = {}
+        adjoints = {adjoint.name: adjoint for adjoint in self.system.adjoints.values()}
+        self.adjoints = set(adjoints)
+        self._kept = Kept({**self.system.quantities, **adjoints}, self._told)
+        self._watched = replace(self.system)
+        watched = Watched(self.system.definitions, self._look_up)
+        object.__setattr__(self._watched, "definitions", watched)
 
     def define(self, lhs: Expr, plain: Expr, form: Expr) -> None:
         """Remember how a component is computed."""
@@ -90,6 +93,31 @@ class SumForms:
         """Return the best form of ``plain``, for which ``form`` was chosen without looking at sums."""
         if not self._is_of_sums(form):
             return form
+        kept = self._kept.form_of((form, plain))
+        if kept is None:
+            self._looked_up.clear()
+            self.joiner = Joiner(self._watched)  # one that remembers nothing looks up all that it needs
+            kept = self._chosen(form, plain)
+            self.joiner = self._plain_joiner
+            self._kept.enter((form, plain), self._looked_up, kept)
+        return kept
+
+    def _look_up(self, name: str) -> None:
+        self._looked_up[name.removeprefix(_OF_LOSS)] = None
+
+    def _told(self, name: str) -> tuple[Hashable, list[Expr]]:
+        """Return what is known of a quantity: facts, and how it and its derivative are computed."""
+        derivative = f"{_OF_LOSS}{name}"
+        facts = [name in self.adjoints, self._is_given(name)]
+        facts += [self._is_followed(each) for each in (name, derivative)]
+        sides = [kind.get(each) for each in (name, derivative) for kind in (self.plain, self.forms)]
+        facts += [side is not None for side in sides]
+        own = self.system.definitions.get(name)
+        found = [side for pair in sides if pair is not None for side in pair]
+        return tuple(facts), [*found, *((own.lhs, own.rhs) if own is not None else ())]
+
+    def _chosen(self, form: Expr, plain: Expr) -> Expr:
+        """Return the best form of ``plain``, looked for among all of them."""
         known = {form, canonical(form)}
         longest = max(_LONGEST, _TIMES_LONGER * int(form.count_ops()))
         found = (o for o in self._candidates(form, plain) if o.count_ops() <= longest)
@@ -106,7 +134,7 @@ class SumForms:
                 for join in (self.joiner.joined, self.joiner.joined_outside):
                     joined = self._opened(join(each))
                     yield joined
-                    yield zero_first(joined, self.system)
+                    yield zero_first(joined, self._watched)
 
     def _cancelled(self, expression: Expr) -> Iterator[Expr]:
         """Yield ``expression`` with a quantity that divides put for the sum that it is, and multiplied out.
@@ -114,10 +142,10 @@ class SumForms:
         Of (Σ t p - t) p/c with c = Σ t p that is p - t p/c: the large quotient of what cancels is gone.
         """
         divisors = {f.base for f in expression.atoms(Pow) if f.exp.could_extract_minus_sign()}
-        known = [d for d in divisors if self.system.is_read(d) and name_of(d) in self.system.definitions]
+        known = [d for d in divisors if self.system.is_read(d) and name_of(d) in self._watched.definitions]
         mapping: dict[Expr, Expr] = {}
         for divisor in sorted(known, key=str):
-            definition = self.system.definitions[name_of(divisor)]
+            definition = self._watched.definitions[name_of(divisor)]
             value = at(definition.indices, divisor, definition.rhs)
             if self.system.is_read(value):
                 mapping[divisor] = value
@@ -143,7 +171,7 @@ class SumForms:
 
     def _opened(self, expression: Expr) -> Expr:
         unstable = {node for node in expression.atoms(log) if not has_stable_operation(node)}
-        return opened_through(expression, self.system) if unstable else expression
+        return opened_through(expression, self._watched) if unstable else expression
 
     def _with_derivatives_in(self, expression: Expr) -> Iterator[Expr]:
         """Yield ``expression``, and with the derivatives written in that divide or have an exponential.
@@ -151,7 +179,10 @@ class SumForms:
         Those that these read in turn are written in, too, in a form of its own.
         """
         yield expression
-        if not any(self._is_followed(name_within(read)) for read in _reads(expression)):
+        names = [name_within(read) for read in _reads(expression) if not _is_index(read)]
+        for name in names:
+            self._look_up(name)
+        if not any(map(self._is_followed, names)):
             return
         for _ in range(_DERIVATIVES):
             whole = self._with_next_derivatives(expression)
@@ -162,6 +193,8 @@ class SumForms:
 
     def _with_next_derivatives(self, expression: Expr) -> Expr:
         read = {name_within(read) for read in _derivatives(expression, self.adjoints)}
+        for name in sorted(read):
+            self._look_up(name)
         for name in sorted(self.forms.keys() & read):
             lhs, form = self.plain[name]
             if _is_delicate(form):
@@ -171,14 +204,11 @@ class SumForms:
     # ------------------------------------------------------------ measuring
 
     def _best(self, form: Expr, plain: Expr, others: Sequence[Expr]) -> Expr:
-        """Return the form that is wrong at the fewest points; equal layers are measured once."""
+        """Return the form that is wrong at the fewest points."""
         names = self._names_read([form, plain, *others])
-        followed = list(filter(self._is_followed, names))
-        definitions = [kind[name] for name in followed for kind in (self.plain, self.forms)]
-        key = self.signature([*((ZERO, e) for e in (form, plain, *others)), *definitions])
-        if key not in self._chosen:
-            self._chosen[key] = self._measured(names, form, plain, others)
-        chosen = self._chosen[key]
+        for name in names:
+            self._look_up(name)
+        chosen = self._measured(names, form, plain, others)
         return form if chosen is None else others[chosen]
 
     def _measured(self, names: Sequence[str], form: Expr, plain: Expr, others: Sequence[Expr]) -> int | None:
@@ -266,18 +296,20 @@ class SumForms:
         return {s for s in symbols if not is_size(s) and not self.system.is_read(s)}
 
     def _is_derivative(self, name: str) -> bool:
-        return name in self.adjoints or name.startswith("d/d")
+        return name in self.adjoints or name.startswith(_OF_LOSS)
 
 
 _DEPTH = 4
 _DERIVATIVES = 2
 """How often derivatives are written into one another."""
 _TYPES = (np.float32, np.float64)
+_OF_LOSS = "d/d"
+"""What stands before a name for the derivative of the loss."""
 
 
 def name_within(read: Expr) -> str:
     """Return the name of a component, or of a derivative of the loss."""
-    return f"d/d{name_of(read.variables[0])}" if isinstance(read, Derivative) else name_of(read)
+    return f"{_OF_LOSS}{name_of(read.variables[0])}" if isinstance(read, Derivative) else name_of(read)
 
 
 def _count(failures: Sequence[Array]) -> int:
