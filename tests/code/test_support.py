@@ -46,12 +46,15 @@ def test_the_error_function_is_right_to_rounding(dtype: str) -> None:
     found = _erf(z)
     assert found.dtype == z.dtype
     assert (np.abs(found - wanted) <= 4 * np.spacing(np.abs(wanted).astype(dtype))).all()
-    assert np.signbit(_erf(np.array([-0.0]))).all() and np.isnan(_erf(np.array([np.nan]))).all()
+    assert np.signbit(_erf(np.array([-0.0]))).all()
+    assert np.isnan(_erf(np.array([np.nan]))).all()
 
 
 def test_the_error_function_writes_where_it_is_told_to() -> None:
     z = np.linspace(-2, 2, 30).reshape(5, 6)
     apart = np.zeros((6, 5)).T
-    assert _erf(z, out=apart) is apart and (apart == _erf(z)).all()
+    assert _erf(z, out=apart) is apart
+    assert (apart == _erf(z)).all()
     assert _erf(z.T).tolist() == _erf(z).T.tolist()
-    assert _erf(z, out=z) is z and (z == apart).all()
+    assert _erf(z, out=z) is z
+    assert (z == apart).all()
