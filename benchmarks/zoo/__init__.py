@@ -1,4 +1,4 @@
-"""Networks that are no chain of dense layers, as data: their equations, and their losses in other libraries."""
+"""Networks that are no chain of dense layers: their equations, and their losses in other libraries."""
 
 from benchmarks.zoo import images, sequences, vectors
 

@@ -8,7 +8,7 @@ Where that makes an array larger than what is given, or no matrix product, every
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from itertools import combinations
 from math import prod
@@ -17,8 +17,9 @@ from sympy import Expr, Integer, Mul, Symbol
 
 from symbackprop.arrays.axes import Axes, transposed
 from symbackprop.arrays.kinds import Kind
-from symbackprop.arrays.operations import Axis, Operation, Product, Sizes, number
+from symbackprop.arrays.operations import Axis, Operation, Order, Product, Sizes, number
 from symbackprop.arrays.planning import cost, nominal
+from symbackprop.equations.system import ONE
 
 
 def contract(axes: Axes, operands: Sequence[Operation], summed: Sequence[Symbol]) -> Operation:
@@ -145,12 +146,32 @@ def _rank(arrays: Sequence[Operation], pair: tuple[int, int], summed: Sequence[S
 
 @dataclass(frozen=True)
 class _Groups:
-    """The axes of a product of two arrays: shared and kept, of the first, summed, of the second."""
+    """The axes of a product of two arrays: shared and kept, of the first, summed, of the second.
+
+    ``outer`` are further ones of one array, of the second if that has others, for each place of which there is
+    a product with all of the other array.
+    """
 
     batch: tuple[Axis, ...]
     left: tuple[Axis, ...]
     summed: tuple[Axis, ...]
     right: tuple[Axis, ...]
+    outer: tuple[Axis, ...] = ()
+
+    @property
+    def kept(self) -> tuple[Axis, ...]:
+        """The axes of the result."""
+        return (*self.outer, *self.batch, *self.left, *self.right)
+
+    @property
+    def of_first(self) -> tuple[Axis, ...]:
+        """The leading axes of the first array."""
+        return self.batch if self.right else (*self.outer, *self.batch)
+
+    @property
+    def of_second(self) -> tuple[Axis, ...]:
+        """The leading axes of the second array."""
+        return (*self.outer, *self.batch) if self.right else self.batch
 
 
 def product(axes: Axes, first: Operation, second: Operation, summed: Sequence[Symbol]) -> Operation:
@@ -166,9 +187,80 @@ def product(axes: Axes, first: Operation, second: Operation, summed: Sequence[Sy
         summed=_summed_order(first, second, summed),
         right=tuple(a for a in own if a in second.axes),
     )
+    if (shared := _summed_last(axes, first, second, groups)) is not None:
+        inner = product(axes, first, second, [i for i in summed if i != shared])
+        return axes.reduce(Kind.SUM, inner, [shared])
+    groups = _place_by_place(axes, first, second, groups)
     if groups.batch and not (groups.left and groups.right):
+        if groups.left and _count(axes, (*groups.left, *groups.summed)) >= _LARGE:
+            return _matrices_and_vectors(axes, first, second, groups)
         return _einsum(axes, first, second, summed)
     return _matmul(axes, first, second, groups)
+
+
+_LARGE = 192
+"""Numbers of a matrix from which its product with a vector is faster by itself than among many in `einsum`."""
+_WORTH = 2**13
+"""Multiplications of a product from which many of them are faster than one, where that saves a copy."""
+
+
+def _place_by_place(axes: Axes, first: Operation, second: Operation, groups: _Groups) -> _Groups:
+    """Return the groups with outer axes, where products for each of their places save a copy.
+
+    Those are images, of which the channels are summed or stand before the places: a product for each sample
+    reads and writes them as they lie, one for all samples needs the channels outermost.
+    """
+    wide, array = (groups.right, second) if groups.right else (groups.left, first)
+    order = axes.order({*first.axes, *second.axes})
+    others = [order.index(a) for a in groups.kept if a not in wide]
+    if not others:
+        return groups
+    outer = tuple(a for a in wide if order.index(a) < min(others))
+    inner = wide[len(outer) :]
+    if not (outer and inner) or not _is_copied(array, groups.batch, (groups.summed, wide)):
+        return groups
+    left, right = (groups.left, inner) if groups.right else (inner, ())
+    if _count(axes, (*left, *right, *groups.summed)) < (_WORTH if left and right else _LARGE):
+        return groups
+    return replace(groups, left=left, right=right, outer=outer)
+
+
+def _summed_last(axes: Axes, first: Operation, second: Operation, groups: _Groups) -> Symbol | None:
+    """Return the outermost axis, if it is summed and a product for each of its places saves a copy."""
+    inner = groups.summed[1:]
+    shared = groups.summed[0]
+    if not inner or not isinstance(shared, Symbol) or not first.axes[0] == second.axes[0] == shared:
+        return None
+    sides = ((first, groups.left), (second, groups.right))
+    copied = [_is_copied(array, groups.batch, (groups.summed, side)) for array, side in sides]
+    still = [
+        _is_copied(array, (shared, *groups.batch), (inner, side))
+        for array, side in sides
+        if array.is_contiguous
+    ]
+    if not any(copied) or any(still):
+        return None
+    left, right, terms = (_count(axes, group) for group in (groups.left, groups.right, inner))
+    saved = 4 * left * right <= terms * (left + right)
+    least = _WORTH if groups.left and groups.right else _LARGE
+    return shared if saved and left * right * terms >= least else None
+
+
+def _is_copied(array: Operation, batch: Sequence[Axis], groups: Sequence[Sequence[Axis]]) -> bool:
+    """Whether an array has to be copied for the axes of each group to be taken together."""
+    while array.kind == Kind.LAYOUT:
+        (array,) = array.inputs
+    if not array.is_contiguous:
+        return any(len(group) > 1 for group in groups)
+    labels = [next((n for n, group in enumerate(groups) if a in group), -1) for a in array.axes]
+    runs = [n for n, before in zip(labels, [None, *labels], strict=False) if n != before and n >= 0]
+    return len(runs) > len(set(runs))
+
+
+def _count(axes: Axes, group: Sequence[Axis]) -> int:
+    """Return the number of places of axes, 0 where that is known at run time alone."""
+    found = Mul(*[axes.number(n) for n in axes.shape(group)])
+    return int(found) if isinstance(found, Integer) else 0
 
 
 def _summed_order(first: Operation, second: Operation, summed: Sequence[Symbol]) -> tuple[Axis, ...]:
@@ -179,15 +271,21 @@ def _summed_order(first: Operation, second: Operation, summed: Sequence[Symbol])
 
 def _matmul(axes: Axes, first: Operation, second: Operation, groups: _Groups) -> Operation:
     """Return a matrix product, for each of the shared axes; several axes of one kind are taken together."""
-    batch, left, summed, right = groups.batch, groups.left, groups.summed, groups.right
-    names = (*batch, *left, *right)
+    batch, left, summed, right = (*groups.outer, *groups.batch), groups.left, groups.summed, groups.right
+    names = groups.kept
     plain = not batch and len(summed) == 1 and len(right) <= 1 and first.axes == (*left, *summed)
     if plain or max(len(left), len(summed), len(right)) <= 1:
-        inputs = (_matrix(first, batch, left, summed), _matrix(second, batch, summed, right))
+        inputs = (
+            _matrix(first, groups.of_first, left, summed),
+            _matrix(second, groups.of_second, summed, right),
+        )
         shape = axes.shape(names)
         value = _product(axes, summed, shape) if len(shape) > 2 else None
         return Operation(Kind.MATMUL, inputs, value, names, shape)
-    inputs = (_together(axes, first, batch, left, summed), _together(axes, second, batch, summed, right))
+    inputs = (
+        _together(axes, first, groups.of_first, left, summed),
+        _together(axes, second, groups.of_second, summed, right),
+    )
     sides = [_size(axes, side) for side in (left, right) if side]
     shape = (*axes.shape(batch), *sides)
     value = _product(axes, summed, shape)
@@ -196,6 +294,19 @@ def _matmul(axes: Axes, first: Operation, second: Operation, groups: _Groups) ->
     if len(left) <= 1 and len(right) <= 1:
         return whole
     return reshaped(axes, whole, names)
+
+
+def _matrices_and_vectors(axes: Axes, first: Operation, second: Operation, groups: _Groups) -> Operation:
+    """Return the products of a matrix and a vector, for each of the shared axes: of columns of length 1."""
+    batch, left, summed = (*groups.outer, *groups.batch), groups.left, groups.summed
+    matrix = _together(axes, first, groups.of_first, left, summed)
+    vector = _together(axes, second, groups.of_second, summed, ())
+    order = Order((*range(len(vector.axes)), None))
+    column = Operation(Kind.LAYOUT, (vector,), order, (*vector.axes, None), (*vector.shape, ONE))
+    shape = (*axes.shape(batch), _size(axes, left), ONE)
+    value = _product(axes, summed, shape)
+    whole = Operation(Kind.MATMUL, (matrix, column), value, (*batch, left[0], None), shape)
+    return reshaped(axes, whole, groups.kept)
 
 
 def _matrix(

@@ -10,16 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import permutations
 from math import prod
 
 from sympy import Add, Expr, Indexed, Integer, KroneckerDelta, Mul, Piecewise, S, Sum, Symbol
 
-from symbackprop.arrays.axes import Axes
-from symbackprop.arrays.guards import may_be_infinite
+from symbackprop.arrays.axes import Axes, surely
+from symbackprop.arrays.guards import inequality, may_be_infinite
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation
 from symbackprop.arrays.running import Terms
-from symbackprop.equations.indices import RangeList, open_sum
+from symbackprop.equations.affine import Affine
+from symbackprop.equations.functions import Quotient
+from symbackprop.equations.indices import RangeList, open_sum, rename
 from symbackprop.equations.system import ZERO
 
 _UNKNOWN = Integer(64)
@@ -144,6 +147,26 @@ def ways(axes: Axes, product: Terms) -> Iterator[Way]:
             body, ranges = open_sum(factor)
             summed = (*rest.summed, *(i for i, _ in ranges))
             yield Way((), (Terms((*others, body), rest.conditions, summed),), opened=tuple(ranges))
+    yield from _by_quotient(axes, product)
+
+
+def _by_quotient(axes: Axes, product: Terms) -> Iterator[Way]:
+    """Yield the sum without an index g of which 0 <= i - m g < m leaves one place, i // m."""
+    known = [(c, axes.affine(d)) for c in product.conditions if (d := inequality(axes, c)) is not None]
+    for (lower, least), (upper, most) in permutations(known, 2):
+        if least is None or most is None or least.slopes != {i: -s for i, s in most.slopes.items()}:
+            continue
+        rest = [c for c in product.conditions if c not in (lower, upper)]
+        for g in (g for g in product.summed if least.slopes.get(g, 0) == -(least.offset + most.offset + 1)):
+            above = Affine({i: slope for i, slope in least.slopes.items() if i != g}, least.offset)
+            low, high = axes.bounds(above)
+            count = -least.slopes[g]
+            inside = count > 0 and surely(low) and surely(count * axes.extent(g) - 1 - high)
+            if inside and not any(c.has(g) for c in rest):
+                place = {g: Quotient(above.at({}), Integer(count))}
+                factors = tuple(rename(f, place) for f in product.factors)
+                summed = tuple(i for i in product.summed if i != g)
+                yield Way((), (Terms(factors, tuple(rest), summed),))
 
 
 def _term_by_term(axes: Axes, total: Add, rest: Terms) -> Iterator[Way]:

@@ -12,6 +12,7 @@ from symbackprop.arrays.operations import (
     Name,
     Number,
     Operation,
+    Order,
     Padding,
     Place,
     Product,
@@ -42,6 +43,7 @@ from symbackprop.equations.naming import SAMPLES
 
 _COMMUTES = (Kind.ADD, Kind.MULTIPLY)
 _NUMBERS = {0: "zero", 1: "one"}
+_SHORT = 48  # of longer rows NumPy finds the largest as fast
 _SLOW_WITH_NUMBERS = (Kind.MAXIMUM, Kind.MINIMUM)  # NumPy takes two arrays in a third of the time
 
 
@@ -57,7 +59,8 @@ class Workspace:
     ``padded`` are buffers whose borders stay zero, ``counts`` holds the numbers of the samples.
     ``constants`` are arrays that are made once: they hold no data.  ``numbers``, None to do without them,
     are arrays of one number: NumPy reads them in a fifth of the time that a number of Python takes.
-    ``filled`` are arrays of zeros or of ones, which no statement writes to.
+    ``filled`` are arrays of zeros or of ones, which no statement writes to.  ``by_bits`` says that choices
+    are made by a function of the module.
     ``stem`` begins the names of temporaries, which are none of ``taken``; ``size`` gives sizes their
     numbers.
     """
@@ -69,6 +72,7 @@ class Workspace:
     constants: dict[Operation, str] = field(default_factory=dict)
     numbers: dict[int, str] | None = None
     filled: dict[str, tuple[str, tuple[Expr, ...]]] = field(default_factory=dict)
+    by_bits: bool = False
     idle: list[str] = field(default_factory=list)
     count: int = 0
     stem: str = "work"
@@ -121,6 +125,11 @@ class Workspace:
             found = [stem if plain and stem not in self.taken | self.filled.keys() else self.fresh(stem)]
             self.filled[found[0]] = stem, sizes
         return Operation(Kind.ARRAY, (), found[0], (None,) * len(shape), shape)
+
+    def number_of(self, sizes: Sequence[Expr]) -> Integer | None:
+        """Return the product of sizes, where all of them have numbers."""
+        found = Mul(*map(self.size, sizes))
+        return found if isinstance(found, Integer) else None
 
     def numbers_of_samples(self, like: Operation) -> Operation:
         """Return the array 0, 1, 2 … with a number for each sample."""
@@ -401,7 +410,7 @@ class BufferWriter:
         else:
             self._store(other, out)
             source, where = self._operand(value), self._operand(condition)
-        self.found.append(Copy(source, out, where))
+        self.found.append(Copy(source, out, where, by_bits=self.workspace.by_bits))
 
     def _reduce(self, operation: Operation, out: Operation) -> None:
         axis, kept = operation.value_as(Reduction).axes, operation.value_as(Reduction).kept
@@ -415,7 +424,57 @@ class BufferWriter:
             if axis == 1 and kept and operand != out:
                 self._product((operand, self.workspace.full_of(1, (columns, Integer(1)))), out)
                 return
+        if operand.kind == Kind.ARRAY and out.kind == Kind.ARRAY and operand != out and inner.is_contiguous:
+            if operation.kind == Kind.SUM and self._sum_of_rows(operand, positions(operation), out):
+                return
+            if operation.kind == Kind.MAX and self._largest_of_rows(operand, positions(operation), out):
+                return
         self._call(operation, (operand,), out)
+
+    def _sum_of_rows(self, operand: Operation, summed: Sequence[int], out: Operation) -> bool:
+        """Sum over the last axes, or over the first ones, as products with ones; say whether that goes.
+
+        NumPy adds up short rows one by one, in ten times as long.
+        """
+        rank, shape = len(operand.shape), operand.shape
+        first = [p for n, p in enumerate(summed) if n == p]
+        last = [p for p in summed if p not in first and rank - p <= len(summed) - summed.index(p)]
+        if rank < 2 or len(first) == rank or sorted((*first, *last)) != list(summed):
+            return False
+        if not last and len(first) < 2:
+            return False  # whole rows are added: there is nothing to gain
+        kept = shape[len(first) : rank - len(last)]
+        columns, inside = self.workspace.number_of(kept), self.workspace.number_of(shape[rank - len(last) :])
+        if inside is None or (first and columns is None):
+            return False
+        if last:
+            outer = shape[: rank - len(last)]
+            like = replace(operand, axes=(None,) * len(outer), shape=outer)
+            total = self._temporary(like) if first else out
+            ones = self.workspace.full_of(1, (inside,))
+            self._product((_split(operand, rank - len(last), inside), ones), _line(total))
+            operand = total
+        if first and columns is not None:
+            ones = _line(self.workspace.full_of(1, shape[: len(first)]))
+            self._product((ones, _split(operand, len(first), columns)), _line(out))
+        return True
+
+    def _largest_of_rows(self, operand: Operation, along: Sequence[int], out: Operation) -> bool:
+        """Take the largest of short rows, once they are columns; say whether they are short.
+
+        NumPy compares the numbers of a row one by one, and those of many columns at a time.
+        """
+        columns = self.workspace.number_of(operand.shape[-1:])
+        many = len(operand.shape) > 2 and tuple(along) == (len(operand.shape) - 1,)
+        if not many or columns is None or not 1 < columns <= _SHORT:
+            return False
+        rows = _split(operand, len(operand.shape) - 1, columns)
+        turned = (columns, rows.shape[0])
+        stood = _reshape(self._temporary(operand), Sizes((int(columns), -1)), turned)
+        self._copy(Operation(Kind.LAYOUT, (rows,), Order((1, 0)), (None, None), turned), stood)
+        largest = Operation(Kind.MAX, (stood,), Reduction(0), (None,), rows.shape[:1])
+        self._call(largest, (stood,), _line(out))
+        return True
 
     def _product(self, operands: tuple[Operation, Operation], out: Operation) -> None:
         """Compute the product of an array and of ones, which adds up."""
@@ -507,6 +566,25 @@ def _rows(operand: Operation, columns: int | Expr) -> Operation:
     """Return the rows of all rows of an array."""
     rows = Mul(*operand.shape[:-1])
     return _reshape(operand, Sizes((-1, columns)), (rows, operand.shape[-1]))
+
+
+def _split(operand: Operation, position: int, columns: Integer) -> Operation:
+    """Return an array as a matrix, its axes before a position and those from there on together."""
+    rows, others = Mul(*operand.shape[:position]), Mul(*operand.shape[position:])
+    return _reshape(operand, Sizes((-1, int(columns))), (rows, others))
+
+
+def _line(operand: Operation) -> Operation:
+    """Return all numbers of an array along one axis."""
+    return _reshape(operand, Sizes((-1,)), (Mul(*operand.shape),)) if len(operand.shape) != 1 else operand
+
+
+def positions(reduction: Operation) -> list[int]:
+    """Return the positions of the axes that a sum or a maximum runs over."""
+    axes = reduction.value_as(Reduction).axes
+    if axes is None:
+        return list(range(len(reduction.inputs[0].shape)))
+    return [axes] if isinstance(axes, int) else sorted(axes)
 
 
 def _reshape(operand: Operation, sizes: Sizes, shape: tuple[Expr, ...]) -> Operation:

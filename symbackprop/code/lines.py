@@ -31,6 +31,8 @@ COLUMNS = 80
 ANY_LENGTH = 10**9
 """Columns of which no line has so many."""
 INDENT = 4
+CHOICE = "_put"
+"""The function of modules that sets an array to other numbers where a condition holds."""
 _SIGNS = {Kind.ADD: "+=", Kind.SUBTRACT: "-=", Kind.MULTIPLY: "*=", Kind.DIVIDE: "/="}
 _CONDITIONS = {Condition.WITH_LOSS: "with_loss", Condition.WEIGHTED: "weights is not None"}
 
@@ -77,6 +79,9 @@ def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterat
             yield from _assignment(write(target).code, write(value), columns, _SIGNS[kind])
         case Scatter():
             yield from _scatter(instruction, columns)
+        case Copy(source, out, where, True) if where is not None:
+            texts = [write(operand).code for operand in (out, source, where)]
+            yield from _broken(called(CHOICE, *texts), columns)
         case Copy(source, out, where):
             last = [] if where is None else [f"where={write(where).code}"]
             yield from _broken(called("np.copyto", write(out).code, write(source).code, *last), columns)

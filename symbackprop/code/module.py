@@ -24,7 +24,7 @@ from symbackprop.code.layout import (
     text_definition,
     tuple_definition,
 )
-from symbackprop.code.lines import SILENT, Comments, lines_of
+from symbackprop.code.lines import CHOICE, SILENT, Comments, lines_of
 from symbackprop.code.loops import ByLayer, Rolled, Uses, in_loops, layered_names
 from symbackprop.code.programs import RATE, SCALE, Carried, Programs, needed, share
 from symbackprop.code.recurrence import Recurrence
@@ -568,7 +568,8 @@ class _Module:
     def _training(self) -> dict[str, object]:
         """Return what every training step is made of."""
         sizes = (f"{size}: int" for size in self.step.sizes)
-        helpers = ["_zeros"] * (not self.bare) + ["_by_turns"] * self.step.turns
+        chooses = any(line.lstrip().startswith(f"{CHOICE}(") for line in self.step.step)
+        helpers = ["_zeros"] * (not self.bare) + ["_by_turns"] * self.step.turns + [CHOICE] * chooses
         return {
             "allocate": head("_allocate", ["samples: int", "dtype: np.dtype", *sizes], self._arrays_kind),
             "allocations": self.step.allocations,
@@ -672,7 +673,7 @@ _LEFT = ("for name, value in self._left.items():", "    self.parameters[name][..
 _EMPTY = "{}"
 _GAMMA = ("_from_eight", "_given", "_polynomial")
 _SUPPORT = {
-    Kind.ERF: ("_ERF_NEAR", "_erf", "_polynomial"),
+    Kind.ERF: ("_ERF_NEAR", "_erf", "_erf_of_few", "_polynomial"),
     Kind.LGAMMA: ("_LOG_GAMMA", "_lgamma", *_GAMMA),
     Kind.DIGAMMA: ("_DIGAMMA", "_digamma", *_GAMMA),
 }

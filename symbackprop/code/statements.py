@@ -270,11 +270,15 @@ class Call(Instruction):
 
 @dataclass(frozen=True)
 class Copy(Instruction):
-    """The numbers of ``source`` go to ``out``; with ``where``, truth values, to some places alone."""
+    """The numbers of ``source`` go to ``out``; with ``where``, truth values, to some places alone.
+
+    ``by_bits`` says that a function of the module does that, which is faster.
+    """
 
     source: Operation
     out: Operation
     where: Operation | None = None
+    by_bits: bool = False
 
     @property
     def operands(self) -> tuple[Operation, ...]:
@@ -295,7 +299,7 @@ class Copy(Instruction):
     def renamed(self, change: Renaming) -> Copy:
         """Return the instruction with other names of arrays."""
         where = None if self.where is None else renamed(self.where, change)
-        return Copy(renamed(self.source, change), renamed(self.out, change), where)
+        return Copy(renamed(self.source, change), renamed(self.out, change), where, self.by_bits)
 
 
 @dataclass(frozen=True)

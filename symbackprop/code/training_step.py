@@ -112,7 +112,7 @@ class TrainingStep:
         self.keys_of_layers = Keys.of_system(model.named)
         for entry in self.shared:
             self.layered |= entry.layered(self.layered)
-        self.workspace = Workspace(taken=own, numbers={}, size=self.number)
+        self.workspace = Workspace(taken=own, numbers={}, size=self.number, by_bits=not bare)
         self.writer = BufferWriter(self.names, self.workspace)
 
     @cached_property

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import TypeVar
 
 import sympy
-from sympy import Expr, Function, Integer, loggamma, polygamma
+from sympy import Add, Expr, Function, Integer, loggamma, polygamma
 from sympy.core.function import ArgumentIndexError
 
 from symbackprop.equations.system import ZERO
@@ -126,7 +126,10 @@ class Quotient(_OfWholeNumbers):
         """Return the value at numbers."""
         if above.is_Integer and below.is_Integer and below.is_positive:
             return Integer(int(above) // int(below))
-        return above if below == 1 else None
+        if below == 1:
+            return above
+        multiple, rest = _apart(above, below)
+        return None if multiple == 0 else multiple + cls(rest, below)
 
 
 @_called("mod")
@@ -140,4 +143,16 @@ class Remainder(_OfWholeNumbers):
         """Return the value at numbers."""
         if above.is_Integer and below.is_Integer and below.is_positive:
             return Integer(int(above) % int(below))
-        return ZERO if below == 1 else None
+        if below == 1:
+            return ZERO
+        multiple, rest = _apart(above, below)
+        return None if multiple == 0 else cls(rest, below)
+
+
+def _apart(above: Expr, below: Expr) -> tuple[Expr, Expr]:
+    """Return how many times a whole number goes into the terms that it divides, and the other terms."""
+    if not (below.is_Integer and below.is_positive) or not above.is_integer:
+        return ZERO, above
+    divided = [term for term in Add.make_args(above) if (term.as_coeff_Mul()[0] / below).is_Integer]
+    whole = [term for term in divided if term.as_coeff_Mul()[1].is_integer]
+    return Add(*[term / below for term in whole]), above - Add(*whole)

@@ -231,6 +231,28 @@ def test_sums_along_rows_and_over_samples_are_products_with_ones() -> None:
     assert "work1.sum()" in step_of(sb.Network("5-6-2", output="sigmoid"))
 
 
+ROWS = """
+input x[n, p, k, m]
+parameter b[m] = 1
+size p = 3, k = 2, m = 5
+s[n, p, k, m] = x[n, p, k, m] + b[m]
+g[n, p, k, m] = softmax(s[n, p, k, m], m)
+E = mean(sum(g[n, p, k, m]*s[n, p, k, m]**2, p, k, m), n)
+output g
+"""
+
+
+def test_short_rows_are_turned_to_columns_and_sums_of_more_axes_are_products_with_ones() -> None:
+    """NumPy goes through a short row number by number."""
+    network = sb.Network.from_equations(ROWS)
+    step = step_of(network)
+    assert re.search(r"np\.copyto\((work\d+)\.reshape\(5, -1\), s\.reshape\(-1, 5\)\.T\)", step)
+    assert re.search(r"np\.max\(work\d+\.reshape\(5, -1\), axis=0, out=\w+\.reshape\(-1\)\)", step)
+    assert re.search(r"exponentials\w*\.reshape\(-1, 5\)\.dot\(ones\d+, out=\w+\.reshape\(-1\)\)", step)
+    assert re.search(r"ones\d+\.reshape\(-1\)\.dot\(\w+\.reshape\(-1, 5\), out=db\)", step)
+    assert all(row.holds for row in check_module(sb.load(network), sb.derive(network)))
+
+
 def test_names_of_a_network_are_not_taken_by_its_buffers() -> None:
     net = sb.Network.from_equations(
         """

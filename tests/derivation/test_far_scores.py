@@ -12,6 +12,7 @@ from sympy import Eq, Expr, Mul, Piecewise, Symbol, log
 
 import symbackprop as sb
 from symbackprop.derivation.stable.powers import zero_where
+from symbackprop.derivation.stable.sums import zero_first
 from symbackprop.proof.prover import prove
 from tests.high_precision import value_and_gradient
 
@@ -241,6 +242,20 @@ E = sum(c[n, q], n, q)/sum(m[n, q], n, q)
 output h
 """
     assert sb.generate(sb.Network.from_equations(text))
+
+
+def test_a_product_is_0_where_a_mask_of_the_data_is_and_not_where_a_weight_is() -> None:
+    """With a condition on weights a sum of products would be an array of every pair of units."""
+    network = sb.Network.from_equations(
+        "input x[n, k], m[n, k]\nparameter w[k]\nsize k = 3\n"
+        "y[n, k] = m[n, k]*exp(x[n, k])\nz[n, k] = w[k]*exp(x[n, k])\n"
+        "E = mean(sum(y[n, k] + z[n, k], k), n)\noutput y"
+    )
+    system = sb.derive(network).system
+    masked, weighted = (system.definitions[name].rhs for name in "yz")
+    (mask,) = (f for f in masked.args if f.is_Indexed)
+    assert zero_first(masked, system) == Piecewise((0, Eq(mask, 0)), (masked, True))
+    assert zero_first(weighted, system) == weighted
 
 
 def test_no_choice_decides_that_a_product_is_zero() -> None:

@@ -449,15 +449,16 @@ def zero_first(expression: Expr, system: EquationSystem) -> Expr:
     """Return ``expression`` with products that are 0 where one factor is, whatever the others are.
 
     (1 - p)^(-1/2) log p has no value at p = 1, where the one is infinite and the other 0; and m exp(h) is to
-    be 0 where a mask m is, however large h is.
+    be 0 where a mask m is, however large h is.  A mask is of the data: weights are not 0 by intention.
     """
+    computed = {*system.definitions, *system.parameters}
 
     def deciding(node: Expr) -> Expr | None:
         if not isinstance(node, Mul):
             return None
         if any(map(_is_root_below, node.args)):
             return next((f for f in node.args if f.has(log) and not f.is_Pow), None)
-        masks = (f for f in node.args if system.is_read(f) and name_of(f) not in system.definitions)
+        masks = (f for f in node.args if system.is_read(f) and name_of(f) not in computed)
         return next(masks, None) if node.has(exp) else None
 
     return zero_where(expression.replace(lambda node: isinstance(node, Mul), _inside_of_its_mask), deciding)
