@@ -121,7 +121,7 @@ def _number(reader: NetReader, node: ast.expr, constants: Mapping[str, object]) 
         if isinstance(value, float):
             names.scalars[name.id] = Rational(repr(value))
         elif name.id != "pi":
-            reader.fail(name, "a number is needed here", "write one, or the name of a constant")
+            reader.fail(name, "a number is needed here", "write one, or a constant declared before")
     found = NetReader(reader.part, names).expression(node)
     if not found.is_number or not found.is_real:
         reader.fail(node, "a number is needed here")
