@@ -8,6 +8,7 @@ from itertools import groupby
 from sympy import Symbol, sympify
 
 from symbackprop.document.formats import Format
+from symbackprop.equations.model import Noise
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import EquationSystem
 from symbackprop.printing.layers import LEAST
@@ -26,6 +27,15 @@ def values_shown(derivation: Derived, style: Format) -> list[str]:
         names = names if len(names) <= LEAST else [names[0], style.dots, names[-1]]
         found.append(style.inline(" = ".join([*names, show(sympify(value))])))
     return found
+
+
+def changing(derivation: Derived) -> tuple[list[str], dict[str, Noise]]:
+    """Return the states, and the noise by name, that the equations of training read."""
+    model, quantities = derivation.model, derivation.system.quantities
+    if model is None:
+        return [], {}
+    noise = {each.name: each for each in model.noise if each.name in quantities}
+    return [name for name in model.states if name in quantities], noise
 
 
 def names_elsewhere(system: EquationSystem) -> Iterator[tuple[str, list[str]]]:
