@@ -10,17 +10,17 @@ from dataclasses import replace
 from functools import cached_property
 from string import Formatter
 
-from sympy import Add, Derivative, Expr, KroneckerDelta, Rational, Sum, Symbol, nsimplify
+from sympy import Add, Derivative, Expr, KroneckerDelta, Rational, Sum, Symbol
 
 from symbackprop.derivation.kinks import Kink, kinks_in
 from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlock
 from symbackprop.document.formats import Format
-from symbackprop.document.given import changing, names_elsewhere, values_shown
+from symbackprop.document.given import changing, names_elsewhere, numbers_of, values_shown
 from symbackprop.document.language.catalogues import Catalogue
 from symbackprop.document.language.particles import with_particle
 from symbackprop.document.sections import Sections
 from symbackprop.equations.circles import Circle, parts_of
-from symbackprop.equations.model import DISTRIBUTIONS, Initial, Initializer, Model, Noise
+from symbackprop.equations.model import Initial, Initializer, Model
 from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Derived, Step, differentiated
 from symbackprop.equations.system import (
@@ -103,7 +103,11 @@ class Sentences:
         lines = [
             self.say(key, quantities=self.listed(self._with_shapes(names))) for key, names in kinds if names
         ]
-        lines += [self._drawn(each) for each in noise.values()]
+        for each in noise.values():
+            quantity = self.inline(self._first_reading(each.name))
+            lines.append(
+                self.say(f"drawn.{each.distribution}", quantity=quantity, **numbers_of(each, self.style))
+            )
         if model is not None and model.layers:
             lines += self._units(model)
         lines += [*self._names_elsewhere(), *self._ranges(), *self._circles(forward=True)]
@@ -122,16 +126,6 @@ class Sentences:
         if self.style.draws and self.system.of_kind("bias", 1) is not None:
             lines.append(self.say("given.biases"))
         return lines
-
-    def _drawn(self, noise: Noise) -> str:
-        """Return a sentence on what a noise is drawn from."""
-        quantity = self.inline(self._first_reading(noise.name))
-        names = DISTRIBUTIONS[noise.distribution]
-        numbers = {
-            n: self.inline(nsimplify(value, rational=True))
-            for n, value in zip(names, noise.numbers, strict=True)
-        }
-        return self.say(f"drawn.{noise.distribution}", quantity=quantity, **numbers)
 
     def _ranges(self) -> list[str]:
         """Return a sentence on the ranges of the index letters; none where a letter has several ranges."""

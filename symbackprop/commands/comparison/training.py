@@ -144,6 +144,9 @@ def _take(
     data = case.with_noise_of(trainer, case.data(rows))
     expected = simulated.step(data, more.get("weights"), factor)
     found = trainer.step(*copied(case.arguments(data)), **more)
+    if case.model.noise:
+        again = case.with_noise_of(trainer, data)
+        tally.require(not same(case.noise_in(again), case.noise_in(data)), "draws the same noise again")
     if more.get("with_loss", True):
         tally.compare(found, expected, 1e-3)
     else:
