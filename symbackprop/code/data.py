@@ -5,7 +5,7 @@ In goes a ``Model``, out come lines of code, and the constants that drive the ru
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -98,8 +98,15 @@ class DataCode:
                         rows = shape.format("samples" if quickly else f"len({first})")
                         yield f"{'    ' * quickly}{name} = {name}.reshape({rows})"
 
-    def noise_lines(self, read: Collection[str], dtype: str, generator: str = "") -> Iterator[str]:
-        """Yield the lines that bind the noise that is ``read``.
+    @cached_property
+    def noise(self) -> dict[str, str]:
+        """The names of noise, by what it is called in the code."""
+        return {self.code(noise.name): noise.name for noise in self.model.noise}
+
+    def noise_lines(
+        self, read: Collection[str], dtype: str, holds: Callable[[str], bool], generator: str = ""
+    ) -> Iterator[str]:
+        """Yield the lines that bind the noise that is ``read``, but for what a dict by layer ``holds``.
 
         It is drawn from a ``generator``, or given in a dict; without one it is that of a fixed seed.
         """
@@ -109,8 +116,11 @@ class DataCode:
             yield f"noise = {drawn}"
         elif bound:
             yield from ("if noise is None:", f"    noise = {drawn}")
+        if any(holds(self.code(noise.name)) for noise in bound):
+            yield f"noise = {{n: np.asarray(value, {dtype}) for n, value in noise.items()}}"
         for noise in bound:
-            yield f'{self.code(noise.name)} = np.asarray(noise["{noise.name}"], {dtype})'
+            if not holds(self.code(noise.name)):
+                yield f'{self.code(noise.name)} = np.asarray(noise["{noise.name}"], {dtype})'
 
     @property
     def _counts(self) -> str:

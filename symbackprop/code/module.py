@@ -495,7 +495,7 @@ class _Module:
         if DTYPE in named or self.given.takes_dtype(read):
             yield f'dtype = parameters["{self.derivation.system.parameters[0]}"].dtype'
         yield from bound
-        noise = list(self.given.noise_lines(read, "dtype"))
+        noise = list(self.given.noise_lines(read, "dtype", body.holds))
         if _SAMPLE_COUNT in named or noise:
             yield f"samples = len({self.given.code(self.model.inputs[0].name)})"
         sizes = {*named, *(self.given.sizes_of_noise if noise else ())}
@@ -512,6 +512,8 @@ class _Module:
             names = {n: Layered(stem, n).alone for n in layers}
             if names[layers[-1]] in self.parameters:
                 bound.append((stem, "parameters", {n: self.parameters[name] for n, name in names.items()}))
+            elif names[layers[-1]] in self.given.noise:
+                bound.append((stem, "noise", {n: self.given.noise[name] for n, name in names.items()}))
             else:
                 entries = [f"{n}: {name}" for n, name in names.items() if name in given]
                 made[stem] = f"{{{', '.join(entries)}}}"

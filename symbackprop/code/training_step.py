@@ -158,7 +158,7 @@ class TrainingStep:
         binding = [
             *self._parameter_lines(),
             *found.values(),
-            *self.given.noise_lines(self._read, arrays, f"{self.owner}.generator"),
+            *self.given.noise_lines(self._read, arrays, self.rolled.holds, f"{self.owner}.generator"),
             *self._array_lines(buffers, fixed, ", ".join(("samples", *arguments))),
             *self.given.constant_lines(self._read, f"{self.owner}.dtype"),
             *self._dict_lines(),
@@ -355,8 +355,11 @@ class TrainingStep:
         given = self.given.arguments
         for stem, layers in self.rolled.dicts.items():
             kept = self._kept(stem)
-            if stem not in self._stems_of_parameters and len(kept) < len(layers):
-                names = {n: Layered(stem, n).alone for n in layers}
+            names = {n: Layered(stem, n).alone for n in layers}
+            if names[layers[-1]] in self.given.noise:
+                keys = {n: self.given.noise[name] for n, name in names.items()}
+                yield from self.keys_of_layers.dicts([(stem, "noise", keys)], BODY if self.bare else BODY + 4)
+            elif stem not in self._stems_of_parameters and len(kept) < len(layers):
                 entries = [f"{n}: {name}" for n, name in names.items() if name in given]
                 entries += [f"**{stem}"] if kept else []
                 yield f"{stem} = {{{', '.join(entries)}}}"

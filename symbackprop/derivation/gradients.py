@@ -81,7 +81,7 @@ class _Closing:
         number, inner = len(labels) + 1, []
         for each in self.passes.values():
             if each.derived is not None:
-                inner.append(_numbered(each.derived, labels, number))
+                inner.append(numbered(each.derived, labels, number))
                 number += len(each.derived.steps)
         return Closed(system, tuple(inner))
 
@@ -198,7 +198,7 @@ def _opened(expression: Expr) -> Expr:
     return expression.func(*map(_opened, expression.args))
 
 
-def _numbered(derived: Derived, labels: dict[str, int], first: int) -> Derived:
+def numbered(derived: Derived, labels: dict[str, int], first: int) -> Derived:
     """Return a derivation whose equations have the numbers of those that they come from."""
     steps, new = [], {}
     for number, step in enumerate(derived.steps, start=first):

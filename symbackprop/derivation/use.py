@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from symbackprop.derivation.batch import SampleAxis
-from symbackprop.derivation.gradients import closed
+from symbackprop.derivation.gradients import closed, numbered
 from symbackprop.derivation.stable.choose import with_stable
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import EquationSystem
@@ -36,7 +36,8 @@ def with_use(training: Derived, system: EquationSystem) -> Derived:
     )
     labels = {**training.labels, **{step.target: step.number for step in steps}}
     labels = {equation.name: labels[equation.name] for equation in known.system.equations}
-    use = Derived(known.system, steps, {}, {}, labels, model=model, inner=known.inner)
+    inner = tuple(numbers.within(each, labels) for each in known.inner if each.system not in numbers.inner)
+    use = Derived(known.system, steps, {}, {}, labels, model=model, inner=inner)
     if not training.of:  # of which code is made
         use = replace(use, stable=tuple(map(numbers.of, with_stable(replace(use, steps=())).stable)))
     if not training.of and model.per_sample:
@@ -49,6 +50,7 @@ class _Numbers:
 
     def __init__(self, training: Derived) -> None:
         self.known = {(step.target, step.rule): step for step in (*training.stable, *training.batch)}
+        self.inner = [each.system for each in training.inner]
         self.next = max(training.by_number) + 1
 
     def of(self, step: Step) -> Step:
@@ -58,6 +60,12 @@ class _Numbers:
             return known
         self.next += 1
         return replace(step, number=self.next - 1)
+
+    def within(self, derived: Derived, labels: dict[str, int]) -> Derived:
+        """Return a derivation behind derivatives in the equations of use, numbered."""
+        found = numbered(derived, labels, self.next)
+        self.next += len(found.steps)
+        return found
 
 
 def _mean_error(use: Derived) -> Step:

@@ -13,16 +13,36 @@ from sympy import Derivative, Expr
 
 from symbackprop.document.blocks import EquationBlock, Group
 from symbackprop.document.sentences import Sentences
+from symbackprop.equations.steps import Derived
 from symbackprop.printing.text import TextPrinter
 
 
 def forwards(sentences: Sentences) -> list[EquationBlock]:
     """Return the forward equations, with a line behind each that is a derivative or ends derivatives."""
     names = {sentences.style.label(number): name for name, number in sentences.derivation.labels.items()}
-    return [
+    own = [
         replace(block, lines=(*block.lines, *_lines(sentences, names.get(block.label, ""))))
         for block in sentences.forwards()
     ]
+    return [*own, *_in_use(sentences)]
+
+
+def _in_use(sentences: Sentences) -> list[EquationBlock]:
+    """Return the equations of the network in use that are none of training, and the forms to compute them."""
+    use = sentences.derivation.use
+    if use is None or not use.steps:
+        return []
+    own = _sentences(sentences, use)
+    new = {step.target: use.system.definitions[step.target] for step in use.steps}
+    blocks = own.forwards([e for e in use.system.equations if e.name in new])
+    said = replace(blocks[0], section=sentences.say("use.section"), note=sentences.say("use.introduction"))
+    known = {step.number for step in (*sentences.derivation.stable, *sentences.derivation.batch)}
+    forms = [step for step in (*use.stable, *use.batch) if step.number not in known]
+    computed = [EquationBlock(own.style.label(s.number), own.formula(s.lhs, s.rhs, True)) for s in forms]
+    if computed:
+        computed[0] = replace(computed[0], note=sentences.say("use.computed"))
+    blocks = [replace(each, section="") for each in blocks[1:]]
+    return [said, *blocks, *computed]
 
 
 def _lines(sentences: Sentences, name: str) -> Iterator[str]:
@@ -39,6 +59,11 @@ def _lines(sentences: Sentences, name: str) -> Iterator[str]:
             of=sentences.inline(meaning.of),
             variable=sentences.inline(meaning.to),
         )
+    model = sentences.derivation.model
+    for state, new in model.states.items() if model is not None else ():
+        if new == name and definition is not None:
+            at = system.quantities[state].at(definition.indices)
+            yield sentences.say("value.left", state=sentences.inline(at))
     if definition is not None and system.quantities[name].held:
         yield sentences.say("value.held", quantity=sentences.inline(definition.lhs))
 
@@ -64,12 +89,15 @@ def kinks(sentences: Sentences) -> list[str]:
 
 def _inner(sentences: Sentences) -> Iterator[Sentences]:
     """Yield the sentences of each derivation behind the equations."""
+    yield from (_sentences(sentences, derived) for derived in sentences.derivation.inner)
+
+
+def _sentences(sentences: Sentences, derived: Derived) -> Sentences:
+    """Return the sentences on another derivation of the same document."""
+    axes = {q.name: len(q.shape) for q in derived.system.quantities.values()}
     notation = sentences.style.printer.notation
-    for derived in sentences.derivation.inner:
-        axes = {q.name: len(q.shape) for q in derived.system.quantities.values()}
-        own = replace(notation, loss=derived.system.loss, adjoints=derived.adjoints, axes=axes)
-        style = type(sentences.style)(own, derived)
-        yield Sentences(derived, style, sentences.catalogue)
+    own = replace(notation, loss=derived.system.loss, adjoints=derived.adjoints, axes=axes)
+    return Sentences(derived, type(sentences.style)(own, derived), sentences.catalogue)
 
 
 def _title(sentences: Sentences, of: Expr) -> str:

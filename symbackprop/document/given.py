@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from sympy import Symbol, sympify
+from sympy import Symbol, nsimplify, sympify
 
 from symbackprop.document.formats import Format
+from symbackprop.equations.model import DISTRIBUTIONS, Noise
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import EquationSystem
 from symbackprop.printing.layers import LEAST
@@ -26,6 +27,21 @@ def values_shown(derivation: Derived, style: Format) -> list[str]:
         names = names if len(names) <= LEAST else [names[0], style.dots, names[-1]]
         found.append(style.inline(" = ".join([*names, show(sympify(value))])))
     return found
+
+
+def changing(derivation: Derived) -> tuple[list[str], dict[str, Noise]]:
+    """Return the states, and the noise by name, that the equations of training read."""
+    model, quantities = derivation.model, derivation.system.quantities
+    if model is None:
+        return [], {}
+    noise = {each.name: each for each in model.noise if each.name in quantities}
+    return [name for name in model.states if name in quantities], noise
+
+
+def numbers_of(noise: Noise, style: Format) -> dict[str, str]:
+    """Return the numbers of a noise's distribution, by what they are."""
+    shown = [style.inline(style.printer.show(nsimplify(number, rational=True))) for number in noise.numbers]
+    return dict(zip(DISTRIBUTIONS[noise.distribution], shown, strict=True))
 
 
 def names_elsewhere(system: EquationSystem) -> Iterator[tuple[str, list[str]]]:

@@ -15,7 +15,7 @@ from sympy import Add, Derivative, Expr, KroneckerDelta, Rational, Sum, Symbol
 from symbackprop.derivation.kinks import Kink, kinks_in
 from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlock
 from symbackprop.document.formats import Format
-from symbackprop.document.given import names_elsewhere, values_shown
+from symbackprop.document.given import changing, names_elsewhere, numbers_of, values_shown
 from symbackprop.document.language.catalogues import Catalogue
 from symbackprop.document.language.particles import with_particle
 from symbackprop.document.sections import Sections
@@ -87,19 +87,27 @@ class Sentences:
 
     def given(self) -> list[str]:
         """Return sentences on the given quantities, with shapes: inputs, targets, parameters, constants."""
-        known = {*self.system.inputs, *self.system.parameters, *self.system.definitions}
         model = self.derivation.model
+        states, noise = changing(self.derivation)
+        known = {*self.system.inputs, *self.system.parameters, *self.system.definitions, *states, *noise}
         targets = [given.name for given in model.targets] if model is not None else []
-        inputs = [name for name in self.system.inputs if name not in targets]
+        inputs = [name for name in self.system.inputs if name not in (*targets, *noise)]
         kinds = (
             ("given.quantities" if model is None else "given.inputs", inputs),
             ("given.targets", targets),
             ("given.parameters", self.system.parameters),
             ("given.constants", [name for name in self.system.quantities if name not in known]),
+            ("given.states", states),
+            ("given.noise", list(noise)),
         )
         lines = [
             self.say(key, quantities=self.listed(self._with_shapes(names))) for key, names in kinds if names
         ]
+        for each in noise.values():
+            quantity = self.inline(self._first_reading(each.name))
+            lines.append(
+                self.say(f"drawn.{each.distribution}", quantity=quantity, **numbers_of(each, self.style))
+            )
         if model is not None and model.layers:
             lines += self._units(model)
         lines += [*self._names_elsewhere(), *self._ranges(), *self._circles(forward=True)]
@@ -246,11 +254,11 @@ class Sentences:
             problem = f"'matrix' can't say the equation of {shown}: {error}"
             raise SpecificationError(f"notation: {problem}; use 'layered'") from error
 
-    def forwards(self) -> list[EquationBlock]:
-        """Return the forward equations; those of a run of layers first for any layer, then each."""
+    def forwards(self, equations: Sequence[Equation] = ()) -> list[EquationBlock]:
+        """Return the forward equations, or some of them; of a run of layers first those for any layer."""
         found: list[EquationBlock] = []
         sections = self._sections()
-        for item in self._runs_of_equations(self.system.equations):
+        for item in self._runs_of_equations(equations or self.system.equations):
             if isinstance(item, LayerRun):
                 general = self.general(item.layers[0])
                 once = [replace(general.forward(e), label=self.style.blank()) for e in item.first]

@@ -5,7 +5,7 @@ In go a ``Derived`` and its steps, out comes a ``Verdict`` for each.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
@@ -63,13 +63,26 @@ class Verdict:
 def prove(derivation: Derived, *, seed: int = 0) -> list[Verdict]:
     """Return a verdict on every step: those of the derivation, the stable forms, those for a batch.
 
-    The optimiser's equations are given; those rewritten for its stored state are proved, too.
+    The optimiser's equations are given; those rewritten for its stored state are proved, too.  Of the
+    network in use its equations are given, and other forms of them are proved.
     """
     inner = [verdict for each in derivation.inner for verdict in prove(each, seed=seed)]
     prover = Prover(derivation, seed=seed)
     rescaled = derivation.executed_update if derivation.rescaled else ()
     steps = (*derivation.steps, *derivation.stable, *derivation.batch, *rescaled)
-    return [*inner, *(prover.prove_step(step) for step in steps)]
+    found = [*inner, *(prover.prove_step(step) for step in steps)]
+    return found if derivation.use is None else [*found, *_of_use(derivation.use, steps, seed)]
+
+
+def _of_use(use: Derived, known: Sequence[Step], seed: int) -> Iterator[Verdict]:
+    """Yield the verdicts on the network in use; on a step that is one of training only what is wrong here."""
+    for each in use.inner:
+        yield from prove(each, seed=seed)
+    prover, numbers = Prover(use, seed=seed), {step.number for step in known}
+    for step in (*use.stable, *use.batch):
+        verdict = prover.prove_step(step)
+        if step.number not in numbers or not verdict.holds:
+            yield verdict
 
 
 def prove_step(derivation: Derived, step: Step, *, seed: int = 0) -> Verdict:

@@ -96,15 +96,21 @@ def test_outputs_and_gradients_are_those_of_pytorch(key: str) -> None:
     module: Any = sb.load(sb.Network.from_equations(text_of(key, right)))
     learned = [*use["parameters"], *(name for name in use["arguments"] if name not in use["whole"])]
     assert set(module.PARAMETER_SHAPES) == {*learned, "factor"}
-    parameters = {name: right[name] for name in learned} | {"factor": np.array(1.0)}
+    states = use.get("states", [])
+    parameters = {name: right[name] for name in (*learned, *states)} | {"factor": np.array(1.0)}
     samples = len(right["cotangent"])
     x = {name: right[name] for name in use["whole"]} | {"cotangent": right["cotangent"]}
     x |= {f"row_of_{name}": np.arange(samples) for name in use["arguments"] if name not in use["whole"]}
-    assert_close(module.forward(parameters, x), right["output"])
-    error, gradients = module.gradients(parameters, x)
+    noise = {"noise": {name: right[name] for name in use["noise"]}} if "noise" in use else {}
+    assert_close(module.forward(parameters, x), right.get("in_use", right["output"]))
+    error, gradients = module.gradients(parameters, x, **noise)
     assert_close(error * samples, np.sum(right["output"] * right["cotangent"]))
     for name in learned:
         assert_close(gradients[name] * samples, right[f"grad.{name}"])
+    trainer = module.Trainer(parameters)
+    trainer.step(x)
+    for name in states:
+        assert_close(trainer.parameters[name], right[f"left.{name}"])
 
 
 def assert_close(found: np.ndarray, right: np.ndarray) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +28,8 @@ FOLDER = Path(__file__).parent
 class Case:
     """One use of a block: its arguments and parameters by shape, and the output that PyTorch gives.
 
-    An argument of whole numbers has a number behind its shape, see `WHOLE`.
+    An argument of whole numbers has a number behind its shape, see `WHOLE`.  ``states`` and ``noise`` are
+    there by shape, ``in_use`` gives the output in use and ``left`` what a step leaves in the states.
     """
 
     block: str
@@ -37,13 +38,17 @@ class Case:
     output: Callable[[Values], Tensor]
     options: str = ""
     key: str = ""
+    states: dict[str, tuple] = field(default_factory=dict)
+    noise: dict[str, Callable[[], Tensor]] = field(default_factory=dict)
+    in_use: Callable[[Values], Tensor] | None = None
+    left: Callable[[Values], Values] = lambda v: {}
 
 
 CASES: list[Case] = []
 
 
-def case(block: str, output, arguments: dict, parameters: dict, options: str = "", key: str = "") -> None:
-    CASES.append(Case(block, arguments, parameters, output, options, key or block))
+def case(block: str, output, arguments: dict, parameters: dict, options="", key="", **training) -> None:
+    CASES.append(Case(block, arguments, parameters, output, options, key or block, **training))
 
 
 # ------------------------------------------------------------------------------------- recurrent layers
@@ -424,6 +429,44 @@ def batch_norm(v: Values) -> Tensor:
     return F.batch_norm(v["x"], None, None, v["gain"], v["shift"], training=True)
 
 
+def batch_norm_in_use(v: Values) -> Tensor:
+    middle, variance = v["running_middle"], v["running_variance"]
+    return F.batch_norm(v["x"], middle, variance, v["gain"], v["shift"], training=False)
+
+
+def left_by_batch_norm(v: Values) -> Values:
+    left = {name: v[name].clone() for name in RUNNING}
+    F.batch_norm(v["x"], *left.values(), v["gain"], v["shift"], training=True, momentum=0.1)
+    return left
+
+
+RUNNING = {"running_middle": (5,), "running_variance": (5,)}
+NORM = {"states": RUNNING, "in_use": batch_norm_in_use, "left": left_by_batch_norm}
+
+
+def dropping(function: Callable, shape: tuple, rate: float, kept: Callable[[Tensor], Tensor]) -> dict:
+    """Return dropout that PyTorch draws, and what it keeps: with one seed it draws the same again."""
+
+    def output(v: Values) -> Tensor:
+        torch.manual_seed(1)
+        return function(v["x"], rate, training=True)
+
+    def drawn_kept() -> Tensor:
+        torch.manual_seed(1)
+        return kept((function(torch.ones(shape, dtype=torch.float64), rate, training=True) != 0).double())
+
+    return {"output": output, "noise": {"kept": drawn_kept}, "in_use": lambda v: v["x"]}
+
+
+def normal(*shape: int) -> Callable[[], Tensor]:
+    return lambda: torch.tensor(np.random.default_rng(7).normal(size=shape))
+
+
+def averages(v: Values) -> Values:
+    found = {f"average_{n}": 0.99 * v[f"average_{n}"] + 0.01 * v[n].detach() for n in "wb"}
+    return {**found, "share": 0.99 * v["share"] + 0.01}
+
+
 def swiglu(v: Values) -> Tensor:
     return (F.silu(v["x"] @ v["w"]) * (v["x"] @ v["v"])) @ v["u"]
 
@@ -451,8 +494,50 @@ case("layer_norm", layer_norm, ROWS, SCALE)
 case("layer_norm_sequence", layer_norm, {"x": (3, 4, 5)}, SCALE)
 case("rms_norm", rms, ROWS, {"gain": (5,)})
 case("rms_norm_sequence", rms, {"x": (3, 4, 5)}, {"gain": (5,)})
-case("batch_norm", batch_norm, ROWS, SCALE)
-case("batch_norm2d", batch_norm, {"x": (3, 5, 2, 3)}, SCALE)
+case("batch_norm", batch_norm, ROWS, SCALE, **NORM)
+case("batch_norm2d", batch_norm, {"x": (3, 5, 2, 3)}, SCALE, **NORM)
+for block, function, shape, rate, kept in (
+    ("dropout", F.dropout, (4, 5), 0.5, lambda kept: kept),
+    ("dropout_sequence", F.dropout, (3, 4, 5), 0.2, lambda kept: kept),
+    ("dropout2d", F.dropout2d, (3, 5, 2, 3), 0.4, lambda kept: kept[:, :, 0, 0]),
+):
+    dropped = dropping(function, shape, rate, kept)
+    case(block, dropped.pop("output"), {"x": shape}, {}, f"rate={rate}", **dropped)
+DENSE = {"w": (5, 3), "b": (3,)}
+case(
+    "noisy_dense",
+    lambda v: F.linear(v["x"], (v["w"] + 0.1 * v["e"]).T, v["b"]),
+    ROWS,
+    DENSE,
+    noise={"e": normal(5, 3)},
+    in_use=lambda v: F.linear(v["x"], v["w"].T, v["b"]),
+)
+case(
+    "bayesian_dense",
+    lambda v: F.linear(v["x"], (v["w"] + F.softplus(v["r"]) * v["e"]).T, v["b"]),
+    ROWS,
+    {**DENSE, "r": (5, 3)},
+    noise={"e": normal(5, 3)},
+    in_use=lambda v: F.linear(v["x"], v["w"].T, v["b"]),
+)
+case(
+    "normal_sample",
+    lambda v: v["middle"] + torch.exp(v["log_variance"] / 2) * v["e"],
+    {"middle": (4, 5), "log_variance": (4, 5)},
+    {},
+    noise={"e": normal(4, 5)},
+    in_use=lambda v: v["middle"],
+)
+case("straight_through_round", lambda v: v["x"] + (v["x"].round() - v["x"]).detach(), ROWS, {})
+case(
+    "averaged_dense",
+    lambda v: F.linear(v["x"], v["w"].T, v["b"]),
+    ROWS,
+    DENSE,
+    states={"average_w": (5, 3), "average_b": (3,), "share": ()},
+    in_use=lambda v: F.linear(v["x"], (v["average_w"] / v["share"]).T, v["average_b"] / v["share"]),
+    left=averages,
+)
 case(
     "group_norm",
     lambda v: F.group_norm(v["x"], 2, v["gain"], v["shift"]),
@@ -515,7 +600,9 @@ def drawn(each: Case) -> Values:
             values[name] = torch.tensor(generator.integers(low, abs(shape[-1]), shape[:-1]))
         else:
             values[name] = torch.tensor(generator.normal(scale=0.7, size=shape), requires_grad=True)
-    return values
+    for name, shape in each.states.items():
+        values[name] = torch.tensor(np.abs(generator.normal(size=shape)))
+    return values | {name: make() for name, make in each.noise.items()}
 
 
 def figures(each: Case) -> dict[str, np.ndarray]:
@@ -526,6 +613,9 @@ def figures(each: Case) -> dict[str, np.ndarray]:
     (cotangent * output).sum().backward()
     found = {name: value.detach().numpy() for name, value in values.items()}
     found |= {"output": output.detach().numpy(), "cotangent": cotangent.numpy()}
+    if each.in_use is not None:
+        found["in_use"] = each.in_use(values).detach().numpy()
+    found |= {f"left.{name}": value.detach().numpy() for name, value in each.left(values).items()}
     return found | {f"grad.{n}": v.grad.numpy() for n, v in values.items() if v.grad is not None}
 
 
@@ -540,6 +630,8 @@ def main() -> None:
             "whole": [name for name in each.arguments if name in WHOLE],
             "parameters": list(each.parameters),
             "options": each.options,
+            **({"states": list(each.states)} if each.states else {}),
+            **({"noise": list(each.noise)} if each.noise else {}),
         }
         for each in CASES
     ]

@@ -96,8 +96,13 @@ def verify_function(network: Network | Derived, function: Function, *, seed: int
     require("verify_function", network, (Network, Derived), "a Network or a Derivation")
     seed = require_whole("seed", seed)
     derivation = network if isinstance(network, Derived) else derive(network.with_small_sizes())
+    model = derivation.model
+    if model is not None and model.noise:
+        problem = f"draws noise, '{model.noise[0].name}', which a function of (parameters, x, t) is not given"
+        raise SpecificationError(f"verify: the network {problem}; check a claim in place of a function")
     numbers, x, t = _drawn(derivation, seed)
-    parameters = {name: numbers.values[name] for name in derivation.system.parameters}
+    states = () if model is None else tuple(model.states)
+    parameters = {name: numbers.values[name] for name in (*derivation.system.parameters, *states)}
     try:
         with np.errstate(all="ignore"):
             returned = function(copy.deepcopy(parameters), copy.deepcopy(x), copy.deepcopy(t))
@@ -105,7 +110,7 @@ def verify_function(network: Network | Derived, function: Function, *, seed: int
         raise SpecificationError(f"the function fails: {type(error).__name__}: {error}") from error
     value, given = _derivatives(returned, derivation)
     found = [] if value is None else [_verdict_on_error(derivation, numbers, value)]
-    for name in (n for n in derivation.results if n in parameters):
+    for name in (n for n in derivation.results if n in derivation.system.parameters):
         found.append(_verdict(derivation, numbers, name, given[name]))
     return found
 

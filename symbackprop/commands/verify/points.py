@@ -15,7 +15,7 @@ from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.small_sizes import small_sizes
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import is_size
-from symbackprop.network.random_data import Array, drawn, rounded
+from symbackprop.network.random_data import Array, drawn, rounded, sample_noise
 from symbackprop.numbers.evaluation import Evaluation
 
 _SMALL = (3, 4, 2, 5)
@@ -81,6 +81,9 @@ def _drawn(
         shape = numbers.shape(name)
         size = chosen(Draw(shape, bounds=_SIZE_OF_PARAMETERS))
         numbers.values[name] = size * generator.choice(signs, shape)
+    numbers.values.update(sample_noise(model, generator, _SAMPLES, numbers.size))
+    for name in (name for name in model.states if name in derivation.system.quantities):
+        numbers.values[name] = chosen(Draw(numbers.shape(name), bounds=_SIZE_OF_PARAMETERS))
     return numbers.run()
 
 

@@ -26,6 +26,11 @@ ENGLISH: dict[str, str] = {
     "given.targets": "The targets are {quantities}.",
     "given.parameters": "The parameters are {quantities}.",
     "given.constants": "The constants are {quantities}.",
+    "given.states": "The states are {quantities}; a step of training changes them, by no derivative.",
+    "given.noise": "Each step of training draws anew {quantities}.",
+    "drawn.normal": "{quantity} is normal, with the deviation {deviation}.",
+    "drawn.uniform": "{quantity} is uniform, from {low} to {high}.",
+    "drawn.bernoulli": "{quantity} is 1 with the probability {probability}, else 0.",
     "given.shape": "{quantity} of shape {shape}",
     "given.scalar": "{quantity} (a number)",
     "given.names": "In code and files parameters count the uses of their own block: {names}.",
@@ -43,6 +48,13 @@ ENGLISH: dict[str, str] = {
     "value.section": "Derivatives of {of}",
     "value.derivative": "{quantity} is {derivative}; the steps to it stand below.",
     "value.none": "{quantity} is {derivative}: {of} does not depend on {variable}.",
+    "value.left": "This is what a step of training leaves in {state}.",
+    "use.section": "In use",
+    "use.introduction": (
+        "What stands above is the network while it is trained. In use, where outputs are asked for and the "
+        "error of other data, these equations stand in place of those above; all others stay."
+    ),
+    "use.computed": "Computed without overflow, and for a batch:",
     "value.held": "{quantity} is held fixed: no derivative goes through it to what it is computed from.",
     "given.circle": (
         "{quantities} go in a circle: each is read at another place along {letter}. They are computed place "

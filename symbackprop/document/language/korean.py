@@ -26,6 +26,11 @@ KOREAN: dict[str, str] = {
     "given.targets": "목표값과 그 모양: {quantities}.",
     "given.parameters": "매개변수와 그 모양: {quantities}.",
     "given.constants": "상수와 그 모양: {quantities}.",
+    "given.states": "상태와 그 모양: {quantities}. 학습의 한 단계마다 도함수 없이 바뀐다.",
+    "given.noise": "학습의 한 단계마다 새로 뽑는 값과 그 모양: {quantities}.",
+    "drawn.normal": "{quantity:은/는} 표준편차가 {deviation}인 정규분포에서 뽑는다.",
+    "drawn.uniform": "{quantity:은/는} {low}부터 {high}까지의 균등분포에서 뽑는다.",
+    "drawn.bernoulli": "{quantity:은/는} 확률 {probability}로 1이고, 아니면 0이다.",
     "given.shape": "{quantity} {shape}",
     "given.scalar": "{quantity} (수)",
     "given.names": "코드와 파일에서 매개변수의 번호는 그 블록이 쓰인 차례이다: {names}.",
@@ -42,6 +47,13 @@ KOREAN: dict[str, str] = {
     "value.section": "{of}의 도함수",
     "value.derivative": "{quantity:은/는} {derivative}이며, 이를 구하는 단계는 아래에 있다.",
     "value.none": "{quantity:은/는} {derivative}이다. {of:은/는} {variable}에 의존하지 않는다.",
+    "value.left": "학습의 한 단계가 {state}에 남기는 값이다.",
+    "use.section": "사용할 때",
+    "use.introduction": (
+        "위의 식은 학습하는 동안의 신경망이다. 출력을 구하거나 다른 자료의 오차를 구할 때에는 "
+        "아래의 식이 위의 식을 대신하며, 나머지는 그대로이다."
+    ),
+    "use.computed": "넘침 없이, 그리고 묶음에 대하여 계산하는 형태:",
     "value.held": "{quantity:은/는} 고정된 값이다. 이를 계산한 값들로는 도함수가 전해지지 않는다.",
     "given.circle": (
         "{quantities:은/는} 서로 돌아가며 {letter:을/를} 따라 다른 자리의 값을 읽는다. "

@@ -46,14 +46,17 @@ def read_update(found: Text, statement: Statement) -> None:
     if state not in found.states:
         known = list(found.states)
         hint = suggestion(state, known) if known else f"declare it, as in: state {left.text[:40]} = 0"
-        left.fail(f"'{state[:40]}' is no state, and nothing else is changed by a step", hint)
+        if state in found.parameters:
+            hint = "the optimiser changes parameters; declare a state beside it"
+        left.fail(f"'{state[:40]}' is no state", hint)
     if state in found.updated:
         line = found.updated[state].line.number
         left.fail(f"'{state}' is updated twice, first in line {line}", "a step leaves one value in a state")
     axes = found.names.axes[state]
     if len(letters) != len(axes):
         shown = f"{state}[{', '.join(axes)}]" if axes else state
-        left.fail(f"'{state}' has {len(axes)} axes, not {len(letters)}", f"write {shown} <- ...")
+        number = "1 axis" if len(axes) == 1 else f"{len(axes)} axes"
+        left.fail(f"'{state}' has {number}, not {len(letters)}", f"write {shown} <- ...")
     for own, letter in zip(axes, letters, strict=True):
         _same_range(found, own, letter, left)
     found.updated[state] = left
@@ -121,7 +124,7 @@ def _number(reader: NetReader, node: ast.expr, constants: Mapping[str, object]) 
         if isinstance(value, float):
             names.scalars[name.id] = Rational(repr(value))
         elif name.id != "pi":
-            reader.fail(name, "a number is needed here", "write one, or the name of a constant")
+            reader.fail(name, "a number is needed here", "write one, or a constant declared before")
     found = NetReader(reader.part, names).expression(node)
     if not found.is_number or not found.is_real:
         reader.fail(node, "a number is needed here")
