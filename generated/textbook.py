@@ -302,7 +302,7 @@ def _parts_of(rows: np.ndarray, buffers: int) -> list[tuple[np.ndarray, ...]]:
 
 
 def _views(
-    flat: np.ndarray, shapes: dict[str, tuple[int, ...]] = PARAMETER_SHAPES
+    flat: np.ndarray, shapes: dict[str, Any] = PARAMETER_SHAPES
 ) -> dict[str, np.ndarray]:
     """Return a dict of parameters, or of states, whose arrays are parts of one flat array."""
     views, start = {}, 0
@@ -1309,7 +1309,7 @@ def _twin_text(columns: list[int]) -> str:
 
 
 _SHAPES: dict[str, tuple[int | str, ...]] = {**INPUTS, **TARGETS}
-_KEPT_SHAPES: dict[str, tuple[int, ...]] = {**PARAMETER_SHAPES, **STATE_SHAPES}
+_KEPT_SHAPES: dict[str, Any] = {**PARAMETER_SHAPES, **STATE_SHAPES}
 _ONE_INPUT = len(INPUTS) == 1
 _ONE_TARGET = [shape[:1] for shape in TARGETS.values()] == [("samples",)]
 _SHARED = {
