@@ -183,6 +183,7 @@ class Sizes:
     """Stands in for a model: the numbers of sizes, and no data of its own."""
 
     constants = ()
+    states = ()
 
     def __init__(self, system: EquationSystem) -> None:
         self.system = system
