@@ -183,10 +183,14 @@ class Sizes:
     """Stands in for a model: the numbers of sizes, and no data of its own."""
 
     constants = ()
-    states = ()
+    states: dict[str, str] = {}
 
     def __init__(self, system: EquationSystem) -> None:
         self.system = system
+
+    @property
+    def named(self) -> EquationSystem:
+        return self.system
 
     def size(self, n: Expr) -> int:
         return int(n.xreplace(NUMBERS))
@@ -220,6 +224,9 @@ class DataArray(Sizes):
 
     def size_lines(self) -> dict[str, str]:
         return {}
+
+    def noise_lines(self, *given: object) -> list[str]:
+        return []
 
     def code(self, name: str) -> str:
         return name
