@@ -22,7 +22,6 @@ QUICK = {
     "residual", "dot_product_attention", "swiglu", "crf",
 }  # fmt: skip
 """Blocks whose proof is no slow test."""
-"""Whose check takes more than 5 s of a processor."""
 
 
 @cache
@@ -257,6 +256,33 @@ FIRST = {use["block"]: key for key, use in reversed(USES.items())}
 def test_each_block_is_proved_and_its_code_agrees(block: str) -> None:
     report = check_network(sb.Network.from_equations(text_of(FIRST[block]), open_sizes(FIRST[block])))
     assert report.holds, report.table()
+
+
+GIVEN = [key for key in USES if re.search("_(given|lengths|padded)$", key)]
+"""Uses that give a block what may be left out, or padding."""
+
+
+@pytest.mark.parametrize(
+    "key", [pytest.param(k, marks=[pytest.mark.slow] * (k != "average_pool1d_padded")) for k in GIVEN]
+)
+def test_what_may_be_left_out_is_proved_where_it_is_given(key: str) -> None:
+    report = check_network(sb.Network.from_equations(text_of(key), open_sizes(key)))
+    assert report.holds, report.table()
+
+
+def test_what_stands_behind_the_end_of_a_sequence_changes_nothing() -> None:
+    right, key = figures("rnn_given"), "rnn_given"
+    module: Any = sb.load(sb.Network.from_equations(text_of(key), {"k": 2, "i": 4}))
+    parameters = {name: right[name] for name in USES[key]["parameters"]} | {"factor": np.array(1.0)}
+    x = {name: right[name] for name in (*USES[key]["arguments"], "cotangent")}
+    behind = np.arange(x["x"].shape[1]) >= x["length"][:, None]
+    assert behind.any()
+    other = {**x, "x": np.where(behind[:, :, None], 1e6, x["x"])}
+    for data in (x, other):
+        assert_close(module.forward(parameters, data), right["output"])
+        assert (module.forward(parameters, data)[behind] == 0).all()
+    for name, gradient in module.gradients(parameters, x)[1].items():
+        assert_close(module.gradients(parameters, other)[1][name], gradient)
 
 
 def open_sizes(key: str) -> dict[str, int]:
