@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from sympy import And, Eq, Expr, Integer, Max, Piecewise, Symbol, exp, log, sin, tanh
 
+from symbackprop.equations.functions import Quotient, Remainder
 from symbackprop.equations.system import ONE, Equation, EquationSystem, arg_max, quantity, sum_over
 from tests.zoo import (
     B,
@@ -78,6 +79,52 @@ def depthwise_convolution() -> EquationSystem:
         squared_error(y, t, b, c, h),
         inputs=(x, t),
         parameters=(w, bias),
+    )
+
+
+@register
+def transposed_convolution() -> EquationSystem:
+    # What a window adds to, every second place, and with a place of zeros before.
+    x, w, window = quantity("x", B, F, H), quantity("w", F, G, K), quantity("window", B, G, H, K)
+    y, t = quantity("y", B, G, 2 * H + K), quantity("t", B, G, 2 * H + K)
+    half, rest = Quotient(p - u - 1, Integer(2)), Remainder(p - u - 1, Integer(2))
+    guard = And(Eq(rest, 0), half >= 0, half <= H - 1)
+    return system(
+        Equation(window[b, f, h, u], tanh(sum_over(x[b, c, h] * w[c, f, u], (c, F)))),
+        Equation(y[b, f, p], sum_over(where(guard, window[b, f, half, u]), (u, K))),
+        squared_error(y, t, b, f, p),
+        inputs=(x, t),
+        parameters=(w,),
+    )
+
+
+@register
+def spread_of_groups() -> EquationSystem:
+    # Units in groups of two: each reads the spread of its own around twice their mean.
+    x, w, s = quantity("x", B, 2 * H, P), quantity("w", 2 * H), quantity("s", B, 2 * H, P)
+    mean, spread = quantity("mean", B, H), quantity("spread", B, H)
+    y, t = quantity("y", B, 2 * H, P), quantity("t", B, 2 * H, P)
+    own = (s[b, 2 * h + u, p] - mean[b, h]) ** 2
+    return system(
+        Equation(s[b, i, p], x[b, i, p] * w[i]),
+        Equation(mean[b, h], sum_over(s[b, 2 * h + u, p], (u, 2), (p, P)) / P),
+        Equation(spread[b, h], sum_over(own, (u, 2), (p, P))),
+        Equation(y[b, i, p], s[b, i, p] * spread[b, Quotient(i, Integer(2))]),
+        squared_error(y, t, b, i, p),
+        inputs=(x, t),
+        parameters=(w,),
+    )
+
+
+@register
+def convolution_by_one_place() -> EquationSystem:
+    x, w = quantity("x", B, F, P), quantity("w", G, F, 1)
+    y, t = quantity("y", B, G, P), quantity("t", B, G, P)
+    return system(
+        Equation(y[b, f, h], sum_over(x[b, c, h + u] * w[f, c, u], (c, F), (u, 1))),
+        squared_error(y, t, b, f, h),
+        inputs=(x, t),
+        parameters=(w,),
     )
 
 

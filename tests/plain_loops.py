@@ -288,6 +288,8 @@ _NAMESPACE: dict[str, Any] = {
     **vars(mpmath),
     **vars(math),
     "LambertW": mpmath.lambertw,
+    "Quotient": lambda a, b: a // b,
+    "mod": lambda a, b: a % b,
     "loggamma": math.lgamma,
     "logaddexp": lambda a, b: max(a, b) + math.log1p(math.exp(-abs(a - b))),
     "sign": _sign,

@@ -53,13 +53,16 @@ class Axes(ABC):
     def affine(self, expression: Expr) -> Affine | None:
         """Return an index expression as an affine one, its slopes as plain numbers.
 
-        None where it reads integers, is not affine, or moves by a size that has no number.
+        Of several letters those that are always 0 are left out: a window of one place is none.  None where it reads integers, is not affine, or moves by a size that has no number.
         """
         found = None if expression.has(Indexed) else affine(self.number(expression), self.ranges)
         if found is None or not all(isinstance(slope, Integer) for slope in found.slopes.values()):
             return None
-        sizes = all(map(is_size, found.offset.free_symbols)) and found.offset.is_integer
-        return Affine({i: int(slope) for i, slope in found.slopes.items()}, found.offset) if sizes else None
+        if not all(map(is_size, found.offset.free_symbols)) or not found.offset.is_integer:
+            return None
+        several = len(found.slopes) > 1
+        kept = [i for i in found.slopes if not (several and self.extent(i) == 1)] or list(found.slopes)[:1]
+        return Affine({i: int(found.slopes[i]) for i in kept}, found.offset)
 
     def bounds(self, affine: Affine) -> tuple[Expr, Expr]:
         """Return the least and the greatest value of an index expression."""

@@ -65,6 +65,7 @@ from symbackprop.arrays.guards import (
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Axis, Operation, Signs, number
 from symbackprop.arrays.planning import MOST_WAYS, Way, cost, nominal, spreads, ways
+from symbackprop.arrays.quotients import without_quotients
 from symbackprop.arrays.reads import read
 from symbackprop.arrays.running import Terms, accumulated, running
 from symbackprop.arrays.scatter import (
@@ -635,7 +636,7 @@ class Lowering(Axes):
 
     def product(self, body: Expr, summed: Sequence[Symbol]) -> Operation:
         """Lower the sum of a product; what has a place of its own in the result is scattered to it."""
-        factors, conditions = split(self, body)
+        (factors, conditions), summed = without_quotients(self, split(self, body), summed)
         if not conditions and not any(isinstance(f, KroneckerDelta) for f in factors):
             return self.cheapest(Terms(tuple(factors), (), tuple(summed)))
         found = scattered(self, (factors, conditions), summed)

@@ -37,6 +37,7 @@ from sympy.core.relational import Relational
 
 from symbackprop.arrays.axes import Axes, surely
 from symbackprop.arrays.reads import pads
+from symbackprop.equations.functions import Quotient, Remainder
 from symbackprop.equations.system import ZERO, is_size
 
 Product = tuple[list[Expr], list[Expr]]
@@ -122,7 +123,7 @@ def _is_root_of_size(node: Expr) -> bool:
     return is_power and all(map(is_size, node.base.free_symbols))
 
 
-_FINITE = (Piecewise, KroneckerDelta, Heaviside, Abs, Max, Min, sign, sin, cos, tanh)
+_FINITE = (Piecewise, KroneckerDelta, Heaviside, Abs, Max, Min, sign, sin, cos, tanh, Quotient, Remainder)
 
 
 def _nodes(value: Expr) -> list[Expr]:

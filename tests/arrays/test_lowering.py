@@ -12,6 +12,7 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 from sympy import Derivative, Expr, Symbol, sympify
 
+from symbackprop.arrays import contraction
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import (
     EVERYTHING,
@@ -31,6 +32,7 @@ from symbackprop.code.fitting import Names, assignment
 from symbackprop.code.lines import ANY_LENGTH, SILENT, lines_of
 from symbackprop.code.names import FUNCTIONS_USE
 from symbackprop.code.programs import Named, share
+from symbackprop.code.runtime.support import _put
 from symbackprop.code.statements import array
 from symbackprop.code.training_step import TrainingStep
 from symbackprop.derivation.reverse_pass import derive_system
@@ -266,7 +268,7 @@ class Step:
         return tuple(buffer.copy() for buffer in self.returned(self.own.allocations, samples))
 
     def run(self, given: Mapping[str, object]) -> dict[str, object]:
-        own = {**given, "trainer": self, "weights": None, "with_loss": True}
+        own = {**given, "trainer": self, "weights": None, "with_loss": True, "_put": _put}
         with np.errstate(all="ignore"):
             exec("\n".join(self.own.step), own)
         return own
@@ -295,6 +297,39 @@ def test_buffer_statements_compute_what_plain_loops_do(name: str, dtype: str, ro
     for equation in equations_of(derived(name)):
         value = np.asarray(found[equation.name])
         assert_equal(equation, values, dtype, value if value.shape else value.astype(dtype))
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_products_place_by_place_compute_what_plain_loops_do(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The arrays here are too small for them to be worth it, so they are always taken."""
+    for limit in ("_WORTH", "_LARGE"):
+        monkeypatch.setattr(contraction, limit, 1)
+    monkeypatch.setitem(globals(), "lowered", lowered.__wrapped__)
+    values, equations = data(name), equations_of(derived(name))
+    for equation in equations:
+        assert_equal(equation, values, "float64", evaluated(equation, values, "float64"))
+    found = stepped(derived(name), "float64", values, NUMBERS[SAMPLES] + 2).run(
+        namespace({n: v for n, v in values.items() if n not in {e.name for e in equations}}, "float64")
+    )
+    for equation in equations:
+        value = np.asarray(found[equation.name])
+        assert_equal(equation, values, "float64", value if value.shape else value.astype("float64"))
+
+
+def test_images_are_multiplied_as_they_lie(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For each sample, into images whose channels stand before their places; the same patches backward."""
+    monkeypatch.setattr(contraction, "_WORTH", 1)
+    lower_anew = lowered.__wrapped__
+    found = {e.name: lower_anew(e) for e in equations_of(derived("convolution_after_convolution"))}
+    patches = []
+    for name in ("s", "dw"):
+        (matmul,) = (part for part in dict.fromkeys(found[name].parts()) if part.kind == Kind.MATMUL)
+        assert matmul.shape[0] == SAMPLES and len(matmul.shape) == 3, name
+        (windows,) = (i for i in matmul.inputs if any(p.kind == Kind.WINDOWS for p in i.parts()))
+        patches.append(windows if windows.kind == Kind.RESHAPE else windows.inputs[0])
+    assert len({str(p.inputs[0].value) for p in patches}) == 1
 
 
 @pytest.mark.parametrize("name", ALL)
