@@ -13,7 +13,7 @@ from sympy import Expr, Integer, Symbol, expand
 
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Operation, Statement
-from symbackprop.code.layout import dict_definition, literal
+from symbackprop.code.layout import dict_definition, literal, tuple_definition
 from symbackprop.code.loops import layered_names
 from symbackprop.code.names import FUNCTIONS_USE, CodeNames
 from symbackprop.code.recurrence import Recurrence
@@ -234,7 +234,13 @@ class DataCode:
             f"OUTPUT_SHAPE = {literal(('samples', *map(self._told, self.model.output_shape)))}",
             f"CLASSES = {self._classes()}",
             f"IS_MEAN = {self.model.is_mean}",
+            *tuple_definition("HELD: tuple[str, ...]", self._held),
         ]
+
+    @property
+    def _held(self) -> tuple[str, ...]:
+        """The quantities through which no derivative goes."""
+        return tuple(name for name, q in self.model.system.quantities.items() if q.held)
 
     def _told(self, n: Expr) -> int | str:
         """Return a size as the runtime is told it: a number, or a word for one that comes with the data."""

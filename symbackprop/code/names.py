@@ -40,6 +40,7 @@ TOLD = (
     "OUTPUT_SHAPE",
     "CLASSES",
     "IS_MEAN",
+    "HELD",
     "HYPERPARAMETERS",
     "STATE",
     "DECAYING",

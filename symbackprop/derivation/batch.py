@@ -35,7 +35,7 @@ class SampleAxis:
         for equation in system.equations:
             for read in system.reads(equation.rhs):
                 readers.setdefault(name_of(read), set()).add(equation.name)
-        found = reached_from(system.inputs, readers)
+        found = reached_from((*system.inputs, *system.of_samples), readers)
         adjoints = {name for name, quantity in self.derivation.adjoints.items() if quantity in found}
         return frozenset(found | adjoints | self._of_shared(found | adjoints))
 

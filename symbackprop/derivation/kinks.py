@@ -154,7 +154,8 @@ class _Seen:
 
     def _kink(self, boundary: Expr, seen_from: Callable[[int], Callable[[Expr], Expr]]) -> Kink | None:
         here, above, below = (seen_from(side)(self.slope) for side in (0, 1, -1))
-        jumps = bool(simplify(seen_from(1)(self.function) - seen_from(-1)(self.function)).is_nonzero)
+        sides = [seen_from(side)(self.function) for side in (1, -1)]
+        jumps = not any(side.has(nan, zoo, oo, -oo) for side in sides) and not _same(*sides)
         if not jumps and _same(above, below) and _same(above, here):
             return None
         if any(each.has(nan, zoo, oo, -oo) for each in (here, above, below)):

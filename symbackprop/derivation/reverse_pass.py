@@ -41,8 +41,8 @@ def derive_system(
     """Derive the loss for every quantity between it and ``wrt`` (default: the parameters).
 
     ``inner`` are the derivations behind the derivatives in the equations; their steps come first.
-    Where they are to be read again, adjoints stay ``apart``: one that holds a sum is not written into another,
-    and no result is written out in full.
+    Where they are to be read again, adjoints stay ``apart``: none is written into a sum, or holds one itself,
+    unless a divisor cancels, and no result is written out in full.
 
     What the loss does not depend on has one step, which says that its derivative is 0.
     Without ``stable`` no stable forms are looked for, which takes about half of the time.
@@ -91,6 +91,8 @@ class _Pass:
         self.definitions: dict[str, Equation] = {}
         self.written: dict[str, Equation] = {}
         self.unnamed: set[str] = set()
+        self.without_effect: set[str] = set()
+        """The quantities for which the derivative of the loss is 0, as are those that they alone read."""
 
     def run(self) -> Derived:
         """Go from the loss inwards; a leaf follows as soon as all that read it are done."""
@@ -100,27 +102,36 @@ class _Pass:
             if name not in self.needed:
                 continue
             if name != self.system.loss:
-                self._derive(name)
+                self._derive_or_leave_out(name)
             for leaf in self._leaves_read_by(name):
                 waiting[leaf] -= 1
                 if not waiting[leaf]:
-                    self._derive(leaf)
+                    self._derive_or_leave_out(leaf)
         for name in self.wrt:
             if name not in self.groups and not self.system.quantities[name].integer:
                 self._leave_out(name)
         return self._number()
+
+    def _derive_or_leave_out(self, name: str) -> None:
+        """Derive for a quantity; where all that reads it has no effect, it has none either."""
+        if self._consumers_of(name):
+            self._derive(name)
+        else:
+            self.without_effect.add(name)
 
     def _leave_out(self, name: str) -> None:
         """State that the loss does not depend on a quantity."""
         quantity = self.system.quantities[name]
         indices = self._target_indices(quantity, self.consumers.get(name, ()))
         lhs = self.adjoint_of[name].at(indices)
-        step = ("no path", partial(self._named, lhs, ZERO), Sketch(lhs, ZERO, {}), None)
+        rule = "no effect" if name in self.without_effect else "no path"
+        step = (rule, partial(self._named, lhs, ZERO), Sketch(lhs, ZERO, {}), None)
         self.groups[name] = _Group(quantity, [step], 0)
         self.unnamed.add(name)
 
     def _consumers_of(self, name: str) -> list[Equation]:
-        return [e for e in self.consumers.get(name, ()) if e.name in self.needed]
+        consumers = (e for e in self.consumers.get(name, ()) if e.name in self.needed)
+        return [e for e in consumers if e.name not in self.without_effect]
 
     def _leaves_read_by(self, name: str) -> list[str]:
         return sorted(self.reads[name] & self.leaves.keys(), key=self.leaves.__getitem__)
@@ -142,6 +153,10 @@ class _Pass:
             real = adjoint.base if adjoint.shape else adjoint.symbol
             self.unnamed.add(self.quantity_of[str(names[real].name)])
         self.groups[name] = _Group(goal.quantity, steps, len(steps) - 1)
+        if result == 0 and name not in self.circles:
+            self.without_effect.add(name)
+            self.unnamed.add(name)  # nothing reads it
+            return
         self.definitions[name] = Equation(lhs, result)
         full = result if self.apart else self._written_out(result)
         if full is not result:
@@ -199,10 +214,9 @@ class _Pass:
         if equation.name == self.system.loss:
             return Consumer(equation, None)
         known = self.definitions.get(equation.name)  # None in a circle, where it is read further on
-        if known is not None and self.apart and known.rhs.has(Sum):
-            known = None
         definition = None if self._other_readers(equation, reader) else known
-        return Consumer(equation, self.adjoint_of[equation.name], definition)
+        summed = definition is not None and (definition.rhs.has(Sum) or equation.rhs.has(Sum))
+        return Consumer(equation, self.adjoint_of[equation.name], definition, self.apart and summed)
 
     def _other_readers(self, equation: Equation, reader: str) -> set[str]:
         """Return the quantities besides ``reader`` whose adjoints read the adjoint of ``equation.name``."""

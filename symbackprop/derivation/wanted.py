@@ -29,11 +29,34 @@ def derive_model(model: Model, of: Sequence[str] | None = None) -> Derived:
     """
     wanted = () if of is None else require_wanted(of, model.system)
     known = closed(model.system)
-    model = replace(model, system=known.system)
+    system = replace(known.system, of_samples=_of_samples(model, known.system))
+    model = replace(model, system=system, sections=_sections(model, system))
     derived = derive_system(model.system, wanted or None, stable=of is None, inner=known.inner)
     derived = replace(derived, model=model, of=wanted)
     derived = with_batch(derived) if model.per_sample else derived
     return derived if model.use is None else with_use(derived, model.use)
+
+
+def _of_samples(model: Model, system: EquationSystem) -> frozenset[str]:
+    """Return the outputs that a text has for each sample, and of which none reads what differs any more."""
+    if not model.per_sample or system is model.system:
+        return frozenset()
+    before, after = (
+        {name for name in model.outputs if each.needed_for(name) & {*each.inputs}}
+        for each in (model.system, system)
+    )
+    return frozenset(before - after)
+
+
+def _sections(model: Model, system: EquationSystem) -> dict[str, str]:
+    """Return the section of each quantity; what a gradient needs belongs to that of who asks for it."""
+    found, asking = dict(model.sections), None
+    for equation in reversed(system.equations if found else ()):
+        if equation.name in model.system.definitions:
+            asking = equation.name
+        elif asking in found:
+            found[equation.name] = found[asking]
+    return found
 
 
 def derive_further(derivation: Derived, names: Iterable[str]) -> Derived:

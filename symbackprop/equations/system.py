@@ -352,7 +352,9 @@ class EquationSystem:
 
     ``loss`` is the scalar that is differentiated; ``parameters`` are the quantities with respect to
     which; ``inputs`` are given and not differentiated unless asked for.  ``roles`` and ``size_roles`` say, by
-    their names, to what layer quantities and sizes belong; all others belong to none.
+    their names, to what layer quantities and sizes belong; all others belong to none.  ``derivatives`` are
+    the quantities that are derivatives of others, by name; ``of_samples`` are those that each sample has,
+    though they read nothing in which samples differ.
     """
 
     equations: tuple[Equation, ...]
@@ -364,6 +366,7 @@ class EquationSystem:
     roles: Mapping[str, Role] = field(default_factory=dict)
     size_roles: Mapping[str, Role] = field(default_factory=dict)
     derivatives: Mapping[str, PartialDerivative] = field(default_factory=dict)
+    of_samples: frozenset[str] = frozenset()
     definitions: dict[str, Equation] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

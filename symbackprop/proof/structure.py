@@ -66,7 +66,7 @@ class Structure:
     def without_sample(self) -> frozenset[str]:
         """The quantities that are the same for all samples: no inputs, and those that read only such."""
         readers: dict[str, list[str]] = {}
-        varying = set(self.system.inputs)
+        varying = {*self.system.inputs, *self.system.of_samples}
         for name, equation in self.definitions.items():
             for each in self.names_read(equation.rhs):
                 readers.setdefault(each, []).append(name)

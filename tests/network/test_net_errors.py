@@ -34,6 +34,72 @@ def changed(old: str, new: str) -> str:
 
 
 WRONG: dict[str, tuple[str, int, int, str]] = {
+    # derivatives
+    "gradient-of-one": (
+        changed("+ b[i]", "+ gradient(x[n, 0])"),
+        5,
+        37,
+        "this call takes 2 arguments, not 1",
+    ),
+    "gradient-for-an-index": (
+        changed("+ b[i]", "+ b[i]*gradient(x[n, 0]**2, i)"),
+        5,
+        63,
+        "'i' is an index: there is no derivative for it",
+    ),
+    "gradient-for-a-bound-letter": (
+        changed("+ b[i]", "+ b[i]*gradient(sum(x[n, k], k), x[n, k])"),
+        5,
+        73,
+        "the index 'k' is free",
+    ),
+    "gradient-for-a-sum": (
+        changed("+ b[i]", "+ b[i]*gradient(x[n, 0]**2, x[n, 0] + 1)"),
+        5,
+        71,
+        "a derivative is taken for a component of a quantity",
+    ),
+    "gradient-for-whole-numbers": (
+        changed("t[n, i]\n", "t[n, i]\ninteger input l[n]\n").replace(
+            "+ b[i]", "+ b[i]*gradient(x[n, l[n]], l[n])"
+        ),
+        6,
+        63,
+        "'l' holds whole numbers: there is no derivative for it",
+    ),
+    "gradient-of-whole-numbers": (
+        changed("t[n, i]\n", "t[n, i]\ninteger input l[n]\n").replace(
+            "+ b[i]", "+ b[i]*gradient(l[n], x[n, l[n]])"
+        ),
+        6,
+        51,
+        "'l' holds whole numbers, which have no derivative",
+    ),
+    "gradient-for-a-constant": (
+        changed("t[n, i]\n", "t[n, i]\nconstant c = 2\n").replace("+ b[i]", "+ b[i]*gradient(c*x[n, 0], c)"),
+        6,
+        62,
+        "'c' is a constant: there is no derivative for it",
+    ),
+    "gradient-for-itself": (
+        changed("+ b[i]", "+ b[i]*gradient(x[n, 0], s[n, i])"),
+        5,
+        60,
+        "'s' is not defined yet",
+    ),
+    "gradient-for-later": (
+        changed("+ b[i]", "+ b[i]*gradient(x[n, 0], z[n])") + "z[n] = x[n, 0]\n",
+        5,
+        60,
+        "'z' is not defined yet",
+    ),
+    "gradient-for-nothing-known": (
+        changed("+ b[i]", "+ b[i]*gradient(x[n, 0], y[n])"),
+        5,
+        60,
+        "unknown quantity 'y'",
+    ),
+    "held-two": (changed("+ b[i]", "+ stop_gradient(b[i], 2)"), 5, 37, "this call takes 1 argument, not 2"),
     # names
     "undefined": (changed("*w[k, i], k)", "*v[k, i], k)"), 5, 23, "unknown quantity 'v'"),
     "undefined-scalar": (changed("+ b[i]", "+ beta"), 5, 37, "unknown name 'beta'"),

@@ -266,6 +266,7 @@ SMALL_SIZES: dict[str, int] = {"samples": 5}
 OUTPUT_SHAPE = ("samples", 1)
 CLASSES = 0
 IS_MEAN = True
+HELD: tuple[str, ...] = ()
 HYPERPARAMETERS: dict[str, float] = {
     "learning_rate": 0.003,
     "beta1": 0.9,

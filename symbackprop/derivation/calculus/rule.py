@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sympy import Add, Derivative, Expr, Indexed, Sum, Symbol, expand
+from sympy import Add, Derivative, Expr, Indexed, Sum, Symbol, default_sort_key, expand
 
 from symbackprop.derivation.calculus.algebra import (
     cheapest,
@@ -32,11 +32,12 @@ from symbackprop.equations.indices import (
     close_sum,
     fresh,
     merge,
+    reads,
     rename,
     settle,
     substitute,
 )
-from symbackprop.equations.system import ONE, Equation, Fact, Quantity, Ranges, indices_of
+from symbackprop.equations.system import ONE, ZERO, Equation, Fact, Quantity, Ranges, indices_of
 
 
 @dataclass(frozen=True)
@@ -45,12 +46,14 @@ class Consumer:
 
     ``adjoint`` is the adjoint of the quantity it defines, None for the loss, whose adjoint is 1.
     ``definition`` is that adjoint's own equation where the goal is its only reader: the adjoint is
-    then written into the result if that makes nothing longer.
+    then written into the result if that makes nothing longer or, where it ``stays_apart``, if a divisor
+    cancels.
     """
 
     equation: Equation
     adjoint: Quantity | None
     definition: Equation | None = None
+    stays_apart: bool = False
 
 
 @dataclass(frozen=True)
@@ -161,7 +164,8 @@ class _Branch:
         opened: dict[Expr, Expr] = {i: fresh(i) for i in equation.ranges}
         lhs, rhs = rename(equation.lhs, opened), rename(equation.rhs, opened)
         found = paths(rhs, goal.quantity)
-        same = _identified(found, goal, {opened[i]: n for i, n in equation.ranges.items()})
+        seen = found or _reads_alone(rhs, goal.quantity)
+        same = _identified(seen, goal, {opened[i]: n for i, n in equation.ranges.items()})
         left = {i: n for i, n in equation.ranges.items() if opened[i] not in same}
         letters: dict[Expr, Expr] = dict(zip(map(opened.get, left), _letters_for(left, goal), strict=True))
         same |= letters
@@ -208,6 +212,12 @@ class _Branch:
         if canonical(closed) != canonical(plain):
             through = closed.has(self.lhs) and not plain.has(self.lhs)
             yield DraftStep("closed form" if through else "simplification", lhs, closed)
+
+
+def _reads_alone(rhs: Expr, quantity: Quantity) -> list[Path]:
+    """Return the reads of a quantity on which the slope of ``rhs`` is 0, as those in a condition."""
+    components = (read for read in rhs.atoms(Indexed) if reads(read, quantity))
+    return [Path(ZERO, (), indices_of(read)) for read in sorted(components, key=default_sort_key)]
 
 
 def _letters_for(indices: Ranges, goal: Goal) -> Iterator[Symbol]:
@@ -295,6 +305,8 @@ def _written_in(goal: Goal, consumer: Consumer, step: DraftStep) -> DraftStep | 
         whole = cheapest(tidy(tidy_sums(form)) for form in (inserted, used))
     # Shorter it may be for another reason too, such as a sign; a cancellation is a divisor that is gone.
     gone = divisors(step.rhs) + divisors(consumer.definition.rhs) > divisors(whole)
+    if consumer.stays_apart and not (cancels and gone):
+        return None
     return DraftStep("cancellation" if cancels and gone else "substitution", step.lhs, whole)
 
 

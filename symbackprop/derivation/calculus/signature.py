@@ -79,14 +79,14 @@ class Naming(Signature):
         """Return the canonical consumer."""
         equation = self.equation(consumer.equation)
         adjoint = self.quantity(consumer.adjoint) if consumer.adjoint else None
-        return Consumer(
-            equation, adjoint, self.equation(consumer.definition) if consumer.definition else None
-        )
+        definition = self.equation(consumer.definition) if consumer.definition else None
+        return Consumer(equation, adjoint, definition, consumer.stays_apart)
 
     def signature(self, goal: Goal) -> Hashable:
         """Return the signature of ``goal``, equal for all goals with the same canonical goal."""
         counts = len(goal.consumers), len(goal.facts), len(goal.known)
-        return goal.is_leaf, *counts, *[e if e is None else self.of(e) for e in _expressions(goal)]
+        apart = tuple(consumer.stays_apart for consumer in goal.consumers)
+        return goal.is_leaf, apart, *counts, *[e if e is None else self.of(e) for e in _expressions(goal)]
 
     def goal(self, goal: Goal) -> Goal:
         """Return the canonical goal."""

@@ -203,6 +203,7 @@ KOREAN: dict[str, str] = {
     "rule.cancellation": "약분",
     "rule.fact": "가정",
     "rule.no path": "경로 없음",
+    "rule.no effect": "영향 없음",
     "rule.substitution": "치환",
     "rule.stable form": "안정된 꼴",
     "rule.batch mean": "배치 평균",
@@ -234,6 +235,7 @@ KOREAN: dict[str, str] = {
     "insert.delta": "식 {numbers:을/를} 대입한다. {delta:이/가} 합에서 항 하나를 골라낸다.",
     "insert.cancel": "식 {numbers:을/를} 대입한다. 분모와 분자의 같은 인수가 약분된다.",
     "cancel": "분모와 분자의 같은 인수가 약분된다.",
+    "no effect": "{quantity:이/가} 들어가는 모든 양에 대해 도함수가 0이다.",
     "no path": (
         "{loss:은/는} {quantity}에 의존하지 않는다. "
         "{loss:을/를} 구하는 데 쓰이는 어떤 식도 이것을 읽지 않는다."
