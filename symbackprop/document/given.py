@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 
-from sympy import Symbol, nsimplify, sympify
+from sympy import Expr, Symbol, nsimplify, sympify
 
 from symbackprop.document.formats import Format
 from symbackprop.equations.model import DISTRIBUTIONS, Noise
@@ -38,10 +38,15 @@ def changing(derivation: Derived) -> tuple[list[str], dict[str, Noise]]:
     return [name for name in model.states if name in quantities], noise
 
 
-def numbers_of(noise: Noise, style: Format) -> dict[str, str]:
-    """Return the numbers of a noise's distribution, by what they are."""
-    shown = [style.inline(style.printer.show(nsimplify(number, rational=True))) for number in noise.numbers]
-    return dict(zip(DISTRIBUTIONS[noise.distribution], shown, strict=True))
+def drawn(
+    noise: Mapping[str, Noise], at: Callable[[str], Expr], style: Format
+) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the sentence on each noise and what it says: a component, and the numbers of the distribution."""
+    for name, each in noise.items():
+        numbers = [nsimplify(number, rational=True) for number in each.numbers]
+        said = {"quantity": at(name), **dict(zip(DISTRIBUTIONS[each.distribution], numbers, strict=True))}
+        shown = {key: style.inline(style.printer.show(value)) for key, value in said.items()}
+        yield f"drawn.{each.distribution}", shown
 
 
 def names_elsewhere(system: EquationSystem) -> Iterator[tuple[str, list[str]]]:

@@ -15,7 +15,7 @@ from sympy import Add, Derivative, Expr, KroneckerDelta, Rational, Sum, Symbol
 from symbackprop.derivation.kinks import Kink, kinks_in
 from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlock
 from symbackprop.document.formats import Format
-from symbackprop.document.given import changing, names_elsewhere, numbers_of, values_shown
+from symbackprop.document.given import changing, drawn, names_elsewhere, values_shown
 from symbackprop.document.language.catalogues import Catalogue
 from symbackprop.document.language.particles import with_particle
 from symbackprop.document.sections import Sections
@@ -91,7 +91,7 @@ class Sentences:
         states, noise = changing(self.derivation)
         known = {*self.system.inputs, *self.system.parameters, *self.system.definitions, *states, *noise}
         targets = [given.name for given in model.targets] if model is not None else []
-        inputs = [name for name in self.system.inputs if name not in (*targets, *noise)]
+        inputs = [name for name in self.system.inputs if name not in {*targets, *noise}]
         kinds = (
             ("given.quantities" if model is None else "given.inputs", inputs),
             ("given.targets", targets),
@@ -103,11 +103,7 @@ class Sentences:
         lines = [
             self.say(key, quantities=self.listed(self._with_shapes(names))) for key, names in kinds if names
         ]
-        for each in noise.values():
-            quantity = self.inline(self._first_reading(each.name))
-            lines.append(
-                self.say(f"drawn.{each.distribution}", quantity=quantity, **numbers_of(each, self.style))
-            )
+        lines += [self.say(key, **said) for key, said in drawn(noise, self._first_reading, self.style)]
         if model is not None and model.layers:
             lines += self._units(model)
         lines += [*self._names_elsewhere(), *self._ranges(), *self._circles(forward=True)]
