@@ -148,7 +148,7 @@ def test_a_table_that_does_not_fit(
     assert content(files) == before
 
 
-@pytest.mark.parametrize("what", ["forward", "loss", "_checked_data", "_backpropagate", "_standardised"])
+@pytest.mark.parametrize("what", ["forward", "LOSS_IN_USE", "_checked_data", "_backpropagate", "_standardised"])
 @pytest.mark.parametrize("fault", [full, silent])
 def test_no_memory_anywhere_is_one_line(
     run: Run, files: Path, what: str, fault: Any, monkeypatch: pytest.MonkeyPatch
@@ -157,7 +157,7 @@ def test_no_memory_anywhere_is_one_line(
     monkeypatch.setattr(module(NAME), what, fault)
     commands = {
         "forward": ["predict", "w.npz", "data.npz", "-o", "new.csv"],
-        "loss": ["evaluate", "w.npz", "data.npz"],
+        "LOSS_IN_USE": ["evaluate", "w.npz", "data.npz"],
     }
     common = ["train", "data.npz", "-o", "w.npz", "--resume", "state.npz", "--checkpoint", "state.npz"]
     said = refused(run(NAME, *commands.get(what, common)))
