@@ -391,3 +391,26 @@ output h
     factors = np.array([[1, 1, 3], [3, 2, 2]])
     right = (found * factors[:, :, None]).sum() / 2
     assert module.loss({"w": w}, {"x": x, "length": length}) == pytest.approx(right)
+
+
+def test_a_parameter_is_the_first_state_of_every_sample() -> None:
+    text = """\
+input x[n, t, k]
+parameter start[i], u[i], w[k, i]
+size k = 2, i = 3
+begin[n, i] = start[i]
+h[n, t, i] = tanh(sum(x[n, t, k]*w[k, i], k) + u[i]*where(t > 0, h[n, t - 1, i], begin[n, i]))
+E = mean(sum(h[n, t, i]**2, t, i), n)
+output h
+"""
+    at_once = text.replace("begin[n, i] = start[i]\n", "").replace("begin[n, i]", "start[i]")
+    assert sb.Network.from_equations(text).model.per_sample is False
+    found, right = (sb.load(Network.from_equations(each)) for each in (text, at_once))
+    generator = np.random.default_rng(2)
+    shapes = {"start": 3, "u": 3, "w": (2, 3)}
+    parameters = {name: generator.normal(size=shape) for name, shape in shapes.items()}
+    x = generator.normal(size=(4, 3, 2))
+    (e, gradients), (same, others) = (module.gradients(parameters, x) for module in (found, right))
+    assert e == pytest.approx(same)
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(gradient, others[name], rtol=1e-12)

@@ -36,7 +36,7 @@ from symbackprop.network.notation.inside import SizeRelations
 from symbackprop.network.notation.layers import with_roles
 from symbackprop.network.notation.lines import UsedLine, text_lines
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
-from symbackprop.network.notation.samples import Samples, shared_by_samples
+from symbackprop.network.notation.samples import Samples, repeated, shared_by_samples
 
 
 @dataclass(frozen=True)
@@ -192,13 +192,13 @@ class _Building:
         samples = Samples(self.quantities, self.sample_letters)
         shared = shared_by_samples(resolved, self.found.parameters, samples.varies)
         samples = replace(samples, shared=shared - {LOSS})
-        stripped = samples.strip(resolved, LOSS)
+        given = (*self.found.inputs, *self.found.targets)
+        stripped = None if repeated(resolved, given, samples.varies) else samples.strip(resolved, LOSS)
         quantities = self.quantities
         if stripped is not None:
             quantities = {name: samples.one(q) for name, q in quantities.items()}
         self.shown = _Letters(self, per_sample=stripped is not None)
         equations = [self.shown.equation(e) for e in (resolved if stripped is None else stripped)]
-        given = (*self.found.inputs, *self.found.targets)
         if stripped is not None:  # a value that is the same for every sample is a constant of each
             given = tuple(name for name in given if samples.varies(name))
         system = EquationSystem(
