@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 
 from symbackprop.arrays.kinds import LEAVES, Kind
@@ -39,6 +39,12 @@ class Names:
         if operation.kind == Kind.ARRAY:
             return self.longer.get(str(operation.value), 0)
         return sum(map(self.more, operation.inputs))
+
+    def of_known(self, of: Mapping[Operation, str], known: Collection[str]) -> Names:
+        """Return itself with those names that are known already; no part gets one of the others."""
+        self._taken.update(of.values())
+        self.of = {operation: name for operation, name in of.items() if name in known}
+        return self
 
     @cached_property
     def _taken(self) -> set[str]:

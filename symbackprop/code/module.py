@@ -463,7 +463,8 @@ class _Module:
             layered |= new
             statement = entry.statement
             if isinstance(statement, Recurrence):
-                made = statement.instructions(turns_names, with_arrays=True)
+                known = turns_names.of_known(of, entry.known)
+                made = statement.instructions(known, with_arrays=True)
                 blocks.append(Block(statement.name, made, statement.number))
                 continue
             layer = uses.layers.get(statement.name)

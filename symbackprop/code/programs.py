@@ -283,10 +283,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Named:
-    """A statement with the parts that are computed before it because something else needs them too."""
+    """A statement with the parts that are computed before it because something else needs them too.
+
+    ``known`` are the names of all parts and results before a recurrence, which computes no others.
+    """
 
     statement: Carried
     parts: tuple[Part, ...]
+    known: frozenset[str] = frozenset()
 
     def beside(self, part: Part) -> set[str]:
         """Return the names of the other parts."""
@@ -333,7 +337,7 @@ def share(
     for statement in statements:
         parts: list[Part] = []
         if isinstance(statement, Recurrence):  # has parts of its own at each place
-            result.append(Named(statement, ()))
+            result.append(Named(statement, (), frozenset(names.values())))
             continue
         for operation in _inside_out(statement.operation, set()):
             costly = operation.shape and not operation.is_leaf and operation.kind not in _CHEAP

@@ -217,7 +217,7 @@ class TrainingStep:
         for entry in self.shared:
             statement = entry.statement
             if isinstance(statement, Recurrence):
-                found.append(self._recurrence(statement))
+                found.append(self._recurrence(statement, Names({}, "turn").of_known(self.names, entry.known)))
                 continue
             made: list[tuple[Operation, list[Instruction]]] = []
             for part in entry.parts:
@@ -270,10 +270,9 @@ class TrainingStep:
                 pending += operation.inputs
         return found
 
-    def _recurrence(self, recurrence: Recurrence) -> Block:
+    def _recurrence(self, recurrence: Recurrence, names: Names) -> Block:
         for part in recurrence.parts:
             self.workspace.arrays[part.name] = part.empty.shape
-        names = Names(self.names, "turn")
         return Block(recurrence.name, recurrence.instructions(names, with_arrays=False), recurrence.number)
 
     def looped(self, blocks: Sequence[Block]) -> Rolled:

@@ -173,7 +173,8 @@ def _is_zero(expression: Expr) -> bool:
 
 def _written_out(expression: Expr, scope: Scope, grid: Grid) -> dict[Symbol, Expr]:
     """Return replacements for adjoints that are not free, else for computed values, else by facts."""
-    leaves = sorted((grid.leaves[s], s) for s in expression.free_symbols if s in grid.leaves)
+    found = ((grid.leaves[s], s) for s in expression.free_symbols if s in grid.leaves)
+    leaves = sorted(found, key=lambda pair: (*pair[0][:3], pair[0].sample is None, pair[0].sample or 0))
     adjoints = [(leaf, s) for leaf, s in leaves if leaf.kind == "adjoint" and leaf.name in scope.inner]
     if adjoints:
         return {s: grid.want(*leaf[1:]) for leaf, s in adjoints}

@@ -368,3 +368,49 @@ def test_a_recurrence_by_cases_is_that_by_conditions(name: str) -> None:
     assert loss == pytest.approx(expected, rel=1e-12)
     for parameter in right:
         np.testing.assert_allclose(found[parameter], right[parameter], rtol=1e-10, atol=1e-12)
+
+
+def test_a_loop_uses_no_part_that_is_computed_behind_it() -> None:
+    text = """\
+input x[n, t, i]
+integer input length[n]
+parameter w[i]
+size i = 2
+h[n, t, i] = tanh(w[i]*x[n, t, i] + where(t < size(t) - 1 and t < length[n] - 1, h[n, t + 1, i], 0))
+a[n, t] = where(t < length[n] - 1, x[n, t, 0], 2)
+b[n, t] = where(t == length[n] - 1, 1, 0)
+E = mean(sum(h[n, t, i]*(a[n, t] + b[n, t]), t, i), n)
+output h
+"""
+    module: Any = sb.load(Network.from_equations(text))
+    x, length, w = np.ones((2, 3, 2)), np.array([3, 1]), np.full(2, 0.5)
+    last, alone = np.tanh(0.5), np.tanh(0.5 + np.tanh(0.5 + np.tanh(0.5)))
+    found = module.forward({"w": w}, {"x": x, "length": length})
+    np.testing.assert_allclose(found[:, 0, 0], [alone, last])
+    np.testing.assert_allclose(found[:, 2, 0], [last, last])
+    factors = np.array([[1, 1, 3], [3, 2, 2]])
+    right = (found * factors[:, :, None]).sum() / 2
+    assert module.loss({"w": w}, {"x": x, "length": length}) == pytest.approx(right)
+
+
+def test_a_parameter_is_the_first_state_of_every_sample() -> None:
+    text = """\
+input x[n, t, k]
+parameter start[i], u[i], w[k, i]
+size k = 2, i = 3
+begin[n, i] = start[i]
+h[n, t, i] = tanh(sum(x[n, t, k]*w[k, i], k) + u[i]*where(t > 0, h[n, t - 1, i], begin[n, i]))
+E = mean(sum(h[n, t, i]**2, t, i), n)
+output h
+"""
+    at_once = text.replace("begin[n, i] = start[i]\n", "").replace("begin[n, i]", "start[i]")
+    assert sb.Network.from_equations(text).model.per_sample is False
+    found, right = (sb.load(Network.from_equations(each)) for each in (text, at_once))
+    generator = np.random.default_rng(2)
+    shapes = {"start": 3, "u": 3, "w": (2, 3)}
+    parameters = {name: generator.normal(size=shape) for name, shape in shapes.items()}
+    x = generator.normal(size=(4, 3, 2))
+    (e, gradients), (same, others) = (module.gradients(parameters, x) for module in (found, right))
+    assert e == pytest.approx(same)
+    for name, gradient in gradients.items():
+        np.testing.assert_allclose(gradient, others[name], rtol=1e-12)

@@ -37,7 +37,7 @@ from symbackprop.network.notation.lines import UsedLine, text_lines
 from symbackprop.network.notation.modes import MODES, in_mode, place_in_use, quantities_of, with_roles_of
 from symbackprop.network.notation.names import LOSS
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
-from symbackprop.network.notation.samples import Samples, shared_by_samples
+from symbackprop.network.notation.samples import Samples, repeated, shared_by_samples
 from symbackprop.network.notation.text import Text
 
 
@@ -217,6 +217,9 @@ class _Building:
 
     def _of_one_sample(self, equations: list[Equation], samples: Samples) -> list[Equation] | None:
         """Return the equations of one sample, None where there are none."""
+        given = (*self.found.inputs, *self.found.targets, *self.found.noise)
+        if repeated(equations, given, samples.varies):
+            return None
         shared = shared_by_samples(equations, self.found.parameters, samples.varies)
         return replace(samples, shared=shared - {LOSS}).strip(equations, LOSS)
 

@@ -366,7 +366,7 @@ def _equation(found: Text, statement: Statement) -> None:
     tree = reader.tree()
     rhs = reader.expression_of(tree)
     for letter in letters:
-        if letter not in reader.letters_read:
+        if letter not in reader.letters_read and not found.names.numbers_samples(letter):
             left.fail(f"the index '{letter}' stands on the left only", "leave it out, or use it on the right")
     enter_hidden(found, left)
     define(found, name, letters, rhs, left, reader.is_held)

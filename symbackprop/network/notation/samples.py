@@ -121,6 +121,17 @@ def shared_by_samples(
     return reached_from(parameters, readers) & {name for name, _ in shared}
 
 
+def repeated(
+    equations: Sequence[Equation], given: Collection[str], varies: Callable[[str], bool]
+) -> set[str]:
+    """Return the quantities with the samples' axis and one value for all of them: no data reach them."""
+    readers: dict[str, list[str]] = {}
+    for equation in equations:
+        for each in _names(equation.rhs):
+            readers.setdefault(each, []).append(equation.name)
+    return {e.name for e in equations if varies(e.name)} - reached_from(given, readers)
+
+
 def _names(expression: Expr) -> set[str]:
     """Return the names of the quantities that ``expression`` reads."""
     return {name_of(read) for read in expression.atoms(Indexed, Symbol)}
