@@ -129,6 +129,20 @@ def convolution_by_one_place() -> EquationSystem:
 
 
 @register
+def channels_apart() -> EquationSystem:
+    # A convolution of each channel by itself, as one of groups of one.
+    x, w, s = quantity("x", B, F, P), quantity("w", F, 1, K), quantity("s", B, F, P)
+    y, t = quantity("y", B, F, P - K + 1), quantity("t", B, F, P - K + 1)
+    return system(
+        Equation(s[b, f, p], tanh(x[b, f, p])),
+        Equation(y[b, f, h], sum_over(s[b, f + v, h + u] * w[f, v, u], (v, 1), (u, K))),
+        squared_error(y, t, b, f, h),
+        inputs=(x, t),
+        parameters=(w,),
+    )
+
+
+@register
 def convolution_after_convolution() -> EquationSystem:
     x, w, w2 = quantity("x", B, F, 2 * H, P), quantity("w", G, F, K, 2), quantity("w2", m, G, 2, K)
     s, z = quantity("s", B, G, P, Q), quantity("z", B, G, P, Q)
