@@ -83,7 +83,7 @@ def depthwise_convolution() -> EquationSystem:
 
 
 @register
-def transposed_convolution() -> EquationSystem:
+def transposed_convolution_by_quotients() -> EquationSystem:
     # What a window adds to, every second place, and with a place of zeros before.
     x, w, window = quantity("x", B, F, H), quantity("w", F, G, K), quantity("window", B, G, H, K)
     y, t = quantity("y", B, G, 2 * H + K), quantity("t", B, G, 2 * H + K)

@@ -64,7 +64,7 @@ def scattered(axes: Axes, product: Product, summed: Sequence[Symbol]) -> Scatter
 
 
 def _moving(axes: Axes, place: Expr, inner: set[Symbol]) -> Expr:
-    """Return a place of several letters without the summed ones that are always 0, as `Axes.affine` has it."""
+    """Return a place of several letters without the summed ones that are always 0, like `Axes.affine`."""
     letters = [i for i in axes.ranges if i in place.free_symbols]
     still = [i for i in letters if i in inner and axes.extent(i) == 1]
     return place.xreplace(dict.fromkeys(still, ZERO)) if len(letters) > 1 else place
