@@ -28,7 +28,7 @@ from benchmarks.clock import Ratio
 from benchmarks.memory import resident
 from benchmarks.training import versions
 from benchmarks.zoo import TASKS
-from benchmarks.zoo.contestants import CONTESTANTS, Contestant, Problem, Stepped
+from benchmarks.zoo.contestants import CONTESTANTS, Contestant, LeftOut, Problem, Stepped
 from benchmarks.zoo.task import Aim, Task
 
 RESULTS = Path(__file__).parent / "results"
@@ -69,7 +69,7 @@ def entrants(problem: Problem, wanted: Collection[str]) -> dict[str, Contestant]
         try:
             if name in wanted:
                 found[name] = make(problem)
-        except ImportError as error:
+        except (ImportError, LeftOut) as error:
             print(f"{problem.task.name}: {name} is left out: {error}")
         except NotImplementedError:
             pass  # nobody has written it

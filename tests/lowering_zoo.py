@@ -83,7 +83,7 @@ def depthwise_convolution() -> EquationSystem:
 
 
 @register
-def transposed_convolution() -> EquationSystem:
+def transposed_convolution_by_quotients() -> EquationSystem:
     # What a window adds to, every second place, and with a place of zeros before.
     x, w, window = quantity("x", B, F, H), quantity("w", F, G, K), quantity("window", B, G, H, K)
     y, t = quantity("y", B, G, 2 * H + K), quantity("t", B, G, 2 * H + K)
@@ -122,6 +122,20 @@ def convolution_by_one_place() -> EquationSystem:
     y, t = quantity("y", B, G, P), quantity("t", B, G, P)
     return system(
         Equation(y[b, f, h], sum_over(x[b, c, h + u] * w[f, c, u], (c, F), (u, 1))),
+        squared_error(y, t, b, f, h),
+        inputs=(x, t),
+        parameters=(w,),
+    )
+
+
+@register
+def channels_apart() -> EquationSystem:
+    # A convolution of each channel by itself, as one of groups of one.
+    x, w, s = quantity("x", B, F, P), quantity("w", F, 1, K), quantity("s", B, F, P)
+    y, t = quantity("y", B, F, P - K + 1), quantity("t", B, F, P - K + 1)
+    return system(
+        Equation(s[b, f, p], tanh(x[b, f, p])),
+        Equation(y[b, f, h], sum_over(s[b, f + v, h + u] * w[f, v, u], (v, 1), (u, K))),
         squared_error(y, t, b, f, h),
         inputs=(x, t),
         parameters=(w,),

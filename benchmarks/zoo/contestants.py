@@ -36,6 +36,10 @@ class Problem:
         return {k: v.astype(self.dtype) if v.dtype.kind == "f" else v for k, v in found.items()}
 
 
+class LeftOut(Exception):
+    """Somebody can't take part: the message says why."""
+
+
 class Contestant(ABC):
     """A way to train."""
 
@@ -94,7 +98,7 @@ class Torch(Contestant):
         self.update: Callable[[], Any] = self.optimizer.step
         if compiled:
             if shutil.which("c++") is None and shutil.which("g++") is None:
-                raise ImportError("torch.compile needs a C++ compiler")
+                raise LeftOut("torch.compile needs a C++ compiler")
             self.loss, self.update = torch.compile(self.loss), torch.compile(self.update)
 
     def _derive(self) -> float:
@@ -116,6 +120,10 @@ class Torch(Contestant):
 class Compiled(Torch):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem, compiled=True)
+        try:
+            self.gradients()
+        except Exception as error:  # PyTorch's own failures: of its fused recurrent layers, for one
+            raise LeftOut(f"PyTorch can't compile it: {str(error).splitlines()[0]}") from error
 
 
 class Jax(Contestant):

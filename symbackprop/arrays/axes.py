@@ -53,7 +53,8 @@ class Axes(ABC):
     def affine(self, expression: Expr) -> Affine | None:
         """Return an index expression as an affine one, its slopes as plain numbers.
 
-        Of several letters those that are always 0 are left out: a window of one place is none.  None where it reads integers, is not affine, or moves by a size that has no number.
+        Of several letters those that are always 0 are left out: a window of one place is none.  None where it
+        reads integers, is not affine, or moves by a size that has no number.
         """
         found = None if expression.has(Indexed) else affine(self.number(expression), self.ranges)
         if found is None or not all(isinstance(slope, Integer) for slope in found.slopes.values()):

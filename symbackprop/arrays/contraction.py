@@ -148,8 +148,8 @@ def _rank(arrays: Sequence[Operation], pair: tuple[int, int], summed: Sequence[S
 class _Groups:
     """The axes of a product of two arrays: shared and kept, of the first, summed, of the second.
 
-    ``outer`` are further ones of one array, of the second if that has others, for each place of which there is
-    a product with all of the other array.
+    ``outer`` are further ones of one array, of the second if that has others, for each place of which there
+    is a product with all of the other array.
     """
 
     batch: tuple[Axis, ...]
@@ -199,7 +199,7 @@ def product(axes: Axes, first: Operation, second: Operation, summed: Sequence[Sy
 
 
 _LARGE = 192
-"""Numbers of a matrix from which its product with a vector is faster by itself than among many in `einsum`."""
+"""Numbers of a matrix from which products of many with vectors are faster than one `einsum`."""
 _WORTH = 2**13
 """Multiplications of a product from which many of them are faster than one, where that saves a copy."""
 

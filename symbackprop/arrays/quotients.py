@@ -63,7 +63,7 @@ def _as_index(
     factors, conditions = product
     bounds = [c for c in conditions if c.has(quotient)]
     count = next((n for c in bounds if (n := _count(c, quotient)) is not None), None)
-    from_zero = any(c.gts == quotient and c.lts == 0 for c in bounds if isinstance(c, Ge))
+    from_zero = any(expand(c.gts - c.lts) == quotient for c in bounds if isinstance(c, (Ge, Le)))
     kept = [i for i in axes.ranges if i not in summed]
     p = next((i for i in kept if _slope(axes, quotient, i) is not None), None)
     if count is None or not from_zero or p is None or len(bounds) != 2:
@@ -80,8 +80,8 @@ def _count(condition: Expr, quotient: Expr) -> Expr | None:
     """Return n of the condition that the quotient is below n."""
     if not isinstance(condition, Relational) or condition.rel_op not in (">", ">=", "<", "<="):
         return None
-    above = condition.gts - condition.lts + quotient
-    if above.has(Quotient) or condition.lts != quotient:
+    above = expand(condition.gts - condition.lts + quotient)
+    if above.has(Quotient):
         return None
     return expand(above + (1 if condition.rel_op in (">=", "<=") else 0))
 

@@ -58,8 +58,16 @@ def scattered(axes: Axes, product: Product, summed: Sequence[Symbol]) -> Scatter
     _solve_deltas(axes, found)
     while (solved := _by_guard(axes, found)) is not None:
         found = solved
+    found.places = {i: _moving(axes, place, found.inner) for i, place in found.places.items()}
     found.conditions = [*_without_places(axes, found), *_inside(axes, found)]
     return found if found.places or len(found.inner) > len(summed) else None
+
+
+def _moving(axes: Axes, place: Expr, inner: set[Symbol]) -> Expr:
+    """Return a place of several letters without the summed ones that are always 0, like `Axes.affine`."""
+    letters = [i for i in axes.ranges if i in place.free_symbols]
+    still = [i for i in letters if i in inner and axes.extent(i) == 1]
+    return place.xreplace(dict.fromkeys(still, ZERO)) if len(letters) > 1 else place
 
 
 def _inside(axes: Axes, found: Scattered) -> list[Expr]:

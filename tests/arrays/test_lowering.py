@@ -326,7 +326,7 @@ def test_images_are_multiplied_as_they_lie(monkeypatch: pytest.MonkeyPatch) -> N
     patches = []
     for name in ("s", "dw"):
         (matmul,) = (part for part in dict.fromkeys(found[name].parts()) if part.kind == Kind.MATMUL)
-        assert matmul.shape[0] == SAMPLES and len(matmul.shape) == 3, name
+        assert (matmul.shape[0], len(matmul.shape)) == (SAMPLES, 3), name
         (windows,) = (i for i in matmul.inputs if any(p.kind == Kind.WINDOWS for p in i.parts()))
         patches.append(windows if windows.kind == Kind.RESHAPE else windows.inputs[0])
     assert len({str(p.inputs[0].value) for p in patches}) == 1
@@ -450,6 +450,22 @@ def kinds_in(operation: Operation) -> list[Kind]:
 
 def elements(shape: tuple[Expr, ...]) -> int:
     return math.prod(int(n.xreplace(LARGE)) for n in shape)
+
+
+def test_of_groups_the_one_that_a_unit_is_in_is_read() -> None:
+    """The derivative is a sum over all groups, of which one counts."""
+    found = operations("spread_of_groups")["ds"]
+    assert Kind.GATHER in kinds_in(found)
+    assert max(len(part.axes) for part in found.parts() if part.kind != Kind.WINDOWS) <= 4
+    assert not any(part.is_elementwise and len(part.shape) > 3 for part in found.parts())
+
+
+def test_what_is_divided_without_remainder_is_read_and_added_by_strides() -> None:
+    found = operations("transposed_convolution_by_quotients")
+    assert Kind.GATHER not in {*kinds_in(found["y"]), *kinds_in(found["dwindow"])}
+    (update,) = (part for part in found["y"].parts() if part.kind == Kind.UPDATE)
+    assert len(update.value_as(Place).loops) == 1
+    assert Kind.WINDOWS in kinds_in(found["dwindow"])
 
 
 # Where a guard keeps infinities out, nothing may be taken out of its sum.
