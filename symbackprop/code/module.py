@@ -331,7 +331,9 @@ class _Module:
         """Return the error and its derivatives."""
         names = {p: self.given.derivative(p) for p in self.derivation.system.parameters}
         body = self._body(["E", *names.values()])
-        result = ", ".join(f'"{parameter}": {name}' for parameter, name in names.items())
+        result = ", ".join(
+            f'"{parameter}": {spelled(body.kept.name(name))}' for parameter, name in names.items()
+        )
         returned = [f"return float(E), {{{result}}}"]
         if len(returned[0]) > COLUMNS - 4:
             arrays = {key: Operation(Kind.ARRAY, (), name) for key, name in names.items()}

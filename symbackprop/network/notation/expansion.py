@@ -292,6 +292,11 @@ class _Expansion:
             scope.at(given.part).fail(f"unknown quantity '{name[:40]}'", hint)
         return self._name(scope, name, given.part)
 
+    def _is_computed(self, name: str) -> bool:
+        """Whether an equation or a use defines a quantity: what is declared keeps the name that it has."""
+        item = self.main.declared.get(name)
+        return item is None or item.statement.keyword == ""
+
     def _instance(
         self,
         outer: _Scope,
@@ -322,6 +327,8 @@ class _Expansion:
             what = f"the block '{block.name}' takes {each.part.text}, line {each.part.line.number}"
             self._same(name, self._images(scope, each), what, outer.at(argument.part))
         self._name_all(scope, block)
+        computed = [name if self._is_computed(name) else "" for name in given]
+        self.words.returned(way, block.result.name, result, computed)
         for each_line in block.lines:
             self._line(scope, each_line)
         what = f"the block's first line says {block.result.part.text}"

@@ -19,7 +19,7 @@ from sympy.core.relational import Relational
 from sympy.logic.boolalg import And, Boolean, Not
 
 from symbackprop.equations.functions import Quotient, Remainder
-from symbackprop.equations.naming import split_name
+from symbackprop.equations.naming import Glyph, split_name
 from symbackprop.equations.system import (
     ZERO,
     Equation,
@@ -111,6 +111,7 @@ class Names:
     hidden: list[Equation] = field(default_factory=list)  # those that an equation needs before it
     shared: set[str] = field(default_factory=set)  # parameters that stand in the equations more than once
     functions: Mapping[str, Callable[[Expr], Expr]] = field(default_factory=activation_functions)
+    layers: Mapping[str, Glyph] = field(default_factory=dict)  # what uses of blocks have made in layers
 
     def add(self, quantity: Quantity, letters: tuple[str, ...]) -> None:
         """Enter a quantity with the letters of its axes."""
@@ -529,9 +530,10 @@ class NetReader(FormulaReader):
     def _own_name(self, ending: str) -> str:
         """Return a new name for a quantity that is defined for this equation: h_in3 for h3, h_in for h.
 
-        The number stays at the end, where it is that of a layer.
+        The number stays at the end, where it is that of a layer; what a use of a block has made has those
+        of its layer.
         """
-        word, layer = split_name(self.equation)
+        word, layer = self.known.layers.get(self.equation) or split_name(self.equation)
         names = (f"{word}_{ending}{'_' * count}{layer or ''}" for count in itertools.count())
         if layer is None:
             names = (f"{word}_{ending}{count if count > 1 else ''}" for count in itertools.count(1))
