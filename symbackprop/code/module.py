@@ -26,7 +26,7 @@ from symbackprop.code.layout import (
 )
 from symbackprop.code.lines import lines_of
 from symbackprop.code.loops import ByLayer, Rolled, Uses, in_loops, layered_names
-from symbackprop.code.programs import RATE, SCALE, Carried, Programs, needed, share
+from symbackprop.code.programs import RATE, SCALE, Carried, Named, Programs, needed, share
 from symbackprop.code.recurrence import Recurrence
 from symbackprop.code.statements import DTYPE, Block, Instruction, Loop, array, names_in
 from symbackprop.code.text import imports, spelled
@@ -367,8 +367,28 @@ class _Module:
     def _body_of(
         self, statements: Sequence[Carried], results: Sequence[str], given: Sequence[str] = ()
     ) -> _Body:
-        """Return the body of a pure function; ``given`` is what ``forward`` returns to it."""
+        """Return the body of a pure function; ``given`` is what ``forward`` returns to it.
+
+        What loops keep by layer has longer names there; which it is shows when it is written, so this is
+        done again, and lines that are too long nowhere are left whole.
+        """
         shared, of = share(statements, self.layered)
+        body = self._written(statements, shared, of, results, given, None)
+        if not body.dicts:
+            return body
+        again = self._written(statements, shared, of, results, given, body.dicts)
+        return again if again.dicts == body.dicts else body
+
+    def _written(
+        self,
+        statements: Sequence[Carried],
+        shared: Sequence[Named],
+        of: Mapping[Operation, str],
+        results: Sequence[str],
+        given: Sequence[str],
+        kept: Collection[str] | None,
+    ) -> _Body:
+        """Return a body in which loops keep those stems by layer, None where that is not known."""
         names, layered, blocks = Names(of), dict(self.layered), []
         uses = self.uses
         turns_names = Names(of, "turn")
@@ -384,8 +404,8 @@ class _Module:
             layer = uses.layers.get(statement.name)
             if uses and (not blocks or uses.layers.get(str(blocks[-1].name)) != layer):
                 names.restart()
-                names.longer = in_loops(layer, layered)
-            names.longer |= in_loops(layer, new)
+                names.longer = in_loops(layer, layered, kept)
+            names.longer |= in_loops(layer, new, kept)
             inner: list[Instruction] = []
             for part in entry.parts:
                 own = assignment(array(part.name, part.operation), part.operation, names)

@@ -302,9 +302,13 @@ class TrainingStep:
             yield from unpacked(self.derivatives, f"{self.owner}.{derivatives}")
             return
         for names, where in ((self.parameters, "parameters"), (self.derivatives, "_derivatives")):
-            for name, key in zip(names, self.keys, strict=True):
-                if not self.rolled.holds(name):
-                    yield f'{name} = {self.owner}.{where}["{key}"]'
+            pairs = zip(names, self.keys, strict=True)
+            single = {name: f'"{key}"' for name, key in pairs if not self.rolled.holds(name)}
+            value, columns = f"{self.owner}.{where}[name]", BODY if self.bare else BODY + 4
+            if len(single) < _MANY:
+                yield from (f"{name} = {self.owner}.{where}[{key}]" for name, key in single.items())
+            else:
+                yield from each_its_own([*single], value, [*single.values()], columns)
         if self.bare:
             yield from self._by_layer()
 
