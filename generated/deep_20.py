@@ -230,10 +230,9 @@ def _backpropagate(
     t = np.asarray(t, trainer.dtype)
     w20 = trainer.parameters["w20"]
     b20 = trainer.parameters["b20"]
-    dw19 = trainer._derivatives["w19"]
-    db19 = trainer._derivatives["b19"]
-    dw20 = trainer._derivatives["w20"]
-    db20 = trainer._derivatives["b20"]
+    dw19, db19, dw20, db20 = (
+        trainer._derivatives[name] for name in ("w19", "b19", "w20", "b20")
+    )
     (
         s,
         x,

@@ -154,11 +154,16 @@ def _words(words: Sequence[str], columns: int) -> str:
 
 def _for_each(names: Sequence[str], value: str, words: Sequence[str], columns: int) -> list[str]:
     if len(names) == 1:
-        return [f"{names[0]} = {value.replace('{name}', words[0].strip(_QUOTE)) if words else value}"]
+        return [f"{names[0]} = {_in_place(value, words[0]) if words else value}"]
     target, loop = ", ".join(names), _words(words, columns) if words else f"for _ in range({len(names)})"
     line = f"{target} = ({value} {loop})"
     inside = [f"{value} {loop}"] if len(f"    {value} {loop}") <= columns else [value, loop]
     return [line] if len(line) <= columns else [f"{target} = (", *(f"    {each}" for each in inside), ")"]
+
+
+def _in_place(value: str, word: str) -> str:
+    """Return a value with a quoted word in the place of its name, or in that of the braces around it."""
+    return value.replace("{name}", word.strip(_QUOTE)).replace("[name]", f"[{word}]")
 
 
 _QUOTE = '"'

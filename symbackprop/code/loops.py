@@ -95,12 +95,20 @@ class Uses:
 NO_USES = Uses({})
 
 
-def in_loops(layer: int | None, layered: Mapping[str, Layered]) -> dict[str, int]:
-    """Return by how many columns names are longer in the loop of their layer than outside of it."""
+def in_loops(
+    layer: int | None, layered: Mapping[str, Layered], kept: Collection[str] | None = None
+) -> dict[str, int]:
+    """Return by how many columns names are longer in the loop of their layer than outside of it.
+
+    Where it is known, ``kept`` are the stems of those that are kept by layer; others lose their number.
+    """
     if layer is None:
         return {}
     found = {}
     for name, own in layered.items():
+        if kept is not None and own.stem not in kept:
+            found[name] = -len(str(own.layer))
+            continue
         distance = own.layer - layer
         entry = f"[{LAYER}]" if distance == 0 else f"[{LAYER} + 1]" if abs(distance) == 1 else ""
         found[name] = max(0, len(entry) - len(str(own.layer)))

@@ -26,7 +26,7 @@ from symbackprop.code.layout import (
 )
 from symbackprop.code.lines import CHOICE, SILENT, Comments, lines_of
 from symbackprop.code.loops import ByLayer, Rolled, Uses, in_loops, layered_names
-from symbackprop.code.programs import RATE, SCALE, Carried, Programs, needed, share
+from symbackprop.code.programs import RATE, SCALE, Carried, Named, Programs, needed, share
 from symbackprop.code.recurrence import Recurrence
 from symbackprop.code.statements import DTYPE, Block, Instruction, Loop, array, names_in
 from symbackprop.code.text import imports, spelled
@@ -401,7 +401,9 @@ class _Module:
         """Return the error and its derivatives."""
         names = {p: self.given.derivative(p) for p in self.derivation.system.parameters}
         body = self._body(["E", *names.values()], self.trained)
-        listed = ", ".join(f'"{parameter}": {name}' for parameter, name in names.items())
+        listed = ", ".join(
+            f'"{parameter}": {spelled(body.kept.name(name))}' for parameter, name in names.items()
+        )
         returned = [f"return float(E), {{{listed}}}"]
         if len(returned[0]) > COLUMNS - 4:
             arrays = {key: Operation(Kind.ARRAY, (), name) for key, name in names.items()}
@@ -452,8 +454,29 @@ class _Module:
     def _body_of(
         self, statements: Sequence[Carried], results: Sequence[str], side: _Side, given: Sequence[str] = ()
     ) -> _Body:
-        """Return the body of a pure function; ``given`` is what ``forward`` returns to it."""
+        """Return the body of a pure function; ``given`` is what ``forward`` returns to it.
+
+        What loops keep by layer has longer names there; which it is shows when it is written, so this is
+        done again, and lines that are too long nowhere are left whole.
+        """
         shared, of = share(statements, self.layered)
+        body = self._written(statements, shared, of, results, side, given, None)
+        if not body.dicts:
+            return body
+        again = self._written(statements, shared, of, results, side, given, body.dicts)
+        return again if again.dicts == body.dicts else body
+
+    def _written(
+        self,
+        statements: Sequence[Carried],
+        shared: Sequence[Named],
+        of: Mapping[Operation, str],
+        results: Sequence[str],
+        side: _Side,
+        given: Sequence[str],
+        kept: Collection[str] | None,
+    ) -> _Body:
+        """Return a body in which loops keep those stems by layer, None where that is not known."""
         names, layered, blocks = Names(of), dict(self.layered), []
         uses = self.uses
         turns_names = Names(of, "turn")
@@ -470,8 +493,8 @@ class _Module:
             layer = uses.layers.get(statement.name)
             if uses and (not blocks or uses.layers.get(str(blocks[-1].name)) != layer):
                 names.restart()
-                names.longer = in_loops(layer, layered)
-            names.longer |= in_loops(layer, new)
+                names.longer = in_loops(layer, layered, kept)
+            names.longer |= in_loops(layer, new, kept)
             inner: list[Instruction] = []
             for part in entry.parts:
                 own = assignment(array(part.name, part.operation), part.operation, names)

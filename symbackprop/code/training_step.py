@@ -310,11 +310,16 @@ class TrainingStep:
                 value = "(self.parameters[name] for name in PARAMETER_SHAPES)"
             yield from unpacked(self.parameters, value)
             yield from unpacked(self.derivatives, f"{self.owner}.{derivatives}")
-        for name, where, key in self.others if not self.rolled.dicts else self.bound:
-            if not self.rolled.holds(name):
-                yield f'{name} = {self.owner}.{where}["{key}"]'
-        if not self.rolled.dicts:
+            yield from (f'{name} = {self.owner}.{where}["{key}"]' for name, where, key in self.others)
             return
+        for where in dict.fromkeys(where for _, where, _ in self.bound):
+            here = ((name, key) for name, held, key in self.bound if held == where)
+            single = {name: f'"{key}"' for name, key in here if not self.rolled.holds(name)}
+            value, columns = f"{self.owner}.{where}[name]", BODY if self.bare else BODY + 4
+            if len(single) < _MANY:
+                yield from (f"{name} = {self.owner}.{where}[{key}]" for name, key in single.items())
+            else:
+                yield from each_its_own([*single], value, [*single.values()], columns)
         if self.bare:
             yield from self._by_layer()
 

@@ -73,9 +73,48 @@ def test_fewer_than_four_uses_are_written_out() -> None:
     assert not loops_of(sb.generate(network(3), bare=True))
 
 
-def test_a_result_of_another_name_is_beside_the_loop() -> None:
-    text = sb.generate(network(5, "last"), bare=True)
-    assert loops_of(text)[0] == "range(2, 5)"  # the first reads h0, not what the block calls its result
+NAMED = """\
+input x[n, d]
+target t[n, d]
+size d = 3
+block layer(h[n, d]) -> y[n, d]
+    parameter v[e, d]
+    y[n, d] = h[n, d] + tanh(sum(h[n, e]*v[e, d], e))
+{0}[n, d] = 2*x[n, d]
+{1}
+E = mean(sum(({2}[n, d] - t[n, d])**2, d), n)
+output {2}
+"""
+
+
+@pytest.mark.parametrize(
+    ("first", "uses", "last"),
+    [
+        ("begin", "deep = repeat(layer, 4, begin)", "deep"),
+        ("z9", "z3 = repeat(layer, 4, z9)", "z3"),
+        ("begin", "a = layer(begin)\nb7 = layer(a)\nc = layer(b7)\nd2 = layer(c)", "d2"),
+    ],
+    ids=["words", "other_numbers", "one_by_one"],
+)
+def test_layers_are_known_by_what_they_hand_on_however_it_is_called(first: str, uses: str, last: str) -> None:
+    """The loop has all layers, the last one and the first, as those of numbered names have."""
+    plain = NAMED.format("h0", "h4 = repeat(layer, 4, h0)", "h4")
+    texts = [
+        sb.generate(Network.from_equations(text), bare=True).split('"""')[4:]
+        for text in (NAMED.format(first, uses, last), plain)
+    ]
+    code, numbered = (re.sub(r"#.*", "", "".join(text)) for text in texts)
+    assert loops_of(code)[0] == "range(1, 5)"
+    assert loops_of(code) == loops_of(numbered)
+    assert code.count("\n") == numbered.count("\n")
+
+
+def test_few_derivatives_are_returned_from_where_loops_keep_them() -> None:
+    """A dict that fits a line reads what is kept by layer there."""
+    module = sb.load(Network.from_equations(NAMED.format("h0", "h5 = repeat(layer, 5, h0)", "h5")))
+    x = np.ones((2, 3))
+    _, found = module.gradients(module.initialize(0, float), x, x)
+    assert list(found) == [f"v{n}" for n in range(1, 6)]
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""Forms that were chosen, kept for everything that is equal to it up to names: equal layers are looked at once.
+"""Forms that were chosen, kept for all that is equal up to names: equal layers are looked at once.
 
 What a form depends on is known when it has been found: the expressions that it was found for, and what was
 looked up on the way, name by name.  Where all that is the same but for names, so is the form.

@@ -13,6 +13,7 @@ from sympy import Add, Expr, Indexed, Integer, Rational, Symbol, expand
 
 from symbackprop.equations.circles import NoOrder, circles_of
 from symbackprop.equations.model import Initializer
+from symbackprop.equations.naming import Glyph
 from symbackprop.equations.system import ZERO, ArgMax, Quantity, is_size, name_of
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
@@ -50,6 +51,7 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
     """
     found = Text(source, Names(source=source))
     parts, found.layers = written_out(text, source, sizes)
+    found.names.layers = {own.name: Glyph(own.word, str(own.layer)) for own in found.layers.made}
     found.names.later = _defined_later(parts)
     found.written = frozenset(found.names.later)
     found.names.shared = _shared_parameters(parts)

@@ -311,6 +311,11 @@ class _Expansion:
             scope.at(given.part).fail(f"unknown quantity '{name[:40]}'", hint)
         return self._name(scope, name, given.part)
 
+    def _is_computed(self, name: str) -> bool:
+        """Whether an equation or a use defines a quantity: what is declared keeps the name that it has."""
+        item = self.main.declared.get(name)
+        return item is None or item.statement.keyword == ""
+
     def _instance(
         self,
         outer: _Scope,
@@ -347,6 +352,8 @@ class _Expansion:
                 self._same(name, self._images(scope, each), what, outer.at(argument.part))
         self._name_all(scope, block)
         scope.numbers = dict(self._numbers(scope, block, given))
+        computed = [name if isinstance(name, str) and self._is_computed(name) else "" for name in given]
+        self.words.returned(way, block.result.name, result, computed)
         for each_line in block.lines:
             self._line(scope, each_line)
         what = f"the block's first line says {block.result.part.text}"

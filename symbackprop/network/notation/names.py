@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from sympy import Expr, Integer
 from sympy.logic.boolalg import Boolean
 
+from symbackprop.equations.naming import Glyph
 from symbackprop.equations.system import Equation, Quantity
 from symbackprop.network.functions import activation_functions
 from symbackprop.network.notation.lines import Part
@@ -96,6 +97,7 @@ class Names:
     noise_read: list[NoiseRead] = field(default_factory=list)
     asks_training: bool = False  # whether an equation says how training differs from use
     functions: Mapping[str, Callable[[Expr], Expr]] = field(default_factory=activation_functions)
+    layers: Mapping[str, Glyph] = field(default_factory=dict)  # what uses of blocks have made in layers
 
     def add(self, quantity: Quantity, letters: tuple[str, ...]) -> None:
         """Enter a quantity with the letters of its axes."""

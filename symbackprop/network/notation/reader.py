@@ -445,9 +445,10 @@ class NetReader(FormulaReader):
     def own_name(self, ending: str) -> str:
         """Return a new name for a quantity that is defined for this equation: h_in3 for h3, h_in for h.
 
-        The number stays at the end, where it is that of a layer.
+        The number stays at the end, where it is that of a layer; what a use of a block has made has those
+        of its layer.
         """
-        word, layer = split_name(self.equation)
+        word, layer = self.known.layers.get(self.equation) or split_name(self.equation)
         names = (f"{word}_{ending}{'_' * count}{layer or ''}" for count in itertools.count())
         if layer is None:
             names = (f"{word}_{ending}{count if count > 1 else ''}" for count in itertools.count(1))

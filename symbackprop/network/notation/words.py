@@ -13,6 +13,7 @@ from collections.abc import Collection, Container, Hashable, Iterable, Iterator,
 from dataclasses import dataclass, field
 from itertools import chain, count
 
+from symbackprop.equations.naming import split_name
 from symbackprop.network.notation.lines import Made
 
 LEAST = 4
@@ -69,11 +70,24 @@ class Uses:
 
 @dataclass
 class _Word:
-    """What is the same in all layers: words that it may have, and its name in each of the layers."""
+    """What is the same in all layers: words that it may have, and its name in each of the layers.
+
+    Of what a layer returns, ``given`` are the names that each layer is given, in order; "" for data.
+    """
 
     words: Sequence[str]
     names: dict[int, str] = field(default_factory=dict)
     word: str = ""
+    given: dict[int, Sequence[str]] = field(default_factory=dict)
+
+    def before(self) -> Iterator[tuple[str, int]]:
+        """Yield what is handed on to a layer and is returned by none, with the number before that."""
+        pairs = [(n, place) for n in self.given for place in range(len(self.given[n]))]
+        handed_on = {place for n, place in pairs if self.given[n][place] == self.names.get(n - 1)}
+        for n, place in pairs:
+            name = self.given[n][place]
+            if name and place in handed_on and n - 1 not in self.names:
+                yield name, n - 1
 
 
 class Words:
@@ -116,12 +130,34 @@ class Words:
         found.names[layer.number] = name
         return name
 
+    def returned(self, way: Way, own: str, name: str, given: Sequence[str]) -> None:
+        """Enter the name of what a use returns, which its block calls ``own``, and of what it is given."""
+        layer = self.uses.layer(way)
+        if layer is not None and not layer.way:
+            found = self._words.setdefault((layer.place, own), _Word([own]))
+            found.names[layer.number], found.given[layer.number] = name, given
+
     def made(self) -> Iterator[Made]:
         """Yield what belongs to layers, with a word that no other name begins with."""
+        entered = set[str]()
         for (place, own), found in self._words.items():
-            is_plain = all(name == f"{own}{number}" for number, name in found.names.items())
-            word = found.word or (own if is_plain else self._free(found.words, self._ends(place), False))
-            yield from (Made(name, word, number) for number, name in found.names.items())
+            word = (
+                found.word or self._spelled(own, found) or self._free(found.words, self._ends(place), False)
+            )
+            before = [(name, number) for name, number in found.before() if name not in entered]
+            for name, number in (*((name, number) for number, name in found.names.items()), *before):
+                entered.add(name)
+                yield Made(name, word, number)
+
+    def _spelled(self, own: str, found: _Word) -> str | None:
+        """Return the word that the names in all layers begin with, or that no other names begin with."""
+        split = {split_name(name) for name in found.names.values()}
+        words = {word for word, _ in split}
+        numbered = all(name == f"{split_name(name).word}{n}" for n, name in found.names.items())
+        if numbered and len(words) == 1:
+            return words.pop()
+        own_names = {f"{own}{n}" for n in found.names}
+        return None if (own_names - {*found.names.values()}) & self.taken.keys() else own
 
     def _ends(self, place: Hashable) -> list[str]:
         """Return the numbers of the layers that have such a use."""

@@ -148,7 +148,9 @@ def test_a_table_that_does_not_fit(
     assert content(files) == before
 
 
-@pytest.mark.parametrize("what", ["forward", "LOSS_IN_USE", "_checked_data", "_backpropagate", "_standardised"])
+@pytest.mark.parametrize(
+    "what", ["forward", "LOSS_IN_USE", "_checked_data", "_backpropagate", "_standardised"]
+)
 @pytest.mark.parametrize("fault", [full, silent])
 def test_no_memory_anywhere_is_one_line(
     run: Run, files: Path, what: str, fault: Any, monkeypatch: pytest.MonkeyPatch
