@@ -72,9 +72,9 @@ def test_a_text_without_the_words_has_one_network() -> None:
     assert derivation.use is None
     assert "In use" not in derivation.text()
     source = sb.generate(derivation)
-    above = source[: source.index("# What the runtime is told")]
+    above = source[: source.index("# ---")]
     assert not re.search(r"noise|loss_in_use|STATE_SHAPES", above)
-    assert "LOSS_IN_USE = loss\n" in source
+    assert "    return loss(parameters, x, t)\n" in source
 
 
 def test_the_words_are_names_where_a_text_declares_them() -> None:
