@@ -222,6 +222,13 @@ def _update(trainer: "Trainer", rate: float) -> None:
     parameters -= gradient
 
 
+def loss_in_use(
+    parameters: dict[str, np.ndarray], x: np.ndarray, t: np.ndarray
+) -> float:
+    """Return E of the network in use, which is the same."""
+    return loss(parameters, x, t)
+
+
 def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return zeros from the beginning of a line of the processor's cache, for speed."""
     size = int(np.prod(shape))
@@ -232,7 +239,6 @@ def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 # What the runtime is told of the data and of the optimiser.
 STATE_SHAPES: dict[str, tuple[int, ...]] = {}
-LOSS_IN_USE = loss
 INPUTS: dict[str, tuple[int | str, ...]] = {"x0": ("samples", 64)}
 TARGETS: dict[str, tuple[int | str, ...]] = {"t": ("samples", 64)}
 WHOLE_NUMBERS: dict[str, tuple[int | str, ...]] = {}
@@ -1807,7 +1813,7 @@ def _loss_over(parameters: dict[str, np.ndarray], data: _Data, size: int) -> flo
     errors, counts = [], []
     try:
         for x, t in data.pieces(max(size, 256)):
-            errors.append(LOSS_IN_USE(parameters, x, t))
+            errors.append(loss_in_use(parameters, x, t))
             counts.append(_samples_in(x))
     except ValueError as error:
         raise ValueError(f"validation: {error}") from error
@@ -3012,7 +3018,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     x = _standardised(given.x, weights.scaling)
     errors, rights, counts = [], [], []
     for part, targets in _pieces(x, given.t, weights.dtype, options.data):
-        errors.append(LOSS_IN_USE(weights.parameters, part, targets))
+        errors.append(loss_in_use(weights.parameters, part, targets))
         rights.append(_are_right(weights.parameters, part, targets))
         counts.append(_samples_in(part))
     print(f"E {_mean(errors, counts):.8g}")

@@ -258,7 +258,6 @@ class _Module:
         return {
             "told": [
                 *states,
-                f"LOSS_IN_USE = {'loss' if self.model.use is None else _LOSS_IN_USE}",
                 *self.given.runtime_constants(uses_totals=bool(self.derivation.used_facts)),
                 *dict_definition("HYPERPARAMETERS", "float", defaults),
                 *self._stored(),
@@ -601,13 +600,23 @@ class _Module:
             "allocations": self.step.allocations,
             "error": self.training_step.loss,
             "optimizer": self.optimizer.name,
-            "helpers": [support()[name] for name in helpers],
+            "helpers": [*([] if self.bare else self._same_in_use()), *(support()[name] for name in helpers)],
             "update": [
                 *self.update.lines(self.equations.one, self.bare),
                 *(_LEFT if self.bare and self.model.states else ()),
             ],
             "step": [*self._scaling(), *self.step.given, *self.step.step],
         }
+
+    def _same_in_use(self) -> list[str]:
+        """Return the function for the error in use of a network that is the same in use."""
+        if self.model.use is not None:
+            return []
+        listed = [f"parameters: {ARRAYS}", *self._annotated(("x", "t"), ())]
+        docstring = '    """Return E of the network in use, which is the same."""'
+        return [
+            "\n".join((*head(_LOSS_IN_USE, listed, "float"), docstring, "    return loss(parameters, x, t)"))
+        ]
 
     def _functions_of_step(self) -> dict[str, object]:
         """Return what the functions of the training step say of themselves."""

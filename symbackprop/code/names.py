@@ -29,7 +29,6 @@ FUNCTIONS_USE = frozenset(
 _STATES = {name for optimizer in OPTIMIZERS.values() for name in optimizer.state}
 TOLD = (
     "STATE_SHAPES",
-    "LOSS_IN_USE",
     "INPUTS",
     "TARGETS",
     "WHOLE_NUMBERS",

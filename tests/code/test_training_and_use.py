@@ -211,7 +211,7 @@ def test_check_accepts_the_module() -> None:
             "Trainer.step",
         ),
         ("< 0.8) * 1.0", "< 0.9) * 1.0", "draw_noise"),
-        ("LOSS_IN_USE = loss_in_use", "LOSS_IN_USE = loss", "Trainer.fit"),
+        ("errors.append(loss_in_use(parameters,", "errors.append(loss(parameters,", "Trainer.fit"),
         ("            np.copyto(self._states, self._new_states)\n", "            pass\n", "Trainer.step"),
         ("    c = s - middle\n", "    c = s - s.mean(axis=0)\n", "forward"),
         ('"other": np.full(2, 2.0)', '"other": np.full(2, 3.0)', "initialize"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import symbackprop as sb
+from symbackprop.commands.check import check_network
 from symbackprop.errors import SpecificationError
 from symbackprop.network.notation.building import Equations
 from symbackprop.network.writing import text_of
@@ -71,9 +72,9 @@ def test_a_text_without_the_words_has_one_network() -> None:
     assert derivation.use is None
     assert "In use" not in derivation.text()
     source = sb.generate(derivation)
-    above = source[: source.index("# What the runtime is told")]
+    above = source[: source.index("# ---")]
     assert not re.search(r"noise|loss_in_use|STATE_SHAPES", above)
-    assert "LOSS_IN_USE = loss\n" in source
+    assert "    return loss(parameters, x, t)\n" in source
 
 
 def test_the_words_are_names_where_a_text_declares_them() -> None:
@@ -190,3 +191,10 @@ def test_written_out_blocks_keep_noise_states_and_updates() -> None:
     assert "noise kept[n, i] = bernoulli(1 - rate)" in plain
     again = Equations(plain, {}).model()
     assert list(again.states) == ["running_middle", "running_variance"]
+
+
+def test_a_bias_before_a_batch_norm_has_the_derivative_0_which_check_accepts() -> None:
+    text = "from library import dense, batch_norm\n" + HEAD.replace("parameter w[k, i]\n", "")
+    text += "s[n, i] = dense(x)\ny = batch_norm(s)" + TAIL
+    report = check_network(sb.Network.from_equations(text))
+    assert report.holds, report.table()

@@ -25,10 +25,10 @@ from symbackprop.code.runtime.checks import (
 from symbackprop.code.runtime.network import (
     INPUTS,
     IS_MEAN,
-    LOSS_IN_USE,
     TARGETS,
     WEIGHTED,
     WHOLE_NUMBERS,
+    loss_in_use,
 )
 
 
@@ -206,7 +206,7 @@ def _loss_over(parameters: dict[str, np.ndarray], data: _Data, size: int) -> flo
     errors, counts = [], []
     try:
         for x, t in data.pieces(max(size, 256)):
-            errors.append(LOSS_IN_USE(parameters, x, t))
+            errors.append(loss_in_use(parameters, x, t))
             counts.append(_samples_in(x))
     except ValueError as error:
         raise ValueError(f"validation: {error}") from error

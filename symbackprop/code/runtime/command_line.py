@@ -42,7 +42,6 @@ from symbackprop.code.runtime.network import (
     HELD,
     HYPERPARAMETERS,
     INPUTS,
-    LOSS_IN_USE,
     PARAMETER_SHAPES,
     SMALL_SIZES,
     TARGETS,
@@ -52,6 +51,7 @@ from symbackprop.code.runtime.network import (
     gradients,
     initialize,
     loss,
+    loss_in_use,
 )
 from symbackprop.code.runtime.settings import _KEYWORDS, _MEANINGS, _whole
 from symbackprop.code.runtime.tables import _is_text
@@ -286,7 +286,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     x = _standardised(given.x, weights.scaling)
     errors, rights, counts = [], [], []
     for part, targets in _pieces(x, given.t, weights.dtype, options.data):
-        errors.append(LOSS_IN_USE(weights.parameters, part, targets))
+        errors.append(loss_in_use(weights.parameters, part, targets))
         rights.append(_are_right(weights.parameters, part, targets))
         counts.append(_samples_in(part))
     print(f"E {_mean(errors, counts):.8g}")

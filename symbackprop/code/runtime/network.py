@@ -245,6 +245,13 @@ def _update(trainer: "Trainer", rate: float) -> None:
         parameters -= change1
 
 
+def loss_in_use(
+    parameters: dict[str, np.ndarray], x: np.ndarray, t: np.ndarray
+) -> float:
+    """Return E of the network in use, which is the same."""
+    return loss(parameters, x, t)
+
+
 def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     """Return zeros from the beginning of a line of the processor's cache, for speed."""
     size = int(np.prod(shape))
@@ -255,7 +262,6 @@ def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 # What the runtime is told of the data and of the optimiser.
 STATE_SHAPES: dict[str, tuple[int, ...]] = {}
-LOSS_IN_USE = loss
 INPUTS: dict[str, tuple[int | str, ...]] = {"x0": ("samples", 2)}
 TARGETS: dict[str, tuple[int | str, ...]] = {"t": ("samples", 1)}
 WHOLE_NUMBERS: dict[str, tuple[int | str, ...]] = {}

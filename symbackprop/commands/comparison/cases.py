@@ -25,8 +25,10 @@ SINGLE = 1e-3
 """The same for numbers that were computed in float32."""
 FLOOR = 1e-3
 """The part of an array's largest number below which a difference counts as one of a number that large."""
+LEAST = 1e-9
+"""Beside this a number is 0."""
+_ROUNDING = 1e-14
 _LONG, _LARGE = 1000, 10**6  # equations to evaluate, and components of the parameters, that are many
-_LEAST = 1e-9  # beside which a number is 0
 
 
 class Wrong(Exception):
@@ -40,7 +42,7 @@ class Tally:
     numbers: int = 0
     difference: float = 0.0
 
-    def compare(self, found: ArrayLike, expected: ArrayLike, least: float = _LEAST) -> None:
+    def compare(self, found: ArrayLike, expected: ArrayLike, least: float = LEAST) -> None:
         """Compare two arrays, number by number, relative to what was expected.
 
         Raises:
@@ -174,6 +176,15 @@ class Case:
         if rows not in self._found:
             self._found[rows] = self.reference.numbers(self.point.parameters, self.data(rows))
         return self._found[rows]
+
+    def nudged(self, rows: int) -> Numbers:
+        """Return the numbers of the derivation where the last digits of the parameters are others."""
+        generator = np.random.default_rng(self.seed)
+        moved = {
+            name: value * (1 + _ROUNDING * generator.normal(size=value.shape))
+            for name, value in self.point.parameters.items()
+        }
+        return self.reference.numbers(moved, self.data(rows))
 
     @property
     def is_long(self) -> bool:
