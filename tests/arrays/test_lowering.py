@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -185,7 +186,7 @@ class Sizes:
     """Stands in for a model: the numbers of sizes, and no data of its own."""
 
     constants = ()
-    states: dict[str, str] = {}
+    states: ClassVar[dict[str, str]] = {}
 
     def __init__(self, system: EquationSystem) -> None:
         self.system = system
