@@ -12,7 +12,6 @@ import ctypes
 import gc
 import importlib
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -39,7 +38,7 @@ NEAR = {"float32": 2e-4, "float64": 1e-9}
 LEAST = 1e-2
 """What the largest derivative of a parameter counts as at least, relative to that of all parameters: those of
 biases before a normalisation are 0."""
-STEPS, PROCESSES = 20, 3  # of a measurement of memory
+STEPS = 20  # of a measurement of memory
 
 
 @dataclass
@@ -117,25 +116,20 @@ def memory_here(name: str, contestant: str) -> int:
     return resident("VmHWM") - before
 
 
-def memory(task: Task, contestant: str, folder: str, runs: int) -> float:
-    """Return the median of what processes of their own measured, in MiB."""
+def memory(task: Task, contestant: str, folder: str) -> float:
+    """Return what a process of its own measured, in MiB."""
     code = f"from benchmarks.networks import memory_here; print(memory_here({task.name!r}, {contestant!r}))"
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {folder!r}); {code}"]
-    found = []
-    for _ in range(runs):
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise RuntimeError(done.stderr)
-        found.append(int(done.stdout.split()[-1]) / 2**20)
-    return statistics.median(found)
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return int(done.stdout.split()[-1]) / 2**20
 
 
 # ---------------------------------------------------------------- time
 
 
-def measure(
-    task: Task, wanted: Collection[str], rounds: int, block: float, folder: str, processes: int
-) -> Measured:
+def measure(task: Task, wanted: Collection[str], rounds: int, block: float, folder: str) -> Measured:
     """Check and time a network, and measure its memory."""
     path = Path(folder) / f"module_{task.name}.py"
     sb.generate(task.network, path)
@@ -152,7 +146,7 @@ def measure(
     result = Measured(task, clock.ratios(found, OWN), to_torch)
     if os.access("/proc/self/clear_refs", os.W_OK):
         names = [name for name in (OWN, TORCH) if name in contestants]
-        result.memory = {name: memory(task, name, folder, processes) for name in names}
+        result.memory = {name: memory(task, name, folder) for name in names}
     return result
 
 
@@ -189,8 +183,8 @@ def head(rounds: int, tasks: Sequence[Task]) -> str:
             "read, except of jax.jit. Below 1 in the first column the generated trainer is faster, above 1 "
             f"in the later ones. The aims: {aims}. Before timing, the loss and all derivatives of all "
             "contestants agreed, in float32, and in float64 with PyTorch's.\n",
-            "Memory is what training adds at its peak to the resident memory of a process, "
-            f"the median of {PROCESSES} processes. What misses its aim is explained in docs/speed.md.\n",
+            "Memory is what training adds at its peak to the resident memory of a process of its own. "
+            "What misses its aim is explained in docs/speed.md.\n",
             *[f"- **{task.name}**: {task.title}" for task in tasks],
             f"\n{versions()}\n",
         ]
@@ -210,18 +204,16 @@ def main() -> None:
         parser.error(f"there is no network {unknown[0]}; there are {', '.join(TASKS)}")
     left_out = {*arguments.without.split(","), *(["torch.compile"] if arguments.short else [])}
     wanted = [name for name in CONTESTANTS if name not in left_out]
-    rounds, block, processes = (
-        (2, 0.001, 1) if arguments.short else (arguments.rounds, clock.BLOCK, PROCESSES)
-    )
+    rounds, block = (2, 0.001) if arguments.short else (arguments.rounds, clock.BLOCK)
     found = []
     with tempfile.TemporaryDirectory() as folder:
         sys.path.insert(0, folder)
         for name in names:
-            found.append(measure(TASKS[name], wanted, rounds, block, folder, processes))
+            found.append(measure(TASKS[name], wanted, rounds, block, folder))
             print(row(found[-1]), flush=True)
     text = head(rounds, [TASKS[name] for name in names]) + "\n" + table(found)
     print(text)
-    if not (arguments.short or arguments.only or arguments.without):
+    if not (arguments.short or arguments.only):
         RESULTS.mkdir(exist_ok=True)
         (RESULTS / "networks.md").write_text(text, encoding="utf-8")
 
