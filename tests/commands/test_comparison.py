@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import symbackprop as sb
-from symbackprop.commands.comparison.cases import SINGLE, TOLERANCE, Comparison
+from symbackprop.commands.comparison.cases import SINGLE, TOLERANCE, Comparison, Tally
+from symbackprop.commands.comparison.functions import gradient
 from symbackprop.commands.comparison.module import check_module
 from symbackprop.network.random_data import sample_data
 
@@ -278,3 +279,19 @@ def test_sample_data_is_what_the_loss_accepts(name: str) -> None:
     assert t.shape == (len(x), net.source.sizes[-1])
     trainer = sb.load(net).Trainer(seed=0)
     assert len(trainer.fit(x, t, 1)["loss"]) == 1
+
+
+@pytest.mark.parametrize(("found", "holds"), [(1.6e-14, True), (4e-13, False), (1e-6, False)])
+def test_a_derivative_that_is_0_but_for_rounding_is_compared_with_the_largest(
+    found: float, holds: bool
+) -> None:
+    """That of a bias in front of a normalisation is a sum that cancels: its roundings are no mistake."""
+    numbers = {"w": np.array([2.5]), "b": np.array([1.4e-14])}
+    case: Any = types.SimpleNamespace(
+        counts=[2],
+        gradients=lambda rows: (0.0, {"w": numbers["w"], "b": np.array([-found])}),
+        numbers=lambda rows: types.SimpleNamespace(gradients=numbers),
+    )
+    tally = Tally()
+    gradient(case, tally, "b")
+    assert (tally.difference <= TOLERANCE) == holds
