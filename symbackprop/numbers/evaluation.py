@@ -432,31 +432,46 @@ class Evaluation:
         axes = max((a.ndim for a in environment.values()), default=0)
         places = [np.arange(n).reshape(-1, *[1] * (axes + k)) for k, n in enumerate(counts)]
         inside = {**environment, **{i: at for (i, _, _), at in zip(limits, places, strict=True)}}
-        factors = list(self._factors(body, inside))
+        known: dict[Basic, Array] = {}
+        factors = list(self._factors(body, inside, known))
         if any(_elements(factor, inside) > _LARGEST for factor in factors):
             *inner, (i, _, _) = limits
             each = (self._summed(body, inner, {**environment, i: np.array(k)}) for k in range(counts[-1]))
             return reduce(np.add, each, np.zeros(()))
-        return _contraction(self._merged(factors, inside), axes, counts)
+        return _contraction(self._merged(factors, inside, known), axes, counts)
 
-    def _factors(self, node: Basic, environment: Environment) -> Iterable[Basic]:
-        """Yield the factors of a product; a choice whose other value is 0 is one by its conditions."""
+    def _factors(self, node: Basic, environment: Environment, known: dict[Basic, Array]) -> Iterable[Basic]:
+        """Yield the factors of a product; a choice whose other value is 0 is one by its conditions.
+
+        ``known`` is given the values that were computed to see that.
+        """
         if isinstance(node, Mul):
             for factor in node.args:
-                yield from self._factors(factor, environment)
+                yield from self._factors(factor, environment, known)
             return
         if isinstance(node, Piecewise) and len(node.args) == 2 and node.args[1] == (0, True):
             (value, condition), _ = node.args
-            if _elements(node, environment) > _MANY and np.isfinite(self.value(value, environment)).all():
-                yield from condition.args if isinstance(condition, And) else (condition,)
-                yield from self._factors(value, environment)
-                return
+            if _elements(node, environment) > _MANY:
+                chosen = self.value(value, environment)
+                if np.isfinite(chosen).all():
+                    known[value] = chosen
+                    yield from condition.args if isinstance(condition, And) else (condition,)
+                    yield from self._factors(value, environment, known)
+                    return
+                known[node] = np.where(self.value(condition, environment), chosen, 0.0)
         yield node
 
-    def _merged(self, factors: Sequence[Basic], environment: Environment) -> list[Array]:
+    def _merged(
+        self, factors: Sequence[Basic], environment: Environment, known: Mapping[Basic, Array]
+    ) -> list[Array]:
         """Return the values of factors; guards are multiplied with what has no number where they are 0."""
-        guards = [np.asarray(self.value(f, environment), float) for f in factors if _is_guard(f)]
-        others = [np.asarray(self.value(f, environment), float) for f in factors if not _is_guard(f)]
+
+        def value_of(factor: Basic) -> Array:
+            value = known[factor] if factor in known else self.value(factor, environment)
+            return np.asarray(value, float)
+
+        guards = [value_of(f) for f in factors if _is_guard(f)]
+        others = [value_of(f) for f in factors if not _is_guard(f)]
         good = [value for value in others if np.isfinite(value).all()]
         if not guards or len(good) == len(others):
             return [*guards, *others]

@@ -149,7 +149,7 @@ def test_a_table_that_does_not_fit(
 
 
 @pytest.mark.parametrize(
-    "what", ["forward", "LOSS_IN_USE", "_checked_data", "_backpropagate", "_standardised"]
+    "what", ["forward", "loss_in_use", "_checked_data", "_backpropagate", "_standardised"]
 )
 @pytest.mark.parametrize("fault", [full, silent])
 def test_no_memory_anywhere_is_one_line(
@@ -159,7 +159,7 @@ def test_no_memory_anywhere_is_one_line(
     monkeypatch.setattr(module(NAME), what, fault)
     commands = {
         "forward": ["predict", "w.npz", "data.npz", "-o", "new.csv"],
-        "LOSS_IN_USE": ["evaluate", "w.npz", "data.npz"],
+        "loss_in_use": ["evaluate", "w.npz", "data.npz"],
     }
     common = ["train", "data.npz", "-o", "w.npz", "--resume", "state.npz", "--checkpoint", "state.npz"]
     said = refused(run(NAME, *commands.get(what, common)))
