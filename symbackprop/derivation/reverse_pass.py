@@ -130,7 +130,8 @@ class _Pass:
         self.unnamed.add(name)
 
     def _consumers_of(self, name: str) -> list[Equation]:
-        consumers = (e for e in self.consumers.get(name, ()) if e.name in self.needed)
+        through = (e for e in self.consumers.get(name, ()) if e.name in self.needed)
+        consumers = (e for e in through if not self.system.quantities[e.name].ends_derivatives)
         return [e for e in consumers if e.name not in self.without_effect]
 
     def _leaves_read_by(self, name: str) -> list[str]:
@@ -293,8 +294,6 @@ def _consumers(system: EquationSystem) -> dict[str, list[Equation]]:
     """
     found: dict[str, list[Equation]] = {}
     for equation in system.equations:
-        if system.quantities[equation.name].ends_derivatives:
-            continue
         terms = Add.make_args(equation.rhs) if equation.name == system.loss else (equation.rhs,)
         readers: dict[str, list[Expr]] = {}
         for term in terms:
