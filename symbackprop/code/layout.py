@@ -157,8 +157,18 @@ def _for_each(names: Sequence[str], value: str, words: Sequence[str], columns: i
         return [f"{names[0]} = {_in_place(value, words[0]) if words else value}"]
     target, loop = ", ".join(names), _words(words, columns) if words else f"for _ in range({len(names)})"
     line = f"{target} = ({value} {loop})"
-    inside = [f"{value} {loop}"] if len(f"    {value} {loop}") <= columns else [value, loop]
+    inside = (
+        [f"{value} {loop}"] if len(f"    {value} {loop}") <= columns else [*_opened(value, columns), loop]
+    )
     return [line] if len(line) <= columns else [f"{target} = (", *(f"    {each}" for each in inside), ")"]
+
+
+def _opened(value: str, columns: int) -> list[str]:
+    """Return the lines of a value inside of brackets: a dict that is too long in its parts."""
+    if len(f"    {value}") <= columns or not value.startswith("{"):
+        return [value]
+    entry, every = value[1:-1].split(" for ", 1)
+    return ["{", f"    {entry}", f"    for {every}", "}"]
 
 
 def _in_place(value: str, word: str) -> str:

@@ -89,9 +89,10 @@ class CodeNames:
         plain |= {adjoints[name] for name in plain}
         found = {name: name for name in (*system.quantities, *adjoints.values())}
         taken = {*found}
+        of_uses = {role.word for role in system.roles.values() if role.uses >= LEAST_USES}
         for name, role in system.roles.items():
             word = role.word
-            while role.uses >= LEAST_USES and not plain.isdisjoint((word, f"d{word}")):
+            while role.word in of_uses and not plain.isdisjoint((word, f"d{word}")):
                 word += "_"
             if f"{word}{role.layer}" != name:
                 found[name] = free_name(f"{word}{role.layer}", taken)

@@ -123,6 +123,18 @@ class Recurrence:
         inputs = (self.count, *(o for part in self.parts for o in part.operations))
         return Operation(Kind.TERMS, inputs, Signs((False,) * len(inputs)))
 
+    @property
+    def axes(self) -> dict[str, int]:
+        """The axis of each array along which its places are taken."""
+        found: dict[str, int] = {}
+        for operation in self.operation.parts():
+            if operation.kind == Kind.SUBSCRIPT and isinstance(operation.value, Slices):
+                entries = operation.value.entries
+                turns = [axis for axis, entry in enumerate(entries) if isinstance(entry, Turn)]
+                if turns and operation.inputs[0].kind == Kind.ARRAY:
+                    found[str(operation.inputs[0].value)] = turns[0]
+        return found
+
     def renamed(self, code: Callable[[str], str], change: Callable[[Operation], Operation]) -> Recurrence:
         """Return it with other names of arrays."""
 

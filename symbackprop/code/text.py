@@ -253,11 +253,11 @@ def number(value: Expr) -> Text:
         return Text(str(value), Level.ATOM if value >= 0 else Level.FACTOR)
     if isinstance(value, Rational):
         if is_decimal(value) or value.q in (2, 4):
-            return Text(repr(float(value)), Level.ATOM if value >= 0 else Level.FACTOR)
+            return Text(repr(float(value)).replace("e+", "e"), Level.ATOM if value >= 0 else Level.FACTOR)
         return Text(f"{value.p} / {value.q}", Level.PRODUCT)
     if value.is_infinite:
         return Text("-np.inf" if value < 0 else "np.inf", Level.FACTOR)
-    return Text(repr(float(value)), Level.ATOM if value >= 0 else Level.FACTOR)
+    return Text(repr(float(value)).replace("e+", "e"), Level.ATOM if value >= 0 else Level.FACTOR)
 
 
 def size(n: int | Expr) -> Text:

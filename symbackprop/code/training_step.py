@@ -113,6 +113,8 @@ class TrainingStep:
         for entry in self.shared:
             self.layered |= entry.layered(self.layered)
         self.workspace = Workspace(taken=own, numbers={}, size=self.number, by_bits=not bare)
+        self.first_axes = _places_of(compared)
+        """The axis of each array along which a recurrence takes its places: it comes first in memory."""
         self.writer = BufferWriter(self.names, self.workspace)
 
     @cached_property
@@ -141,6 +143,7 @@ class TrainingStep:
         found |= {stem for stem, turns in turns_needed(rolled.parts, buffers).items() if turns == 1}
         taken = {name: stem for stem in found for name in names[stem]}
         kept = {taken.get(name, name): shape for name, shape in arrays.items()}
+        self.first_axes |= {stem: self.first_axes[n] for n, stem in taken.items() if n in self.first_axes}
         arrays.clear()
         arrays.update(kept)
         self.arrays |= found
@@ -454,7 +457,7 @@ class TrainingStep:
         """Return the number of the array, or of the dict of arrays, that each buffer is in."""
         own = self.workspace
         kinds: dict[str, Hashable] = {
-            name: (name in own.masks, *map(self.given.size, self._all[name]))
+            name: (name in own.masks, self.first_axes.get(name), *map(self.given.size, self._all[name]))
             if name in own.arrays or name in own.masks
             else None
             for name in names
@@ -470,12 +473,16 @@ class TrainingStep:
         if name in self.workspace.counts:
             return "np.arange(samples)"
         sizes = [self.given.size(n) for n in self._all[name]]
+        axis, turned = self.first_axes.get(name, 0), ""
+        if axis:
+            order = ", ".join(map(str, (*range(1, axis + 1), 0, *range(axis + 1, len(sizes)))))
+            sizes, turned = [sizes[axis], *sizes[:axis], *sizes[axis + 1 :]], f".transpose({order})"
         shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
         if name in self.workspace.masks:
-            return f"np.empty({shape}, bool)"
+            return f"np.empty({shape}, bool){turned}"
         if self.workspace.filled.get(name, ("", ()))[0] == "ones":
             return f"np.ones({sizes[0] if len(sizes) == 1 else shape}, dtype)"
-        return f"{'np.' if self.bare else '_'}zeros({shape}, dtype)"
+        return f"{'np.' if self.bare else '_'}zeros({shape}, dtype){turned}"
 
     @property
     def _constant_names(self) -> list[str]:
@@ -490,6 +497,26 @@ class TrainingStep:
         made = [i for o, name in names.items() for i in assignment(array(name, o), o, Names(taken))]
         yield from (f"{name} = np.array({value}, dtype)" for value, name in numbers.items())
         yield from lines_of(made, ANY_LENGTH)
+
+
+def _places_of(statements: Iterable[Carried]) -> dict[str, int]:
+    """Return the axis of the places of each array in recurrences, and of what is made for them elementwise.
+
+    With that axis first in memory what stands at one place lies together.  An array that a product writes to
+    stays as it is: the product takes the rows of all samples together.
+    """
+    made = {s.name: s.operation for s in statements if isinstance(s, Statement)}
+    found: dict[str, int] = {}
+    for recurrence in (s for s in statements if isinstance(s, Recurrence)):
+        for name, axis in recurrence.axes.items():
+            own = made.get(name)
+            plain = own is None or not any(p.kind in _OF_ROWS for p in (own, *own.parts()))
+            if name in recurrence.names or (own is not None and own.is_elementwise and plain):
+                found[name] = axis
+    return found
+
+
+_OF_ROWS = (Kind.MATMUL, Kind.EINSUM, Kind.RESHAPE, Kind.SCATTER)
 
 
 def _replaced(names: Mapping[str, str], name: Name) -> Name:

@@ -109,6 +109,36 @@ def test_layers_are_known_by_what_they_hand_on_however_it_is_called(first: str, 
     assert code.count("\n") == numbered.count("\n")
 
 
+WRITTEN_OUT = """\
+# Attention whose softmax is written out, with names that make long lines
+input x[n, p, d]
+target t[n, p, d]
+parameter scale[d]
+size d = 4, p = 3, h = 2, a = 2
+block layer(x[n, p, d]) -> y[n, p, d]
+    parameter query[d, h, a], key[d, h, a]
+    q[n, p, h, a] = sum(x[n, p, d]*query[d, h, a], d)
+    k[n, p, h, a] = sum(x[n, p, d]*key[d, h, a], d)
+    score[n, h, p, r] = where(r <= p, sum(q[n, p, h, a]*k[n, r, h, a], a), 0)
+    largest_score[n, h, p] = max(where(r <= p, score[n, h, p, r], -1e30), r)
+    e[n, h, p, r] = where(r <= p, exp(score[n, h, p, r] - largest_score[n, h, p]), 0)
+    y[n, p, d] = x[n, p, d] + sum(e[n, h, p, r]*x[n, r, d], r, h)
+x0[n, p, d] = scale[d]*x[n, p, d]
+x5 = repeat(layer, 5, x0)
+E = mean(sum((x5[n, p, d] - t[n, p, d])**2, p, d), n)
+output x5
+"""
+
+
+def test_long_lines_and_masks_that_layers_share_are_in_loops() -> None:
+    """Places of maxima, their temporaries and masks of the way back leave no layer outside."""
+    text = sb.generate(Network.from_equations(WRITTEN_OUT), bare=True)
+    forward, backward = "range(1, 6)", "range(5, 0, -1)"
+    assert loops_of(text) == [forward, forward, backward, forward, backward]
+    code = "".join(text.split('"""')[4:])  # behind ARCHITECTURE
+    assert max(map(len, code.split("\n"))) <= 88
+
+
 def test_few_derivatives_are_returned_from_where_loops_keep_them() -> None:
     """A dict that fits a line reads what is kept by layer there."""
     module = sb.load(Network.from_equations(NAMED.format("h0", "h5 = repeat(layer, 5, h0)", "h5")))

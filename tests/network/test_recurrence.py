@@ -240,6 +240,17 @@ def test_the_loops_hold_nothing_that_can_stand_outside() -> None:
     assert inside.count("@") == 2
 
 
+@pytest.mark.parametrize("name", ["rnn", "lstm"])
+def test_what_stands_at_a_place_lies_together(name: str) -> None:
+    """Arrays of a recurrence have the places first in memory; no product writes to their rows, a copy."""
+    text = sb.generate(network(name), bare=True)
+    made = re.findall(r"^ +((?:\w+ = )+)np\.zeros\(.*\.transpose\(1, 0, 2\)$", text, re.MULTILINE)
+    turned = {own for names in made for own in names.split(" = ") if own}
+    step = text[text.index("class Trainer") :]
+    assert {*re.findall(r"^ +(\w+)\[:, place\] = ", step, re.MULTILINE)} <= turned
+    assert not [own for own in turned if f"out={own}.reshape" in step or f"out={own}[" in step]
+
+
 def test_equations_are_written_and_read_again() -> None:
     net = network("two")
     assert [e.name for e in net.model.system.equations] == ["p_in", "p", "q", "E"]

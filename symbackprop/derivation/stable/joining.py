@@ -27,6 +27,8 @@ class Joiner:
     """Joins the exponentials in expressions of one system."""
 
     system: EquationSystem
+    seen: Callable[[str], None] = lambda name: None
+    """Is told the names of the quantities whose definitions matter."""
     _exponentials: dict[str, Expr | None] = field(default_factory=dict)
     """The definition of each quantity that is an exponential or a sum of them, None for any other."""
 
@@ -213,13 +215,20 @@ class Joiner:
         if not self.system.is_read(read) or name_of(read) not in self.system.definitions:
             return None
         name = name_of(read)
-        if name not in self._exponentials:
+        self.seen(name)
+        written = self.exponential(name)
+        return None if written is None else at(self.system.definitions[name].indices, read, written)
+
+    def exponential(self, name: str) -> Expr | None:
+        """Return what a quantity is defined as, if that is an exponential or a sum of them."""
+        if name not in self._exponentials and name in self.system.definitions:
             self._exponentials[name] = None
+            seen, self.seen = self.seen, lambda name: None  # what it is made of shows in what it is
             written = self.joined_in_full(self.system.definitions[name].rhs)
+            self.seen = seen
             if apart(written) is not None or _is_total(written):
                 self._exponentials[name] = written
-        written = self._exponentials[name]
-        return None if written is None else at(self.system.definitions[name].indices, read, written)
+        return self._exponentials.get(name)
 
     def _written_out(self, expression: Expr) -> Expr:
         if self.system.is_read(expression):

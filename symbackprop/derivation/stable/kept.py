@@ -38,7 +38,7 @@ class Watched(dict[str, Equation]):
 class _Found:
     """A form with its canonical names, and what the names that were looked up told, in order."""
 
-    looked_up: tuple[tuple[Basic, Hashable], ...]
+    looked_up: tuple[tuple[str, Basic, Hashable], ...]
     form: Expr
 
 
@@ -46,12 +46,12 @@ class _Found:
 class Kept:
     """The forms chosen so far.
 
-    ``known`` are the quantities and adjoints by name; ``told`` returns what can be looked up of one: facts
-    that have no names in them, and expressions.
+    ``known`` are the quantities and adjoints by name; ``told`` returns what is found of a kind of things that
+    are looked up, for a name: facts that have no names in them, and expressions.
     """
 
     known: Mapping[str, Quantity]
-    told: Callable[[str], tuple[Hashable, Sequence[Expr]]]
+    told: Callable[[str, str], tuple[Hashable, Sequence[Expr]]]
     found: dict[Hashable, list[_Found]] = field(default_factory=dict)
 
     def form_of(self, expressions: Iterable[Expr]) -> Expr | None:
@@ -64,31 +64,31 @@ class Kept:
                 return renamed(found.form, {new: old for old, new in own.names.items()})
         return None
 
-    def enter(self, expressions: Iterable[Expr], looked_up: Iterable[str], form: Expr) -> None:
-        """Keep the form that was chosen for expressions after these names were looked up."""
+    def enter(self, expressions: Iterable[Expr], looked_up: Iterable[tuple[str, str]], form: Expr) -> None:
+        """Keep the form that was chosen for expressions; what was looked up is kinds with names."""
         naming = Naming(self.known)
         key = tuple(map(naming.of, expressions))
-        told: list[tuple[Basic, Hashable]] = []
-        for name in dict.fromkeys(looked_up):
+        told: list[tuple[str, Basic, Hashable]] = []
+        for kind, name in dict.fromkeys(looked_up):
             label = self._label(name)
             if label not in naming.names:  # of nothing that the expressions lead to
                 return
-            told.append((naming.names[label], self._told(name, naming)))
+            told.append((kind, naming.names[label], self._told(kind, name, naming)))
         canonical = renamed(form, naming.names)
         self.found.setdefault(key, []).append(_Found(tuple(told), canonical))
 
     def _is_same(self, found: _Found, naming: Naming) -> bool:
         """Whether the names that were looked up tell the same here; those that they lead to are entered."""
         back = {new: old for old, new in naming.names.items()}
-        for canonical, told in found.looked_up:
+        for kind, canonical, told in found.looked_up:
             if canonical not in back:
                 back = {new: old for old, new in naming.names.items()}
-            if canonical not in back or self._told(str(back[canonical].name), naming) != told:
+            if canonical not in back or self._told(kind, str(back[canonical].name), naming) != told:
                 return False
         return True
 
-    def _told(self, name: str, naming: Naming) -> Hashable:
-        facts, expressions = self.told(name)
+    def _told(self, kind: str, name: str, naming: Naming) -> Hashable:
+        facts, expressions = self.told(kind, name)
         return facts, tuple(map(naming.of, expressions))
 
     def _label(self, name: str) -> Basic | None:

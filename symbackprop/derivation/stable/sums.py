@@ -72,10 +72,10 @@ class SumForms:
     """The same as derived."""
 
     def __post_init__(self) -> None:
-        self.joiner = self._plain_joiner = Joiner(self.system)
+        self.joiner = Joiner(self.system, partial(self._look_up, kind=_EXPONENTIAL))
         self._followed: dict[str, bool] = {}
         self._sums: dict[str, bool] = {}
-        self._looked_up: dict[str, None] = {}
+        self._looked_up: dict[tuple[str, str], None] = {}
         adjoints = {adjoint.name: adjoint for adjoint in self.system.adjoints.values()}
         self.adjoints = set(adjoints)
         self._kept = Kept({**self.system.quantities, **adjoints}, self._told)
@@ -96,25 +96,26 @@ class SumForms:
         kept = self._kept.form_of((form, plain))
         if kept is None:
             self._looked_up.clear()
-            self.joiner = Joiner(self._watched)  # one that remembers nothing looks up all that it needs
             kept = self._chosen(form, plain)
-            self.joiner = self._plain_joiner
             self._kept.enter((form, plain), self._looked_up, kept)
         return kept
 
-    def _look_up(self, name: str) -> None:
-        self._looked_up[name.removeprefix(_OF_LOSS)] = None
+    def _look_up(self, name: str, kind: str = "") -> None:
+        self._looked_up[kind, name.removeprefix(_OF_LOSS)] = None
 
-    def _told(self, name: str) -> tuple[Hashable, list[Expr]]:
-        """Return what is known of a quantity: facts, and how it and its derivative are computed."""
+    def _told(self, kind: str, name: str) -> tuple[Hashable, list[Expr]]:
+        """Return what is known of a quantity: as an exponential; else all facts, and how it is computed."""
+        if kind == _EXPONENTIAL:
+            written = self.joiner.exponential(name)
+            return (), [] if written is None else [self.system.definitions[name].lhs, written]
         derivative = f"{_OF_LOSS}{name}"
         facts = [name in self.adjoints, self._is_given(name)]
         facts += [self._is_followed(each) for each in (name, derivative)]
-        sides = [kind.get(each) for each in (name, derivative) for kind in (self.plain, self.forms)]
-        facts += [side is not None for side in sides]
+        sides = [forms.get(each) for each in (name, derivative) for forms in (self.plain, self.forms)]
         own = self.system.definitions.get(name)
+        facts += [each is not None for each in (*sides, own)]
         found = [side for pair in sides if pair is not None for side in pair]
-        return tuple(facts), [*found, *((own.lhs, own.rhs) if own is not None else ())]
+        return tuple(facts), [*found, *([] if own is None else [own.lhs, own.rhs])]
 
     def _chosen(self, form: Expr, plain: Expr) -> Expr:
         """Return the best form of ``plain``, looked for among all of them."""
@@ -303,6 +304,7 @@ _DEPTH = 4
 _DERIVATIVES = 2
 """How often derivatives are written into one another."""
 _TYPES = (np.float32, np.float64)
+_EXPONENTIAL = "exponential"
 _OF_LOSS = "d/d"
 """What stands before a name for the derivative of the loss."""
 
