@@ -387,12 +387,10 @@ class _Back:
         return Equation(lhs, rhs), PartialDerivative(lhs, of, to), self._role(name, quantity)
 
     def _role(self, name: str, quantity: Quantity) -> Role | None:
-        """Return the role of the derivative for a quantity: its layer is that of the quantity."""
-        role = self.lifting.system.roles.get(name)
-        plain = f"d{self.lifting.root.name}_d{name}"
-        if role is None or quantity.name != plain or not name.endswith(str(role.layer)):
-            return None
-        return Role(role.layer, plain.removesuffix(str(role.layer)), "", role.uses)
+        """Return the role of the derivative for a quantity, if it is called so, in the layer of that."""
+        of = self.lifting.system.roles.get(name)
+        role = of and Role(of.layer, f"d{self.lifting.root.name}_d{of.word}", "", of.uses)
+        return role if role and role.name == quantity.name else None
 
     def _remember(self, name: str, own: tuple[Symbol, ...], value: Expr) -> None:
         """Note the derivative for a quantity that is wanted, with letters of its own for all its axes."""

@@ -8,7 +8,6 @@ knowing what they are, and so is the next ``gradient``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 
 from sympy import Basic, Expr, Indexed, Symbol
@@ -200,12 +199,9 @@ def _opened(expression: Expr) -> Expr:
 
 def numbered(derived: Derived, labels: dict[str, int], first: int) -> Derived:
     """Return a derivation whose equations have the numbers of those that they come from."""
-    steps, new = [], {}
-    for number, step in enumerate(derived.steps, start=first):
-        new[step.number] = number
-        steps.append(copy(step))
-        object.__setattr__(steps[-1], "number", number)
+    steps = tuple(step.under(number) for number, step in enumerate(derived.steps, start=first))
+    new = {old.number: step.number for old, step in zip(derived.steps, steps, strict=True)}
     results = {name: new[number] for name, number in derived.results.items()}
     known = {**labels, derived.system.loss: labels.get(name_of(derived.root), 1)}
     own = {e.name: known[e.name] for e in derived.system.equations}
-    return replace(derived, steps=tuple(steps), results=results, labels=own)
+    return replace(derived, steps=steps, results=results, labels=own)

@@ -239,11 +239,9 @@ class _Pass:
 
     def _number(self) -> Derived:
         """Number the forward equations and the steps, and name the adjoints that still have their name."""
-        count = itertools.count(1)
-        numbers = {e.name: next(count) for e in self.system.equations}
-        count = itertools.count(
-            max([0, *numbers.values(), *(n for i in self.inner for n in i.by_number)]) + 1
-        )
+        numbers = {e.name: number for number, e in enumerate(self.system.equations, start=1)}
+        behind = max((n for each in self.inner for n in each.by_number), default=len(numbers))
+        count = itertools.count(behind + 1)
         steps: list[Step] = []
         results: dict[str, int] = {}
         adjoints: dict[str, str] = {}

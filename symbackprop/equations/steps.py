@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple, Self
@@ -50,6 +51,12 @@ class Step:
         """
         step = cls.__new__(cls)
         step.__dict__.update(number=number, target=target, rule=rule, by=by, _sides=sides, _sketch=sketch)
+        return step
+
+    def under(self, number: int) -> Step:
+        """Return the step under another number; what is pending stays so."""
+        step = copy(self)
+        step.__dict__["number"] = number
         return step
 
     @property

@@ -116,6 +116,14 @@ def initial_values(
     return values
 
 
+def near_the_start(model: Model, seed: int, generator: np.random.Generator) -> dict[str, Array]:
+    """Return parameters near those at the start, and states not below theirs: a variance is not below 0."""
+    start = initial_values(model, seed, np.float64)
+    moves = {name: 0.1 * generator.normal(size=np.shape(value)) for name, value in start.items()}
+    moves |= {name: np.abs(moves[name]) for name in model.states}
+    return {name: np.asarray(value) + moves[name] for name, value in start.items()}
+
+
 def _first_value(
     model: Model, initial: Initial, shape: tuple[int, ...], generator: np.random.Generator
 ) -> Array:

@@ -410,7 +410,7 @@ class Evaluation:
         """Sum over the last limit, the outermost loop, the sums over the others."""
         if not limits:
             return self.value(body, environment)
-        counts = [int(self.value(high, environment).max()) + 1 for _, _, high in limits]
+        counts = self._counts(limits, environment)
         if math.prod((*counts, *(a.size for a in environment.values()))) > _MANY:
             return self._contracted(body, limits, counts, environment)
         *inner, (i, _, _) = limits
@@ -422,6 +422,10 @@ class Evaluation:
             return count * (value if value.ndim < axes else np.asarray(value[0]))
         return np.asarray(value.sum(axis=0))
 
+    def _counts(self, limits: Iterable[Any], environment: Environment) -> list[int]:
+        """Return how many values each index of a sum has."""
+        return [int(self.value(high, environment).max()) + 1 for _, _, high in limits]
+
     def _contracted(
         self, body: Expr, limits: list[Any], counts: list[int], environment: Environment
     ) -> Array:
@@ -429,9 +433,7 @@ class Evaluation:
 
         Where a factor would be too large, the terms of the last limit are added one by one.
         """
-        axes = max((a.ndim for a in environment.values()), default=0)
-        places = [np.arange(n).reshape(-1, *[1] * (axes + k)) for k, n in enumerate(counts)]
-        inside = {**environment, **{i: at for (i, _, _), at in zip(limits, places, strict=True)}}
+        inside, axes = _inside(limits, counts, environment)
         known: dict[Basic, Array] = {}
         factors = list(self._factors(body, inside, known))
         if any(_elements(factor, inside) > _LARGEST for factor in factors):
@@ -511,14 +513,11 @@ class Evaluation:
 
     def _log_of_total(self, total: Sum, environment: Environment) -> Array:
         """Return the logarithm of a sum of exponentials."""
-        axes = max((a.ndim for a in environment.values()), default=0)
-        counts = [int(self.value(high, environment).max()) + 1 for _, _, high in total.limits]
-        places = [np.arange(n).reshape(-1, *[1] * (axes + k)) for k, n in enumerate(counts)]
-        inside = {i: at for (i, _, _), at in zip(total.limits, places, strict=True)}
-        power = self.value(total.function.args[0], {**environment, **inside})
-        power, *_ = np.broadcast_arrays(power, *places)
-        added = tuple(range(power.ndim - axes))
-        return np.asarray(np.logaddexp.reduce(power.reshape(-1, *power.shape[len(added) :]), axis=0))
+        counts = self._counts(total.limits, environment)
+        inside, axes = _inside(total.limits, counts, environment)
+        power = self.value(total.function.args[0], inside)
+        power, *_ = np.broadcast_arrays(power, *(inside[i] for i, _, _ in total.limits))
+        return np.asarray(np.logaddexp.reduce(power.reshape(-1, *power.shape[power.ndim - axes :]), axis=0))
 
     def _cases(self, node: Piecewise, environment: Environment) -> Array:
         result = np.asarray(np.nan)
@@ -554,6 +553,15 @@ class Evaluation:
     def _call(self, node: Basic, environment: Environment) -> Array:
         function = _FUNCTIONS.get(node.func.__name__) or _function(node.func, len(node.args))
         return np.asarray(function(*self._all(node.args, environment)), float)
+
+
+def _inside(
+    limits: Sequence[Any], counts: Sequence[int], environment: Environment
+) -> tuple[Environment, int]:
+    """Return what is known inside of a sum, whose indices have axes before all others; and these, counted."""
+    axes = max((a.ndim for a in environment.values()), default=0)
+    places = [np.arange(n).reshape(-1, *[1] * (axes + k)) for k, n in enumerate(counts)]
+    return {**environment, **{i: at for (i, _, _), at in zip(limits, places, strict=True)}}, axes
 
 
 def _elements(node: Basic, environment: Environment) -> int:

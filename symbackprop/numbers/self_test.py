@@ -26,7 +26,7 @@ from symbackprop.equations.small_sizes import small_sizes
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import BINDERS, Equation
 from symbackprop.errors import SelfTestFailure, UnsupportedExpression
-from symbackprop.network.random_data import initial_values, sample_data, sample_noise
+from symbackprop.network.random_data import near_the_start, sample_data, sample_noise
 from symbackprop.numbers.evaluation import Evaluation
 
 Array = NDArray[Any]
@@ -112,8 +112,9 @@ def _unequal(module: ModuleType, derivation: Derived, seed: int) -> Iterator[str
     x, t = sample_data(model, generator)
     parameters = _drawn_parameters(model, generator)
     trainer = module.Trainer(parameters, batch_size=SAMPLES_DRAWN, seed=seed)
-    noise, keyword = drawn_noise(module, derivation, trainer, SAMPLES_DRAWN), {}
-    if noise:
+    noise, keyword = {}, {}
+    if model.noise:
+        noise = drawn_noise(module.draw_noise, model, trainer.generator, SAMPLES_DRAWN)
         keyword = {"noise": noise}
     with np.errstate(all="ignore"):
         outputs = module.forward(parameters, x)
@@ -131,36 +132,33 @@ def _unequal(module: ModuleType, derivation: Derived, seed: int) -> Iterator[str
         **{name: (value,) for name, value in gradients.items()},
         **{new: (trainer.parameters[name],) for name, new in model.states.items()},
     }
-    right = _values(numbers, given, named)
-    if derivation.use is not None:
-        yield from _unequal_in_use(module.loss_in_use(parameters, x, t), numbers)
+    used = in_use(numbers)
+    right = _values(numbers, used, given, named)
+    if derivation.use is not None and not _is_close(used.loss, module.loss_in_use(parameters, x, t)):
+        yield f"{used.system.loss} in use"
     wrong = [name for name in given if not all(_is_close(right[name], value) for value in given[name])]
     if not wrong:
         return
     nudged = _evaluated(derivation, {name: _nudged(array, generator) for name, array in arrays.items()})
-    beside = right if nudged is None else _values(nudged, given, named)
+    beside = right if nudged is None else _values(nudged, in_use(nudged), given, named)
     yield from (_label(derivation, name) for name in wrong if _is_close(right[name], beside[name]))
 
 
-def _values(numbers: Evaluation, names: Iterable[str], outputs: Mapping[str, Array]) -> dict[str, Any]:
-    """Return the error, the outputs and the derivatives of all else as the derivation has them."""
+def _values(
+    numbers: Evaluation, used: Evaluation, names: Iterable[str], outputs: Mapping[str, Array]
+) -> dict[str, Any]:
+    """Return the error, the outputs, which are ``used``, and the derivatives of all else as derived."""
     found: dict[str, Any] = {}
     for name in names:
         if name == numbers.derivation.system.loss:
             found[name] = numbers.loss
         elif name in outputs:
-            found[name] = np.broadcast_to(in_use(numbers).values[name], np.shape(outputs[name]))
+            found[name] = np.broadcast_to(used.values[name], np.shape(outputs[name]))
         elif name in numbers.values and name not in numbers.system.parameters:
             found[name] = numbers.values[name]
         else:
             found[name] = numbers.gradient(name)
     return found
-
-
-def _unequal_in_use(error: float, numbers: Evaluation) -> Iterator[str]:
-    """Yield E of the network in use where a module gives another one."""
-    if not _is_close(in_use(numbers).loss, error):
-        yield f"{numbers.system.loss} in use"
 
 
 def in_use(numbers: Evaluation) -> Evaluation:
@@ -173,15 +171,12 @@ def in_use(numbers: Evaluation) -> Evaluation:
     return found
 
 
-def drawn_noise(module: ModuleType, derivation: Derived, trainer: Any, samples: int) -> dict[str, Array]:
-    """Return the noise that a trainer of a module draws for its next step, of so many samples."""
-    model = derivation.model
-    assert model is not None
-    if not model.noise:
-        return {}
+def drawn_noise(
+    draw: Callable[..., dict[str, Array]], model: Model, generator: np.random.Generator, samples: int
+) -> dict[str, Array]:
+    """Return the noise that ``draw_noise`` of a module draws next; the generator stays as it is."""
     sizes = map(model.sample_size, model.open_sizes_of_noise)
-    noise: dict[str, Array] = module.draw_noise(copy.deepcopy(trainer.generator), samples, *sizes)
-    return noise
+    return draw(copy.deepcopy(generator), samples, *sizes)
 
 
 def _nudged(array: Array, generator: np.random.Generator) -> Array:
@@ -257,9 +252,7 @@ def _numbers(derivation: Derived, seed: int) -> Evaluation | None:
 
 def _drawn_parameters(model: Model, generator: np.random.Generator) -> dict[str, Array]:
     """Return parameters near those that training starts with, and states not below; none is 0."""
-    start = initial_values(model, int(generator.integers(1000)), np.float64)
-    moves = {name: 0.1 * generator.normal(size=np.shape(value)) for name, value in start.items()}
-    return {n: value + (np.abs(moves[n]) if n in model.states else moves[n]) for n, value in start.items()}
+    return near_the_start(model, int(generator.integers(1000)), generator)
 
 
 def _arrays(model: Model, x: Any, t: Any, parameters: Mapping[str, Array]) -> dict[str, Array]:

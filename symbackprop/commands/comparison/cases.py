@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +17,7 @@ from symbackprop.commands.inputs import Array
 from symbackprop.equations.model import SAMPLES_DRAWN, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived
+from symbackprop.numbers.self_test import drawn_noise
 
 TOLERANCE = 1e-6
 """Largest accepted difference, relative to the size of the number."""
@@ -151,9 +151,7 @@ class Case:
         """Return the noise that the module draws for so many rows; the generator stays as it is."""
         if not self.model.noise:
             return {}
-        sizes = map(self.model.sample_size, self.model.open_sizes_of_noise)
-        found: Arrays = self.get("draw_noise")(copy.deepcopy(generator), rows, *sizes)
-        return found
+        return drawn_noise(self.get("draw_noise"), self.model, generator, rows)
 
     def with_noise_of(self, trainer: Any, data: Arrays) -> Arrays:
         """Return data with the noise that a trainer draws for its next step."""

@@ -17,7 +17,7 @@ from symbackprop.commands.inputs import Array
 from symbackprop.equations.model import SAMPLES_DRAWN, DataArray, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived
-from symbackprop.network.random_data import drawn, initial_values, sample_noise
+from symbackprop.network.random_data import drawn, near_the_start, sample_noise
 
 Bounds = tuple[float, float] | None
 
@@ -135,10 +135,7 @@ def _data(model: Model, attempt: _Attempt) -> Arrays:
 def _settled(model: Model, reference: Reference, data: Arrays, attempt: _Attempt) -> tuple[Point, Numbers]:
     """Return parameters with which E is not large, where smaller ones help."""
     generator = np.random.default_rng(attempt.seed + 1)
-    start = initial_values(model, attempt.seed, np.float64)
-    moves = {name: 0.1 * generator.normal(size=np.shape(value)) for name, value in start.items()}
-    moves |= {name: np.abs(moves[name]) for name in model.states}  # a variance is not below 0
-    parameters = {name: np.asarray(value) + moves[name] for name, value in start.items()}
+    parameters = near_the_start(model, attempt.seed, generator)
     if attempt.positive:
         parameters = {name: np.abs(value) + 0.05 for name, value in parameters.items()}
     size = 1.0
