@@ -2488,12 +2488,10 @@ class Trainer:
     def __getstate__(self) -> dict[str, Any]:
         own = {name: getattr(self, name) for name in (*self.settings, *_PROGRESS)}
         others = {n: value for n, value in vars(self).items() if n not in self._own}
-        values, states = self._values.copy(), self._states.copy()
-        own_copies = copy.deepcopy(own)
         return {
-            "values": values,
-            "states": states,
-            "own": own_copies,
+            "values": self._values.copy(),
+            "states": self._states.copy(),
+            "own": copy.deepcopy(own),
             "others": others,
         }
 

@@ -20,6 +20,12 @@ from symbackprop.code.recurrence import Recurrence
 from symbackprop.equations.model import SAMPLES_DRAWN, Constant, DataArray, Model, Noise
 from symbackprop.equations.naming import SAMPLES
 
+_DRAWS = {
+    "normal": "generator.normal(0, {0!r}, {shape})",
+    "uniform": "generator.uniform({0!r}, {1!r}, {shape})",
+    "bernoulli": "(generator.random({shape}) < {0!r}) * 1.0",
+}
+"""How noise is drawn from each distribution."""
 _SINGLE = {(): (2, "{}"), ("1",): (1, "{}, 1")}
 """The sizes of a target of one number for each sample -> the axes that it may have instead, its shape."""
 
@@ -139,12 +145,7 @@ class DataCode:
     def _draw(self, noise: Noise) -> str:
         shape = ", ".join([*["samples"] * noise.has_samples, *map(self.size, noise.shape)])
         axes = f"({shape},)" if shape and ", " not in shape else f"({shape})"
-        numbers = ", ".join(map(repr, noise.numbers))
-        if noise.distribution == "bernoulli":
-            return f"(generator.random({axes}) < {numbers}) * 1.0"
-        if noise.distribution == "normal":
-            return f"generator.normal(0, {numbers}, {axes})"
-        return f"generator.uniform({numbers}, {axes})"
+        return _DRAWS[noise.distribution].format(*noise.numbers, shape=axes)
 
     def takes_dtype(self, read: Collection[str]) -> bool:
         """Whether an array that is bound, with those that are ``read``, has the dtype of the parameters."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
 from symbackprop.arrays.operations import Layered, Name, Operation
-from symbackprop.code.layout import each_its_own
+from symbackprop.code.layout import Comprehension, each_its_own
 from symbackprop.code.lines import turns
 from symbackprop.code.loops import NO_USES, ByLayer, Group, Uses, counted_from, least_of, runs_of, turns_of
 from symbackprop.code.statements import renamed
@@ -84,7 +84,7 @@ class Keys:
                 kind = where, replace(key, word="{name}"), range(layers[0], layers[-1] + 1)
                 alike.setdefault(kind, {})[stem] = key.word
         for (where, key, span), words in alike.items():
-            value = f"{{{LAYER}: {where}[{key.key()}] for {LAYER} in {turns(span)}}}"
+            value = Comprehension(f"{LAYER}: {where}[{key.key()}]", f"for {LAYER} in {turns(span)}")
             together = each_its_own(list(words), value, [f'"{w}"' for w in words.values()], columns)
             alone = [
                 line

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from sympy import Expr
 
@@ -122,7 +123,27 @@ def _tuples(names: Sequence[str]) -> list[str]:
     return [f"    ({', '.join(row)}{',' * (len(row) == 1)})," for row in rows]
 
 
-def each_its_own(names: Sequence[str], value: str, every: Sequence[str], columns: int) -> list[str]:
+@dataclass(frozen=True)
+class Comprehension:
+    """A dict of one ``entry`` for ``every`` layer, as a value."""
+
+    entry: str
+    every: str
+
+    def __str__(self) -> str:
+        return f"{{{self.entry} {self.every}}}"
+
+    @property
+    def lines(self) -> list[str]:
+        """The dict in lines of its own."""
+        return ["{", f"    {self.entry}", f"    {self.every}", "}"]
+
+
+Value = str | Comprehension
+"""What stands on the right of an assignment."""
+
+
+def each_its_own(names: Sequence[str], value: Value, every: Sequence[str], columns: int) -> list[str]:
     """Return the lines that give each of several names a value of its own.
 
     ``every`` holds the word that ``name`` stands for in each ``value``; none where all are alike.
@@ -152,23 +173,18 @@ def _words(words: Sequence[str], columns: int) -> str:
     return f"for name in {_QUOTE}{' '.join(word.strip(_QUOTE) for word in words)}{_QUOTE}.split()"
 
 
-def _for_each(names: Sequence[str], value: str, words: Sequence[str], columns: int) -> list[str]:
+def _for_each(names: Sequence[str], value: Value, words: Sequence[str], columns: int) -> list[str]:
     if len(names) == 1:
-        return [f"{names[0]} = {_in_place(value, words[0]) if words else value}"]
+        return [f"{names[0]} = {_in_place(str(value), words[0]) if words else value}"]
     target, loop = ", ".join(names), _words(words, columns) if words else f"for _ in range({len(names)})"
     line = f"{target} = ({value} {loop})"
-    inside = (
-        [f"{value} {loop}"] if len(f"    {value} {loop}") <= columns else [*_opened(value, columns), loop]
-    )
-    return [line] if len(line) <= columns else [f"{target} = (", *(f"    {each}" for each in inside), ")"]
-
-
-def _opened(value: str, columns: int) -> list[str]:
-    """Return the lines of a value inside of brackets: a dict that is too long in its parts."""
-    if len(f"    {value}") <= columns or not value.startswith("{"):
-        return [value]
-    entry, every = value[1:-1].split(" for ", 1)
-    return ["{", f"    {entry}", f"    for {every}", "}"]
+    if len(line) <= columns:
+        return [line]
+    inside = [f"{value} {loop}"]
+    if len(f"    {value} {loop}") > columns:
+        opened = isinstance(value, Comprehension) and len(f"    {value}") > columns
+        inside = [*(value.lines if isinstance(value, Comprehension) and opened else [str(value)]), loop]
+    return [f"{target} = (", *(f"    {each}" for each in inside), ")"]
 
 
 def _in_place(value: str, word: str) -> str:

@@ -87,11 +87,13 @@ class _Side:
 
     programs: Programs
     comments: Comments
+    given: DataCode
 
-    @property
+    @cached_property
     def statements(self) -> list[Carried]:
-        """The statements of everything that the pure functions compute."""
-        return [*self.programs.forward, self.programs.error, *self.programs.backward]
+        """The statements of everything that the pure functions compute, with the names that the code has."""
+        statements = [*self.programs.forward, self.programs.error, *self.programs.backward]
+        return self.given.named(statements)
 
 
 class _Body(Rolled):
@@ -157,11 +159,11 @@ class _Module:
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
         self.equations = EquationComments(derivation)
-        self.trained = _Side(self.programs, self.equations.of_functions)
+        self.trained = _Side(self.programs, self.equations.of_functions, self.given)
         self.in_use = self.trained
         if derivation.use is not None:
             own = Programs(derivation.use, scalars, rate)
-            self.in_use = _Side(own, EquationComments(derivation.use).of_functions)
+            self.in_use = _Side(own, EquationComments(derivation.use).of_functions, self.given)
         self.parameters = {self.given.code(name): name for name in self.shapes() | self.state_shapes()}
         self._places = {name: place for place, name in enumerate(self.parameters)}
 
@@ -379,7 +381,7 @@ class _Module:
 
     def _error_in_use(self) -> _Body:
         """Return what computes the error in use; what loops compute for the output is left to ``forward``."""
-        body, statements = self._body(["E"], self.in_use), self._named(self.in_use)
+        body, statements = self._body(["E"], self.in_use), self.in_use.statements
         output = self.given.code(self.model.output)
         if body.dicts and not self.model.more_outputs:
             inside = needed(statements, [output])
@@ -415,18 +417,8 @@ class _Module:
     @cached_property
     def statements(self) -> list[Carried]:
         """The statements of everything that the pure functions compute."""
-        sides = dict.fromkeys((id(self.trained), id(self.in_use)))
-        return [s for side in (self.trained, self.in_use)[: len(sides)] for s in self._named(side)]
-
-    def _named(self, side: _Side) -> list[Carried]:
-        """Return the statements of training, or those of use, with the names that the code has."""
-        if id(side) not in self._statements:
-            self._statements[id(side)] = self.given.named(side.statements)
-        return self._statements[id(side)]
-
-    @cached_property
-    def _statements(self) -> dict[int, list[Carried]]:
-        return {}
+        sides = [self.trained] if self.in_use is self.trained else [self.trained, self.in_use]
+        return [statement for side in sides for statement in side.statements]
 
     def _function(
         self,
@@ -448,7 +440,7 @@ class _Module:
 
     def _body(self, results: Sequence[str], side: _Side) -> _Body:
         """Return the statements of a pure function that computes ``results``."""
-        return self._body_of(needed(self._named(side), results), results, side)
+        return self._body_of(needed(side.statements, results), results, side)
 
     def _body_of(
         self, statements: Sequence[Carried], results: Sequence[str], side: _Side, given: Sequence[str] = ()
@@ -593,8 +585,8 @@ class _Module:
     def _training(self) -> dict[str, object]:
         """Return what every training step is made of."""
         sizes = (f"{size}: int" for size in self.step.sizes)
-        chooses = any(line.lstrip().startswith(f"{CHOICE}(") for line in self.step.step)
-        helpers = ["_zeros"] * (not self.bare) + ["_by_turns"] * self.step.turns + [CHOICE] * chooses
+        helpers = ["_zeros"] * (not self.bare) + ["_by_turns"] * self.step.turns
+        helpers += [CHOICE] * self.step.chooses
         return {
             "allocate": head("_allocate", ["samples: int", "dtype: np.dtype", *sizes], self._arrays_kind),
             "allocations": self.step.allocations,
@@ -640,21 +632,22 @@ class _Module:
         arrays = f"[np.zeros_like(v) for v in self.parameters.values()] for _ in range({kept})"
         state = [*self._stored(), "self._state = [", f"    {arrays}", "]"]
         given = self._annotated(("x", "t"), self.step.stems)
-        of = "(v) for n, v in self.parameters.items()"
-        of = "(self.parameters[n]) for n in PARAMETER_SHAPES" if self.model.states else of
+        every, each, left = "PARAMETER_SHAPES", "(v) for n, v in self.parameters.items()", []
+        if self.model.states:
+            every, each = (
+                "(*PARAMETER_SHAPES, *STATE_SHAPES)",
+                "(self.parameters[n]) for n in PARAMETER_SHAPES",
+            )
+            left = ["self._left = {n: np.zeros(s, self.dtype) for n, s in STATE_SHAPES.items()}"]
         return {
-            "derivatives": f"{{n: np.zeros_like{of}}}",
-            "every": "PARAMETER_SHAPES" if not self.model.states else "(*PARAMETER_SHAPES, *STATE_SHAPES)",
+            "derivatives": f"{{n: np.zeros_like{each}}}",
+            "every": every,
             "initializer": head("__init__", keywords, "", COLUMNS - 4),
             "settings": [
                 *(f"self.{name} = {name}" for name in self.optimizer.defaults),
                 *(state if kept else ()),
                 *(("self.generator = np.random.default_rng(seed)",) if self.model.noise else ()),
-                *(
-                    ("self._left = {n: np.zeros(s, self.dtype) for n, s in STATE_SHAPES.items()}",)
-                    if self.model.states
-                    else ()
-                ),
+                *left,
             ],
             "step_head": head("step", ["self", *given], "float", COLUMNS - 4),
         }

@@ -192,6 +192,13 @@ class Instruction:
         return own.union(*[inner.writes for inner in self.body])
 
 
+def walked(instructions: Iterable[Instruction]) -> Iterator[Instruction]:
+    """Yield instructions, and those inside of them."""
+    for instruction in instructions:
+        yield instruction
+        yield from walked(instruction.body)
+
+
 @dataclass(frozen=True)
 class Assign(Instruction):
     """``target`` is ``value``: a new name, or the numbers of what has one already; ``copied`` where both are.

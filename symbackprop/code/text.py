@@ -251,9 +251,7 @@ def number(value: Expr) -> Text:
     """Return a number as Python writes it; 1/3 stays a quotient, so that nothing is rounded twice."""
     if value.is_Integer:
         return Text(str(value), Level.ATOM if value >= 0 else Level.FACTOR)
-    if isinstance(value, Rational):
-        if is_decimal(value) or value.q in (2, 4):
-            return Text(repr(float(value)).replace("e+", "e"), Level.ATOM if value >= 0 else Level.FACTOR)
+    if isinstance(value, Rational) and not is_decimal(value) and value.q not in (2, 4):
         return Text(f"{value.p} / {value.q}", Level.PRODUCT)
     if value.is_infinite:
         return Text("-np.inf" if value < 0 else "np.inf", Level.FACTOR)

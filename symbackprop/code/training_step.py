@@ -17,6 +17,8 @@ from symbackprop.code.entries import COLUMNS, Keys, comprehension
 from symbackprop.code.fitting import Names, assignment
 from symbackprop.code.layout import (
     BODY,
+    Comprehension,
+    Value,
     chains,
     each_its_own,
     returned,
@@ -29,7 +31,18 @@ from symbackprop.code.liveness import of_one_turn, shared_arrays, turns_needed
 from symbackprop.code.loops import Rolled, Uses, layered_names
 from symbackprop.code.programs import Carried, Part, share
 from symbackprop.code.recurrence import Recurrence
-from symbackprop.code.statements import DTYPE, Block, Condition, Instruction, When, array, decided, names_of
+from symbackprop.code.statements import (
+    DTYPE,
+    Block,
+    Condition,
+    Copy,
+    Instruction,
+    When,
+    array,
+    decided,
+    names_of,
+    walked,
+)
 from symbackprop.code.text import LAYER
 from symbackprop.equations.model import Model
 from symbackprop.equations.naming import SAMPLES
@@ -47,7 +60,7 @@ class StepLines:
     ``given`` binds the data, ``step`` computes.  ``allocations`` make and return the ``buffers`` for samples
     and other ``sizes``; where it ``cuts``, the first rows of all of them will do for fewer samples.
     ``fixed`` makes the other arrays, where they are made apart.  ``stems`` are the dicts by layer, and
-    ``turns`` says that some of these take arrays in turn.
+    ``turns`` says that some of these take arrays in turn, ``chooses`` that numbers are chosen by a condition.
     """
 
     given: list[str]
@@ -58,6 +71,7 @@ class StepLines:
     sizes: list[str]
     stems: list[str]
     turns: bool
+    chooses: bool
     cuts: bool
 
 
@@ -149,6 +163,11 @@ class TrainingStep:
         self.arrays |= found
         return found
 
+    @property
+    def _columns(self) -> int:
+        """The columns of a line of the step: that of a bare trainer is a method."""
+        return BODY if self.bare else BODY + 4
+
     def lines(self) -> StepLines:
         """Return the lines of the step and of its arrays."""
         program = self.rolled.parts
@@ -157,27 +176,28 @@ class TrainingStep:
         found = self.given.size_lines()
         arguments = () if self._can_be_cut else tuple(found)
         fixed = [*scratch, *self._constant_names]
-        arrays = f"{self.owner}.dtype"
+        dtype = f"{self.owner}.dtype"
         binding = [
             *self._parameter_lines(),
             *found.values(),
-            *self.given.noise_lines(self._read, arrays, self.rolled.holds, f"{self.owner}.generator"),
+            *self.given.noise_lines(self._read, dtype, self.rolled.holds, f"{self.owner}.generator"),
             *self._array_lines(buffers, fixed, ", ".join(("samples", *arguments))),
-            *self.given.constant_lines(self._read, f"{self.owner}.dtype"),
+            *self.given.constant_lines(self._read, dtype),
             *self._dict_lines(),
         ]
         if DTYPE in names_of(program):
-            binding.append(f"dtype = {self.owner}.dtype")
+            binding.append(f"dtype = {dtype}")
         allocations, made = self._allocated(_sharing(self._places(buffers)), buffers, scratch)
         return StepLines(
-            given=list(self.given.given_lines(self._read, f"{self.owner}.dtype", quickly=not self.bare)),
-            step=[*binding, *lines_of(program, BODY if self.bare else BODY + 4, self.comments)],
+            given=list(self.given.given_lines(self._read, dtype, quickly=not self.bare)),
+            step=[*binding, *lines_of(program, self._columns, self.comments)],
             allocations=allocations,
             fixed=made,
             buffers=buffers,
             sizes=list(arguments),
             stems=list(self.rolled.dicts),
             turns=bool(self._turns),
+            chooses=any(isinstance(i, Copy) and i.by_bits and i.where is not None for i in walked(program)),
             cuts=self._can_be_cut,
         )
 
@@ -318,7 +338,7 @@ class TrainingStep:
         for where in dict.fromkeys(where for _, where, _ in self.bound):
             here = ((name, key) for name, held, key in self.bound if held == where)
             single = {name: f'"{key}"' for name, key in here if not self.rolled.holds(name)}
-            value, columns = f"{self.owner}.{where}[name]", BODY if self.bare else BODY + 4
+            value, columns = f"{self.owner}.{where}[name]", self._columns
             if len(single) < _MANY:
                 yield from (f"{name} = {self.owner}.{where}[{key}]" for name, key in single.items())
             else:
@@ -346,7 +366,7 @@ class TrainingStep:
     def _by_layer(self) -> list[str]:
         """Return the lines of the dicts of parameters and derivatives."""
         wanted = [(stem, where, keys) for stem, (where, keys) in self._stems_of_parameters.items()]
-        return self.keys_of_layers.dicts(wanted, BODY if self.bare else BODY + 4)
+        return self.keys_of_layers.dicts(wanted, self._columns)
 
     @cached_property
     def _turns(self) -> dict[str, int]:
@@ -365,7 +385,7 @@ class TrainingStep:
             names = {n: Layered(stem, n).alone for n in layers}
             if names[layers[-1]] in self.given.noise:
                 keys = {n: self.given.noise[name] for n, name in names.items()}
-                yield from self.keys_of_layers.dicts([(stem, "noise", keys)], BODY if self.bare else BODY + 4)
+                yield from self.keys_of_layers.dicts([(stem, "noise", keys)], self._columns)
             elif stem not in self._stems_of_parameters and len(kept) < len(layers):
                 entries = [f"{n}: {name}" for n, name in names.items() if name in given]
                 entries += [f"**{stem}"] if kept else []
@@ -373,7 +393,7 @@ class TrainingStep:
 
     def _all_allocations(self, sharing: Iterable[list[str]]) -> list[str]:
         """Return the lines that allocate buffers; of a step with loops many that are alike in one go."""
-        arrays, alike = list(sharing), dict[str, list[str]]()
+        arrays, alike = list(sharing), dict[Value, list[str]]()
         for label, *others in arrays if self.rolled.dicts else ():
             if not others and (value := self._value(label)):
                 alike.setdefault(value, []).append(label)
@@ -388,15 +408,15 @@ class TrainingStep:
                 lines += self._allocations(label, *others)
         return lines
 
-    def _value(self, label: str) -> str:
-        """Return the expression that makes a buffer, or a dict of equal ones, "" for any other dict."""
+    def _value(self, label: str) -> Value | None:
+        """Return the expression that makes a buffer, or a dict of equal ones, None for any other dict."""
         if label not in self.rolled.dicts:
             return self._array(label)
         texts, layers = {text for _, text in self._arrays[label]}, self._kept(label)
         if label in self._turns or len(texts) > 1:
-            return ""
+            return None
         span = range(layers[0], layers[-1] + 1)
-        return f"{{{LAYER}: {texts.pop()} for {LAYER} in {turns(span)}}}"
+        return Comprehension(f"{LAYER}: {texts.pop()}", f"for {LAYER} in {turns(span)}")
 
     def _allocations(self, label: str, *others: str) -> list[str]:
         """Return the lines that allocate a buffer, or a dict of them, under all its names."""

@@ -8,9 +8,10 @@ from itertools import groupby
 from sympy import Expr, Symbol, nsimplify, sympify
 
 from symbackprop.document.formats import Format
-from symbackprop.equations.model import DISTRIBUTIONS, Noise
+from symbackprop.equations.model import Noise
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import EquationSystem
+from symbackprop.library.distributions import DISTRIBUTIONS
 from symbackprop.printing.layers import LEAST
 
 
@@ -44,7 +45,8 @@ def drawn(
     """Yield the sentence on each noise and what it says: a component, and the numbers of the distribution."""
     for name, each in noise.items():
         numbers = [nsimplify(number, rational=True) for number in each.numbers]
-        said = {"quantity": at(name), **dict(zip(DISTRIBUTIONS[each.distribution], numbers, strict=True))}
+        names = DISTRIBUTIONS[each.distribution].numbers
+        said = {"quantity": at(name), **dict(zip(names, numbers, strict=True))}
         shown = {key: style.inline(style.printer.show(value)) for key, value in said.items()}
         yield f"drawn.{each.distribution}", shown
 

@@ -123,10 +123,6 @@ class DataArray:
         return self.has_samples and not self.integer and len(self.shape) == 1
 
 
-DISTRIBUTIONS = {"normal": ("deviation",), "uniform": ("low", "high"), "bernoulli": ("probability",)}
-"""What noise is drawn from -> the numbers that say how."""
-
-
 @dataclass(frozen=True)
 class Noise:
     """An array that is drawn anew for each step of training, from a distribution with its numbers.

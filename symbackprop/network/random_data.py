@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 from sympy import Expr
 
 from symbackprop.equations.model import SAMPLES_DRAWN, DataArray, Draw, Initial, Initializer, Model
+from symbackprop.library.distributions import DISTRIBUTIONS
 
 Array = NDArray[np.float64]
 Data = Array | dict[str, Array] | None
@@ -52,13 +53,7 @@ def sample_noise(
     found: dict[str, Array] = {}
     for noise in model.noise:
         shape = (*(samples,) * noise.has_samples, *map(size, noise.shape))
-        if noise.distribution == "bernoulli":
-            found[noise.name] = (generator.random(shape) < noise.numbers[0]).astype(np.float64)
-        elif noise.distribution == "normal":
-            found[noise.name] = generator.normal(0, noise.numbers[0], shape)
-        else:
-            low, high = noise.numbers
-            found[noise.name] = generator.uniform(low, high, shape)
+        found[noise.name] = DISTRIBUTIONS[noise.distribution].draw(generator, shape, *noise.numbers)
     return found
 
 

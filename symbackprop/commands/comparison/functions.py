@@ -12,7 +12,8 @@ from symbackprop.code.data import DataCode
 from symbackprop.commands.comparison.cases import LEAST, TOLERANCE, Case, Tally, Wrong, same
 from symbackprop.commands.comparison.reference import Arrays, Numbers
 from symbackprop.commands.inputs import Array
-from symbackprop.equations.model import SAMPLES_DRAWN, Initializer, Noise
+from symbackprop.equations.model import SAMPLES_DRAWN, Initializer
+from symbackprop.library.distributions import DISTRIBUTIONS
 from symbackprop.network.random_data import initial_values, sample_noise, variance_of
 
 _STEPS = (1e-3, 1e-5, 1e-7, 1e-4, 1e-6, 1e-2)
@@ -183,7 +184,7 @@ def noise(case: Case, tally: Tally) -> None:
     many = [case.drawn_noise(np.random.default_rng(seed), SAMPLES_DRAWN) for seed in range(_DRAWS)]
     for each in case.model.noise:
         values = np.array([found[each.name] for found in many], float).ravel()
-        mean, deviation = moments(each)
+        mean, deviation = DISTRIBUTIONS[each.distribution].moments(*each.numbers)
         spread = 5 * deviation / np.sqrt(values.size) + 1e-12
         tally.require(abs(values.mean() - mean) <= spread, f"{each.name} has the mean {values.mean():.3g}")
         near = abs(values.std() - deviation) <= 2 * spread
@@ -194,17 +195,6 @@ def noise(case: Case, tally: Tally) -> None:
 
 
 _DRAWS = 400
-
-
-def moments(noise: Noise) -> tuple[float, float]:
-    """Return the mean and the deviation of a noise."""
-    if noise.distribution == "normal":
-        return 0.0, noise.numbers[0]
-    if noise.distribution == "uniform":
-        low, high = noise.numbers
-        return (low + high) / 2, float((high - low) / np.sqrt(12))
-    (probability,) = noise.numbers
-    return probability, float(np.sqrt(probability * (1 - probability)))
 
 
 def forms(case: Case, data: Arrays) -> Iterator[tuple[Any, Any]]:

@@ -23,7 +23,7 @@ from symbackprop.network.notation.expansion import InLayers, Same, expanded
 from symbackprop.network.notation.imports import last_line, main_file
 from symbackprop.network.notation.inside import whole_size
 from symbackprop.network.notation.lines import UPDATE, Line, Part, Statement, sides, split_outside
-from symbackprop.network.notation.names import LOSS, Names
+from symbackprop.network.notation.names import LOSS, Names, axes_of
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.reader import MAX_AXES, NetReader, used_before
 from symbackprop.network.notation.text import (
@@ -318,8 +318,7 @@ def _same(found: Text, statement: Statement) -> None:
         part.fail(f"unknown quantity '{name[:40]}'", suggestion(name, names.axes) if names.axes else "")
     own = names.axes[name]
     if len(own) != len(statement.letters):
-        axes = "1 axis" if len(own) == 1 else f"{len(own)} axes"
-        part.fail(f"'{name}' has {axes}, but {statement.what}")
+        part.fail(f"'{name}' has {axes_of(own)}, but {statement.what}")
     for axis, (letter, other) in enumerate(zip(own, statement.letters, strict=True), start=1):
         numbers = [names.ranges.number(i) or names.ranges.of(i).number for i in (letter, other)]
         if None not in numbers and numbers[0] != numbers[1]:

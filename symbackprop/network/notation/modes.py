@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from sympy import Basic, Indexed, Symbol, false, true
+from sympy import Indexed, Symbol, false, true
 
 from symbackprop.equations.graph import reached_from
 from symbackprop.equations.system import TRAINING, Equation, EquationSystem, Quantity, name_of
 from symbackprop.network.notation.names import NoiseRead
+from symbackprop.network.notation.samples import names_read
 
 MODES = (True, False)
 """Whether the network is trained: first the equations of training, then those of use."""
@@ -21,14 +22,9 @@ def in_mode(equations: Sequence[Equation], is_training: bool, wanted: Iterable[s
     decided = [
         Equation(e.lhs, e.rhs.xreplace(chosen)) if TRAINING in e.rhs.free_symbols else e for e in equations
     ]
-    read_by = {e.name: set(_names(e.rhs)) for e in decided}
+    read_by = {e.name: names_read(e.rhs) for e in decided}
     needed = reached_from(wanted, read_by)
     yield from (e for e in decided if e.name in needed)
-
-
-def _names(expression: Basic) -> Iterator[str]:
-    """Yield the names of what an expression reads; an index or a size may have such a name, too."""
-    yield from (name_of(node) for node in expression.atoms(Indexed, Symbol))
 
 
 def quantities_of(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sympy import Expr, Integer
@@ -63,6 +63,11 @@ class NoiseRead:
 
 _HEAD = re.compile(r"[A-Za-z_]\w*\s*\[((?:\s*[A-Za-z_]\w*\s*,)*\s*[A-Za-z_]\w*\s*)\]", re.ASCII)
 """The left side of an equation with axes."""
+
+
+def axes_of(letters: Sequence[str]) -> str:
+    """Return how many axes a quantity with such letters has, in words."""
+    return "1 axis" if len(letters) == 1 else f"{len(letters)} axes"
 
 
 @dataclass

@@ -37,7 +37,7 @@ from symbackprop.library.formula import FUNCTIONS, Built, FormulaReader, compute
 from symbackprop.network.functions import activation_constants
 from symbackprop.network.notation import derivatives
 from symbackprop.network.notation.lines import MAX_LINE, Part, UsedLine
-from symbackprop.network.notation.names import LOSS, EarlyRead, Names, NoiseRead, Read, Use
+from symbackprop.network.notation.names import LOSS, EarlyRead, Names, NoiseRead, Read, Use, axes_of
 from symbackprop.network.notation.ranges import SizeConflict, provisional_index, provisional_size
 
 MAX_AXES = 8
@@ -154,8 +154,7 @@ class NetReader(FormulaReader):
         letters = self.known.axes[name]
         if len(places) != len(letters):
             written = f"{name}[{', '.join(letters)}]" if letters else name
-            axes = "1 axis" if len(letters) == 1 else f"{len(letters)} axes"
-            self.fail(node, f"'{name}' has {axes}, not {len(places)}", f"write {written}")
+            self.fail(node, f"'{name}' has {axes_of(letters)}, not {len(places)}", f"write {written}")
         self.known.used.add(name)
         indices = [self.index(place) for place in places]
         component = quantity.at(indices)

@@ -61,7 +61,7 @@ class Samples:
 
     def _equation(self, equation: Equation) -> Equation:
         letter = equation.indices[0] if self.varies(equation.name) else None
-        if letter is not None and _names(equation.rhs) & set(self.shared):
+        if letter is not None and names_read(equation.rhs) & set(self.shared):
             raise _NotPerSample
         return Equation(self._inside(equation.lhs, letter), self._inside(equation.rhs, letter))
 
@@ -94,7 +94,7 @@ class Samples:
         counts = [f for f in factors if f == Pow(SAMPLES, -1)]
         if not means and not counts:
             return self._inside(term, None)
-        if len(means) != 1 or len(counts) != 1 or _names(term) & set(self.shared):
+        if len(means) != 1 or len(counts) != 1 or names_read(term) & set(self.shared):
             raise _NotPerSample
         (mean,), others = means, [f for f in factors if f not in (*means, *counts)]
         letter = self._bound(mean)
@@ -113,7 +113,7 @@ def shared_by_samples(
     equations: Sequence[Equation], parameters: Collection[str], varies: Callable[[str], bool]
 ) -> set[str]:
     """Return the quantities computed from ``parameters`` that do not vary with the sample, by name."""
-    shared = [(e.name, _names(e.rhs)) for e in equations if not varies(e.name)]
+    shared = [(e.name, names_read(e.rhs)) for e in equations if not varies(e.name)]
     readers: dict[str, list[str]] = {}
     for name, read in shared:
         for each in read:
@@ -127,11 +127,11 @@ def repeated(
     """Return the quantities with the samples' axis and one value for all of them: no data reach them."""
     readers: dict[str, list[str]] = {}
     for equation in equations:
-        for each in _names(equation.rhs):
+        for each in names_read(equation.rhs):
             readers.setdefault(each, []).append(equation.name)
     return {e.name for e in equations if varies(e.name)} - reached_from(given, readers)
 
 
-def _names(expression: Expr) -> set[str]:
-    """Return the names of the quantities that ``expression`` reads."""
+def names_read(expression: Expr) -> set[str]:
+    """Return the names of what ``expression`` reads; an index or a size may have such a name, too."""
     return {name_of(read) for read in expression.atoms(Indexed, Symbol)}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from sympy import Expr
+from sympy import Expr, Rational
 
 from symbackprop.equations.model import Initializer
 from symbackprop.equations.system import ArgMax, Equation, Quantity, name_of
@@ -126,12 +128,22 @@ def number_in(part: Part) -> float:
 def constant_value(part: Part) -> Expr:
     """Return the exact value of a formula of numbers."""
     reader = NetReader(part, Names())
-    tree = reader.tree()
-    functions = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and id(node) not in functions and node.id != "pi":
-            reader.fail(node, "a number is needed here")
-    return reader.expression(tree)
+    return value_of_numbers(reader, reader.tree())
+
+
+def value_of_numbers(
+    reader: NetReader, node: ast.expr, constants: Mapping[str, object] = MappingProxyType({}), hint: str = ""
+) -> Expr:
+    """Return the value of a formula of numbers, and of constants that are numbers."""
+    functions = {id(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
+    names = Names()
+    for name in (n for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in functions):
+        value = constants.get(name.id)
+        if isinstance(value, float):
+            names.scalars[name.id] = Rational(repr(value))
+        elif name.id != "pi":
+            reader.fail(name, "a number is needed here", hint)
+    return NetReader(reader.part, names).expression(node)
 
 
 def enter_hidden(found: Text, left: Part) -> None:

@@ -5,15 +5,21 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 
-from sympy import Rational
-
-from symbackprop.equations.model import DISTRIBUTIONS
 from symbackprop.errors import suggestion
+from symbackprop.library.distributions import DISTRIBUTIONS
 from symbackprop.network.notation.lines import Part, Statement, sides, split_outside
-from symbackprop.network.notation.names import Names
+from symbackprop.network.notation.names import Names, axes_of
 from symbackprop.network.notation.ranges import SizeConflict
 from symbackprop.network.notation.reader import NetReader
-from symbackprop.network.notation.text import Text, declare, define, enter_hidden, head_of, number_in
+from symbackprop.network.notation.text import (
+    Text,
+    declare,
+    define,
+    enter_hidden,
+    head_of,
+    number_in,
+    value_of_numbers,
+)
 
 
 def read_noise(found: Text, statement: Statement) -> None:
@@ -55,8 +61,7 @@ def read_update(found: Text, statement: Statement) -> None:
     axes = found.names.axes[state]
     if len(letters) != len(axes):
         shown = f"{state}[{', '.join(axes)}]" if axes else state
-        number = "1 axis" if len(axes) == 1 else f"{len(axes)} axes"
-        left.fail(f"'{state}' has {number}, not {len(letters)}", f"write {shown} <- ...")
+        left.fail(f"'{state}' has {axes_of(axes)}, not {len(letters)}", f"write {shown} <- ...")
     for own, letter in zip(axes, letters, strict=True):
         _same_range(found, own, letter, left)
     found.updated[state] = left
@@ -101,7 +106,7 @@ def distribution(part: Part, constants: Mapping[str, object]) -> tuple[str, tupl
     name = tree.func.id
     if name not in DISTRIBUTIONS:
         reader.fail(tree, f"there is no distribution '{name[:40]}'", suggestion(name, DISTRIBUTIONS))
-    wanted = DISTRIBUTIONS[name]
+    wanted = DISTRIBUTIONS[name].numbers
     if tree.keywords or len(tree.args) != len(wanted):
         takes = "1 number" if len(wanted) == 1 else f"{len(wanted)} numbers"
         reader.fail(tree, f"'{name}' takes {takes}", f"write {name}({', '.join(wanted)})")
@@ -117,15 +122,7 @@ def distribution(part: Part, constants: Mapping[str, object]) -> tuple[str, tupl
 
 def _number(reader: NetReader, node: ast.expr, constants: Mapping[str, object]) -> float:
     """Return the number that a formula of numbers and of constants stands for."""
-    functions = {id(call.func) for call in ast.walk(node) if isinstance(call, ast.Call)}
-    names = Names()
-    for name in (n for n in ast.walk(node) if isinstance(n, ast.Name) and id(n) not in functions):
-        value = constants.get(name.id)
-        if isinstance(value, float):
-            names.scalars[name.id] = Rational(repr(value))
-        elif name.id != "pi":
-            reader.fail(name, "a number is needed here", "write one, or a constant declared before")
-    found = NetReader(reader.part, names).expression(node)
+    found = value_of_numbers(reader, node, constants, "write one, or a constant declared before")
     if not found.is_number or not found.is_real:
         reader.fail(node, "a number is needed here")
     return float(found)
