@@ -31,7 +31,7 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
-from symbackprop.equations.system import indices_of, is_index, name_of
+from symbackprop.equations.system import PartialDerivative, indices_of, is_index, name_of
 from symbackprop.errors import SpecificationError
 from symbackprop.printing.brackets import Level, in_brackets
 from symbackprop.printing.latex import LatexPrinter, latex_word
@@ -73,10 +73,16 @@ class MatrixWriter:
         name = name_of(component)
         if axes == 0:
             return self.printer.show(component)
-        quantity = self.printer.notation.adjoints.get(name)
-        role = self.printer.notation.roles.get(quantity or name)
+        notation = self.printer.notation
+        if name in notation.derivatives:
+            return self._value(notation.derivatives[name], axes)
+        quantity = notation.adjoints.get(name)
+        if quantity is not None and quantity in notation.derivatives:
+            below = self._value(notation.derivatives[quantity], axes)
+            return self._partial(rf"\left({below}\right)" if self.latex else f"({below})")
+        role = notation.roles.get(quantity or name)
         word, layer = (quantity or name, None) if role is None else (role.word, str(role.layer))
-        layer = self.printer.notation.layers.get(name, layer)
+        layer = notation.layers.get(name, layer)
         capital = axes > 1
         if quantity is not None and role is not None and role.kind == "pre-activation":
             return self._bold("Delta" if capital else "delta", layer)
@@ -97,9 +103,14 @@ class MatrixWriter:
         mark = mark.replace("_", r"\_")
         return mark + (f"^{{({layer})}}".replace("ℓ", r"\ell") if layer else "")
 
-    def _partial(self, below: str) -> str:
-        loss = self.printer.notation.loss
-        return rf"\frac{{\partial {loss}}}{{\partial {below}}}" if self.latex else f"∂{loss}/∂{below}"
+    def _value(self, meaning: PartialDerivative, axes: int) -> str:
+        """Return how a quantity is written that is a derivative."""
+        of = name_of(meaning.of)
+        return self._partial(self.name(meaning.to, axes), latex_word(of) if self.latex else of)
+
+    def _partial(self, below: str, above: str = "") -> str:
+        above = above or self.printer.notation.loss
+        return rf"\frac{{\partial {above}}}{{\partial {below}}}" if self.latex else f"∂{above}/∂{below}"
 
     def _derivative(self, derivative: Expr) -> Piece:
         variable = derivative.variables[0]

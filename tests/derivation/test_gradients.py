@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -237,6 +238,28 @@ def test_the_steps_are_linear_in_the_layers() -> None:
 @pytest.mark.parametrize("form", ["markdown", "latex", "html"])
 def test_every_format_has_the_steps_to_the_derivatives(form: str) -> None:
     assert "Derivatives of ux" in derivation("heat").document(form)
+
+
+CRITIC = """
+input x[n, k]
+parameter w[k, j], b[j], v[j]
+size k = 3, j = 4
+h[n, j] = tanh(sum(x[n, k]*w[k, j], k) + b[j])
+u[n] = sum(h[n, j]*v[j], j)
+g[n, k] = gradient(u[n], x[n, k])
+E = mean((sum(g[n, k]**2, k) - 1)**2, n)
+output u
+"""
+
+
+def test_drawing_and_matrices_write_a_derivative_as_what_it_is() -> None:
+    derived = sb.derive(sb.Network.from_equations(CRITIC))
+    latex = derived.latex()
+    assert r"$\partial u/\partial h_{j}$" in latex
+    assert r"\partial \left(\frac{\partial u}{\partial \mathbf{H}}\right)" in latex
+    assert "∂u/∂</tspan>" in derived.html()
+    for text in (latex, derived.text(), derived.markdown()):
+        assert not re.search(r"[dD]u\\?_d", text)
 
 
 def test_korean_says_it_too() -> None:

@@ -135,7 +135,8 @@ def _node(
     if key not in system.quantities:
         return Node(key, "rest", 0, 0, 40, 24, name=Name("⋯" if key == "rest" else "⋮"))
     name, note = words.name(key, _letters(system, key)), sizes(key)
-    width = max(46.0, 11.0 * len(name.word) + 7.5 * len(name.above + name.below) + 20, 6.5 * len(note) + 18)
+    letters = len(name.word) + (len(f"∂{name.of}/∂") if name.of else 0)
+    width = max(46.0, 11.0 * letters + 7.5 * len(name.above + name.below) + 20, 6.5 * len(note) + 18)
     said = words.say(f"drawing.{kinds[key]}", quantity=key)
     return Node(key, kinds[key], 0, 0, width, _HEIGHT, False, name, note, (key,), said)
 

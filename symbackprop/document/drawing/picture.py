@@ -18,11 +18,15 @@ NodeKind = Literal["input", "unit", "output", "bias", "target", "parameter", "qu
 
 @dataclass(frozen=True)
 class Name:
-    """How a quantity is written: its letter or word, its layer above and its indices below."""
+    """How a quantity is written: its letter or word, its layer above and its indices below.
+
+    Of a derivative that is that for which it is, and ``of`` what is differentiated.
+    """
 
     word: str
     above: str = ""
     below: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True)

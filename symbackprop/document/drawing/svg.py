@@ -126,7 +126,8 @@ _NARROW, _WIDE = 0.36, 0.5
 def _named(x: float, y: float, name: Name) -> str:
     word = _letter(name.word)
     slant = "word" if len(word) == 1 and not word.isdigit() else "upright"
-    parts = [f'<tspan class="{slant}">{escape(word)}</tspan>']
+    parts = [f'<tspan class="upright">∂{escape(_letter(name.of))}/∂</tspan>'] if name.of else []
+    parts.append(f'<tspan class="{slant}">{escape(word)}</tspan>')
     if name.above:
         parts.append(f'<tspan class="script" dy="-6">{escape(name.above)}</tspan>')
     if name.below:

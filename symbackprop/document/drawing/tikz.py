@@ -52,7 +52,8 @@ def _text(name: Name) -> str:
         return _MARKS[name.word]
     above = f"^{{{name.above}}}" if name.above else ""
     below = f"_{{{name.below}}}" if name.below else ""
-    return f"${latex_word(name.word)}{above}{below}$"
+    of = rf"\partial {latex_word(name.of)}/\partial " if name.of else ""
+    return f"${of}{latex_word(name.word)}{above}{below}$"
 
 
 _MARKS = {"⋯": r"$\cdots$", "⋮": r"$\vdots$", "…": r"\dots{}"}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from symbackprop.document.drawing.picture import Name
 from symbackprop.document.language.catalogues import Catalogue
+from symbackprop.equations.system import name_of
 from symbackprop.printing.notation import Notation
 
 
@@ -18,6 +20,10 @@ class Words:
 
     def name(self, quantity: str, indices: Sequence[str] = ()) -> Name:
         """Return how a quantity is written, with the indices of its axes."""
+        meaning = self.notation.derivatives.get(quantity)
+        if meaning is not None:
+            of = self.notation.glyph(name_of(meaning.of)).word
+            return replace(self.name(name_of(meaning.to), indices), of=of)
         glyph = self.notation.glyph(quantity)
         plain = all(len(index) == 1 for index in indices)
         layer = "" if glyph.layer is None else f"({glyph.layer})"
