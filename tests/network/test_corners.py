@@ -734,6 +734,33 @@ output z
 """,
         "y[n, q] = tanh(x[n, q//2]*w[q//2])*b[q%2]",
     ),
+    "turned pairs": (
+        """\
+input x[n, h]
+target t[n, q]
+parameter w[h], b[r]
+size h = 3, r = 2
+y[n, 2*h + 1 - r] = tanh(x[n, h]*w[h])*b[r]
+z[n, q] = y[n, q]**2
+E = mean(sum((z[n, q] - t[n, q])**2, q), n)
+output z
+""",
+        "y[n, q] = tanh(x[n, q//2]*w[q//2])*b[1 - q%2]",
+    ),
+    "flattened beside another": (
+        """\
+input x[n, i, k], u[n, h]
+target t[n, r]
+parameter w[q, r], v[k]
+size i = 2, k = 2, h = 2, r = 2
+c[n, h] = u[n, h]**2
+c[n, 2 + 2*i + k] = x[n, i, k]*v[k]
+s[n, r] = tanh(sum(c[n, q]*w[q, r], q))
+E = mean(sum((s[n, r] - t[n, r])**2, r), n)
+output s
+""",
+        "c[n, q] = where(q < 2, u[n, q]**2, x[n, (q - 2)//2, q%2]*v[q%2])",
+    ),
     "concatenated": (
         """\
 input x[n, i], u[n, k]
@@ -778,6 +805,9 @@ output y
     ),
 }
 
+PLACES = {"concatenated": 5, "interleaved": 6, "turned pairs": 6, "flattened beside another": 6}
+"""Where they are not 4."""
+
 
 @pytest.mark.parametrize("name", CASES)
 def test_cases_on_the_left_are_one_quantity(name: str) -> None:
@@ -799,7 +829,7 @@ def test_cases_on_the_left_are_one_quantity(name: str) -> None:
         "k": 2,
         "r": 2,
         "h": 3,
-        "q": {"concatenated": 5, "interleaved": 6}.get(name, 4),
+        "q": PLACES.get(name, 4),
         "d": 4,
         "e": 4,
         "p": 2,
@@ -817,6 +847,47 @@ def test_cases_on_the_left_are_one_quantity(name: str) -> None:
             step[place] = 1e-6
             slope = (error(**{parameter: value + step}) - error(**{parameter: value - step})) / 2e-6
             assert gradients[parameter][place] == pytest.approx(slope, rel=1e-5, abs=1e-7)
+
+
+def test_cases_of_thousands_of_places_are_proved_with_few() -> None:
+    """What is flattened is said in sizes, which the proof may choose."""
+    text = """\
+input x[n, c, p, q]
+target t[n, i]
+parameter w[k, i]
+size c = 3, p = 40, q = 50, i = 2
+f[n, c*2000 + p*50 + q] = tanh(x[n, c, p, q])
+f[n, 6000] = 1
+s[n, i] = sum(f[n, k]*w[k, i], k)
+E = mean(sum((s[n, i] - t[n, i])**2, i), n)
+output s
+"""
+    derivation = sb.derive(sb.Network.from_equations(text))
+    flat = derivation.system.quantities["f"].shape[-1]
+    assert {str(size) for size in flat.free_symbols} == {"C", "P", "Q"}
+    verdicts = sb.prove(derivation)
+    assert all(verdict.holds for verdict in verdicts)
+    assert max(verdict.components for verdict in verdicts) < 6000
+
+
+def test_sizes_that_must_fit_are_written_through_each_other() -> None:
+    """Of a transposed convolution back to the size of an image, so that the proof may choose smaller ones."""
+    text = """\
+from library import transposed_conv1d
+input x[n, c, p]
+target t[n, o, p]
+parameter w[c, u]
+size c = 2, p = 4000, u = 2
+s[n, c, h] = sum(x[n, c, 2*h + u]*w[c, u], u)
+z[n, o, p] = transposed_conv1d(s, f=2, stride=2)
+E = mean((z[n, o, p] - t[n, o, p])**2, n, o, p)
+output z
+"""
+    derivation = sb.derive(sb.Network.from_equations(text))
+    assert derivation.system.quantities["x"].shape[-1].free_symbols
+    verdicts = sb.prove(derivation)
+    assert all(verdict.holds for verdict in verdicts)
+    assert max(verdict.components for verdict in verdicts) < 4000
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,8 @@ class _Building:
         for letter, value, part in self.found.computed:
             relations.compute(letter, value, part)
         relations.check()
+        for letter, length in self.found.joined.items():
+            relations.join(letter, length)
         self.final = {p: s.xreplace(relations.written) for p, s in self.final.items()}
         self.numbers = relations.numbers
 

@@ -2,23 +2,25 @@
 
 In go the cases, each with its right-hand side in letters of its own, out comes one right-hand side in a
 letter for the axis: a choice between them.  That they cover the axis once is seen from the numbers of the
-sizes.
+sizes; what comes out is written in these sizes, so that it is said of others, too.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from math import prod
 
-from sympy import And, Eq, Expr, Ge, Integer, Le, Piecewise, S, Symbol
+from sympy import Add, And, Eq, Expr, Ge, Integer, Le, Mul, Piecewise, S, Symbol
 from sympy.logic.boolalg import Boolean
 
 from symbackprop.equations.affine import Affine, affine
 from symbackprop.equations.functions import Quotient, Remainder
 from symbackprop.equations.system import ZERO, is_size
 from symbackprop.network.notation.lines import Part
-from symbackprop.network.notation.ranges import Ranges
+from symbackprop.network.notation.ranges import Ranges, provisional_size
 
 
 class NotOnce(Exception):
@@ -61,15 +63,16 @@ def axis_of(cases: Sequence[Case]) -> int:
     return axes[0]
 
 
-def places_of(cases: Sequence[Case], axis: int, ranges: Ranges) -> int:
-    """Return how many places the cases have along an axis.
+def places_of(cases: Sequence[Case], axis: int, ranges: Ranges) -> tuple[int, Expr]:
+    """Return how many places the cases have along an axis: the number, and that in sizes.
 
     Raises:
         NotOnce: a place has no value, or two, or the number of a size is not known.
     """
     seen: set[int] = set()
-    for case in cases:
-        for at in _Places.of(case, axis, ranges).all():
+    parts = [_Places.of(case, axis, ranges) for case in cases]
+    for case, part in zip(cases, parts, strict=True):
+        for at in part.all:
             if at < 0 or at in seen:
                 problem = "is defined twice" if at in seen else "lies before the beginning"
                 raise NotOnce(f"place {at} {problem}", case.part)
@@ -77,17 +80,26 @@ def places_of(cases: Sequence[Case], axis: int, ranges: Ranges) -> int:
     missing = next((at for at in range(len(seen)) if at not in seen), None)
     if missing is not None:
         raise NotOnce(f"place {missing} is not defined", cases[-1].part)
-    return len(seen)
+    return len(seen), Add(*[part.count for part in parts])
 
 
-def joined(cases: Sequence[Case], axis: int, place: Symbol, number: int, ranges: Ranges) -> Expr:
-    """Return the value at each of the ``number`` places of an axis.
+def joined(cases: Sequence[Case], axis: int, place: Symbol, ranges: Ranges) -> Expr:
+    """Return the value at each place of an axis.
 
     Raises:
         NotOnce: as `places_of`.
     """
     parts = [_Places.of(case, axis, ranges) for case in cases]
-    branches = [part.at(place, case.value, number) for case, part in zip(cases, parts, strict=True)]
+    blocks = sorted((part for part in parts if part.is_block), key=lambda part: part.all[0])
+    beginnings = {part.all[0]: Integer(part.all[0]) for part in parts}
+    if len(blocks) == len(parts):  # side by side: each begins where the one before ends
+        ends = itertools.accumulate((part.count for part in blocks), initial=ZERO)
+        beginnings = {part.all[0]: end for part, end in zip(blocks, ends, strict=False)}
+    last = max(part.all[-1] for part in parts)
+    branches = [
+        part.at(place - beginnings[part.all[0]], place, case.value, part.all[-1] == last)
+        for case, part in zip(cases, parts, strict=True)
+    ]
     return Piecewise(*branches[:-1], (branches[-1][0], True))
 
 
@@ -116,35 +128,61 @@ class _Places:
             raise NotOnce("an index on the left is a sum such as 2*h + r", case.part)
         return cls(found, letters)
 
+    @cached_property
     def all(self) -> list[int]:
-        """Return all places, each as often as the case says it."""
-        ranges = itertools.product(*(range(n) for n in self.numbers.values()))
-        values = (dict(zip(self.numbers, map(Integer, at), strict=True)) for at in ranges)
-        return [int(self.index.at(each)) for each in values]
+        """All places in order, each as often as the case says it."""
+        slopes = {letter: int(slope) for letter, slope in self.index.slopes.items()}
+        steps = [[slope * n for n in range(self.numbers[letter])] for letter, slope in slopes.items()]
+        return sorted(int(self.index.offset) + sum(each) for each in itertools.product(*steps))
 
-    def at(self, place: Symbol, value: Expr, number: int) -> tuple[Expr, Boolean]:
-        """Return a value at one of ``number`` places, and the condition under which it is that.
+    @property
+    def count(self) -> Expr:
+        """How many places there are, in sizes."""
+        return _product(self.numbers)
+
+    @property
+    def is_block(self) -> bool:
+        """Whether the places lie side by side: the letters are as the digits of a number."""
+        return all(self._step(n).has(Symbol) or self._step(n) == 1 for n in range(len(self.numbers)))
+
+    @cached_property
+    def _digits(self) -> list[Symbol]:
+        """The letters, that with the longest step first."""
+        return sorted(self.index.slopes, key=lambda letter: -abs(int(self.index.slopes[letter])))
+
+    def _step(self, number: int) -> Expr:
+        """Return the step of a letter: in the sizes of those behind it where it is as long as they are."""
+        letter, *behind = self._digits[number:]
+        step = abs(int(self.index.slopes[letter]))
+        return _product(behind) if prod(self.numbers[i] for i in behind) == step else Integer(step)
+
+    def at(self, rest: Expr, place: Symbol, value: Expr, is_last: bool) -> tuple[Expr, Boolean]:
+        """Return the value at a place that is ``rest`` behind the first one, and the condition for that.
 
         The letters of 4*h + r, where r runs over 4, are the quotient and the remainder by 4.
         """
-        rest: Expr = place - self.index.offset
         letters: dict[Symbol, Expr] = {}
-        for letter, slope in sorted(self.index.slopes.items(), key=lambda pair: -abs(int(pair[1]))):
-            step, last = abs(int(slope)), self.numbers[letter] - 1
-            rest = rest if slope > 0 else rest + step * last
-            digit = Quotient(rest, Integer(step))
-            letters[letter] = digit if slope > 0 else last - digit
-            rest = Remainder(rest, Integer(step))
-        condition = self._between(place, number) if rest == 0 or not self.numbers else Eq(rest, ZERO)
+        behind = rest
+        for number, letter in enumerate(self._digits):
+            step = self._step(number)
+            digit = Quotient(behind, step)
+            is_falling = self.index.slopes[letter].is_negative
+            letters[letter] = provisional_size(letter.name[1:]) - 1 - digit if is_falling else digit
+            behind = Remainder(behind, step)
+        is_block = behind == 0 or not self.numbers
+        condition = self._between(place, place - rest, is_last) if is_block else Eq(behind, ZERO)
         return value.xreplace(letters), condition
 
-    def _between(self, place: Symbol, number: int) -> Boolean:
+    def _between(self, place: Symbol, first: Expr, is_last: bool) -> Boolean:
         """Return the condition for places side by side: bounds, which keep reads inside."""
-        places = self.all()
-        low, high = min(places), max(places)
-        if low == high and 0 < low < number - 1:
-            return Eq(place, low)
-        return And(Ge(place, low) if low else S.true, Le(place, high) if high < number - 1 else S.true)
+        if self.count == 1 and first != 0 and not is_last:
+            return Eq(place, first)
+        low = Ge(place, first) if first != 0 else S.true
+        return And(low, S.true if is_last else Le(place, first + self.count - 1))
+
+
+def _product(letters: Iterable[Symbol]) -> Expr:
+    return Mul(*[provisional_size(letter.name[1:]) for letter in letters])
 
 
 def _is_letter(index: Expr) -> bool:

@@ -415,26 +415,28 @@ def _enter_cases(found: Text, name: str) -> None:
     cases = [Case(left, _left_of_case(found, name, left)[0], ZERO) for left in found.cases[name]]
     try:
         axis = axis_of(cases)
-        number = places_of(cases, axis, names.ranges)
+        places = places_of(cases, axis, names.ranges)
     except NotOnce:
         return  # which is told where they are joined
-    letters = _letters_of_cases(found, cases, axis, number)
+    letters = _letters_of_cases(found, cases, axis, *places)
     names.add(Quantity(name, tuple(map(names.size, letters))), letters)
     names.by_cases.add(name)
 
 
-def _letters_of_cases(found: Text, cases: list[Case], axis: int, number: int) -> tuple[str, ...]:
-    """Return the letters of a quantity with cases along an axis of so many places."""
-    names, place = found.names, _letter_of_places(number)
+def _letters_of_cases(
+    found: Text, cases: list[Case], axis: int, number: int, length: Expr
+) -> tuple[str, ...]:
+    """Return the letters of a quantity with cases along an axis of so many places, also in sizes."""
+    names, place = found.names, _letter_of_places(length)
     names.ranges.of(place).number = names.ranges.numbers[place] = number
-    names.counted |= {place, *(i for case in cases for i in letters_in(case.indices[axis]))}
-    names.letters |= names.counted
+    found.joined[place] = length
+    names.letters |= {place, *(i for case in cases for i in letters_in(case.indices[axis]))}
     return tuple(place if n == axis else index.name[1:] for n, index in enumerate(cases[0].indices))
 
 
-def _letter_of_places(number: int) -> str:
-    """Return the letter along an axis of so many places that cases define, in all quantities."""
-    return f"i~{number}"
+def _letter_of_places(length: Expr) -> str:
+    """Return the letter along an axis of such a length that cases define, in all quantities."""
+    return f"i~{length}"
 
 
 def _letters_of(node: ast.expr, names: Names) -> list[str]:
@@ -448,14 +450,14 @@ def _join(found: Text, name: str, cases: list[Case]) -> None:
     """Define a quantity by its cases."""
     try:
         axis = axis_of(cases)
-        number = places_of(cases, axis, found.names.ranges)
-        place = provisional_index(_letter_of_places(number))
-        value = joined(cases, axis, place, number, found.names.ranges)
+        number, length = places_of(cases, axis, found.names.ranges)
+        place = provisional_index(_letter_of_places(length))
+        value = joined(cases, axis, place, found.names.ranges)
     except NotOnce as problem:
         hint = "the cases of one quantity say every place along one axis once"
         problem.part.fail(f"'{name}': {problem}", hint)
     del found.places[name]
-    letters = _letters_of_cases(found, cases, axis, number)
+    letters = _letters_of_cases(found, cases, axis, number, length)
     define(found, name, letters, value, cases[0].part)
 
 

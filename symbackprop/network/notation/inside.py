@@ -6,7 +6,7 @@ each other, so one of them is written through the others: H = P - U + 1.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NoReturn
 
@@ -39,11 +39,10 @@ class SizeRelations:
     written: dict[Expr, Expr] = field(default_factory=dict)
     fixed: dict[Expr, Expr] = field(default_factory=dict)
     _quotients: dict[Expr, Dummy] = field(default_factory=dict)
+    _opaque_parts: dict[Expr, Dummy] = field(default_factory=dict)
 
     def check(self) -> None:
         """Check all reads; raises SpecificationError where one leaves its array."""
-        for letter in sorted(self.names.counted):
-            self._fixed(self.names.size(letter))
         open_ends = [end for read in self.names.reads for end in self._ends(read)]
         self.written.update(self.fixed)
         for end in open_ends:
@@ -63,12 +62,23 @@ class SizeRelations:
         if number.is_number:
             self.numbers.setdefault(size.name, int(number))
         if not is_free:
-            for other in sorted((value - own).free_symbols, key=str):
-                self._write(other, Integer(self.numbers[other.name]))
+            self._relate(own - value)
         elif whole := next((v for v in (value, number) if v.free_symbols and _is_whole_sum(v)), None):
             self._write(size, whole)
         elif not number.is_number:
             self._fail_open(letter, formula, part)
+
+    def join(self, letter: str, length: Expr) -> None:
+        """Let the axis of a letter, which cases define, be as long as they are together.
+
+        Where it is related to sizes in another way already, these are the numbers that they have.
+        """
+        size, value = self.final[provisional_size(letter)], length.xreplace(self.final).xreplace(self.written)
+        own = self._now(size)
+        if own == size and not value.has(size):
+            self._write(size, value)
+            return
+        self._relate(own - value)
 
     def _fail_open(self, letter: str, formula: Expr, part: Part) -> NoReturn:
         """Refuse a size that depends on one without a number, in another way than by sums."""
@@ -86,22 +96,39 @@ class SizeRelations:
         for letter in read.ranges:
             ranges[provisional_index(letter)] = self.final[self.names.size(letter)]
         places = self._places(index, ranges, read)
-        index = self._without_quotients(index.xreplace(places), ranges, read)
-        size = self.final[read.component.base.shape[read.axis]]
+        index = index.xreplace(places)
         known = [g.xreplace(places) for guard in read.guards for g in not_negative(guard)]
-        guards = [self._resolved(self._without_quotients(g, ranges, read)) for g in known]
+        found = self._open_ends(read, self._opaque(index), map(self._opaque, known), ranges)
+        if found and any(each.has(Quotient, Remainder) for each in (index, *known)):
+            index, *known = (self._without_quotients(each, ranges, read) for each in (index, *known))
+            found = self._open_ends(read, index, known, ranges)
+        for end in found:
+            if self._sign(end.room) is False:
+                end.fail(self)
+            yield end
+
+    def _open_ends(
+        self, read: Read, index: Expr, known: Iterable[Expr], ranges: dict[Symbol, Expr]
+    ) -> list[_End]:
+        """Return the ends that an index may lie beyond, for all that its guards, ``known``, say."""
+        size = self.final[read.component.base.shape[read.axis]]
+        guards = [self._resolved(guard) for guard in known]
+        found = []
         for below, room in ((True, index), (False, size - ONE - index)):
             room = self._resolved(room)
             worst = bounds(room, ranges)[0]
             # A room that numbers alone decide is related below, so that it holds for other numbers, too.
-            if self._symbolic_sign(worst) is True or any(
+            if self._symbolic_sign(worst) is not True and not any(
                 self._sign(bounds(room - guard, ranges)[0]) is True for guard in guards
             ):
-                continue
-            end = _End(read, below, worst)
-            if self._sign(worst) is False:
-                end.fail(self)
-            yield end
+                found.append(_End(read, below, worst))
+        return found
+
+    def _opaque(self, index: Expr) -> Expr:
+        """Return an index with a symbol for each quotient and remainder: its guards may tell enough."""
+        for part in sorted(index.atoms(Quotient, Remainder), key=count_ops, reverse=True):
+            index = index.xreplace({part: self._opaque_parts.setdefault(part, Dummy(integer=True))})
+        return index
 
     def _without_quotients(self, index: Expr, ranges: dict[Symbol, Expr], read: Read) -> Expr:
         """Return an index with a symbol in place of each quotient and remainder, and their ranges."""
@@ -202,9 +229,24 @@ class SizeRelations:
         slope = room.coeff(chosen)
         self._write(chosen, expand((left - room.xreplace({chosen: ZERO})) / slope))
 
+    def _relate(self, room: Expr) -> None:
+        """Write one size through the others such that ``room``, which is 0 for their numbers, always is.
+
+        Where that can't be written in whole numbers, all of them are the numbers that they have.
+        """
+        room = expand(room)
+        found = affine(room, room.free_symbols)
+        free = [s for s, slope in found.slopes.items() if abs(slope) == 1] if found else []
+        if free:
+            chosen = min(free, key=lambda s: self._preference(s, room.coeff(s)))
+            self._write(chosen, expand(chosen - room / room.coeff(chosen)))
+            return
+        for size in sorted(room.free_symbols, key=str):
+            self._write(size, Integer(self.numbers[size.name]))
+
     def _write(self, size: Expr, value: Expr) -> None:
         """Write a size through others."""
-        self.written = {s: expand(e.xreplace({size: value})) for s, e in self.written.items()}
+        self.written = {s: _tidy(e.xreplace({size: value})) for s, e in self.written.items()}
         self.written[size] = value
 
     def _preference(self, size: Expr, slope: Expr) -> tuple[bool, bool, str]:
@@ -224,6 +266,12 @@ def whole_size(value: Expr, part: Part) -> Expr:
         shown = "" if part.text.isdigit() else f", not {value}"
         part.fail(f"a size is a whole number from 1 to {MAX_UNITS}{shown}")
     return value
+
+
+def _tidy(value: Expr) -> Expr:
+    """Return a sum multiplied out; products of sizes stay, as F (P - U + 1)."""
+    found = expand(value)
+    return value if affine(found, found.free_symbols) is None else found
 
 
 def _is_whole_sum(value: Expr) -> bool:

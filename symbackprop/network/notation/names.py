@@ -90,7 +90,6 @@ class Names:
     listed: dict[str, tuple[int, int]] = field(default_factory=dict)  # those of numbers: the ends
     by_cases: set[str] = field(default_factory=set)  # quantities with cases that are entered before these
     enter_cases: Callable[[str], None] = lambda name: None  # enters one if cases define it
-    counted: set[str] = field(default_factory=set)  # letters whose number of values cases depend on
     computed: set[str] = field(default_factory=set)  # integer quantities that an equation defines
     unguarded: set[str] = field(default_factory=set)  # integer quantities that are read as a place at -1, too
     constants: set[str] = field(default_factory=set)

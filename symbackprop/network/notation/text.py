@@ -60,6 +60,7 @@ class Text:
     lines: dict[str, Part] = field(default_factory=dict)  # the equation of each defined quantity
     sizes: dict[str, Part] = field(default_factory=dict)
     computed: list[tuple[str, Expr, Part]] = field(default_factory=list)  # sizes that follow from open ones
+    joined: dict[str, Expr] = field(default_factory=dict)  # letters along axes of cases -> their sizes
     fixed: dict[str, Part] = field(default_factory=dict)  # sizes that uses of blocks give
     sections: dict[str, str] = field(default_factory=dict)  # first equation -> title
     layers: InLayers = field(default_factory=InLayers)
