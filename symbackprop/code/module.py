@@ -24,7 +24,8 @@ from symbackprop.code.layout import (
     text_definition,
     tuple_definition,
 )
-from symbackprop.code.lines import CHOICE, SILENT, Comments, lines_of
+from symbackprop.code.lines import CHOICE, INDENT, SILENT, Comments, lines_of
+from symbackprop.code.lines import COLUMNS as LINES
 from symbackprop.code.loops import ByLayer, Rolled, Uses, in_loops, layered_names
 from symbackprop.code.programs import RATE, SCALE, Carried, Named, Programs, needed, share
 from symbackprop.code.recurrence import Recurrence
@@ -450,7 +451,7 @@ class _Module:
         What loops keep by layer has longer names there; which it is shows when it is written, so this is
         done again, and lines that are too long nowhere are left whole.
         """
-        shared, of = share(statements, self.layered)
+        shared, of = share(statements, self.layered, self.uses.layers)
         body = self._written(statements, shared, of, results, side, given, None)
         if not body.dicts:
             return body
@@ -470,6 +471,7 @@ class _Module:
         """Return a body in which loops keep those stems by layer, None where that is not known."""
         names, layered, blocks = Names(of), dict(self.layered), []
         uses = self.uses
+        not_in_first = uses.not_in_first((entry.statement.name for entry in shared), layered)
         turns_names = Names(of, "turn")
         number = cache(self.model.number)  # of the same few sizes again and again
         for entry in shared:
@@ -486,6 +488,7 @@ class _Module:
                 names.restart()
                 names.longer = in_loops(layer, layered, kept)
             names.longer |= in_loops(layer, new, kept)
+            names.columns = LINES - INDENT if statement.name in not_in_first else LINES
             inner: list[Instruction] = []
             for part in entry.parts:
                 own = assignment(array(part.name, part.operation), part.operation, names)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import types
 
 import numpy as np
 import pytest
@@ -137,6 +138,52 @@ def test_long_lines_and_masks_that_layers_share_are_in_loops() -> None:
     assert loops_of(text) == [forward, forward, backward, forward, backward]
     code = "".join(text.split('"""')[4:])  # behind ARCHITECTURE
     assert max(map(len, code.split("\n"))) <= 88
+
+
+OF_DATA = """\
+input x[n, d]
+target t[n, d]
+size d = 3, e = 2
+block layer(h[n, d]) -> y[n, d]
+    parameter gain[d] = 1, w[d, e], v[e, d]
+    size2[n] = mean(h[n, d]**2, d)
+    a[n, d] = gain[d]*h[n, d]/sqrt(size2[n] + 1e-5)
+    u[n, e] = tanh(sum(a[n, d]*w[d, e], d))
+    y[n, d] = h[n, d] + sum(u[n, e]*v[e, d], e)
+z = repeat(layer, {0}, x)
+E = mean(sum((z[n, d] - t[n, d])**2, d), n)
+output z
+"""
+
+
+def test_layers_that_begin_at_data_are_one_loop_without_the_derivative_of_these(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Data are what is handed on to the first layer; the last turn leaves out what they do not need."""
+    derived = sb.derive(Network.from_equations(OF_DATA.format(4)))
+    text = sb.generate(derived, bare=True)
+    forward, backward = "range(1, 5)", "range(4, 0, -1)"
+    assert loops_of(text) == [forward, forward, backward, forward, backward], loops_of(text)
+    assert text.count("if layer > 1:\n") == 2
+    own = text.split("if layer > 1:\n")[1].split("    return")[0]
+    assert re.fullmatch(r"( {12}#.*\n)+( {12}(part\d* =|dy\[layer - 1\]) .*\n)+", own), own
+    assert "y0 = np.asarray(x, dtype)" in text
+    assert "# (1), …, (13) size2[ℓ] = (1/D)·Σ_d y[ℓ-1,d]²\n" in text
+    assert "x[d]" not in text.split('"""')[4]  # forward
+    monkeypatch.setattr("symbackprop.code.loops.LEAST_USES", 99)
+    module, plain = types.ModuleType("loops"), types.ModuleType("plain")
+    for each, source in ((module, text), (plain, sb.generate(derived, bare=True))):
+        exec(source, each.__dict__)
+    parameters = module.initialize(0, float)
+    x, t = np.random.default_rng(0).normal(size=(2, 5, 3))
+    assert np.array_equal(module.forward(parameters, x), plain.forward(parameters, x))
+    (error, found), (other_error, other) = (m.gradients(parameters, x, t) for m in (module, plain))
+    assert error == other_error
+    trainers = [m.Trainer(parameters, learning_rate=0.1) for m in (module, plain)]
+    assert trainers[0].step(x, t) == trainers[1].step(x, t)
+    for name, value in other.items():
+        np.testing.assert_array_equal(found[name], value)
+        np.testing.assert_array_equal(*(trainer.parameters[name] for trainer in trainers))
 
 
 def test_few_derivatives_are_returned_from_where_loops_keep_them() -> None:
