@@ -135,7 +135,7 @@ def test_long_lines_and_masks_that_layers_share_are_in_loops() -> None:
     """Places of maxima, their temporaries and masks of the way back leave no layer outside."""
     text = sb.generate(Network.from_equations(WRITTEN_OUT), bare=True)
     forward, backward = "range(1, 6)", "range(5, 0, -1)"
-    assert loops_of(text) == [forward, forward, backward, forward, backward]
+    assert loops_of(text) == [forward, backward, forward, backward]  # `gradients` calls what forward calls
     code = "".join(text.split('"""')[4:])  # behind ARCHITECTURE
     assert max(map(len, code.split("\n"))) <= 88
 
@@ -184,6 +184,29 @@ def test_layers_that_begin_at_data_are_one_loop_without_the_derivative_of_these(
     for name, value in other.items():
         np.testing.assert_array_equal(found[name], value)
         np.testing.assert_array_equal(*(trainer.parameters[name] for trainer in trainers))
+
+
+def test_a_bare_module_has_a_long_loop_forward_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It computes what one computes that has it twice; for outputs alone nothing else is kept."""
+    derived = sb.derive(Network.from_equations(OF_DATA.format(4)))
+    parameters, x, t = {}, *np.random.default_rng(0).normal(size=(2, 5, 3))
+    found = []
+    for long in (10**6, 1):
+        monkeypatch.setattr("symbackprop.code.module._LONG", long)
+        module = types.ModuleType(f"long_{long}")
+        exec(sb.generate(derived, bare=True), module.__dict__)
+        parameters = parameters or module.initialize(0, float)
+        found.append((module.forward(parameters, x), module.gradients(parameters, x, t)))
+    (outputs, (error, derivatives)), (own_outputs, (own_error, own)) = found
+    assert np.array_equal(outputs, own_outputs)
+    assert error == own_error
+    assert all(np.array_equal(own[name], value) for name, value in derivatives.items())
+    kept = [sum(map(len, _dicts(module._forward(parameters, x, keep=keep)[1]))) for keep in (True, False)]
+    assert kept[1] <= 5 + 3 * 4 < kept[0]  # what is handed on, and the parameters that the way back reads
+
+
+def _dicts(rows: tuple[tuple[object, ...], ...]) -> list[dict[int, np.ndarray]]:
+    return [each for row in rows for each in row if isinstance(each, dict)]
 
 
 def test_few_derivatives_are_returned_from_where_loops_keep_them() -> None:
