@@ -26,7 +26,7 @@ from symbackprop.code.layout import (
     tuple_definition,
     tuples,
 )
-from symbackprop.code.lines import CHOICE, INDENT, Comments, lines_of
+from symbackprop.code.lines import CHOICE, INDENT, SILENT, Comments, lines_of
 from symbackprop.code.lines import COLUMNS as LINES
 from symbackprop.code.loops import ByLayer, Uses, in_loops, layered_names
 from symbackprop.code.programs import RATE, SCALE, Carried, Named, Programs, needed, share
@@ -47,8 +47,10 @@ from symbackprop.printing.templating import environment
 _SAMPLE_COUNT = "samples"
 
 
-def emit(derivation: Derived, *, bare: bool = False) -> str:
+def emit(derivation: Derived, *, bare: bool = False, is_read: bool = True) -> str:
     """Return the source of the generated module; a bare one has no runtime.
+
+    One that is no text to be read, only run, has no equations above its statements: ``is_read`` is false.
 
     Raises:
         SpecificationError: an output reads a target.
@@ -56,7 +58,7 @@ def emit(derivation: Derived, *, bare: bool = False) -> str:
     """
     assert derivation.model is not None
     _require_known_outputs(derivation.model.in_use, derivation.model)
-    return _Module(derivation, derivation.model, bare).render()
+    return _Module(derivation, derivation.model, bare, is_read).render()
 
 
 def programs_of(derivation: Derived) -> Programs:
@@ -102,7 +104,7 @@ class _Side:
 class _Module:
     """Collects what the template places."""
 
-    def __init__(self, derivation: Derived, model: Model, bare: bool = False) -> None:
+    def __init__(self, derivation: Derived, model: Model, bare: bool = False, is_read: bool = True) -> None:
         model.require_sizes()
         self.bare = bare
         self.derivation = derivation
@@ -122,11 +124,14 @@ class _Module:
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
         self.equations = EquationComments(derivation)
-        self.trained = _Side(self.programs, self.equations.of_functions, self.given)
+        self.comments = self.equations.comments if is_read else SILENT
+        of_functions = self.equations.of_functions if is_read else SILENT
+        self.trained = _Side(self.programs, of_functions, self.given)
         self.in_use = self.trained
         if derivation.use is not None:
             own = Programs(derivation.use, scalars, rate)
-            self.in_use = _Side(own, EquationComments(derivation.use).of_functions, self.given)
+            of_functions = EquationComments(derivation.use).of_functions if is_read else SILENT
+            self.in_use = _Side(own, of_functions, self.given)
         self.parameters = {self.given.code(name): name for name in self.shapes() | self.state_shapes()}
         self._places = {name: place for place, name in enumerate(self.parameters)}
 
@@ -574,7 +579,7 @@ class _Module:
         return TrainingStep(
             statements,
             self.derivation.system.parameters,
-            self.equations.comments,
+            self.comments,
             self.model,
             self.given,
             weighted=self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements),
