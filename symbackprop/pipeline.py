@@ -142,7 +142,7 @@ def _try_out(text: str, derivation: Derived, bare: bool) -> None:
     from symbackprop.code.module import emit
 
     small = with_few_numbers(derivation, MOST_WORK_OF_CODE)
-    own = text if small is derivation else emit(small, bare=bare)
+    own = text if small is derivation else emit(small, bare=bare, is_read=False)
     parts = () if bare else compiled_for_a_step()
     require_same(lambda: _executed(own, "generated", "<generated>", parts), small)
 

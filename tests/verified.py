@@ -51,7 +51,9 @@ def _compared(result: list[programs.Carried], statements: object) -> None:
             look_at(operation)
 
 
-def _shared(result: tuple[list[programs.Named], object], statements: object, layered: object) -> None:
+def _shared(
+    result: tuple[list[programs.Named], object], statements: object, layered: object, of_uses: object = ()
+) -> None:
     _compared([entry.statement for entry in result[0]], statements)
 
 

@@ -55,19 +55,18 @@ class EquationComments:
         """Return the sides of the equation of some layers for any of them, with the document's letters.
 
         There the first layer that is alike gives the letters; of results, told from the error inwards, it
-        is the last one, where all steps to it are alike.
+        is the last one, where all steps to it are alike.  One that reads an input in place of what is handed
+        on to the others is not.
         """
         system, steps = self.derivation.system, self._steps_like(first)
         ends = [layer for number in (first, last) if (layer := system.layer(self._topic(number))) is not None]
         inwards = first in self.derivation.results.values()
-        layer, towards = (max(ends), 1) if inwards else (min(ends), -1)
+        layer, end, towards = (max(ends), min(ends), 1) if inwards else (min(ends), max(ends), -1)
         told = self._told if inwards else {n: [step] for n, step in steps.items()}
-        while (
-            min(ends) < layer
-            and not self.layers.are_same_up_to_layer(told[layer], told[layer - 1], -1)
-            and inwards
+        while layer != end and not self.layers.are_same_up_to_layer(
+            told[layer], told[layer - towards], -towards
         ):
-            layer -= 1
+            layer -= towards
         while self.layers.are_same_up_to_layer(told.get(layer + towards, ()), told[layer], -towards):
             layer += towards
         if layer not in self._general:

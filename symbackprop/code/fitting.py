@@ -20,6 +20,8 @@ class Names:
     def __init__(self, names: Mapping[Operation, str], stem: str = _PART) -> None:
         self.of = dict(names)
         self.stem = stem
+        self.columns = COLUMNS
+        """The columns of a line."""
         self.longer: dict[str, int] = {}
         """How much longer names get in the loop of their layer."""
         self.numbered: dict[str, Layered] = {}
@@ -106,7 +108,7 @@ def read_inside(operation: Operation, names: Mapping[Operation, str]) -> Operati
 
 
 def assignment(
-    target: Operation, operation: Operation, names: Names, columns: int = COLUMNS
+    target: Operation, operation: Operation, names: Names, columns: int | None = None
 ) -> list[Instruction]:
     """Return what assigns ``operation`` to ``target``; a long one in several statements."""
     if operation.kind == Kind.SCATTER:
@@ -115,7 +117,7 @@ def assignment(
         return _term_by_term(target, operation, names)
     before = _scattered_parts(operation, names)
     taken, value = len(f"{write(target).code} = ") + names.more(target), names.inside(operation)
-    if taken + len(write(value).code) + sum(map(names.more, value.inputs)) <= columns:
+    if taken + len(write(value).code) + sum(map(names.more, value.inputs)) <= (columns or names.columns):
         return [*before, Assign(target, value)]
     if operation.kind == Kind.TERMS:
         return [*before, *_term_by_term(target, operation, names)]
@@ -189,7 +191,7 @@ def _update(target: Operation, update: Operation, names: Names) -> list[Instruct
         return Scatter(target, place, added, tuple(map(names.read, indices)), negative)
 
     longer = names.more(target) + sum(map(names.more, indices))
-    if width(scatter(_VALUE)) + longer > COLUMNS:
+    if width(scatter(_VALUE)) + longer > names.columns:
         for i in indices:
             if not i.is_leaf and not names.has(i):
                 found.append(Assign(names.part(i), names.inside(i)))
@@ -198,7 +200,7 @@ def _update(target: Operation, update: Operation, names: Names) -> list[Instruct
         taken = len(line) - len(_VALUE.name) + names.more(target) + sum(map(names.more, indices))
         parts, added = fitting(taken, value, names)
         found += parts
-        if taken + names.width(added) > COLUMNS and not value.is_leaf:  # nothing in it is left to name
+        if taken + names.width(added) > names.columns and not value.is_leaf:  # nothing in it is left to name
             found.append(Assign(names.part(value), added))
     return [*found, scatter(names.read(value))]
 
@@ -225,7 +227,7 @@ def fitting(taken: int, operation: Operation, names: Names) -> tuple[list[Instru
     """
     found: list[Instruction] = []
     while True:
-        fits = taken + names.width(operation) <= COLUMNS
+        fits = taken + names.width(operation) <= names.columns
         part = None if fits else _longest_part(operation, names)
         if part is None:
             return found, names.inside(operation)
@@ -244,5 +246,5 @@ def _longest_part(operation: Operation, names: Names) -> Operation | None:
                 visit(inner)
 
     visit(operation)
-    fitting = [part for part, length in parts.items() if length <= COLUMNS - len("part99 = ")]
+    fitting = [part for part, length in parts.items() if length <= names.columns - len("part99 = ")]
     return max(fitting, key=parts.__getitem__, default=None)

@@ -110,15 +110,16 @@ def in_rows(names: Sequence[str], columns: int) -> list[list[str]]:
 def unpacked_rows(names: Sequence[str], value: str) -> list[str]:
     """Return the lines that unpack names from a tuple; many from one of tuples, see `returned_rows`."""
     lines = unpacked(names, value)
-    return ["(", *_tuples(names), f") = {value}"] if len(lines) > 1 else lines
+    return ["(", *tuples(names), f") = {value}"] if len(lines) > 1 else lines
 
 
 def returned_rows(names: Sequence[str], value: str) -> list[str]:
     """Return the lines that return what is unpacked from ``value`` elsewhere."""
-    return ["return (", *_tuples(names), ")"] if len(unpacked(names, value)) > 1 else returned(names)
+    return ["return (", *tuples(names), ")"] if len(unpacked(names, value)) > 1 else returned(names)
 
 
-def _tuples(names: Sequence[str]) -> list[str]:
+def tuples(names: Sequence[str]) -> list[str]:
+    """Return the lines of tuples of names, one a line."""
     rows = in_rows(names, BODY - len("    (,),"))
     return [f"    ({', '.join(row)}{',' * (len(row) == 1)})," for row in rows]
 
@@ -148,6 +149,8 @@ def each_its_own(names: Sequence[str], value: Value, every: Sequence[str], colum
 
     ``every`` holds the word that ``name`` stands for in each ``value``; none where all are alike.
     """
+    if not every and isinstance(value, str):
+        return _alike_in_rows(names, value, columns)
     lines: list[str] = []
     rest = 0
     while rest < len(names):
@@ -159,6 +162,14 @@ def each_its_own(names: Sequence[str], value: Value, every: Sequence[str], colum
             rest += 1
         lines += _for_each(row, value, words, columns)
     return lines
+
+
+def _alike_in_rows(names: Sequence[str], value: str, columns: int) -> list[str]:
+    """Return the lines that give names a value each: rows of names with it behind, where it is short."""
+    end = len(f" = ({value} for _ in range({len(names)}))")
+    short, long = in_rows(names, columns - end), in_rows(names, columns - len(" = ("))
+    rows = short if len(short) <= 3 * len(long) and end < columns // 2 else long
+    return [line for row in rows for line in _for_each(row, value, [], columns)]
 
 
 def _fit(names: Sequence[str], words: Sequence[str], columns: int) -> bool:

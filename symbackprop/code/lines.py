@@ -11,6 +11,7 @@ from symbackprop.code.statements import (
     NAMED,
     ONE,
     Assign,
+    BeforeLast,
     Block,
     Call,
     Choose,
@@ -92,6 +93,9 @@ def _lines(instruction: Instruction, columns: int, comments: Comments) -> Iterat
             yield from _indented(instruction.body, columns, comments)
         case Loop(layers):
             yield f"for {LAYER} in {turns(layers)}:"
+            yield from _indented(instruction.body, columns, comments)
+        case BeforeLast(last, descending):
+            yield f"if {LAYER} {'>' if descending else '<'} {last}:"
             yield from _indented(instruction.body, columns, comments)
         case Turns(count, ascending):
             places = called("range", write(count).code)

@@ -7,7 +7,16 @@ from itertools import pairwise
 
 from symbackprop.arrays.kinds import FUNCTIONS, Kind
 from symbackprop.arrays.operations import Layered, Name
-from symbackprop.code.statements import Assign, Block, Call, Instruction, Loop, When, names_in
+from symbackprop.code.statements import (
+    Assign,
+    BeforeLast,
+    Block,
+    Call,
+    Instruction,
+    Loop,
+    When,
+    names_in,
+)
 
 _MOST_TURNS = 3
 _COMPONENT_BY_COMPONENT = FUNCTIONS - {Kind.ERF, Kind.LGAMMA, Kind.DIGAMMA}
@@ -87,7 +96,7 @@ def _buffer(name: Name) -> str:
 def _one_by_one(program: Iterable[Instruction]) -> Iterator[Instruction]:
     """Yield instructions, those under a condition one by one; a loop, which comes back to them, is one."""
     for instruction in program:
-        if isinstance(instruction, (Block, When)):
+        if isinstance(instruction, (BeforeLast, Block, When)):
             yield from _one_by_one(instruction.body)
         else:
             yield instruction
@@ -143,8 +152,8 @@ def _unrolled(program: Iterable[Instruction]) -> Iterator[tuple[Instruction, int
     """Yield instructions in the order of carrying them out, with the layer of their loop."""
     for instruction in _one_by_one(program):
         if isinstance(instruction, Loop):
-            inner = list(_one_by_one(instruction.body))
-            yield from ((each, layer) for layer in instruction.layers for each in inner)
+            for layer in instruction.layers:
+                yield from ((each, layer) for each in _one_by_one(instruction.in_turn(layer)))
         else:
             yield instruction, 0
 

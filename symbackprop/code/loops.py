@@ -15,7 +15,16 @@ from typing import Generic, TypeVar
 
 from symbackprop.arrays.operations import Layered, Name
 from symbackprop.code.lines import INDENT, lines_of
-from symbackprop.code.statements import Block, Instruction, Loop, Renaming, When, is_like, names_of
+from symbackprop.code.statements import (
+    BeforeLast,
+    Block,
+    Instruction,
+    Loop,
+    Renaming,
+    When,
+    is_like,
+    names_of,
+)
 from symbackprop.code.text import LAYER
 from symbackprop.equations.system import EquationSystem
 
@@ -66,6 +75,15 @@ class Uses:
     def holds(self, names: Iterable[str]) -> bool:
         """Whether all of these belong to uses."""
         return all(name in self.layers for name in names)
+
+    def not_in_first(self, names: Iterable[str], layered: Mapping[str, Layered]) -> set[str]:
+        """Return those names of what is computed that the first layer has none like."""
+        own = {name: layered[name].stem for name in names if name in self.layers and name in layered}
+        first: dict[str, int] = {}
+        for name, stem in own.items():
+            first[stem] = min(self.layers[name], first.get(stem, self.layers[name]))
+        usual = max(Counter(first.values()).items(), key=lambda found: found[1], default=(0, 0))[0]
+        return {name for name, stem in own.items() if first[stem] > usual}
 
     def enter(
         self,
@@ -279,10 +297,16 @@ class Rolled:
             del self.kept.layers[stem]
 
     def _with_loops(self, blocks: Sequence[Block]) -> Iterator[Block | Loop]:
-        for run in runs_of(blocks, self._layer, self._is_like):
-            layers = turns_of(run, least_of((str(block.name) for block in run[0].members), self.uses))
-            loop = None if layers is None else self._loop(layers, run)
-            if loop is not None and self._fits(loop, self.columns):
+        runs = list(runs_of(blocks, self._layer, self._is_like))
+        for run, after in zip(runs, [*runs[1:], []], strict=True):
+            least = least_of((str(block.name) for group in run[:1] for block in group.members), self.uses)
+            layers = turns_of(run, least) if run else None
+            loop = self._loop_with_less(layers, run, after[0]) if layers and after else None
+            if loop is not None:
+                del after[0]
+            elif layers is not None:
+                loop = self._fitting(self._loop(layers, run))
+            if loop is not None:
                 yield loop
             else:
                 yield from (self._with_terms(block) for group in run for block in group.members)
@@ -304,10 +328,37 @@ class Rolled:
         return is_like(one, two, are_like)
 
     def _loop(self, layers: range, run: Sequence[Group[Block]]) -> Loop:
+        return Loop(layers, tuple(self._turn(layers, run, run[-1].members)))
+
+    def _turn(
+        self, layers: range, run: Sequence[Group[Block]], last: Sequence[Block | None]
+    ) -> Iterator[Block]:
+        """Yield the blocks of a turn, with the numbers of the ``last`` ones; None is that of the run."""
         counted = counted_from(layers[0], self.layered)
-        pairs = zip(run[0].members, run[-1].members, strict=True)
-        inner = (replace(first.renamed(counted), last=last.number) for first, last in pairs)
-        return Loop(layers, tuple(inner))
+        for first, own, before in zip(run[0].members, last, run[-1].members, strict=True):
+            yield replace(first.renamed(counted), last=(own or before).number)
+
+    def _loop_with_less(self, layers: range, run: Sequence[Group[Block]], less: Group[Block]) -> Loop | None:
+        """Return the loop with a last turn that carries out ``less`` than those of a run, None without one.
+
+        The derivative of what the first layer reads is one that nobody needs where that is data.
+        """
+        layers, distance = range(layers.start, layers.stop + layers.step, layers.step), layers.step
+        if less.layer != layers[-1]:
+            return None
+        rest, last = list(less.members), list[Block | None]()
+        for member in run[-1].members:
+            last.append(rest.pop(0) if rest and self._is_like(member, rest[0], distance) else None)
+        turn = zip(self._turn(layers, run, last), last, strict=True)
+        parts = [
+            (left, tuple(b for b, _ in both)) for left, both in groupby(turn, lambda both: both[1] is None)
+        ]
+        if rest or len(less.members) <= sum(left for left, _ in parts):
+            return None
+        inner: list[Instruction] = []
+        for left, own in parts:
+            inner += [BeforeLast(layers[-1], layers.step < 0, own)] if left else own
+        return self._fitting(Loop(layers, tuple(inner)))
 
     def _with_plain_names(
         self, parts: Sequence[Block | Loop], taken: Collection[str], wanted: Collection[str]
@@ -330,6 +381,9 @@ class Rolled:
         """Return the stems of the names that belong to layers."""
         layered = (name if isinstance(name, Layered) else self.layered.get(name) for name in names)
         return {name.stem for name in layered if name is not None}
+
+    def _fitting(self, loop: Loop) -> Loop | None:
+        return loop if self._fits(loop, self.columns) else None
 
     def _fits(self, loop: Loop, columns: int) -> bool:
         """Whether the lines of a loop are short enough."""

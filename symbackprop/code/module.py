@@ -14,6 +14,7 @@ from symbackprop.code.comments import EquationComments, wrapped
 from symbackprop.code.data import ARRAYS, DataCode
 from symbackprop.code.entries import ByKey, Keyed, Keys, rolled_entries
 from symbackprop.code.fitting import Names, assignment
+from symbackprop.code.function_body import KEEP, Body, stems_of
 from symbackprop.code.layout import (
     COLUMNS,
     Verbatim,
@@ -23,12 +24,14 @@ from symbackprop.code.layout import (
     literal,
     text_definition,
     tuple_definition,
+    tuples,
 )
-from symbackprop.code.lines import CHOICE, SILENT, Comments, lines_of
-from symbackprop.code.loops import ByLayer, Rolled, Uses, in_loops, layered_names
+from symbackprop.code.lines import CHOICE, INDENT, SILENT, Comments, lines_of
+from symbackprop.code.lines import COLUMNS as LINES
+from symbackprop.code.loops import ByLayer, Uses, in_loops, layered_names
 from symbackprop.code.programs import RATE, SCALE, Carried, Named, Programs, needed, share
 from symbackprop.code.recurrence import Recurrence
-from symbackprop.code.statements import DTYPE, Block, Instruction, Loop, array, names_in
+from symbackprop.code.statements import DTYPE, Block, Instruction, array, names_in, names_of
 from symbackprop.code.text import imports, spelled
 from symbackprop.code.training_step import StepLines, TrainingStep, shapes_in
 from symbackprop.code.update import UpdateProgram
@@ -44,8 +47,10 @@ from symbackprop.printing.templating import environment
 _SAMPLE_COUNT = "samples"
 
 
-def emit(derivation: Derived, *, bare: bool = False) -> str:
+def emit(derivation: Derived, *, bare: bool = False, is_read: bool = True) -> str:
     """Return the source of the generated module; a bare one has no runtime.
+
+    One that is no text to be read, only run, has no equations above its statements: ``is_read`` is false.
 
     Raises:
         SpecificationError: an output reads a target.
@@ -53,7 +58,7 @@ def emit(derivation: Derived, *, bare: bool = False) -> str:
     """
     assert derivation.model is not None
     _require_known_outputs(derivation.model.in_use, derivation.model)
-    return _Module(derivation, derivation.model, bare).render()
+    return _Module(derivation, derivation.model, bare, is_read).render()
 
 
 def programs_of(derivation: Derived) -> Programs:
@@ -96,50 +101,10 @@ class _Side:
         return self.given.named(statements)
 
 
-class _Body(Rolled):
-    """The instructions of a pure function, those of equal layers as loops."""
-
-    def __init__(
-        self,
-        statements: Sequence[Carried],
-        blocks: Sequence[Block],
-        layered: Mapping[str, Layered],
-        names: Collection[str],
-        reserved: Sequence[str],
-        uses: Uses,
-        wanted: Collection[str],
-        given: Sequence[str] = (),
-        comments: Comments = SILENT,
-    ) -> None:
-        self.given = given
-        self.comments = comments
-        self.statements = statements
-        self.read: dict[int, frozenset[str]] = {}
-        for s in statements:
-            self.read[s.number] = self.read.get(s.number, frozenset()) | s.operation.reads
-        super().__init__(blocks, layered, names, reserved, COLUMNS - 8, uses, wanted)
-
-    def function(self, module: _Module) -> Iterator[str]:
-        """Yield the lines of the function but for the last, each statement under its equation."""
-        yield from module.opening(self)
-        bound = {name for name in module.parameters if self.holds(name)}
-        together: list[Block | Loop] = []
-        for part in self.parts:
-            blocks = [part] if isinstance(part, Block) else part.blocks
-            numbers = {number for block in blocks for number in (block.number, block.last) if number}
-            bindings = list(module.bindings(set().union(*[self.read[n] for n in numbers]), bound))
-            if bindings:
-                yield from lines_of(together, COLUMNS - 4, self.comments)
-                yield from bindings
-                together = []
-            together.append(part)
-        yield from lines_of(together, COLUMNS - 4, self.comments)
-
-
 class _Module:
     """Collects what the template places."""
 
-    def __init__(self, derivation: Derived, model: Model, bare: bool = False) -> None:
+    def __init__(self, derivation: Derived, model: Model, bare: bool = False, is_read: bool = True) -> None:
         model.require_sizes()
         self.bare = bare
         self.derivation = derivation
@@ -159,11 +124,14 @@ class _Module:
         rate = RATE if self.update.folds_rate else ONE
         self.programs = Programs(derivation, scalars, rate)
         self.equations = EquationComments(derivation)
-        self.trained = _Side(self.programs, self.equations.of_functions, self.given)
+        self.comments = self.equations.comments if is_read else SILENT
+        of_functions = self.equations.of_functions if is_read else SILENT
+        self.trained = _Side(self.programs, of_functions, self.given)
         self.in_use = self.trained
         if derivation.use is not None:
             own = Programs(derivation.use, scalars, rate)
-            self.in_use = _Side(own, EquationComments(derivation.use).of_functions, self.given)
+            of_functions = EquationComments(derivation.use).of_functions if is_read else SILENT
+            self.in_use = _Side(own, of_functions, self.given)
         self.parameters = {self.given.code(name): name for name in self.shapes() | self.state_shapes()}
         self._places = {name: place for place, name in enumerate(self.parameters)}
 
@@ -347,6 +315,8 @@ class _Module:
 
     def functions(self) -> Iterator[_Function]:
         """Yield the pure functions."""
+        if self._halves is not None:
+            yield self._shared_forward(*self._halves)
         yield self.forward()
         if self.model.use is not None:
             yield self.loss_in_use()
@@ -355,6 +325,11 @@ class _Module:
 
     def forward(self) -> _Function:
         """Return the outputs: an array, or a dict of several."""
+        if self._halves is not None:
+            docstring = f"Return the outputs, shape {self.given.output_shape}."
+            listed = [f"parameters: {ARRAYS}", *self._annotated("x", ())]
+            lines = (f"return {_FORWARD[:-1]}, {KEEP}=False)[0]",)
+            return _Function(head("forward", listed, "np.ndarray"), docstring, lines)
         names = {name: self.given.code(name) for name in self.model.outputs}
         body = self._body([*names.values()], self.in_use)
         if len(names) > 1:
@@ -365,6 +340,32 @@ class _Module:
         shape = f"shape {self.given.output_shape}"
         returned = [f"return {spelled(body.kept.name(names[self.model.output]))}"]
         return self._function("forward", "x", "np.ndarray", f"Return the outputs, {shape}.", body, returned)
+
+    @cached_property
+    def _halves(self) -> tuple[Body, Body] | None:
+        """The halves of `gradients`, where a bare module has what a long loop does forward in one place."""
+        output = self.given.code(self.model.output)
+        several = self.model.use is not None or self.model.more_outputs or self.model.noise
+        if not self.bare or several or output in self.given.arguments:
+            return None
+        inside = {s.number for s in needed(self.trained.statements, [output])}
+        halves = self._gradients.halves(inside, output)
+        lines = 0 if halves is None else sum(1 for _ in lines_of(halves[0].parts))
+        return halves if lines >= _LONG else None
+
+    def _shared_forward(self, body: Body, rest: Body) -> _Function:
+        """Return what computes the output and all that ``rest`` reads."""
+        output = body.kept.name(self.given.code(self.model.output))
+        docstring = "Return the outputs, and what `gradients` reads on the way back, where it is kept."
+        returned = [f"return {spelled(output)}, (", *tuples(rest.without(output)), ")"]
+        listed = [f"parameters: {ARRAYS}", *self._annotated("x", body.dicts), f"{KEEP}: bool = True"]
+        lines = (*self._lines_of(body), *returned)
+        return _Function(head("_forward", listed, "tuple"), docstring, lines)
+
+    @cached_property
+    def _gradients(self) -> Body:
+        names = (self.given.derivative(p) for p in self.derivation.system.parameters)
+        return self._body(["E", *names], self.trained)
 
     def loss(self) -> _Function:
         """Return the error, while the network is trained where it is another one then."""
@@ -379,7 +380,7 @@ class _Module:
         body = self._error_in_use()
         return self._function(_LOSS_IN_USE, ("x", "t"), "float", docstring, body, ["return float(E)"])
 
-    def _error_in_use(self) -> _Body:
+    def _error_in_use(self) -> Body:
         """Return what computes the error in use; what loops compute for the output is left to ``forward``."""
         body, statements = self._body(["E"], self.in_use), self.in_use.statements
         output = self.given.code(self.model.output)
@@ -401,7 +402,7 @@ class _Module:
     def gradients(self) -> _Function:
         """Return the error and its derivatives."""
         names = {p: self.given.derivative(p) for p in self.derivation.system.parameters}
-        body = self._body(["E", *names.values()], self.trained)
+        body = self._gradients if self._halves is None else self._halves[1]
         listed = ", ".join(
             f'"{parameter}": {spelled(body.kept.name(name))}' for parameter, name in names.items()
         )
@@ -426,31 +427,37 @@ class _Module:
         arguments: Sequence[str],
         result: str,
         docstring: str,
-        body: _Body,
+        body: Body,
         returned: Sequence[str],
     ) -> _Function:
         """Return a function of the parameters and of x, of x and t, or of these and noise."""
         listed = [f"parameters: {ARRAYS}", *self._annotated(arguments, body.dicts)]
-        return _Function(head(name, listed, result), docstring, (*body.function(self), *returned))
+        return _Function(head(name, listed, result), docstring, (*self._lines_of(body), *returned))
+
+    def _lines_of(self, body: Body) -> Iterator[str]:
+        """Yield the lines of a pure function but for the last."""
+        bound = {name for name in self.parameters if body.holds(name)}
+        yield from self.opening(body)
+        yield from body.lines(lambda names: list(self.bindings(names, bound)))
 
     def _annotated(self, arguments: Sequence[str], taken: Collection[str]) -> list[str]:
         """Return arguments with what they are, but for those whose names loops take for arrays by layer."""
         kinds = self.given.annotated_arguments
         return [a if a in taken and kinds[a] == "np.ndarray" else f"{a}: {kinds[a]}" for a in arguments]
 
-    def _body(self, results: Sequence[str], side: _Side) -> _Body:
+    def _body(self, results: Sequence[str], side: _Side) -> Body:
         """Return the statements of a pure function that computes ``results``."""
         return self._body_of(needed(side.statements, results), results, side)
 
     def _body_of(
         self, statements: Sequence[Carried], results: Sequence[str], side: _Side, given: Sequence[str] = ()
-    ) -> _Body:
+    ) -> Body:
         """Return the body of a pure function; ``given`` is what ``forward`` returns to it.
 
         What loops keep by layer has longer names there; which it is shows when it is written, so this is
         done again, and lines that are too long nowhere are left whole.
         """
-        shared, of = share(statements, self.layered)
+        shared, of = share(statements, self.layered, self.uses.layers)
         body = self._written(statements, shared, of, results, side, given, None)
         if not body.dicts:
             return body
@@ -466,10 +473,11 @@ class _Module:
         side: _Side,
         given: Sequence[str],
         kept: Collection[str] | None,
-    ) -> _Body:
+    ) -> Body:
         """Return a body in which loops keep those stems by layer, None where that is not known."""
         names, layered, blocks = Names(of), dict(self.layered), []
         uses = self.uses
+        not_in_first = uses.not_in_first((entry.statement.name for entry in shared), layered)
         turns_names = Names(of, "turn")
         number = cache(self.model.number)  # of the same few sizes again and again
         for entry in shared:
@@ -486,6 +494,7 @@ class _Module:
                 names.restart()
                 names.longer = in_loops(layer, layered, kept)
             names.longer |= in_loops(layer, new, kept)
+            names.columns = LINES - INDENT if statement.name in not_in_first else LINES
             inner: list[Instruction] = []
             for part in entry.parts:
                 own = assignment(array(part.name, part.operation), part.operation, names)
@@ -499,9 +508,9 @@ class _Module:
         called = {*names.of.values(), *names.numbered, *(n for s in statements for n in s.names)}
         layered |= {} if uses else names.numbered
         reserved = self.given.reserved
-        return _Body(statements, blocks, layered, called, reserved, uses, results, given, side.comments)
+        return Body(statements, blocks, layered, called, reserved, uses, results, given, side.comments)
 
-    def opening(self, body: _Body) -> Iterable[str]:
+    def opening(self, body: Body) -> Iterable[str]:
         """Yield the lines before the statements of a pure function."""
         read = set().union(*[s.operation.reads for s in body.statements])
         named = {name for s in body.statements for name in names_in(s.operation)}
@@ -518,12 +527,17 @@ class _Module:
         yield from noise
         yield from self._dicts(body)
         yield from (f"{name} = forward(parameters, x)" for name in body.given)
+        if body.kept_on:
+            output = body.kept.name(self.given.code(self.model.output))
+            first = output if output in body.kept_on else "_"
+            yield from (f"{first}, (", *tuples(body.without(output)), f") = {_FORWARD}")
 
-    def _dicts(self, body: _Body) -> Iterable[str]:
+    def _dicts(self, body: Body) -> Iterable[str]:
         """Yield the lines that make the dicts of what the loops read and write."""
         given = self.given.arguments
         made, bound = {}, list[ByKey]()
-        for stem, layers in body.dicts.items():
+        here = {*stems_of(names_of(body.parts))}.difference(body.kept_on)
+        for stem, layers in ((stem, layers) for stem, layers in body.dicts.items() if stem in here):
             names = {n: Layered(stem, n).alone for n in layers}
             if names[layers[-1]] in self.parameters:
                 bound.append((stem, "parameters", {n: self.parameters[name] for n, name in names.items()}))
@@ -565,7 +579,7 @@ class _Module:
         return TrainingStep(
             statements,
             self.derivation.system.parameters,
-            self.equations.comments,
+            self.comments,
             self.model,
             self.given,
             weighted=self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements),
@@ -696,6 +710,10 @@ def _can_be_weighted(operation: Operation) -> bool:
 
 
 _LOSS_IN_USE = "loss_in_use"
+_FORWARD = "_forward(parameters, x)"
+"""The call of what computes forward for several functions of a bare module."""
+_LONG = 20
+"""Lines of statements forward from which on a bare module has them in one place."""
 _LEFT = ("for name, value in self._left.items():", "    self.parameters[name][...] = value")
 """The lines that put into states what a step leaves in them."""
 _EMPTY = "{}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
@@ -12,10 +12,11 @@ from typing import TypeAlias
 from sympy import Add, Derivative, Expr, Mul, Piecewise, Sum, Symbol
 
 from symbackprop.arrays.kinds import Kind
-from symbackprop.arrays.operations import Layered, Operation, Statement
+from symbackprop.arrays.operations import Layered, Name, Operation, Statement
 from symbackprop.arrays.signature import UNCHANGED, Change, Lowered, lower
 from symbackprop.code.buffers import is_mask
 from symbackprop.code.recurrence import Places, Recurrence
+from symbackprop.code.statements import renamed
 from symbackprop.derivation.batch import NoSampleAxis, SampleAxis
 from symbackprop.equations.circles import Circle, parts_of
 from symbackprop.equations.indices import close_sum
@@ -320,15 +321,18 @@ _WORDS = {
 
 
 def share(
-    statements: Sequence[Carried], layered: Mapping[str, Layered]
+    statements: Sequence[Carried], layered: Mapping[str, Layered], of_uses: Collection[str] = ()
 ) -> tuple[list[Named], dict[Operation, str]]:
     """Name each part that is used more than once, so that it is computed once.
 
     ``layered`` holds the names that belong to layers.  Loops keep these by layer, under the rest of the
-    name: nothing else is called so.
+    name: nothing else is called so.  Of the names ``of_uses`` the first layer names what the second one does,
+    though it may use that once: the derivative of data is not computed.
     Returns the statements with their new parts, and the name of each operation that has one.
     """
-    uses, used_in = _count_uses([s for s in statements if isinstance(s, Statement)], layered)
+    plain_statements = [s for s in statements if isinstance(s, Statement)]
+    uses, used_in = _count_uses(plain_statements, layered)
+    of_next = _NextLayer((s.name for s in plain_statements if s.name in of_uses), layered)
     read = sorted({name for s in statements for name in s.operation.reads})
     names: dict[Operation, str] = {Operation(Kind.ARRAY, (), name): name for name in read}
     taken = {name for s in statements for name in s.names} | set(read)
@@ -343,8 +347,9 @@ def share(
             costly = operation.shape and not operation.is_leaf and operation.kind not in _CHEAP
             if operation in names or operation is statement.operation:
                 continue
-            if (costly and uses[operation] > 1) or _deserves_name(operation):
-                beside = _spelled(statement) if len(used_in[operation]) < _MANY else Glyph("")
+            like = of_next.of(operation, statement) if costly and uses[operation] == 1 else operation
+            if (costly and uses[like] > 1) or _deserves_name(operation):
+                beside = _spelled(statement) if len(used_in[like]) < _MANY else Glyph("")
                 names[operation], stem = _name(_word(operation), beside, taken, plain)
                 taken |= {names[operation], stem}
                 plain |= {stem} if names[operation] == stem else set()
@@ -353,6 +358,28 @@ def share(
             names.setdefault(statement.operation, statement.name)
         result.append(Named(statement, tuple(parts)))
     return result, names
+
+
+class _NextLayer:
+    """Finds what the second layer has in place of what the first one has, in many uses of a block."""
+
+    def __init__(self, names: Iterable[str], layered: Mapping[str, Layered]) -> None:
+        self._layered = layered
+        first: dict[str, tuple[int, str]] = {}  # stem -> the first layer, and the name there
+        for name, place in ((name, layered[name]) for name in names if name in layered):
+            first[place.stem] = min(first.get(place.stem, (place.layer, name)), (place.layer, name))
+        self._first = {name for _, name in first.values()}
+
+    def of(self, operation: Operation, statement: Statement) -> Operation:
+        """Return what is like a part of a statement in the next layer, itself behind the first layer."""
+        if statement.name not in self._first:
+            return operation
+
+        def change(name: Name) -> Name:
+            own = self._layered.get(str(name))
+            return name if own is None else replace(own, layer=own.layer + 1).alone
+
+        return renamed(operation, change)
 
 
 def _deserves_name(operation: Operation) -> bool:

@@ -452,7 +452,15 @@ class Loop(Instruction):
     @property
     def blocks(self) -> tuple[Block, ...]:
         """What carries out equations in it."""
-        return tuple(inner for inner in self.inner if isinstance(inner, Block))
+        return tuple(inner for inner in self.in_turn(self.layers[0]) if isinstance(inner, Block))
+
+    def in_turn(self, layer: int) -> Iterator[Instruction]:
+        """Yield what is carried out for one layer, with names that are counted from it."""
+        for each in self.inner:
+            if not isinstance(each, BeforeLast):
+                yield each
+            elif layer != self.layers[-1]:
+                yield from each.inner
 
     def turn(self, layer: int) -> tuple[Instruction, ...]:
         """Return the instructions for one layer."""
@@ -462,7 +470,33 @@ class Loop(Instruction):
                 return name
             return Layered(name.stem, layer + name.layer)
 
-        return tuple(i.renamed(at) for i in self.inner)
+        return tuple(i.renamed(at) for i in self.in_turn(layer))
+
+
+@dataclass(frozen=True)
+class BeforeLast(Instruction):
+    """Instructions of a loop that its last turn, that of the layer ``last``, leaves out.
+
+    Layers come in ``descending`` order, or upwards.
+    """
+
+    last: int
+    descending: bool
+    inner: tuple[Instruction, ...]
+
+    @property
+    def form(self) -> tuple[object, ...]:
+        """The layer that it is left out for, and the order of layers."""
+        return self.last, self.descending
+
+    @property
+    def body(self) -> tuple[Instruction, ...]:
+        """What is carried out for the other layers."""
+        return self.inner
+
+    def renamed(self, change: Renaming) -> BeforeLast:
+        """Return the instructions with other names of arrays."""
+        return replace(self, inner=tuple(i.renamed(change) for i in self.inner))
 
 
 @dataclass(frozen=True)

@@ -118,7 +118,7 @@ class TrainingStep:
         self.compares_after = compared != list(statements)
         self.uses = Uses.of(model.named, given.code)
         self.layered = layered_names(model.named, given.code)
-        self.shared, self.names = share(compared, self.layered)
+        self.shared, self.names = share(compared, self.layered, self.uses.layers)
         defined = (name for s in statements for name in s.names)
         others = [name for name, _, _ in self.others]
         own = {*self.names.values(), *self.parameters, *self.derivatives, *others, *defined}

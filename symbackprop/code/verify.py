@@ -18,6 +18,7 @@ from symbackprop.arrays.verify import RULES
 from symbackprop.code.statements import (
     IN_PLACE,
     Assign,
+    BeforeLast,
     Block,
     Call,
     Copy,
@@ -68,12 +69,24 @@ def _verify_place(part: Instruction) -> None:
     in_loop = isinstance(part, Loop)
     if isinstance(part, Loop):
         _verify_loop(part)
-    for block in part.body if in_loop else (part,):
+    for block in _blocks_of(part) if isinstance(part, Loop) else (part,):
         need(isinstance(block, Block), "the instructions of an equation", block)
         assert isinstance(block, Block)
         need(block.number > 0, "an equation with a number", block)
         need(in_loop == bool(block.last), "a last number in loops alone", block)
         _verify_inner(block, in_loop)
+
+
+def _blocks_of(loop: Loop) -> Iterator[Instruction]:
+    """Yield what a loop carries out, that of all turns but the last included."""
+    for inner in loop.body:
+        if isinstance(inner, BeforeLast):
+            need(
+                inner.form == (loop.layers[-1], loop.layers.step < 0), "what the last turn leaves out", inner
+            )
+            yield from inner.body
+        else:
+            yield inner
 
 
 def _verify_inner(outer: Instruction, in_loop: bool) -> None:

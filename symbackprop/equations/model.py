@@ -191,14 +191,16 @@ class Model:
 
     @cached_property
     def named(self) -> EquationSystem:
-        """The equations of training with all quantities of both, to choose names for."""
-        if self.use is None:
-            return self.system
+        """The equations of training with all quantities of both, to choose names for in code.
+
+        There inputs that the first layer reads have roles, too.
+        """
+        use = self.system if self.use is None else self.use
         return replace(
             self.system,
-            quantities={**self.system.quantities, **self.use.quantities},
-            roles={**self.use.roles, **self.system.roles},
-            size_roles={**self.use.size_roles, **self.system.size_roles},
+            quantities={**self.system.quantities, **use.quantities},
+            roles={**use.entries, **self.system.entries, **use.roles, **self.system.roles},
+            size_roles={**use.size_roles, **self.system.size_roles},
         )
 
     @property

@@ -352,9 +352,10 @@ class EquationSystem:
 
     ``loss`` is the scalar that is differentiated; ``parameters`` are the quantities with respect to
     which; ``inputs`` are given and not differentiated unless asked for.  ``roles`` and ``size_roles`` say, by
-    their names, to what layer quantities and sizes belong; all others belong to none.  ``derivatives`` are
-    the quantities that are derivatives of others, by name; ``of_samples`` are those that each sample has,
-    though they read nothing in which samples differ.
+    their names, to what layer quantities and sizes belong; all others belong to none.  ``entries`` are inputs
+    that the first layer reads where others read what is handed on to them: the role of that, which code may
+    keep them under.  ``derivatives`` are the quantities that are derivatives of others, by name;
+    ``of_samples`` are those that each sample has, though they read nothing in which samples differ.
     """
 
     equations: tuple[Equation, ...]
@@ -365,6 +366,7 @@ class EquationSystem:
     facts: tuple[Fact, ...] = ()
     roles: Mapping[str, Role] = field(default_factory=dict)
     size_roles: Mapping[str, Role] = field(default_factory=dict)
+    entries: Mapping[str, Role] = field(default_factory=dict)
     derivatives: Mapping[str, PartialDerivative] = field(default_factory=dict)
     of_samples: frozenset[str] = frozenset()
     definitions: dict[str, Equation] = field(init=False, repr=False, compare=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import types
 
 import numpy as np
 import pytest
@@ -134,9 +135,78 @@ def test_long_lines_and_masks_that_layers_share_are_in_loops() -> None:
     """Places of maxima, their temporaries and masks of the way back leave no layer outside."""
     text = sb.generate(Network.from_equations(WRITTEN_OUT), bare=True)
     forward, backward = "range(1, 6)", "range(5, 0, -1)"
-    assert loops_of(text) == [forward, forward, backward, forward, backward]
+    assert loops_of(text) == [forward, backward, forward, backward]  # `gradients` calls what forward calls
     code = "".join(text.split('"""')[4:])  # behind ARCHITECTURE
     assert max(map(len, code.split("\n"))) <= 88
+
+
+OF_DATA = """\
+input x[n, d]
+target t[n, d]
+size d = 3, e = 2
+block layer(h[n, d]) -> y[n, d]
+    parameter gain[d] = 1, w[d, e], v[e, d]
+    size2[n] = mean(h[n, d]**2, d)
+    a[n, d] = gain[d]*h[n, d]/sqrt(size2[n] + 1e-5)
+    u[n, e] = tanh(sum(a[n, d]*w[d, e], d))
+    y[n, d] = h[n, d] + sum(u[n, e]*v[e, d], e)
+z = repeat(layer, {0}, x)
+E = mean(sum((z[n, d] - t[n, d])**2, d), n)
+output z
+"""
+
+
+def test_layers_that_begin_at_data_are_one_loop_without_the_derivative_of_these(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Data are what is handed on to the first layer; the last turn leaves out what they do not need."""
+    derived = sb.derive(Network.from_equations(OF_DATA.format(4)))
+    text = sb.generate(derived, bare=True)
+    forward, backward = "range(1, 5)", "range(4, 0, -1)"
+    assert loops_of(text) == [forward, forward, backward, forward, backward], loops_of(text)
+    assert text.count("if layer > 1:\n") == 2
+    own = text.split("if layer > 1:\n")[1].split("    return")[0]
+    assert re.fullmatch(r"( {12}#.*\n)+( {12}(part\d* =|dy\[layer - 1\]) .*\n)+", own), own
+    assert "y0 = np.asarray(x, dtype)" in text
+    assert "# (1), …, (13) size2[ℓ] = (1/D)·Σ_d y[ℓ-1,d]²\n" in text
+    assert "x[d]" not in text.split('"""')[4]  # forward
+    monkeypatch.setattr("symbackprop.code.loops.LEAST_USES", 99)
+    module, plain = types.ModuleType("loops"), types.ModuleType("plain")
+    for each, source in ((module, text), (plain, sb.generate(derived, bare=True))):
+        exec(source, each.__dict__)
+    parameters = module.initialize(0, float)
+    x, t = np.random.default_rng(0).normal(size=(2, 5, 3))
+    assert np.array_equal(module.forward(parameters, x), plain.forward(parameters, x))
+    (error, found), (other_error, other) = (m.gradients(parameters, x, t) for m in (module, plain))
+    assert error == other_error
+    trainers = [m.Trainer(parameters, learning_rate=0.1) for m in (module, plain)]
+    assert trainers[0].step(x, t) == trainers[1].step(x, t)
+    for name, value in other.items():
+        np.testing.assert_array_equal(found[name], value)
+        np.testing.assert_array_equal(*(trainer.parameters[name] for trainer in trainers))
+
+
+def test_a_bare_module_has_a_long_loop_forward_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It computes what one computes that has it twice; for outputs alone nothing else is kept."""
+    derived = sb.derive(Network.from_equations(OF_DATA.format(4)))
+    parameters, x, t = {}, *np.random.default_rng(0).normal(size=(2, 5, 3))
+    found = []
+    for long in (10**6, 1):
+        monkeypatch.setattr("symbackprop.code.module._LONG", long)
+        module = types.ModuleType(f"long_{long}")
+        exec(sb.generate(derived, bare=True), module.__dict__)
+        parameters = parameters or module.initialize(0, float)
+        found.append((module.forward(parameters, x), module.gradients(parameters, x, t)))
+    (outputs, (error, derivatives)), (own_outputs, (own_error, own)) = found
+    assert np.array_equal(outputs, own_outputs)
+    assert error == own_error
+    assert all(np.array_equal(own[name], value) for name, value in derivatives.items())
+    kept = [sum(map(len, _dicts(module._forward(parameters, x, keep=keep)[1]))) for keep in (True, False)]
+    assert kept[1] <= 5 + 3 * 4 < kept[0]  # what is handed on, and the parameters that the way back reads
+
+
+def _dicts(rows: tuple[tuple[object, ...], ...]) -> list[dict[int, np.ndarray]]:
+    return [each for row in rows for each in row if isinstance(each, dict)]
 
 
 def test_few_derivatives_are_returned_from_where_loops_keep_them() -> None:

@@ -17,6 +17,7 @@ from symbackprop.code.loops import Rolled
 from symbackprop.code.statements import (
     ONE,
     Assign,
+    BeforeLast,
     Block,
     Call,
     Condition,
@@ -128,6 +129,9 @@ WRONG: dict[str, tuple[list[Instruction], str]] = {
     "another result": ([block(MADE, name="y1")], "what the equation is about is computed"),
     "a loop of one layer": ([replace(LOOP, layers=range(1, 2))], "layers one after the other"),
     "a loop over every other layer": ([replace(LOOP, layers=range(1, 8, 2))], "layers one after the other"),
+    "left out by another turn than the last": (
+        [Loop(UP, (BeforeLast(UP[0], False, LOOP.inner),))], "what the last turn leaves out",
+    ),
     "an empty loop": ([block(MADE, Loop(UP, ()))], "something in a loop"),
     "a loop of no equations": ([Loop(UP, (MADE,))], "the instructions of an equation"),
     "a loop in a loop": (

@@ -51,7 +51,9 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
     """
     found = Text(source, Names(source=source))
     parts, found.layers = written_out(text, source, sizes)
-    found.names.layers = {own.name: Glyph(own.word, str(own.layer)) for own in found.layers.made}
+    found.names.layers = {
+        own.name: Glyph(own.word, str(own.layer)) for own in found.layers.made if not own.data
+    }
     found.names.later = _defined_later(parts)
     found.written = frozenset(found.names.later)
     found.names.shared = _shared_parameters(parts)

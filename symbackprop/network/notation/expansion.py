@@ -316,6 +316,11 @@ class _Expansion:
         item = self.main.declared.get(name)
         return item is None or item.statement.keyword == ""
 
+    def _is_data(self, name: str) -> bool:
+        """Whether a name is that of an input."""
+        item = self.main.declared.get(name)
+        return item is not None and item.statement.keyword == "input"
+
     def _instance(
         self,
         outer: _Scope,
@@ -352,8 +357,10 @@ class _Expansion:
                 self._same(name, self._images(scope, each), what, outer.at(argument.part))
         self._name_all(scope, block)
         scope.numbers = dict(self._numbers(scope, block, given))
-        computed = [name if isinstance(name, str) and self._is_computed(name) else "" for name in given]
-        self.words.returned(way, block.result.name, result, computed)
+        names = [name if isinstance(name, str) else "" for name in given]
+        data = {name for name in names if self._is_data(name)}
+        handed = [name if name in data or self._is_computed(name) else "" for name in names]
+        self.words.returned(way, block.result.name, result, handed, data)
         for each_line in block.lines:
             self._line(scope, each_line)
         what = f"the block's first line says {block.result.part.text}"

@@ -17,6 +17,7 @@ from sympy import Add, Expr, Mul, Sum
 from symbackprop.equations.naming import split_name
 from symbackprop.equations.system import EquationSystem, Role, name_of
 from symbackprop.network.notation.lines import Made
+from symbackprop.network.notation.words import LEAST
 
 _Spelled = tuple[str, int]
 """The word and the number of a name."""
@@ -33,10 +34,11 @@ def with_roles(
     ``of_blocks`` are the quantities that uses of blocks have made, ``made`` says of which layers they are.
     ``common`` are the sizes of blocks that are those of no single layer.
     """
-    found = _Layers(
-        system, frozenset(of_blocks), {each.name: (each.word, each.layer) for each in made}, common
-    )
-    return replace(system, roles=found.roles, size_roles=found.size_roles)
+    entered = list(made)
+    places = {each.name: (each.word, each.layer) for each in entered if not each.data}
+    found = _Layers(system, frozenset(of_blocks), places, common)
+    entries = found.entries(each for each in entered if each.data)
+    return replace(system, roles=found.roles, size_roles=found.size_roles, entries=entries)
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,16 @@ class _Layers:
         return {
             name: Role(layer, word, kinds.get(name, ""), uses[word] if name in self.of_blocks else 0)
             for name, (word, layer) in found.items()
+        }
+
+    def entries(self, data: Iterable[Made]) -> dict[str, Role]:
+        """Return the roles that inputs have for many uses of a block, the first of which is given them."""
+        words = {role.word for role in self.roles.values() if role.uses >= LEAST}
+        spelled = {*self.spelled.values()}
+        return {
+            each.name: Role(each.layer, each.word)
+            for each in data
+            if each.word in words and each.name not in self.roles and (each.word, each.layer) not in spelled
         }
 
     @cached_property

@@ -134,11 +134,15 @@ class UsedLine(Line):
 
 @dataclass(frozen=True)
 class Made:
-    """What a use of a block has made: its name, the word that it has in all layers, and its layer."""
+    """What a use of a block has made: its name, the word that it has in all layers, and its layer.
+
+    The first layer may also be given ``data`` in place of what the others are handed on.
+    """
 
     name: str
     word: str
     layer: int
+    data: bool = False
 
 
 @dataclass(frozen=True)

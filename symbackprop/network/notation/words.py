@@ -72,7 +72,8 @@ class Uses:
 class _Word:
     """What is the same in all layers: words that it may have, and its name in each of the layers.
 
-    Of what a layer returns, ``given`` are the names that each layer is given, in order; "" for data.
+    Of what a layer returns, ``given`` are the names that each layer is given, in order; "" for what is
+    neither computed nor data.
     """
 
     words: Sequence[str]
@@ -111,6 +112,7 @@ class Words:
                 blocks[layer.place] = layer.block, way[-1].block
         self._beside = Counter(blocks.values())  # places in a layer where the same block is used
         self._words: dict[tuple[Hashable, str], _Word] = {}
+        self._data: set[str] = set()
 
     def name(self, way: Way, own: str, is_scalar: bool, is_parameter: bool) -> str:
         """Return the name for what a block calls ``own`` in its use at the end of a way."""
@@ -130,8 +132,14 @@ class Words:
         found.names[layer.number] = name
         return name
 
-    def returned(self, way: Way, own: str, name: str, given: Sequence[str]) -> None:
-        """Enter the name of what a use returns, which its block calls ``own``, and of what it is given."""
+    def returned(
+        self, way: Way, own: str, name: str, given: Sequence[str], data: Collection[str] = ()
+    ) -> None:
+        """Enter the name of what a use returns, which its block calls ``own``, and of what it is given.
+
+        Which of that are ``data``, that is said, too.
+        """
+        self._data.update(data)
         layer = self.uses.layer(way)
         if layer is not None and not layer.way:
             found = self._words.setdefault((layer.place, own), _Word([own]))
@@ -147,7 +155,7 @@ class Words:
             before = [(name, number) for name, number in found.before() if name not in entered]
             for name, number in (*((name, number) for number, name in found.names.items()), *before):
                 entered.add(name)
-                yield Made(name, word, number)
+                yield Made(name, word, number, name in self._data)
 
     def _spelled(self, own: str, found: _Word) -> str | None:
         """Return the word that the names in all layers begin with, or that no other names begin with."""
