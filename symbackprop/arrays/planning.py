@@ -157,7 +157,7 @@ def _by_quotient(axes: Axes, product: Terms) -> Iterator[Way]:
         if least is None or most is None or least.slopes != {i: -s for i, s in most.slopes.items()}:
             continue
         rest = [c for c in product.conditions if c not in (lower, upper)]
-        for g in (g for g in product.summed if least.slopes.get(g, 0) == -(least.offset + most.offset + 1)):
+        for g in (g for g in product.summed if least.slopes.get(g) == -(least.offset + most.offset + 1)):
             above = Affine({i: slope for i, slope in least.slopes.items() if i != g}, least.offset)
             low, high = axes.bounds(above)
             count = -least.slopes[g]

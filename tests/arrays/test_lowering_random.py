@@ -214,6 +214,10 @@ def test_what_is_added_at_places_that_may_be_the_same_stays_on_its_line() -> Non
     check(152)
 
 
+def test_an_index_that_no_bound_holds_is_no_digit() -> None:
+    check(354)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(20, 400))
 def test_many_random_equations(seed: int) -> None:

@@ -21,7 +21,7 @@ from tests.net_text import evaluate
 from tests.random_net import LAYERS, RandomNet, opened, random_net
 
 SEEDS = 300
-QUICK = (2, 5, 11, 37, 43, 44, 58, 154, 191, 202, 203, 204, 217, 228)
+QUICK = (2, 5, 11, 37, 43, 44, 58, 72, 154, 191, 202, 203, 204, 217, 228)
 """Seeds whose networks take little time; the others are slow."""
 PROVED = 3
 """Of so many networks the steps of one are proved."""

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from symbackprop.commands.comparison.cases import Case, Tally, Wrong, copied, same
+from symbackprop.commands.comparison.cases import SINGLE, Case, Tally, Wrong, copied, same
 from symbackprop.commands.comparison.drawing import OutOfDomain
 from symbackprop.commands.comparison.functions import forms, large_parameters, require_finite
 from symbackprop.commands.comparison.reference import Arrays, Numbers
@@ -55,6 +55,7 @@ _IMPOSSIBLE: dict[str, Any] = {
 """Values of keywords that no trainer takes."""
 _BATCH, _EPOCHS = 3, 3  # of the short run of fit
 _FAR = 1e22  # a norm of derivatives whose square is no float32
+_SINGLE, _MANY = 6e-8, 10  # a rounding in float32, and how many there are on the way to a number
 
 
 class Simulated:
@@ -246,7 +247,25 @@ def clipped_far(case: Case, tally: Tally) -> None:
     weights = _FAR / max(1.0, _norm(case)) * _WEIGHTS
     simulated.step(case.data(), weights)
     trainer.step(*copied(case.arguments(case.data())), weights=weights)
-    _compare_moved(case, tally, trainer, simulated, 0.01)
+    _compare_moved(case, tally, trainer, simulated, max(0.01, _lost(case, simulated, weights)))
+
+
+def _lost(case: Case, simulated: Simulated, weights: Array) -> float:
+    """Return beside what a step's way is 0 of which roundings are left, made large by the weights.
+
+    That is how far the way changes with digits of the parameters that float32 has not.
+    """
+    generator = np.random.default_rng(case.seed)
+    near = Simulated(case, _settings(case), clip_norm=simulated.clip_norm)
+    start = {n: v * (1 + _SINGLE * generator.normal(size=v.shape)) for n, v in near.parameters.items()}
+    near.parameters = start
+    near.step(case.data(), weights)
+    moved = (
+        (near.parameters[name] - start[name]) - (simulated.parameters[name] - value)
+        for name, value in case.point.parameters.items()
+    )
+    most = max((float(np.abs(each).max(initial=0.0)) for each in moved), default=0.0)
+    return _MANY * most / SINGLE
 
 
 def scheduled(case: Case, tally: Tally) -> None:
