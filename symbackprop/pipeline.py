@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symbackprop.derivation.optimizer import with_update
+from symbackprop.derivation.second_order import derive_along, derive_second
 from symbackprop.derivation.wanted import derive_model
 from symbackprop.document.printable import Derivation, printable
 from symbackprop.equations.steps import Derived
@@ -64,17 +65,23 @@ def _collecting_rarely() -> Iterator[None]:
 
 
 @_collecting_rarely()
-def derive(network: Network, *, optimizer: str = "sgd", of: str | Sequence[str] | None = None) -> Derivation:
+def derive(
+    network: Network, *, optimizer: str = "sgd", of: str | Sequence[str] | None = None, order: int = 1
+) -> Derivation:
     """Derive the error of ``network`` for every parameter, for one sample and for a batch.
 
     The equations of ``optimizer`` use the derivatives in a step of training.  ``of`` names quantities
     (parameters, inputs, or anything between) that alone are derived for, without a step of training.
+    To ``order`` 2 the first derivatives for parameters are derived again, for each pair of them.
 
     Raises:
-        SpecificationError: a name that is not known, or of what has no derivative.
+        SpecificationError: a name that is not known, or of what has no derivative; an order that is not 1 or
+            2; more parameters than can be derived for twice.
     """
     model = require("derive", network, Network, "a Network").model
-    if of is None:
+    if _order(order) == 2:
+        derived = derive_second(model, () if of is None else require_names("of", of))
+    elif of is None:
         derived = with_update(derive_model(model), _optimizer(optimizer))
     else:
         derived = derive_model(model, require_names("of", of))
@@ -92,6 +99,25 @@ def prove(derivation: Derived, *, seed: int = 0) -> list[Verdict]:
 
     require("prove", derivation, Derived, "a Derivation")
     return prover.prove(derivation, seed=require_whole("seed", seed))
+
+
+def _order(order: int) -> int:
+    if isinstance(order, bool) or order not in (1, 2):
+        hint = "1 is the gradient, 2 are the second derivatives"
+        raise SpecificationError(f"order: {excerpt(str(order))} is not derived; {hint}")
+    return order
+
+
+@_collecting_rarely()
+def derive_hessian_vector_product(network: Network) -> Derivation:
+    """Derive the Hessian's product with a vector, as ``Derivation.hessian_vector_product`` does, and try it.
+
+    Raises:
+        SpecificationError: the network has no parameters.
+    """
+    derived = derive_along(require("derive", network, Network, "a Network").model)
+    require_right(derived)
+    return printable(derived)
 
 
 def _optimizer(name: str) -> Optimizer:

@@ -101,7 +101,8 @@ class _Closing:
             return equation
         if isinstance(equation.rhs, Gradient):
             node = equation.rhs
-            self.derivatives[equation.name] = PartialDerivative(equation.lhs, node.of, node.to, is_named=True)
+            named = PartialDerivative(equation.lhs, node.of, node.to, is_named=True)
+            self.derivatives.setdefault(equation.name, named)
             return Equation(equation.lhs, settle(self._value(node), LETTERS, equation.indices))
         values: dict[Expr, Expr] = {node: self._component(node) for node in nodes}
         return Equation(equation.lhs, settle(_replaced(equation.rhs, values), LETTERS, equation.indices))

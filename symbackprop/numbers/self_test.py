@@ -24,7 +24,7 @@ from symbackprop.equations.model import SAMPLES_DRAWN, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.small_sizes import small_sizes
 from symbackprop.equations.steps import Derived
-from symbackprop.equations.system import BINDERS, Equation
+from symbackprop.equations.system import BINDERS, Equation, name_of
 from symbackprop.errors import SelfTestFailure, UnsupportedExpression
 from symbackprop.network.random_data import near_the_start, sample_data, sample_noise
 from symbackprop.numbers.evaluation import Evaluation
@@ -55,6 +55,9 @@ def require_right(derivation: Derived) -> None:
     Raises:
         SelfTestFailure: it does not; the message names the equation.
     """
+    if derivation.second:
+        _require_right_second(derivation)
+        return
     suspects = _suspects(with_few_numbers(derivation, _MOST_WORK * len(derivation.system.equations)))
     if not suspects:
         return
@@ -67,6 +70,67 @@ def require_right(derivation: Derived) -> None:
         if verdict.decided and not verdict.holds:
             which = f"equation ({step.number}), a {step.rule} for {step.target}"
             raise SelfTestFailure(f"the derivation: {which}, is wrong: {verdict.counterexample}")
+
+
+def _require_right_second(derivation: Derived) -> None:
+    """See that first derivatives move as the second ones say; what is wrong at every point is so named.
+
+    Raises:
+        SelfTestFailure: they do not.
+    """
+    small = with_few_numbers(derivation, _MOST_WORK * len(derivation.system.equations))
+    wrong: set[str] = set()
+    for seed in range(_POINTS):
+        try:
+            numbers = _numbers(small, seed)
+        except UnsupportedExpression:
+            return
+        here = set() if numbers is None else set(_second_disagreeing(numbers, seed))
+        if not here:
+            return
+        wrong |= here
+    name = min(wrong, key=derivation.labels.__getitem__)
+    raise SelfTestFailure(f"the derivation: {name}, equation ({derivation.labels[name]}), is wrong")
+
+
+def _second_disagreeing(numbers: Evaluation, seed: int) -> Iterator[str]:
+    """Yield the second derivatives along which first ones do not move as they say."""
+    second = numbers.derivation.second
+    derivatives = numbers.system.derivatives
+    first = {one: name_of(derivatives[name].of) for (one, _), name in second.items()}
+    generator = np.random.default_rng(seed)
+    shapes = {name: numbers.shape(name) for name in first}
+    weights, shifts = ({n: generator.normal(size=s) for n, s in shapes.items()} for _ in range(2))
+
+    def difference(one: str, shift: Shifts, step: float) -> float:
+        return _slope_of(numbers, first[one], weights[one], shift, step)
+
+    for (one, other), name in second.items():
+        product = np.multiply.outer(weights[one], shifts[other])
+        slope = float(np.sum(_mean(numbers, name) * product))
+        unsure = max(float(np.linalg.norm(_mean(numbers, name))), 1e-3) * _CLOSE
+        near, far = (difference(one, {other: shifts[other]}, step) for step in _STEPS)
+        if abs(slope - near) > unsure and abs(slope - far) > unsure and abs(near - far) <= unsure:
+            yield name
+
+
+def _slope_of(numbers: Evaluation, name: str, weights: Array, shifts: Shifts, step: float) -> float:
+    """Return the slope of a weighted sum of a quantity along a direction, by central differences."""
+    found = []
+    for sign in (1, -1):
+        leaves = {n: value for n, value in numbers.values.items() if numbers.is_leaf(n)}
+        leaves |= {n: numbers.values[n] + sign * step * shift for n, shift in shifts.items()}
+        other = numbers.with_leaves(leaves, numbers.sizes)
+        other.run_forward(held=numbers.held)
+        found.append(float(np.sum(_mean(other, name) * weights)))
+    return (found[0] - found[1]) / (2 * step)
+
+
+def _mean(numbers: Evaluation, name: str) -> Array:
+    """Return the mean over the samples of a quantity."""
+    value = np.asarray(numbers.values[name])
+    mean: Array = value.mean(axis=0) if name in numbers.varying else value
+    return mean
 
 
 def _suspects(derivation: Derived) -> set[str]:
