@@ -123,6 +123,10 @@ def generate(
     bare: Annotated[
         bool, typer.Option("--bare", help="The network and its training step alone, to be read.")
     ] = False,
+    hessian_vector: Annotated[
+        bool,
+        typer.Option("--hessian-vector", help="With a function for the Hessian's product with a vector."),
+    ] = False,
     file: Destination = None,
 ) -> None:
     """Write a standalone NumPy trainer."""
@@ -132,7 +136,7 @@ def generate(
     if target != "numpy":
         raise SpecificationError(f"--target: {excerpt(target)} is not known; known are: numpy")
     module = network.model.name if name is None else _module_name(name)
-    text = pipeline.generate(network, optimizer=optimizer, bare=bare)
+    text = pipeline.generate(network, optimizer=optimizer, bare=bare, hessian_vector=hessian_vector)
     path = Path(f"{module}.py") if file is None else file
     if path.stem in {"numpy", *sys.stdlib_module_names}:
         raise SpecificationError(

@@ -43,7 +43,13 @@ from symbackprop.errors import (
 from symbackprop.files import write_file
 from symbackprop.library.optimizers import OPTIMIZERS, Optimizer
 from symbackprop.network.network import Network
-from symbackprop.numbers.self_test import MOST_WORK_OF_CODE, require_right, require_same, with_few_numbers
+from symbackprop.numbers.self_test import (
+    MOST_WORK_OF_CODE,
+    require_right,
+    require_same,
+    with_few_numbers,
+    with_sizes_of,
+)
 
 if TYPE_CHECKING:
     from symbackprop.proof.prover import Verdict
@@ -135,11 +141,14 @@ def generate(
     *,
     optimizer: str | None = None,
     bare: bool = False,
+    hessian_vector: bool = False,
 ) -> str:
     """Return the source of a standalone NumPy trainer, and write it to ``path`` if one is given.
 
     ``optimizer`` is "sgd" by default; of a derivation it is the one that it was derived with.  A ``bare``
-    trainer is the network and its training step alone: no files, no command line, no ``fit``.
+    trainer is the network and its training step alone: no files, no command line, no ``fit``.  With
+    ``hessian_vector`` it has a function ``hessian_vector_product(parameters, x, t, vector)``, too, where
+    vector is a dict of arrays like parameters.
 
     Raises:
         SpecificationError: an unknown optimiser, or a path that can't be written.
@@ -148,6 +157,7 @@ def generate(
 
     file = None if path is None else require_path("path", path)
     require_flag("bare", bare)
+    require_flag("hessian_vector", hessian_vector)
     if not isinstance(source, Derived):
         source = derive(source, optimizer="sgd" if optimizer is None else optimizer)
     elif source.of:
@@ -155,22 +165,25 @@ def generate(
         raise SpecificationError(f"generate: {problem}; a trainer needs that of the whole network")
     elif optimizer is not None:
         source = with_update(source, _optimizer(optimizer))
-    text = emit(source, bare=bare)
-    _try_out(text, source, bare)
+    assert source.model is not None
+    product = derive_along(source.model) if hessian_vector else None
+    text = emit(source, bare=bare, product=product)
+    _try_out(text, source, bare, product)
     if file is not None:
         write_file(file, text)
     return text
 
 
-def _try_out(text: str, derivation: Derived, bare: bool) -> None:
+def _try_out(text: str, derivation: Derived, bare: bool, product: Derived | None) -> None:
     """Run what is generated once; a large network with smaller sizes."""
     from symbackprop.code.bundle import compiled_for_a_step
     from symbackprop.code.module import emit
 
     small = with_few_numbers(derivation, MOST_WORK_OF_CODE)
-    own = text if small is derivation else emit(small, bare=bare)
+    product = None if product is None else with_sizes_of(small, product)
+    own = text if small is derivation else emit(small, bare=bare, product=product)
     parts = () if bare else compiled_for_a_step()
-    require_same(lambda: _executed(own, "generated", "<generated>", parts), small)
+    require_same(lambda: _executed(own, "generated", "<generated>", parts), small, product)
 
 
 def _executed(text: str, name: str, file: str, parts: Iterable[types.CodeType]) -> types.ModuleType:
@@ -185,11 +198,13 @@ def _executed(text: str, name: str, file: str, parts: Iterable[types.CodeType]) 
     return module
 
 
-def load(source: Network | Derived, *, optimizer: str | None = None) -> types.ModuleType:
+def load(
+    source: Network | Derived, *, optimizer: str | None = None, hessian_vector: bool = False
+) -> types.ModuleType:
     """Return the generated module, imported: the same one as before where the text is the same."""
     from symbackprop.code.bundle import compiled
 
-    text = generate(source, optimizer=optimizer)
+    text = generate(source, optimizer=optimizer, hessian_vector=hessian_vector)
     model = source.model
     stem = "generated" if model is None else model.name
     name = f"{stem}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"  # by which a trainer is pickled

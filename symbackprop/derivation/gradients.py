@@ -25,6 +25,7 @@ from symbackprop.equations.system import (
     PartialDerivative,
     Quantity,
     Role,
+    WrittenGradient,
     indices_of,
     is_size,
     name_of,
@@ -125,6 +126,7 @@ class _Closing:
         indices = (*indices_of(node.of), *indices_of(node.to))
         if (
             value.is_Atom
+            or isinstance(node, WrittenGradient)
             or isinstance(value, Indexed)
             or not all(i.is_Integer or is_letter(i) for i in indices)
         ):
@@ -184,8 +186,18 @@ def gradients_in(expression: Basic) -> Iterator[Gradient]:
 
 
 def _replaced(expression: Expr, values: dict[Expr, Expr]) -> Expr:
-    """Return ``expression`` with values for its gradients, whose bound indices may have any letters."""
-    return expression.xreplace({node: _opened(value) for node, value in values.items()})
+    """Return ``expression`` with values for its gradients, whose bound indices may have any letters.
+
+    Not by ``xreplace``: a plain sum takes choices out of the sums in a value, without their indices.
+    """
+    if expression in values:
+        return _opened(values[expression])
+    if not expression.has(Gradient):
+        return expression
+    if isinstance(expression, BINDERS):
+        ranges = [(i, high + 1) for i, _, high in expression.limits]
+        return rebound(expression, _replaced(expression.function, values), ranges)
+    return expression.func(*(_replaced(argument, values) for argument in expression.args))
 
 
 def _opened(expression: Expr) -> Expr:

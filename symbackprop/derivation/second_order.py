@@ -26,6 +26,7 @@ from symbackprop.equations.system import (
     Gradient,
     PartialDerivative,
     Quantity,
+    WrittenGradient,
     indices_of,
     name_of,
     sum_over,
@@ -190,7 +191,7 @@ def derive_along(model: Model) -> Derived:
         UnsupportedExpression: an expression that the calculus does not know.
     """
     slope = along(model.as_written)
-    return derive_model(slope, slope.system.parameters)
+    return replace(derive_model(slope), of=slope.system.parameters)
 
 
 def along(model: Model) -> Model:
@@ -212,7 +213,8 @@ def along(model: Model) -> Model:
         vectors[name] = vector.name
         component = component_of(system, name)
         ranges = vector.ranges(indices_of(component))
-        product = vector.at(indices_of(component)) * Gradient(loss, component)
+        # As a quantity ∂E/∂w would be an array for each sample, of which the derivatives are all v.
+        product = vector.at(indices_of(component)) * WrittenGradient(loss, component)
         terms.append(sum_over(product, *ranges.items()) if ranges else product)
     slope = Quantity(free_name("D", quantities))
     quantities[slope.name] = slope

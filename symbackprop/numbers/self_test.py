@@ -148,10 +148,11 @@ def _suspects(derivation: Derived) -> set[str]:
     return found
 
 
-def require_same(made: Callable[[], ModuleType], derivation: Derived) -> None:
-    """See that the functions of a generated module give the numbers of the derivation, and that a step runs.
+def require_same(made: Callable[[], ModuleType], derivation: Derived, product: Derived | None = None) -> None:
+    """See that the functions of a generated module give the derivation's numbers, and that a step runs.
 
-    ``made`` runs the code and returns the module.
+    ``made`` runs the code and returns the module.  ``product`` is the derivation of the Hessian's product
+    with a vector, where the module has that.
 
     Raises:
         SelfTestFailure: they do not, or the code fails; the message names the equation.
@@ -160,6 +161,8 @@ def require_same(made: Callable[[], ModuleType], derivation: Derived) -> None:
         module = made()
         for seed in range(_POINTS):  # a formula may lose its digits at one of them
             wrong = next(_unequal(module, derivation, seed), None)
+            if wrong is None and product is not None:
+                wrong = next(_unequal_product(module, product, seed), None)
             if wrong is None:
                 return
     except Exception as failure:  # whatever the code raises is our mistake
@@ -206,6 +209,46 @@ def _unequal(module: ModuleType, derivation: Derived, seed: int) -> Iterator[str
     nudged = _evaluated(derivation, {name: _nudged(array, generator) for name, array in arrays.items()})
     beside = right if nudged is None else _values(nudged, in_use(nudged), given, named)
     yield from (_label(derivation, name) for name in wrong if _is_close(right[name], beside[name]))
+
+
+def _unequal_product(module: ModuleType, product: Derived, seed: int) -> Iterator[str]:
+    """Yield the parts of the Hessian's product with a vector that are others than in the derivation."""
+    model = product.model
+    assert model is not None
+    assert model.along is not None
+    generator = np.random.default_rng(seed)
+    x, t = sample_data(model, generator)
+    parameters = _drawn_parameters(model, generator)
+    vectors = model.along.vectors
+    arrays = {
+        **_arrays(model, x, t, parameters),
+        **sample_noise(model, generator, SAMPLES_DRAWN, model.sample_size),
+    }
+    numbers = _evaluated(product, arrays)
+    if numbers is None:
+        return
+    assert isinstance(x, dict)
+    own = {name: array for name, array in x.items() if name not in vectors.values()}
+    given = own if len(own) > 1 else next(iter(own.values()))
+    vector = {parameter: arrays[name] for parameter, name in vectors.items()}
+    keyword = {"noise": {n.name: arrays[n.name] for n in model.noise}} if model.noise else {}
+    found = module.hessian_vector_product(parameters, given, t, vector, **keyword)
+    wrong = [name for name in vectors if not _is_close(numbers.gradient(name), found[name])]
+    nudged = (
+        _evaluated(product, {n: _nudged(array, generator) for n, array in arrays.items()}) if wrong else None
+    )
+    for name in wrong:
+        if nudged is None or _is_close(numbers.gradient(name), nudged.gradient(name)):
+            yield f"the part of the Hessian's product with a vector for {name}"
+
+
+def with_sizes_of(small: Derived, product: Derived) -> Derived:
+    """Return a derivation of the same network with the sizes that it has in another one."""
+    assert small.model is not None
+    assert product.model is not None
+    own = small.model
+    model = replace(product.model, sizes=own.sizes, missing=own.missing, open=own.open)
+    return replace(product, model=model)
 
 
 def _values(

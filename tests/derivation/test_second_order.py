@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,14 +17,14 @@ from typer.testing import CliRunner
 
 import symbackprop as sb
 from symbackprop.cli import app
-from symbackprop.derivation.second_order import MOST_PARAMETERS
+from symbackprop.derivation.second_order import MOST_PARAMETERS, derive_along
 from symbackprop.equations.model import SAMPLES_DRAWN
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.errors import SelfTestFailure, SpecificationError
 from symbackprop.network.random_data import sample_data
 from symbackprop.numbers.evaluation import Evaluation
-from symbackprop.numbers.self_test import _arrays, _drawn_parameters, require_right
+from symbackprop.numbers.self_test import _arrays, _drawn_parameters, require_right, require_same
 from tests.conftest import MARKUP
 
 Arrays = Mapping[str, NDArray[np.float64]]
@@ -55,6 +57,18 @@ y[n] = sum(h[n, j]**2*u[j], j)
 E = mean((y[n] - t[n])**2, n)
 output y
 """
+GUARDED = """\
+# A sum over places that a guard keeps inside, and noise.
+input x[n, p]
+parameter w[u], v[p]
+noise kept[n, p] = bernoulli(0.8)
+size p = 4, u = 3
+s[n, p] = sum(where(0 <= p + u - 1 < size(p), x[n, p + u - 1], 0)*w[u], u)
+h[n, p] = tanh(s[n, p])*where(training, kept[n, p]/0.8, 1)
+y[n] = sum(h[n, p]*v[p], p)
+E = mean((y[n] - x[n, 0])**2, n)
+output y
+"""
 PENALTY = """\
 # An error that holds a derivative itself, and a whole number that is no parameter's.
 input x[n, k]
@@ -72,7 +86,7 @@ output y
 
 @cache
 def network(name: str) -> sb.Network:
-    texts = {"mixing": MIXING, "apart": APART, "penalty": PENALTY}
+    texts = {"mixing": MIXING, "apart": APART, "guarded": GUARDED, "penalty": PENALTY}
     if name in texts:
         return sb.Network.from_equations(texts[name])
     kinds = {
@@ -127,6 +141,38 @@ class Point:
 
     def evaluated(self, derived: Derived, further: Arrays | None = None) -> Evaluation:
         return Evaluation(derived, {**self.arrays, **(further or {})}, self.sizes).run()
+
+
+@pytest.mark.parametrize("name", ["2-3-1", "apart", "guarded"])
+def test_the_generated_product_is_what_the_generated_gradients_do(name: str) -> None:
+    own = network(name)
+    module = sb.load(own, hessian_vector=True)
+    generator = np.random.default_rng(5)
+    x, t = sample_data(own.model, generator)
+    parameters = module.initialize(2, dtype=np.float64)
+    vector = {n: generator.normal(size=np.shape(p)) for n, p in parameters.items()}
+    noise = {"noise": module.draw_noise(generator, SAMPLES_DRAWN)} if own.model.noise else {}
+    found = module.hessian_vector_product(parameters, x, t, vector, **noise)
+    moved = (
+        module.gradients({n: p + s * STEP * vector[n] for n, p in parameters.items()}, x, t, **noise)[1]
+        for s in (-2, -1, 1, 2)
+    )
+    before, near, ahead, far = moved
+    for n, value in found.items():
+        slope = (8 * (ahead[n] - near[n]) - (far[n] - before[n])) / (12 * STEP)
+        assert close(value, slope)
+
+
+def test_a_wrong_product_does_not_leave_the_package() -> None:
+    derivation = sb.derive(sb.Network("2-3-1"))
+    assert derivation.model is not None
+    right = derive_along(derivation.model)
+    module = sb.load(derivation, hessian_vector=True)
+    require_same(lambda: module, derivation, right)
+    step = next(step for step in right.batch if step.target == "w2")
+    wrong = right.with_step(Step(step.number, step.target, step.rule, step.lhs, 1.01 * step.rhs))
+    with pytest.raises(SelfTestFailure, match="the part of the Hessian's product with a vector for w2"):
+        require_same(lambda: module, derivation, wrong)
 
 
 def product_of_blocks(point: Point, derived: Derived) -> Arrays:
@@ -307,6 +353,20 @@ def test_the_command_line() -> None:
         (("--hessian-vector", "--depth", "L"), "--hessian-vector: --depth has no meaning"),
     ):
         assert problem in told(*arguments)[1]
+
+
+def test_the_command_line_generates_the_product(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    found = CliRunner().invoke(app, ["generate", "2-2", "--hessian-vector", "-o", str(path)])
+    assert found.exit_code == 0
+    text = path.read_text(encoding="utf-8")
+    assert "def hessian_vector_product(" in text
+    assert "those of `symbackprop derive --hessian-vector`" in " ".join(text.split())
+    plain = sb.generate(sb.Network("2-2"))
+    assert "hessian" not in plain
+    numbers = {int(n) for n in re.findall(r"# \((\d+)\) ∂D/", text)}
+    product = sb.derive(sb.Network("2-2")).hessian_vector_product()
+    assert numbers <= {*product.by_number}
 
 
 def test_a_network_without_parameters_has_no_hessian() -> None:
