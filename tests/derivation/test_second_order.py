@@ -25,7 +25,7 @@ from symbackprop.errors import SelfTestFailure, SpecificationError
 from symbackprop.network.random_data import sample_data
 from symbackprop.numbers.evaluation import Evaluation
 from symbackprop.numbers.self_test import _arrays, _drawn_parameters, require_right, require_same
-from tests.conftest import MARKUP
+from tests.conftest import MARKUP, ROOT
 
 Arrays = Mapping[str, NDArray[np.float64]]
 STEP = 1e-4
@@ -89,6 +89,8 @@ def network(name: str) -> sb.Network:
     texts = {"mixing": MIXING, "apart": APART, "guarded": GUARDED, "penalty": PENALTY}
     if name in texts:
         return sb.Network.from_equations(texts[name])
+    if name == "max_pooling":
+        return sb.Network.from_file(ROOT / "examples" / "max_pooling.net")
     kinds = {
         "2-3-1": sb.Network("2-3-1"),
         "softmax": sb.Network("3-4:tanh-3:softmax", l2=0.1),
@@ -210,7 +212,7 @@ def test_the_product_with_a_vector_is_what_the_gradients_do(name: str) -> None:
     assert all(close(numbers.gradient(n), value) for n, value in point.product.items())
 
 
-@pytest.mark.parametrize("name", ["2-3-1", "apart", "mixing"])
+@pytest.mark.parametrize("name", ["2-3-1", "apart", "mixing", "max_pooling"])
 def test_every_step_is_proved(name: str) -> None:
     for derived in (second(name), product(name)):
         verdicts = sb.prove(derived)
