@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 import symbackprop as sb
 from symbackprop.cli import app
+from symbackprop.commands.check import check_file
 from symbackprop.derivation.second_order import MOST_PARAMETERS, derive_along
 from symbackprop.equations.model import SAMPLES_DRAWN
 from symbackprop.equations.naming import SAMPLES
@@ -369,6 +370,20 @@ def test_the_command_line_generates_the_product(tmp_path: Path) -> None:
     numbers = {int(n) for n in re.findall(r"# \((\d+)\) ∂D/", text)}
     product = sb.derive(sb.Network("2-2")).hessian_vector_product()
     assert numbers <= {*product.by_number}
+
+
+@pytest.mark.slow
+def test_a_file_with_the_product_is_checked(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    text = sb.generate(sb.Network("2-2"), path, hessian_vector=True)
+    report = check_file(path)
+    assert report.holds
+    assert "is what this version generates" in report.table()
+    path.write_text(
+        re.sub(r"(    dw1 = .*\n    # .*\n    db1 = .*\n    return \{)", r"    ds1 *= 1.01\n\1", text)
+    )
+    wrong = [c.subject for c in check_file(path).comparisons if c.made and not c.holds]
+    assert wrong == ["hessian_vector_product"]
 
 
 def test_a_network_without_parameters_has_no_hessian() -> None:
