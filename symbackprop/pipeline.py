@@ -86,7 +86,7 @@ def derive(
     """
     model = require("derive", network, Network, "a Network").model
     if _order(order) == 2:
-        derived = derive_second(model, () if of is None else require_names("of", of))
+        derived = derive_second(model, None if of is None else require_names("of", of))
     elif of is None:
         derived = with_update(derive_model(model), _optimizer(optimizer))
     else:
@@ -108,7 +108,7 @@ def prove(derivation: Derived, *, seed: int = 0) -> list[Verdict]:
 
 
 def _order(order: int) -> int:
-    if isinstance(order, bool) or order not in (1, 2):
+    if type(order) is not int or order not in (1, 2):
         hint = "1 is the gradient, 2 are the second derivatives"
         raise SpecificationError(f"order: {excerpt(str(order))} is not derived; {hint}")
     return order

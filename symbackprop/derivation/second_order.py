@@ -16,9 +16,9 @@ from sympy import Add, Expr, Symbol
 
 from symbackprop.derivation.gradients import closed
 from symbackprop.derivation.wanted import derive_model, sections_of
-from symbackprop.equations.indices import substitute
+from symbackprop.equations.indices import settle, substitute
 from symbackprop.equations.model import Along, DataArray, Model
-from symbackprop.equations.naming import free_name, spare_letters
+from symbackprop.equations.naming import LETTERS, free_name, spare_letters
 from symbackprop.equations.steps import Derived, Pair
 from symbackprop.equations.system import (
     Equation,
@@ -38,14 +38,14 @@ MOST_PARAMETERS = 8
 """Parameters whose second derivatives are written out: each pair has equations and steps of its own."""
 
 
-def derive_second(model: Model, of: Sequence[str] = ()) -> Derived:
-    """Derive the error of a model twice, for each pair of the parameters that ``of`` names (none: of all).
+def derive_second(model: Model, of: Sequence[str] | None = None) -> Derived:
+    """Derive the error of a model twice, for each pair of the parameters that ``of`` names, None for all.
 
     Raises:
         SpecificationError: a name that is no parameter, or more parameters than can be written out.
     """
     model = model.as_written
-    wanted = require_parameters(of or model.system.parameters, model.system)
+    wanted = require_parameters(model.system.parameters if of is None else of, model.system)
     if len(wanted) > MOST_PARAMETERS:
         pairs = len(wanted) * (len(wanted) + 1) // 2
         problem = f"{len(wanted)} parameters have {pairs} second derivatives, too many to write out"
@@ -68,8 +68,10 @@ def require_parameters(names: Sequence[str], system: EquationSystem) -> tuple[st
     """Return the names of parameters, each once, in the order of the network.
 
     Raises:
-        SpecificationError: one is none.
+        SpecificationError: there is none, or one is no parameter.
     """
+    if not names:
+        raise SpecificationError(f"second derivatives: no parameter; {suggestion('', system.parameters)}")
     for name in names:
         if name not in system.parameters:
             kind = "is no parameter" if name in system.quantities else "is not known"
@@ -159,7 +161,7 @@ def second_derivative(derived: Derived, name: str, other: str, inline: bool) -> 
     """
     swapped = (name, other) not in derived.second
     equation = derived.system.definitions[derived.second[(other, name) if swapped else (name, other)]]
-    rhs = written_out(derived, equation.rhs) if inline else equation.rhs
+    rhs = written_out(derived, equation) if inline else equation.rhs
     if not swapped:
         return equation.lhs, rhs
     own = len(derived.system.quantities[other].shape)
@@ -169,15 +171,13 @@ def second_derivative(derived: Derived, name: str, other: str, inline: bool) -> 
     return quantity.at(indices), rhs
 
 
-def written_out(derived: Derived, expression: Expr) -> Expr:
-    """Return an expression with the definition of every derivative in it in its place."""
-    system = derived.system
-    for equation in reversed(system.equations):
-        if equation.name in system.derivatives and equation.name in set(
-            map(name_of, system.reads(expression))
-        ):
-            expression = substitute(expression, system.quantities[equation.name], equation)
-    return expression
+def written_out(derived: Derived, equation: Equation) -> Expr:
+    """Return the right side of an equation with the definition of every derivative in its place."""
+    system, expression = derived.system, equation.rhs
+    for each in reversed(system.equations):
+        if each.name in system.derivatives and each.name in set(map(name_of, system.reads(expression))):
+            expression = substitute(expression, system.quantities[each.name], each)
+    return settle(expression, LETTERS, equation.indices)
 
 
 # ------------------------------------------------------------------ the product with a vector

@@ -254,6 +254,8 @@ def test_the_hessian_in_forward_quantities() -> None:
     at = dict(zip(d.indices("w1", "w2"), (k, m, j, i), strict=True))
     assert (d.hessian("w1", "w2").xreplace(at) - d.hessian("w2", "w1")).expand() == 0
     assert second("2-3-1").hessian("w2", "w1") == d.hessian("w2", "w1")
+    assert "Sum(ds2" not in str(d.hessian("w1", "w1"))
+    assert "_" not in str(d.hessian("w1", "w1"))  # indices are letters
     assert "ddE_dw2_ds1" in str(d.hessian("w2", "w1", inline=False))
 
 
@@ -323,6 +325,8 @@ def refusal(**options: Any) -> str:
 def test_refusals() -> None:
     assert "order: '3' is not derived; 1 is the gradient" in refusal(order=3)
     assert "order: 'True'" in refusal(order=True)
+    assert "order: '2.0'" in refusal(order=2.0)
+    assert "second derivatives: no parameter; known are: b1, b2, w1, w2" in refusal(order=2, of=())
     assert "'w22' is not known; did you mean 'w2'?" in refusal(order=2, of="w22")
     assert "'x1' is no parameter" in refusal(order=2, of="x1")
     with pytest.raises(SpecificationError, match="'w11' is not known; did you mean 'w1'"):
