@@ -123,6 +123,10 @@ def generate(
     bare: Annotated[
         bool, typer.Option("--bare", help="The network and its training step alone, to be read.")
     ] = False,
+    hessian_vector: Annotated[
+        bool,
+        typer.Option("--hessian-vector", help="With a function for the Hessian's product with a vector."),
+    ] = False,
     file: Destination = None,
 ) -> None:
     """Write a standalone NumPy trainer."""
@@ -132,7 +136,7 @@ def generate(
     if target != "numpy":
         raise SpecificationError(f"--target: {excerpt(target)} is not known; known are: numpy")
     module = network.model.name if name is None else _module_name(name)
-    text = pipeline.generate(network, optimizer=optimizer, bare=bare)
+    text = pipeline.generate(network, optimizer=optimizer, bare=bare, hessian_vector=hessian_vector)
     path = Path(f"{module}.py") if file is None else file
     if path.stem in {"numpy", *sys.stdlib_module_names}:
         raise SpecificationError(
@@ -165,6 +169,10 @@ def derive(
             help="Quantities, such as w1,x0, that alone it is derived for: parameters, inputs, or between.",
         ),
     ] = None,
+    order: Annotated[int, typer.Option(help="2: second derivatives, for each pair of parameters.")] = 1,
+    hessian_vector: Annotated[
+        bool, typer.Option("--hessian-vector", help="The product of the Hessian with a vector.")
+    ] = False,
     only: Annotated[
         str | None, typer.Option(metavar="PART", help="results: the table of results alone, on one page.")
     ] = None,
@@ -181,14 +189,26 @@ def derive(
         require_known("--only", only, ("results",))
         if depth is not None:
             raise SpecificationError("--only: --depth has no table of results; leave one of them out")
-    if of is not None and (depth is not None or optimizer != "sgd"):
-        other = "--depth" if depth is not None else "--optimizer"
-        raise SpecificationError(f"--of: {other} has no meaning beside it; leave one of them out")
-    if depth is None:
-        derivation = pipeline.derive(options.network(str(architecture)), optimizer=optimizer, of=of)
+    asked = {"--hessian-vector": hessian_vector, "--of": of is not None, "--order": order != 1}
+    _refuse_beside(asked, {"--depth": depth is not None, "--optimizer": optimizer != "sgd"})
+    if hessian_vector:
+        _refuse_beside({"--hessian-vector": True}, {"--of": of is not None, "--order": order != 1})
+        derivation = pipeline.derive_hessian_vector_product(options.network(str(architecture)))
+        _write_derivation(derivation, only is not None, document)
+    elif depth is None:
+        network = options.network(str(architecture))
+        derivation = pipeline.derive(network, optimizer=optimizer, of=of, order=order)
         _write_derivation(derivation, only is not None, document)
     else:
         _derive_theorem(options.network("2-2-2" if architecture is None else architecture), depth, document)
+
+
+def _refuse_beside(asked: dict[str, bool], others: dict[str, bool]) -> None:
+    """Refuse the first of other options that is given beside one of those that are asked for."""
+    own = next((name for name, given in asked.items() if given), None)
+    other = next((name for name, given in others.items() if given), None)
+    if own is not None and other is not None:
+        raise SpecificationError(f"{own}: {other} has no meaning beside it; leave one of them out")
 
 
 def _write_derivation(derivation: Derivation, summary: bool, document: DocumentOptions) -> None:

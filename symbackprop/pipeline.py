@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from symbackprop.derivation.optimizer import with_update
+from symbackprop.derivation.second_order import derive_along, derive_second
 from symbackprop.derivation.wanted import derive_model
 from symbackprop.document.printable import Derivation, printable
 from symbackprop.equations.steps import Derived
@@ -42,7 +43,13 @@ from symbackprop.errors import (
 from symbackprop.files import write_file
 from symbackprop.library.optimizers import OPTIMIZERS, Optimizer
 from symbackprop.network.network import Network
-from symbackprop.numbers.self_test import MOST_WORK_OF_CODE, require_right, require_same, with_few_numbers
+from symbackprop.numbers.self_test import (
+    MOST_WORK_OF_CODE,
+    require_right,
+    require_same,
+    with_few_numbers,
+    with_sizes_of,
+)
 
 if TYPE_CHECKING:
     from symbackprop.proof.prover import Verdict
@@ -64,17 +71,23 @@ def _collecting_rarely() -> Iterator[None]:
 
 
 @_collecting_rarely()
-def derive(network: Network, *, optimizer: str = "sgd", of: str | Sequence[str] | None = None) -> Derivation:
+def derive(
+    network: Network, *, optimizer: str = "sgd", of: str | Sequence[str] | None = None, order: int = 1
+) -> Derivation:
     """Derive the error of ``network`` for every parameter, for one sample and for a batch.
 
     The equations of ``optimizer`` use the derivatives in a step of training.  ``of`` names quantities
     (parameters, inputs, or anything between) that alone are derived for, without a step of training.
+    To ``order`` 2 the first derivatives for parameters are derived again, for each pair of them.
 
     Raises:
-        SpecificationError: a name that is not known, or of what has no derivative.
+        SpecificationError: a name that is not known, or of what has no derivative; an order that is not 1 or
+            2; more parameters than can be derived for twice.
     """
     model = require("derive", network, Network, "a Network").model
-    if of is None:
+    if _order(order) == 2:
+        derived = derive_second(model, None if of is None else require_names("of", of))
+    elif of is None:
         derived = with_update(derive_model(model), _optimizer(optimizer))
     else:
         derived = derive_model(model, require_names("of", of))
@@ -94,6 +107,25 @@ def prove(derivation: Derived, *, seed: int = 0) -> list[Verdict]:
     return prover.prove(derivation, seed=require_whole("seed", seed))
 
 
+def _order(order: int) -> int:
+    if type(order) is not int or order not in (1, 2):
+        hint = "1 is the gradient, 2 are the second derivatives"
+        raise SpecificationError(f"order: {excerpt(str(order))} is not derived; {hint}")
+    return order
+
+
+@_collecting_rarely()
+def derive_hessian_vector_product(network: Network) -> Derivation:
+    """Derive the Hessian's product with a vector, as ``Derivation.hessian_vector_product`` does, and try it.
+
+    Raises:
+        SpecificationError: the network has no parameters.
+    """
+    derived = derive_along(require("derive", network, Network, "a Network").model)
+    require_right(derived)
+    return printable(derived)
+
+
 def _optimizer(name: str) -> Optimizer:
     plain = str(name).replace("-", "_").lower()
     if plain not in OPTIMIZERS:
@@ -109,11 +141,14 @@ def generate(
     *,
     optimizer: str | None = None,
     bare: bool = False,
+    hessian_vector: bool = False,
 ) -> str:
     """Return the source of a standalone NumPy trainer, and write it to ``path`` if one is given.
 
     ``optimizer`` is "sgd" by default; of a derivation it is the one that it was derived with.  A ``bare``
-    trainer is the network and its training step alone: no files, no command line, no ``fit``.
+    trainer is the network and its training step alone: no files, no command line, no ``fit``.  With
+    ``hessian_vector`` it has a function ``hessian_vector_product(parameters, x, t, vector)``, too, where
+    vector is a dict of arrays like parameters.
 
     Raises:
         SpecificationError: an unknown optimiser, or a path that can't be written.
@@ -122,6 +157,7 @@ def generate(
 
     file = None if path is None else require_path("path", path)
     require_flag("bare", bare)
+    require_flag("hessian_vector", hessian_vector)
     if not isinstance(source, Derived):
         source = derive(source, optimizer="sgd" if optimizer is None else optimizer)
     elif source.of:
@@ -129,22 +165,25 @@ def generate(
         raise SpecificationError(f"generate: {problem}; a trainer needs that of the whole network")
     elif optimizer is not None:
         source = with_update(source, _optimizer(optimizer))
-    text = emit(source, bare=bare)
-    _try_out(text, source, bare)
+    assert source.model is not None
+    product = derive_along(source.model) if hessian_vector else None
+    text = emit(source, bare=bare, product=product)
+    _try_out(text, source, bare, product)
     if file is not None:
         write_file(file, text)
     return text
 
 
-def _try_out(text: str, derivation: Derived, bare: bool) -> None:
+def _try_out(text: str, derivation: Derived, bare: bool, product: Derived | None) -> None:
     """Run what is generated once; a large network with smaller sizes."""
     from symbackprop.code.bundle import compiled_for_a_step
     from symbackprop.code.module import emit
 
     small = with_few_numbers(derivation, MOST_WORK_OF_CODE)
-    own = text if small is derivation else emit(small, bare=bare, is_read=False)
+    product = None if product is None else with_sizes_of(small, product)
+    own = text if small is derivation else emit(small, bare=bare, product=product, is_read=False)
     parts = () if bare else compiled_for_a_step()
-    require_same(lambda: _executed(own, "generated", "<generated>", parts), small)
+    require_same(lambda: _executed(own, "generated", "<generated>", parts), small, product)
 
 
 def _executed(text: str, name: str, file: str, parts: Iterable[types.CodeType]) -> types.ModuleType:
@@ -159,11 +198,13 @@ def _executed(text: str, name: str, file: str, parts: Iterable[types.CodeType]) 
     return module
 
 
-def load(source: Network | Derived, *, optimizer: str | None = None) -> types.ModuleType:
+def load(
+    source: Network | Derived, *, optimizer: str | None = None, hessian_vector: bool = False
+) -> types.ModuleType:
     """Return the generated module, imported: the same one as before where the text is the same."""
     from symbackprop.code.bundle import compiled
 
-    text = generate(source, optimizer=optimizer)
+    text = generate(source, optimizer=optimizer, hessian_vector=hessian_vector)
     model = source.model
     stem = "generated" if model is None else model.name
     name = f"{stem}_{hashlib.sha256(text.encode()).hexdigest()[:16]}"  # by which a trainer is pickled

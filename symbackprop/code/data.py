@@ -53,9 +53,11 @@ class DataCode:
 
     @property
     def arguments(self) -> set[str]:
-        """What inputs, targets and noise are called in the code."""
-        given = (*self.model.inputs, *self.model.targets)
-        return {self.code(name) for name in [*(g.name for g in given), *(e.name for e in self.model.noise)]}
+        """What inputs, targets, noise and the parts of a vector are called in the code."""
+        names = [given.name for given in (*self.model.inputs, *self.model.targets)]
+        names += [noise.name for noise in self.model.noise]
+        names += self.model.along.vectors.values() if self.model.along is not None else ()
+        return {self.code(name) for name in names}
 
     @property
     def reserved(self) -> tuple[str, ...]:
@@ -128,6 +130,13 @@ class DataCode:
             if not holds(self.code(noise.name)):
                 yield f'{self.code(noise.name)} = np.asarray(noise["{noise.name}"], {dtype})'
 
+    def vector_lines(self, read: Collection[str], dtype: str) -> Iterator[str]:
+        """Yield the lines that bind the parts of a vector that are ``read``, given by parameter."""
+        vectors = self.model.along.vectors if self.model.along is not None else {}
+        for parameter, name in vectors.items():
+            if self.code(name) in read:
+                yield f'{self.code(name)} = np.asarray(vector["{parameter}"], {dtype})'
+
     @property
     def _counts(self) -> str:
         """The arguments of ``draw_noise`` behind the generator: the samples, and open sizes of noise."""
@@ -152,7 +161,8 @@ class DataCode:
         first = self.model.inputs[0].name
         given = (g for g in (*self.model.inputs, *self.model.targets) if not g.integer)
         constants = (c.name for c in self.model.constants if not self._is_whole(c))
-        noise = (noise.name for noise in self.model.noise)
+        noise = [noise.name for noise in self.model.noise]
+        noise += self.model.along.vectors.values() if self.model.along is not None else ()
         return any(g.name == first or self.code(g.name) in read for g in given) or any(
             self.code(name) in read for name in (*constants, *noise)
         )
@@ -214,8 +224,10 @@ class DataCode:
         """The arguments x and t with what they are: an array, a dict of several, or nothing."""
         x, t = self.model.inputs, self.model.targets
         kinds = {1: "np.ndarray"}
-        targets = kinds.get(len(t), ARRAYS) if t else "None = None"
-        return {"x": kinds.get(len(x), ARRAYS), "t": targets, "noise": f"{ARRAYS} | None = None"}
+        left_out = " = None" if self.model.along is None else ""  # a vector stands behind it
+        targets = kinds.get(len(t), ARRAYS) if t else f"None{left_out}"
+        noise = f"{ARRAYS} | None = None"
+        return {"x": kinds.get(len(x), ARRAYS), "t": targets, "vector": ARRAYS, "noise": noise}
 
     def runtime_constants(self, uses_totals: bool) -> list[str]:
         """Return the lines that tell the runtime what data are; totals are told where ``uses_totals``."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 
 from symbackprop.arrays.kinds import Kind
@@ -45,11 +45,15 @@ from symbackprop.library.optimizers import OPTIMIZERS
 from symbackprop.printing.templating import environment
 
 _SAMPLE_COUNT = "samples"
+_PRODUCT = "The numbers in hessian_vector_product are those of `symbackprop derive --hessian-vector`."
 
 
-def emit(derivation: Derived, *, bare: bool = False, is_read: bool = True) -> str:
+def emit(
+    derivation: Derived, *, bare: bool = False, product: Derived | None = None, is_read: bool = True
+) -> str:
     """Return the source of the generated module; a bare one has no runtime.
 
+    ``product`` is the derivation of the Hessian's product with a vector, where the module is to have that.
     One that is no text to be read, only run, has no equations above its statements: ``is_read`` is false.
 
     Raises:
@@ -58,7 +62,14 @@ def emit(derivation: Derived, *, bare: bool = False, is_read: bool = True) -> st
     """
     assert derivation.model is not None
     _require_known_outputs(derivation.model.in_use, derivation.model)
-    return _Module(derivation, derivation.model, bare, is_read).render()
+    return _Module(derivation, derivation.model, bare, product, is_read).render()
+
+
+def _product_of(product: Derived, model: Model) -> _Module:
+    """Return what writes the Hessian's product with a vector into the module of a model."""
+    assert product.model is not None
+    # The parts of the vector are an argument of their own, and no inputs.
+    return _Module(product, replace(product.model, inputs=model.inputs))
 
 
 def programs_of(derivation: Derived) -> Programs:
@@ -104,8 +115,16 @@ class _Side:
 class _Module:
     """Collects what the template places."""
 
-    def __init__(self, derivation: Derived, model: Model, bare: bool = False, is_read: bool = True) -> None:
+    def __init__(
+        self,
+        derivation: Derived,
+        model: Model,
+        bare: bool = False,
+        product: Derived | None = None,
+        is_read: bool = True,
+    ) -> None:
         model.require_sizes()
+        self.product = None if product is None else _product_of(product, model)
         self.bare = bare
         self.derivation = derivation
         self.model = model
@@ -263,6 +282,7 @@ class _Module:
             "Rows of x and t are samples. Each statement stands under the equation that it carries "
             "out for every row, with that equation's number in the derivation that "
             "`symbackprop derive` prints for the same architecture.",
+            *[_PRODUCT] * (self.product is not None),
         )
         lines: list[str] = []
         for paragraph in paragraphs:
@@ -322,6 +342,8 @@ class _Module:
             yield self.loss_in_use()
         yield self.loss()
         yield self.gradients()
+        if self.product is not None:
+            yield self.product.hessian_vector_product()
 
     def forward(self) -> _Function:
         """Return the outputs: an array, or a dict of several."""
@@ -415,11 +437,23 @@ class _Module:
         result, given = f"tuple[float, {ARRAYS}]", self._given_to_loss
         return self._function("gradients", given, result, docstring, body, returned)
 
+    def hessian_vector_product(self) -> _Function:
+        """Return the derivatives of what an error changes by along a vector."""
+        names = {p: self.given.derivative(p) for p in self.derivation.system.parameters}
+        body = self._body([*names.values()], self.trained)
+        arrays = {key: Operation(Kind.ARRAY, (), name) for key, name in names.items()}
+        entries = [f"    {line}" for line in self._entries(arrays, body.kept)]
+        given = ("x", "t", "vector", "noise")[: 4 if self.model.noise else 3]
+        docstring = "Return a dict of the Hessian's product with a vector, a dict of arrays like parameters."
+        returned = ["return {", *entries, "}"]
+        return self._function("hessian_vector_product", given, ARRAYS, docstring, body, returned)
+
     @cached_property
     def statements(self) -> list[Carried]:
         """The statements of everything that the pure functions compute."""
         sides = [self.trained] if self.in_use is self.trained else [self.trained, self.in_use]
-        return [statement for side in sides for statement in side.statements]
+        further = [] if self.product is None else self.product.statements
+        return [*(statement for side in sides for statement in side.statements), *further]
 
     def _function(
         self,
@@ -525,6 +559,7 @@ class _Module:
         sizes = {*named, *(self.given.sizes_of_noise if noise else ())}
         yield from (line for name, line in self.given.size_lines().items() if name in sizes)
         yield from noise
+        yield from self.given.vector_lines(read, "dtype")
         yield from self._dicts(body)
         yield from (f"{name} = forward(parameters, x)" for name in body.given)
         if body.kept_on:

@@ -108,7 +108,8 @@ class CodeNames:
     @property
     def _arguments(self) -> set[str]:
         """The names of the arguments of functions."""
-        return {"x", "t", "noise", "draw_noise"} if self.model.noise else {"x", "t"}
+        noise = {"noise", "draw_noise"} if self.model.noise else set[str]()
+        return {"x", "t", *noise, *({"vector"} if self.model.along is not None else ())}
 
     def _is_argument_of_its_name(self, argument: str) -> bool:
         """Whether the argument x or t is the one array that is called so."""

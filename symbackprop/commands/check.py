@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from symbackprop.commands.comparison.cases import Comparison
+from symbackprop.commands.comparison.functions import PRODUCT
 from symbackprop.commands.comparison.module import check_module
 from symbackprop.document.printable import Derivation
 from symbackprop.errors import SpecificationError, UnsupportedExpression
@@ -93,11 +94,13 @@ def check_file(path: Path) -> Report:
     network, optimizer = _described(module, path)
     derivation = derive(network, optimizer=optimizer)
     title, verdicts = f"Checking {path}", prove(derivation)
+    if hasattr(module, PRODUCT):
+        verdicts += prove(derivation.hessian_vector_product())
     try:
         comparisons = check_module(module, derivation)
     except (SpecificationError, UnsupportedExpression) as refusal:
         return Report(title, verdicts, (), refusal=refusal)
-    return Report(title, verdicts, comparisons, _remarks(path, derivation, comparisons))
+    return Report(title, verdicts, comparisons, _remarks(path, module, derivation, comparisons))
 
 
 def _described(module: ModuleType, path: Path) -> tuple[Network, str]:
@@ -111,10 +114,12 @@ def _described(module: ModuleType, path: Path) -> tuple[Network, str]:
         raise SpecificationError(f"{path}: ARCHITECTURE: {error}") from error
 
 
-def _remarks(path: Path, derivation: Derivation, comparisons: Sequence[Comparison]) -> list[str]:
+def _remarks(
+    path: Path, module: ModuleType, derivation: Derivation, comparisons: Sequence[Comparison]
+) -> list[str]:
     """Return what is to be said of the text of a file, and of one that computes something else."""
     text = path.read_text(encoding="utf-8")
-    remarks = [_said_of_text(path, text, derivation)]
+    remarks = [_said_of_text(path, text, derivation, hasattr(module, PRODUCT))]
     wrong = [c.subject.strip() for c in comparisons if c.made and not c.holds]
     if wrong:
         subject = "ARCHITECTURE and code do not belong together, or the code was changed"
@@ -122,9 +127,9 @@ def _remarks(path: Path, derivation: Derivation, comparisons: Sequence[Compariso
     return remarks
 
 
-def _said_of_text(path: Path, text: str, derivation: Derivation) -> str:
+def _said_of_text(path: Path, text: str, derivation: Derivation, product: bool) -> str:
     """Return in which parts the text of a file is what this version generates."""
-    made = [generate(derivation, bare=bare) for bare in (False, True)]
+    made = [generate(derivation, bare=bare, hessian_vector=product) for bare in (False, True)]
     if text in made:
         return f"{path} is what this version generates from its ARCHITECTURE."
     others = min((_different_parts(text, each) for each in made), key=len)

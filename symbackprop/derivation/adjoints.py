@@ -19,7 +19,7 @@ from symbackprop.derivation.reverse_pass import derive_system
 from symbackprop.equations.circles import Circle, circles_of
 from symbackprop.equations.graph import reached_from
 from symbackprop.equations.indices import rename, settle
-from symbackprop.equations.naming import LETTERS, free_name
+from symbackprop.equations.naming import LETTERS, free_name, spare_letters
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import (
     ZERO,
@@ -86,17 +86,22 @@ def adjoints_of(system: EquationSystem, root: Root, wanted: Sequence[str], taken
     Raises:
         UnsupportedExpression: an expression that the calculus does not know.
     """
-    return _Lifting(system, root, tuple(wanted), frozenset(taken)).run()
+    lifting = _Lifting(system, root, tuple(wanted), frozenset(taken))
+    return replace(lifting, others=lifting.clashing()).run()
 
 
 @dataclass(frozen=True)
 class _Lifting:
-    """Derives a root in a system without the axes that stay at one place, and puts these back."""
+    """Derives a root in a system without the axes that stay at one place, and puts these back.
+
+    ``others`` are letters for the root in place of those of its equation.
+    """
 
     system: EquationSystem
     root: Root
     wanted: tuple[str, ...]
     taken: frozenset[str]
+    others: Mapping[Expr, Symbol] = field(default_factory=dict)
 
     def run(self) -> Lifted:
         """Return the derivatives."""
@@ -104,9 +109,16 @@ class _Lifting:
         if not wrt:
             return Lifted(self.root, self.letters)
         derived = derive_system(self.stripped, wrt, stable=False, apart=True)
-        derived = replace(derived, root=self.component)
+        derived = replace(derived, root=self.component, carried=self._letters_of_one_place())
         back = _Back(self, derived, wrt)
         return Lifted(self.root, self.letters, tuple(back.equations()), back.results, derived)
+
+    def _letters_of_one_place(self) -> dict[str, Mapping[int, Expr]]:
+        """Return the letters and places of the root along the axes that nothing has while it is derived."""
+        found: dict[str, Mapping[int, Expr]] = {name: axes for name, axes in self.carried.items() if axes}
+        if self.is_opened:
+            found[self.loss.name] = dict(enumerate(indices_of(self.component)))
+        return found
 
     # ------------------------------------------------------------ the root
 
@@ -124,7 +136,10 @@ class _Lifting:
         definition = self.system.definitions.get(self.root.name)
         letters = definition.indices if definition is not None else LETTERS[: len(quantity.shape)]
         places = zip(letters, self.root.places, strict=True)
-        return quantity.at([letter if place is None else place for letter, place in places])
+        return quantity.at([self._letter(letter) if place is None else place for letter, place in places])
+
+    def _letter(self, letter: Symbol) -> Symbol:
+        return self.others.get(letter, letter)
 
     @cached_property
     def letters(self) -> tuple[Symbol, ...]:
@@ -138,7 +153,17 @@ class _Lifting:
             return self.component
         definition = self.system.definitions[self.root.name]
         places = zip(definition.indices, self.root.places, strict=True)
-        return rename(definition.rhs, {i: place for i, place in places if place is not None})
+        return rename(definition.rhs, {**self.others, **{i: n for i, n in places if n is not None}})
+
+    def clashing(self) -> dict[Expr, Symbol]:
+        """Return another letter for each of the root's that an index in the equations has, too.
+
+        Else both would be called the same, as in δ(j,j) for x[j] beside ∂E/∂w[j, i].
+        """
+        sides = (side for e in self.stripped.equations for side in (e.lhs, e.rhs))
+        indices = {i for side in sides for i in side.atoms(Symbol) if type(i) is Symbol}
+        spare = spare_letters({*self.taken, *(i.name for i in (*indices, *self.letters))})
+        return {i: next(spare) for i in self.letters if i in indices}
 
     # ------------------------------------------------------------ the axes that stay at one place
 
@@ -249,6 +274,7 @@ class _Lifting:
             quantities,
             (),
             loss=self.loss.name,
+            facts=tuple(f for f in self.system.facts if name_of(f.component) not in self.between),
             roles=self.system.roles,
             size_roles=self.system.size_roles,
             derivatives=self.system.derivatives,
@@ -260,9 +286,10 @@ class _Lifting:
         """Return a system of the quantities that its equations read or define."""
         names = {name_of(read) for e in system.equations for read in system.reads(e.rhs)}
         names |= system.definitions.keys()
+        facts = tuple(fact for fact in system.facts if name_of(fact.component) in names)
         quantities = {name: q for name, q in system.quantities.items() if name in names}
         inputs = tuple(name for name in quantities if name not in system.definitions)
-        return replace(system, quantities=quantities, inputs=inputs)
+        return replace(system, quantities=quantities, inputs=inputs, facts=facts)
 
 
 class _Back:

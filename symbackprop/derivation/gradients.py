@@ -25,6 +25,7 @@ from symbackprop.equations.system import (
     PartialDerivative,
     Quantity,
     Role,
+    WrittenGradient,
     indices_of,
     is_size,
     name_of,
@@ -101,7 +102,8 @@ class _Closing:
             return equation
         if isinstance(equation.rhs, Gradient):
             node = equation.rhs
-            self.derivatives[equation.name] = PartialDerivative(equation.lhs, node.of, node.to, is_named=True)
+            named = PartialDerivative(equation.lhs, node.of, node.to, is_named=True)
+            self.derivatives.setdefault(equation.name, named)
             return Equation(equation.lhs, settle(self._value(node), LETTERS, equation.indices))
         values: dict[Expr, Expr] = {node: self._component(node) for node in nodes}
         return Equation(equation.lhs, settle(_replaced(equation.rhs, values), LETTERS, equation.indices))
@@ -124,6 +126,7 @@ class _Closing:
         indices = (*indices_of(node.of), *indices_of(node.to))
         if (
             value.is_Atom
+            or isinstance(node, WrittenGradient)
             or isinstance(value, Indexed)
             or not all(i.is_Integer or is_letter(i) for i in indices)
         ):
@@ -183,8 +186,18 @@ def gradients_in(expression: Basic) -> Iterator[Gradient]:
 
 
 def _replaced(expression: Expr, values: dict[Expr, Expr]) -> Expr:
-    """Return ``expression`` with values for its gradients, whose bound indices may have any letters."""
-    return expression.xreplace({node: _opened(value) for node, value in values.items()})
+    """Return ``expression`` with values for its gradients, whose bound indices may have any letters.
+
+    Not by ``xreplace``: a plain sum takes choices out of the sums in a value, without their indices.
+    """
+    if expression in values:
+        return _opened(values[expression])
+    if not expression.has(Gradient):
+        return expression
+    if isinstance(expression, BINDERS):
+        ranges = [(i, high + 1) for i, _, high in expression.limits]
+        return rebound(expression, _replaced(expression.function, values), ranges)
+    return expression.func(*(_replaced(argument, values) for argument in expression.args))
 
 
 def _opened(expression: Expr) -> Expr:

@@ -35,6 +35,7 @@ from sympy import (
 from sympy.core.relational import Relational
 
 from symbackprop.derivation.calculus.budget import expand, polynomial, simplify
+from symbackprop.equations.indices import rename
 from symbackprop.equations.steps import Derived, Step, differentiated
 from symbackprop.equations.system import ZERO, name_of
 
@@ -68,7 +69,8 @@ def kinks_in(derivation: Derived) -> dict[int, tuple[Kink, ...]]:
     found = {}
     for step in derivation.steps:
         if step.rule == "local derivative":
-            kinks = kinks_of(step.rhs, _function_of(step, derivation), differentiated(step.lhs, derivation))
+            function, variable = _function_of(step, derivation), differentiated(step.lhs, derivation)
+            kinks = kinks_of(*_at_the_read(step.rhs, function, variable))
             if kinks:
                 found[step.number] = kinks
     return found
@@ -79,6 +81,25 @@ def _function_of(step: Step, derivation: Derived) -> Expr:
     system = derivation.system
     of = step.lhs.expr if isinstance(step.lhs, Derivative) else system.quantities[system.loss].symbol
     return system.definitions[name_of(of)].rhs if isinstance(of, (Indexed, Symbol)) else of
+
+
+def _at_the_read(slope: Expr, function: Expr, variable: Expr) -> tuple[Expr, Expr, Expr]:
+    """Return a derivative at the one place at which the function reads the quantity of the variable.
+
+    Of relu(s[q]) the derivative for s[j] holds δ(j,q): there is a kink where s[q] is 0.
+    """
+    if not isinstance(variable, Indexed):
+        return slope, function, variable
+    reads = {read for read in function.atoms(Indexed) if read.base == variable.base}
+    if len(reads) != 1 or variable in reads:
+        return slope, function, variable
+    (read,) = reads
+    letters = all(isinstance(i, Symbol) for i in (*read.indices, *variable.indices))
+    if not letters or any(
+        set(read.indices) & {limit[0] for limit in total.limits} for total in function.atoms(Sum)
+    ):
+        return slope, function, variable
+    return rename(slope, dict(zip(variable.indices, read.indices, strict=True))), function, read
 
 
 def kinks_of(slope: Expr, function: Expr, variable: Expr) -> tuple[Kink, ...]:

@@ -30,7 +30,8 @@ def derive_model(model: Model, of: Sequence[str] | None = None) -> Derived:
     wanted = () if of is None else require_wanted(of, model.system)
     known = closed(model.system)
     system = replace(known.system, of_samples=_of_samples(model, known.system))
-    model = replace(model, system=system, sections=_sections(model, system))
+    written = None if known.system is model.system else model.system
+    model = replace(model, system=system, sections=sections_of(model, system), written=written)
     derived = derive_system(model.system, wanted or None, stable=of is None, inner=known.inner)
     derived = replace(derived, model=model, of=wanted)
     derived = with_batch(derived) if model.per_sample else derived
@@ -48,7 +49,7 @@ def _of_samples(model: Model, system: EquationSystem) -> frozenset[str]:
     return frozenset(before - after)
 
 
-def _sections(model: Model, system: EquationSystem) -> dict[str, str]:
+def sections_of(model: Model, system: EquationSystem) -> dict[str, str]:
     """Return the section of each quantity; what a gradient needs belongs to that of who asks for it."""
     found, asking = dict(model.sections), None
     for equation in reversed(system.equations if found else ()):

@@ -82,9 +82,14 @@ def groups(sentences: Sentences) -> list[Group]:
     return [*found, *own]
 
 
-def kinks(sentences: Sentences) -> list[str]:
-    """Return the values taken at kinks in the steps to the derivatives in the equations."""
-    return [said for inner in _inner(sentences) for said in inner.kinks()]
+def facts(sentences: Sentences) -> list[str]:
+    """Return the facts about the data that the steps to the derivatives in the equations rest on."""
+    return [said for inner in _inner(sentences) for said in inner.facts()]
+
+
+def assumptions(sentences: Sentences) -> list[str]:
+    """Return what the steps to the derivatives in the equations assume."""
+    return [said for inner in _inner(sentences) for said in inner.assumptions()]
 
 
 def _inner(sentences: Sentences) -> Iterator[Sentences]:
@@ -96,7 +101,9 @@ def _sentences(sentences: Sentences, derived: Derived) -> Sentences:
     """Return the sentences on another derivation of the same document."""
     axes = {q.name: len(q.shape) for q in derived.system.quantities.values()}
     notation = sentences.style.printer.notation
-    own = replace(notation, loss=derived.system.loss, adjoints=derived.adjoints, axes=axes)
+    own = replace(
+        notation, loss=derived.system.loss, adjoints=derived.adjoints, axes=axes, carried=derived.carried
+    )
     return Sentences(derived, type(sentences.style)(own, derived), sentences.catalogue)
 
 

@@ -6,8 +6,11 @@ from abc import ABC, abstractmethod
 from dataclasses import fields
 from functools import cached_property
 
+from sympy import Expr, Symbol
+
 from symbackprop.equations.steps import Derived
-from symbackprop.errors import require_flag, require_known
+from symbackprop.equations.system import indices_of
+from symbackprop.errors import SpecificationError, require_flag, require_known, require_text
 
 FORMATS = {
     "text": (".txt",),
@@ -103,6 +106,66 @@ class Derivation(Printable, Derived):
         if name not in self._derived_later:
             self._derived_later[name] = derive_further(self, [name])
         return self._derived_later[name]
+
+    @cached_property
+    def _second_later(self) -> dict[frozenset[str], Derived]:
+        return {}
+
+    def hessian(self, name: str, other: str, inline: bool = True) -> Expr:
+        """Return the second derivative of the loss for two parameters, such as ∂²E/∂w2[j,i]∂w1[k,l].
+
+        Its free indices are those of ``name``, then those of ``other``: ``indices(name, other)``.  It is in
+        forward quantities alone; without ``inline`` derivatives that the derivation to second order
+        (``derive(network, order=2)``) has equations for stay under their names.
+
+        Raises:
+            SpecificationError: a name that is no parameter.
+        """
+        from symbackprop.derivation.second_order import second_derivative
+
+        found = self._second(name, other)
+        return second_derivative(found, name, other, require_flag("inline", inline))[1]
+
+    def indices(self, name: str, other: str | None = None) -> tuple[Symbol, ...]:
+        """Return the free indices of the derivative for ``name``, in the order of its axes.
+
+        With ``other`` those of the second derivative for both, first those of ``name``.
+        """
+        if other is None:
+            return super().indices(name)
+        from symbackprop.derivation.second_order import second_derivative
+
+        return indices_of(second_derivative(self._second(name, other), name, other, inline=False)[0])
+
+    def _second(self, name: str, other: str) -> Derived:
+        """Return a derivation that has the second derivative for two parameters."""
+        from symbackprop.derivation.second_order import derive_second
+
+        if not {(name, other), (other, name)}.isdisjoint(self.second):
+            return self
+        if self.model is None:
+            raise SpecificationError("second derivatives: the derivation has no network")
+        names = [require_text("second derivatives", each) for each in (name, other)]
+        pair = frozenset(names)
+        if pair not in self._second_later:
+            self._second_later[pair] = derive_second(self.model, names)
+        return self._second_later[pair]
+
+    def hessian_vector_product(self) -> Derivation:
+        """Return the derivation of the Hessian's product with a vector v, which has a part per parameter.
+
+        Its error D is what E changes by along v; ``gradient("w2")`` of it is the part of the product for w2.
+
+        Raises:
+            SpecificationError: the network has no parameters.
+        """
+        from symbackprop.derivation.second_order import derive_along
+
+        if self.model is None:
+            raise SpecificationError(
+                "the product of the Hessian with a vector: the derivation has no network"
+            )
+        return printable(derive_along(self.model))
 
     def _rendered(self, form: str, notation: str | None, fragment: bool, language: str) -> str:
         from symbackprop.document.render import heading, render

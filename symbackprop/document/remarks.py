@@ -18,6 +18,7 @@ from symbackprop.document.analysis import (
     slopes_of,
 )
 from symbackprop.document.sentences import Sentences
+from symbackprop.document.sought import along
 from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import name_of, scalar
@@ -42,6 +43,8 @@ class Remarks:
     def error(self) -> list[str]:
         """Return the purpose of the error, and its limits as an output becomes right, or wrong."""
         loss = self.sentences.inline(self.system.quantities[self.system.loss].symbol)
+        if self.derivation.model is not None and self.derivation.model.along:
+            return [along(self.sentences)]
         lines = [self.say("error.introduction", loss=loss)]
         found = error_of_one(self.derivation)
         if found is None:

@@ -13,6 +13,7 @@ from symbackprop.document.formats import Format, LatexFormat, MarkdownFormat, Te
 from symbackprop.document.language.catalogues import CATALOGUES, Catalogue, words_in_formulas
 from symbackprop.document.remarks import Remarks
 from symbackprop.document.sentences import Sentences
+from symbackprop.document.sought import rows_of_second, sought
 from symbackprop.equations.steps import Derived
 from symbackprop.printing.notation import notation_for
 from symbackprop.printing.templating import environment
@@ -73,7 +74,8 @@ def document_context(
     sentences = Sentences(derivation, style, catalogue)
     commentary = Remarks(sentences)
     headings = {f"{name}_heading": sentences.say(f"heading.{name}") for name in SECTIONS}
-    head, *rows = style.table([sentences.columns_of_results(), *sentences.rows()])
+    second = [row for _, row in rows_of_second(sentences)]
+    head, *rows = style.table([sentences.columns_of_results(), *sentences.rows(), *second])
     return {
         **headings,
         "title": style.escape(title),
@@ -83,7 +85,7 @@ def document_context(
         "given": sentences.given(),
         "forward": derivatives.forwards(sentences),
         "error": commentary.error(),
-        "backward_introduction": sentences.backward_introduction(),
+        "backward_introduction": sought(sentences) + sentences.backward_introduction(),
         "groups": derivatives.groups(sentences),
         "slopes": commentary.slopes(),
         "stable_introduction": sentences.say("stable.introduction"),
@@ -100,7 +102,7 @@ def document_context(
         "results_columns": head,
         "results": rows,
         "results_note": "",
-        "assumptions": [*sentences.assumptions(), *derivatives.kinks(sentences)],
+        "assumptions": [*sentences.assumptions(), *derivatives.assumptions(sentences)],
     }
 
 

@@ -92,11 +92,14 @@ class Sentences:
         known = {*self.system.inputs, *self.system.parameters, *self.system.definitions, *states, *noise}
         targets = [given.name for given in model.targets] if model is not None else []
         inputs = [name for name in self.system.inputs if name not in {*targets, *noise}]
+        vectors = model.along.vectors.values() if model is not None and model.along is not None else ()
+        known.update(vectors)
         kinds = (
             ("given.quantities" if model is None else "given.inputs", inputs),
             ("given.targets", targets),
             ("given.parameters", self.system.parameters),
             ("given.constants", [name for name in self.system.quantities if name not in known]),
+            ("given.vector", vectors),
             ("given.states", states),
             ("given.noise", list(noise)),
         )
@@ -356,7 +359,7 @@ class Sentences:
 
     def backward_introduction(self) -> str:
         """Return the sentences before the steps."""
-        introduction = self._sought() + self.say("backward.introduction")
+        introduction = self.say("backward.introduction")
         introduction = " ".join([introduction, *self._circles(forward=False)])
         errors = self.style.printer.notation.delta_names
         named = [a for a in self.derivation.adjoints if a in errors]
@@ -374,26 +377,17 @@ class Sentences:
             return " ".join([introduction, self.say("backward.matrix"), *said])
         return introduction
 
-    def _sought(self) -> str:
-        """Return which derivatives were asked for, where that is not all parameters; else nothing."""
-        if not self.derivation.of:
-            return ""
-        variables = [self._variable(self._result(name).lhs) for name in self.derivation.of]
-        derivatives = [self.inline(Derivative(self._loss, variable)) for variable in variables]
-        return self.say("backward.sought", derivatives=self.listed(derivatives)) + " "
-
-    def _result(self, name: str) -> Step:
-        return self.derivation.by_number[self.derivation.results[name]]
-
     def assumptions(self) -> list[str]:
         """Return the assumptions: facts about the data, and the values of derivatives at kinks."""
-        facts = self.derivation.used_facts
+        return [*self.facts(), *self.kinks()]
+
+    def facts(self) -> list[str]:
+        """Return the facts about the data that steps rest on."""
         steps = [f"({step.number})" for step in self.derivation.steps if step.rule == "fact"]
-        stated = [
+        return [
             self.say("assumed.fact", fact=self.style.inline(self.fact(fact)), numbers=self.from_to(steps))
-            for fact in facts
+            for fact in (self.system.facts if steps else ())
         ]
-        return [*stated, *self.kinks()]
 
     def explained(self, steps: Sequence[Step]) -> list[StepBlock]:
         """Return steps that follow each other, each with its sentence."""

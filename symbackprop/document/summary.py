@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from symbackprop.document import derivatives
 from symbackprop.document.blocks import ResultRow
 from symbackprop.document.sentences import Sentences
+from symbackprop.document.sought import rows_of_second
 
 MOST_LINES = 60
 """Lines of a summary in text."""
@@ -15,10 +17,11 @@ _AROUND = 14  # lines for the title, headings, the note and blanks
 def summary_of(sentences: Sentences) -> Mapping[str, object]:
     """Return the template context that leaves the results alone, as many as one page has room for."""
     derivation = sentences.derivation
-    assumed = sentences.assumptions()[: len(derivation.used_facts)]
+    assumed = [*sentences.facts(), *derivatives.facts(sentences)]
     room = MOST_LINES - _AROUND - 2 * len(assumed)
-    rows = sentences.rows_by_target()
-    kept = set(_fitting(rows, derivation.of or derivation.system.parameters, room))
+    rows = [*sentences.rows_by_target(), *rows_of_second(sentences)]
+    asked = (*derivation.of, *derivation.second.values())
+    kept = set(_fitting(rows, asked or derivation.system.parameters, room))
     columns = sentences.columns_of_results()
     head, *shown = sentences.style.table([columns, *(row for name, row in rows if name in kept)])
     left_out = len(rows) - len(shown)

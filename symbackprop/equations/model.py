@@ -138,6 +138,14 @@ class Noise:
 
 
 @dataclass(frozen=True)
+class Along:
+    """The slope of an error along a vector: the error, and the name of the vector's part by parameter."""
+
+    loss: str
+    vectors: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Model:
     """The equations of a network with everything that its trainer needs beside them.
 
@@ -154,6 +162,9 @@ class Model:
     the equations that give outputs and error then; both have the same parameters.  ``noise`` is what a step
     draws, and ``states`` holds for each state the quantity whose value a step leaves in it; first values of
     states stand in ``initial``, too.  The error in use ``is_mean_in_use`` where it is one over the samples.
+
+    Where the error is the slope of another one along a vector, ``along`` tells which.  Where derivatives in
+    the equations are written out, ``written`` are the equations that ask for them.
     """
 
     title: str
@@ -178,6 +189,8 @@ class Model:
     noise: tuple[Noise, ...] = ()
     states: Mapping[str, str] = field(default_factory=dict)
     is_mean_in_use: bool = False
+    along: Along | None = None
+    written: EquationSystem | None = None
 
     @property
     def is_mean(self) -> bool:
@@ -208,6 +221,11 @@ class Model:
         """The sizes of noise that come with the data, in the order in which data tell them."""
         known = {s for noise in self.noise for n in noise.shape for s in n.free_symbols}
         return [size(name) for name in self.open if size(name) in known]
+
+    @property
+    def as_written(self) -> Model:
+        """The network with the derivatives in its equations as it asks for them."""
+        return self if self.written is None else replace(self, system=self.written, written=None)
 
     @property
     def outputs(self) -> tuple[str, ...]:

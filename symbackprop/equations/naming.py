@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Iterator
+from itertools import count
 from typing import NamedTuple
+
+from sympy import Symbol
 
 from symbackprop.equations.system import index, size
 
@@ -16,6 +19,12 @@ SAMPLES = size("N")
 
 LETTERS = tuple(index(letter) for letter in "ijklpqruvabcdefgh")
 """Letters for indices that have none of their own, in the order in which they are taken."""
+
+
+def spare_letters(taken: Container[str]) -> Iterator[Symbol]:
+    """Yield index letters whose names are not taken."""
+    yield from (i for i in LETTERS if i.name not in taken)
+    yield from (index(f"i_{number}") for number in count() if f"i_{number}" not in taken)
 
 
 def free_name(name: str, taken: Container[str]) -> str:

@@ -72,6 +72,8 @@ class Step:
         return lhs if name == "lhs" else rhs
 
 
+Pair = tuple[str, str]
+"""The names of two parameters."""
 Sides = tuple[Expr, Expr]
 """Left-hand and right-hand side of a step."""
 
@@ -104,7 +106,9 @@ class Derived:
     of others, each of a system of its own, whose loss stands for the component ``root`` of the network.
 
     Where the network is another one in use, ``use`` are its equations: those that are no equations of
-    training have numbers of their own, and are its steps.
+    training have numbers of their own, and are its steps.  Of a derivation to second order ``second`` holds,
+    for each pair of parameters, the quantity that is the second derivative of the loss.  ``carried`` holds
+    the letters of the ``root`` along axes of quantities that are at one place there, and are written without.
     """
 
     system: EquationSystem
@@ -122,6 +126,8 @@ class Derived:
     inner: tuple[Derived, ...] = ()
     root: Expr | None = None
     use: Derived | None = None
+    second: Mapping[Pair, str] = field(default_factory=dict)
+    carried: Mapping[str, Mapping[int, Expr]] = field(default_factory=dict)
     by_number: dict[int, Step] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -209,7 +215,8 @@ class Derived:
     @property
     def used_facts(self) -> tuple[Fact, ...]:
         """The facts about the data that a step rests on."""
-        return self.system.facts if any(step.rule == "fact" for step in self.steps) else ()
+        steps = (step for each in (self, *self.inner) for step in each.steps)
+        return self.system.facts if any(step.rule == "fact" for step in steps) else ()
 
     @property
     def title(self) -> str:

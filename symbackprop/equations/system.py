@@ -191,6 +191,10 @@ class Gradient(Expr):  # type: ignore[misc]  # SymPy has no types
         return self.args[1]
 
 
+class WrittenGradient(Gradient):
+    """A derivative whose value is written where it stands, and is no quantity of its own."""
+
+
 def arg_max(body: Expr, over: tuple[Symbol, Expr | int]) -> Expr:
     """Return the value of an index, from 0 to size - 1, at which ``body`` is largest; the first of equals."""
     i, n = over

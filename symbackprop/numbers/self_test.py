@@ -24,7 +24,7 @@ from symbackprop.equations.model import SAMPLES_DRAWN, Model
 from symbackprop.equations.naming import SAMPLES
 from symbackprop.equations.small_sizes import small_sizes
 from symbackprop.equations.steps import Derived
-from symbackprop.equations.system import BINDERS, Equation
+from symbackprop.equations.system import BINDERS, Equation, name_of
 from symbackprop.errors import SelfTestFailure, UnsupportedExpression
 from symbackprop.network.random_data import near_the_start, sample_data, sample_noise
 from symbackprop.numbers.evaluation import Evaluation
@@ -55,6 +55,9 @@ def require_right(derivation: Derived) -> None:
     Raises:
         SelfTestFailure: it does not; the message names the equation.
     """
+    if derivation.second:
+        _require_right_second(derivation)
+        return
     suspects = _suspects(with_few_numbers(derivation, _MOST_WORK * len(derivation.system.equations)))
     if not suspects:
         return
@@ -67,6 +70,67 @@ def require_right(derivation: Derived) -> None:
         if verdict.decided and not verdict.holds:
             which = f"equation ({step.number}), a {step.rule} for {step.target}"
             raise SelfTestFailure(f"the derivation: {which}, is wrong: {verdict.counterexample}")
+
+
+def _require_right_second(derivation: Derived) -> None:
+    """See that first derivatives move as the second ones say; what is wrong at every point is so named.
+
+    Raises:
+        SelfTestFailure: they do not.
+    """
+    small = with_few_numbers(derivation, _MOST_WORK * len(derivation.system.equations))
+    wrong: set[str] = set()
+    for seed in range(_POINTS):
+        try:
+            numbers = _numbers(small, seed)
+        except UnsupportedExpression:
+            return
+        here = set() if numbers is None else set(_second_disagreeing(numbers, seed))
+        if not here:
+            return
+        wrong |= here
+    name = min(wrong, key=derivation.labels.__getitem__)
+    raise SelfTestFailure(f"the derivation: {name}, equation ({derivation.labels[name]}), is wrong")
+
+
+def _second_disagreeing(numbers: Evaluation, seed: int) -> Iterator[str]:
+    """Yield the second derivatives along which first ones do not move as they say."""
+    second = numbers.derivation.second
+    derivatives = numbers.system.derivatives
+    first = {one: name_of(derivatives[name].of) for (one, _), name in second.items()}
+    generator = np.random.default_rng(seed)
+    shapes = {name: numbers.shape(name) for name in first}
+    weights, shifts = ({n: generator.normal(size=s) for n, s in shapes.items()} for _ in range(2))
+
+    def difference(one: str, shift: Shifts, step: float) -> float:
+        return _slope_of(numbers, first[one], weights[one], shift, step)
+
+    for (one, other), name in second.items():
+        product = np.multiply.outer(weights[one], shifts[other])
+        slope = float(np.sum(_mean(numbers, name) * product))
+        unsure = max(float(np.linalg.norm(_mean(numbers, name))), 1e-3) * _CLOSE
+        near, far = (difference(one, {other: shifts[other]}, step) for step in _STEPS)
+        if abs(slope - near) > unsure and abs(slope - far) > unsure and abs(near - far) <= unsure:
+            yield name
+
+
+def _slope_of(numbers: Evaluation, name: str, weights: Array, shifts: Shifts, step: float) -> float:
+    """Return the slope of a weighted sum of a quantity along a direction, by central differences."""
+    found = []
+    for sign in (1, -1):
+        leaves = {n: value for n, value in numbers.values.items() if numbers.is_leaf(n)}
+        leaves |= {n: numbers.values[n] + sign * step * shift for n, shift in shifts.items()}
+        other = numbers.with_leaves(leaves, numbers.sizes)
+        other.run_forward(held=numbers.held)
+        found.append(float(np.sum(_mean(other, name) * weights)))
+    return (found[0] - found[1]) / (2 * step)
+
+
+def _mean(numbers: Evaluation, name: str) -> Array:
+    """Return the mean over the samples of a quantity."""
+    value = np.asarray(numbers.values[name])
+    mean: Array = value.mean(axis=0) if name in numbers.varying else value
+    return mean
 
 
 def _suspects(derivation: Derived) -> set[str]:
@@ -84,10 +148,11 @@ def _suspects(derivation: Derived) -> set[str]:
     return found
 
 
-def require_same(made: Callable[[], ModuleType], derivation: Derived) -> None:
-    """See that the functions of a generated module give the numbers of the derivation, and that a step runs.
+def require_same(made: Callable[[], ModuleType], derivation: Derived, product: Derived | None = None) -> None:
+    """See that the functions of a generated module give the derivation's numbers, and that a step runs.
 
-    ``made`` runs the code and returns the module.
+    ``made`` runs the code and returns the module.  ``product`` is the derivation of the Hessian's product
+    with a vector, where the module has that.
 
     Raises:
         SelfTestFailure: they do not, or the code fails; the message names the equation.
@@ -96,6 +161,8 @@ def require_same(made: Callable[[], ModuleType], derivation: Derived) -> None:
         module = made()
         for seed in range(_POINTS):  # a formula may lose its digits at one of them
             wrong = next(_unequal(module, derivation, seed), None)
+            if wrong is None and product is not None:
+                wrong = next(_unequal_product(module, product, seed), None)
             if wrong is None:
                 return
     except Exception as failure:  # whatever the code raises is our mistake
@@ -142,6 +209,46 @@ def _unequal(module: ModuleType, derivation: Derived, seed: int) -> Iterator[str
     nudged = _evaluated(derivation, {name: _nudged(array, generator) for name, array in arrays.items()})
     beside = right if nudged is None else _values(nudged, in_use(nudged), given, named)
     yield from (_label(derivation, name) for name in wrong if _is_close(right[name], beside[name]))
+
+
+def _unequal_product(module: ModuleType, product: Derived, seed: int) -> Iterator[str]:
+    """Yield the parts of the Hessian's product with a vector that are others than in the derivation."""
+    model = product.model
+    assert model is not None
+    assert model.along is not None
+    generator = np.random.default_rng(seed)
+    x, t = sample_data(model, generator)
+    parameters = _drawn_parameters(model, generator)
+    vectors = model.along.vectors
+    arrays = {
+        **_arrays(model, x, t, parameters),
+        **sample_noise(model, generator, SAMPLES_DRAWN, model.sample_size),
+    }
+    numbers = _evaluated(product, arrays)
+    if numbers is None:
+        return
+    assert isinstance(x, dict)
+    own = {name: array for name, array in x.items() if name not in vectors.values()}
+    given = own if len(own) > 1 else next(iter(own.values()))
+    vector = {parameter: arrays[name] for parameter, name in vectors.items()}
+    keyword = {"noise": {n.name: arrays[n.name] for n in model.noise}} if model.noise else {}
+    found = module.hessian_vector_product(parameters, given, t, vector, **keyword)
+    wrong = [name for name in vectors if not _is_close(numbers.gradient(name), found[name])]
+    nudged = (
+        _evaluated(product, {n: _nudged(array, generator) for n, array in arrays.items()}) if wrong else None
+    )
+    for name in wrong:
+        if nudged is None or _is_close(numbers.gradient(name), nudged.gradient(name)):
+            yield f"the part of the Hessian's product with a vector for {name}"
+
+
+def with_sizes_of(small: Derived, product: Derived) -> Derived:
+    """Return a derivation of the same network with the sizes that it has in another one."""
+    assert small.model is not None
+    assert product.model is not None
+    own = small.model
+    model = replace(product.model, sizes=own.sizes, missing=own.missing, open=own.open)
+    return replace(product, model=model)
 
 
 def _values(

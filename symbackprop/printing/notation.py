@@ -5,7 +5,7 @@ In go a ``Derived`` or an ``EquationSystem`` and the name of a notation, out com
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain, count
 
@@ -50,7 +50,8 @@ class Notation:
     system.
     ``authored`` are the names of its quantities and constants; ``letters`` has other letters for those of the
     samples where somebody has given theirs to something else.  ``derivatives`` are quantities that are
-    printed as the derivatives that they are.
+    printed as the derivatives that they are, and ``carried`` holds the indices along axes that are printed
+    though the equations do without them, by quantity and axis.
     """
 
     name: str = "layered"
@@ -69,6 +70,7 @@ class Notation:
     letters: Mapping[Symbol, str] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=lambda: WORDS)
     derivatives: Mapping[str, PartialDerivative] = field(default_factory=dict)
+    carried: Mapping[str, Mapping[int, Expr]] = field(default_factory=dict)
 
     def glyph(self, quantity: str) -> Glyph:
         """Return how a quantity, or a size that has a layer, is printed."""
@@ -78,6 +80,12 @@ class Notation:
         """Return how text writes ``quantity``: as the equations call it, unless it has another letter."""
         shown = self.glyph(quantity)
         return shown if quantity in self.layers or quantity in self.renamed else Glyph(quantity)
+
+    def whole(self, name: str, indices: Sequence[Expr]) -> tuple[Expr, ...]:
+        """Return the indices of a component with those along axes that the equations do without."""
+        carried, rest = self.carried.get(name, {}), iter(indices)
+        axes = range(len(indices) + len(carried))
+        return tuple(carried[axis] if axis in carried else next(rest) for axis in axes)
 
     @property
     def shows_layers(self) -> bool:

@@ -51,6 +51,9 @@ from symbackprop.printing.brackets import Level, closed
 from symbackprop.printing.notation import Notation
 from symbackprop.printing.order import Order, Product, flat, fraction, summed_indices
 
+Component = tuple[str, Sequence[Expr]]
+"""The name of a quantity, and the indices of a component of it."""
+
 
 class Piece(NamedTuple):
     """A printed expression, and how tightly it holds together.
@@ -299,13 +302,13 @@ class Printer(ABC):
     def _read(self, read: Expr) -> Piece:
         name = name_of(read)
         quantity = self.notation.adjoints.get(name)
+        whole = self.notation.whole
         if quantity is None or name in self.notation.delta_names:
-            return self._value(name, indices_of(read))
-        indices = indices_of(read)
+            return self._value(name, whole(name, indices_of(read)))
+        indices, loss = indices_of(read), self.notation.loss
         # An index more than the quantity has tells the sample: ∂E[n]/∂s2[n,i] is of that sample's E.
         sample = indices[: max(len(indices) - self.notation.axes.get(quantity, len(indices)), 0)]
-        below = self.closed(self._value(quantity, indices), Level.POWER)
-        return self.partial(self.component(self.notation.loss, sample), [(below, 1)])
+        return self._slope((loss, whole(loss, sample)), (quantity, whole(quantity, indices)))
 
     def _value(self, name: str, indices: Sequence[Expr]) -> Piece:
         """Return a component of a quantity; one that is a derivative of others is printed as that."""
@@ -315,14 +318,38 @@ class Printer(ABC):
         own = indices_of(meaning.at)
         extra = tuple(indices[: len(indices) - len(own)])
         places = dict(zip(own, indices[len(extra) :], strict=True))
-        above, below = (self._placed(each, extra, places) for each in (meaning.of, meaning.to))
-        return self.partial(above, [(self.closed(below, Level.POWER), 1)])
+        of, to = (self._placed(each, extra, places) for each in (meaning.of, meaning.to))
+        return self._slope(of, to)
 
-    def _placed(self, component: Expr, extra: tuple[Expr, ...], places: Mapping[Expr, Expr]) -> Piece:
+    def _placed(self, component: Expr, extra: tuple[Expr, ...], places: Mapping[Expr, Expr]) -> Component:
         """Return a component at other places; ``extra`` is the sample, where it is not known to have none."""
         name = name_of(component)
         sample = () if name in self.notation.parameters else extra
-        return self._value(name, (*sample, *(i.xreplace(places) for i in indices_of(component))))
+        return name, (*sample, *(i.xreplace(places) for i in indices_of(component)))
+
+    def _slope(self, of: Component, to: Component) -> Piece:
+        """Return the derivative of a component for another one.
+
+        That of ∂E/∂w for another parameter is a second derivative of E.  Between, what is held matters: there
+        it stays what it is, the derivative of one quantity for another.
+        """
+        below = [to]
+        meaning = self.notation.derivatives.get(of[0])
+        if meaning is not None and self._is_given(to[0]) and self._is_given(name_of(meaning.to)):
+            own = indices_of(meaning.at)
+            extra = tuple(of[1][: len(of[1]) - len(own)])
+            places = dict(zip(own, of[1][len(extra) :], strict=True))
+            below = [self._placed(meaning.to, extra, places), to]
+            of = self._placed(meaning.of, extra, places)
+        shown = [self.closed(self._value(*each), Level.POWER) for each in below]
+        return self.partial(self._value(*of), [(name, shown.count(name)) for name in dict.fromkeys(shown)])
+
+    def _whole(self, read: Expr) -> Component:
+        return name_of(read), self.notation.whole(name_of(read), indices_of(read))
+
+    def _is_given(self, name: str) -> bool:
+        """Whether no equation defines a quantity."""
+        return self.notation.positions.get(name) == -1
 
     def _symbol(self, symbol: Symbol) -> Piece:
         return self._read(symbol) if self.order.is_read(symbol) else self.symbol(self.letter(symbol))
@@ -361,7 +388,10 @@ class Printer(ABC):
         return [self.symbol(self.letter(i)).text for i in summed_indices(expression)]
 
     def _derivative(self, expression: Derivative) -> Piece:
-        counts = expression.variable_count
+        of, counts = expression.expr, expression.variable_count
+        if self.order.is_read(of) and name_of(of) in self.notation.derivatives and len(counts) == 1:
+            to = counts[0][0]
+            return self._slope(self._whole(of), self._whole(to))
         below = [(self.at_least(variable, Level.POWER), int(count)) for variable, count in counts]
         above = self.piece(expression.expr)
         return self.partial(

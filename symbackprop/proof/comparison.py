@@ -16,6 +16,7 @@ from sympy import (
     Dummy,
     Expr,
     Function,
+    Indexed,
     Piecewise,
     Pow,
     Symbol,
@@ -59,6 +60,22 @@ class Comparison:
         """Whether both sides agree as far as can be told, and that is too little."""
         self._claims: dict[tuple[object, int], Expr] = {}
         self._decided: dict[Relational, set[bool]] = {}
+
+    def has_truth_at(self, point: Point) -> bool:
+        """Whether what is differentiated has its derivatives at a point.
+
+        A quantity has where its equation does, which a point sees to; a part of an equation is no quantity.
+        """
+        output = self.statement.output
+        if output is None or isinstance(output, (Indexed, Symbol)):
+            return True
+        evaluator = Evaluator(point)
+        try:
+            for environment in self.statement.environments(point.grid.sizes):
+                evaluator.raw(point.grid.truth(self.statement, environment))
+        except OutsideDomain:
+            return False
+        return True
 
     def at(self, point: Point) -> tuple[int, str | None]:
         """Return how many components were compared, and where both sides first differ."""

@@ -228,7 +228,7 @@ class Prover:
         samples = comparison.statement.samples(sizes)
         for spreads in THREE_SPREADS:
             found = (self._point(scope, sizes, samples, spread) for spread in spreads)
-            point = next((point for point in found if point is not None), None)
+            point = next((p for p in found if p is not None and comparison.has_truth_at(p)), None)
             if point is not None:
                 yield point
         if not comparison.kinks:
@@ -241,8 +241,9 @@ class Prover:
         wide = (self._point(scope, sizes, samples, s) for s in WIDE_SPREADS[: _TRIES_FOR_A_POINT * count])
         close = (self._point(scope, sizes, samples, each) for each in spreads_close_to(comparison.kinks))
         if not few:
-            yield from (point for point in close if point is not None)
-        yield from islice((point for point in wide if point is not None), count)
+            yield from (point for point in close if point is not None and comparison.has_truth_at(point))
+        told = (point for point in wide if point is not None and comparison.has_truth_at(point))
+        yield from islice(told, count)
 
     def _point(self, scope: Scope, sizes: Environment, samples: int, spread: Spread) -> Point | None:
         """Return a point in ``spread``, or None where the equations have no real value there.

@@ -51,15 +51,17 @@ class Structure:
     def tables(self) -> dict[str, list[tuple[Expr, Expr]]]:
         """Integer quantity -> the first and the last value it may have, for each read that it is an index of.
 
-        In x[2*h + token[h]] the largest 2*h has to leave room.
+        In x[2*h + token[h]] the largest 2*h has to leave room, also where h is a number of its own.
         """
         found: dict[str, list[tuple[Expr, Expr]]] = {n: [] for n, q in self.quantities.items() if q.integer}
-        for equation in self.system.equations if found else ():
-            for index, extent, ranges in _indices(equation.rhs, equation.ranges):
-                scalars = [symbol for symbol in index.atoms(Symbol) if self.is_scalar(symbol)]
-                for read in sorted([*index.atoms(Indexed), *scalars], key=str):
-                    low, high = _ends(expand(index - read), ranges)
-                    found[parts_of(read)[0]].append((-low, extent - 1 - high))
+        equations = self.system.equations if found else ()
+        reads = [each for equation in equations for each in _indices(equation.rhs, equation.ranges)]
+        numbers = {i: n for i, n, _ in reads if isinstance(i, Symbol) and self.is_scalar(i)}
+        for index, extent, ranges in reads:
+            scalars = [symbol for symbol in index.atoms(Symbol) if self.is_scalar(symbol)]
+            for read in sorted([*index.atoms(Indexed), *scalars], key=str):
+                low, high = _ends(expand(index - read), {**numbers, **ranges})
+                found[parts_of(read)[0]].append((-low, extent - 1 - high))
         return found
 
     @cached_property

@@ -106,7 +106,7 @@ EXPLAINED = {
     r"^groups: .*trainer\._order is not None": "batches after an epoch over arrays that was cut short",
     r"^fit: (self\.save\(checkpoint\)|checkpoint is not None) -> ": "the file of an interrupted run",
     r"^fit: .*run\.interruption and checkpoint": "the file of an interrupted run",
-    r"^fit: 0 -> 1 in `self\._best, self\._waited": "the first E of a run is less than infinity: it begins to count",
+    r"^fit: 0 -> 1 in `self\._best, self\._waited": "the first E is below infinity and begins to count",
     r"in `if self\._allocated_for != ": "first rows of the buffers are used here",
     r"^step: .* in `_update\(self, rate\)`": "the learning rate is in the derivatives of this optimiser",
     r"^fit: .*_replace\(checkpoint\)": "whether a file can be written is seen before the run",

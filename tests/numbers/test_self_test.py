@@ -98,8 +98,8 @@ def test_wrong_code_is_noticed(
 
     emit: Callable[..., str] = module.emit
 
-    def broken(derivation: Derived, bare: bool = False) -> str:
-        text = emit(derivation, bare=bare)
+    def broken(derivation: Derived, bare: bool = False, product: Derived | None = None) -> str:
+        text = emit(derivation, bare=bare, product=product)
         assert right in text
         return text.replace(right, wrong)
 

@@ -12,9 +12,12 @@ from symbackprop.code.data import DataCode
 from symbackprop.commands.comparison.cases import LEAST, TOLERANCE, Case, Tally, Wrong, same
 from symbackprop.commands.comparison.reference import Arrays, Numbers
 from symbackprop.commands.inputs import Array
+from symbackprop.derivation.second_order import derive_along
 from symbackprop.equations.model import SAMPLES_DRAWN, Initializer
+from symbackprop.equations.naming import SAMPLES
 from symbackprop.library.distributions import DISTRIBUTIONS
 from symbackprop.network.random_data import initial_values, sample_noise, variance_of
+from symbackprop.numbers.evaluation import Evaluation
 
 _STEPS = (1e-3, 1e-5, 1e-7, 1e-4, 1e-6, 1e-2)
 """Step sizes of central differences, of which the best counts: rounding dominates at small ones, curvature
@@ -25,6 +28,8 @@ _DIRECTIONS = 2
 _NEIGHBOURS = 3  # points besides the drawn one at which the functions are compared
 _MANY = 100  # roundings on the way to a number
 
+PRODUCT = "hessian_vector_product"
+"""The function of a module for the Hessian's product with a vector, where it has that."""
 SAID = (
     "INPUTS",
     "TARGETS",
@@ -222,6 +227,24 @@ def gradient(case: Case, tally: Tally, name: str) -> None:
             raise Wrong("gradients does not return it")
         right = case.numbers(rows).gradients[name]
         tally.compare(found[name], right, max(LEAST, _lost(case, rows, name, found[name], right)))
+
+
+def product(case: Case, tally: Tally) -> None:
+    """Compare the Hessian's product with a vector."""
+    derived = derive_along(case.model)
+    assert derived.model is not None
+    assert derived.model.along is not None
+    generator, reference = np.random.default_rng(case.seed), case.reference
+    for parameters, data, _ in _points(case):
+        x, t = case.arguments(data)
+        names = derived.model.along.vectors
+        vector = {name: generator.normal(size=np.shape(parameters[name])) for name in names}
+        leaves = {**reference.constants, **parameters, **data, **{names[n]: v for n, v in vector.items()}}
+        sizes = {**reference.sizes, SAMPLES.name: reference.rows(data)}
+        right = Evaluation(derived, leaves, sizes).run(reference.stable)
+        found = case.call(PRODUCT, parameters, x, t, vector, **case.noise_in(data))
+        for name in names:
+            tally.compare(found[name], right.gradient(name))
 
 
 def _lost(case: Case, rows: int, name: str, found: Array, right: Array) -> float:

@@ -81,6 +81,8 @@ def _rows(case: Case) -> Iterator[Row]:
         yield "draw_noise", functions.noise, TOLERANCE
     for name in case.model.system.parameters:
         yield f"∂E/∂{name}", partial(functions.gradient, name=name), TOLERANCE
+    if hasattr(case.module, functions.PRODUCT):
+        yield functions.PRODUCT, functions.product, TOLERANCE
     yield from (*_DERIVATIVES, *_STEP)
     if case.is_bare:
         return

@@ -26,6 +26,7 @@ ENGLISH: dict[str, str] = {
     "given.targets": "The targets are {quantities}.",
     "given.parameters": "The parameters are {quantities}.",
     "given.constants": "The constants are {quantities}.",
+    "given.vector": "The vector has a part for each parameter: {quantities}.",
     "given.states": "The states are {quantities}; a step of training changes them, by no derivative.",
     "given.noise": "Each step of training draws anew {quantities}.",
     "drawn.normal": "{quantity} is normal, with the deviation {deviation}.",
@@ -76,6 +77,11 @@ ENGLISH: dict[str, str] = {
     "run.given": "{quantities} for {layers}",
     "error.introduction": (
         "{loss} says in one number how far the outputs are from their targets; to learn is to make it small."
+    ),
+    "error.along": (
+        "{slope} says how much {loss} changes along the vector of all {vectors}, the product of its gradient "
+        "with that vector. Its derivatives for the parameters, {derivatives}, are the product of the Hessian "
+        "of {loss} with the vector."
     ),
     "error.term": "One output adds {term} to {loss}.",
     "error.right": "Where {target}, the right answer costs {error}: that is the limit as {output}.",
@@ -163,6 +169,10 @@ ENGLISH: dict[str, str] = {
         "and a step goes past the minimum and {loss} grows."
     ),
     "backward.sought": "What is sought: {derivatives}.",
+    "backward.symmetric": (
+        "A second derivative is the same in either order of its two parameters, so that each pair stands "
+        "here once."
+    ),
     "backward.introduction": (
         "Each group of steps leads to one derivative, whose line is marked; it may use those found before "
         "it. A step after the marked line writes the same out in full."

@@ -26,6 +26,7 @@ KOREAN: dict[str, str] = {
     "given.targets": "목표값과 그 모양: {quantities}.",
     "given.parameters": "매개변수와 그 모양: {quantities}.",
     "given.constants": "상수와 그 모양: {quantities}.",
+    "given.vector": "벡터에는 매개변수마다 한 부분이 있다: {quantities}.",
     "given.states": "상태와 그 모양: {quantities}. 학습의 한 단계마다 도함수 없이 바뀐다.",
     "given.noise": "학습의 한 단계마다 새로 뽑는 값과 그 모양: {quantities}.",
     "drawn.normal": "{quantity:은/는} 표준편차가 {deviation}인 정규분포에서 뽑는다.",
@@ -77,6 +78,10 @@ KOREAN: dict[str, str] = {
         "{loss:은/는} 출력이 목표값에서 얼마나 벗어났는지를 하나의 수로 나타낸다. 학습이란 이 값을 줄이는 "
         "일이다."
     ),
+    "error.along": (
+        "{slope:은/는} {vectors:을/를} 모두 모은 벡터를 따라 {loss:이/가} 얼마나 변하는지, 곧 기울기와 그 "
+        "벡터의 곱이다. 이것을 매개변수로 미분한 {derivatives:이/가} {loss}의 헤세 행렬과 그 벡터의 곱이다."
+    ),
     "error.term": "출력 하나가 {loss}에 더하는 값은 {term:이다/다}.",
     "error.right": "{target}일 때 정답에 가까워지면, 곧 {output}이면 오차의 극한은 {error:이다/다}.",
     "error.wrong": "오답에 가까워지면, 곧 {output}이면 오차의 극한은 {error:이다/다}.",
@@ -97,6 +102,7 @@ KOREAN: dict[str, str] = {
         "적는다. 함수와 분수는 성분마다 따로 계산한다."
     ),
     "backward.sought": "구할 것: {derivatives}.",
+    "backward.symmetric": "이계도함수는 두 매개변수의 순서와 상관없이 같으므로 쌍마다 한 번만 적는다.",
     "backward.introduction": (
         "단계의 묶음마다 도함수를 하나씩 구하고, 그 결과를 적은 줄에 표시를 해 둔다. 앞에서 구한 도함수는 "
         "그대로 쓴다. 표시한 줄 다음에 나오는 단계는 같은 결과를 끝까지 풀어 쓴 것이다."
