@@ -60,7 +60,8 @@ class Structure:
         for index, extent, ranges in reads:
             scalars = [symbol for symbol in index.atoms(Symbol) if self.is_scalar(symbol)]
             for read in sorted([*index.atoms(Indexed), *scalars], key=str):
-                low, high = _ends(expand(index - read), {**numbers, **ranges})
+                others = {i: n for i, n in numbers.items() if i != read}
+                low, high = _ends(expand(index - read), {**others, **ranges})
                 found[parts_of(read)[0]].append((-low, extent - 1 - high))
         return found
 

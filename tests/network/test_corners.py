@@ -532,6 +532,23 @@ def test_quotients_are_refused_where_they_are_wrong(old: str, new: str, column: 
     assert place_shown(message)[:2] == (6, column)
 
 
+def test_a_place_beside_whole_data_is_told_the_sum_that_chooses_it() -> None:
+    text = """\
+input x[n, t, i]
+integer input length[n]
+parameter w[i]
+size i = 2
+y[n, i] = w[i]*x[n, length[n] - 1, i]
+E = mean(sum(y[n, i]**2, i), n)
+output y
+"""
+    message = refused(text)
+    assert place_shown(message)[:2] == (5, 31)
+    assert "choose it: sum(where(p == length, x[p], 0), p)" in message
+    chosen = text.replace("x[n, length[n] - 1, i]", "sum(where(t == length[n] - 1, x[n, t, i], 0), t)")
+    assert sb.Network.from_equations(chosen).model
+
+
 def test_a_quotient_as_an_index_needs_sizes() -> None:
     text = PARTED["a circle"].replace("size p = 4, r = 4\n", "").replace("E =", "F =")
     message = refused(text.replace("F =", "E ="))
@@ -805,7 +822,7 @@ output y
     ),
 }
 
-PLACES = {"concatenated": 5, "interleaved": 6, "turned pairs": 6, "flattened beside another": 6}
+EXTENTS = {"concatenated": 5, "interleaved": 6, "turned pairs": 6, "flattened beside another": 6}
 """Where they are not 4."""
 
 
@@ -829,7 +846,7 @@ def test_cases_on_the_left_are_one_quantity(name: str) -> None:
         "k": 2,
         "r": 2,
         "h": 3,
-        "q": PLACES.get(name, 4),
+        "q": EXTENTS.get(name, 4),
         "d": 4,
         "e": 4,
         "p": 2,

@@ -184,7 +184,8 @@ class SizeRelations:
             axes = self.names.positions.get(name)
             if axes is None:
                 problem = f"nothing tells how large '{name}' can be here"
-                read.part.fail(problem, "use it as a place of its own", read.column)
+                hint = f"use it as a place of its own, or choose it: sum(where(p == {name}, x[p], 0), p)"
+                read.part.fail(problem, hint, read.column)
             places[part] = Dummy(name, integer=True)
             ranges[places[part]] = self.final[self.names.size(axes[0])]
         return places
