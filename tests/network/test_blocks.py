@@ -861,6 +861,21 @@ def test_hostile_texts_are_refused_soon() -> None:
         assert time.perf_counter() - start < 20
 
 
+def test_sizes_of_blocks_have_the_letters_of_their_indices() -> None:
+    """Not n1, as the layers of dense networks have for k1, but F1 for the channels f1."""
+    text = """\
+from library import conv1d
+input x[n, c, p]
+size c = 2, p = 9
+y = conv1d(x, f=3)
+z = conv1d(y, f=4)
+E = mean(sum(z[n, a, b]**2, a, b), n)
+output z
+"""
+    shapes = sb.Network.from_equations(text).model.system.quantities
+    assert [str(n) for n in shapes["w1"].shape] == ["F1", "C", "U1"]
+
+
 # ----------------------------------------------------------------------------- imports, own letters
 
 DENSE = """\
