@@ -37,6 +37,7 @@ _LEAST_SHARE = 4  # of the points that are tried in any case
 _TRIES_FOR_A_POINT = 8  # where many lie outside of the domain of the equations
 _MOST_TERMS, _MOST_VALUES = 100_000, 60_000  # that are remembered
 _MOST_OWN_PLACES = 4_000  # at which equations are written out that fit no small sizes
+_MOST_PLACES = 20_000  # at which equations are written out whose sizes are numbers; some seconds a step
 _TOO_LARGE = "the equations fit no small sizes: they compare indices with numbers"
 _EXACT, _NUMERICAL = "exact", "40 digits"
 
@@ -178,6 +179,8 @@ class Prover:
     ) -> tuple[_Outcome, Comparison, Environment]:
         """Compare both sides with one choice of sizes, or with others where the equations don't fit these."""
         comparison = Comparison(statement)
+        if places(spelling.spaces, sizes) > _MOST_PLACES:
+            return _Outcome(statement.step, 0, _NUMERICAL, _TOO_LARGE, decided=False), comparison, sizes
         try:
             return self._outcome_with(comparison, scope, spelling, sizes, again=again), comparison, sizes
         except OutsideArray as problem:

@@ -887,6 +887,41 @@ output s
     assert max(verdict.components for verdict in verdicts) < 6000
 
 
+def test_a_quotient_relates_the_sizes_that_it_divides() -> None:
+    """Pixels of channels side by side, in an image that is as often as large as the text says."""
+    text = """\
+input x[n, d, h, g]
+target t[n, p, q]
+parameter w[d]
+size d = 4, h = 30, g = 40, p = 60, q = 80
+y[n, p, q] = w[(p%2)*2 + q%2]*x[n, (p%2)*2 + q%2, p//2, q//2]
+E = mean((tanh(y[n, p, q]) - t[n, p, q])**2, n, p, q)
+output y
+"""
+    derivation = sb.derive(sb.Network.from_equations(text))
+    image = derivation.system.quantities["y"].shape[-2:]
+    assert [str(n) for n in image] == ["2*H", "2*G"]
+    verdicts = sb.prove(derivation)
+    assert all(verdict.holds for verdict in verdicts)
+    assert max(verdict.components for verdict in verdicts) < 1200
+
+
+def test_steps_that_fit_no_small_sizes_are_open_where_they_have_too_many_places() -> None:
+    text = """\
+input x[n, h, g]
+target t[n, p, q]
+parameter w[h]
+size h = 60, g = 70, p = 179, q = 209
+y[n, p, q] = w[p//3]*x[n, p//3, q//3]
+E = mean((tanh(y[n, p, q]) - t[n, p, q])**2, n, p, q)
+output y
+"""
+    verdicts = sb.prove(sb.derive(sb.Network.from_equations(text)))
+    too_large = [verdict for verdict in verdicts if not verdict.holds]
+    assert too_large
+    assert not any(verdict.decided for verdict in too_large)
+
+
 def test_sizes_that_must_fit_are_written_through_each_other() -> None:
     """Of a transposed convolution back to the size of an image, so that the proof may choose smaller ones."""
     text = """\

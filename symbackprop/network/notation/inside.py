@@ -133,8 +133,9 @@ class SizeRelations:
     def _without_quotients(self, index: Expr, ranges: dict[Symbol, Expr], read: Read) -> Expr:
         """Return an index with a symbol in place of each quotient and remainder, and their ranges."""
         while parts := sorted(index.atoms(Quotient, Remainder), key=count_ops):
-            low, high = self._ends_of(parts[0], ranges)
-            for size in sorted((low.free_symbols | high.free_symbols) & set(self.final.values()), key=str):
+            low, high = self._ends_of(parts[0], ranges, read)
+            sizes = self._in_numbers(high - low).free_symbols & set(self.final.values())
+            for size in sorted(sizes, key=str):
                 letter = next(
                     i for i in self.names.ranges.by_letter if self.final[provisional_size(i)] == size
                 )
@@ -145,17 +146,37 @@ class SizeRelations:
             index = index.xreplace({parts[0]: symbol + low})
         return index
 
-    def _ends_of(self, part: Expr, ranges: Mapping[Symbol, Expr]) -> tuple[Expr, Expr]:
+    def _ends_of(self, part: Expr, ranges: Mapping[Symbol, Expr], read: Read) -> tuple[Expr, Expr]:
         """Return the least and the greatest value of a quotient or a remainder.
 
-        The sizes in it are from then on the numbers that they have: no other is known to fit.
+        Of p//2 these are 0 and H - 1 where p runs over 2 H. Where the sizes are related in no such way, they
+        are from then on the numbers that they have: no other is known to fit.
         """
-        above, below = (self._fixed(end) for end in (part.args[0], part.args[1]))
         if isinstance(part, Remainder):
-            return ZERO, below - 1
+            return ZERO, self._resolved(part.args[1]) - 1
+        above, below = map(self._resolved, part.args)
+        low, high = bounds(above, dict(ranges))
+        count = self._count(high + 1, below, part, read) if low == 0 else None
+        if count is not None:
+            return ZERO, count - 1
+        above, below = map(self._fixed, part.args)
         found = bounds(above, {i: self._fixed(n) for i, n in ranges.items() if above.has(i)})
         low, high = (Quotient(end, below) for end in found)
         return low, high
+
+    def _count(self, length: Expr, below: Expr, part: Expr, read: Read) -> Expr | None:
+        """Return how many values a quotient has in sizes, of a whole ``length``; None where that is open.
+
+        Where that is the size of the axis that it reads, ``length`` is from then on a multiple of it.
+        """
+        numbers = [self.number(each) for each in (length, below)]
+        if not all(n.is_Integer for n in numbers) or numbers[0] % numbers[1]:
+            return None
+        size = self.final[read.component.base.shape[read.axis]]
+        if indices_of(read.component)[read.axis] != part or self.number(size) * numbers[1] != numbers[0]:
+            return None
+        self._relate(self._now(length - below * size))
+        return size
 
     def _fixed(self, expression: Expr) -> Expr:
         """Return ``expression`` with numbers for its sizes, which keep them."""
