@@ -218,13 +218,16 @@ def along(model: Model) -> Model:
         terms.append(sum_over(product, *ranges.items()) if ranges else product)
     slope = Quantity(free_name("D", quantities))
     quantities[slope.name] = slope
+    needed = system.needed_for(system.loss)  # not what a step leaves in states
+    equations = [equation for equation in system.equations if equation.name in needed]
     system = replace(
         system,
-        equations=(*system.equations, Equation(slope.symbol, Add(*terms))),
+        equations=(*equations, Equation(slope.symbol, Add(*terms))),
         quantities=quantities,
         loss=slope.name,
     )
     given = [DataArray(vectors[n], quantities[n].shape, has_samples=False) for n in vectors]
     inputs = (*model.inputs, *given)
     toward = Along(model.system.loss, vectors)
-    return replace(model, system=system, inputs=inputs, use=None, states={}, along=toward)
+    read = {state: new for state, new in model.states.items() if state in needed}
+    return replace(model, system=system, inputs=inputs, use=None, states=read, along=toward)

@@ -177,12 +177,15 @@ class Case:
 
     def nudged(self, rows: int) -> Numbers:
         """Return the numbers of the derivation where the last digits of the parameters are others."""
+        return self.reference.numbers(self.with_other_digits(self.point.parameters), self.data(rows))
+
+    def with_other_digits(self, parameters: Arrays) -> Arrays:
+        """Return parameters of which the last digits are others."""
         generator = np.random.default_rng(self.seed)
-        moved = {
+        return {
             name: value * (1 + _ROUNDING * generator.normal(size=value.shape))
-            for name, value in self.point.parameters.items()
+            for name, value in parameters.items()
         }
-        return self.reference.numbers(moved, self.data(rows))
 
     @property
     def is_long(self) -> bool:

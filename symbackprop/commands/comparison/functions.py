@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from symbackprop.commands.inputs import Array
 from symbackprop.derivation.second_order import derive_along
 from symbackprop.equations.model import SAMPLES_DRAWN, Initializer
 from symbackprop.equations.naming import SAMPLES
+from symbackprop.equations.steps import Derived
 from symbackprop.library.distributions import DISTRIBUTIONS
 from symbackprop.network.random_data import initial_values, sample_noise, variance_of
 from symbackprop.numbers.evaluation import Evaluation
@@ -226,7 +228,12 @@ def gradient(case: Case, tally: Tally, name: str) -> None:
         if name not in found:
             raise Wrong("gradients does not return it")
         right = case.numbers(rows).gradients[name]
-        tally.compare(found[name], right, max(LEAST, _lost(case, rows, name, found[name], right)))
+        lost = _lost(found[name], right, partial(_nudged, case, rows, name))
+        tally.compare(found[name], right, max(LEAST, lost))
+
+
+def _nudged(case: Case, rows: int, name: str) -> Array:
+    return case.nudged(rows).gradients[name]
 
 
 def product(case: Case, tally: Tally) -> None:
@@ -234,30 +241,44 @@ def product(case: Case, tally: Tally) -> None:
     derived = derive_along(case.model)
     assert derived.model is not None
     assert derived.model.along is not None
-    generator, reference = np.random.default_rng(case.seed), case.reference
+    names = derived.model.along.vectors
+    generator = np.random.default_rng(case.seed)
     for parameters, data, _ in _points(case):
         x, t = case.arguments(data)
-        names = derived.model.along.vectors
         vector = {name: generator.normal(size=np.shape(parameters[name])) for name in names}
-        leaves = {**reference.constants, **parameters, **data, **{names[n]: v for n, v in vector.items()}}
-        sizes = {**reference.sizes, SAMPLES.name: reference.rows(data)}
-        right = Evaluation(derived, leaves, sizes).run(reference.stable)
+        given = {**data, **{names[n]: v for n, v in vector.items()}}
+        right = _evaluated(case, derived, parameters, given)
         found = case.call(PRODUCT, parameters, x, t, vector, **case.noise_in(data))
+        largest = max(float(np.abs(right.gradient(name)).max(initial=0.0)) for name in names)
+        least = max(LEAST, _MANY * np.finfo(float).eps * largest / TOLERANCE)
         for name in names:
-            tally.compare(found[name], right.gradient(name))
+            value = right.gradient(name)
+            lost = _lost(found[name], value, partial(_nudged_product, case, derived, parameters, given, name))
+            tally.compare(found[name], value, max(least, lost))
 
 
-def _lost(case: Case, rows: int, name: str, found: Array, right: Array) -> float:
+def _nudged_product(case: Case, derived: Derived, parameters: Arrays, given: Arrays, name: str) -> Array:
+    return _evaluated(case, derived, case.with_other_digits(parameters), given).gradient(name)
+
+
+def _evaluated(case: Case, derived: Derived, parameters: Arrays, given: Arrays) -> Evaluation:
+    """Return the numbers of a derivation for parameters and data, as all others are computed."""
+    reference = case.reference
+    sizes = {**reference.sizes, SAMPLES.name: reference.rows(given)}
+    return Evaluation(derived, {**reference.constants, **parameters, **given}, sizes).run(reference.stable)
+
+
+def _lost(found: Array, right: Array, nudged: Callable[[], Array]) -> float:
     """Return beside what a derivative is 0 of which roundings are left, as of a bias before a batch norm.
 
-    That is looked into where it differs: by how much it moves with the last digits of the parameters.
+    That is looked into where it differs: by how much it moves with the last digits of the parameters, with
+    which it is ``nudged``.
     """
     plain = Tally()
     plain.compare(found, right)
     if plain.difference <= TOLERANCE:
         return 0.0
-    moved = case.nudged(rows).gradients[name] - right
-    return _MANY * float(np.abs(moved).max(initial=0.0)) / TOLERANCE
+    return _MANY * float(np.abs(nudged() - right).max(initial=0.0)) / TOLERANCE
 
 
 def differences(case: Case, tally: Tally) -> None:

@@ -408,7 +408,8 @@ def endings(case: Case, tally: Tally) -> None:
     length = len(ended["loss"])
     tally.require(length == 2, f"runs {length} epochs where callback ends the second")
     tally.require(trainer.epochs == 2, f"counts {trainer.epochs} epochs after 2")
-    if not (case.model.noise and case.model.states):
+    compared = case.model.in_use if case.model.noise else case.model.system
+    if compared.needed_for(compared.loss).isdisjoint(case.model.states):
         watched = {"validation": (x, t)} if case.model.noise else {}
         still = _trainer(case, learning_rate=1e-300)  # E stays what it is, or that in use
         length = len(still.fit([case.arguments(case.data())], epochs=9, patience=2, **watched)["loss"])
