@@ -44,11 +44,10 @@ from symbackprop.files import write_file
 from symbackprop.library.optimizers import OPTIMIZERS, Optimizer
 from symbackprop.network.network import Network
 from symbackprop.numbers.self_test import (
-    MOST_WORK_OF_CODE,
     require_right,
     require_same,
-    with_few_numbers,
     with_sizes_of,
+    with_sizes_to_run,
 )
 
 if TYPE_CHECKING:
@@ -179,7 +178,7 @@ def _try_out(text: str, derivation: Derived, bare: bool, product: Derived | None
     from symbackprop.code.bundle import compiled_for_a_step
     from symbackprop.code.module import emit
 
-    small = with_few_numbers(derivation, MOST_WORK_OF_CODE)
+    small = with_sizes_to_run(derivation)
     product = None if product is None else with_sizes_of(small, product)
     own = text if small is derivation else emit(small, bare=bare, product=product, is_read=False)
     parts = () if bare else compiled_for_a_step()

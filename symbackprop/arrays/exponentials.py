@@ -6,6 +6,7 @@ A mask is a coefficient that may be 0, or a choice with 0 in it: what it leaves 
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import lru_cache
 
 from sympy import Add, Dummy, Expr, Indexed, Mul, Piecewise, Pow, S, Sum, Symbol, exp, log
 
@@ -17,6 +18,7 @@ _SUMMED = Dummy("k", integer=True)
 """The summed index of sums that are compared."""
 
 
+@lru_cache(maxsize=4096)
 def apart(expression: Expr) -> tuple[Expr, Expr] | None:
     """Return c and a of an expression that is c·exp(a); None where it has no exponential as a factor."""
     if isinstance(expression, exp):

@@ -7,7 +7,7 @@ fresh indices first.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cmp_to_key
+from functools import cmp_to_key, lru_cache
 from itertools import chain
 from operator import is_
 from types import MappingProxyType
@@ -59,7 +59,7 @@ def open_sum(expression: Sum | ArgMax) -> tuple[Expr, RangeList]:
     """Return the body and the ranges of a sum or an argmax, with fresh indices in place of the bound ones."""
     new = {limit[0]: fresh(limit[0]) for limit in expression.limits}
     ranges = tuple((new[i], (high - low + 1).xreplace(new)) for i, low, high in expression.limits)
-    return expression.function.xreplace(new), ranges
+    return renamed(expression.function, new), ranges
 
 
 def close_sum(body: Expr, ranges: Iterable[tuple[Symbol, Expr]]) -> Expr:
@@ -137,16 +137,20 @@ def _sharing(factors: Iterable[Expr], bound: set[Symbol]) -> list[list[Expr]]:
 
 def rename(expression: Expr, mapping: Mapping[Expr, Expr]) -> Expr:
     """Return ``expression`` with its free indices replaced, bound ones moved out of the way."""
-    if not mapping or not expression.free_symbols & set(mapping):
-        return expression
-    if isinstance(expression, BINDERS):
-        body, ranges = open_sum(expression)
-        return rebound(expression, rename(body, mapping), [(i, rename(n, mapping)) for i, n in ranges])
     if expression in mapping:
         return mapping[expression]
+    if not mapping or not expression.args:
+        return expression
+    if isinstance(expression, BINDERS):
+        if not expression.free_symbols & set(mapping):
+            return expression
+        body, ranges = open_sum(expression)
+        return rebound(expression, rename(body, mapping), [(i, rename(n, mapping)) for i, n in ranges])
     if isinstance(expression, Indexed):
         return component(expression.base, *[rename(i, mapping) for i in expression.indices])
     arguments = [rename(argument, mapping) for argument in expression.args]
+    if all(map(is_, arguments, expression.args)):
+        return expression
     return compared(expression.func, *arguments) if expression.is_Relational else expression.func(*arguments)
 
 
@@ -180,6 +184,7 @@ _CANONICAL = "_b"
 """How the names of canonical bound indices begin; these are no letters to be shown."""
 
 
+@lru_cache(maxsize=1 << 12)
 def canonical(expression: Expr) -> Expr:
     """Return ``expression`` with canonical bound indices: equal up to their letters means equal."""
     if not expression.has(*BINDERS):
@@ -189,8 +194,9 @@ def canonical(expression: Expr) -> Expr:
         level = _sum_depth(body)
         letters = {i: Symbol(f"{_CANONICAL}{level}_{n}", integer=True) for n, (i, _) in enumerate(ranges)}
         ranges = tuple((letters[i], n) for i, n in ranges)
-        return rebound(expression, canonical(body.xreplace(letters)), ranges)
-    return expression.func(*[canonical(argument) for argument in expression.args])
+        return rebound(expression, canonical(renamed(body, letters)), ranges)
+    arguments = [canonical(argument) for argument in expression.args]
+    return expression if all(map(is_, arguments, expression.args)) else expression.func(*arguments)
 
 
 def _sum_depth(expression: Expr) -> int:
@@ -222,7 +228,8 @@ def _settle(
     if not expression.has(*BINDERS):
         return expression
     if not isinstance(expression, BINDERS):
-        return expression.func(*[_settle(argument, letters, taken, ranges) for argument in expression.args])
+        arguments = [_settle(argument, letters, taken, ranges) for argument in expression.args]
+        return expression if all(map(is_, arguments, expression.args)) else expression.func(*arguments)
     body, bound = open_sum(expression)
     chosen: dict[Expr, Expr] = {}
     used = set(taken)

@@ -674,33 +674,59 @@ class TooMuchWork(BaseException):
     """The work limit is spent; not an Exception, so that no handler within SymPy stops it."""
 
 
+class Work:
+    """Counts what is called and what returns, which is the work of the statements in between."""
+
+    def __init__(self, limit: int) -> None:
+        self.left = limit
+        self._is_counting = sys.getprofile() is None  # a user's profiler is left in place
+
+    def count(self, frame: FrameType, event: str, argument: object) -> None:
+        """Count one call or return of any function, as a profiler of Python."""
+        self.left -= 1
+        # An error raised while a generator is being cleaned up would be lost.
+        if self.left < 0 and event == "call" and not frame.f_code.co_flags & CO_GENERATOR:
+            raise TooMuchWork
+
+    def begin(self) -> None:
+        """Count from here on."""
+        if self._is_counting:
+            sys.setprofile(self.count)
+
+    def end(self) -> None:
+        """Count no more."""
+        if self._is_counting:
+            sys.setprofile(None)
+
+    @contextmanager
+    def known(self, work: int) -> Iterator[None]:
+        """Take what is done in here for that much work: to count takes as long as to work."""
+        self.left -= work
+        if self.left < 0:
+            raise TooMuchWork
+        self.end()
+        try:
+            yield
+        finally:
+            self.begin()
+
+
 @contextmanager
-def limited_work(limit: int | None = None) -> Iterator[None]:
+def limited_work(limit: int | None = None) -> Iterator[Work]:
     """Stop work that calls more functions than any formula of good will needs; raises `TooMuchWork`.
 
     SymPy simplifies while it builds, and for some expressions takes exponential time to.  Counting
     calls is the one bound that holds for all of them, on any platform and in any thread.
     """
-    left = MAX_WORK if limit is None else limit
-
-    def count(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal left
-        left -= 1
-        # An error raised while a generator is being cleaned up would be lost.
-        if left < 0 and event == "call" and not frame.f_code.co_flags & CO_GENERATOR:
-            raise TooMuchWork
-
-    if sys.getprofile() is not None:  # leave the user's profiler in place
-        yield
-        return
-    sys.setprofile(count)
+    work = Work(MAX_WORK if limit is None else limit)
+    work.begin()
     try:
-        yield
+        yield work
     except TooMuchWork:
         clear_cache()  # the interrupted work of SymPy is left half known in its cache
         raise
     finally:
-        sys.setprofile(None)
+        work.end()
 
 
 def _in_ascii(text: str) -> str:

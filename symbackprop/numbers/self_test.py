@@ -38,8 +38,10 @@ _STEPS = (1e-4, 1e-5)
 _TOLERANCE = 1e-5
 _CLOSE = 1e-4
 _ROUNDING = 1e-14
-MOST_WORK_OF_CODE = 10**6
+_MOST_WORK_OF_CODE = 10**6
 """Numbers that generated code calculates at most, about; larger networks are tried with smaller sizes."""
+_WORK_OF_EQUATION = 5 * 10**4
+"""The numbers by which that is more for an equation: to generate its code for smaller sizes takes as long."""
 _MOST_WORK = 10**3
 """The same of an equation of a derivation, which is right for any sizes."""
 _SIZES = (2, 3, 4)  # unequal, so that one axis is not taken for another
@@ -291,6 +293,12 @@ def _nudged(array: Array, generator: np.random.Generator) -> Array:
     if array.dtype.kind != "f":
         return array
     return array * (1 + _ROUNDING * generator.normal(size=array.shape))
+
+
+def with_sizes_to_run(derivation: Derived) -> Derived:
+    """Return the derivation of the same network with sizes to try its code at: its own, if small."""
+    most = _MOST_WORK_OF_CODE + _WORK_OF_EQUATION * len(derivation.system.equations)
+    return with_few_numbers(derivation, most)
 
 
 def with_few_numbers(derivation: Derived, most: float) -> Derived:

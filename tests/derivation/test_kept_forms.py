@@ -6,6 +6,7 @@ import pytest
 from sympy import Expr
 
 import symbackprop as sb
+from symbackprop.derivation.stable.joining import Joiner
 from symbackprop.derivation.stable.kept import Kept
 from symbackprop.derivation.stable.sums import SumForms
 from symbackprop.network.network import Network
@@ -40,6 +41,24 @@ def test_equal_equations_are_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         return chosen(self, form, plain)
 
     monkeypatch.setattr(SumForms, "_chosen", noted)
+    counts = []
+    for powers in ((PLAIN,), (PLAIN, PLAIN), (PLAIN, SQUARED)):
+        found.clear()
+        sb.derive(network(*powers))
+        counts.append(len(found))
+    assert 0 < counts[0] == counts[1] < counts[2], counts
+
+
+def test_equal_exponentials_are_written_out_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a quantity is, as an exponential, is found once for two heads that are alike."""
+    found = list[Expr]()
+    joined = Joiner.joined_in_full
+
+    def noted(self: Joiner, expression: Expr) -> Expr:
+        found.append(expression)
+        return joined(self, expression)
+
+    monkeypatch.setattr(Joiner, "joined_in_full", noted)
     counts = []
     for powers in ((PLAIN,), (PLAIN, PLAIN), (PLAIN, SQUARED)):
         found.clear()

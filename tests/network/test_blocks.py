@@ -15,6 +15,7 @@ import symbackprop as sb
 from symbackprop.document.render import render
 from symbackprop.errors import SpecificationError
 from symbackprop.library.block_files import block_files
+from symbackprop.network.notation import declarations
 from symbackprop.network.notation.lines import split_outside, statements
 from symbackprop.network.random_data import sample_data
 from symbackprop.network.writing import text_of
@@ -1190,3 +1191,25 @@ def test_the_commands_take_files_with_blocks(command: Runner) -> None:
     failed = command("generate", "net.net", "-o", "other.py")
     assert (failed.status, failed.stdout, Path("other.py").exists()) == (2, "", False)
     assert "net.net: line 6, column 18: unknown quantity 'h7'; known are: h1, h2, t, x0" in failed.stderr
+
+
+SQUARE = """\
+input x0[n, i]
+size i = 3
+block layer(x[n, j]) -> y[n, j]
+    parameter w[j, k] = xavier, v[k, j] = xavier
+    h[n, k] = tanh(sum(x[n, j]*w[j, k], j))
+    y[n, j] = x[n, j] + sum(h[n, k]*v[k, j], k)
+x9 = repeat(layer, {}, x0, k=2)
+E = mean(sum(x9[n, i]**2, i), n)
+output x9
+"""
+
+
+def test_a_further_use_is_charged_what_the_first_one_took(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reading equal lines is bounded as a whole, though calls are counted for the first use alone."""
+    monkeypatch.setattr(declarations, "_WORK_OF_A_LINE", 0)
+    monkeypatch.setattr(declarations, "MAX_WORK", 200_000)
+    sb.Network.from_equations(SQUARE.format(2))
+    with pytest.raises(SpecificationError, match="working this out takes too long"):
+        sb.Network.from_equations(SQUARE.format(60))

@@ -85,11 +85,16 @@ def sizes_of(use: dict[str, Any], given: Arrays) -> str:
     return ", ".join(f"{letter} = {number}" for letter, number in sizes.items())
 
 
-LONG = {"lstm", "bidirectional_lstm", "backward_lstm", "gru", "transformer_block", "encoder_block"}
-"""Uses that take seconds to derive."""
+LONG = {
+    *(f"{way}{layer}" for way in ("", "backward_", "bidirectional_") for layer in ("lstm", "gru")),
+    *("backward_rnn", "bidirectional_rnn", "transformer_block", "encoder_block"),
+}
+"""Blocks that take seconds to derive."""
 
 
-@pytest.mark.parametrize("key", [pytest.param(k, marks=[pytest.mark.slow] * (k in LONG)) for k in USES])
+@pytest.mark.parametrize(
+    "key", [pytest.param(k, marks=[pytest.mark.slow] * (use["block"] in LONG)) for k, use in USES.items()]
+)
 def test_outputs_and_gradients_are_those_of_pytorch(key: str) -> None:
     use, right = USES[key], figures(key)
     module: Any = sb.load(sb.Network.from_equations(text_of(key, right)))

@@ -17,7 +17,7 @@ import symbackprop as sb
 from symbackprop import cli
 from symbackprop.equations.steps import Derived
 from symbackprop.errors import SelfTestFailure
-from symbackprop.numbers.self_test import MOST_WORK_OF_CODE, require_right, with_few_numbers
+from symbackprop.numbers.self_test import require_right, with_sizes_to_run
 from tests.mutants import Mutator
 
 NETS = {
@@ -130,11 +130,11 @@ def test_nothing_wrong_leaves(
 
 def test_a_large_network_is_tried_with_small_sizes() -> None:
     derivation = sb.derive(sb.Network("3000-4000:relu-10:softmax"))
-    small = with_few_numbers(derivation, MOST_WORK_OF_CODE)
+    small = with_sizes_to_run(derivation)
     assert small.model is not None
     assert max(small.model.sizes.values()) < 10
     same = sb.derive(sb.Network("30-40:relu-10:softmax"))
-    assert with_few_numbers(same, MOST_WORK_OF_CODE) is same
+    assert with_sizes_to_run(same) is same
 
 
 @pytest.mark.parametrize(

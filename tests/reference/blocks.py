@@ -84,14 +84,18 @@ def lstm(v: Values) -> Tensor:
     return run(v, torch.lstm, states, gates(v, "afgo"))
 
 
-def backward_lstm(v: Values) -> Tensor:
-    """Runs over each sequence that is turned round, and turns what comes out."""
-    samples, steps = v["x"].shape[:2]
-    length = v.get("length", torch.full((samples,), steps))
-    place = torch.arange(steps)
-    turned = torch.where(place < length[:, None], length[:, None] - 1 - place, place)
-    rows = torch.arange(samples)[:, None]
-    return lstm({**v, "x": v["x"][rows, turned]})[rows, turned]
+def backward(forward: Callable[[Values], Tensor]) -> Callable[[Values], Tensor]:
+    """Return what runs a layer over each sequence turned round, and turns what comes out."""
+
+    def output(v: Values) -> Tensor:
+        samples, steps = v["x"].shape[:2]
+        length = v.get("length", torch.full((samples,), steps))
+        place = torch.arange(steps)
+        turned = torch.where(place < length[:, None], length[:, None] - 1 - place, place)
+        rows = torch.arange(samples)[:, None]
+        return forward({**v, "x": v["x"][rows, turned]})[rows, turned]
+
+    return output
 
 
 def bidirectional_lstm(v: Values) -> Tensor:
@@ -100,15 +104,33 @@ def bidirectional_lstm(v: Values) -> Tensor:
     return run(v, torch.lstm, states, flat, both=True)
 
 
+def gru_weights(v: Values, tail: str = "") -> tuple[Tensor, ...]:
+    w, u, b, none = gates(v, "rzq", tail)
+    d = v[f"d{tail}"]
+    return w, u, b, torch.cat([none[: 2 * len(d)], d])
+
+
 def gru(v: Values) -> Tensor:
-    w, u, b, none = gates(v, "rzq")
-    second = torch.cat([none[: 2 * len(v["d"])], v["d"]])
-    return run(v, torch.gru, first(v, "h0", units=len(v["d"])), (w, u, b, second))
+    return run(v, torch.gru, first(v, "h0", units=len(v["d"])), gru_weights(v))
+
+
+def bidirectional_gru(v: Values) -> Tensor:
+    flat = (*gru_weights(v), *gru_weights(v, "_"))
+    return run(v, torch.gru, first(v, "h0", "back_h0", units=len(v["d"])), flat, both=True)
+
+
+def rnn_weights(v: Values, tail: str = "") -> tuple[Tensor, ...]:
+    b = v[f"b{tail}"]
+    return v[f"w{tail}"].T, v[f"u{tail}"].T, b, torch.zeros_like(b)
 
 
 def rnn(v: Values) -> Tensor:
-    flat = (v["w"].T, v["u"].T, v["b"], torch.zeros_like(v["b"]))
-    return run(v, torch.rnn_tanh, first(v, "h0", units=len(v["b"])), flat)
+    return run(v, torch.rnn_tanh, first(v, "h0", units=len(v["b"])), rnn_weights(v))
+
+
+def bidirectional_rnn(v: Values) -> Tensor:
+    flat = (*rnn_weights(v), *rnn_weights(v, "_"))
+    return run(v, torch.rnn_tanh, first(v, "h0", "back_h0", units=len(v["b"])), flat, both=True)
 
 
 def peephole_lstm(v: Values) -> Tensor:
@@ -141,7 +163,7 @@ case("rnn", rnn, SEQUENCE, {"w": (2, 4), "u": (4, 4), "b": (4,)})
 case("gru", gru, SEQUENCE, {**recurrent(2, 4, "rzq"), "d": (4,)})
 case("lstm", lstm, SEQUENCE, recurrent(2, 4))
 case("peephole_lstm", peephole_lstm, SEQUENCE, {**recurrent(2, 4), **four("p", 4, of="afo")})
-case("backward_lstm", backward_lstm, SEQUENCE, recurrent(2, 3))
+case("backward_lstm", backward(lstm), SEQUENCE, recurrent(2, 3))
 both = {**recurrent(2, 3), **recurrent(2, 3, tail="_")}
 case("bidirectional_lstm", bidirectional_lstm, SEQUENCE, both, "i=3")
 HIDDEN, CELL, LENGTH = {"h0": (3, 4)}, {"c0": (3, 4)}, {"length": (3, -6)}
@@ -149,9 +171,9 @@ case("rnn", rnn, {**SEQUENCE, **HIDDEN, **LENGTH}, {"w": (2, 4), "u": (4, 4), "b
 case("gru", gru, {**SEQUENCE, **HIDDEN, **LENGTH}, {**recurrent(2, 4, "rzq"), "d": (4,)}, "", "gru_given")
 case("lstm", lstm, {**SEQUENCE, **HIDDEN, **CELL, **LENGTH}, recurrent(2, 4), "", "lstm_given")
 case("lstm", lstm, {**SEQUENCE, **LENGTH}, recurrent(2, 4), "", "lstm_lengths")
-case("backward_lstm", backward_lstm, {**SEQUENCE, **LENGTH}, recurrent(2, 4), "", "backward_lstm_lengths")
+case("backward_lstm", backward(lstm), {**SEQUENCE, **LENGTH}, recurrent(2, 4), "", "backward_lstm_lengths")
 given = {**SEQUENCE, **HIDDEN, **CELL}
-case("backward_lstm", backward_lstm, {**given, **LENGTH}, recurrent(2, 4), "", "backward_lstm_given")
+case("backward_lstm", backward(lstm), {**given, **LENGTH}, recurrent(2, 4), "", "backward_lstm_given")
 peepholes = {**recurrent(2, 4), **four("p", 4, of="afo")}
 case("peephole_lstm", peephole_lstm, {**given, **LENGTH}, peepholes, "", "peephole_lstm_given")
 starts = dict.fromkeys(("h0", "c0", "back_h0", "back_c0"), (3, 3))
@@ -165,6 +187,16 @@ case(
     "i=3",
     "bidirectional_lstm_lengths",
 )
+given = {**SEQUENCE, **HIDDEN, **LENGTH}
+simple, gated = {"w": (2, 4), "u": (4, 4), "b": (4,)}, {**recurrent(2, 4, "rzq"), "d": (4,)}
+for name, layer, own in (("rnn", rnn, simple), ("gru", gru, gated)):
+    case(f"backward_{name}", backward(layer), SEQUENCE, own)
+    case(f"backward_{name}", backward(layer), given, own, "", f"backward_{name}_given")
+given = {**SEQUENCE, **dict.fromkeys(("h0", "back_h0"), (3, 4)), **LENGTH}
+for name, layer, own in (("rnn", bidirectional_rnn, simple), ("gru", bidirectional_gru, gated)):
+    both = {**own, **{f"{key}_": shape for key, shape in own.items()}}
+    case(f"bidirectional_{name}", layer, SEQUENCE, both, "i=4")
+    case(f"bidirectional_{name}", layer, given, both, "i=4", f"bidirectional_{name}_given")
 
 
 # -------------------------------------------------------------------------------------------- attention

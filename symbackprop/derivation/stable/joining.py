@@ -6,11 +6,11 @@ sum of exponentials is written out where it divides one: for exp(h)/Σ exp(h) th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from sympy import Add, Derivative, Eq, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Sum, Symbol, exp
+from sympy import Add, Derivative, Eq, Expr, Indexed, KroneckerDelta, Mul, Piecewise, Pow, Sum, Symbol, exp
 
 from symbackprop.arrays.exponentials import (
     apart,
@@ -18,8 +18,9 @@ from symbackprop.arrays.exponentials import (
     is_total_of_exponentials,
     sums_gathered,
 )
+from symbackprop.derivation.stable.kept import Kept
 from symbackprop.equations.indices import RangeList, canonical, close_sum, make_sum, open_sum, rename
-from symbackprop.equations.system import BINDERS, ONE, ZERO, EquationSystem, indices_of, name_of
+from symbackprop.equations.system import BINDERS, ONE, ZERO, Equation, EquationSystem, indices_of, name_of
 
 
 @dataclass
@@ -31,6 +32,9 @@ class Joiner:
     """Is told the names of the quantities whose definitions matter."""
     _exponentials: dict[str, Expr | None] = field(default_factory=dict)
     """The definition of each quantity that is an exponential or a sum of them, None for any other."""
+
+    def __post_init__(self) -> None:
+        self._kept = Kept(self.system.quantities, lambda kind, name: self.told(name))
 
     def joined(self, expression: Expr) -> Expr:
         """Return ``expression`` with the exponentials of each product joined, inside of sums in it, too."""
@@ -160,7 +164,10 @@ class Joiner:
 
     def is_exponential(self, read: Expr) -> bool:
         """Whether a component is defined as an exponential, or as one times something."""
-        written = self._exponential(read)
+        if not self.system.is_read(read) or name_of(read) not in self.system.definitions:
+            return False
+        self.seen(name_of(read))
+        written = self.exponential(name_of(read))  # at any indices: they change nothing of its kind
         return written is not None and apart(written) is not None
 
     # ------------------------------------------------------------ what is left of 1
@@ -180,7 +187,7 @@ class Joiner:
         written = self._exponential(read)
         if written is None:
             return None
-        total = next((1 / f for f in Mul.make_args(written) if isinstance(1 / f, Sum)), None)
+        total = next(_dividing_sums(written), None)
         if total is None:
             return None
         body, ranges = open_sum(total)
@@ -223,12 +230,33 @@ class Joiner:
         """Return what a quantity is defined as, if that is an exponential or a sum of them."""
         if name not in self._exponentials and name in self.system.definitions:
             self._exponentials[name] = None
-            seen, self.seen = self.seen, lambda name: None  # what it is made of shows in what it is
-            written = self.joined_in_full(self.system.definitions[name].rhs)
-            self.seen = seen
-            if apart(written) is not None or _is_total(written):
-                self._exponentials[name] = written
+            definition = self.system.definitions[name]
+            if self._reads_exponential(definition.rhs):
+                written = self._kept_or_found(definition)
+                self._exponentials[name] = None if written == ONE else written
         return self._exponentials.get(name)
+
+    def _kept_or_found(self, definition: Equation) -> Expr:
+        """Return the exponential that a quantity is defined as; 1 where it is none."""
+        written = self._kept.form_of((definition.lhs, definition.rhs))
+        if written is None:
+            looked_up: dict[tuple[str, str], None] = {}
+            seen, self.seen = self.seen, lambda name: looked_up.setdefault(("", name))
+            joined = self.joined_in_full(definition.rhs)
+            self.seen = seen  # what a quantity is made of shows in what it is
+            written = joined if apart(joined) is not None or _is_total(joined) else ONE
+            self._kept.enter((definition.lhs, definition.rhs), looked_up, written)
+        return written
+
+    def told(self, name: str) -> tuple[Hashable, list[Expr]]:
+        """Return what matters of a quantity that a definition reads: the exponential that it is, if any."""
+        written = self.exponential(name)
+        return (), [] if written is None else [self.system.definitions[name].lhs, written]
+
+    def _reads_exponential(self, expression: Expr) -> bool:
+        """Whether there is an exponential in ``expression``, or a quantity that is one."""
+        reads = (node for node in expression.atoms(Indexed, Symbol) if self.system.is_read(node))
+        return bool(expression.has(exp)) or any(self.exponential(name_of(read)) is not None for read in reads)
 
     def _written_out(self, expression: Expr) -> Expr:
         if self.system.is_read(expression):
@@ -249,10 +277,16 @@ class Joiner:
 
 def _without_total(product: Expr, ranges: RangeList) -> Expr | None:
     """Return 1 where ``product`` is divided by its own sum, as exp(h)/Σ exp(h) is; None for any other."""
-    for divisor in (1 / f for f in Mul.make_args(product) if isinstance(1 / f, Sum)):
+    for divisor in _dividing_sums(product):
         if canonical(close_sum(product * divisor, ranges)) == canonical(divisor):
             return ONE
     return None
+
+
+def _dividing_sums(product: Expr) -> Iterator[Sum]:
+    for factor in Mul.make_args(product):
+        if isinstance(factor, Pow) and factor.exp == -1 and isinstance(factor.base, Sum):
+            yield factor.base
 
 
 def _is_total(expression: Expr) -> bool:

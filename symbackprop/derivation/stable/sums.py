@@ -106,8 +106,7 @@ class SumForms:
     def _told(self, kind: str, name: str) -> tuple[Hashable, list[Expr]]:
         """Return what is known of a quantity: as an exponential; else all facts, and how it is computed."""
         if kind == _EXPONENTIAL:
-            written = self.joiner.exponential(name)
-            return (), [] if written is None else [self.system.definitions[name].lhs, written]
+            return self.joiner.told(name)
         derivative = f"{_OF_LOSS}{name}"
         facts = [name in self.adjoints, self._is_given(name)]
         facts += [self._is_followed(each) for each in (name, derivative)]

@@ -14,6 +14,7 @@ from sympy import Add, Expr, Ge, Gt, Le, Lt, Mul, S, Symbol
 
 from symbackprop.equations.affine import holds_everywhere
 from symbackprop.equations.circles import in_order
+from symbackprop.equations.indices import renamed
 from symbackprop.equations.model import Constant, DataArray, Initial, Initializer, Model, Noise
 from symbackprop.equations.naming import LETTERS, SAMPLE, SAMPLES
 from symbackprop.equations.system import (
@@ -456,8 +457,8 @@ class _Letters:
         """Return an equation with the letters that are shown; the terms of a scalar share none."""
         if equation.indices:
             shown = self._together(equation.lhs, equation.rhs)
-            return Equation(equation.lhs.xreplace(shown), equation.rhs.xreplace(shown))
-        terms = [term.xreplace(self._together(term)) for term in Add.make_args(equation.rhs)]
+            return Equation(renamed(equation.lhs, shown), renamed(equation.rhs, shown))
+        terms = [renamed(term, self._together(term)) for term in Add.make_args(equation.rhs)]
         return Equation(equation.lhs, Add(*terms))
 
     def _together(self, *expressions: Expr) -> dict[Symbol, Symbol]:

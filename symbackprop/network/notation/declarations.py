@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from functools import partial
 from types import MappingProxyType
 
@@ -22,7 +23,15 @@ from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, l
 from symbackprop.network.notation.expansion import InLayers, Same, expanded
 from symbackprop.network.notation.imports import last_line, main_file
 from symbackprop.network.notation.inside import whole_size
-from symbackprop.network.notation.lines import UPDATE, Line, Part, Statement, sides, split_outside
+from symbackprop.network.notation.lines import (
+    UPDATE,
+    Line,
+    Part,
+    Statement,
+    UsedLine,
+    sides,
+    split_outside,
+)
 from symbackprop.network.notation.names import LOSS, Names, axes_of
 from symbackprop.network.notation.ranges import provisional_index, provisional_size
 from symbackprop.network.notation.reader import MAX_AXES, NetReader, used_before
@@ -63,17 +72,28 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
     found.names.ranges.numbers = {**_sizes_declared(parts), **sizes}
     statement = None
     try:
-        with limited_work(min(MAX_WORK + _WORK_OF_A_LINE * len(parts), _WORK_OF_A_TEXT)):
+        with limited_work(min(MAX_WORK + _WORK_OF_A_LINE * len(parts), _WORK_OF_A_TEXT)) as work:
             title = None
+            known: dict[Hashable, int] = {}
             for statement in parts:
                 title = title if statement.title is None else statement.title
-                title = _read(found, statement, title)
+                key, before = _up_to_names(statement), work.left
+                with work.known(known[key]) if key in known else nullcontext():
+                    title = _read(found, statement, title)
+                if key is not None:
+                    known.setdefault(key, before - work.left)
     except TooMuchWork:
         assert statement is not None
         statement.body.fail("working this out takes too long", "write it in a simpler way")
     _check_order(found)
     _check_whole(found, Part(Line(source, last_line(text), ""), "", 0))
     return found
+
+
+def _up_to_names(statement: Statement) -> Hashable | None:
+    """Return what is equal for a line of a block in uses that differ in names alone; None for other lines."""
+    line = statement.body.line
+    return (line.part, line.in_block(statement.body.text)) if isinstance(line, UsedLine) else None
 
 
 def _read(found: Text, statement: Statement, title: str | None) -> str | None:

@@ -111,14 +111,12 @@ class UsedLine(Line):
         except SpecificationError as error:
             raise SpecificationError(*error.args, *self.used) from None
 
+    def in_block(self, code: str) -> str:
+        """Return code of this line with the block's own names."""
+        return re.sub(r"[^\W\d]\w*", lambda word: self.names.get(word[0], word[0]), code)
+
     def _in_block(self, message: str) -> str:
-        """Return a message with the block's own names."""
-        own = self.names
-
-        def renamed(said: re.Match[str]) -> str:
-            return re.sub(r"[^\W\d]\w*", lambda word: own.get(word[0], word[0]), said[0])
-
-        return _SAID_OF_CODE.sub(renamed, message)
+        return _SAID_OF_CODE.sub(lambda said: self.in_block(said[0]), message)
 
     def _column(self, column: int) -> int:
         """Return the column in the block's part that corresponds to one here."""
