@@ -280,12 +280,15 @@ def substitute(expression: Expr, quantity: Quantity, definition: Equation) -> Ex
     if reads(expression, quantity):
         mapping = dict(zip(definition.indices, indices_of(expression), strict=True))
         return rename(definition.rhs, mapping)
-    if not holds(expression, quantity):
+    if not expression.args:
         return expression
     if isinstance(expression, BINDERS):
+        if not holds(expression, quantity):
+            return expression
         body, ranges = open_sum(expression)
         return rebound(expression, substitute(body, quantity, definition), ranges)
-    return expression.func(*[substitute(a, quantity, definition) for a in expression.args])
+    arguments = [substitute(argument, quantity, definition) for argument in expression.args]
+    return expression if all(map(is_, arguments, expression.args)) else expression.func(*arguments)
 
 
 def reads(expression: Expr, quantity: Quantity) -> bool:

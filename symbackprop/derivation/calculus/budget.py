@@ -8,6 +8,7 @@ exponents become kernels (``symbackprop.derivation.calculus.kernels``).
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import sympy
@@ -26,6 +27,7 @@ _MOST_OPERATIONS = 60
 """The number of operations up to which SymPy's simplify, which tries everything, is asked."""
 
 
+@lru_cache(maxsize=4096)
 def factor(expression: Expr) -> Expr:
     """Return ``expression`` as a product of factors that have none themselves."""
     return _bounded(factored, expression, lambda flat: _is_within(flat, _WORK_TO_FACTOR))

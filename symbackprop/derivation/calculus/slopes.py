@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sympy import Abs, Dummy, Eq, Expr, Piecewise, Pow, Symbol, count_ops, default_sort_key
+from sympy import Abs, Add, Dummy, Eq, Expr, Mul, Piecewise, Pow, Symbol, count_ops, default_sort_key
 
 from symbackprop.derivation.calculus.kernels import LARGEST_EXPONENT
 from symbackprop.equations.system import ZERO
@@ -13,6 +13,13 @@ def slope_of(expression: Expr, symbol: Symbol) -> Expr:
 
     SymPy takes |log(s)| for a function of a complex number, as log(s) is one for a negative s.
     """
+    if isinstance(expression, Add):
+        return Add(*[slope_of(term, symbol) for term in expression.args if term.has(symbol)])
+    if isinstance(expression, Mul):
+        held = [factor for factor in expression.args if factor.has(symbol)]
+        if len(held) == 1:
+            others = [factor for factor in expression.args if factor != held[0]]
+            return Mul(*others, slope_of(held[0], symbol))
     counted = [node for node in expression.atoms(Pow) if _is_counted(node, symbol)]
     if counted:
         node = max(counted, key=lambda power: (count_ops(power), default_sort_key(power)))  # none holds it
