@@ -220,8 +220,15 @@ class _Module:
         """Return the functions that the network's part calls beside NumPy's."""
         called = (k for k in _SUPPORT if any(_holds(s.operation, k) for s in self.statements))
         names = dict.fromkeys(name for kind in called for name in _SUPPORT[kind])
-        texts = [support()[name] for name in (*names, *(f"_{d}" for d in self.distributions()))]
-        return [*self._drawing(), *texts]
+        texts = [support()[name] for name in names]
+        return [*self._drawing(), *texts, *map(self._drawn, self.distributions())]
+
+    def _drawn(self, distribution: str) -> str:
+        """Return the function that draws first values of a name, of a state as well where one is drawn."""
+        text = support()[f"_{distribution}"]
+        if not any(self.model.initial[state].initializer for state in self.model.states):
+            return text
+        return text.replace("PARAMETER_SHAPES[name]", "{**PARAMETER_SHAPES, **STATE_SHAPES}[name]")
 
     def _drawing(self) -> list[str]:
         """Return the function that draws noise, where there is some."""
@@ -302,7 +309,7 @@ class _Module:
     # ------------------------------------------------------------ initialisation
 
     def distributions(self) -> list[str]:
-        """Return the distributions that parameters are drawn from."""
+        """Return the distributions that parameters and states are drawn from."""
         drawn = {i.initializer.distribution for i in self.model.initial.values() if i.initializer}
         return sorted(drawn - {"zeros"}, reverse=True)
 

@@ -11,6 +11,7 @@ import symbackprop as sb
 from symbackprop.commands.check import check_network
 from symbackprop.errors import SpecificationError
 from symbackprop.network.notation.building import Equations
+from symbackprop.network.random_data import initial_values
 from symbackprop.network.writing import text_of
 
 HEAD = """\
@@ -163,7 +164,7 @@ output u
         (f"state m[i] = 0\ny[n, i] = {SUM} + m[i]", 5, 7, "the state 'm' is never updated"),
         (f"state m[n] = 0\ny[n, i] = {SUM} + m[n]\nm[n] <- 1", 7, 1, "stands on the left only"),
         (f"state m[n] = 0\ny[n, i] = {SUM} + m[n]\nm[n] <- m[n]", 5, 7, "runs over the samples"),
-        (f"state m[i] = normal\ny[n, i] = {SUM}", 5, 14, "a number is needed here"),
+        (f"state m[i] = sometimes\ny[n, i] = {SUM}", 5, 14, "is not a known initialiser"),
         (
             f"state m = 0\ny[n, i] = {SUM} + m\nm <- m + 1\nm <- m + 2",
             8,
@@ -198,3 +199,36 @@ def test_a_bias_before_a_batch_norm_has_the_derivative_0_which_check_accepts() -
     text += "s[n, i] = dense(x)\ny = batch_norm(s)" + TAIL
     report = check_network(sb.Network.from_equations(text))
     assert report.holds, report.table()
+
+
+CODEBOOK = """\
+input x[n, i]
+parameter w[i, d] = xavier, u[d, i] = xavier
+state code[m, d] = normal(0.3), turn[d, e] = orthogonal, count[m] = 1
+size i = 4, d = 3, m = 5
+z[n, e] = sum(x[n, i]*w[i, d]*turn[d, e], i, d)
+best[n] = argmax(-sum((z[n, d] - code[m, d])**2, d), m)
+q[n, d] = code[best[n], d]*count[best[n]]
+s[n, d] = z[n, d] + stop_gradient(q[n, d] - z[n, d])
+y[n, i] = sum(s[n, d]*u[d, i], d)
+hit[n, m] = where(m == best[n], 1, 0)
+code[m, d] <- 0.9*code[m, d] + 0.1*sum(hit[n, m]*z[n, d], n)
+turn[d, e] <- turn[d, e]
+count[m] <- count[m]
+E = mean(sum((y[n, i] - x[n, i])**2, i), n)
+output y
+"""
+
+
+def test_a_state_is_drawn_as_a_parameter_is() -> None:
+    """By the same generator after the parameters, and in the module bit for bit as in the package."""
+    network = sb.Network.from_equations(CODEBOOK)
+    module = sb.load(network)
+    first = module.initialize(3)
+    for name, value in initial_values(network.model, 3).items():
+        np.testing.assert_array_equal(first[name], value)
+    assert 0.1 < first["code"].std() < 0.6
+    np.testing.assert_allclose(first["turn"] @ first["turn"].T, np.eye(3), atol=1e-6)
+    np.testing.assert_array_equal(first["count"], 1)
+    with pytest.raises(SpecificationError, match="not a known initialiser; did you mean 'normal'"):
+        sb.Network.from_equations(CODEBOOK.replace("= normal(", "= normall("))

@@ -312,8 +312,7 @@ class _Building:
             more_outputs=tuple(self.found.outputs)[1:],
             sizes=sizes,
             constants=tuple(self._constants(equations)),
-            initial={name: self._initial(name, system) for name in system.parameters}
-            | {name: Initial(value=value) for name, value in self.found.states.items()},
+            initial={name: self._initial(name) for name in (*system.parameters, *self.found.states)},
             inputs=tuple(self._given(name, system) for name in self.found.inputs),
             targets=tuple(self._given(name, system) for name in self.found.targets),
             per_sample=per_sample,
@@ -400,17 +399,17 @@ class _Building:
         distribution, numbers = self.found.noise[name]
         return Noise(name, shape[1:] if has_samples else shape, has_samples, distribution, numbers)
 
-    def _initial(self, name: str, system: EquationSystem) -> Initial:
-        """Return the first values of a parameter: as declared, else by its use in the equations."""
-        declared = self.found.parameters[name]
+    def _initial(self, name: str) -> Initial:
+        """Return the first values of a parameter or a state: as declared, else by its use."""
+        declared = {**self.found.parameters, **self.found.states}[name]
         if isinstance(declared, float):
             return Initial(value=declared)
-        uses = self.names.uses[name]
+        uses = self.names.uses.get(name, [])
         uses = [use for use in uses if use.equation != LOSS] or uses
         if declared is None and all(use.added for use in uses):
             return Initial()
-        shape = system.quantities[name].shape
-        summed = uses[0].summed
+        shape = self.quantities[name].shape
+        summed = uses[0].summed if uses else ()
         fan_in = Mul(*[n for axis, n in enumerate(shape) if axis in summed]) if summed else ONE
         fan_out = Mul(*[n for axis, n in enumerate(shape) if axis not in summed])
         initializer: Initializer = INITIALIZERS["lecun_normal"] if declared is None else declared

@@ -10,17 +10,16 @@ from contextlib import nullcontext
 from functools import partial
 from types import MappingProxyType
 
-from sympy import Add, Expr, Indexed, Integer, Rational, Symbol, expand
+from sympy import Add, Expr, Indexed, Integer, Symbol, expand
 
 from symbackprop.equations.circles import NoOrder, circles_of
-from symbackprop.equations.model import Initializer
 from symbackprop.equations.naming import Glyph
 from symbackprop.equations.system import ZERO, ArgMax, Quantity, is_size, name_of
 from symbackprop.errors import suggestion
 from symbackprop.library.formula import MAX_WORK, TooMuchWork, limited_work
-from symbackprop.library.initializers import FAMILIES, INITIALIZERS
 from symbackprop.network.notation.cases import Case, NotOnce, axis_of, joined, letters_in, places_of
 from symbackprop.network.notation.expansion import InLayers, Same, expanded
+from symbackprop.network.notation.first_values import first_value
 from symbackprop.network.notation.imports import last_line, main_file
 from symbackprop.network.notation.inside import whole_size
 from symbackprop.network.notation.lines import (
@@ -193,45 +192,7 @@ def _parameter(found: Text, statement: Statement) -> None:
     for item in split_outside(statement.body, ","):
         left, right = sides(item)
         name = declare(found, left, "a parameter")
-        found.parameters[name] = None if right is None else _first_value(right, found.names)
-
-
-def _first_value(part: Part, names: Names) -> Initializer | float:
-    """Return the initialiser that is named, or the number that is given."""
-    reader = NetReader(part, Names())
-    tree = reader.tree()
-    call = tree if isinstance(tree, ast.Call) and isinstance(tree.func, ast.Name) else None
-    node = call.func if call is not None else tree
-    if not isinstance(node, ast.Name) or node.id in names.scalars:
-        return number_in(part)
-    plain = node.id.lower()
-    plain = FAMILIES.get(plain, plain)
-    if plain not in INITIALIZERS:
-        hint = suggestion(plain, (*INITIALIZERS, *FAMILIES))
-        reader.fail(node, f"'{node.id[:40]}' is not a known initialiser", hint)
-    initializer = INITIALIZERS[plain]
-    if call is None or not (call.args or call.keywords):
-        return initializer
-    return _with_spread(reader, call, initializer)
-
-
-_SPREADS = {"normal": ("deviation", "{}**2"), "uniform": ("limit", "{}**2 / 3")}
-"""Initialiser -> the name of its number, and the variance that follows."""
-
-
-def _with_spread(reader: NetReader, call: ast.Call, initializer: Initializer) -> Initializer:
-    """Return normal(0.02) or uniform(0.1): how far the first values spread."""
-    if initializer.name not in _SPREADS:
-        reader.fail(call, f"'{initializer.name}' takes no number", f"write {initializer.name}")
-    what, formula = _SPREADS[initializer.name]
-    given = [*call.args, *(k.value for k in call.keywords if k.arg == what)]
-    if len(given) != 1 or len(call.args) + len(call.keywords) != 1:
-        reader.fail(call, f"'{initializer.name}' takes one number", f"write {initializer.name}({what}=0.02)")
-    value = reader.expression(given[0])
-    if not (isinstance(value, Rational) and value > 0):
-        reader.fail(given[0], f"the {what} must be a positive number")
-    variance = formula.format(repr(float(value)))
-    return Initializer(initializer.name, initializer.distribution, variance, initializer.source, "small")
+        found.parameters[name] = None if right is None else first_value(right, found.names)
 
 
 def _constant(found: Text, statement: Statement) -> None:

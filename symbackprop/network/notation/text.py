@@ -65,7 +65,7 @@ class Text:
     sections: dict[str, str] = field(default_factory=dict)  # first equation -> title
     layers: InLayers = field(default_factory=InLayers)
     noise: dict[str, tuple[str, tuple[float, ...]]] = field(default_factory=dict)
-    states: dict[str, float] = field(default_factory=dict)  # with what each begins
+    states: dict[str, Initializer | float] = field(default_factory=dict)  # with what each begins
     updates: dict[str, str] = field(default_factory=dict)  # state -> the quantity that a step leaves in it
     updated: dict[str, Part] = field(default_factory=dict)  # state -> where
     cases: dict[str, list[Part]] = field(default_factory=dict)  # the left sides of what has several

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from symbackprop.errors import suggestion
 from symbackprop.library.distributions import DISTRIBUTIONS
+from symbackprop.network.notation.first_values import first_value
 from symbackprop.network.notation.lines import Part, Statement, sides, split_outside
 from symbackprop.network.notation.names import Names, axes_of
 from symbackprop.network.notation.ranges import SizeConflict
@@ -17,7 +18,6 @@ from symbackprop.network.notation.text import (
     define,
     enter_hidden,
     head_of,
-    number_in,
     value_of_numbers,
 )
 
@@ -35,11 +35,11 @@ def read_noise(found: Text, statement: Statement) -> None:
 
 
 def read_state(found: Text, statement: Statement) -> None:
-    """Read state m[i] = 0."""
+    """Read state m[i] = 0, or one with an initialiser, as a parameter has."""
     for item in split_outside(statement.body, ","):
         left, right = sides(item)
         name = declare(found, left, "a state")
-        found.states[name] = 0.0 if right is None else number_in(right)
+        found.states[name] = 0.0 if right is None else first_value(right, found.names)
         found.names.states.add(name)
         found.names.asks_training = True
 
