@@ -45,6 +45,7 @@ _COMMUTES = (Kind.ADD, Kind.MULTIPLY)
 _NUMBERS = {0: "zero", 1: "one"}
 _SHORT = 48  # of longer rows NumPy finds the largest as fast
 _SLOW_WITH_NUMBERS = (Kind.MAXIMUM, Kind.MINIMUM)  # NumPy takes two arrays in a third of the time
+_MANY_NUMBERS = 1024  # of a sample: an array of zeros would take as much memory as what it is compared with
 
 
 def is_mask(operation: Operation) -> bool:
@@ -506,7 +507,12 @@ class BufferWriter:
 
     def _filled(self, operand: Operation, shape: tuple[Expr, ...]) -> Operation:
         value = _zero_or_one(operand)
-        return operand if value is None else self.workspace.full_of(value, shape)
+        if value is None:
+            return operand
+        count = self.workspace.number_of(shape[1:])
+        if count is not None and count >= _MANY_NUMBERS:
+            return operand
+        return self.workspace.full_of(value, shape)
 
     def _order(self, inputs: Sequence[Operation], out: Operation) -> list[int]:
         """Return the positions of the inputs in the order in which they are computed.
