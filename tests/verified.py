@@ -82,6 +82,10 @@ def _step_looped(result: Rolled, step: training_step.TrainingStep, blocks: objec
     _of_step(step, result.parts)
 
 
+def _step_fitted(result: Sequence[Instruction], step: training_step.TrainingStep, program: object) -> None:
+    _of_step(step, result)
+
+
 def _of_function(made: module._Module, program: Sequence[Instruction], given: Sequence[str] = ()) -> None:
     """Verify the instructions of a pure function: it writes to nothing that it is given."""
     constants = (made.given.code(c.name) for c in made.model.constants if not c.is_number)
@@ -119,6 +123,7 @@ PASSES = (
     (training_step.TrainingStep, "written", _step_written),
     (training_step.TrainingStep, "looped", _step_looped),
     (training_step.TrainingStep, "in_turn", _step_looped),
+    (training_step.TrainingStep, "fitted", _step_fitted),
     (module._Module, "_body_of", _function_written),
     (UpdateProgram, "written", _update_written),
 )

@@ -112,23 +112,27 @@ class DataCode:
         return {self.code(noise.name): noise.name for noise in self.model.noise}
 
     def noise_lines(
-        self, read: Collection[str], dtype: str, holds: Callable[[str], bool], generator: str = ""
+        self, read: Collection[str], dtype: str, holds: Callable[[str], bool], generator: str | None = ""
     ) -> Iterator[str]:
         """Yield the lines that bind the noise that is ``read``, but for what a dict by layer ``holds``.
 
-        It is drawn from a ``generator``, or given in a dict; without one it is that of a fixed seed.
+        It is drawn from a ``generator``, or given in a dict; without one it is that of a fixed seed.  With
+        None for the generator it is at hand.
         """
         bound = [noise for noise in self.model.noise if self.code(noise.name) in read]
-        drawn = f"draw_noise({generator or 'np.random.default_rng(0)'}, {self._counts})"
         if bound and generator:
-            yield f"noise = {drawn}"
-        elif bound:
-            yield from ("if noise is None:", f"    noise = {drawn}")
+            yield f"noise = {self.drawn(generator)}"
+        elif bound and generator is not None:
+            yield from ("if noise is None:", f"    noise = {self.drawn('np.random.default_rng(0)')}")
         if any(holds(self.code(noise.name)) for noise in bound):
             yield f"noise = {{n: np.asarray(value, {dtype}) for n, value in noise.items()}}"
         for noise in bound:
             if not holds(self.code(noise.name)):
                 yield f'{self.code(noise.name)} = np.asarray(noise["{noise.name}"], {dtype})'
+
+    def drawn(self, generator: str) -> str:
+        """Return the expression that draws the noise of a step."""
+        return f"draw_noise({generator}, {self._counts})"
 
     def vector_lines(self, read: Collection[str], dtype: str) -> Iterator[str]:
         """Yield the lines that bind the parts of a vector that are ``read``, given by parameter."""
@@ -201,6 +205,18 @@ class DataCode:
             own = self.names.sizes[name]
             found[own] = f"{own} = {self.code(given)}.shape[{axis}]"
         return found
+
+    def measuring(self) -> dict[str, str]:
+        """Return the line that finds each open size in the arguments, before inputs and targets are bound."""
+        where = {
+            given.name: _access(argument, arrays, given)
+            for argument, arrays in (("x", self.model.inputs), ("t", self.model.targets))
+            for given in arrays
+        }
+        sizes = (
+            (self.names.sizes[name], where[given], axis) for name, (given, axis) in self.model.open.items()
+        )
+        return {own: f"{own} = np.shape({given})[{axis}]" for own, given, axis in sizes}
 
     def measured(self) -> dict[str, str]:
         """Return the input or target that has each open size, by the size's name in the code."""

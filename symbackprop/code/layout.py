@@ -51,6 +51,16 @@ def head(name: str, arguments: Sequence[str], result: str, columns: int = COLUMN
     return (f"def {name}(", *(f"    {each}" for each in inside), f"){arrow}:")
 
 
+def called_with(begin: str, arguments: Sequence[str], end: str, columns: int = BODY + 4) -> list[str]:
+    """Return the lines of brackets, which ``begin`` opens, laid out as formatters have it."""
+    line = ", ".join(arguments)
+    if len(begin) + len(line) + len(end) <= columns:
+        return [f"{begin}{line}{end}"]
+    if len(line) + 4 <= columns:
+        return [begin, f"    {line}", end]
+    return [begin, *(f"    {argument}," for argument in arguments), end]
+
+
 def tuple_definition(name: str, values: Sequence[object]) -> list[str]:
     """Return the definition of a tuple, in one line where it fits."""
     line = f"{name} = {literal(tuple(values))}"
@@ -107,20 +117,21 @@ def in_rows(names: Sequence[str], columns: int) -> list[list[str]]:
     return rows
 
 
-def unpacked_rows(names: Sequence[str], value: str) -> list[str]:
+def unpacked_rows(names: Sequence[str], value: str, columns: int = BODY) -> list[str]:
     """Return the lines that unpack names from a tuple; many from one of tuples, see `returned_rows`."""
-    lines = unpacked(names, value)
-    return ["(", *tuples(names), f") = {value}"] if len(lines) > 1 else lines
+    lines = unpacked(names, value, columns)
+    return ["(", *_tuples(names, columns), f") = {value}"] if len(lines) > 1 else lines
 
 
-def returned_rows(names: Sequence[str], value: str) -> list[str]:
+def returned_rows(names: Sequence[str], value: str, columns: int = BODY) -> list[str]:
     """Return the lines that return what is unpacked from ``value`` elsewhere."""
-    return ["return (", *tuples(names), ")"] if len(unpacked(names, value)) > 1 else returned(names)
+    in_one = len(unpacked(names, value, columns)) == 1
+    return returned(names) if in_one else ["return (", *_tuples(names, columns), ")"]
 
 
-def tuples(names: Sequence[str]) -> list[str]:
+def _tuples(names: Sequence[str], columns: int) -> list[str]:
     """Return the lines of tuples of names, one a line."""
-    rows = in_rows(names, BODY - len("    (,),"))
+    rows = in_rows(names, columns - len("    (,),"))
     return [f"    ({', '.join(row)}{',' * (len(row) == 1)})," for row in rows]
 
 

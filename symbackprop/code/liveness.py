@@ -115,10 +115,12 @@ def turns_needed(program: Iterable[Instruction], stems: Iterable[str]) -> dict[s
     if not spans:
         return {}
     for time, (step, layer) in enumerate(_unrolled(program)):
-        viewed = isinstance(step, Assign) and step.binds is not None
+        viewed = _viewed(step)
         for name in step.names:
             stem = _buffer(name)
-            if viewed or not isinstance(name, Layered):  # under another name, for no one knows how long
+            if name in viewed or not isinstance(
+                name, Layered
+            ):  # under another name, for no one knows how long
                 spans.pop(stem, None)
             elif stem in spans:
                 at = name.layer + layer * name.counted
@@ -142,10 +144,17 @@ def of_one_turn(program: Iterable[Instruction], stems: Iterable[str]) -> set[str
     own = {stem for stem in own if len(loops.get(stem, ())) == 1}
     inside = {id(part): part for stem in own for part in loops[stem]}
     steps = [step for part in inside.values() for step in _one_by_one(part.body)]
-    views = [(step.binds, step.reads) for step in steps if isinstance(step, Assign) and step.binds]
+    views = [(step.binds, _viewed(step)) for step in steps if isinstance(step, Assign) and step.binds]
     while lost := {_buffer(n) for view, read in views if _buffer(view) not in own for n in read} & own:
         own -= lost
     return own
+
+
+def _viewed(step: Instruction) -> frozenset[Name]:
+    """Return the arrays that an instruction gives another name, or views; places of maxima are new."""
+    if not isinstance(step, Assign) or step.binds is None:
+        return frozenset()
+    return frozenset() if step.value.kind == Kind.ARGMAX else step.reads
 
 
 def _unrolled(program: Iterable[Instruction]) -> Iterator[tuple[Instruction, int]]:

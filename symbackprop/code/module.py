@@ -9,12 +9,13 @@ from functools import cache, cached_property
 
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import Layered, Operation
+from symbackprop.code.both_passes import BothPasses
 from symbackprop.code.bundle import runtime, support
 from symbackprop.code.comments import EquationComments, wrapped
 from symbackprop.code.data import ARRAYS, DataCode
 from symbackprop.code.entries import ByKey, Keyed, Keys, rolled_entries
 from symbackprop.code.fitting import Names, assignment
-from symbackprop.code.function_body import KEEP, Body, stems_of
+from symbackprop.code.function_body import Body
 from symbackprop.code.layout import (
     COLUMNS,
     Verbatim,
@@ -24,14 +25,13 @@ from symbackprop.code.layout import (
     literal,
     text_definition,
     tuple_definition,
-    tuples,
 )
-from symbackprop.code.lines import CHOICE, INDENT, SILENT, Comments, lines_of
+from symbackprop.code.lines import CHOICE, INDENT, SILENT, Comments
 from symbackprop.code.lines import COLUMNS as LINES
 from symbackprop.code.loops import ByLayer, Uses, in_loops, layered_names
 from symbackprop.code.programs import RATE, SCALE, Carried, Named, Programs, needed, share
 from symbackprop.code.recurrence import Recurrence
-from symbackprop.code.statements import DTYPE, Block, Instruction, array, names_in, names_of
+from symbackprop.code.statements import DTYPE, Block, Instruction, array, names_in
 from symbackprop.code.text import imports, spelled
 from symbackprop.code.training_step import StepLines, TrainingStep, shapes_in
 from symbackprop.code.update import UpdateProgram
@@ -342,8 +342,6 @@ class _Module:
 
     def functions(self) -> Iterator[_Function]:
         """Yield the pure functions."""
-        if self._halves is not None:
-            yield self._shared_forward(*self._halves)
         yield self.forward()
         if self.model.use is not None:
             yield self.loss_in_use()
@@ -354,11 +352,6 @@ class _Module:
 
     def forward(self) -> _Function:
         """Return the outputs: an array, or a dict of several."""
-        if self._halves is not None:
-            docstring = f"Return the outputs, shape {self.given.output_shape}."
-            listed = [f"parameters: {ARRAYS}", *self._annotated("x", ())]
-            lines = (f"return {_FORWARD[:-1]}, {KEEP}=False)[0]",)
-            return _Function(head("forward", listed, "np.ndarray"), docstring, lines)
         names = {name: self.given.code(name) for name in self.model.outputs}
         body = self._body([*names.values()], self.in_use)
         if len(names) > 1:
@@ -371,30 +364,9 @@ class _Module:
         return self._function("forward", "x", "np.ndarray", f"Return the outputs, {shape}.", body, returned)
 
     @cached_property
-    def _halves(self) -> tuple[Body, Body] | None:
-        """The halves of `gradients`, where a bare module has what a long loop does forward in one place."""
-        output = self.given.code(self.model.output)
-        several = self.model.use is not None or self.model.more_outputs or self.model.noise
-        if not self.bare or several or output in self.given.arguments:
-            return None
-        inside = {s.number for s in needed(self.trained.statements, [output])}
-        halves = self._gradients.halves(inside, output)
-        lines = 0 if halves is None else sum(1 for _ in lines_of(halves[0].parts))
-        return halves if lines >= _LONG else None
-
-    def _shared_forward(self, body: Body, rest: Body) -> _Function:
-        """Return what computes the output and all that ``rest`` reads."""
-        output = body.kept.name(self.given.code(self.model.output))
-        docstring = "Return the outputs, and what `gradients` reads on the way back, where it is kept."
-        returned = [f"return {spelled(output)}, (", *tuples(rest.without(output)), ")"]
-        listed = [f"parameters: {ARRAYS}", *self._annotated("x", body.dicts), f"{KEEP}: bool = True"]
-        lines = (*self._lines_of(body), *returned)
-        return _Function(head("_forward", listed, "tuple"), docstring, lines)
-
-    @cached_property
-    def _gradients(self) -> Body:
-        names = (self.given.derivative(p) for p in self.derivation.system.parameters)
-        return self._body(["E", *names], self.trained)
+    def _derivatives(self) -> dict[str, str]:
+        """The name in the code of the derivative for each parameter."""
+        return {name: self.given.derivative(name) for name in self.derivation.system.parameters}
 
     def loss(self) -> _Function:
         """Return the error, while the network is trained where it is another one then."""
@@ -429,9 +401,14 @@ class _Module:
         return "E, the mean over the samples" if self.model.per_sample else "E"
 
     def gradients(self) -> _Function:
-        """Return the error and its derivatives."""
-        names = {p: self.given.derivative(p) for p in self.derivation.system.parameters}
-        body = self._gradients if self._halves is None else self._halves[1]
+        """Return the error and its derivatives; where a step has long loops, by its statements."""
+        docstring = "Return E and a dict of its derivatives."
+        result, given = f"tuple[float, {ARRAYS}]", self._given_to_loss
+        if self.training_step.apart:
+            begin = head("gradients", [f"parameters: {ARRAYS}", *self._annotated(given, ())], result)
+            return _Function(begin, docstring, tuple(self.both_passes.in_gradients()))
+        names = self._derivatives
+        body = self._body(["E", *names.values()], self.trained)
         listed = ", ".join(
             f'"{parameter}": {spelled(body.kept.name(name))}' for parameter, name in names.items()
         )
@@ -440,13 +417,11 @@ class _Module:
             arrays = {key: Operation(Kind.ARRAY, (), name) for key, name in names.items()}
             entries = [f"        {line}" for line in self._entries(arrays, body.kept)]
             returned = ["return (", "    float(E),", "    {", *entries, "    },", ")"]
-        docstring = "Return E and a dict of its derivatives."
-        result, given = f"tuple[float, {ARRAYS}]", self._given_to_loss
         return self._function("gradients", given, result, docstring, body, returned)
 
     def hessian_vector_product(self) -> _Function:
         """Return the derivatives of what an error changes by along a vector."""
-        names = {p: self.given.derivative(p) for p in self.derivation.system.parameters}
+        names = self._derivatives
         body = self._body([*names.values()], self.trained)
         arrays = {key: Operation(Kind.ARRAY, (), name) for key, name in names.items()}
         entries = [f"    {line}" for line in self._entries(arrays, body.kept)]
@@ -569,17 +544,12 @@ class _Module:
         yield from self.given.vector_lines(read, "dtype")
         yield from self._dicts(body)
         yield from (f"{name} = forward(parameters, x)" for name in body.given)
-        if body.kept_on:
-            output = body.kept.name(self.given.code(self.model.output))
-            first = output if output in body.kept_on else "_"
-            yield from (f"{first}, (", *tuples(body.without(output)), f") = {_FORWARD}")
 
     def _dicts(self, body: Body) -> Iterable[str]:
         """Yield the lines that make the dicts of what the loops read and write."""
         given = self.given.arguments
         made, bound = {}, list[ByKey]()
-        here = {*stems_of(names_of(body.parts))}.difference(body.kept_on)
-        for stem, layers in ((stem, layers) for stem, layers in body.dicts.items() if stem in here):
+        for stem, layers in body.dicts.items():
             names = {n: Layered(stem, n).alone for n in layers}
             if names[layers[-1]] in self.parameters:
                 bound.append((stem, "parameters", {n: self.parameters[name] for n, name in names.items()}))
@@ -618,8 +588,10 @@ class _Module:
         scales = self.update.folds_rate or self.model.per_sample
         backward = programs.scaled_backward if scales else programs.backward
         statements = self.given.named([*programs.forward, programs.error, *backward])
-        return TrainingStep(
-            statements,
+        wanted = [self.derivation.system.loss, *self._derivatives.values()]
+        wanted += map(self.given.code, self.model.states.values())
+        step = TrainingStep(
+            needed(statements, wanted),
             self.derivation.system.parameters,
             self.comments,
             self.model,
@@ -627,11 +599,21 @@ class _Module:
             weighted=self.model.per_sample and all(_can_be_weighted(s.operation) for s in statements),
             bare=self.bare,
         )
+        if step.apart:  # a function as the others, which says the equations of `gradients` first
+            step.comments = self.trained.comments
+        return step
 
-    @cached_property
+    @property
     def step(self) -> StepLines:
         """The lines of the training step."""
-        return self.training_step.lines()
+        return self.training_step.written_out
+
+    @cached_property
+    def both_passes(self) -> BothPasses:
+        """What writes the function of both passes, where they stand in one."""
+        annotated = [a.removesuffix(" = None") for a in self._annotated(("x", "t"), self.step.stems)]
+        step, kind = self.training_step, self._arrays_kind
+        return BothPasses(step, self.given, annotated, kind, self.update.folds_rate)
 
     @property
     def _arrays_kind(self) -> str:
@@ -646,14 +628,15 @@ class _Module:
         return {
             "allocate": head("_allocate", ["samples: int", "dtype: np.dtype", *sizes], self._arrays_kind),
             "allocations": self.step.allocations,
-            "error": self.training_step.loss,
+            **({"error": self.training_step.loss} if self.bare else {}),
             "optimizer": self.optimizer.name,
             "helpers": [*([] if self.bare else self._same_in_use()), *(support()[name] for name in helpers)],
             "update": [
                 *self.update.lines(self.equations.one, self.bare),
                 *(_LEFT if self.bare and self.model.states else ()),
             ],
-            "step": [*self._scaling(), *self.step.given, *self.step.step],
+            "apart": [*self.both_passes.texts()] if self.training_step.apart else [],
+            "step": self._step_lines(),
         }
 
     def _same_in_use(self) -> list[str]:
@@ -669,14 +652,16 @@ class _Module:
     def _functions_of_step(self) -> dict[str, object]:
         """Return what the functions of the training step say of themselves."""
         folds = self.update.folds_rate
-        given = [a.removesuffix(" = None") for a in self._annotated(("x", "t"), self.step.stems)]
+        apart = self.training_step.apart
+        taken = () if apart else self.step.stems
+        given = [a.removesuffix(" = None") for a in self._annotated(("x", "t"), taken)]
         arguments = ['trainer: "Trainer"', *given, "rate: float"]
         arguments += ["weights: np.ndarray | None", "with_loss: bool"]
         return {
             "description": self._description(),
             "multiplied": "multiplied by the learning rate" if folds else "without the learning rate",
             "backpropagate": head("_backpropagate", arguments, "float"),
-            "fixed": self.step.fixed,
+            "fixed": self.both_passes.fixed() if apart else self.step.fixed,
             "arrays_kind": self._arrays_kind,
         }
 
@@ -687,7 +672,7 @@ class _Module:
         kept = len(self.update.state) + len(self.update.scratch)
         arrays = f"[np.zeros_like(v) for v in self.parameters.values()] for _ in range({kept})"
         state = [*self._stored(), "self._state = [", f"    {arrays}", "]"]
-        given = self._annotated(("x", "t"), self.step.stems)
+        given = self._annotated(("x", "t"), () if self.training_step.apart else self.step.stems)
         every, each, left = "PARAMETER_SHAPES", "(v) for n, v in self.parameters.items()", []
         if self.model.states:
             every, each = (
@@ -720,11 +705,20 @@ class _Module:
             sentences.append("Where max(u, c) is at hand, u > c is read off it.")
         return wrapped(" ".join(sentences), COLUMNS, "# ")
 
+    def _step_lines(self) -> list[str]:
+        """Return the lines of a step before the update; in a bare module E is a name after them."""
+        if self.training_step.apart:
+            return [*self._counting(), *self.both_passes.in_step()]
+        end = [] if self.bare else [f"return {self.training_step.loss} if with_loss else 0.0"]
+        return [*self._scaling(), *self.step.given, *self.step.step, *end]
+
+    def _counting(self) -> list[str]:
+        """Return the lines that count the rows."""
+        return [f"samples = len({self.given.samples_of()})", *(_ROWS_THAT_FIT if self.bare else ())]
+
     def _scaling(self) -> list[str]:
         """Return the lines that count the rows, and make what a step multiplies all derivatives by."""
-        lines = [f"samples = len({self.given.samples_of()})"]
-        if self.bare:
-            lines += _ROWS_THAT_FIT
+        lines = self._counting()
         if not self.model.per_sample:
             return lines
         rate, owner = "rate" if self.update.folds_rate else 1, "self" if self.bare else "trainer"
@@ -752,10 +746,6 @@ def _can_be_weighted(operation: Operation) -> bool:
 
 
 _LOSS_IN_USE = "loss_in_use"
-_FORWARD = "_forward(parameters, x)"
-"""The call of what computes forward for several functions of a bare module."""
-_LONG = 20
-"""Lines of statements forward from which on a bare module has them in one place."""
 _LEFT = ("for name, value in self._left.items():", "    self.parameters[name][...] = value")
 """The lines that put into states what a step leaves in them."""
 _EMPTY = "{}"

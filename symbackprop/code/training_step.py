@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
 from itertools import groupby
@@ -28,6 +28,7 @@ from symbackprop.code.layout import (
 )
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
 from symbackprop.code.liveness import of_one_turn, shared_arrays, turns_needed
+from symbackprop.code.long_calls import LongCalls
 from symbackprop.code.loops import Rolled, Uses, layered_names
 from symbackprop.code.programs import Carried, Part, share
 from symbackprop.code.recurrence import Recurrence
@@ -37,6 +38,7 @@ from symbackprop.code.statements import (
     Condition,
     Copy,
     Instruction,
+    Loop,
     When,
     array,
     decided,
@@ -45,12 +47,39 @@ from symbackprop.code.statements import (
 )
 from symbackprop.code.text import LAYER
 from symbackprop.equations.model import Model
-from symbackprop.equations.naming import SAMPLES
+from symbackprop.equations.naming import SAMPLES, free_name
 
-_BUFFERS = "self._buffers"
-"""Where a bare trainer has the arrays of a step."""
+LONG = 12
+"""Equations that loops carry out from which on a step is a function that `gradients` calls, too."""
 _MANY = 3
 """Arrays that are alike and take fewer lines when they are made in one go."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """How a step gets at what it is given: ``dicts`` are those that a trainer has under such names."""
+
+    dicts: Mapping[str, str]
+    dtype: str
+    generator: str | None
+    buffers: str
+    fixed: str
+
+    @classmethod
+    def by(cls, owner: str) -> Held:
+        """Return how a step of a trainer gets at it."""
+        dicts = {name: f"{owner}.{name}" for name in DICTS}
+        return cls(dicts, f"{owner}.dtype", f"{owner}.generator", f"{owner}._buffers", f"{owner}._fixed")
+
+    @classmethod
+    def apart_from(cls, taken: Collection[str]) -> Held:
+        """Return the arguments of a function, under names that are not ``taken``."""
+        dicts = {name: free_name(word, {*taken} - {"parameters"}) for name, word in DICTS.items()}
+        return cls(dicts, DTYPE, None, free_name("buffers", taken), free_name("fixed", taken))
+
+
+DICTS = {"parameters": "parameters", "_derivatives": "derivatives", "_left": "left"}
+"""The dicts of arrays that a trainer has -> the argument of a function that is given them."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +115,8 @@ class TrainingStep:
         given: writes the lines that bind inputs, targets and constants.
         weighted: whether the errors of samples can be given weights.
         bare: whether it is one of a module without a runtime: without weights, and always with the error.
+
+    Where its loops are long, it is `apart`: a function of what it reads and writes, for `gradients` too.
     """
 
     def __init__(
@@ -99,7 +130,6 @@ class TrainingStep:
         bare: bool = False,
     ) -> None:
         self.bare = bare
-        self.owner = "self" if bare else "trainer"
         self.weighted = weighted
         self.loss = model.system.loss
         self.keys = list(parameters)
@@ -136,6 +166,18 @@ class TrainingStep:
         """The instructions, those of equal layers as loops."""
         return self.in_turn(self.looped(self.written()))
 
+    @cached_property
+    def apart(self) -> bool:
+        """Whether loops carry out so many equations that they stand in a function of their own."""
+        return sum(len(part.blocks) for part in self.rolled.parts if isinstance(part, Loop)) >= LONG
+
+    @cached_property
+    def held(self) -> Held:
+        """What the statements get at the arrays by that they are given."""
+        taken = {*map(str, names_of(self.rolled.parts)), *self.rolled.dicts, *self.arrays, *self._all}
+        taken |= {*self.given.arguments, *self.given.reserved}
+        return Held.apart_from(taken) if self.apart else Held.by("self" if self.bare else "trainer")
+
     def in_turn(self, rolled: Rolled) -> Rolled:
         """Take out of the dicts by layer what one array is enough for, a buffer of that name then."""
         rolled.take_out(self._of_one_array(rolled))
@@ -166,7 +208,12 @@ class TrainingStep:
     @property
     def _columns(self) -> int:
         """The columns of a line of the step: that of a bare trainer is a method."""
-        return BODY if self.bare else BODY + 4
+        return BODY if self.bare and not self.apart else BODY + 4
+
+    @cached_property
+    def written_out(self) -> StepLines:
+        """The lines of the step and of its arrays."""
+        return self.lines()
 
     def lines(self) -> StepLines:
         """Return the lines of the step and of its arrays."""
@@ -176,21 +223,22 @@ class TrainingStep:
         found = self.given.size_lines()
         arguments = () if self._can_be_cut else tuple(found)
         fixed = [*scratch, *self._constant_names]
-        dtype = f"{self.owner}.dtype"
+        dtype, generator = self.held.dtype, self.held.generator
         binding = [
             *self._parameter_lines(),
-            *found.values(),
-            *self.given.noise_lines(self._read, dtype, self.rolled.holds, f"{self.owner}.generator"),
+            *(line for name, line in found.items() if not self.apart or name in names_of(program)),
+            *self.given.noise_lines(self._read, dtype, self.rolled.holds, generator),
             *self._array_lines(buffers, fixed, ", ".join(("samples", *arguments))),
             *self.given.constant_lines(self._read, dtype),
             *self._dict_lines(),
         ]
-        if DTYPE in names_of(program):
+        if DTYPE in names_of(program) and dtype != DTYPE:
             binding.append(f"dtype = {dtype}")
+        carried_out = self.fitted(program) if self.apart else program
         allocations, made = self._allocated(_sharing(self._places(buffers)), buffers, scratch)
         return StepLines(
             given=list(self.given.given_lines(self._read, dtype, quickly=not self.bare)),
-            step=[*binding, *lines_of(program, self._columns, self.comments)],
+            step=[*binding, *lines_of(carried_out, self._columns, self.comments)],
             allocations=allocations,
             fixed=made,
             buffers=buffers,
@@ -201,18 +249,20 @@ class TrainingStep:
             cuts=self._can_be_cut,
         )
 
+    def fitted(self, program: Iterable[Block | Loop]) -> list[Block | Loop]:
+        """Return a program in which what makes calls longer than a line has names."""
+        return LongCalls(partial(self.workspace.fresh, "part")).fitted(program, self._columns)
+
     def _array_lines(self, buffers: list[str], fixed: list[str], sizes: str) -> Iterator[str]:
         """Yield the lines that bind the arrays of a step, for rows of those sizes."""
         if self.bare:
-            listed = f"({sizes}{'' if ', ' in sizes else ','})"
-            arguments = sizes.replace("samples", "samples, self.dtype", 1)
-            yield f"if self._allocated_for != {listed}:"
-            yield f"    self._allocated_for = {listed}"
-            yield f"    self._buffers = _allocate({arguments})"
-            yield from (unpacked_rows if self.rolled.dicts else unpacked)([*buffers, *fixed], _BUFFERS)
+            yield from () if self.apart else allocating(sizes)
+            names = [*buffers, *fixed]
+            unpack = unpacked_rows if self.rolled.dicts else unpacked
+            yield from unpack(names, self.held.buffers, self._columns)
             return
-        yield from unpacked(buffers, f"{self.owner}._buffers_for({sizes})")
-        yield from unpacked([*self._stems_of_parameters, *fixed], f"{self.owner}._fixed")
+        yield from unpacked(buffers, self.held.buffers if self.apart else f"trainer._buffers_for({sizes})")
+        yield from unpacked([*self._stems_of_parameters, *fixed], self.held.fixed)
 
     def _allocated(
         self, sharing: Iterable[list[str]], buffers: list[str], scratch: list[str]
@@ -224,8 +274,8 @@ class TrainingStep:
         names = [*scratch, *self._constant_names]
         if self.bare:
             listed = [*buffers, *names]
-            end = returned_rows(listed, _BUFFERS) if self.rolled.dicts else returned(listed)
-            return [*allocations, *fixed, *end], []
+            rows = returned_rows(listed, self.held.buffers, self._columns)
+            return [*allocations, *fixed, *(rows if self.rolled.dicts else returned(listed))], []
         fixed += returned([*self._stems_of_parameters, *names])
         return [*allocations, *returned(buffers)], [*self._by_layer(), *fixed]
 
@@ -325,22 +375,24 @@ class TrainingStep:
 
     def _parameter_lines(self) -> Iterator[str]:
         """Yield the lines that bind the parameters and their derivatives."""
-        if not self.rolled.dicts:
-            arrays = ("parameters.values()", "_derivatives.values()")
-            parameters, derivatives = arrays if self.bare else ("_parameter_arrays", "_derivative_arrays")
-            value = f"{self.owner}.{parameters}"
+        if not (self.rolled.dicts or self.apart):
+            plain = ("parameters.values()", "_derivatives.values()")
+            parameters, derivatives = plain if self.bare else ("_parameter_arrays", "_derivative_arrays")
+            owner = "self" if self.bare else "trainer"
+            value = f"{owner}.{parameters}"
             if self.bare and self.others:  # beside which there are states
                 value = "(self.parameters[name] for name in PARAMETER_SHAPES)"
             yield from unpacked(self.parameters, value)
-            yield from unpacked(self.derivatives, f"{self.owner}.{derivatives}")
-            yield from (f'{name} = {self.owner}.{where}["{key}"]' for name, where, key in self.others)
+            yield from unpacked(self.derivatives, f"{owner}.{derivatives}")
+            yield from (f'{name} = {owner}.{where}["{key}"]' for name, where, key in self.others)
             return
         for where in dict.fromkeys(where for _, where, _ in self.bound):
             here = ((name, key) for name, held, key in self.bound if held == where)
             single = {name: f'"{key}"' for name, key in here if not self.rolled.holds(name)}
-            value, columns = f"{self.owner}.{where}[name]", self._columns
+            arrays, columns = self.held.dicts[where], self._columns
+            value = f"{arrays}[name]"
             if len(single) < _MANY:
-                yield from (f"{name} = {self.owner}.{where}[{key}]" for name, key in single.items())
+                yield from (f"{name} = {arrays}[{key}]" for name, key in single.items())
             else:
                 yield from each_its_own([*single], value, [*single.values()], columns)
         if self.bare:
@@ -353,7 +405,7 @@ class TrainingStep:
         for name, where, key in self.bound:
             if self.rolled.holds(name):
                 own = self.layered[name]
-                found.setdefault(own.stem, (f"{self.owner}.{where}", {}))[1][own.layer] = key
+                found.setdefault(own.stem, (self.held.dicts[where], {}))[1][own.layer] = key
         return found
 
     @cached_property
@@ -397,7 +449,9 @@ class TrainingStep:
         for label, *others in arrays if self.rolled.dicts else ():
             if not others and (value := self._value(label)):
                 alike.setdefault(value, []).append(label)
-        together = {labels[0]: (labels, value) for value, labels in alike.items() if len(labels) >= _MANY}
+        together = {
+            labels[0]: (labels, value) for value, labels in alike.items() if self._are_many(labels, value)
+        }
         later = {label for labels, _ in together.values() for label in labels[1:]}
         lines: list[str] = []
         for label, *others in arrays:
@@ -407,6 +461,12 @@ class TrainingStep:
             elif label not in later:
                 lines += self._allocations(label, *others)
         return lines
+
+    def _are_many(self, labels: Sequence[str], value: Value) -> bool:
+        """Whether arrays that are alike are made in one go: where `apart`, if that is shorter."""
+        if not self.apart:
+            return len(labels) >= _MANY
+        return len(each_its_own(labels, value, [], BODY + 4)) < sum(len(self._allocations(n)) for n in labels)
 
     def _value(self, label: str) -> Value | None:
         """Return the expression that makes a buffer, or a dict of equal ones, None for any other dict."""
@@ -517,6 +577,14 @@ class TrainingStep:
         made = [i for o, name in names.items() for i in assignment(array(name, o), o, Names(taken))]
         yield from (f"{name} = np.array({value}, dtype)" for value, name in numbers.items())
         yield from lines_of(made, ANY_LENGTH)
+
+
+def allocating(sizes: str) -> Iterator[str]:
+    """Yield the lines by which a bare trainer has the arrays of a step for those sizes."""
+    listed = f"({sizes}{'' if ', ' in sizes else ','})"
+    yield f"if self._allocated_for != {listed}:"
+    yield f"    self._allocated_for = {listed}"
+    yield f"    self._buffers = _allocate({sizes.replace('samples', 'samples, self.dtype', 1)})"
 
 
 def _places_of(statements: Iterable[Carried]) -> dict[str, int]:

@@ -186,6 +186,8 @@ def loop(layers: range, *inner: Instruction) -> Loop:
 
 
 UP, DOWN = range(1, 9), range(8, 0, -1)
+PLACES = Operation(Kind.ARGMAX, (read(of("s")),), Reduction(1))
+"""New numbers, and no view of what they are places in."""
 
 
 @pytest.mark.parametrize(
@@ -197,6 +199,7 @@ UP, DOWN = range(1, 9), range(8, 0, -1)
         ([loop(UP, exp("x", of("s"))), exp("x", Layered("s", 1))], None),
         ([loop(UP, exp("x", of("s"))), Loop(UP, (added("y", of("s")),))], None),
         ([loop(UP, named("view", of("s")), added("view", ONE))], None),
+        ([loop(UP, exp("x", of("s")), named(of("at"), PLACES), added("y", of("at")))], 1),
         ([named("y", "s"), loop(UP, exp("x", of("s")))], None),
     ],
 )
@@ -211,6 +214,46 @@ def test_layers_that_are_never_needed_at_once_take_turns(
 
 def step_of(network: sb.Network) -> str:
     return sb.generate(network).split("def _backpropagate(")[1].split("def _update(")[0]
+
+
+OF_OUTPUTS = """\
+input x[n, k]
+target t[n]
+parameter w[k]
+size k = 2
+s[n] = sum(x[n, k]*w[k], k)
+middle[n] = tanh(s[n])
+y[n] = 2*middle[n]
+E = mean((s[n] - t[n])**2, n)
+output y
+"""
+
+
+STABLE = """\
+input x[n, r]
+target t[n, r]
+parameter w[r]
+size r = 3
+s[n, r] = x[n, r]*w[r]
+top[n] = max(s[n, r], r)
+ex[n, r] = exp(s[n, r] - top[n])
+den[n] = sum(ex[n, r], r)
+y[n, r] = ex[n, r]/den[n]
+E = mean(sum((y[n, r] - t[n, r])**2, r), n)
+output y
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "unread"),
+    [(OF_OUTPUTS, {"middle", "y"}), (STABLE, {"ex", "den", "dex", "dden"})],
+    ids=["for outputs alone", "behind stable forms"],
+)
+def test_a_step_computes_nothing_that_nobody_reads(text: str, unread: set[str]) -> None:
+    network = sb.Network.from_equations(text)
+    module = sb.load(network)
+    assert unread.isdisjoint(module.BUFFERS)
+    assert not unread & {*re.findall(r"\w+", re.sub(r"#.*", "", step_of(network)))}
 
 
 def test_a_maximum_is_taken_with_an_array_of_zeros() -> None:

@@ -55,10 +55,10 @@ def loops_of(text: str) -> list[str]:
 
 @pytest.mark.parametrize("count", [4, pytest.param(7, marks=pytest.mark.slow)])
 def test_all_uses_are_turns_of_one_loop(count: int) -> None:
-    """Forward, gradients and step have a loop forward, the last two one backward; loss calls forward."""
+    """`forward` has one loop, which `loss` leaves to it; gradients and step have both passes in one place."""
     text = sb.generate(network(count), bare=True)
     forward, backward = f"range(1, {count + 1})", f"range({count}, 0, -1)"
-    assert loops_of(text) == [forward, forward, backward, forward, backward], loops_of(text)
+    assert loops_of(text) == [forward, forward, backward], loops_of(text)
     assert f"h{count} = forward(parameters, x)" in text
     assert "gain1" not in re.sub(r"[#\"].*", "", text)
 
@@ -135,7 +135,7 @@ def test_long_lines_and_masks_that_layers_share_are_in_loops() -> None:
     """Places of maxima, their temporaries and masks of the way back leave no layer outside."""
     text = sb.generate(Network.from_equations(WRITTEN_OUT), bare=True)
     forward, backward = "range(1, 6)", "range(5, 0, -1)"
-    assert loops_of(text) == [forward, backward, forward, backward]  # `gradients` calls what forward calls
+    assert loops_of(text) == [forward, forward, backward]  # `gradients` calls what a step calls
     code = "".join(text.split('"""')[4:])  # behind ARCHITECTURE
     assert max(map(len, code.split("\n"))) <= 88
 
@@ -186,29 +186,6 @@ def test_layers_that_begin_at_data_are_one_loop_without_the_derivative_of_these(
         np.testing.assert_array_equal(*(trainer.parameters[name] for trainer in trainers))
 
 
-def test_a_bare_module_has_a_long_loop_forward_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It computes what one computes that has it twice; for outputs alone nothing else is kept."""
-    derived = sb.derive(Network.from_equations(OF_DATA.format(4)))
-    parameters, x, t = {}, *np.random.default_rng(0).normal(size=(2, 5, 3))
-    found = []
-    for long in (10**6, 1):
-        monkeypatch.setattr("symbackprop.code.module._LONG", long)
-        module = types.ModuleType(f"long_{long}")
-        exec(sb.generate(derived, bare=True), module.__dict__)
-        parameters = parameters or module.initialize(0, float)
-        found.append((module.forward(parameters, x), module.gradients(parameters, x, t)))
-    (outputs, (error, derivatives)), (own_outputs, (own_error, own)) = found
-    assert np.array_equal(outputs, own_outputs)
-    assert error == own_error
-    assert all(np.array_equal(own[name], value) for name, value in derivatives.items())
-    kept = [sum(map(len, _dicts(module._forward(parameters, x, keep=keep)[1]))) for keep in (True, False)]
-    assert kept[1] <= 5 + 3 * 4 < kept[0]  # what is handed on, and the parameters that the way back reads
-
-
-def _dicts(rows: tuple[tuple[object, ...], ...]) -> list[dict[int, np.ndarray]]:
-    return [each for row in rows for each in row if isinstance(each, dict)]
-
-
 def test_few_derivatives_are_returned_from_where_loops_keep_them() -> None:
     """A dict that fits a line reads what is kept by layer there."""
     module = sb.load(Network.from_equations(NAMED.format("h0", "h5 = repeat(layer, 5, h0)", "h5")))
@@ -240,7 +217,7 @@ def test_loops_compute_what_is_written_out(count: int, last: str, monkeypatch: p
     assert np.array_equal(module.forward(parameters, x), plain.forward(parameters, x))
     error, found = module.gradients(parameters, x, t)
     other_error, other = plain.gradients(parameters, x, t)
-    assert error == other_error == pytest.approx(module.loss(parameters, x, t))
+    assert error == pytest.approx(other_error) == pytest.approx(module.loss(parameters, x, t))
     for name, value in other.items():
         np.testing.assert_allclose(found[name], value, rtol=1e-12, atol=1e-14)
     trainers = [each.Trainer(parameters, learning_rate=0.1) for each in (module, plain)]
