@@ -12,9 +12,11 @@ from symbackprop.code.statements import (
     BeforeLast,
     Block,
     Call,
+    Copy,
     Instruction,
     Loop,
     When,
+    name_of,
     names_in,
 )
 
@@ -76,16 +78,29 @@ def _overwritten(step: Instruction) -> dict[Name, set[Name]]:
 
 def _spans(steps: Iterable[Instruction], names: Iterable[str]) -> dict[str, tuple[int, int]]:
     """Return the first and the last instruction that needs each buffer."""
+    return {name: (own[0][0], own[-1][1]) for name, own in spans_apart(steps, names).items()}
+
+
+def spans_apart(program: Iterable[Instruction], names: Iterable[str]) -> dict[str, list[tuple[int, int]]]:
+    """Return the instructions that need each buffer, anew from each one that copies all of its numbers."""
     stands_for = {name: {name} for name in names}  # a view stands for what it is a view of
-    spans: dict[str, tuple[int, int]] = {}
-    for number, step in enumerate(steps):
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for number, step in enumerate(_one_by_one(program)):
         needed = set().union(*(stands_for.get(_buffer(name), ()) for name in step.names))
         for name in needed:
-            spans[name] = (spans.get(name, (number, number))[0], number)
+            own = spans.setdefault(name, [])
+            if not own or _is_made_anew(step, name):
+                own.append((number, number))
+            own[-1] = own[-1][0], number
         bound = step.binds if isinstance(step, Assign) else None
         if isinstance(bound, str) and bound not in spans:
             stands_for[bound] = stands_for.get(bound, set()) | needed
     return spans
+
+
+def _is_made_anew(step: Instruction, name: str) -> bool:
+    whole = isinstance(step, Copy) and step.where is None and step.out.kind == Kind.ARRAY
+    return whole and name_of(step.written) == name and name not in step.reads if step.written else False
 
 
 def _buffer(name: Name) -> str:

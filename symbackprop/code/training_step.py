@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
@@ -27,9 +29,10 @@ from symbackprop.code.layout import (
     unpacked_rows,
 )
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
-from symbackprop.code.liveness import of_one_turn, shared_arrays, turns_needed
+from symbackprop.code.liveness import of_one_turn, shared_arrays, spans_apart, turns_needed
 from symbackprop.code.long_calls import LongCalls
-from symbackprop.code.loops import Rolled, Uses, layered_names
+from symbackprop.code.loops import LEAST_USES, Rolled, Uses, layered_names
+from symbackprop.code.patches import in_rooms, made_again
 from symbackprop.code.programs import Carried, Part, share
 from symbackprop.code.recurrence import Recurrence
 from symbackprop.code.statements import (
@@ -131,6 +134,7 @@ class TrainingStep:
     ) -> None:
         self.bare = bare
         self.weighted = weighted
+        self.patches: list[str] = []
         self.loss = model.system.loss
         self.keys = list(parameters)
         self.parameters = [given.code(name) for name in parameters]
@@ -310,7 +314,21 @@ class TrainingStep:
             inner: Sequence[Instruction] = (*parts, *own)
             inner = decided(inner, Condition.WITH_LOSS) if self.bare else inner
             found.append(Block(statement.name, tuple(inner), statement.number, like=shapes))
+        found, self.patches = made_again(found, self._outside_of_loops())
         return found
+
+    def _outside_of_loops(self) -> set[str]:
+        """Return the buffers of samples, of known size, that stand beside loops: few layers make none."""
+        count = Counter(own.stem for own in self.layered.values())
+        in_many = {name for name, own in self.layered.items() if count[own.stem] >= LEAST_USES}
+        return self._sizes_of_samples().keys() - in_many
+
+    def _sizes_of_samples(self) -> dict[str, int]:
+        """Return how many numbers of a sample each buffer holds, where that is known."""
+        of_samples = {n: s for n, s in self.workspace.arrays.items() if s.count(SAMPLES) == 1}
+        others = {name: [n for n in shape if n != SAMPLES] for name, shape in of_samples.items()}
+        sizes = {name: self.workspace.number_of(own) for name, own in others.items()}
+        return {name: int(size) for name, size in sizes.items() if size is not None}
 
     def _part(self, part: Part, beside: str) -> list[Instruction]:
         """Return the instructions for a part; in a use of a block, what it views is kept by layer, too."""
@@ -454,6 +472,9 @@ class TrainingStep:
         }
         later = {label for labels, _ in together.values() for label in labels[1:]}
         lines: list[str] = []
+        for room in dict.fromkeys(self._in_room[name] for name, *_ in arrays if name in self._in_room):
+            largest = self._sizes_of_samples()[self._rooms[room][0]]
+            lines.append(f"{room} = {self._zeros}((samples * {largest},), dtype)")
         for label, *others in arrays:
             if label in together:
                 labels, value = together[label]
@@ -467,6 +488,22 @@ class TrainingStep:
         if not self.apart:
             return len(labels) >= _MANY
         return len(each_its_own(labels, value, [], BODY + 4)) < sum(len(self._allocations(n)) for n in labels)
+
+    @cached_property
+    def _rooms(self) -> dict[str, list[str]]:
+        """The arrays in which patches, and what is as large for a while, are in turn, under their names."""
+        kept = self.rolled.dicts
+        known = {name: size for name, size in self._sizes_of_samples().items() if name not in kept}
+        patches = [name for name in self.patches if name in known]
+        if not patches:
+            return {}
+        least = min(known[name] for name in patches)
+        others = [n for n in known if n.startswith(self.workspace.stem) and known[n] >= least]
+        spans = spans_apart(self.rolled.parts, dict.fromkeys((*patches, *others)))
+        rooms = in_rooms(spans, known)
+        taken = {*self._all, *self._constant_names}
+        free = (f"patches{n}" for n in itertools.count(1) if f"patches{n}" not in taken)
+        return {next(free): room for room in rooms}
 
     def _value(self, label: str) -> Value | None:
         """Return the expression that makes a buffer, or a dict of equal ones, None for any other dict."""
@@ -538,7 +575,7 @@ class TrainingStep:
         own = self.workspace
         kinds: dict[str, Hashable] = {
             name: (name in own.masks, self.first_axes.get(name), *map(self.given.size, self._all[name]))
-            if name in own.arrays or name in own.masks
+            if (name in own.arrays or name in own.masks) and not any(name in r for r in self._rooms.values())
             else None
             for name in names
             if name not in self.rolled.dicts
@@ -546,6 +583,9 @@ class TrainingStep:
         for name in (name for name in names if name in self.rolled.dicts):
             kinds[name] = (self._turns.get(name), self._arrays[name])
         places = shared_arrays(self.rolled.parts, kinds)
+        for room in self._rooms.values():  # those of one shape are one array
+            first: dict[tuple[Expr, ...], int] = {}
+            places |= {name: first.setdefault(self._all[name], places[name]) for name in room}
         return {name: places[name] for name in names}
 
     def _array(self, name: str) -> str:
@@ -558,11 +598,24 @@ class TrainingStep:
             order = ", ".join(map(str, (*range(1, axis + 1), 0, *range(axis + 1, len(sizes)))))
             sizes, turned = [sizes[axis], *sizes[:axis], *sizes[axis + 1 :]], f".transpose({order})"
         shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
+        if name in self._in_room:
+            part = f"{self._in_room[name]}[: samples * {self._sizes_of_samples()[name]}]"
+            return f"{part}.reshape({', '.join(sizes)})"
         if name in self.workspace.masks:
             return f"np.empty({shape}, bool){turned}"
         if self.workspace.filled.get(name, ("", ()))[0] == "ones":
             return f"np.ones({sizes[0] if len(sizes) == 1 else shape}, dtype)"
-        return f"{'np.' if self.bare else '_'}zeros({shape}, dtype){turned}"
+        return f"{self._zeros}({shape}, dtype){turned}"
+
+    @property
+    def _zeros(self) -> str:
+        return "np.zeros" if self.bare else "_zeros"
+
+    @cached_property
+    def _in_room(self) -> dict[str, str]:
+        """The room of each buffer that is in one."""
+        rooms = {room: names for room, names in self._rooms.items() if len({self._all[n] for n in names}) > 1}
+        return {name: room for room, names in rooms.items() for name in names}
 
     @property
     def _constant_names(self) -> list[str]:
@@ -641,7 +694,7 @@ def shapes_in(operation: Operation, number: Callable[[Expr], Expr]) -> tuple[tup
 
 def _sharing(places: Mapping[str, int]) -> list[list[str]]:
     """Return the buffers of each array, in order."""
-    return [
-        [name for name, place in places.items() if place == number]
-        for number in range(len({*places.values()}))
-    ]
+    found: dict[int, list[str]] = {number: [] for number in sorted({*places.values()})}
+    for name, number in places.items():
+        found[number].append(name)
+    return list(found.values())
