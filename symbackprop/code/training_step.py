@@ -473,7 +473,7 @@ class TrainingStep:
 
     def _are_many(self, labels: Sequence[str], value: Value) -> bool:
         """Whether arrays that are alike are made in one go: where `apart`, if that is shorter."""
-        if not self.apart:
+        if len(labels) == 1 or not self.apart:
             return len(labels) >= _MANY
         return len(each_its_own(labels, value, [], BODY + 4)) < sum(len(self._allocations(n)) for n in labels)
 
