@@ -43,7 +43,9 @@ class BothPasses:
 
     def texts(self) -> Iterator[str]:
         """Yield the text of each function that stands before those of a step."""
-        lines = self._lines
+        lines, by_layer = self._lines, self.own.zeros_by_layer()
+        if by_layer:
+            yield "\n".join(by_layer)
         if not self.own.bare:
             listed = [*(f"{name}: {ARRAYS}" for name in self._dicts), "dtype: np.dtype"]
             docstring = '    """Return parameters and derivatives by layer, and arrays that hold no data."""'
@@ -98,12 +100,14 @@ class BothPasses:
         yield "derivatives = {n: np.zeros(s, dtype) for n, s in PARAMETER_SHAPES.items()}"
         if states:
             yield "left = {n: np.zeros(s, dtype) for n, s in STATE_SHAPES.items()}"
-        yield f"samples = len({self.given.samples_of()})"
+        samples = f"len({self.given.samples_of()})"
         yield from self._measured()
         if self.given.model.noise:
+            yield f"samples = {samples}"
             yield "if noise is None:"
             yield f"    noise = {self.given.drawn('np.random.default_rng(0)')}"
-        yield f"buffers = _allocate({', '.join(('samples', 'dtype', *self._lines.sizes))})"
+            samples = "samples"
+        yield f"buffers = _allocate({', '.join((samples, 'dtype', *self._lines.sizes))})"
         dicts = ["parameters", "derivatives", *["left"] * states]
         if not self.own.bare:
             yield f"fixed = {_FIXED}({', '.join(dicts)}, dtype)"

@@ -23,6 +23,7 @@ from symbackprop.code.layout import (
     Value,
     chains,
     each_its_own,
+    head,
     returned,
     returned_rows,
     unpacked,
@@ -54,6 +55,10 @@ from symbackprop.equations.naming import SAMPLES, free_name
 
 LONG = 12
 """Equations that loops carry out from which on a step is a function that `gradients` calls, too."""
+_OF_LAYERS = "_of_layers"
+"""The function that makes dicts by layer, where there are many."""
+_MANY_DICTS = 8
+"""Dicts by layer from which on a function makes them."""
 _MANY = 3
 """Arrays that are alike and take fewer lines when they are made in one go."""
 
@@ -176,11 +181,15 @@ class TrainingStep:
         return sum(len(part.blocks) for part in self.rolled.parts if isinstance(part, Loop)) >= LONG
 
     @cached_property
+    def _taken(self) -> set[str]:
+        """The names that nothing else can have."""
+        taken = {*map(str, names_of(self.rolled.parts)), *self.rolled.dicts, *self.arrays, *self._all}
+        return taken | {*self.given.arguments, *self.given.reserved}
+
+    @cached_property
     def held(self) -> Held:
         """What the statements get at the arrays by that they are given."""
-        taken = {*map(str, names_of(self.rolled.parts)), *self.rolled.dicts, *self.arrays, *self._all}
-        taken |= {*self.given.arguments, *self.given.reserved}
-        return Held.apart_from(taken) if self.apart else Held.by("self" if self.bare else "trainer")
+        return Held.apart_from(self._taken) if self.apart else Held.by("self" if self.bare else "trainer")
 
     def in_turn(self, rolled: Rolled) -> Rolled:
         """Take out of the dicts by layer what one array is enough for, a buffer of that name then."""
@@ -485,7 +494,7 @@ class TrainingStep:
 
     def _are_many(self, labels: Sequence[str], value: Value) -> bool:
         """Whether arrays that are alike are made in one go: where `apart`, if that is shorter."""
-        if not self.apart:
+        if len(labels) == 1 or not self.apart:
             return len(labels) >= _MANY
         return len(each_its_own(labels, value, [], BODY + 4)) < sum(len(self._allocations(n)) for n in labels)
 
@@ -512,8 +521,38 @@ class TrainingStep:
         texts, layers = {text for _, text in self._arrays[label]}, self._kept(label)
         if label in self._turns or len(texts) > 1:
             return None
+        if shape := self._of_layers.get(label):
+            return f"{_OF_LAYERS}({shape}, dtype)"
         span = range(layers[0], layers[-1] + 1)
         return Comprehension(f"{LAYER}: {texts.pop()}", f"for {LAYER} in {turns(span)}")
+
+    @cached_property
+    def _of_layers(self) -> dict[str, str]:
+        """The shapes of the dicts of zeros for the layers that most dicts have, where these are many."""
+        found: dict[range, dict[str, str]] = {}
+        for label in self.rolled.dicts if self.apart else ():
+            kept, texts = self._kept(label), {text for _, text in self._arrays[label]}
+            first = Layered(label, kept[0]).alone if kept else ""
+            plain = first in self.workspace.arrays and not self.first_axes.get(first)
+            if plain and len(texts) == 1 and label not in self._turns:
+                sizes = tuple(map(self.given.size, self._all[first]))
+                found.setdefault(range(kept[0], kept[-1] + 1), {})[label] = tuple_of(sizes)
+        most = max(found.values(), key=len, default={})
+        return most if len(most) >= _MANY_DICTS else {}
+
+    def zeros_by_layer(self) -> list[str]:
+        """Return the lines of the function that makes these dicts."""
+        if not self._of_layers:
+            return []
+        layers = self._kept(next(iter(self._of_layers)))
+        zeros = f"{'np.' if self.bare else '_'}zeros(shape, dtype)"
+        span = turns(range(layers[0], layers[-1] + 1))
+        arguments = ["shape: tuple[int, ...]", "dtype: np.dtype"]
+        return [
+            *head(_OF_LAYERS, arguments, "dict[int, np.ndarray]"),
+            '    """Return an array for each layer."""',
+            f"    return {{{LAYER}: {zeros} for {LAYER} in {span}}}",
+        ]
 
     def _allocations(self, label: str, *others: str) -> list[str]:
         """Return the lines that allocate a buffer, or a dict of them, under all its names."""
@@ -528,6 +567,8 @@ class TrainingStep:
             if len(line) <= COLUMNS:
                 return [line, *rest]
             return [f"{names}_by_turns(", *(f"    {line}," for line in listed), ")", *rest]
+        if label in self._of_layers:
+            return [f"{names}{self._value(label)}", *rest]
         runs = groupby(self._arrays[label], lambda pair: pair[1])
         numbers = [(text, [n for n, _ in pairs]) for text, pairs in runs]
         spans = [(f"{LAYER}: {text}", range(layers[0], layers[-1] + 1)) for text, layers in numbers]
@@ -597,10 +638,10 @@ class TrainingStep:
         if axis:
             order = ", ".join(map(str, (*range(1, axis + 1), 0, *range(axis + 1, len(sizes)))))
             sizes, turned = [sizes[axis], *sizes[:axis], *sizes[axis + 1 :]], f".transpose({order})"
-        shape = f"({sizes[0]},)" if len(sizes) == 1 else f"({', '.join(sizes)})"
         if name in self._in_room:
             part = f"{self._in_room[name]}[: samples * {self._sizes_of_samples()[name]}]"
             return f"{part}.reshape({', '.join(sizes)})"
+        shape = tuple_of(sizes)
         if name in self.workspace.masks:
             return f"np.empty({shape}, bool){turned}"
         if self.workspace.filled.get(name, ("", ()))[0] == "ones":
@@ -658,6 +699,11 @@ def _places_of(statements: Iterable[Carried]) -> dict[str, int]:
 
 
 _OF_ROWS = (Kind.MATMUL, Kind.EINSUM, Kind.RESHAPE, Kind.SCATTER)
+
+
+def tuple_of(sizes: Sequence[str]) -> str:
+    """Return the text of a tuple of sizes."""
+    return f"({', '.join(sizes)}{',' * (len(sizes) == 1)})"
 
 
 def _replaced(names: Mapping[str, str], name: Name) -> Name:

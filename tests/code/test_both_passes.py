@@ -20,6 +20,7 @@ from symbackprop.arrays.operations import Name, Operation
 from symbackprop.code.long_calls import LongCalls
 from symbackprop.code.module import emit
 from symbackprop.code.statements import Assign, BeforeLast, Block, Instruction, Loop, array
+from symbackprop.commands.comparison.module import check_module
 from symbackprop.network.network import Network
 from symbackprop.network.random_data import sample_data
 from tests.code.instructions import call, dot, exp, of, transposed
@@ -190,6 +191,18 @@ def test_weights_of_samples_and_states_on_disk(made: tuple[Network, list[Any]], 
         assert all(np.array_equal(again.parameters[n], value) for n, value in trainer.parameters.items())
         ends.append((errors, {n: value.tobytes() for n, value in trainer.parameters.items()}))
     assert ends[0] == ends[1]
+
+
+def test_check_notices_a_wrong_statement_in_derivatives_and_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("symbackprop.code.training_step.LONG", 0)
+    derived = sb.derive(sb.Network("2-3-1"))
+    text = emit(derived, bare=True)
+    wrong = text.replace("ds2 *= scale", "ds2 *= 1.01 * scale")
+    assert wrong != text
+    compared = check_module(loaded(wrong), derived, expected=loaded(emit(derived)))
+    rows = {row.subject: row.holds for row in compared}
+    assert rows["E"]
+    assert not any(rows[name] for name in ("∂E/∂w1", "∂E/∂b2", "Trainer.step"))
 
 
 # ---------------------------------------------------------------- how long a module is

@@ -60,6 +60,8 @@ def test_all_uses_are_turns_of_one_loop(count: int) -> None:
     forward, backward = f"range(1, {count + 1})", f"range({count}, 0, -1)"
     assert loops_of(text) == [forward, forward, backward], loops_of(text)
     assert f"h{count} = forward(parameters, x)" in text
+    assert text.count("def _of_layers(") == 1  # which makes the arrays that layers have alike
+    assert text.count("_of_layers((samples, 4, 3), dtype)") == 1
     assert "gain1" not in re.sub(r"[#\"].*", "", text)
 
 
