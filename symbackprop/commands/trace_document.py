@@ -278,7 +278,8 @@ class TraceSections:
         at = dict(zip(letters, map(Integer, place), strict=True))
         left = self.style.printer.show(result.lhs.xreplace(at))
         sign = r" \ne " if self.math else " ≠ "
-        formula = f"{left} = {self._number(right[place])}{sign}{self._number(wrong[place])}"
+        numbers = f"{self._number(right[place])}{sign}{self._number(wrong[place])}"
+        formula = self.style.display(left, [numbers])
         return StepBlock(self.style.label(step.number), say("rule.order"), sentence, formula, False)
 
 

@@ -42,6 +42,7 @@ class HtmlFormat(LatexFormat):
     template = "derivation.html.jinja"
     latex_template = False
     _WIDTH = 76
+    dots = "…"  # in sentences, too
 
     def __init__(self, notation: Notation, derivation: Derived) -> None:
         super().__init__(notation, derivation)
@@ -56,6 +57,13 @@ class HtmlFormat(LatexFormat):
 
     def words(self, plain: str) -> str:
         return rf"\text{{{plain}}}"
+
+    def stacked(self, formulas: Sequence[str], label: int) -> str:
+        equations = [
+            formula for formula in formulas if formula.startswith("<math")
+        ]  # as formula() gives them
+        lines = r" \\ ".join(f"& {formula}" for formula in formulas if formula not in equations)
+        return "".join([*equations, mathml(rf"\begin{{align*}} {lines} \end{{align*}}", display=True)])
 
     def cell(self, expression: Expr) -> str:
         return mathml(_below_each_other("", self.filled(expression, self._TABLE_WIDTH)), display=True)

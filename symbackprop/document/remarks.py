@@ -45,7 +45,9 @@ class Remarks:
         loss = self.sentences.inline(self.system.quantities[self.system.loss].symbol)
         if self.derivation.model is not None and self.derivation.model.along:
             return [along(self.sentences)]
-        lines = [self.say("error.introduction", loss=loss)]
+        model = self.derivation.model
+        has_targets = model is None or bool(model.targets)
+        lines = [self.say("error.introduction" if has_targets else "error.without_targets", loss=loss)]
         found = error_of_one(self.derivation)
         if found is None:
             return lines

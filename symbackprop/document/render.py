@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from symbackprop.document import derivatives
+from symbackprop.document.first_values import FirstValues
 from symbackprop.document.formats import Format, LatexFormat, MarkdownFormat, TextFormat
 from symbackprop.document.language.catalogues import CATALOGUES, Catalogue, words_in_formulas
 from symbackprop.document.remarks import Remarks
@@ -95,7 +96,7 @@ def document_context(
         "matrices_introduction": commentary.matrix_introduction(),
         "matrices": commentary.matrices,
         "initial_introduction": sentences.say("initial.introduction"),
-        "initial": [] if derivation.of else sentences.initial(),
+        "initial": [] if derivation.of else FirstValues(sentences).lines(),
         "descent": [] if derivation.of else commentary.descent(),
         "update_introduction": sentences.update_introduction(),
         "update": sentences.explained((*derivation.update, *derivation.rescaled)),

@@ -5,7 +5,7 @@ Formulas come from the steps alone, sentences from the catalogue of the language
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cached_property
 from string import Formatter
@@ -20,7 +20,7 @@ from symbackprop.document.language.catalogues import Catalogue
 from symbackprop.document.language.particles import with_particle
 from symbackprop.document.sections import Sections
 from symbackprop.equations.circles import Circle, parts_of
-from symbackprop.equations.model import Initial, Initializer, Model
+from symbackprop.equations.model import Model
 from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Derived, Step, differentiated
 from symbackprop.equations.system import (
@@ -35,8 +35,6 @@ from symbackprop.equations.system import (
     sum_over,
 )
 from symbackprop.errors import SpecificationError
-from symbackprop.library.formula import parse
-from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.library.optimizers import OPTIMIZERS
 from symbackprop.printing.layers import LAYER, LEAST, AnyLayer, LayerRun, with_runs
 from symbackprop.printing.matrices import MatrixWriter, Unwritable
@@ -633,58 +631,6 @@ class Sentences:
             old=self.listed(self.inline(scalar(s.target)) for s in kept),
             new=self.listed(self.inline(s.lhs) for s in kept),
         )
-
-    def initial(self) -> list[str]:
-        """Return one line for each initialiser: its variances, and the reason for them."""
-        model = self.derivation.model
-        if model is None:
-            return []
-        groups: dict[str, dict[str, Initial]] = {}
-        for name, initial in model.initial.items():
-            if initial.initializer is not None:
-                groups.setdefault(initial.initializer.name, {})[name] = initial
-        return [self._initial_line(INITIALIZERS[name], drawn) for name, drawn in groups.items()]
-
-    def _initial_line(self, initializer: Initializer, drawn: Mapping[str, Initial]) -> str:
-        activations = dict.fromkeys(initial.activation for initial in drawn.values() if initial.activation)
-        return self.say(
-            "initial.line" if activations else "initial.plain",
-            initializer=self.style.escape(initializer.name),
-            activations=self.listed(self.style.escape(name) for name in activations) if activations else "",
-            variances=self.listed(self._variances(drawn)),
-            reason=self.say(f"initial.{initializer.reason}"),
-        )
-
-    def _variances(self, drawn: Mapping[str, Initial]) -> list[str]:
-        found: list[str] = []
-
-        def alike(a: str, b: str, shift: int) -> bool:
-            pairs = [Equation(drawn[name].fan_in, drawn[name].fan_out) for name in (a, b)]
-            return self.layers.shift.name(a, shift) == b and self.layers.same_up_to_layer(
-                pairs[0], pairs[1], shift
-            )
-
-        alone: dict[str, list[str]] = {}
-        for item in with_runs(list(drawn), self.system.layer, alike):
-            if not isinstance(item, LayerRun):
-                weight, formula = self._variance(item, drawn[item])
-                alone.setdefault(formula, []).append(weight)
-                continue
-            weight, formula = self.general(item.layers[0])._variance(item.first[0], drawn[item.first[0]])
-            once = self.say("initial.variance", weights=weight, formula=formula)
-            found.append(self.say("run.given", quantities=once, layers=self.layers_said(item.layers)))
-        return [
-            self.say("initial.variance", weights=self.listed(weights), formula=formula)
-            for formula, weights in alone.items()
-        ] + found
-
-    def _variance(self, name: str, initial: Initial) -> tuple[str, str]:
-        """Return a weight and its variance."""
-        assert initial.initializer is not None
-        piece = self.style.printer.component(name, self.derivation.indices(name)).text
-        fans = {"fan_in": initial.fan_in, "fan_out": initial.fan_out}
-        variance = parse(initial.initializer.variance, fans)
-        return self.style.inline(piece), self.style.inline(self.style.on_one_line(variance))
 
     def update_introduction(self) -> str:
         """Return the sentences before the equations of the optimiser."""

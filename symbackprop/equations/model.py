@@ -44,7 +44,7 @@ class Constant:
 class Initial:
     """How a parameter starts: drawn by an initialiser, or as a number where there is none.
 
-    ``activation`` is the one that the initialiser was chosen for.
+    ``activation`` is the one that the initialiser was chosen for, ``formula`` what it computes of its symbol.
     """
 
     initializer: Initializer | None = None
@@ -52,6 +52,7 @@ class Initial:
     fan_out: Expr = ONE
     value: float = 0.0
     activation: str = ""
+    formula: Expr | None = None
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from symbackprop.library.formula import parse
 from symbackprop.library.initializers import INITIALIZERS
 from symbackprop.network.architecture import Architecture
 from symbackprop.network.functions import (
+    activation_at_start,
     activation_expression,
     activation_functions,
     activation_of,
@@ -83,7 +84,8 @@ def _initial(network: Architecture, system: EquationSystem) -> dict[str, Initial
     for number, layer in enumerate(network.layers, start=1):
         fan_in, fan_out = system.quantities[f"w{number}"].shape
         initializer = initializer_of(network, layer)
-        found[f"w{number}"] = Initial(initializer, fan_in, fan_out, activation=layer.activation)
+        formula = activation_at_start(layer.activation)
+        found[f"w{number}"] = Initial(initializer, fan_in, fan_out, 0.0, layer.activation, formula)
         if network.bias:
             found[f"b{number}"] = Initial()
         for name, value in trainable_parameters(layer.activation).items():

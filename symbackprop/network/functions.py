@@ -107,6 +107,12 @@ def read_activation(text: str, subject: str) -> Expr:
     return expression.xreplace({_UNIT: _PROBE})
 
 
+def activation_at_start(text: str) -> Expr:
+    """Return an activation as an expression in s, with the first values of its trainable parameters."""
+    first = {_trainable(name): value for name, value in trainable_parameters(text).items()}
+    return read_activation(text, "activation").xreplace(first)
+
+
 def read_loss(text: str) -> Expr:
     """Return a loss as an expression in x and t; raises SpecificationError where it is none."""
     formula, scope = loss_formula(text)

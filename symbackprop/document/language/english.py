@@ -78,6 +78,10 @@ ENGLISH: dict[str, str] = {
     "error.introduction": (
         "{loss} says in one number how far the outputs are from their targets; to learn is to make it small."
     ),
+    "error.without_targets": (
+        "{loss} is the number that learning makes small. There are no targets: it says what is wanted of the "
+        "quantities themselves."
+    ),
     "error.along": (
         "{slope} says how much {loss} changes along the vector of all {vectors}, the product of its gradient "
         "with that vector. Its derivatives for the parameters, {derivatives}, are the product of the Hessian "
@@ -203,8 +207,13 @@ ENGLISH: dict[str, str] = {
         "between the two."
     ),
     "initial.half": (
-        "A unit adds up as many terms as it has inputs; the activation passes one half of their power on, "
-        "which the factor 2 makes up for."
+        "A unit adds up as many terms as it has inputs. Of the strength of a normal signal, its mean square, "
+        "{shares}; the factor 2 makes up for one half."
+    ),
+    "initial.share": "{activation} passes on {share}",
+    "initial.relu": (
+        "A unit adds up as many terms as it has inputs; relu passes on one half of the mean square of a "
+        "normal signal, which the factor 2 makes up for."
     ),
     "initial.forward": (
         "A unit adds up as many terms as it has inputs, so this variance keeps the strength of the signal."
