@@ -19,11 +19,12 @@ from symbackprop.document.blocks import EquationBlock, Group, StepBlock
 from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.render import render
 from symbackprop.document.sentences import Sentences
-from symbackprop.equations.steps import Step
+from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import BINDERS, ArgMax, Equation
 from symbackprop.numbers.evaluation import Evaluation
 from symbackprop.printing.brackets import Level
 from symbackprop.printing.latex import LatexPrinter
+from symbackprop.printing.notation import notation_for
 from symbackprop.printing.printer import Piece, Printer
 from symbackprop.printing.text import TextPrinter
 
@@ -50,7 +51,6 @@ def render_trace(
         trace.derivation,
         format,
         title=CATALOGUES[language]["trace.title"].format(title=trace.derivation.title),
-        # with a number in the place of its letter an index no longer tells the layer
         notation=notation or "layered",
         fragment=fragment,
         language=language,
@@ -78,6 +78,8 @@ class TraceSections:
         self._width = _MATH_WIDTH if self.math else _TEXT_WIDTH
         self._comma = r", \; " if self.math else ", "
         self.printer = numbers_printer(style.printer, self.numbers, {})
+        self.placed = _with_layers(style.printer, self.derivation)
+        """Prints what has a number in the place of a letter, which no longer tells the layer."""
 
     def context(self) -> dict[str, object]:
         """Return the template context that replaces the derivation's sections."""
@@ -93,6 +95,9 @@ class TraceSections:
             "batch": list(self._all(derivation.batch)),
             "initial": [],
             "update": [*self._update(), *self._afterwards()],
+            "update_introduction": sentences.update_introduction(
+                {"learning_rate": shown(self.trace.learning_rate)}
+            ),
             "results": [],
         }
 
@@ -150,7 +155,7 @@ class TraceSections:
         complete = len(places) <= _SHOWN
         for place in places if complete else places[:_FIRST]:
             at = dict(zip(letters, map(Integer, place), strict=True))
-            left = self.style.printer.show(lhs.xreplace(at))
+            left = self.placed.show(lhs.xreplace(at))
             yield self._line(left, self.printer.show(rhs.xreplace(at)), self._number(first[place]))
         several = of_one and len(values) > 1
         if several or not complete:
@@ -193,7 +198,7 @@ class TraceSections:
         return f"[{self._comma.join(parts)}]"
 
     def _component(self, name: str, place: Sequence[int]) -> str:
-        return self.style.printer.component(name, tuple(map(Integer, place))).text
+        return self.placed.component(name, tuple(map(Integer, place))).text
 
     # ------------------------------------------------------------ the step, and E after it
 
@@ -276,11 +281,11 @@ class TraceSections:
         )
         letters = self.numbers.free_indices(result.lhs)
         at = dict(zip(letters, map(Integer, place), strict=True))
-        left = self.style.printer.show(result.lhs.xreplace(at))
+        left = self.placed.show(result.lhs.xreplace(at))
         sign = r" \ne " if self.math else " ≠ "
         numbers = f"{self._number(right[place])}{sign}{self._number(wrong[place])}"
         formula = self.style.display(left, [numbers])
-        return StepBlock(self.style.label(step.number), say("rule.order"), sentence, formula, False)
+        return StepBlock(self.style.label(result.number), say("rule.order"), sentence, formula, False)
 
 
 # ------------------------------------------------------------------------------------------- printing
@@ -384,6 +389,13 @@ def placed(expression: Expr, places: Mapping[Symbol, Integer]) -> Expr:
         inside = {i: place for i, place in places.items() if i not in own}
         return expression.func(placed(expression.function, inside), *expression.limits)
     return expression.func(*[placed(argument, places) for argument in expression.args])
+
+
+def _with_layers(printer: Printer, derivation: Derived) -> Printer:
+    """Return a printer that shows the layers of quantities: the printer itself, or one with its marks."""
+    if printer.notation.name != "textbook":
+        return printer
+    return type(printer)(notation_for(derivation, "layered", printer.notation.words))
 
 
 def numbers_printer(

@@ -632,24 +632,24 @@ class Sentences:
             new=self.listed(self.inline(s.lhs) for s in kept),
         )
 
-    def update_introduction(self) -> str:
-        """Return the sentences before the equations of the optimiser."""
+    def update_introduction(self, here: dict[str, str] | None = None) -> str:
+        """Return the sentences before the equations of the optimiser: its settings as they are ``here``."""
         counted = Symbol("step", integer=True, positive=True)
         counts = any(step.rhs.has(counted) for step in self.derivation.update)
+        defaults = OPTIMIZERS[self.derivation.optimizer].defaults.items()
+        numbers = {name: self.style.printer.show(Rational(value)) for name, value in defaults} | (here or {})
         introduction = self.say(
-            "update.introduction",
+            "update.here" if here else "update.introduction",
             optimizer=self.style.escape(self.derivation.optimizer),
-            settings=self.listed(map(self._setting, OPTIMIZERS[self.derivation.optimizer].defaults.items())),
+            settings=self.listed(self._setting(name, number) for name, number in numbers.items()),
         )
         return introduction + (self.say("update.count", step=self.inline(counted)) if counts else "")
 
-    def _setting(self, setting: tuple[str, str]) -> str:
-        """Return a hyper-parameter with its default, and its keyword where a formula writes it otherwise."""
-        name, value = setting
-        show, keyword = self.style.printer.show, self.style.escape(name)
-        shown = show(scalar(name))
+    def _setting(self, name: str, number: str) -> str:
+        """Return a hyper-parameter with its number, and its keyword where a formula writes it otherwise."""
+        shown, keyword = self.style.printer.show(scalar(name)), self.style.escape(name)
         remark = "" if shown == keyword else f" ({keyword})"
-        return self.style.inline(f"{shown} = {show(Rational(value))}") + remark
+        return self.style.inline(f"{shown} = {number}") + remark
 
     def batch_introduction(self) -> str:
         """Return the sentences before the derivatives for a batch."""

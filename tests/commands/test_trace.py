@@ -304,3 +304,23 @@ def test_layers_that_are_alike_are_worked_out_one_by_one() -> None:
     text = found.text()
     for layer in range(1, 8):
         assert f"∂E/∂w{layer}[0,0] = " in text
+
+
+def test_textbook_numbers_tell_their_layers(mazur: Trace) -> None:
+    """Where a number stands in place of its letter, the letter no longer tells the layer."""
+    text = mazur.markdown(notation="textbook")
+    assert r"\frac{\partial E}{\partial w_{kj}}" in text
+    values: dict[str, set[str]] = {}
+    for left, value in re.findall(r"\\partial E\}\{\\partial ([wb]\S*\d\})\}[^\\]*? = (-?\d\S*)", text):
+        values.setdefault(left, set()).add(value)
+    assert values
+    assert all(name.startswith(("w^{(", "b^{(")) for name in values)
+
+
+def test_a_trace_tells_one_learning_rate_and_cites_what_it_shows(mazur: Trace) -> None:
+    text = " ".join(mazur.text().split())
+    assert "The learning rate is 0.5." in text
+    assert "with learning_rate = 0.5." in text
+    assert "learning_rate = 0.1" not in text
+    shown, name = re.findall(r"\((\d+)\) ∂E/∂(w1)\[\d,\d\] = \S+ ≠", text)[0]
+    assert int(shown) == mazur.derivation.results[name]

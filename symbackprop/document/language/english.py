@@ -193,6 +193,7 @@ ENGLISH: dict[str, str] = {
         "A prime marks the value after the step. The optimizer is {optimizer}; its settings, unless told "
         "otherwise, are {settings}."
     ),
+    "update.here": "A prime marks the value after the step. The optimizer is {optimizer}, with {settings}.",
     "update.count": " The steps are counted by {step}, from 1.",
     "initial.introduction": (
         "Weights start at random, as otherwise all units of a layer would learn the same; their variance "

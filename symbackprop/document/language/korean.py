@@ -182,6 +182,9 @@ KOREAN: dict[str, str] = {
         "한 걸음 뒤의 값에는 프라임(′)을 붙인다. 최적화 방법은 {optimizer}이며, 따로 정하지 않을 때의 "
         "설정은 다음과 같다: {settings}."
     ),
+    "update.here": (
+        "한 걸음 뒤의 값에는 프라임(′)을 붙인다. 최적화 방법은 {optimizer}이며, 여기서는 {settings}이다."
+    ),
     "update.count": " 걸음의 번호는 {step}이며 1부터 센다.",
     "initial.introduction": (
         "가중치는 무작위로 시작한다. 그렇지 않으면 한 층의 모든 뉴런이 똑같은 것을 배운다. 신호의 세기가 "
