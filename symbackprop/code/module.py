@@ -754,7 +754,7 @@ _LEFT = ("for name, value in self._left.items():", "    self.parameters[name][..
 _EMPTY = "{}"
 _GAMMA = ("_from_eight", "_given", "_polynomial")
 _SUPPORT = {
-    Kind.ERF: ("_ERF_NEAR", "_erf", "_erf_of_few", "_polynomial"),
+    Kind.ERF: ("_ERF_NEAR", "_erf", "_erf_of_few", "_erf_of_few_32", "_polynomial"),
     Kind.LGAMMA: ("_LOG_GAMMA", "_lgamma", *_GAMMA),
     Kind.DIGAMMA: ("_DIGAMMA", "_digamma", *_GAMMA),
 }
