@@ -520,7 +520,7 @@ class _Module:
             statement = entry.statement
             if isinstance(statement, Recurrence):
                 known = turns_names.of_known(of, entry.known)
-                made = statement.instructions(known, with_arrays=True)
+                made = statement.instructions(known)
                 blocks.append(Block(statement.name, made, statement.number))
                 continue
             layer = uses.layers.get(statement.name)
