@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from sympy import Expr, Indexed, Integer, Symbol, expand
 
 from symbackprop.arrays.kinds import COMPARISONS, Kind
-from symbackprop.arrays.operations import VARYING, Axis, Operation, Order, Reduction
+from symbackprop.arrays.operations import EVERYTHING, VARYING, Axis, Operation, Order, Reduction, Slices
 from symbackprop.equations.affine import Affine, affine
 from symbackprop.equations.system import ONE, ZERO, Ranges, is_size
 
@@ -185,6 +185,10 @@ def _with_new_axes(operation: Operation, axes: tuple[Axis, ...]) -> Operation:
     """Insert axes of length 1; where possible in the inputs, so that code says keepdims."""
     if operation.axes == axes or not operation.axes:
         return operation
+    if operation.kind == Kind.SUBSCRIPT and operation.value == _without(axes):
+        (longer,) = operation.inputs
+        if longer.axes == axes:
+            return longer
     operation = _squeezed(operation)
     shape = iter(operation.shape)
     full = tuple(next(shape) if axis is not None else ONE for axis in axes)
@@ -197,6 +201,18 @@ def _with_new_axes(operation: Operation, axes: tuple[Axis, ...]) -> Operation:
         return Operation(operation.kind, inputs, operation.value, axes, full)
     positions = tuple(None if axis is None else operation.axes.index(axis) for axis in axes)
     return Operation(Kind.LAYOUT, (operation,), Order(positions), axes, full)
+
+
+def read_from(longer: Operation, operation: Operation) -> Operation:
+    """Return ``operation`` as a part of the same with axes of length 1, so that it is computed once."""
+    if longer.is_view or operation.is_leaf or not operation.axes or longer.axes == operation.axes:
+        return operation
+    return Operation(Kind.SUBSCRIPT, (longer,), _without(longer.axes), operation.axes, operation.shape)
+
+
+def _without(axes: tuple[Axis, ...]) -> Slices:
+    """Return what leaves out axes of length 1."""
+    return Slices(tuple(0 if axis is None else EVERYTHING for axis in axes))
 
 
 def _squeezed(operation: Operation) -> Operation:

@@ -29,7 +29,7 @@ from sympy import (
 )
 from sympy.core.relational import Relational
 
-from symbackprop.arrays.axes import Axes, axis_order
+from symbackprop.arrays.axes import Axes, axis_order, read_from
 from symbackprop.arrays.contraction import contract
 from symbackprop.arrays.exponentials import (
     apart,
@@ -439,7 +439,9 @@ class Lowering(Axes):
         largest = self.reduce(Kind.MAX, exponents, summed)
         if may_vanish(coefficient) or exponent.has(S.NegativeInfinity):  # of nothing the maximum is -inf
             largest = self.elementwise(Kind.MAXIMUM, largest, number(Float(_LOWEST)))
-        terms = self.elementwise(Kind.EXP, self.elementwise(Kind.SUBTRACT, exponents, largest))
+        smaller = self.elementwise(Kind.SUBTRACT, exponents, largest)
+        largest = read_from(smaller.inputs[1], largest)
+        terms = self.elementwise(Kind.EXP, smaller)
         if coefficient != 1:
             terms = self.elementwise(Kind.MULTIPLY, self.lower(coefficient), terms)
         total = self.reduce(Kind.SUM, terms, [i for i in indices if i in terms.axes])

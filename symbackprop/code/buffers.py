@@ -9,6 +9,7 @@ from sympy import Expr, Integer, Mul
 
 from symbackprop.arrays.kinds import MASKS, Kind
 from symbackprop.arrays.operations import (
+    EVERYTHING,
     Name,
     Number,
     Operation,
@@ -19,6 +20,7 @@ from symbackprop.arrays.operations import (
     Reduction,
     Sizes,
     Slices,
+    Turn,
 )
 from symbackprop.code.fitting import Names, assignment, fitting, read_inside
 from symbackprop.code.lines import COLUMNS, width
@@ -63,7 +65,8 @@ class Workspace:
     ``filled`` are arrays of zeros or of ones, which no statement writes to.  ``by_bits`` says that choices
     are made by a function of the module.
     ``stem`` begins the names of temporaries, which are none of ``taken``; ``size`` gives sizes their
-    numbers.
+    numbers.  ``first_axes`` are the axes that come first in memory, of buffers of which that is not the
+    first one.
     """
 
     arrays: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
@@ -77,6 +80,7 @@ class Workspace:
     idle: list[str] = field(default_factory=list)
     count: int = 0
     stem: str = "work"
+    first_axes: Mapping[str, int] = field(default_factory=dict)
     size: Callable[[Expr], Expr] = lambda n: n
     taken: set[str] = field(default_factory=set)
 
@@ -127,6 +131,16 @@ class Workspace:
             self.filled[found[0]] = stem, sizes
         return Operation(Kind.ARRAY, (), found[0], (None,) * len(shape), shape)
 
+    def in_order(self, operand: Operation) -> bool:
+        """Whether the numbers of a buffer, or of a slice of it, lie together in the order of its axes."""
+        if operand.kind == Kind.RESHAPE:
+            return self.in_order(operand.inputs[0])
+        if operand.kind == Kind.SUBSCRIPT and operand.inputs[0].kind == Kind.ARRAY:
+            first = self.first_axes.get(str(operand.inputs[0].value), 0)
+            entries = enumerate(operand.value_as(Slices).entries)
+            return all(isinstance(e, Turn) if axis == first else e == EVERYTHING for axis, e in entries)
+        return operand.kind == Kind.ARRAY and not self.first_axes.get(str(operand.value), 0)
+
     def number_of(self, sizes: Sequence[Expr]) -> Integer | None:
         """Return the product of sizes, where all of them have numbers."""
         found = Mul(*map(self.size, sizes))
@@ -166,6 +180,22 @@ class BufferWriter:
         self._release()
         return self.found
 
+    def slice(self, out: Operation, operation: Operation) -> list[Instruction]:
+        """Return the instructions after which ``out``, a slice of a buffer, holds ``operation``.
+
+        What is in it more than once is computed once.
+        """
+        outside, self.found = self.names, []
+        self.names = inside = {**outside}
+        for part in _repeated(operation, outside):
+            repeated = self._temporary(part)
+            self._store(part, repeated)
+            inside[part] = repeated.name
+        self._store(operation, out)
+        self.names = outside
+        self._release()
+        return self.found
+
     def part(self, name: str, operation: Operation) -> list[Instruction]:
         """Return the instructions after which ``name`` holds a part that several statements read.
 
@@ -175,7 +205,7 @@ class BufferWriter:
         if operation.is_constant:
             self.workspace.constants.setdefault(operation, name)
             return []
-        if not (operation.is_leaf or _needs_none(operation)) or _is_product(operation):
+        if _is_computed(operation):
             table = self.workspace.masks if is_mask(operation) else self.workspace.arrays
             table[name] = operation.shape
             return self.assign(name, operation)
@@ -199,6 +229,10 @@ class BufferWriter:
     def component(self, name: str, operation: Operation) -> list[Instruction]:
         """Return the instructions after which the one component of an array is ``operation``."""
         return self._number(component(name), operation, False, COLUMNS)
+
+    def entry(self, target: Operation, operation: Operation) -> list[Instruction]:
+        """Return the instructions after which an entry of an array is ``operation``, a number."""
+        return self._number(target, operation, False, COLUMNS)
 
     def _number(
         self, target: Operation, operation: Operation, weighted: bool, columns: int
@@ -326,10 +360,17 @@ class BufferWriter:
         return _reshape(source, operation.value_as(Sizes), operation.shape)
 
     def _store(self, operation: Operation, out: Operation) -> None:
+        """Compute an operation into ``out``; temporaries that it took on the way are idle again."""
+        before = len(self.busy)
+        self._store_of_kind(operation, out)
+        self.workspace.idle += self.busy[before:]
+        del self.busy[before:]
+
+    def _store_of_kind(self, operation: Operation, out: Operation) -> None:
         kind = operation.kind
         if operation in self.names and (named := array(self.names[operation], operation)) != out:
             self._copy(named, out)
-        elif _is_product(operation):
+        elif _is_product(operation) and self.workspace.in_order(out):
             (product,) = operation.inputs
             self._matmul(product, _taken_together(out, product))
         elif operation.is_leaf or _needs_none(operation):
@@ -369,7 +410,7 @@ class BufferWriter:
         first, second = operation.inputs
         left, right = (self._operand(i) for i in operation.inputs)
         ranks = (len(first.shape), len(second.shape))
-        if ranks[0] > 2 and ranks[1] == 2 and first.is_contiguous and out.kind == Kind.ARRAY:
+        if ranks[0] > 2 and ranks[1] == 2 and first.is_contiguous and self.workspace.in_order(out):
             product = operation.value_as(Product)
             if -1 not in (product.terms, product.sizes[-1]):
                 left, out = _rows(left, product.terms), _rows(out, product.sizes[-1])
@@ -425,7 +466,8 @@ class BufferWriter:
             if axis == 1 and kept and operand != out:
                 self._product((operand, self.workspace.full_of(1, (columns, Integer(1)))), out)
                 return
-        if operand.kind == Kind.ARRAY and out.kind == Kind.ARRAY and operand != out and inner.is_contiguous:
+        lies = (operand.kind == Kind.ARRAY and inner.is_contiguous) or self.workspace.in_order(operand)
+        if lies and operand != out and self.workspace.in_order(out):
             if operation.kind == Kind.SUM and self._sum_of_rows(operand, positions(operation), out):
                 return
             if operation.kind == Kind.MAX and self._largest_of_rows(operand, positions(operation), out):
@@ -550,6 +592,28 @@ def _viewed(operation: Operation) -> Name | None:
     while operation.is_view:
         operation = operation.inputs[0]
     return name_of(operation) if operation.kind == Kind.ARRAY else None
+
+
+def _repeated(operation: Operation, known: Mapping[Operation, str]) -> list[Operation]:
+    """Return the arrays that are computed more than once in an operation, each behind what is in it."""
+    uses: dict[Operation, int] = {}
+
+    def visit(part: Operation) -> None:
+        if part in known or part.is_constant:
+            return
+        uses[part] = uses.get(part, 0) + 1
+        if uses[part] == 1:
+            for inner in part.inputs[0].inputs if _is_product(part) else part.inputs:
+                visit(inner)
+            uses[part] = uses.pop(part)  # behind what it is made of
+
+    visit(operation)
+    return [part for part, count in uses.items() if count > 1 and part.shape and _is_computed(part)]
+
+
+def _is_computed(operation: Operation) -> bool:
+    """Whether an array is computed, and is no view of another one, nor integers."""
+    return not (operation.is_leaf or _needs_none(operation)) or _is_product(operation)
 
 
 def _needs_none(operation: Operation) -> bool:

@@ -502,7 +502,7 @@ class _Module:
             statement = entry.statement
             if isinstance(statement, Recurrence):
                 known = turns_names.of_known(of, entry.known)
-                made = statement.instructions(known, with_arrays=True)
+                made = statement.instructions(known)
                 blocks.append(Block(statement.name, made, statement.number))
                 continue
             layer = uses.layers.get(statement.name)
@@ -751,7 +751,7 @@ _LEFT = ("for name, value in self._left.items():", "    self.parameters[name][..
 _EMPTY = "{}"
 _GAMMA = ("_from_eight", "_given", "_polynomial")
 _SUPPORT = {
-    Kind.ERF: ("_ERF_NEAR", "_erf", "_erf_of_few", "_polynomial"),
+    Kind.ERF: ("_ERF_NEAR", "_erf", "_erf_of_few", "_erf_of_few_32", "_polynomial"),
     Kind.LGAMMA: ("_LOG_GAMMA", "_lgamma", *_GAMMA),
     Kind.DIGAMMA: ("_DIGAMMA", "_digamma", *_GAMMA),
 }

@@ -66,6 +66,8 @@ class Choice:
 
 Case: TypeAlias = Operation | Choice | None
 """What is computed at a place; nothing where there is no such place."""
+Assigned: TypeAlias = Callable[[Operation, Operation], list[Instruction]]
+"""Gives the instructions after which a slice, the first operation, holds the second one."""
 
 
 @dataclass(frozen=True)
@@ -149,22 +151,35 @@ class Recurrence:
         ]
         return Recurrence(tuple(parts), self.count, self.ascending)
 
-    def instructions(self, names: Names, *, with_arrays: bool) -> tuple[Instruction, ...]:
-        """Return what carries it out; ``with_arrays`` makes the arrays before."""
+    def instructions(self, names: Names) -> tuple[Instruction, ...]:
+        """Return what carries it out on new arrays, as expressions."""
         made = [Assign(array(part.name, part.empty), part.empty) for part in self.parts]
-        inner = tuple(
-            Block(part.name, tuple(_carried_out(part.target, part.case, names)), part.number)
-            for part in self.parts
-        )
-        return *(made if with_arrays else ()), Turns(self.count, self.ascending, inner)
+        return *made, self.turns(lambda target, operation: _assigned(target, operation, names))
+
+    def turns(self, assigned: Assigned, here: Sequence[Assign] = ()) -> Turns:
+        """Return the loop; ``assigned`` gives the instructions after which a slice holds an operation.
+
+        Each of ``here``, which name slices at the place, stands before the first equation with that array.
+        """
+        pending, blocks = list(here), []
+        for part in self.parts:
+            own = {inner for o in part.operations for inner in o.parts()}
+            views = [view for view in pending if view.value in own]
+            pending = [view for view in pending if view not in views]
+            inner = (*views, *_carried_out(part.target, part.case, assigned))
+            blocks.append(Block(part.name, inner, part.number))
+        return Turns(self.count, self.ascending, tuple(blocks))
 
 
-def _carried_out(target: Operation, case: Case, names: Names) -> list[Instruction]:
+def _carried_out(target: Operation, case: Case, assigned: Assigned) -> list[Instruction]:
     if isinstance(case, Choice):
-        value, other = (tuple(_carried_out(target, each, names)) for each in (case.value, case.other))
+        value, other = (tuple(_carried_out(target, each, assigned)) for each in (case.value, case.other))
         return [Choose(case.condition, value, other)]
-    if case is None:
-        return []
+    return [] if case is None else assigned(target, case)
+
+
+def _assigned(target: Operation, case: Operation, names: Names) -> list[Instruction]:
+    """Return what assigns an operation to a slice."""
     before = dict(names.of)
     repeated = case.inputs[0] if case.kind == Kind.FULL else case  # a slice repeats what it is given
     found = assignment(target, repeated, names)

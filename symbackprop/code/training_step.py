@@ -34,6 +34,7 @@ from symbackprop.code.liveness import of_one_turn, shared_arrays, spans_apart, t
 from symbackprop.code.long_calls import LongCalls
 from symbackprop.code.loops import LEAST_USES, Rolled, Uses, layered_names
 from symbackprop.code.patches import in_rooms, made_again
+from symbackprop.code.places import turns_on_buffers
 from symbackprop.code.programs import Carried, Part, share
 from symbackprop.code.recurrence import Recurrence
 from symbackprop.code.statements import (
@@ -165,9 +166,11 @@ class TrainingStep:
         self.keys_of_layers = Keys.of_system(model.named)
         for entry in self.shared:
             self.layered |= entry.layered(self.layered)
-        self.workspace = Workspace(taken=own, numbers={}, size=self.number, by_bits=not bare)
         self.first_axes = _places_of(compared)
         """The axis of each array along which a recurrence takes its places: it comes first in memory."""
+        self.workspace = Workspace(
+            taken=own, numbers={}, size=self.number, by_bits=not bare, first_axes=self.first_axes
+        )
         self.writer = BufferWriter(self.names, self.workspace)
 
     @cached_property
@@ -303,7 +306,7 @@ class TrainingStep:
         for entry in self.shared:
             statement = entry.statement
             if isinstance(statement, Recurrence):
-                found.append(self._recurrence(statement, Names({}, "turn").of_known(self.names, entry.known)))
+                found.append(self._recurrence(statement, entry.known))
                 continue
             made: list[tuple[Operation, list[Instruction]]] = []
             for part in entry.parts:
@@ -370,10 +373,16 @@ class TrainingStep:
                 pending += operation.inputs
         return found
 
-    def _recurrence(self, recurrence: Recurrence, names: Names) -> Block:
+    def _recurrence(self, recurrence: Recurrence, known: Collection[str]) -> Block:
         for part in recurrence.parts:
             self.workspace.arrays[part.name] = part.empty.shape
-        return Block(recurrence.name, recurrence.instructions(names, with_arrays=False), recurrence.number)
+        names = {operation: name for operation, name in self.names.items() if name in known}
+        turns = turns_on_buffers(recurrence, names, self.workspace, self._stem, self.arrays)
+        return Block(recurrence.name, (turns,), recurrence.number)
+
+    def _stem(self, name: str) -> str:
+        """Return the name of an array without the number of its layer."""
+        return self.layered[name].stem if name in self.layered else name
 
     def looped(self, blocks: Sequence[Block]) -> Rolled:
         """Return the instructions with those of equal layers as loops."""

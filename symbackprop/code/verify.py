@@ -29,6 +29,7 @@ from symbackprop.code.statements import (
     Turns,
     base_name,
     name_of,
+    walked,
 )
 
 
@@ -139,6 +140,15 @@ def _alone(name: Name) -> str:
     return name if isinstance(name, str) else name.alone
 
 
+def _written(turns: Turns) -> set[Name]:
+    """Return the names of what a loop writes to, by slices that have names too."""
+    written = {*turns.writes}
+    for step in walked(turns.body):
+        if isinstance(step, Assign) and step.binds in written and step.value.is_view:
+            written.add(base_name(step.value))
+    return written
+
+
 class _Checker:
     """Carries out a program as far as names go.
 
@@ -161,7 +171,7 @@ class _Checker:
                     self.run(inner)
         elif part.body or isinstance(part, Block):
             if isinstance(part, Turns):  # at other places they have values: their order is that of the circle
-                self.known |= {_alone(name) for name in part.writes} & self.writable
+                self.known |= set(map(_alone, _written(part))) & self.writable
             for inner in part.body:
                 self.run(inner)
             if isinstance(part, Block):

@@ -362,7 +362,7 @@ def _wrong(operation: Operation) -> Iterator[Operation]:
     if kind == Kind.SUBSCRIPT:
         entries = operation.value_as(Slices).entries
         for axis, entry in enumerate(entries):
-            if entry != EVERYTHING:
+            if entry != EVERYTHING and operation.inputs[0].shape[axis] != 1:  # of one place -1 is that place
                 moved = entry - 1 if isinstance(entry, int) else ((entry[0] or 0) + 1, *entry[1:])
                 yield replace(operation, value=Slices((*entries[:axis], moved, *entries[axis + 1 :])))
     elif kind == Kind.PAD:
@@ -559,6 +559,11 @@ READABLE = {
     ("triangular_sums", "s"): ["s = np.cumsum(x, axis=1)"],
     ("reversed_reads", "z"): ["windows = sliding_window_view(x, 3, axis=1)", "z = windows @ w[::-1]"],
     ("scalars", "total"): ["total = 0.2 * slope * (x**2 * x).sum()"],
+    ("picked_by_label", "y"): [
+        "largest = s.max(axis=1, keepdims=True)",
+        "y = np.log(np.exp(s - largest).sum(axis=1))",
+        "y -= s[np.arange(samples), label] - largest[:, 0]",
+    ],
     ("picked_by_label", "ds"): [
         "exponentials = np.exp(s - s.max(axis=1, keepdims=True))",
         "ds = C[:, None] * exponentials / exponentials.sum(axis=1, keepdims=True)",

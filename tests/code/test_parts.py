@@ -269,7 +269,7 @@ def test_a_template_is_given_what_it_places_and_nothing_else(bare: bool) -> None
 def test_functions_that_stand_above_the_runtime_are_found_by_their_names() -> None:
     drawn = {"_uniform", "_normal", "_orthogonal"}
     gamma = {"_LOG_GAMMA", "_lgamma", "_DIGAMMA", "_digamma", "_from_eight", "_given"}
-    erf = {"_ERF_NEAR", "_erf", "_erf_of_few", "_polynomial"}
+    erf = {"_ERF_NEAR", "_erf", "_erf_of_few", "_erf_of_few_32", "_polynomial"}
     assert set(support()) == {"_zeros", "_by_turns", "_put", *erf, *drawn, *gamma}
 
 

@@ -40,14 +40,14 @@ def test_few_numbers_are_chosen_as_well() -> None:
 @pytest.mark.parametrize("dtype", TYPES)
 def test_the_error_function_is_right_to_rounding(dtype: str) -> None:
     """Over more numbers than are taken at a time."""
-    near = np.concatenate([[0, -0.0, 1, np.nextafter(1, 0), 9, np.inf], np.geomspace(1e-30, 7, 6000)])
+    near = np.concatenate([[0, -0.0, 1, np.nextafter(1, 0), 9, np.inf], np.geomspace(1e-30, 7, 9000)])
     z = np.concatenate([near, -near]).astype(dtype).reshape(4, -1)
     wanted = np.array([math.erf(v) for v in z.ravel()]).reshape(z.shape)
     found = _erf(z)
     assert found.dtype == z.dtype
-    assert (np.abs(found - wanted) <= 4 * np.spacing(np.abs(wanted).astype(dtype))).all()
-    assert np.signbit(_erf(np.array([-0.0]))).all()
-    assert np.isnan(_erf(np.array([np.nan]))).all()
+    assert (np.abs(found - wanted) <= 3 * np.spacing(np.abs(wanted).astype(dtype))).all()
+    assert np.signbit(_erf(np.array([-0.0], dtype))).all()
+    assert np.isnan(_erf(np.array([np.nan], dtype))).all()
 
 
 def test_the_error_function_writes_where_it_is_told_to() -> None:

@@ -125,8 +125,19 @@ h[n, t, i] = tanh(sum(x[n, t, k]*w[k, i], k) + where(t >= 4, sum(h[n, t - 4, j]*
 E = mean(sum((h[n, t, i] - y[n, t, i])**2, t, i), n)
 output h
 """
+FIELD = """
+input x[n, t, i]
+target y[n, i]
+parameter w[j, i]
+p[n, t, i, j] = where(t > 0, a[n, t - 1, j] + w[j, i], 0)
+a[n, t, i] = x[n, t, i] + where(t > 0, log(sum(exp(p[n, t, i, j]), j)), 0)
+z[n, i] = a[n, size(t) - 1, i]
+E = mean(sum((z[n, i] - y[n, i])**2, i), n)
+output z
+"""
 TEXTS = {"rnn": RNN, "lstm": LSTM, "gru": GRU, "two": TWO, "itself": ITSELF, "backwards": BACKWARDS}
 TEXTS |= {"lengths": LENGTHS, "average": AVERAGE, "largest": LARGEST, "looking": LOOKING, "far": FAR}
+TEXTS |= {"field": FIELD}
 
 
 TEXT_MARKS = [pytest.param(name, marks=[pytest.mark.slow] * (name == "looking")) for name in TEXTS]
@@ -234,10 +245,10 @@ def test_the_loops_hold_nothing_that_can_stand_outside() -> None:
     loops = re.findall(
         r"^( *)for place in .*\n((?:\1 +.*\n)+)", text[text.index("class Trainer") :], re.MULTILINE
     )
-    inside = "".join(body for _, body in loops)
+    inside = re.sub(r"#.*", "", "".join(body for _, body in loops))
     assert len(loops) == 2
-    assert "x" not in re.findall(r"\b\w+\b", re.sub(r"#.*", "", inside))
-    assert inside.count("@") == 2
+    assert "x" not in re.findall(r"\b\w+\b", inside)
+    assert inside.count(".dot(") == 2
 
 
 @pytest.mark.parametrize("name", ["rnn", "lstm"])
@@ -247,8 +258,35 @@ def test_what_stands_at_a_place_lies_together(name: str) -> None:
     made = re.findall(r"^ +((?:\w+ = )+)np\.zeros\(.*\.transpose\(1, 0, 2\)$", text, re.MULTILINE)
     turned = {own for names in made for own in names.split(" = ") if own}
     step = text[text.index("class Trainer") :]
-    assert {*re.findall(r"^ +(\w+)\[:, place\] = ", step, re.MULTILINE)} <= turned
-    assert not [own for own in turned if f"out={own}.reshape" in step or f"out={own}[" in step]
+    written = {*re.findall(r"out=(\w+)\[:, place\]", step), *re.findall(r"out=(\w+)_here", step)}
+    assert set() < written <= turned
+    assert not [own for own in turned if f"out={own}.reshape" in step]
+
+
+ON_BUFFERS = (
+    r"[^@]+, out=[^@]+\)", r"np\.copyto\(.*\)", r"\w+(\[:, place\])? [-+*/]= [^-+*/@]+(\[:, place [-+] 1\])?",
+)  # fmt: skip
+OTHERS = (r"#.*", r"(\w+)_here = (\w+)\[:, place\]", r"if place .*:", r"else:", "")
+
+
+@pytest.mark.parametrize("name", ["lstm", "field"])
+def test_the_loops_of_a_step_make_no_arrays(name: str) -> None:
+    """What they compute goes to arrays that are there; a slice that is used again is made once."""
+    step = sb.generate(network(name), bare=True).partition("class Trainer")[2]
+    loops = re.findall(r"^( *)for place in .*\n((?:\1 +.*\n)+)", step, re.MULTILINE)
+    assert len(loops) == 2
+    for body in (re.sub(r"\(\n +(.*),?\n +\)$", r"(\1)", body, flags=re.MULTILINE) for _, body in loops):
+        lines = map(str.strip, body.splitlines())
+        assert not [line for line in lines if not re.fullmatch("|".join((*ON_BUFFERS, *OTHERS)), line)]
+        for view in re.findall(r"(\w+)_here = ", body):
+            assert body.count(f"{view}[:, place]") == 1
+            assert body.count(f"{view}_here") > 2
+
+
+def test_the_largest_of_a_row_is_found_once() -> None:
+    step = sb.generate(network("field"), bare=True).partition("class Trainer")[2]
+    (loop, _) = re.findall(r"^( *)for place in .*\n((?:\1 +.*\n)+)", step, re.MULTILINE)
+    assert loop[1].count("max(") == 1
 
 
 def test_equations_are_written_and_read_again() -> None:
