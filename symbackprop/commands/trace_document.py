@@ -106,6 +106,8 @@ class TraceSections:
     def _given(self) -> Iterator[str]:
         say, trace = self.sentences.say, self.trace
         yield say("trace.introduction")
+        if not (self.style.draws and self.derivation.model and self.derivation.model.layers):
+            yield say("given.counted")  # where units are drawn it has been said
         if trace.samples > 1:
             yield say("trace.samples", count=str(trace.samples))
         yield say("trace.rate", rate=shown(trace.learning_rate))

@@ -120,6 +120,8 @@ class Sentences:
         if self.style.printer.notation.shows_layers:
             inputs = self.inline(self._first_reading(model.inputs[0].name))
             lines.append(self.say("given.layers", input=inputs))
+        if self.style.draws:
+            lines.append(self.say("given.counted"))
         if self.style.draws and self.system.of_kind("bias", 1) is not None:
             lines.append(self.say("given.biases"))
         return lines

@@ -29,10 +29,10 @@ class Column:
 
     @property
     def shown(self) -> list[int]:
-        """The units that are drawn, counted from 1."""
+        """The units that are drawn, counted from 0 as in the equations."""
         if self.units <= _MOST_UNITS:
-            return list(range(1, self.units + 1))
-        return [*range(1, _FIRST_UNITS + 1), self.units]
+            return list(range(self.units))
+        return [*range(_FIRST_UNITS), self.units - 1]
 
     @property
     def rows(self) -> int:
@@ -108,7 +108,7 @@ class _Layout:
         x, layer = self._x(place), column.layer
         top = self._middle - (column.rows - 1) * _ROW / 2
         for row, unit in enumerate(column.shown):
-            row += column.units > _MOST_UNITS and unit == column.units  # below the dots
+            row += column.units > _MOST_UNITS and unit == column.units - 1  # below the dots
             self.nodes.append(
                 Node(
                     key=column.key(unit),
@@ -144,7 +144,7 @@ class _Layout:
 
     def _add_biases(self, place: int, before: Column, column: Column) -> None:
         key, bias, layer = f"one-{before.layer}", f"b{column.layer}", column.layer
-        one = Node(key, "bias", self._x(place), self._bottom, 26, 26, True, Name("1"))
+        one = Node(key, "bias", self._x(place), self._bottom, 26, 26, True, Name("+1"))
         self.nodes.append(one)
         for unit in column.shown:
             said = self.words.bias(bias, self._letter(layer), unit)

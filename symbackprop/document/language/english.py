@@ -66,6 +66,7 @@ ENGLISH: dict[str, str] = {
         "{letter} = {first}: a derivative at another place is what comes back from there. At the ends, where "
         "the condition beside it says that there is no such place, nothing comes."
     ),
+    "given.counted": "Components are counted from 0, as in NumPy, and so are units in a drawing.",
     "given.biases": "In the drawing dashed lines are biases; they come from a unit that is always 1.",
     "note.shape": "shape {shape}",
     "note.scalar": "a number",
@@ -281,8 +282,7 @@ ENGLISH: dict[str, str] = {
     "trace.introduction": (
         "Below each equation stand its numbers: first with every letter replaced by its number, then the "
         "result. They are shown with nine digits and computed with sixteen. Of a long array the first "
-        "components are worked out, and the array follows with its middle left out. Components are counted "
-        "from 0, as in NumPy."
+        "components are worked out, and the array follows with its middle left out."
     ),
     "trace.samples": (
         "There are {count} samples. What differs from sample to sample is worked out for the first of them "
