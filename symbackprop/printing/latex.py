@@ -201,6 +201,8 @@ class LatexPrinter(Printer):
 
     def delta(self, indices: Sequence[Expr]) -> str:
         ordered = sorted(indices, key=self.tie)
+        if self.notation.delta_names:  # δ is an error then
+            return rf"[{' = '.join(map(self.show, ordered))}]"
         return rf"\delta_{{{self._indices(ordered)}}}"
 
     def function(self, name: str, arguments: Sequence[Expr]) -> Piece:

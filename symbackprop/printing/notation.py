@@ -124,7 +124,7 @@ def notation_for(derivation: Derived, name: str | None = None, words: Mapping[st
     kept = {name_of(step.lhs) for step in derivation.stored}
     constants = () if derivation.model is None else derivation.model.constants
     authored = (*system.quantities, *(constant.name for constant in constants))
-    letters = _letters_of_samples(system, authored)
+    letters = _letters_of_samples(system, authored) | _letters_of_update(derivation, found, authored)
     found = replace(found, moving=found.moving | kept, authored=authored, letters=letters)
     return _with_errors(found, system) if name == "zad" else found
 
@@ -142,6 +142,29 @@ def _letters_of_samples(system: EquationSystem, authored: Collection[str]) -> di
         spare = chain(others[symbol], (f"{symbol.name}{number}" for number in count()))
         found[symbol] = next(letter for letter in spare if letter not in used)
     return found
+
+
+def _letters_of_update(
+    derivation: Derived, notation: Notation, authored: Collection[str]
+) -> dict[Symbol, str]:
+    """Return other letters for w, g and an optimiser's states where an array of the network has theirs.
+
+    A number of the network keeps its name: the equations then read as those of that number.
+    """
+    symbols = {
+        s.name: s for step in derivation.update for side in (step.lhs, step.rhs) for s in side.free_symbols
+    }
+    moving = {name for name in symbols if name.rstrip("'") in notation.moving}
+    taken = {name.rstrip("'") for name in moving} & {name for name, axes in notation.axes.items() if axes}
+    used = {*authored, *symbols, *(s.name for e in derivation.system.equations for s in e.rhs.free_symbols)}
+    spare = (letter for letter in "pqruhzcdeab" if letter not in used)
+    first = sorted(taken, key=lambda name: (name != "w", name))
+    others = dict(zip(first, spare, strict=False))
+    return {
+        symbols[name]: others[name.rstrip("'")] + name[len(name.rstrip("'")) :]
+        for name in sorted(moving)
+        if name.rstrip("'") in others
+    }
 
 
 def _glyphs(system: EquationSystem) -> dict[str, Glyph]:
@@ -235,7 +258,7 @@ def _notation(
         positions,
         axes,
         frozenset(system.parameters),
-        moving=frozenset({"w", "g", *_STATES} - set(system.quantities)),
+        moving=frozenset({"w", "g", *_STATES} - {name for name, count in axes.items() if not count}),
         renamed=frozenset(name for name, role in system.roles.items() if name != role.name),
         roles=system.roles,
         words=words,

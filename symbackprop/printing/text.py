@@ -119,7 +119,8 @@ class TextPrinter(Printer):
         return re.split(r"(?<=; )", cases)
 
     def delta(self, indices: Sequence[Expr]) -> str:
-        return f"δ({','.join(self._delta_indices(indices))})"
+        shown = self._delta_indices(indices)
+        return f"[{' = '.join(shown)}]" if self.notation.delta_names else f"δ({','.join(shown)})"
 
     def _delta_indices(self, indices: Sequence[Expr]) -> list[str]:
         return sorted(self.show(i).replace(" ", "") for i in indices)

@@ -108,10 +108,11 @@ def _erf_of_few(z: np.ndarray, out: np.ndarray) -> None:
 
 
 def _erf_of_few_32(z: np.ndarray, out: np.ndarray) -> None:
-    near = np.clip(z, -4, 4)  # from there on it is 1 in every digit
+    near = np.clip(z, -3.85, 3.85)
     value = _polynomial(_ERF_32, np.square(near))
     value *= near
     value += near  # added last, so that it is rounded once
+    value -= 8 * (near - z)  # further out it is soon 1 in every digit
     np.tanh(value, out=out)  # of an error in what it is given it keeps a part
 
 
