@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import cached_property
 from string import Formatter
 
-from sympy import Add, Derivative, Expr, KroneckerDelta, Rational, Sum, Symbol
+from sympy import Add, Derivative, Expr, KroneckerDelta, Mul, Pow, Rational, Sum, Symbol
 
 from symbackprop.derivation.kinks import Kink, kinks_in
 from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlock
@@ -395,8 +395,7 @@ class Sentences:
         explained = []
         last: dict[Expr, Step] = {}
         for step in steps:
-            key = f"rule.{step.rule}"
-            rule = self.say(key) if key in self.catalogue else self.style.escape(step.rule.capitalize())
+            rule = self._rule(step)
             whole = step.number in results or step.rule in ("stable form", "batch mean")
             label, formula = self.style.label(step.number), self.formula(step.lhs, step.rhs, whole)
             sentence = self._sentence(step, last.get(step.lhs))
@@ -404,6 +403,12 @@ class Sentences:
             self._latest[self._topic(step.lhs)] = step.number
             last[step.lhs] = step
         return explained
+
+    def _rule(self, step: Step) -> str:
+        """Return the name of a step's rule; where no sum is left of what was inserted, it is an insertion."""
+        plain = step.rule == "contraction" and not step.rhs.has(Sum)
+        key = "rule.product" if plain else f"rule.{step.rule}"
+        return self.say(key) if key in self.catalogue else self.style.escape(step.rule.capitalize())
 
     def explained_once(self, steps: Sequence[Step]) -> list[StepBlock]:
         """Return steps of which each is about another quantity; those of a run of layers once."""
@@ -585,7 +590,14 @@ class Sentences:
 
     def _cancellation(self, step: Step, before: Step | None) -> str:
         numbers = self._inserted(step, before)
-        return self.say("insert.cancel", numbers=self._numbers(numbers)) if numbers else self.say("cancel")
+        if not numbers:
+            return self.say("cancel")
+        read = [
+            *([] if before is None else [before.rhs]),
+            *(self.derivation.by_number[n].rhs for n in numbers),
+        ]
+        key = "insert.cancel" if _cancel(read, step.rhs) else "insert.shorter"
+        return self.say(key, numbers=self._numbers(numbers))
 
     def _fact(self, step: Step, before: Step | None) -> str:
         used = [f for f in self.system.facts if before is None or before.rhs.has(f.component.base)]
@@ -739,3 +751,13 @@ _TELLERS = {
     "kept": Sentences._kept,
     "rescaling": Sentences._rescaling,
 }
+
+
+def _cancel(read: Sequence[Expr], result: Expr) -> bool:
+    """Whether what divides in expressions, and no longer in the result of them, is a factor in one, too."""
+    powers = [power for expression in read for power in expression.atoms(Pow)]
+    gone = {p.base for p in powers if p.exp.could_extract_minus_sign()}
+    gone -= {p.base for p in result.atoms(Pow) if p.exp.could_extract_minus_sign()}
+    products = [product for expression in read for product in (expression, *expression.atoms(Mul))]
+    factors = [f.as_base_exp() for product in products for f in Mul.make_args(product)]
+    return gone <= {base for base, exponent in factors if not exponent.could_extract_minus_sign()}

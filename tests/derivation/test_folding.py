@@ -183,8 +183,8 @@ def test_a_folded_step_with_another_quantity_fails() -> None:
 
 def test_a_folding_is_explained() -> None:
     text = " ".join(printable(normalisation(MEAN, VARIANCE, NORMALISED)).text().split())
-    assert "Folding. By (3) this contains the value of z[n,i], which is known already." in text
-    assert "Folding. By (1) terms cancel." in text
+    assert "Through a known value. By (3) this contains the value of z[n,i], which is known already." in text
+    assert "Through a known value. By (1) terms cancel." in text
 
 
 @pytest.mark.parametrize("name", ["rms_norm", "rbf"])

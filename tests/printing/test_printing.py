@@ -59,7 +59,7 @@ from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.language.english import ENGLISH
 from symbackprop.document.printable import TEXT_FORMATS
 from symbackprop.document.render import document_context, format_named, render
-from symbackprop.document.sentences import Sentences
+from symbackprop.document.sentences import Sentences, _cancel
 from symbackprop.equations.naming import split_name
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import (
@@ -860,11 +860,11 @@ def test_text_document(derivation: Derived) -> None:
         "=>  (7)  ∂E/∂x2[i] = (x2[i] - t[i])/(x2[i]·(1 - x2[i]))",
         "    (8)  ∂E/∂s2[i] = ∂E/∂x2[i]·∂x2[i]/∂s2[i]",
         "         Chain rule. E depends on s2[i] only through x2[i].",
-        "         Closed form. By (4) this can be written through x2[i], which is known already.",
+        "         Through the output. By (4) this can be written through x2[i], which is known already.",
         "=> (12)  ∂E/∂s2[i] = x2[i] - t[i]",
         "         Cancellation. Insert (7); equal factors above and below the fraction bar cancel.",
         "   (16)  ∂E/∂w2[j,i] = (x2[i] - t[i])·x1[j]",
-        "         Substitution. Insert (12).",
+        "         Insertion. Insert (12).",
         "         A rule nobody knows.",
         "   (15)  ∂E/∂w2[j,i]  ∂E/∂s2[i]·x1[j]",
     ):
@@ -883,7 +883,33 @@ def test_sections_come_in_the_order_of_the_derivation(derivation: Derived) -> No
 def test_contraction_names_what_is_summed() -> None:
     printed = document(derive_system(textbook_system()), "text")
     assert "Chain rule. x1[j] feeds every s2[i], so the changes add up over i." in printed
-    assert "what is left is a sum over i, over all that x1[j] feeds." in printed
+    said = "Sum over what it feeds. Insert (22): what is left is a sum over i, over all that x1[j] feeds."
+    assert said in " ".join(printed.split())
+    assert "Insertion. Insert (14).\n" in printed  # where no sum is left
+
+
+def test_equal_factors_are_said_to_cancel_where_they_do() -> None:
+    x, t = Symbol("x"), Symbol("t")
+    assert _cancel([(x - t) / (x * (1 - x)), x * (1 - x)], x - t)
+    assert not _cancel([(x**2 - t**2) / (x - t)], x + t)
+
+
+def test_an_update_has_letters_of_its_own() -> None:
+    """Those of the optimiser give way to arrays of the network; the others stay."""
+    text = "input x[n, i]\nparameter w[i], v[i]\nsize i = 2\ny[n] = sum(x[n, i]*w[i]*v[i], i)\n"
+    text += "E = mean(y[n]**2, n)\noutput y\n"
+    printed = derive(Network.from_equations(text), optimizer="adam").text()
+    assert "Write p for any component of any parameter and g for" in printed
+    assert "p' = p - learning_rate·m'/((1 - beta1^step)·(epsilon + sqrt(q'/" in printed
+    assert not re.search(r"\b[wv]'", printed)
+    assert "w' = w - " in derive(Network("2-1")).text()
+
+
+@pytest.mark.parametrize(("notation", "delta"), [("zad", "[i = k]"), ("layered", "δ(i,k)")])
+def test_where_errors_are_deltas_that_of_kronecker_is_none(notation: str, delta: str) -> None:
+    printed = derive(Network("2-3:softmax")).text(notation=notation)
+    both = ("[i = k]", "δ(i,k)")
+    assert [each in printed for each in both] == [each == delta for each in both]
 
 
 def test_a_fact_is_stated_where_it_is_used_and_at_the_end() -> None:
