@@ -23,6 +23,7 @@ from symbackprop.arrays.operations import (
     Turn,
 )
 from symbackprop.code.fitting import Names, assignment, fitting, read_inside
+from symbackprop.code.layouts import first_axis, in_memory, lying
 from symbackprop.code.lines import COLUMNS, width
 from symbackprop.code.statements import (
     IN_PLACE,
@@ -80,24 +81,37 @@ class Workspace:
     idle: list[str] = field(default_factory=list)
     count: int = 0
     stem: str = "work"
-    first_axes: Mapping[str, int] = field(default_factory=dict)
+    first_axes: dict[str, int] = field(default_factory=dict)
     size: Callable[[Expr], Expr] = lambda n: n
     taken: set[str] = field(default_factory=set)
 
-    def temporary(self, like: Operation) -> Operation:
-        """Return an idle temporary that can hold ``like``, or a new one."""
-        return array(self._temporary(tuple(map(self.size, like.shape)), is_mask(like)), like)
+    def temporary(self, like: Operation, axis: int = 0) -> Operation:
+        """Return an idle temporary that can hold ``like``, or a new one; ``axis`` is the first in memory."""
+        return array(self._temporary(tuple(map(self.size, like.shape)), is_mask(like), axis), like)
 
-    def _temporary(self, shape: tuple[Expr, ...], mask: bool) -> str:
+    def named(self, name: str, like: Operation) -> Operation:
+        """Return a buffer of that name that can hold ``like``; a temporary where it has another shape."""
+        shape = tuple(map(self.size, like.shape))
+        known = self.arrays.setdefault(name, shape)
+        return array(name, like) if known == shape else self.temporary(like)
+
+    def _temporary(self, shape: tuple[Expr, ...], mask: bool, axis: int) -> str:
         table = self.masks if mask else self.arrays
-        fitting = [name for name in self.idle if table.get(name) == shape]
+        kind = shape, axis
+        fitting = [n for n in self.idle if (table.get(n), self.first_axes.get(n, 0)) == kind]
         if fitting:  # the oldest, so that equal layers have the same
             oldest = min(fitting, key=lambda name: (len(name), name))
             self.idle.remove(oldest)
             return oldest
         name = self.fresh("mask" if mask else self.stem)
-        table[name] = shape
+        self.enter(name, shape, mask, axis)
         return name
+
+    def enter(self, name: str, shape: tuple[Expr, ...], mask: bool, axis: int) -> None:
+        """Enter a buffer; ``axis`` is the first in memory."""
+        (self.masks if mask else self.arrays)[name] = shape
+        if axis:
+            self.first_axes.setdefault(name, axis)
 
     def padding(self, like: Operation) -> Operation:
         """Return a new buffer of zeros; what is inside of the padding alone may be written."""
@@ -139,7 +153,17 @@ class Workspace:
             first = self.first_axes.get(str(operand.inputs[0].value), 0)
             entries = enumerate(operand.value_as(Slices).entries)
             return all(isinstance(e, Turn) if axis == first else e == EVERYTHING for axis, e in entries)
-        return operand.kind == Kind.ARRAY and not self.first_axes.get(str(operand.value), 0)
+        if operand.kind == Kind.LAYOUT and operand.inputs[0].kind == Kind.ARRAY:
+            return operand.value == in_memory(self.axis_of(operand.inputs[0]), len(operand.shape))
+        return operand.kind == Kind.ARRAY and not self.axis_of(operand)
+
+    def axis_of(self, operand: Operation) -> int:
+        """Return the axis of a buffer that comes first in memory; 0 for anything else."""
+        return self.first_axes.get(str(operand.value), 0) if operand.kind == Kind.ARRAY else 0
+
+    def lying(self, operand: Operation) -> Operation:
+        """Return a buffer with its axes in the order in which they lie, and anything else as it is."""
+        return lying(operand, self.axis_of(operand))
 
     def number_of(self, sizes: Sequence[Expr]) -> Integer | None:
         """Return the product of sizes, where all of them have numbers."""
@@ -180,6 +204,11 @@ class BufferWriter:
         self._release()
         return self.found
 
+    def make(self, name: str, operation: Operation) -> None:
+        """Enter the buffer ``name`` for an operation."""
+        axis = first_axis(operation, self.workspace.first_axes, self.names)
+        self.workspace.enter(name, operation.shape, is_mask(operation), axis)
+
     def slice(self, out: Operation, operation: Operation) -> list[Instruction]:
         """Return the instructions after which ``out``, a slice of a buffer, holds ``operation``.
 
@@ -206,8 +235,7 @@ class BufferWriter:
             self.workspace.constants.setdefault(operation, name)
             return []
         if _is_computed(operation):
-            table = self.workspace.masks if is_mask(operation) else self.workspace.arrays
-            table[name] = operation.shape
+            self.make(name, operation)
             return self.assign(name, operation)
         self.found = []
         ready = self._ready(operation)
@@ -265,11 +293,17 @@ class BufferWriter:
         if factors:
             first, second = factors
             buffer = self._weighted(first) if weighted else self._operand(first)
-            return Operation(Kind.VDOT, (buffer, self._operand(second)))
+            return self._vdot(buffer, self._operand(second))
         buffer = self._weighted(whole) if weighted else self._operand(whole)
         if whole.shape[0] == SAMPLES and all(self.workspace.size(n) == 1 for n in whole.shape[1:]):
             return Operation(Kind.VDOT, (buffer, self.workspace.full_of(1, (SAMPLES,))))
         return Operation(Kind.SUM, (buffer,), operation.value)
+
+    def _vdot(self, one: Operation, two: Operation) -> Operation:
+        """Return the sum of the products of two arrays, in the order in which both lie."""
+        if self.workspace.axis_of(one) == self.workspace.axis_of(two):
+            one, two = self.workspace.lying(one), self.workspace.lying(two)
+        return Operation(Kind.VDOT, (one, two))
 
     def _factors(self, product: Operation) -> tuple[Operation, Operation] | None:
         """Return two arrays whose product is ``product``, the second of which is there already."""
@@ -312,7 +346,8 @@ class BufferWriter:
         return spare
 
     def _temporary(self, operation: Operation) -> Operation:
-        buffer = self.workspace.temporary(operation)
+        axis = first_axis(operation, self.workspace.first_axes, self.names)
+        buffer = self.workspace.temporary(operation, axis)
         self.busy.append(buffer.name)
         return buffer
 
@@ -354,10 +389,19 @@ class BufferWriter:
             buffer = self._temporary(operation)
             self._matmul(inner, _taken_together(buffer, inner))
             return buffer
+        elif inner.kind == Kind.LAYOUT and self._lies_so(inner):
+            source = replace(inner, inputs=(self._operand(inner.inputs[0]),))
         else:
             source = self._temporary(inner)
             self._store(inner, source)
         return _reshape(source, operation.value_as(Sizes), operation.shape)
+
+    def _lies_so(self, layout: Operation) -> bool:
+        """Whether the numbers of an array lie in the order of the axes of a layout."""
+        (inner,) = layout.inputs
+        inner = array(self.names[inner], inner) if inner in self.names else inner
+        axis = first_axis(inner, self.workspace.first_axes, self.names)
+        return axis > 0 and layout.value == in_memory(axis, len(inner.shape))
 
     def _store(self, operation: Operation, out: Operation) -> None:
         """Compute an operation into ``out``; temporaries that it took on the way are idle again."""
@@ -409,6 +453,15 @@ class BufferWriter:
         """Compute a matrix product; one of many rows of rows is one of all rows."""
         first, second = operation.inputs
         left, right = (self._operand(i) for i in operation.inputs)
+        axis = self.workspace.axis_of(left)
+        if axis and len(second.shape) == 2 and axis < len(first.shape) - 1 and out.kind == Kind.ARRAY:
+            product = operation.value_as(Product)
+            sizes = tuple(
+                product.sizes[p] for p in in_memory(axis, len(first.shape)).positions if p is not None
+            )
+            turned = replace(operation, value=replace(product, sizes=sizes))
+            self._call(turned, (lying(left, axis), right), lying(out, axis))
+            return
         ranks = (len(first.shape), len(second.shape))
         if ranks[0] > 2 and ranks[1] == 2 and first.is_contiguous and self.workspace.in_order(out):
             product = operation.value_as(Product)
@@ -466,11 +519,16 @@ class BufferWriter:
             if axis == 1 and kept and operand != out:
                 self._product((operand, self.workspace.full_of(1, (columns, Integer(1)))), out)
                 return
-        lies = (operand.kind == Kind.ARRAY and inner.is_contiguous) or self.workspace.in_order(operand)
-        if lies and operand != out and self.workspace.in_order(out):
-            if operation.kind == Kind.SUM and self._sum_of_rows(operand, positions(operation), out):
+        rows, to, along = operand, out, positions(operation)
+        first = self.workspace.axis_of(operand)
+        alike = first == self.workspace.axis_of(out) and len(out.shape) == len(inner.shape)
+        if first and (alike or along[: first + 1] == list(range(first + 1))):
+            rows, to = self.workspace.lying(operand), self.workspace.lying(out)
+        lies = (operand.kind == Kind.ARRAY and inner.is_contiguous) or self.workspace.in_order(rows)
+        if lies and operand != out and self.workspace.in_order(to) and (not first or rows != operand):
+            if operation.kind == Kind.SUM and self._sum_of_rows(rows, along, to):
                 return
-            if operation.kind == Kind.MAX and self._largest_of_rows(operand, positions(operation), out):
+            if operation.kind == Kind.MAX and self._largest_of_rows(rows, along, to):
                 return
         self._call(operation, (operand,), out)
 
@@ -589,7 +647,7 @@ def _zero_or_one(operand: Operation) -> int | None:
 
 def _viewed(operation: Operation) -> Name | None:
     """Return the name of the array whose numbers an operand holds, None where it has its own."""
-    while operation.is_view:
+    while operation.is_view or operation.kind == Kind.RESHAPE:
         operation = operation.inputs[0]
     return name_of(operation) if operation.kind == Kind.ARRAY else None
 

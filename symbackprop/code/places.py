@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from symbackprop.arrays.kinds import Kind
-from symbackprop.arrays.operations import Operation, Slices, Turn
+from symbackprop.arrays.operations import Operation, Order, Slices, Turn
 from symbackprop.code.buffers import BufferWriter, Workspace
 from symbackprop.code.recurrence import AtPlace, Case, Choice, Recurrence
-from symbackprop.code.statements import Assign, Instruction, Turns, array
+from symbackprop.code.statements import Assign, Copy, Instruction, array
 
 
 def turns_on_buffers(
@@ -18,8 +18,8 @@ def turns_on_buffers(
     workspace: Workspace,
     stem: Callable[[str], str],
     taken: Collection[str],
-) -> Turns:
-    """Return the loop of a recurrence whose arrays are buffers.
+) -> tuple[Instruction, ...]:
+    """Return the loop of a recurrence whose arrays are buffers, and what comes before it.
 
     Args:
         recurrence: the equations of the circle, at one place.
@@ -30,21 +30,40 @@ def turns_on_buffers(
         taken: names that no slice can have.
     """
     views = _views(recurrence, workspace, stem, taken)
-    writer = BufferWriter({**names, **{view: name for name, view in views.items()}}, workspace)
-    slices = {view: array(name, view) for name, view in views.items()}
+    turned: dict[Operation, Operation] = {}
+    for matrix in _turned(recurrence):
+        name = f"{stem(str(matrix.inputs[0].value))}_turned"
+        free = name not in taken and all(copy.name != name for copy in turned.values())
+        turned[matrix] = workspace.named(name, matrix) if free else workspace.temporary(matrix)
+    own = {**views, **{matrix: copy.name for matrix, copy in turned.items()}}
+    writer = BufferWriter({**names, **own}, workspace)
+    slices = {view: array(name, view) for view, name in views.items()}
 
     def assigned(target: Operation, operation: Operation) -> list[Instruction]:
         if not target.shape:
             return writer.entry(target, operation)
         return writer.slice(slices.get(target, target), operation)
 
-    return recurrence.turns(assigned, [Assign(slices[view], view) for view in views.values()])
+    turns = recurrence.turns(assigned, [Assign(slices[view], view) for view in views])
+    return *(Copy(matrix, copy) for matrix, copy in turned.items()), turns
+
+
+def _turned(recurrence: Recurrence) -> list[Operation]:
+    """Return the transposed matrices that are multiplied with at every place.
+
+    They are copied once: a product of few rows with a matrix as it lies takes half the time.
+    """
+    inside = (o for part in recurrence.parts for case in _often(part.case) for o in case.parts())
+    right = (o.inputs[1] for o in inside if o.kind == Kind.MATMUL)
+    across = (m for m in right if m.kind == Kind.LAYOUT and m.value == Order((1, 0)))
+    given = (m for m in across if m.inputs[0].kind == Kind.ARRAY and m.reads.isdisjoint(recurrence.names))
+    return list(dict.fromkeys(given))
 
 
 def _views(
     recurrence: Recurrence, workspace: Workspace, stem: Callable[[str], str], taken: Collection[str]
-) -> dict[str, Operation]:
-    """Return the slices at the place of a turn that are used more than once, by the names that they get.
+) -> dict[Operation, str]:
+    """Return the slices at the place of a turn that are used more than once, with the names that they get.
 
     NumPy takes about as long to make one as to add up a few hundred numbers.
     """
@@ -53,9 +72,9 @@ def _views(
     found: dict[str, Operation] = {}
     for view, count in uses.items():
         name = f"{stem(str(view.inputs[0].value))}_here"
-        if count > 1 and view in there and view.shape and name not in found and name not in taken:
-            found[name] = view
-    return {name: view for name, view in found.items() if workspace.in_order(view)}
+        if count > 1 and view in there and view.shape and workspace.in_order(view) and name not in taken:
+            found.setdefault(name, view)
+    return {view: name for name, view in found.items()}
 
 
 def _written(part: AtPlace) -> Iterator[Operation]:
@@ -86,6 +105,16 @@ def _cases(case: Case) -> Iterator[Operation]:
         yield from (*_cases(case.value), *_cases(case.other))
     elif case is not None:
         yield case
+
+
+def _often(case: Case) -> Iterator[Operation]:
+    """Yield what is computed at more places than one."""
+    if isinstance(case, Choice):
+        kind = case.condition.kind
+        yield from () if kind == Kind.EQUAL else _often(case.value)
+        yield from () if kind == Kind.NOT_EQUAL else _often(case.other)
+    else:
+        yield from _cases(case)
 
 
 def _is_here(operation: Operation) -> bool:

@@ -405,8 +405,10 @@ def _count_uses(
 
     def visit(operation: Operation, own: set[int]) -> None:
         uses[operation] += 1
-        if operation not in used_in:
-            used_in[operation] = set()
+        if (
+            operation not in used_in or operation.kind == Kind.LAYOUT
+        ):  # which gets no name: what is turned is read again
+            used_in.setdefault(operation, set())
             for i in operation.inputs:
                 visit(i, own)
         used_in[operation] |= own

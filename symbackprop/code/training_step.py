@@ -29,6 +29,7 @@ from symbackprop.code.layout import (
     unpacked,
     unpacked_rows,
 )
+from symbackprop.code.layouts import added_up_as_they_lie, places_of
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
 from symbackprop.code.liveness import of_one_turn, shared_arrays, spans_apart, turns_needed
 from symbackprop.code.long_calls import LongCalls
@@ -158,6 +159,9 @@ class TrainingStep:
         self.compares_after = compared != list(statements)
         self.uses = Uses.of(model.named, given.code)
         self.layered = layered_names(model.named, given.code)
+        self.first_axes = places_of(compared)
+        """The axis of each array along which a recurrence takes its places: it comes first in memory."""
+        compared = added_up_as_they_lie(compared, self.first_axes)
         self.shared, self.names = share(compared, self.layered, self.uses.layers)
         defined = (name for s in statements for name in s.names)
         others = [name for name, _, _ in self.others]
@@ -166,8 +170,6 @@ class TrainingStep:
         self.keys_of_layers = Keys.of_system(model.named)
         for entry in self.shared:
             self.layered |= entry.layered(self.layered)
-        self.first_axes = _places_of(compared)
-        """The axis of each array along which a recurrence takes its places: it comes first in memory."""
         self.workspace = Workspace(
             taken=own, numbers={}, size=self.number, by_bits=not bare, first_axes=self.first_axes
         )
@@ -377,8 +379,8 @@ class TrainingStep:
         for part in recurrence.parts:
             self.workspace.arrays[part.name] = part.empty.shape
         names = {operation: name for operation, name in self.names.items() if name in known}
-        turns = turns_on_buffers(recurrence, names, self.workspace, self._stem, self.arrays)
-        return Block(recurrence.name, (turns,), recurrence.number)
+        inner = turns_on_buffers(recurrence, names, self.workspace, self._stem, self.arrays)
+        return Block(recurrence.name, inner, recurrence.number)
 
     def _stem(self, name: str) -> str:
         """Return the name of an array without the number of its layer."""
@@ -596,7 +598,7 @@ class TrainingStep:
         if name not in self.results and (operation.is_leaf or operation.is_whole):
             return self.writer.part(name, operation)  # the same numbers under another name
         if name not in self.results:
-            self.workspace.arrays[name] = operation.shape
+            self.writer.make(name, operation)
         return self.writer.assign(name, operation)
 
     @cached_property
@@ -688,26 +690,6 @@ def allocating(sizes: str) -> Iterator[str]:
     yield f"if self._allocated_for != {listed}:"
     yield f"    self._allocated_for = {listed}"
     yield f"    self._buffers = _allocate({sizes.replace('samples', 'samples, self.dtype', 1)})"
-
-
-def _places_of(statements: Iterable[Carried]) -> dict[str, int]:
-    """Return the axis of the places of each array in recurrences, and of what is made for them elementwise.
-
-    With that axis first in memory what stands at one place lies together.  An array that a product writes to
-    stays as it is: the product takes the rows of all samples together.
-    """
-    made = {s.name: s.operation for s in statements if isinstance(s, Statement)}
-    found: dict[str, int] = {}
-    for recurrence in (s for s in statements if isinstance(s, Recurrence)):
-        for name, axis in recurrence.axes.items():
-            own = made.get(name)
-            plain = own is None or not any(p.kind in _OF_ROWS for p in (own, *own.parts()))
-            if name in recurrence.names or (own is not None and own.is_elementwise and plain):
-                found[name] = axis
-    return found
-
-
-_OF_ROWS = (Kind.MATMUL, Kind.EINSUM, Kind.RESHAPE, Kind.SCATTER)
 
 
 def tuple_of(sizes: Sequence[str]) -> str:
