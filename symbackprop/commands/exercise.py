@@ -92,14 +92,20 @@ class _Sheet:
                 Group(self.style.heading(steps[0].lhs), tuple(self._with_blanks(steps)))
                 for steps in self.derivation.steps_to.values()
             ],
-            "stable": [],
+            "stable": sentences.explained(self._stable_forward()),
             "batch": list(self._with_blanks(self.derivation.batch)),
+            "matrices": [],  # they say what blanks ask for
             "initial": [],
             "update": [],
             "results_heading": say("exercise.solution"),
             "results_columns": head,
             "results": rows,
         }
+
+    def _stable_forward(self) -> list[Step]:
+        """Return the stable forms of equations, which steps cite; those of derivatives are answers."""
+        given = set(self.derivation.labels.values())
+        return [step for number, step in self.derivation.stable_form_of.items() if number in given]
 
     def _with_blanks(self, steps: Sequence[Step]) -> Iterator[StepBlock]:
         for step, explained in zip(steps, self.sentences.explained(steps), strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from typer.testing import CliRunner
 
@@ -63,3 +65,14 @@ def test_layers_that_are_alike_may_be_left_out_too() -> None:
     for step in derivation.steps:
         assert f"({step.number}) " in text
     assert text.count(" = ?    blank") == len(found.blanks)
+
+
+@pytest.mark.parametrize(
+    "network", ["2-2-1", "3-4:relu-2:softmax", "2-3:softplus-1:identity", "2-2-2-2-2-2", "3-1"]
+)
+def test_a_sheet_cites_what_stands_on_it_and_tells_no_answer(network: str) -> None:
+    sheet, solution = exercise(sb.Network(network)).text().split("\nSolution\n")
+    labels = set(re.findall(r"^(?:=>)? *\((\d+)\)", sheet, re.MULTILINE))
+    assert set(re.findall(r"\((\d+)\)", sheet)) <= labels
+    assert "products of matrices" not in sheet
+    assert re.findall(r"^ *1 \(\d+\) ", solution, re.MULTILINE)
