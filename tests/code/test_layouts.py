@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,3 +139,16 @@ def test_temporaries_of_a_long_sum_are_used_again() -> None:
     workspace = Workspace()
     BufferWriter({}, workspace).assign("out", total)
     assert len(workspace.arrays) == 1
+
+
+def test_a_run_of_a_recurrence_that_is_not_finite_names_what() -> None:
+    """The last step is taken again on copies of the buffers, whose places come first in memory, too."""
+    text = "from library import rnn\ninput x[n, t, k]\ntarget y[n, t, i]\nsize t = 4, k = 2\n"
+    text += "h[n, t, i] = rnn(x, i=3)\nE = mean(sum((h[n, t, i] - y[n, t, i])**2, t, i), n)\noutput h\n"
+    module: Any = sb.load(sb.Network.from_equations(text))
+    x, y = np.ones((5, 4, 2)), np.zeros((5, 4, 3))
+    trainer = module.Trainer(seed=0)
+    trainer.fit(x, y, epochs=1)
+    trainer.parameters["b"][...] = np.nan
+    with pytest.raises(FloatingPointError):
+        trainer.fit(x, y, epochs=1)

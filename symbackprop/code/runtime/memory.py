@@ -50,7 +50,7 @@ def _first_rows(buffer: Any, samples: int) -> Any:
 
 
 def _copied(buffer: Any) -> Any:
-    """Return a copy of a buffer, or of those of each layer."""
+    """Return a copy of a buffer, or of those of each layer, with the axes in memory as they are."""
     if isinstance(buffer, dict):
-        return {layer: array.copy() for layer, array in buffer.items()}
-    return buffer.copy()
+        return {layer: array.copy("K") for layer, array in buffer.items()}
+    return buffer.copy("K")
