@@ -23,7 +23,7 @@ from symbackprop.arrays.operations import (
     Turn,
 )
 from symbackprop.code.fitting import Names, assignment, fitting, read_inside
-from symbackprop.code.layouts import first_axis, in_memory, lying
+from symbackprop.code.layouts import Positions, is_product, lying, order_of
 from symbackprop.code.lines import COLUMNS, width
 from symbackprop.code.statements import (
     IN_PLACE,
@@ -66,8 +66,7 @@ class Workspace:
     ``filled`` are arrays of zeros or of ones, which no statement writes to.  ``by_bits`` says that choices
     are made by a function of the module.
     ``stem`` begins the names of temporaries, which are none of ``taken``; ``size`` gives sizes their
-    numbers.  ``first_axes`` are the axes that come first in memory, of buffers of which that is not the
-    first one.
+    numbers.  ``orders`` are those in which the axes of buffers lie in memory, where that is another one.
     """
 
     arrays: dict[str, tuple[Expr, ...]] = field(default_factory=dict)
@@ -81,13 +80,13 @@ class Workspace:
     idle: list[str] = field(default_factory=list)
     count: int = 0
     stem: str = "work"
-    first_axes: dict[str, int] = field(default_factory=dict)
+    orders: dict[str, Positions] = field(default_factory=dict)
     size: Callable[[Expr], Expr] = lambda n: n
     taken: set[str] = field(default_factory=set)
 
-    def temporary(self, like: Operation, axis: int = 0) -> Operation:
-        """Return an idle temporary that can hold ``like``, or a new one; ``axis`` is the first in memory."""
-        return array(self._temporary(tuple(map(self.size, like.shape)), is_mask(like), axis), like)
+    def temporary(self, like: Operation, order: Positions = ()) -> Operation:
+        """Return an idle temporary that can hold ``like``, or a new one, whose axes lie in that order."""
+        return array(self._temporary(tuple(map(self.size, like.shape)), is_mask(like), order), like)
 
     def named(self, name: str, like: Operation) -> Operation:
         """Return a buffer of that name that can hold ``like``; a temporary where it has another shape."""
@@ -95,23 +94,23 @@ class Workspace:
         known = self.arrays.setdefault(name, shape)
         return array(name, like) if known == shape else self.temporary(like)
 
-    def _temporary(self, shape: tuple[Expr, ...], mask: bool, axis: int) -> str:
+    def _temporary(self, shape: tuple[Expr, ...], mask: bool, order: Positions) -> str:
         table = self.masks if mask else self.arrays
-        kind = shape, axis
-        fitting = [n for n in self.idle if (table.get(n), self.first_axes.get(n, 0)) == kind]
+        kind = shape, order
+        fitting = [n for n in self.idle if (table.get(n), self.orders.get(n, ())) == kind]
         if fitting:  # the oldest, so that equal layers have the same
             oldest = min(fitting, key=lambda name: (len(name), name))
             self.idle.remove(oldest)
             return oldest
         name = self.fresh("mask" if mask else self.stem)
-        self.enter(name, shape, mask, axis)
+        self.enter(name, shape, mask, order)
         return name
 
-    def enter(self, name: str, shape: tuple[Expr, ...], mask: bool, axis: int) -> None:
-        """Enter a buffer; ``axis`` is the first in memory."""
+    def enter(self, name: str, shape: tuple[Expr, ...], mask: bool, order: Positions) -> None:
+        """Enter a buffer whose axes lie in that order."""
         (self.masks if mask else self.arrays)[name] = shape
-        if axis:
-            self.first_axes.setdefault(name, axis)
+        if order:
+            self.orders.setdefault(name, order)
 
     def padding(self, like: Operation) -> Operation:
         """Return a new buffer of zeros; what is inside of the padding alone may be written."""
@@ -150,20 +149,22 @@ class Workspace:
         if operand.kind == Kind.RESHAPE:
             return self.in_order(operand.inputs[0])
         if operand.kind == Kind.SUBSCRIPT and operand.inputs[0].kind == Kind.ARRAY:
-            first = self.first_axes.get(str(operand.inputs[0].value), 0)
-            entries = enumerate(operand.value_as(Slices).entries)
-            return all(isinstance(e, Turn) if axis == first else e == EVERYTHING for axis, e in entries)
+            entries = operand.value_as(Slices).entries
+            first, *others = self.order_of(operand.inputs[0]) or range(len(entries))
+            return isinstance(entries[first], Turn) and all(
+                entries[n] == EVERYTHING and n == m for n, m in zip(others, sorted(others), strict=True)
+            )
         if operand.kind == Kind.LAYOUT and operand.inputs[0].kind == Kind.ARRAY:
-            return operand.value == in_memory(self.axis_of(operand.inputs[0]), len(operand.shape))
-        return operand.kind == Kind.ARRAY and not self.axis_of(operand)
+            return operand.value == Order(self.order_of(operand.inputs[0]))
+        return operand.kind == Kind.ARRAY and not self.order_of(operand)
 
-    def axis_of(self, operand: Operation) -> int:
-        """Return the axis of a buffer that comes first in memory; 0 for anything else."""
-        return self.first_axes.get(str(operand.value), 0) if operand.kind == Kind.ARRAY else 0
+    def order_of(self, operand: Operation) -> Positions:
+        """Return the order in which the axes of a buffer lie; none where that is their own."""
+        return self.orders.get(str(operand.value), ()) if operand.kind == Kind.ARRAY else ()
 
     def lying(self, operand: Operation) -> Operation:
         """Return a buffer with its axes in the order in which they lie, and anything else as it is."""
-        return lying(operand, self.axis_of(operand))
+        return lying(operand, self.order_of(operand))
 
     def number_of(self, sizes: Sequence[Expr]) -> Integer | None:
         """Return the product of sizes, where all of them have numbers."""
@@ -206,8 +207,8 @@ class BufferWriter:
 
     def make(self, name: str, operation: Operation) -> None:
         """Enter the buffer ``name`` for an operation."""
-        axis = first_axis(operation, self.workspace.first_axes, self.names)
-        self.workspace.enter(name, operation.shape, is_mask(operation), axis)
+        order = order_of(operation, self.workspace.orders, self.names)
+        self.workspace.enter(name, operation.shape, is_mask(operation), order)
 
     def slice(self, out: Operation, operation: Operation) -> list[Instruction]:
         """Return the instructions after which ``out``, a slice of a buffer, holds ``operation``.
@@ -301,7 +302,7 @@ class BufferWriter:
 
     def _vdot(self, one: Operation, two: Operation) -> Operation:
         """Return the sum of the products of two arrays, in the order in which both lie."""
-        if self.workspace.axis_of(one) == self.workspace.axis_of(two):
+        if self.workspace.order_of(one) == self.workspace.order_of(two):
             one, two = self.workspace.lying(one), self.workspace.lying(two)
         return Operation(Kind.VDOT, (one, two))
 
@@ -335,7 +336,7 @@ class BufferWriter:
             return read_inside(self._scalar(operation), self.names)
         if operation.is_constant:
             return self.workspace.constant(operation)
-        if spare is not None and _is_product(operation):
+        if spare is not None and is_product(operation):
             self._store(operation, spare)
             return spare
         if operation.kind == Kind.ARRAY or _needs_none(operation):
@@ -346,8 +347,8 @@ class BufferWriter:
         return spare
 
     def _temporary(self, operation: Operation) -> Operation:
-        axis = first_axis(operation, self.workspace.first_axes, self.names)
-        buffer = self.workspace.temporary(operation, axis)
+        order = order_of(operation, self.workspace.orders, self.names)
+        buffer = self.workspace.temporary(operation, order)
         self.busy.append(buffer.name)
         return buffer
 
@@ -385,7 +386,7 @@ class BufferWriter:
         (inner,) = operation.inputs
         if inner in self.names or (inner.is_leaf and inner.is_contiguous):
             source = self._operand(inner)
-        elif _is_product(operation):  # its axes are together: the temporary has them apart
+        elif is_product(operation):  # its axes are together: the temporary has them apart
             buffer = self._temporary(operation)
             self._matmul(inner, _taken_together(buffer, inner))
             return buffer
@@ -400,8 +401,16 @@ class BufferWriter:
         """Whether the numbers of an array lie in the order of the axes of a layout."""
         (inner,) = layout.inputs
         inner = array(self.names[inner], inner) if inner in self.names else inner
-        axis = first_axis(inner, self.workspace.first_axes, self.names)
-        return axis > 0 and layout.value == in_memory(axis, len(inner.shape))
+        order = order_of(inner, self.workspace.orders, self.names)
+        return bool(order) and layout.value == Order(order)
+
+    def _is_written_so(self, operation: Operation, out: Operation) -> bool:
+        """Whether an operation is a product with its axes in another order, in which they lie in ``out``."""
+        if operation.kind != Kind.LAYOUT or not is_product(operation.inputs[0]):
+            return False
+        order = self.workspace.order_of(out)
+        positions = operation.value_as(Order).positions
+        return bool(order) and [positions[p] for p in order] == [*range(len(order))]
 
     def _store(self, operation: Operation, out: Operation) -> None:
         """Compute an operation into ``out``; temporaries that it took on the way are idle again."""
@@ -414,9 +423,12 @@ class BufferWriter:
         kind = operation.kind
         if operation in self.names and (named := array(self.names[operation], operation)) != out:
             self._copy(named, out)
-        elif _is_product(operation) and self.workspace.in_order(out):
+        elif is_product(operation) and self.workspace.in_order(out):
             (product,) = operation.inputs
             self._matmul(product, _taken_together(out, product))
+        elif self._is_written_so(operation, out):
+            (product,) = operation.inputs[0].inputs
+            self._matmul(product, _taken_together(self.workspace.lying(out), product))
         elif operation.is_leaf or _needs_none(operation):
             self._copy(self._ready(operation) if operation.shape else self._operand(operation), out)
         elif kind in (Kind.FULL, Kind.BROADCAST) or (kind == Kind.CAST and not operation.is_constant):
@@ -453,14 +465,12 @@ class BufferWriter:
         """Compute a matrix product; one of many rows of rows is one of all rows."""
         first, second = operation.inputs
         left, right = (self._operand(i) for i in operation.inputs)
-        axis = self.workspace.axis_of(left)
-        if axis and len(second.shape) == 2 and axis < len(first.shape) - 1 and out.kind == Kind.ARRAY:
+        order = self.workspace.order_of(left)
+        if order and len(second.shape) == 2 and order[-1] == len(order) - 1 and out.kind == Kind.ARRAY:
             product = operation.value_as(Product)
-            sizes = tuple(
-                product.sizes[p] for p in in_memory(axis, len(first.shape)).positions if p is not None
-            )
+            sizes = tuple(product.sizes[p] for p in order)
             turned = replace(operation, value=replace(product, sizes=sizes))
-            self._call(turned, (lying(left, axis), right), lying(out, axis))
+            self._call(turned, (lying(left, order), right), lying(out, order))
             return
         ranks = (len(first.shape), len(second.shape))
         if ranks[0] > 2 and ranks[1] == 2 and first.is_contiguous and self.workspace.in_order(out):
@@ -520,17 +530,24 @@ class BufferWriter:
                 self._product((operand, self.workspace.full_of(1, (columns, Integer(1)))), out)
                 return
         rows, to, along = operand, out, positions(operation)
-        first = self.workspace.axis_of(operand)
-        alike = first == self.workspace.axis_of(out) and len(out.shape) == len(inner.shape)
-        if first and (alike or along[: first + 1] == list(range(first + 1))):
+        order = self.workspace.order_of(operand)
+        if order and self._is_along(order, along, out):
             rows, to = self.workspace.lying(operand), self.workspace.lying(out)
         lies = (operand.kind == Kind.ARRAY and inner.is_contiguous) or self.workspace.in_order(rows)
-        if lies and operand != out and self.workspace.in_order(to) and (not first or rows != operand):
+        if lies and operand != out and self.workspace.in_order(to) and (not order or rows != operand):
             if operation.kind == Kind.SUM and self._sum_of_rows(rows, along, to):
                 return
             if operation.kind == Kind.MAX and self._largest_of_rows(rows, along, to):
                 return
         self._call(operation, (operand,), out)
+
+    def _is_along(self, order: Positions, along: Sequence[int], out: Operation) -> bool:
+        """Whether a reduction runs along the same axes of the arrays as they lie."""
+        rank, count = len(order), len(along)
+        if order == self.workspace.order_of(out):  # whose axes stay
+            return [*along] == [rank - 1] == [order[-1]]
+        first = [*along] == [*range(count)] == sorted(order[:count])
+        return first and [*order[count:]] == [*range(count, rank)]
 
     def _sum_of_rows(self, operand: Operation, summed: Sequence[int], out: Operation) -> bool:
         """Sum over the last axes, or over the first ones, as products with ones; say whether that goes.
@@ -661,7 +678,7 @@ def _repeated(operation: Operation, known: Mapping[Operation, str]) -> list[Oper
             return
         uses[part] = uses.get(part, 0) + 1
         if uses[part] == 1:
-            for inner in part.inputs[0].inputs if _is_product(part) else part.inputs:
+            for inner in part.inputs[0].inputs if is_product(part) else part.inputs:
                 visit(inner)
             uses[part] = uses.pop(part)  # behind what it is made of
 
@@ -671,18 +688,12 @@ def _repeated(operation: Operation, known: Mapping[Operation, str]) -> list[Oper
 
 def _is_computed(operation: Operation) -> bool:
     """Whether an array is computed, and is no view of another one, nor integers."""
-    return not (operation.is_leaf or _needs_none(operation)) or _is_product(operation)
+    return not (operation.is_leaf or _needs_none(operation)) or is_product(operation)
 
 
 def _needs_none(operation: Operation) -> bool:
     """Whether ``operation`` needs no buffer but for its inputs: a view, or integers."""
     return operation.is_view or operation.is_whole or operation.kind in (Kind.RESHAPE, Kind.PAD, Kind.ARANGE)
-
-
-def _is_product(operation: Operation) -> bool:
-    """Whether ``operation`` is a matrix product of several axes at once, taken apart again."""
-    product = operation.inputs[0] if operation.kind == Kind.RESHAPE else operation
-    return product is not operation and product.kind == Kind.MATMUL and isinstance(product.value, Product)
 
 
 def _taken_together(out: Operation, product: Operation) -> Operation:

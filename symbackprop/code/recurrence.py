@@ -137,6 +137,15 @@ class Recurrence:
                     found[str(operation.inputs[0].value)] = turns[0]
         return found
 
+    @property
+    def ranks(self) -> dict[str, int]:
+        """The number of axes of each array along which its places are taken."""
+        return {
+            str(o.inputs[0].value): len(o.value_as(Slices).entries)
+            for o in self.operation.parts()
+            if o.kind == Kind.SUBSCRIPT and o.inputs[0].kind == Kind.ARRAY
+        }
+
     def renamed(self, code: Callable[[str], str], change: Callable[[Operation], Operation]) -> Recurrence:
         """Return it with other names of arrays."""
 

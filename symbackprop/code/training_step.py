@@ -29,7 +29,7 @@ from symbackprop.code.layout import (
     unpacked,
     unpacked_rows,
 )
-from symbackprop.code.layouts import added_up_as_they_lie, places_of
+from symbackprop.code.layouts import added_up_as_they_lie, orders_of
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
 from symbackprop.code.liveness import of_one_turn, shared_arrays, spans_apart, turns_needed
 from symbackprop.code.long_calls import LongCalls
@@ -159,9 +159,9 @@ class TrainingStep:
         self.compares_after = compared != list(statements)
         self.uses = Uses.of(model.named, given.code)
         self.layered = layered_names(model.named, given.code)
-        self.first_axes = places_of(compared)
-        """The axis of each array along which a recurrence takes its places: it comes first in memory."""
-        compared = added_up_as_they_lie(compared, self.first_axes)
+        self.orders = orders_of(compared, self.results)
+        """The orders in which the axes of arrays lie in memory, where that is another one."""
+        compared = added_up_as_they_lie(compared, self.orders)
         self.shared, self.names = share(compared, self.layered, self.uses.layers)
         defined = (name for s in statements for name in s.names)
         others = [name for name, _, _ in self.others]
@@ -171,7 +171,7 @@ class TrainingStep:
         for entry in self.shared:
             self.layered |= entry.layered(self.layered)
         self.workspace = Workspace(
-            taken=own, numbers={}, size=self.number, by_bits=not bare, first_axes=self.first_axes
+            taken=own, numbers={}, size=self.number, by_bits=not bare, orders=self.orders
         )
         self.writer = BufferWriter(self.names, self.workspace)
 
@@ -217,7 +217,7 @@ class TrainingStep:
         found |= {stem for stem, turns in turns_needed(rolled.parts, buffers).items() if turns == 1}
         taken = {name: stem for stem in found for name in names[stem]}
         kept = {taken.get(name, name): shape for name, shape in arrays.items()}
-        self.first_axes |= {stem: self.first_axes[n] for n, stem in taken.items() if n in self.first_axes}
+        self.orders |= {stem: self.orders[n] for n, stem in taken.items() if n in self.orders}
         arrays.clear()
         arrays.update(kept)
         self.arrays |= found
@@ -544,7 +544,7 @@ class TrainingStep:
         for label in self.rolled.dicts if self.apart else ():
             kept, texts = self._kept(label), {text for _, text in self._arrays[label]}
             first = Layered(label, kept[0]).alone if kept else ""
-            plain = first in self.workspace.arrays and not self.first_axes.get(first)
+            plain = first in self.workspace.arrays and not self.orders.get(first)
             if plain and len(texts) == 1 and label not in self._turns:
                 sizes = tuple(map(self.given.size, self._all[first]))
                 found.setdefault(range(kept[0], kept[-1] + 1), {})[label] = tuple_of(sizes)
@@ -626,7 +626,7 @@ class TrainingStep:
         """Return the number of the array, or of the dict of arrays, that each buffer is in."""
         own = self.workspace
         kinds: dict[str, Hashable] = {
-            name: (name in own.masks, self.first_axes.get(name), *map(self.given.size, self._all[name]))
+            name: (name in own.masks, self.orders.get(name), *map(self.given.size, self._all[name]))
             if (name in own.arrays or name in own.masks) and not any(name in r for r in self._rooms.values())
             else None
             for name in names
@@ -645,13 +645,13 @@ class TrainingStep:
         if name in self.workspace.counts:
             return "np.arange(samples)"
         sizes = [self.given.size(n) for n in self._all[name]]
-        axis, turned = self.first_axes.get(name, 0), ""
-        if axis:
-            order = ", ".join(map(str, (*range(1, axis + 1), 0, *range(axis + 1, len(sizes)))))
-            sizes, turned = [sizes[axis], *sizes[:axis], *sizes[axis + 1 :]], f".transpose({order})"
+        order, turned = self.orders.get(name, ()), ""
+        if order:
+            back = ", ".join(str(order.index(n)) for n in range(len(order)))
+            sizes, turned = [sizes[n] for n in order], f".transpose({back})"
         if name in self._in_room:
             part = f"{self._in_room[name]}[: samples * {self._sizes_of_samples()[name]}]"
-            return f"{part}.reshape({', '.join(sizes)})"
+            return f"{part}.reshape({', '.join(sizes)}){turned}"
         shape = tuple_of(sizes)
         if name in self.workspace.masks:
             return f"np.empty({shape}, bool){turned}"

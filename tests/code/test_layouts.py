@@ -1,4 +1,4 @@
-"""Arrays whose places come first in memory: where that spreads to, and that all numbers stay right."""
+"""Arrays whose axes lie in another order in memory: which they are, and that all numbers stay right."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ import symbackprop as sb
 from symbackprop.arrays.kinds import Kind
 from symbackprop.arrays.operations import EVERYTHING, Operation, Order, Reduction, Slices, Turn
 from symbackprop.code.buffers import BufferWriter, Workspace
-from symbackprop.code.layouts import first_axis, in_memory, lying
+from symbackprop.code.layouts import lying, order_of
 from symbackprop.code.statements import Call
 from symbackprop.network.network import Network
 
 N, T, J = (Symbol(name, integer=True, positive=True) for name in "NTJ")
 SHAPE = (N, T, J)
+TURNED = (1, 0, 2)
 
 RECURRENCE = """
 input x[n, t, k]
@@ -83,38 +84,80 @@ def test_a_step_copies_no_array_of_a_recurrence() -> None:
     assert "u_turned, u.T" in step
 
 
+HEADS = """
+input x[n, p, d]
+target y[n, p, d]
+parameter wq[d, h, a], wk[d, h, a], wv[d, h, a], wo[h, a, d]
+size p = 5, d = 6, h = 2, a = 3
+q[n, h, p, a] = sum(x[n, p, d]*wq[d, h, a], d)
+k[n, h, p, a] = sum(x[n, p, d]*wk[d, h, a], d)
+v[n, h, p, a] = sum(x[n, p, d]*wv[d, h, a], d)
+g[n, h, p, r] = softmax(sum(q[n, h, p, a]*k[n, h, r, a], a), r)
+o[n, h, p, a] = sum(g[n, h, p, r]*v[n, h, r, a], r)
+z[n, p, d] = sum(o[n, h, p, a]*wo[h, a, d], h, a)
+E = mean((z[n, p, d] - y[n, p, d])**2, n, p, d)
+output z
+"""
+
+
+def test_heads_stay_beside_one_another() -> None:
+    """Nothing is copied between the products; what else reads an array finds it in its own order."""
+    text = sb.generate(Network.from_equations(HEADS), bare=True)
+    step = text.partition("class Trainer")[2]
+    assert not re.search(r"np\.copyto\(.*transpose\(0, 2", step)
+    assert "out=q.transpose(0, 2, 1, 3).reshape(-1, 6)" in re.sub(r"\s+", " ", step)
+    other = HEADS.replace("z[n, p, d] = sum(o[", "u[n, h, p, a] = tanh(q[n, h, p, a])\nz[n, p, d] = sum(u[")
+    other = other.replace("u[n, h, p, a]*wo", "u[n, h, p, a]*o[n, h, p, a]*wo")
+    step = sb.generate(Network.from_equations(other), bare=True).partition("class Trainer")[2]
+    assert "out=q.transpose" not in step
+    assert "out=k.transpose" in step
+
+
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_step_with_heads_goes_down_the_gradients(count: int) -> None:
+    module = sb.load(Network.from_equations(HEADS))
+    generator = np.random.default_rng(0)
+    x, t = generator.normal(size=(2, count, 5, 6))
+    parameters = {name: value.astype("float64") for name, value in module.initialize(0).items()}
+    trainer = module.Trainer(parameters, learning_rate=0.1)
+    error, gradients = module.gradients(parameters, x, t)
+    assert trainer.step(x, t) == pytest.approx(error, rel=1e-12)
+    for name, value in parameters.items():
+        np.testing.assert_allclose(trainer.parameters[name], value - 0.1 * gradients[name], rtol=1e-10)
+
+
 def test_what_is_computed_component_by_component_lies_like_what_it_is_made_of() -> None:
     h, x = array_of("h"), array_of("x")
-    axes = {"h": 1}
-    assert first_axis(of(Kind.MULTIPLY, x, of(Kind.TANH, h)), axes) == 1
-    assert first_axis(of(Kind.TANH, x), axes) == 0
+    orders = {"h": TURNED}
+    assert order_of(of(Kind.MULTIPLY, x, of(Kind.TANH, h)), orders) == TURNED
+    assert order_of(of(Kind.TANH, x), orders) == ()
     largest = Operation(Kind.MAX, (h,), Reduction(2, kept=True), (N, T, None), (N, T, Symbol("one")))
-    assert first_axis(largest, axes) == 1
-    assert first_axis(of(Kind.SUBTRACT, h, largest), axes) == 1
+    assert order_of(largest, orders) == TURNED
+    assert order_of(of(Kind.SUBTRACT, h, largest), orders) == TURNED
     over_places = Operation(Kind.SUM, (h,), Reduction(1), (N, J), (N, J))
-    assert first_axis(over_places, axes) == 0
+    assert order_of(over_places, orders) == ()
 
 
 def test_what_a_product_writes_row_by_row_does_not() -> None:
     product = Operation(Kind.MATMUL, (array_of("h"), array_of("w", (J, J))), None, SHAPE, SHAPE)
-    assert first_axis(of(Kind.MULTIPLY, array_of("h"), product), {"h": 1}) == 0
-    assert first_axis(of(Kind.MULTIPLY, array_of("h"), product), {"h": 1}, {product: "p"}) == 1
-    assert first_axis(of(Kind.MULTIPLY, array_of("x"), product), {"h": 1}, {product: "h"}) == 1
+    assert order_of(of(Kind.MULTIPLY, array_of("h"), product), {"h": TURNED}) == ()
+    assert order_of(of(Kind.MULTIPLY, array_of("h"), product), {"h": TURNED}, {product: "p"}) == TURNED
+    assert order_of(of(Kind.MULTIPLY, array_of("x"), product), {"h": TURNED}, {product: "h"}) == TURNED
 
 
 def test_a_workspace_knows_what_lies_in_order() -> None:
-    workspace = Workspace(first_axes={"h": 1})
+    workspace = Workspace(orders={"h": TURNED})
     h, x = array_of("h"), array_of("x")
     here = Slices((EVERYTHING, Turn(0), EVERYTHING))
     assert workspace.in_order(x)
     assert not workspace.in_order(h)
-    assert workspace.in_order(lying(h, 1))
-    assert lying(h, 1).value == in_memory(1, 3) == Order((1, 0, 2))
+    assert workspace.in_order(lying(h, TURNED))
+    assert lying(h, TURNED).value == Order((1, 0, 2))
     assert workspace.in_order(Operation(Kind.SUBSCRIPT, (h,), here, (N, J), (N, J)))
     assert not workspace.in_order(Operation(Kind.SUBSCRIPT, (x,), here, (N, J), (N, J)))
-    one, two = workspace.temporary(h, 1), workspace.temporary(x)
+    one, two = workspace.temporary(h, TURNED), workspace.temporary(x)
     workspace.idle += [one.name, two.name]
-    assert workspace.temporary(h, 1) == one
+    assert workspace.temporary(h, TURNED) == one
     assert workspace.temporary(x) == two
 
 
