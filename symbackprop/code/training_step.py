@@ -30,6 +30,7 @@ from symbackprop.code.layouts import added_up_as_they_lie, orders_of
 from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
 from symbackprop.code.liveness import of_one_turn, shared_arrays, turns_needed
 from symbackprop.code.loops import Rolled, Uses, layered_names
+from symbackprop.code.passes import differences_once
 from symbackprop.code.places import turns_on_buffers
 from symbackprop.code.programs import Carried, Part, share
 from symbackprop.code.recurrence import Recurrence
@@ -118,6 +119,7 @@ class TrainingStep:
         self.given = given
         compared = compared_after(statements)
         self.compares_after = compared != list(statements)
+        compared = differences_once(compared)
         self.uses = Uses.of(model.named, given.code)
         self.layered = layered_names(model.named, given.code)
         self.orders = orders_of(compared, self.results)
