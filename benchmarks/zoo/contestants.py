@@ -109,7 +109,8 @@ class Torch(Contestant):
 
     def gradients(self) -> tuple[float, dict[str, Array]]:
         loss = self._derive()
-        return loss, {k: v.numpy() for k, v in self.back({k: v.grad for k, v in self.values.items()}).items()}
+        grads = {k: v.grad for k, v in self.values.items() if v.grad is not None}  # a state has none
+        return loss, {k: v.numpy() for k, v in self.back(grads).items()}
 
     def run(self, steps: int) -> None:
         for _ in range(steps):

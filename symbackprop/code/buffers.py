@@ -25,6 +25,7 @@ from symbackprop.arrays.operations import (
 from symbackprop.code.fitting import Names, assignment, fitting, read_inside
 from symbackprop.code.layouts import Positions, is_product, lying, order_of
 from symbackprop.code.lines import COLUMNS, width
+from symbackprop.code.passes import with_fewer_passes
 from symbackprop.code.statements import (
     IN_PLACE,
     NAMED,
@@ -600,6 +601,7 @@ class BufferWriter:
 
     def _elementwise(self, operation: Operation, out: Operation) -> None:
         """Compute one elementwise operation; the first computed input of its shape uses its buffer."""
+        operation = with_fewer_passes(operation, self.names)
         operands: dict[int, Operation] = {}
         spare: Operation | None = out
         for position in self._order(operation.inputs, out):

@@ -34,6 +34,7 @@ from symbackprop.code.lines import ANY_LENGTH, Comments, lines_of, turns
 from symbackprop.code.liveness import of_one_turn, shared_arrays, spans_apart, turns_needed
 from symbackprop.code.long_calls import LongCalls
 from symbackprop.code.loops import LEAST_USES, Rolled, Uses, layered_names
+from symbackprop.code.passes import differences_once
 from symbackprop.code.patches import in_rooms, made_again
 from symbackprop.code.places import turns_on_buffers
 from symbackprop.code.programs import Carried, Part, share
@@ -157,6 +158,7 @@ class TrainingStep:
         self.given = given
         compared = compared_after(statements)
         self.compares_after = compared != list(statements)
+        compared = differences_once(compared)
         self.uses = Uses.of(model.named, given.code)
         self.layered = layered_names(model.named, given.code)
         self.orders = orders_of(compared, self.results)
