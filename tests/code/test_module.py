@@ -774,7 +774,7 @@ def expected_numbers(derivation: sb.Derivation) -> dict[str, int]:
     return {**values, **adjoints, **batch, **update}
 
 
-_RULE = re.compile(r"[A-Z][a-z]+( [a-z]+)?\.( |$)")
+_RULE = re.compile(r"[A-Z][a-z]+( [a-z]+){0,4}\.( |$)")
 
 
 def printed_equations(derivation: sb.Derivation) -> dict[int, str]:
