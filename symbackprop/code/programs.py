@@ -348,6 +348,7 @@ def share(
             if operation in names or operation is statement.operation:
                 continue
             like = of_next.of(operation, statement) if costly and uses[operation] == 1 else operation
+            like = like if like in used_in else operation  # the next layer may be computed in another way
             if (costly and uses[like] > 1) or _deserves_name(operation):
                 beside = _spelled(statement) if len(used_in[like]) < _MANY else Glyph("")
                 names[operation], stem = _name(_word(operation), beside, taken, plain)
@@ -405,9 +406,8 @@ def _count_uses(
 
     def visit(operation: Operation, own: set[int]) -> None:
         uses[operation] += 1
-        if (
-            operation not in used_in or operation.kind == Kind.LAYOUT
-        ):  # which gets no name: what is turned is read again
+        # What is turned gets no name, so that what it is of is read again.
+        if operation not in used_in or operation.kind == Kind.LAYOUT:
             used_in.setdefault(operation, set())
             for i in operation.inputs:
                 visit(i, own)

@@ -79,3 +79,24 @@ def test_what_is_needed_at_once_has_rooms_of_its_own() -> None:
     spans = {"a": [(0, 1), (8, 9)], "b": [(2, 7)], "c": [(3, 4)], "d": [(5, 8)], "e": [(10, 12)]}
     sizes = {"a": 9, "b": 8, "c": 7, "d": 6, "e": 5}
     assert patches.in_rooms(spans, sizes) == [["a", "b", "e"], ["c", "d"]]
+
+
+def test_layers_whose_windows_are_not_alike_are_named_each_by_itself() -> None:
+    """What the first layer of images has is looked for in the second one, which may not have it."""
+    text = """\
+from library import conv2d, max_pool2d
+input x[n, c, p, q]
+target t[n, e]
+size c = 1, p = 6, q = 6
+c1 = conv2d(x, f=2, padding=1)
+a1[n, f, h, g] = relu(c1[n, f, h, g])
+m1 = max_pool2d(a1, u=3, v=3, padding=1)
+c2 = conv2d(m1, f=3, padding=1)
+a2[n, e, a, b] = relu(c2[n, e, a, b])
+m2 = max_pool2d(a2)
+y[n, e] = mean(m2[n, e, v, w], v, w)
+E = mean(sum((y[n, e] - t[n, e])**2, e), n)
+output y
+"""
+    network = sb.Network.from_equations(text)
+    assert not differ(sb.load(network), network)

@@ -1213,3 +1213,19 @@ def test_a_further_use_is_charged_what_the_first_one_took(monkeypatch: pytest.Mo
     sb.Network.from_equations(SQUARE.format(2))
     with pytest.raises(SpecificationError, match="working this out takes too long"):
         sb.Network.from_equations(SQUARE.format(60))
+
+
+def test_a_block_that_uses_blocks_of_the_library_is_used_again() -> None:
+    text = """\
+from library import layer_norm_sequence, dense_sequence
+input x[n, r, d]
+size r = 3, d = 4
+block mix(x[n, r, d]) -> y[n, r, d]
+    u = layer_norm_sequence(x)
+    a = dense_sequence(u, j=4)
+    y[n, r, d] = x[n, r, d] + tanh(a[n, r, d])
+x2 = repeat(mix, 2, x)
+E = mean(sum(x2[n, r, d]**2, r, d), n)
+output x2
+"""
+    assert len(sb.Network.from_equations(text).model.system.parameters) == 8

@@ -91,8 +91,13 @@ def read_text(text: str, source: str, sizes: Mapping[str, int] = MappingProxyTyp
 
 def _up_to_names(statement: Statement) -> Hashable | None:
     """Return what is equal for a line of a block in uses that differ in names alone; None for other lines."""
-    line = statement.body.line
-    return (line.part, line.in_block(statement.body.text)) if isinstance(line, UsedLine) else None
+    line, code = statement.body.line, statement.body.text
+    if not isinstance(line, UsedLine):
+        return None
+    while isinstance(line, UsedLine):  # a block that is used in a block
+        code = line.in_block(code)
+        line = line.part.line
+    return line.source, line.number, code
 
 
 def _read(found: Text, statement: Statement, title: str | None) -> str | None:
