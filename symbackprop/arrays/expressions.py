@@ -10,6 +10,7 @@ from functools import partial, reduce
 import sympy
 from sympy import (
     Add,
+    Eq,
     Expr,
     Float,
     Indexed,
@@ -643,7 +644,10 @@ class Lowering(Axes):
             return self.cheapest(Terms(tuple(factors), (), tuple(summed)))
         found = scattered(self, (factors, conditions), summed)
         with self.guarding(bool(conditions) or any(map(is_guard, factors))):
-            if found is None:
+            if found is None:  # a delta about the place of a recurrence, which is no axis, is a condition
+                deltas = [f for f in factors if isinstance(f, KroneckerDelta)]
+                factors = [f for f in factors if f not in deltas]
+                conditions = [*conditions, *(Eq(*delta.args[:2], evaluate=False) for delta in deltas)]
                 return self.cheapest(Terms(tuple(factors), tuple(conditions), tuple(summed)))
             placed = {i for place in found.places.values() for i in place.free_symbols}
             loops_first(self, found)

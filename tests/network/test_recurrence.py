@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import symbackprop as sb
+from symbackprop.commands.check import check_network
 from symbackprop.errors import SpecificationError
 from symbackprop.network.network import Network
 from symbackprop.proof.prover import prove
@@ -463,3 +464,12 @@ output h
     assert e == pytest.approx(same)
     for name, gradient in gradients.items():
         np.testing.assert_allclose(gradient, others[name], rtol=1e-12)
+
+
+@pytest.mark.slow
+def test_the_largest_along_a_recurrence_is_proved_and_its_code_agrees() -> None:
+    """Its place is a number of the data there, and no axis to scatter along in the loop back."""
+    text = "from library import rnn\ninput x[n, t, k]\ntarget y[n, i]\nsize t = 5, k = 3\n"
+    text += "h[n, t, i] = rnn(x, i=4)\nq[n, i] = max(h[n, t, i], t)\n"
+    text += "E = mean(sum((q[n, i] - y[n, i])**2, i), n)\noutput q\n"
+    assert check_network(sb.Network.from_equations(text)).holds
