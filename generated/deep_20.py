@@ -42,7 +42,7 @@ def forward(parameters: dict[str, np.ndarray], x) -> np.ndarray:
     w20, b20 = parameters["w20"], parameters["b20"]
     # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
     s20 = x[19] @ w20 + b20
-    # (40) x20[i] = exp(s20[i])/Σ_k exp(s20[k])
+    # (40) x20[i] = exp(s20[i])/Σ_i' exp(s20[i'])
     exponentials20 = np.exp(s20 - s20.max(axis=1, keepdims=True))
     x20 = exponentials20 / exponentials20.sum(axis=1, keepdims=True)
     return x20
@@ -66,7 +66,7 @@ def loss(parameters: dict[str, np.ndarray], x, t: np.ndarray) -> float:
     w20, b20 = parameters["w20"], parameters["b20"]
     # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
     s20 = x[19] @ w20 + b20
-    # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
+    # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_i' exp(s20[n,i'])) - s20[n,i])
     difference = s20 - s20.max(axis=1, keepdims=True)
     part1 = np.log(np.exp(difference).sum(axis=1, keepdims=True)) - difference
     E = (part1 * t).sum() / samples
@@ -93,12 +93,12 @@ def gradients(
     w20, b20 = parameters["w20"], parameters["b20"]
     # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
     s20 = x[19] @ w20 + b20
-    # (40) x20[i] = exp(s20[i])/Σ_k exp(s20[k])
+    # (40) x20[i] = exp(s20[i])/Σ_i' exp(s20[i'])
     difference20 = s20 - s20.max(axis=1, keepdims=True)
     exponentials20 = np.exp(difference20)
     total20 = exponentials20.sum(axis=1, keepdims=True)
     x20 = exponentials20 / total20
-    # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
+    # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_i' exp(s20[n,i'])) - s20[n,i])
     E = ((np.log(total20) - difference20) * t).sum() / samples
     # (48) ∂E/∂s20[i] = x20[i] - t[i]
     ds20 = x20 - t
@@ -113,7 +113,7 @@ def gradients(
     # (363) ∂E/∂b19[j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]
     db19 = ds[19].sum(axis=0) / samples
     for layer in range(18, 0, -1):
-        # (79), …, (317) ∂E/∂s[ℓ,k] = (Σ_j ∂E/∂s[ℓ+1,j]·w[ℓ+1,k,j])·(1 - x[ℓ,k]²)
+        # (79), …, (317) ∂E/∂s[ℓ,j] = (Σ_i ∂E/∂s[ℓ+1,i]·w[ℓ+1,j,i])·(1 - x[ℓ,j]²)
         ds[layer] = (ds[layer + 1] @ w[layer + 1].T) * (1 - x[layer] ** 2)
         # (360), …, (326) ∂E/∂w[ℓ,k,j] = (1/N)·Σ_n ∂E[n]/∂s[ℓ,n,j]·x[ℓ-1,n,k]
         dw[layer] = x[layer - 1].T @ ds[layer] / samples
@@ -259,13 +259,13 @@ def _backpropagate(
     # (39) s20[i] = Σ_j x19[j]·w20[j,i] + b20[i]
     x[19].dot(w20, out=s20)
     s20 += b20
-    # (40) x20[i] = exp(s20[i])/Σ_k exp(s20[k])
+    # (40) x20[i] = exp(s20[i])/Σ_i' exp(s20[i'])
     s20.max(axis=1, keepdims=True, out=work1)
     np.subtract(s20, work1, out=difference20)
     np.exp(difference20, out=exponentials20)
     exponentials20.dot(ones2, out=total20)
     np.divide(exponentials20, total20, out=x20)
-    # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s20[n,k])) - s20[n,i])
+    # (325) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_i' exp(s20[n,i'])) - s20[n,i])
     if with_loss:
         np.log(total20, out=work1)
         np.subtract(work1, difference20, out=work3)
@@ -289,7 +289,7 @@ def _backpropagate(
     # (363) ∂E/∂b19[j] = (1/N)·Σ_n ∂E[n]/∂s19[n,j]
     ones.dot(ds[19], out=db19)
     for layer in range(18, 0, -1):
-        # (79), …, (317) ∂E/∂s[ℓ,k] = (Σ_j ∂E/∂s[ℓ+1,j]·w[ℓ+1,k,j])·(1 - x[ℓ,k]²)
+        # (79), …, (317) ∂E/∂s[ℓ,j] = (Σ_i ∂E/∂s[ℓ+1,i]·w[ℓ+1,j,i])·(1 - x[ℓ,j]²)
         ds[layer + 1].dot(w[layer + 1].T, out=ds[layer])
         np.square(x[layer], out=work4)
         np.subtract(one, work4, out=work4)

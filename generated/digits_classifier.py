@@ -32,7 +32,7 @@ def forward(parameters: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
     w2, b2 = parameters["w2"], parameters["b2"]
     # (3) s2[i] = Σ_j x1[j]·w2[j,i] + b2[i]
     s2 = x1 @ w2 + b2
-    # (4) x2[i] = exp(s2[i])/Σ_k exp(s2[k])
+    # (4) x2[i] = exp(s2[i])/Σ_i' exp(s2[i'])
     exponentials2 = np.exp(s2 - s2.max(axis=1, keepdims=True))
     x2 = exponentials2 / exponentials2.sum(axis=1, keepdims=True)
     return x2
@@ -53,7 +53,7 @@ def loss(parameters: dict[str, np.ndarray], x: np.ndarray, t: np.ndarray) -> flo
     w2, b2 = parameters["w2"], parameters["b2"]
     # (3) s2[i] = Σ_j x1[j]·w2[j,i] + b2[i]
     s2 = x1 @ w2 + b2
-    # (37) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s2[n,k])) - s2[n,i])
+    # (37) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_i' exp(s2[n,i'])) - s2[n,i])
     difference = s2 - s2.max(axis=1, keepdims=True)
     part1 = np.log(np.exp(difference).sum(axis=1, keepdims=True)) - difference
     E = (part1 * t).sum() / samples
@@ -77,12 +77,12 @@ def gradients(
     w2, b2 = parameters["w2"], parameters["b2"]
     # (3) s2[i] = Σ_j x1[j]·w2[j,i] + b2[i]
     s2 = x1 @ w2 + b2
-    # (4) x2[i] = exp(s2[i])/Σ_k exp(s2[k])
+    # (4) x2[i] = exp(s2[i])/Σ_i' exp(s2[i'])
     difference2 = s2 - s2.max(axis=1, keepdims=True)
     exponentials2 = np.exp(difference2)
     total2 = exponentials2.sum(axis=1, keepdims=True)
     x2 = exponentials2 / total2
-    # (37) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s2[n,k])) - s2[n,i])
+    # (37) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_i' exp(s2[n,i'])) - s2[n,i])
     E = ((np.log(total2) - difference2) * t).sum() / samples
     # (12) ∂E/∂s2[i] = x2[i] - t[i]
     ds2 = x2 - t
@@ -203,13 +203,13 @@ def _backpropagate(
     # (3) s2[i] = Σ_j x1[j]·w2[j,i] + b2[i]
     x1.dot(w2, out=s2)
     s2 += b2
-    # (4) x2[i] = exp(s2[i])/Σ_k exp(s2[k])
+    # (4) x2[i] = exp(s2[i])/Σ_i' exp(s2[i'])
     s2.max(axis=1, keepdims=True, out=work1)
     np.subtract(s2, work1, out=difference2)
     np.exp(difference2, out=exponentials2)
     exponentials2.dot(ones2, out=total2)
     np.divide(exponentials2, total2, out=x2)
-    # (37) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_k exp(s2[n,k])) - s2[n,i])
+    # (37) E = (1/N)·Σ_{n,i} t[n,i]·(log(Σ_i' exp(s2[n,i'])) - s2[n,i])
     if with_loss:
         np.log(total2, out=work1)
         np.subtract(work1, difference2, out=work3)

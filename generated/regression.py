@@ -28,7 +28,7 @@ def forward(parameters: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
     dtype = parameters["w1"].dtype
     x0 = np.asarray(x, dtype)
     w1, b1 = parameters["w1"], parameters["b1"]
-    # (1) s1[k] = Σ_i x0[i]·w1[i,k] + b1[k]
+    # (1) s1[k] = Σ_l x0[l]·w1[l,k] + b1[k]
     s1 = x0 @ w1 + b1
     # (2) x1[k] = { s1[k] if s1[k] > 0; 0 otherwise }
     x1 = np.maximum(s1, 0)
@@ -54,7 +54,7 @@ def loss(parameters: dict[str, np.ndarray], x: np.ndarray, t: np.ndarray) -> flo
     t = t.reshape(len(x0), 1)
     samples = len(x0)
     w1, b1 = parameters["w1"], parameters["b1"]
-    # (1) s1[k] = Σ_i x0[i]·w1[i,k] + b1[k]
+    # (1) s1[k] = Σ_l x0[l]·w1[l,k] + b1[k]
     s1 = x0 @ w1 + b1
     # (2) x1[k] = { s1[k] if s1[k] > 0; 0 otherwise }
     x1 = np.maximum(s1, 0)
@@ -68,8 +68,8 @@ def loss(parameters: dict[str, np.ndarray], x: np.ndarray, t: np.ndarray) -> flo
     s3 = x2 @ w3 + b3
     # (6) x3[i] = s3[i]
     x3 = s3
-    # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{ℓ=1..3} Σ_{i,k}
-    #     w[ℓ,i,k]²
+    # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{ℓ=1..3} Σ_{k,j}
+    #     w[ℓ,k,j]²
     E = ((x3 - t) ** 2).sum() / 2 / samples
     E += L2 * (w1**2).sum() / 2
     E += L2 * (w2**2).sum() / 2
@@ -88,7 +88,7 @@ def gradients(
     t = t.reshape(len(x0), 1)
     samples = len(x0)
     w1, b1 = parameters["w1"], parameters["b1"]
-    # (1) s1[k] = Σ_i x0[i]·w1[i,k] + b1[k]
+    # (1) s1[k] = Σ_l x0[l]·w1[l,k] + b1[k]
     s1 = x0 @ w1 + b1
     # (2) x1[k] = { s1[k] if s1[k] > 0; 0 otherwise }
     x1 = np.maximum(s1, 0)
@@ -102,8 +102,8 @@ def gradients(
     s3 = x2 @ w3 + b3
     # (6) x3[i] = s3[i]
     x3 = s3
-    # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{ℓ=1..3} Σ_{i,k}
-    #     w[ℓ,i,k]²
+    # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{ℓ=1..3} Σ_{k,j}
+    #     w[ℓ,k,j]²
     difference = x3 - t
     E = (difference**2).sum() / 2 / samples
     E += L2 * (w1**2).sum() / 2
@@ -123,7 +123,7 @@ def gradients(
     db2 = ds2.sum(axis=0) / samples
     # (43) ∂E/∂s1[k] = (Σ_j ∂E/∂s2[j]·w2[k,j])·{ 1 if s1[k] > 0; 0 otherwise }
     ds1 = (ds2 @ w2.T) * (s1 > 0)
-    # (52) ∂E/∂w1[i,k] = (1/N)·Σ_n ∂E[n]/∂s1[n,k]·x0[n,i] + λ₂·w1[i,k]
+    # (52) ∂E/∂w1[l,k] = (1/N)·Σ_n ∂E[n]/∂s1[n,k]·x0[n,l] + λ₂·w1[l,k]
     dw1 = x0.T @ ds1 / samples + L2 * w1
     # (53) ∂E/∂b1[k] = (1/N)·Σ_n ∂E[n]/∂s1[n,k]
     db1 = ds1.sum(axis=0) / samples
@@ -220,7 +220,7 @@ def _backpropagate(
         ones,
     ) = trainer._buffers_for(samples)
     work2, work4, work5, zero = trainer._fixed
-    # (1) s1[k] = Σ_i x0[i]·w1[i,k] + b1[k]
+    # (1) s1[k] = Σ_l x0[l]·w1[l,k] + b1[k]
     x0.dot(w1, out=s1)
     s1 += b1
     # (2) x1[k] = { s1[k] if s1[k] > 0; 0 otherwise }
@@ -235,8 +235,8 @@ def _backpropagate(
     s3 += b3
     # (6) x3[i] = s3[i]
     x3 = s3
-    # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{ℓ=1..3} Σ_{i,k}
-    #     w[ℓ,i,k]²
+    # (51) E = (1/(2·N))·Σ_{n,i} (x3[n,i] - t[n,i])² + (λ₂/2)·Σ_{ℓ=1..3} Σ_{k,j}
+    #     w[ℓ,k,j]²
     np.subtract(x3, t, out=difference)
     if with_loss:
         np.square(difference, out=work1)
@@ -268,7 +268,7 @@ def _backpropagate(
     ds2.dot(w2.T, out=ds1)
     np.greater(x1, zero, out=mask3)
     ds1 *= mask3
-    # (52) ∂E/∂w1[i,k] = (1/N)·Σ_n ∂E[n]/∂s1[n,k]·x0[n,i] + λ₂·w1[i,k]
+    # (52) ∂E/∂w1[l,k] = (1/N)·Σ_n ∂E[n]/∂s1[n,k]·x0[n,l] + λ₂·w1[l,k]
     x0.T.dot(ds1, out=dw1)
     np.multiply(L2, w1, out=work5)
     dw1 += work5

@@ -18,8 +18,9 @@ from symbackprop.derivation.calculus.paths import without_summed_deltas
 from symbackprop.derivation.reverse_pass import derive_system
 from symbackprop.equations.circles import Circle, circles_of
 from symbackprop.equations.graph import reached_from
-from symbackprop.equations.indices import rename, settle
-from symbackprop.equations.naming import LETTERS, free_name, spare_letters
+from symbackprop.equations.indices import rename
+from symbackprop.equations.letters import Letters
+from symbackprop.equations.naming import free_name
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import (
     ZERO,
@@ -29,6 +30,7 @@ from symbackprop.equations.system import (
     PartialDerivative,
     Quantity,
     Role,
+    index,
     indices_of,
     name_of,
 )
@@ -108,7 +110,7 @@ class _Lifting:
         wrt = tuple(name for name in self.wanted if name in self.between)
         if not wrt:
             return Lifted(self.root, self.letters)
-        derived = derive_system(self.stripped, wrt, stable=False, apart=True)
+        derived = derive_system(self.stripped, wrt, stable=False, apart=True, letters=self.spelled)
         derived = replace(derived, root=self.component, carried=self._letters_of_one_place())
         back = _Back(self, derived, wrt)
         return Lifted(self.root, self.letters, tuple(back.equations()), back.results, derived)
@@ -119,6 +121,11 @@ class _Lifting:
         if self.is_opened:
             found[self.loss.name] = dict(enumerate(indices_of(self.component)))
         return found
+
+    @cached_property
+    def spelled(self) -> Letters:
+        """The letters of the whole system."""
+        return Letters(self.system)
 
     # ------------------------------------------------------------ the root
 
@@ -134,7 +141,7 @@ class _Lifting:
         """The root at its letters and places."""
         quantity = self.system.quantities[self.root.name]
         definition = self.system.definitions.get(self.root.name)
-        letters = definition.indices if definition is not None else LETTERS[: len(quantity.shape)]
+        letters = definition.indices if definition is not None else self.spelled.of(quantity)
         places = zip(letters, self.root.places, strict=True)
         return quantity.at([self._letter(letter) if place is None else place for letter, place in places])
 
@@ -162,8 +169,13 @@ class _Lifting:
         """
         sides = (side for e in self.stripped.equations for side in (e.lhs, e.rhs))
         indices = {i for side in sides for i in side.atoms(Symbol) if type(i) is Symbol}
-        spare = spare_letters({*self.taken, *(i.name for i in (*indices, *self.letters))})
-        return {i: next(spare) for i in self.letters if i in indices}
+        shape = self.system.quantities[self.root.name].shape
+        ranges = {i: n for i, n in zip(indices_of(self.component), shape, strict=True) if i in indices}
+        taken = {*indices, *self.letters, *map(index, self.taken)}
+        found: dict[Expr, Symbol] = {}
+        for i, n in ranges.items():
+            found[i] = self.spelled.further(i, n, {*taken, *found.values()})
+        return found
 
     # ------------------------------------------------------------ the axes that stay at one place
 
@@ -248,7 +260,7 @@ class _Lifting:
             if name_of(read) in self.between and carried:
                 kept = [rename(i, numbers) for axis, i in enumerate(read.indices) if axis not in carried]
                 found[read] = self.own(name_of(read)).at(kept)
-        return settle(rename(expression.xreplace(found), numbers), LETTERS)
+        return self.spelled.settled(rename(expression.xreplace(found), numbers))
 
     @cached_property
     def loss(self) -> Quantity:
@@ -405,7 +417,7 @@ class _Back:
         if self.places:
             value = rename(rhs, dict(zip(equation.indices, own, strict=True)))
             rhs = rename(value, {place: letter for letter, place in self.places.items()})
-            rhs = settle(rhs, LETTERS, (*letters, *own))
+            rhs = lifting.spelled.settled(rhs, (i.name for i in (*letters, *own)))
         of = lifting.component
         places = {d: i for i, d in self.places.items()}
         to = self._whole(name, own).xreplace(places)
@@ -442,24 +454,7 @@ class _Back:
         found: list[Symbol] = []
         for i, n in zip(equation.indices, equation.ranges.values(), strict=True):
             if i in letters:
-                i = next(j for j in self._letters_over(n) if j not in taken)
+                i = self.lifting.spelled.further(i, n, taken)
                 taken.add(i)
             found.append(i)
-        return found
-
-    def _letters_over(self, n: Expr) -> Iterator[Symbol]:
-        """Yield letters for an axis: first those that run over it elsewhere, then those that nothing has."""
-        ranges = self._ranges
-        yield from (i for i, size in ranges.items() if size == n)
-        yield from (i for i in LETTERS if i not in ranges)
-        yield from (Symbol(f"i_{number}", integer=True) for number in range(10**6))
-
-    @cached_property
-    def _ranges(self) -> dict[Symbol, Expr]:
-        found: dict[Symbol, Expr] = {}
-        for equation in self.lifting.system.equations:
-            for side in (equation.lhs, equation.rhs):
-                for read in sorted(side.atoms(Indexed), key=str):
-                    pairs = zip(read.indices, read.base.shape, strict=True)
-                    found |= {i: n for i, n in pairs if type(i) is Symbol and i.is_integer}
         return found

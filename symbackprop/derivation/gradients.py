@@ -14,8 +14,9 @@ from sympy import Basic, Expr, Indexed, Symbol
 
 from symbackprop.derivation.adjoints import Lifted, Root, adjoints_of
 from symbackprop.equations.circles import circles_of, in_order
-from symbackprop.equations.indices import open_sum, rebound, settle
-from symbackprop.equations.naming import LETTERS, free_name
+from symbackprop.equations.indices import open_sum, rebound
+from symbackprop.equations.letters import Letters
+from symbackprop.equations.naming import free_name
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import (
     BINDERS,
@@ -62,6 +63,7 @@ class _Closing:
     named: dict[tuple[object, ...], Quantity] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self.letters = Letters(self.given)
         self.quantities = dict(self.given.quantities)
         self.roles = dict(self.given.roles)
         self.derivatives = dict(self.given.derivatives)
@@ -104,9 +106,9 @@ class _Closing:
             node = equation.rhs
             named = PartialDerivative(equation.lhs, node.of, node.to, is_named=True)
             self.derivatives.setdefault(equation.name, named)
-            return Equation(equation.lhs, settle(self._value(node), LETTERS, equation.indices))
+            return Equation(*self.letters.equation(equation.lhs, self._value(node)))
         values: dict[Expr, Expr] = {node: self._component(node) for node in nodes}
-        return Equation(equation.lhs, settle(_replaced(equation.rhs, values), LETTERS, equation.indices))
+        return Equation(*self.letters.equation(equation.lhs, _replaced(equation.rhs, values)))
 
     def _value(self, node: Gradient) -> Expr:
         """Return the derivative that a node stands for, in the letters of the node."""
@@ -148,7 +150,7 @@ class _Closing:
         quantity = Quantity(free_name(name, self._taken()), tuple(sizes[i] for i in letters))
         lhs = quantity.at(letters)
         meaning = PartialDerivative(lhs, node.of, node.to)
-        self._define(Equation(lhs, settle(value, LETTERS, letters)), meaning, None)
+        self._define(Equation(lhs, self.letters.settled(value, map(str, letters))), meaning, None)
         return quantity
 
     def _taken(self) -> set[str]:

@@ -24,6 +24,7 @@ from symbackprop.derivation.stable.choose import with_stable
 from symbackprop.equations.circles import circles_of
 from symbackprop.equations.graph import reached_from
 from symbackprop.equations.indices import renamed, settle, substitute
+from symbackprop.equations.letters import Letters
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.steps import Derived, Sides, Sketch, Step
 from symbackprop.equations.system import ZERO, Equation, EquationSystem, Quantity, indices_of, name_of
@@ -37,12 +38,14 @@ def derive_system(
     stable: bool = True,
     inner: tuple[Derived, ...] = (),
     apart: bool = False,
+    letters: Letters | None = None,
 ) -> Derived:
     """Derive the loss for every quantity between it and ``wrt`` (default: the parameters).
 
     ``inner`` are the derivations behind the derivatives in the equations; their steps come first.
     Where they are to be read again, adjoints stay ``apart``: none is written into a sum, or holds one itself,
-    unless a divisor cancels, and no result is written out in full.
+    unless a divisor cancels, and no result is written out in full.  ``letters`` are those of equations of
+    which these are a part.
 
     What the loss does not depend on has one step, which says that its derivative is 0.
     Without ``stable`` no stable forms are looked for, which takes about half of the time.
@@ -52,7 +55,7 @@ def derive_system(
         UnsupportedExpression: an expression that the calculus does not know.
     """
     check_system(system)
-    derivation = _Pass(system, tuple(system.parameters if wrt is None else wrt), inner, apart).run()
+    derivation = _Pass(system, tuple(system.parameters if wrt is None else wrt), inner, apart, letters).run()
     return with_stable(derivation) if stable else derivation
 
 
@@ -69,7 +72,12 @@ class _Pass:
     """One reverse pass over the equations."""
 
     def __init__(
-        self, system: EquationSystem, wrt: tuple[str, ...], inner: tuple[Derived, ...], apart: bool
+        self,
+        system: EquationSystem,
+        wrt: tuple[str, ...],
+        inner: tuple[Derived, ...],
+        apart: bool,
+        letters: Letters | None,
     ) -> None:
         self.system = system
         self.inner = inner
@@ -86,6 +94,7 @@ class _Pass:
         # Σ_k beside a quantity k would be hard to read.
         self.letters |= {i for i in LETTERS if i.name in system.quantities}
         self.by_rarest_read = self._by_rarest_read()
+        self.spelled = letters or Letters(system)
         self.circles = circles_of(system.equations, system.reads)
         self.groups: dict[str, _Group] = {}
         self.definitions: dict[str, Equation] = {}
@@ -170,7 +179,7 @@ class _Pass:
         return self._named(renamed(step.lhs, names), renamed(step.rhs, names))
 
     def _named(self, lhs: Expr, rhs: Expr) -> Sides:
-        return self._with_derivatives(lhs), self._with_derivatives(rhs)
+        return self.spelled.equation(self._with_derivatives(lhs), self._with_derivatives(rhs))
 
     def _written_out(self, expression: Expr) -> Expr:
         """Return ``expression`` with the adjoints that hold no sum written out."""
@@ -235,7 +244,7 @@ class _Pass:
                 plain = letters and len(set(at)) == len(at)
                 if name_of(component) == quantity.name and plain:
                     return at
-        return LETTERS[: len(quantity.shape)]
+        return self.spelled.of(quantity)
 
     def _number(self) -> Derived:
         """Number the forward equations and the steps, and name the adjoints that still have their name."""

@@ -16,9 +16,10 @@ from sympy import Add, Expr, Symbol
 
 from symbackprop.derivation.gradients import closed
 from symbackprop.derivation.wanted import derive_model, sections_of
-from symbackprop.equations.indices import settle, substitute
+from symbackprop.equations.indices import substitute
+from symbackprop.equations.letters import Letters
 from symbackprop.equations.model import Along, DataArray, Model
-from symbackprop.equations.naming import LETTERS, free_name, spare_letters
+from symbackprop.equations.naming import free_name
 from symbackprop.equations.steps import Derived, Pair
 from symbackprop.equations.system import (
     Equation,
@@ -128,27 +129,22 @@ class _Writing:
 def component_of(system: EquationSystem, name: str, taken: Sequence[Expr] = ()) -> Expr:
     """Return a component of a quantity at the letters that read it, other ones where these are taken."""
     quantity = system.quantities[name]
-    known = _letters_of(system, quantity)
-    spare = spare_letters(_names_in(system) | {str(i) for i in taken})
-    return quantity.at([next(spare) if i in taken else i for i in known])
+    letters, found = Letters(system), list[Symbol]()
+    known = _letters_of(system, quantity) or letters.of(quantity)
+    for i, n in zip(known, quantity.shape, strict=True):
+        found.append(letters.further(i, n, (*taken, *found)))
+    return quantity.at(found)
 
 
 def _letters_of(system: EquationSystem, quantity: Quantity) -> tuple[Symbol, ...]:
-    """Return the letters at which the equations read a quantity, or such as nothing has."""
+    """Return the letters at which the equations read a quantity, none where there are no such."""
     for equation in system.equations:
         for read in system.reads(equation.rhs):
             at = indices_of(read)
             plain = all(type(i) is Symbol and not i.is_positive for i in at) and len(set(at)) == len(at)
             if name_of(read) == quantity.name and plain:
                 return at
-    spare = spare_letters(_names_in(system))
-    return tuple(next(spare) for _ in quantity.shape)
-
-
-def _names_in(system: EquationSystem) -> set[str]:
-    """Return the names of all symbols and quantities of the equations."""
-    symbols = {s.name for e in system.equations for s in (*e.lhs.atoms(Symbol), *e.rhs.atoms(Symbol))}
-    return {*system.quantities, *symbols}
+    return ()
 
 
 # ------------------------------------------------------------------ the results
@@ -177,7 +173,7 @@ def written_out(derived: Derived, equation: Equation) -> Expr:
     for each in reversed(system.equations):
         if each.name in system.derivatives and each.name in set(map(name_of, system.reads(expression))):
             expression = substitute(expression, system.quantities[each.name], each)
-    return settle(expression, LETTERS, equation.indices)
+    return Letters(system).equation(equation.lhs, expression)[1]
 
 
 # ------------------------------------------------------------------ the product with a vector

@@ -112,7 +112,7 @@ class Derivation(Printable, Derived):
         return {}
 
     def hessian(self, name: str, other: str, inline: bool = True) -> Expr:
-        """Return the second derivative of the loss for two parameters, such as ∂²E/∂w2[j,i]∂w1[k,l].
+        """Return the second derivative of the loss for two parameters, such as ∂²E/∂w2[j,i]∂w1[k,j'].
 
         Its free indices are those of ``name``, then those of ``other``: ``indices(name, other)``.  It is in
         forward quantities alone; without ``inline`` derivatives that the derivation to second order

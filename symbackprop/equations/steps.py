@@ -11,9 +11,9 @@ from typing import NamedTuple, Self
 from sympy import Basic, Derivative, Eq, Expr, Indexed, Symbol
 
 from symbackprop.equations.circles import Circle, circles_of, parts_of
-from symbackprop.equations.indices import settle, substitute
+from symbackprop.equations.indices import substitute
+from symbackprop.equations.letters import Letters
 from symbackprop.equations.model import Model
-from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.system import Equation, EquationSystem, Fact, Quantity, indices_of, name_of
 from symbackprop.errors import SpecificationError, excerpt, require_flag, require_text, suggestion
 
@@ -247,7 +247,8 @@ class Derived:
         known = self._with(name)
         if not require_flag("inline", inline):
             return next(s for s in reversed(known.steps) if s.target == name and _is_about_loss(s)).rhs
-        return settle(known._inlined(known.adjoint(name)), LETTERS)
+        lhs = known.by_number[known.results[name]].lhs
+        return Letters(known.system).equation(lhs, known._inlined(known.adjoint(name)))[1]
 
     def indices(self, name: str) -> tuple[Symbol, ...]:
         """Return the free indices of the derivative for ``name``, in the order of its axes."""

@@ -109,6 +109,15 @@ def network_equations(network: Architecture) -> EquationSystem:
     return builder.finish()
 
 
+_LETTERS = "ijklpqrvdfh"
+"""Letters that stand for nothing else in a dense network."""
+
+
+def letter_of_layer(behind: int) -> str:
+    """Return the index letter of a layer that has so many layers behind it; each has its own."""
+    return _LETTERS[behind] if behind < len(_LETTERS) else f"i{behind}"
+
+
 class _Builder:
     """Collects quantities and equations layer by layer."""
 
@@ -129,13 +138,14 @@ class _Builder:
         return self._declare(f"{word}{layer}", *shape)
 
     def letter(self, layer: int) -> Symbol:
-        """Return the index of a layer's units: i for the outputs, then j, k, and round again."""
-        return index("ijk"[(self.network.depth - layer) % 3])
+        """Return the index of a layer's units: i for the outputs, then j, k and further ones."""
+        return index(letter_of_layer(self.network.depth - layer))
 
     def add_layer(self, number: int, layer: Layer) -> None:
         """Add the pre-activation and the output of one layer."""
         units_before, units = size(f"n{number - 1}"), size(f"n{number}")
-        before, own, other = self.letter(number - 1), self.letter(number), self.letter(number - 2)
+        before, own = self.letter(number - 1), self.letter(number)
+        other = index(f"{own.name}'")
         weight = self._of_layer("w", number, "weight", units_before, units)
         self.parameters.append(weight.name)
         total = sum_over(self.output[before] * weight[before, own], (before, units_before))

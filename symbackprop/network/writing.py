@@ -12,7 +12,7 @@ from symbackprop.equations.model import DataArray, Model
 from symbackprop.library.activations import ACTIVATIONS
 from symbackprop.library.formula import FormulaReader
 from symbackprop.network.architecture import Architecture
-from symbackprop.network.dense import SMOOTHING
+from symbackprop.network.dense import SMOOTHING, letter_of_layer
 from symbackprop.network.functions import activation_of, loss_formula, middle_target, trainable_parameters
 from symbackprop.network.network import Network
 from symbackprop.network.notation.plain import without_blocks
@@ -41,10 +41,11 @@ class _Dense:
     def __init__(self, network: Architecture, model: Model) -> None:
         self.network = network
         self.model = model
-        shared = len(network.layers) > 2 or bool(network.label_smoothing)
-        names = ["ijk"[(network.depth - layer) % 3] for layer in range(network.depth + 1)]
-        # A letter has one range in a text: where it would come again, the number of the layer tells it apart.
-        self.letters = [f"{name}{layer}" if shared else name for layer, name in enumerate(names)]
+        layers = range(network.depth + 1)
+        letters = [letter_of_layer(network.depth - layer) for layer in layers]
+        # Sizes are called n0, n1, …, as those of the dense network, where their letters have these numbers.
+        named = len(network.layers) > 2 or bool(network.label_smoothing)
+        self.letters = [f"{letters[n]}_{n}" for n in layers] if named else letters
 
     def lines(self) -> Iterator[str]:
         """Yield the lines."""

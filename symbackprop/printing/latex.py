@@ -149,7 +149,7 @@ class LatexPrinter(Printer):
 
     def _indices(self, indices: Sequence[Expr]) -> str:
         shown = [self.show(i) for i in indices]
-        letters = all(len(s) == 1 and s.isalpha() for s in shown)
+        letters = all(len(s.rstrip("'")) == 1 and s[0].isalpha() for s in shown)
         return ("" if letters else ",").join(shown)
 
     def number(self, value: Expr) -> Piece:

@@ -9,7 +9,8 @@ other names, so every formula is still that of a step.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import groupby
 from typing import Generic, Protocol, TypeVar
 
@@ -17,7 +18,7 @@ from sympy import Add, Basic, Derivative, Expr, Indexed, IndexedBase, Symbol
 
 from symbackprop.equations.indices import canonical
 from symbackprop.equations.steps import Derived, Step
-from symbackprop.equations.system import Equation, indices_of, is_size, name_of
+from symbackprop.equations.system import Equation, index, indices_of, is_size, name_of
 from symbackprop.printing.notation import Notation, with_layers
 from symbackprop.printing.order import flat
 from symbackprop.printing.printer import Printer
@@ -191,6 +192,12 @@ def _letters(a: Expr, b: Expr) -> Mapping[Basic, Basic] | None:
     return {i: j for i, j in found.items() if i != j}
 
 
+def _axes(read: Expr) -> list[tuple[str, Expr]]:
+    """Return the letters at which a component is read, with the sizes of their axes."""
+    pairs = zip(read.indices, read.base.shape, strict=True)
+    return [(str(i.name), n) for i, n in pairs if i.is_Symbol]
+
+
 class AnyLayer:
     """The equations and steps of a layer, written for any layer ℓ where other layers have the same.
 
@@ -223,7 +230,26 @@ class AnyLayer:
         roles = {**self.system.roles, **self.system.size_roles}
         numbers = {name: role.layer - layer for name, role in roles.items()}
         names = {name: LAYER + (f"{number:+d}" if number else "") for name, number in numbers.items()}
-        return with_layers(self.printer.notation, names)
+        notation = with_layers(self.printer.notation, names)
+        return replace(notation, letters={**notation.letters, **self._letters_around(layer)})
+
+    def _letters_around(self, layer: int) -> dict[Symbol, str]:
+        """Return the letters of any layer's formulas: j for its own units, k for those before, i behind."""
+        around = {1: "i", 0: "j", -1: "k"}
+        found: dict[Symbol, str] = {}
+        for size_, role in self.system.size_roles.items():
+            letter = self._letter_of_size.get(size_)
+            if letter is not None and role.layer - layer in around:
+                found |= {index(letter + mark): around[role.layer - layer] + mark for mark in ("", "'", "''")}
+        return found
+
+    @cached_property
+    def _letter_of_size(self) -> dict[str, str]:
+        """Return the letter over each size that has a layer, where only one runs over it."""
+        ranges = {str(i.name): n for e in self.system.equations for i, n in e.ranges.items()}
+        inputs = {i: n for e in self.system.equations for r in e.rhs.atoms(Indexed) for i, n in _axes(r)}
+        letters = {**inputs, **ranges}
+        return {n.name: letter for letter, n in letters.items() if n.is_Symbol and "'" not in letter}
 
     def printer_of(self, layer: int) -> Printer:
         """Return the printer that calls ``layer`` ℓ."""

@@ -84,6 +84,8 @@ batch norm: dE/dscale[i] = sum(dy[b,i]*u[b,i], b)
 batch norm: dE/dshift[i] = mean(y[b,i] - t[b,i], b)
 attention: dE/dwq[d,h] = sum(dq[p,h]*x[p,d], p)
 attention: dE/dq[p,h] = sum(da[p,r]*k[r,h], r)
+plain: ds1[j'] = sum(ds2[i']*w2[j',i'], i')*x1[j']*(1 - x1[j'])
+plain: dE/dw1[k′,j''] = ds1[j'']*x0[k′]
 guarded: dE/dw[u] = sum(where(0 <= h + u - 1 < P, dy[h]*x[h + u - 1], 0), h)
 """
 

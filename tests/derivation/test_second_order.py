@@ -266,7 +266,7 @@ def test_where_a_slope_is_constant_on_both_sides_the_second_derivative_is_0_and_
     assert zero == d.second.keys() - {("w2", "w1"), ("w2", "b1")}
     text = d.text()
     assert "∂(∂E/∂s2[i])/∂x2[i] is taken as 0 where x2[i] = t[i]" in text
-    assert "∂(∂E/∂s1[q])/∂s1[j] is taken as 0 where s1[q] = 0" in text
+    assert "∂(∂E/∂s1[j''])/∂s1[j] is taken as 0 where s1[j''] = 0" in text
 
 
 def test_letters_of_a_derivative_that_is_derived_are_none_of_the_equations() -> None:
@@ -293,7 +293,7 @@ def test_documents_in_every_format(form: str) -> None:
 
 def test_the_text_says_what_is_sought() -> None:
     text = second("2-3-1").text()
-    assert "∂²E/∂w2[j,i]∂w1[k,l] = x0[k]·∂(∂E/∂w2[j,i])/∂s1[l]    shape (n1, n2, n0, n1)" in text
+    assert "∂²E/∂w2[j,i]∂w1[k,j'] = x0[k]·∂(∂E/∂w2[j,i])/∂s1[j']    shape (n1, n2, n0, n1)" in text
     assert "A second derivative is the same in either order" in text
     assert "∂²E/∂b2[i]²" in text
     text = product("2-3-1").text()
@@ -348,7 +348,7 @@ def told(*arguments: str) -> tuple[int, str]:
 def test_the_command_line() -> None:
     status, text = told("2-3-1", "--order", "2", "--of", "w1,w2")
     assert status == 0
-    assert "∂²E/∂w2[j,i]∂w1[k,l]" in text
+    assert "∂²E/∂w2[j,i]∂w1[k,j']" in text
     assert "b1[j]∂" not in text
     status, text = told("2-3-1", "--hessian-vector", "--only", "results")
     assert status == 0

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sympy import Derivative, Expr, Indexed, Symbol
+from sympy import Derivative, Expr, Indexed, Sum
 
 import symbackprop as sb
 from symbackprop.document.analysis import error_of_one, is_chain, slopes_of
@@ -227,7 +227,8 @@ def test_layers_that_are_alike_are_said_once(deep: Derived) -> None:
     text = deep.text()
     assert "The layers ℓ = 1, …, 11 are alike: this holds for any such ℓ" in text
     assert re.search(r"^ +s\[ℓ,(\w)\] = Σ_(\w) x\[ℓ-1,\2\]·w\[ℓ,\2,\1\] \+ b\[ℓ,\1\]    shape", text, re.M)
-    assert re.search(r"\(3\)  s2\[(\w)\] = Σ_(\w) x1\[\2\]·w2\[\2,\1\] \+ b2\[\1\]    shape", text)
+    assert "  s[ℓ,j] = Σ_k x[ℓ-1,k]·w[ℓ,k,j] + b[ℓ,j]    shape" in text
+    assert re.search(r"\(3\)  s2\[(\w+)\] = Σ_(\w+) x1\[\2\]·w2\[\2,\1\] \+ b2\[\1\]    shape", text)
     assert text.count("Chain rule.") < 16  # of 48 derivatives
 
 
@@ -280,19 +281,41 @@ def test_a_changed_step_ends_a_run(deep: Derived) -> None:
 @pytest.mark.parametrize("name", EQUATIONS)
 def test_an_index_letter_of_a_network_keeps_its_range(name: str) -> None:
     derivation = sb.derive(equations(name))
+    assert_one_range(derivation)
+
+
+DENSE = {
+    "softmax": lambda: sb.derive(sb.Network("3-4:softmax-3:softmax", l2=0.1, label_smoothing=0.1)),
+    "many layers": lambda: sb.derive(sb.Network("-".join("3" * 14))),
+    "second order": lambda: sb.derive(sb.Network("2-2-2:softmax"), order=2),
+    "input": lambda: sb.derive(sb.Network("2-3-2:softmax"), of=("x0", "w1")),
+}
+
+
+@pytest.mark.parametrize("name", DENSE)
+def test_a_letter_has_one_range(name: str) -> None:
+    assert_one_range(DENSE[name]())
+
+
+def assert_one_range(derivation: Derived) -> None:
+    """Assert that no letter runs over two sizes in anything that the document prints."""
     ranges: dict[str, set[Expr]] = {}
-    for equation in (*derivation.system.equations, *derivation.steps):
-        for read in {*equation.lhs.atoms(Indexed), *equation.rhs.atoms(Indexed)}:
+    for equation in (*derivation.system.equations, *derivation.by_number.values()):
+        sides = equation.lhs, equation.rhs
+        for read in set[Indexed]().union(*(side.atoms(Indexed) for side in sides)):
             for letter, size in zip(read.indices, read.base.shape, strict=True):
                 if letter.is_Symbol:
-                    ranges.setdefault(letter.name, set()).add(size)
-    own = {s.name for e in derivation.system.equations for s in e.rhs.atoms(Symbol) if s.is_integer}
-    assert {letter: sizes for letter, sizes in ranges.items() if letter in own and len(sizes) > 1} == {}
+                    ranges.setdefault(letter.name.rstrip("'"), set()).add(size)
+        for total in set[Sum]().union(*(side.atoms(Sum) for side in sides)):
+            for letter, _, high in total.limits:
+                ranges.setdefault(letter.name.rstrip("'"), set()).add(high + 1)
+    assert len(ranges) > 1
+    assert {letter: sizes for letter, sizes in ranges.items() if len(sizes) > 1} == {}
 
 
 @pytest.mark.parametrize(
     ("notation", "penalty"),
-    [(None, "(λ₂/2)·Σ_{ℓ=1..4} Σ_{j,i} w[ℓ,j,i]²"), ("matrix", "Σ_{ℓ=1..4} (λ₂/2) ‖W[ℓ]‖²")],
+    [(None, "(λ₂/2)·Σ_{ℓ=1..4} Σ_{k,j} w[ℓ,k,j]²"), ("matrix", "Σ_{ℓ=1..4} (λ₂/2) ‖W[ℓ]‖²")],
 )
 def test_penalties_are_one_sum_in_every_notation(notation: str | None, penalty: str) -> None:
     text = sb.derive(sb.Network("3-3-3-3-3", l2=0.1)).text(notation)
@@ -379,7 +402,8 @@ def test_index_letters_are_told_where_each_has_one_range() -> None:
         derivation.text()
     )
     assert "첨자마다 값의 개수가 정해져 있다: k는 n0개; j는 n1개; i는 n2개." in derivation.text(language="ko")
-    assert "Each index letter" not in sb.derive(sb.Network("4-3-2:softmax")).text()  # k has two ranges
+    text = sb.derive(sb.Network("4-3-2:softmax")).text()
+    assert "k over n0; j over n1; i and i' over n2." in unwrapped(text)
 
 
 def test_two_layers_that_are_alike_are_both_named() -> None:

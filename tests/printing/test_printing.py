@@ -905,10 +905,10 @@ def test_an_update_has_letters_of_its_own() -> None:
     assert "w' = w - " in derive(Network("2-1")).text()
 
 
-@pytest.mark.parametrize(("notation", "delta"), [("zad", "[i = k]"), ("layered", "δ(i,k)")])
+@pytest.mark.parametrize(("notation", "delta"), [("zad", "[i = i']"), ("layered", "δ(i,i')")])
 def test_where_errors_are_deltas_that_of_kronecker_is_none(notation: str, delta: str) -> None:
     printed = derive(Network("2-3:softmax")).text(notation=notation)
-    both = ("[i = k]", "δ(i,k)")
+    both = ("[i = i']", "δ(i,i')")
     assert [each in printed for each in both] == [each == delta for each in both]
 
 

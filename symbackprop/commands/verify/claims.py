@@ -10,6 +10,7 @@ import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import NoReturn
 
 from sympy import (
@@ -109,7 +110,8 @@ _SIDE = r"d(?P<{0}>[A-Za-z_]\w*)\s*(?P<{0}_at>\[[^\]=]*\])?"
 _QUOTIENT = re.compile(rf"\s*{_SIDE.format('above')}\s*/\s*{_SIDE.format('below')}\s*", re.ASCII)
 _ADJOINT = re.compile(r"\s*(?P<name>[A-Za-z_]\w*)\s*(?P<below_at>\[[^\]=]*\])?\s*", re.ASCII)
 _EQUALS = re.compile(r"(?<![<>=!])=(?!=)")
-_SIGNS = str.maketrans({"∂": "d", "·": "*", "⋅": "*", "−": "-", "×": "*", "δ": "delta"})
+_PRIMED = re.compile(r"(?<![\w'\"])([A-Za-z])('+)(?![\w'\"])", re.ASCII)
+_SIGNS = str.maketrans({"∂": "d", "·": "*", "⋅": "*", "−": "-", "×": "*", "δ": "delta", "′": "'", "’": "'"})
 
 
 def read_claim(text: str, derivation: Derived) -> Claim:
@@ -139,8 +141,14 @@ def read_claim(text: str, derivation: Derived) -> Claim:
 
 
 def plain_signs(text: str) -> str:
-    """Return a claim with signs as they are typed: d for ∂, * for ·."""
-    return text.translate(_SIGNS)
+    """Return a claim with signs as they are typed: d for ∂, * for ·, i_1 for the index letter i'."""
+    known = set(re.findall(r"\w+", text))
+
+    def name(found: re.Match[str]) -> str:
+        names = (f"{found[1]}_{number}" for number in count(len(found[2])))
+        return next(plain for plain in names if plain not in known)
+
+    return _PRIMED.sub(name, text.translate(_SIGNS))
 
 
 def _fail(text: str, problem: str, hint: str) -> NoReturn:

@@ -20,8 +20,8 @@ from symbackprop.derivation.stable.logarithms import stable_form
 from symbackprop.derivation.stable.measure import best_form, is_good
 from symbackprop.derivation.stable.powers import finite_at_zero, is_varying_power
 from symbackprop.derivation.stable.sums import SumForms
-from symbackprop.equations.indices import canonical, close_sum, open_sum, settle
-from symbackprop.equations.naming import LETTERS
+from symbackprop.equations.indices import canonical, close_sum, open_sum
+from symbackprop.equations.letters import Letters
 from symbackprop.equations.signature import Signature
 from symbackprop.equations.size import expanded_terms
 from symbackprop.equations.steps import Derived, Sketch, Step
@@ -42,7 +42,7 @@ def with_stable(derivation: Derived) -> Derived:
 
 def _stable_steps(derivation: Derived) -> Iterator[Step]:
     system, stabilizer = derivation.system, _Stabilizer(derivation)
-    sums = SumForms(system)
+    sums, letters = SumForms(system), Letters(system)
     has_powers = any(is_varying_power(p) for e in system.equations for p in e.rhs.atoms(Pow))
     number = max(derivation.by_number, default=len(system.equations))
     for equation in system.equations:
@@ -58,7 +58,7 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
         stabilizer.define(equation.name, equation.lhs, form, partial(_same, form))
         if form != equation.rhs and canonical(form) != canonical(equation.rhs):
             number += 1
-            yield Step(number, equation.name, "stable form", equation.lhs, settle(form, LETTERS))
+            yield Step(number, equation.name, "stable form", *letters.equation(equation.lhs, form))
     computed = {*derivation.adjoints.values(), *system.parameters}
     for target, found in derivation.steps_to.items():
         steps = [step for step in found if step.number <= derivation.results[target]]
@@ -73,9 +73,7 @@ def _stable_steps(derivation: Derived) -> Iterator[Step]:
         sums.define(result.lhs, result.rhs, form)
         if form != result.rhs and canonical(form) != canonical(result.rhs):
             number += 1
-            yield Step(
-                number, target, "stable form", result.lhs, settle(form, LETTERS, result.lhs.free_symbols)
-            )
+            yield Step(number, target, "stable form", *letters.equation(result.lhs, form))
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from numbers import Integral
 
-from sympy import Add, Expr, Ge, Gt, Le, Lt, Mul, S, Symbol
+from sympy import Expr, Ge, Gt, Le, Lt, Mul, S, Symbol
 
 from symbackprop.equations.affine import holds_everywhere
 from symbackprop.equations.circles import in_order
@@ -443,48 +444,53 @@ class _Building:
 
 
 class _Letters:
-    """Chooses the letters under which indices are shown, for each equation anew."""
+    """Chooses the letters under which indices are shown; each has one range in all equations.
+
+    Letters of the text are shown as they are written, but for numbers at them that tell no two apart, and
+    unless they stand for something else too.  Where an axis is summed beside a letter of it, as in a softmax,
+    the other letter is the same with a prime.
+    """
 
     def __init__(self, building: _Building, per_sample: bool) -> None:
-        self.letters = building.letters
-        self.order = {symbol: n for n, symbol in enumerate(building.letters)}
-        self.taken = {*building.names.quantities, *building.found.constants, *building.letter_of}
-        if per_sample:  # of a batch this numbers the samples
+        others = {*building.names.quantities, *building.found.constants, *building.letter_of}
+        written = [letter for letter in building.letters.values() if "~" not in letter]
+        self.taken = {*others, *written}
+        if per_sample:  # of a batch this numbers the samples, which no other index does
             self.taken.add(SAMPLE.name)
+            others |= {SAMPLE.name} - {i for i in written if building.ranges.of(i) is building.samples_root}
+        plain = {letter: re.sub(r"_\d+$|(?<=[^\W\d_])\d+$", "", letter, count=1) for letter in written}
+        roots = {(plain[letter], id(building.ranges.of(letter))) for letter in written}
+        names: dict[str, str] = {}
+        for letter in written:  # i2 is i where no other range has an i
+            alone = [word for word, _ in roots].count(plain[letter]) == 1
+            fitting = [word for word in ([plain[letter]] if alone else []) + [letter] if word not in others]
+            names[letter] = next((w for w in fitting if w not in names.values()), None) or self._free()
+        for letter in building.letters.values():
+            if "~" in letter:
+                names[letter] = self._beside(letter, names, building)
+        self.shown = {symbol: index(names[letter]) for symbol, letter in building.letters.items()}
+
+    def _beside(self, letter: str, names: Mapping[str, str], building: _Building) -> str:
+        """Return the name of a letter that is none of the text."""
+        own, _, number = letter.partition("~")
+        if own in names and number.isdigit() and building.ranges.of(own) is building.ranges.of(letter):
+            return names[own] + "'" * int(number)
+        return self._free()
 
     def equation(self, equation: Equation) -> Equation:
-        """Return an equation with the letters that are shown; the terms of a scalar share none."""
-        if equation.indices:
-            shown = self._together(equation.lhs, equation.rhs)
-            return Equation(renamed(equation.lhs, shown), renamed(equation.rhs, shown))
-        terms = [renamed(term, self._together(term)) for term in Add.make_args(equation.rhs)]
-        return Equation(equation.lhs, Add(*terms))
-
-    def _together(self, *expressions: Expr) -> dict[Symbol, Symbol]:
-        found = {s for each in expressions for s in each.atoms(Symbol)} & self.letters.keys()
-        return self.of(sorted(found, key=self.order.__getitem__))
+        """Return an equation with the letters that are shown."""
+        return Equation(renamed(equation.lhs, self.shown), renamed(equation.rhs, self.shown))
 
     def of(self, symbols: Iterable[Symbol]) -> dict[Symbol, Symbol]:
-        """Return the shown letter of each provisional index that stand together."""
-        symbols = list(symbols)
-        own = [s for s in symbols if "~" not in self.letters[s]]
-        plain = {s: re.sub(r"(?<=\D)\d+$", "", self.letters[s]) for s in own}
-        shown: dict[Symbol, str] = {}
-        for symbol, letter in plain.items():
-            alone = list(plain.values()).count(letter) == 1
-            shown[symbol] = self._free(letter if alone else self.letters[symbol], shown.values())
-        for symbol in symbols:
-            if symbol not in plain:
-                beside = shown.get(provisional_index(self.letters[symbol].split("~")[0]), "")
-                wanted = "ijk"[("ijk".index(beside) + 2) % 3] if beside in tuple("ijk") else "j"
-                shown[symbol] = self._free(wanted, shown.values())
-        return {symbol: index(letter) for symbol, letter in shown.items()}
+        """Return the shown letter of each provisional index."""
+        return {symbol: self.shown[symbol] for symbol in symbols}
 
-    def _free(self, wanted: str, used: Iterable[str]) -> str:
-        """Return the letter that is wanted, or the first one that stands for nothing else."""
-        taken = {*self.taken, *used}
-        known = (wanted, *(str(letter.name) for letter in LETTERS), *(f"i_{n}" for n in range(1000)))
-        return next(letter for letter in known if letter not in taken)
+    def _free(self) -> str:
+        """Return the first letter that stands for nothing else."""
+        known = chain((letter.name for letter in LETTERS), (f"i_{n}" for n in range(1000)))
+        found = str(next(letter for letter in known if letter not in self.taken))
+        self.taken.add(found)
+        return found
 
 
 def _title(text: str) -> str:

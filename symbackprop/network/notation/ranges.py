@@ -91,10 +91,10 @@ class Ranges:
 
 
 def _candidates(letter: str) -> Iterator[str]:
-    """Yield names for the size of a letter: K for k, F1 for f1, n2 for i2 as dense networks have it."""
-    digits = re.fullmatch(r"[ijk](\d+)", letter)
+    """Yield names for the size of a letter: K for k, F1 for f1, n2 for i2 or l_2 as in dense networks."""
+    digits = re.fullmatch(r"[ijk](\d+)|[a-z]\d*_(\d+)", letter)
     if digits:
-        yield f"n{digits[1]}"
+        yield f"n{digits[1] or digits[2]}"
     yield letter.upper() if letter.upper() != letter else f"n_{letter}"
     yield f"n_{letter}"
     number = 2
