@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from html import escape
+from itertools import islice
 from xml.sax.saxutils import quoteattr, unescape
 
 from sympy import Expr
 
-from symbackprop.document.blocks import EquationBlock
+from symbackprop.document.blocks import Component, EquationBlock
+from symbackprop.document.drawing.picture import Picture, component_id
 from symbackprop.document.formats import LatexFormat
 from symbackprop.document.mathml import mathml
+from symbackprop.document.ways import Ways
 from symbackprop.equations.steps import Derived
 from symbackprop.printing.latex import LatexPrinter
-from symbackprop.printing.notation import Notation
+from symbackprop.printing.notation import Notation, notation_for
 
 _SENTENCES = ("language", "choose", "fold", "unfold")
 """What a page says beside the document itself."""
+_MOST_WAYS = 4
+"""Ways of an error that are all written out for one component."""
+_FEW = 1000
+"""Ways up to which one of them stands for all: of more each is a long product, and a page would be, too."""
 _QUOTE = {'"': "&quot;"}
 _UNQUOTE = {mark: plain for plain, mark in _QUOTE.items()}
 _PENDING = re.compile(r'<math data-latex="([^"]*)"/>([^\s<]*)')
@@ -66,7 +73,7 @@ class HtmlFormat(LatexFormat):
         return "".join([*equations, mathml(rf"\begin{{align*}} {lines} \end{{align*}}", display=True)])
 
     def cell(self, expression: Expr) -> str:
-        return mathml(_below_each_other("", self.filled(expression, self._TABLE_WIDTH)), display=True)
+        return self.alone(expression, self._TABLE_WIDTH)
 
     def _broken(self, left: str, lines: Sequence[str], note: str) -> str:
         behind = rf" \qquad {note}" if note else ""
@@ -84,10 +91,13 @@ class HtmlFormat(LatexFormat):
         drawn |= {q for edge in picture.edges for q in edge.quantities}
         choices = {q: numbers for q, numbers in self._derivatives().items() if q in drawn}
         links = {q: [f"{prefix}step-{number}" for number in numbers] for q, numbers in choices.items()}
+        one_by_one = {q for part in picture.parts if part.places for q in part.quantities}
+        whole = [number for q, numbers in choices.items() if q not in one_by_one for number in numbers]
         return {
             "prefix": prefix,
             "drawing": svg(picture, links, prefix),
-            "choices": [self._choice(number) for numbers in choices.values() for number in numbers],
+            "choices": [self._choice(number) for number in whole],
+            "components": list(self._components(picture, choices, catalogue, prefix)),
             **{key: self.escape(catalogue[f"page.{key}"]) for key in _SENTENCES},
         }
 
@@ -99,6 +109,38 @@ class HtmlFormat(LatexFormat):
             if step.rule == "substitution" and step.target in found and step.number not in results:
                 found[step.target].append(step.number)
         return found
+
+    def _components(
+        self, picture: Picture, choices: Collection[str], catalogue: Mapping[str, str], prefix: str
+    ) -> Iterator[Component]:
+        """Yield what is told of each unit that is drawn, and of each weight between two of them."""
+        ways, style = Ways(self.derivation), self._with_layers()
+        for part in picture.parts:
+            for name in (name for name in part.quantities if part.places and name in choices):
+                result = ways.result(name, part.places)
+                count, products = ways.count(name), ways.products(result)
+                written = count if count <= _MOST_WAYS else 1 if count <= _FEW else 0
+                shown = tuple(map(style.alone, islice(products, written)))
+                is_all = shown == (style.alone(result.rhs),)
+                key = _said_of_ways(count, written)
+                yield Component(
+                    prefix + component_id(name, part.places),
+                    f"{prefix}step-{result.number}",
+                    EquationBlock(self.label(result.number), style.formula(result.lhs, result.rhs)),
+                    "" if is_all else self.escape(catalogue[key].format(count=count)),
+                    () if is_all else shown,
+                )
+
+    def _with_layers(self) -> HtmlFormat:
+        """Return a format that shows the layers of quantities: a number in place of a letter tells none."""
+        notation = self.printer.notation
+        if notation.name != "textbook":
+            return self
+        return HtmlFormat(notation_for(self.derivation, "layered", notation.words), self.derivation)
+
+    def alone(self, expression: Expr, width: float = _WIDTH) -> str:
+        """Return an expression on lines of its own."""
+        return mathml(_below_each_other("", self.filled(expression, width)), display=True)
 
     def _choice(self, number: int) -> EquationBlock:
         step = self.derivation.by_number[number]
@@ -114,6 +156,13 @@ class HtmlFormat(LatexFormat):
         return re.sub(
             r'<a href="#([^"]*step-\d+)">(\(\d+\))</a>', lambda m: m[0] if m[1] in places else m[2], document
         )
+
+
+def _said_of_ways(count: int, written: int) -> str:
+    """Return the key of the sentence on the ways of an error, some of which are written out."""
+    if count == 1:
+        return "page.way"
+    return "page.ways" if written == count else "page.many_ways" if written else "page.all_ways"
 
 
 def _held(pending: re.Match[str]) -> str:

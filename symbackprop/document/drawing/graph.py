@@ -138,7 +138,7 @@ def _node(
     letters = len(name.word) + (len(f"∂{name.of}/∂") if name.of else 0)
     width = max(46.0, 11.0 * letters + 7.5 * len(name.above + name.below) + 20, 6.5 * len(note) + 18)
     said = words.say(f"drawing.{kinds[key]}", quantity=key)
-    return Node(key, kinds[key], 0, 0, width, _HEIGHT, False, name, note, (key,), said)
+    return Node(key, kinds[key], 0, 0, width, _HEIGHT, False, name, note, (key,), description=said)
 
 
 def _letters(system: EquationSystem, name: str) -> list[str]:

@@ -1,11 +1,12 @@
 """A picture of a network: nodes and edges with their places, whoever draws it.
 
-Lengths are in units of about one pixel, x to the right and y downwards.  The indices in a picture are
-counted from 1, as in a textbook's figure.
+Lengths are in units of about one pixel, x to the right and y downwards.  Units are counted from 0, as in
+formulas.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -33,8 +34,9 @@ class Name:
 class Node:
     """A unit or a quantity, centred at (x, y).
 
-    ``quantities`` are those whose derivatives are the error of the node, ``note`` is set below its name, and
-    ``description`` is its meaning in plain text.
+    ``quantities`` are those whose derivatives are the error of the node, which stands for their component at
+    ``places`` where it has any; ``note`` is set below its name, and ``description`` is its meaning in plain
+    text.
     """
 
     key: str
@@ -47,12 +49,13 @@ class Node:
     name: Name = Name("")
     note: str = ""
     quantities: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
     description: str = ""
 
 
 @dataclass(frozen=True)
 class Edge:
-    """An arrow from one node to another; between units it is a weight, and ``quantities`` names it.
+    """An arrow from one node to another; between units it is a weight, ``quantities`` at ``places``.
 
     ``through`` are the points between its ends.  A ``curved`` one leaves to the right and arrives from the
     left, one that goes ``back`` does so in right angles; others are straight and bare, as between units.
@@ -61,6 +64,7 @@ class Edge:
     source: str
     target: str
     quantities: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
     through: tuple[Point, ...] = ()
     curved: bool = False
     back: bool = False
@@ -97,9 +101,19 @@ class Picture:
         """The nodes by their keys."""
         return {node.key: node for node in self.nodes}
 
+    @property
+    def parts(self) -> tuple[Node | Edge, ...]:
+        """All nodes and arrows."""
+        return (*self.nodes, *self.edges)
+
     def told(self, title: str, description: str) -> Picture:
         """Return the picture with its text for those who do not see it."""
         return replace(self, title=title, description=description)
+
+
+def component_id(name: str, places: Sequence[int]) -> str:
+    """Return the id of what a page tells of one component."""
+    return "-".join(["own", name, *map(str, places)])
 
 
 def route(picture: Picture, edge: Edge) -> list[Point]:

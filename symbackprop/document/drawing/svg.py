@@ -11,7 +11,16 @@ from html.entities import name2codepoint
 from itertools import pairwise
 from xml.sax.saxutils import escape, quoteattr
 
-from symbackprop.document.drawing.picture import Caption, Edge, Name, Node, Picture, Point, route
+from symbackprop.document.drawing.picture import (
+    Caption,
+    Edge,
+    Name,
+    Node,
+    Picture,
+    Point,
+    component_id,
+    route,
+)
 
 STYLE = """
 .nn { --ink: #1b1f24; --line: #9aa4b0; --fill: #fff; --given: #e8f1fb; --own: #fdf1dc; --end: #f3e8fb;
@@ -69,12 +78,16 @@ class _Writer:
             "</svg>",
         ]
 
-    def _group(self, kind: str, quantities: Sequence[str], data: str, said: str, inside: str) -> str:
+    def _group(self, kind: str, part: Node | Edge, data: str, inside: str) -> str:
         """Return the element of a quantity: a link to its derivative where there is one."""
+        quantities, said = part.quantities, part.description
         ids = [id for quantity in quantities for id in self.links.get(quantity, ())]
         if not ids:
             about = f"<title>{escape(said)}</title>" if said else ""
             return f'<g class="{kind}"{data}>{about}{inside}</g>'
+        if part.places:
+            own = [self.prefix + component_id(name, part.places) for name in quantities if name in self.links]
+            data = f" data-own={quoteattr(' '.join(own))}{data}"
         return (
             f'<a class="{kind} choice" href={quoteattr("#" + ids[0])} tabindex="0" '
             f"data-results={quoteattr(' '.join(ids))} aria-label={quoteattr(said)}{data}>"
@@ -92,7 +105,7 @@ class _Writer:
         of_bias = self.picture.by_key[edge.source].kind == "bias"
         data = f" data-from={quoteattr(edge.source)} data-to={quoteattr(edge.target)}"
         kind = "edge of-bias" if of_bias else "edge"
-        return self._group(kind, edge.quantities, data, edge.description, inside)
+        return self._group(kind, edge, data, inside)
 
     def _node(self, node: Node) -> str:
         x, y = node.x, node.y
@@ -108,7 +121,7 @@ class _Writer:
         if node.note:
             inside += f'<text class="note" x="{_number(x)}" y="{_number(y + 15)}">{escape(node.note)}</text>'
         data = f" data-node={quoteattr(node.key)}"
-        return self._group(f"node {node.kind}", node.quantities, data, node.description, inside)
+        return self._group(f"node {node.kind}", node, data, inside)
 
 
 def _caption(caption: Caption) -> str:
