@@ -36,7 +36,7 @@ class Node:
 
     ``quantities`` are those whose derivatives are the error of the node, which stands for their component at
     ``places`` where it has any; ``note`` is set below its name, and ``description`` is its meaning in plain
-    text.
+    text.  One that stands ``again`` is in another row already.
     """
 
     key: str
@@ -51,6 +51,7 @@ class Node:
     quantities: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
     description: str = ""
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,8 @@ class Edge:
     """An arrow from one node to another; between units it is a weight, ``quantities`` at ``places``.
 
     ``through`` are the points between its ends.  A ``curved`` one leaves to the right and arrives from the
-    left, one that goes ``back`` does so in right angles; others are straight and bare, as between units.
+    left, one that goes ``back`` does so in right angles; others are straight and bare, as between units.  One
+    that is not ``drawn`` leads to where a quantity stands again.
     """
 
     source: str
@@ -69,6 +71,7 @@ class Edge:
     curved: bool = False
     back: bool = False
     description: str = ""
+    drawn: bool = True
 
 
 @dataclass(frozen=True)

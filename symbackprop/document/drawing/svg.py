@@ -38,6 +38,7 @@ STYLE = """
 .nn .loss .shape { fill: var(--end); stroke-width: 2; }
 .nn .output .shape { stroke-width: 2; }
 .nn .rest .shape { stroke: none; fill: none; }
+.nn .again .shape { stroke-dasharray: 4 3; }
 .nn .line { fill: none; stroke: var(--line); stroke-width: 1.1; }
 .nn .of-bias .line { stroke-dasharray: 4 3; }
 .nn .point { fill: var(--line); }
@@ -95,7 +96,7 @@ class _Writer:
         )
 
     def _edge(self, edge: Edge) -> str:
-        points = route(self.picture, edge)
+        points = route(self.picture, edge) if edge.drawn else []
         path = _path(points, edge.curved)
         inside = f'<path class="line" d="{path}"/>'
         if edge.curved or edge.back:
@@ -121,7 +122,7 @@ class _Writer:
         if node.note:
             inside += f'<text class="note" x="{_number(x)}" y="{_number(y + 15)}">{escape(node.note)}</text>'
         data = f" data-node={quoteattr(node.key)}"
-        return self._group(f"node {node.kind}", node, data, inside)
+        return self._group(f"node {node.kind}{' again' if node.again else ''}", node, data, inside)
 
 
 def _caption(caption: Caption) -> str:
@@ -158,7 +159,7 @@ def _letter(word: str) -> str:
 
 
 def _path(points: Sequence[Point], curved: bool) -> str:
-    parts = [f"M{_point(points[0])}"]
+    parts = [f"M{_point(point)}" for point in points[:1]]
     for (x, y), end in pairwise(points):
         middle = (x + end[0]) / 2
         if curved:

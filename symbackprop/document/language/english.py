@@ -311,6 +311,7 @@ ENGLISH: dict[str, str] = {
     "exercise.blank": "Blank (equation)",
     "exercise.solution": "Solution",
     # what a picture shows, for those who do not see it
+    "drawing.alike": "layers {first} to {last}, all alike",
     "drawing.title": "The network {network}",
     "drawing.dense": (
         "Columns of units from left to right: {columns}; at the right the error E. Every unit feeds each "

@@ -299,6 +299,7 @@ KOREAN: dict[str, str] = {
     "exercise.blank": "빈칸 (식)",
     "exercise.solution": "풀이",
     # what a picture shows, for those who do not see it
+    "drawing.alike": "{first}~{last}층은 모두 같다",
     "drawing.title": "신경망 {network}",
     "drawing.dense": (
         "왼쪽부터 차례로 늘어선 뉴런의 열: {columns}. 맨 오른쪽은 오차 E이다. 각 뉴런은 다음 열의 모든 "
