@@ -86,14 +86,19 @@ class Format(ABC):
     def stacked(self, formulas: Sequence[str], label: int) -> str:
         """Return formulas below each other as one; the first is that of the equation ``label``."""
 
-    @abstractmethod
     def cell(self, expression: Expr) -> str:
         """Return a formula in the table of results."""
+        return self.cell_of(self.filled(expression, self._TABLE_WIDTH))
+
+    @abstractmethod
+    def cell_of(self, lines: Sequence[str]) -> str:
+        """Return the lines of a formula in the table of results."""
 
     @abstractmethod
     def table(self, rows: list[ResultRow]) -> list[ResultRow]:
         """Return the rows of the table, headings first, as the template places them."""
 
+    _TABLE_WIDTH: ClassVar[int]
     about: ClassVar[str]
     dots: ClassVar[str]
     dot: ClassVar[str]
@@ -210,8 +215,8 @@ class TextFormat(Format):
         indent = "\n" + " " * (3 + len(self.label(label)) + 2)
         return indent.join(formulas)
 
-    def cell(self, expression: Expr) -> str:
-        return "\n".join(line.rstrip() for line in self.filled(expression, self._TABLE_WIDTH))
+    def cell_of(self, lines: Sequence[str]) -> str:
+        return "\n".join(line.rstrip() for line in lines)
 
     def table(self, rows: list[ResultRow]) -> list[ResultRow]:
         label = max(columns(row.label) for row in rows)
@@ -291,8 +296,7 @@ class _MathFormat(Format):
         inside = r" \\ ".join(f"& {formula}" for formula in formulas)
         return rf"\begin{{aligned}} {inside} \end{{aligned}}"
 
-    def cell(self, expression: Expr) -> str:
-        lines = self.filled(expression, self._TABLE_WIDTH)
+    def cell_of(self, lines: Sequence[str]) -> str:
         return self.inline(rf"\displaystyle {lines[0]}" if len(lines) == 1 else aligned("& ", lines))
 
     def table(self, rows: list[ResultRow]) -> list[ResultRow]:

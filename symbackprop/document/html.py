@@ -12,8 +12,6 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from xml.sax.saxutils import quoteattr, unescape
 
-from sympy import Expr
-
 from symbackprop.document.blocks import EquationBlock
 from symbackprop.document.formats import LatexFormat
 from symbackprop.document.mathml import mathml
@@ -65,8 +63,8 @@ class HtmlFormat(LatexFormat):
         lines = r" \\ ".join(f"& {formula}" for formula in formulas if formula not in equations)
         return "".join([*equations, mathml(rf"\begin{{align*}} {lines} \end{{align*}}", display=True)])
 
-    def cell(self, expression: Expr) -> str:
-        return mathml(_below_each_other("", self.filled(expression, self._TABLE_WIDTH)), display=True)
+    def cell_of(self, lines: Sequence[str]) -> str:
+        return mathml(_below_each_other("", lines), display=True)
 
     def _broken(self, left: str, lines: Sequence[str], note: str) -> str:
         behind = rf" \qquad {note}" if note else ""

@@ -282,9 +282,13 @@ ENGLISH: dict[str, str] = {
     "trace.title": "A worked example: {title}",
     "trace.introduction": (
         "Below each equation stand its numbers: first with every letter replaced by its number, then the "
-        "result. They are shown with nine digits and computed with sixteen. Of a long array the first "
-        "components are worked out, and the array follows with its middle left out."
+        "result. They are shown with {digits} significant digits and computed with about sixteen. Of a long "
+        "array the first components are worked out, and the array follows with its middle left out. What "
+        "came out stands together at the end."
     ),
+    "trace.results": "What came out",
+    "trace.quantity": "Quantity",
+    "trace.value": "Value",
     "trace.samples": (
         "There are {count} samples. What differs from sample to sample is worked out for the first of them "
         "and then listed for all."
