@@ -9,13 +9,18 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from sympy import Add, Basic, Derivative, Expr, Integer, KroneckerDelta, Piecewise, Sum, Symbol, sympify
 
 from symbackprop.commands.inputs import Array
+from symbackprop.commands.trace_probe import probe
 from symbackprop.commands.trace_values import TraceValues, first_update
 from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlock
+from symbackprop.document.drawing.layout import picture_of
+from symbackprop.document.drawing.picture import Picture
+from symbackprop.document.drawing.values import Numbers, has_room, with_numbers
 from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.render import render
 from symbackprop.document.sentences import Sentences
@@ -32,6 +37,7 @@ _SHOWN = 4  # components up to which all of them are shown with their computatio
 _FIRST = 2  # components that are shown so of more
 _TERMS = 4  # terms up to which a sum is written out
 _LISTED = 6  # numbers along an axis up to which all of them are listed
+_DRAWN_DIGITS = 4  # at most, of a number in the drawing
 _TEXT_WIDTH, _MATH_WIDTH, _VALUES_WIDTH = 96, 84, 64
 _SURE = 15  # significant digits that every decimal number keeps as a float64
 
@@ -52,7 +58,7 @@ def render_trace(
         notation=notation or "layered",
         fragment=fragment,
         language=language,
-        instead=lambda sentences: TraceSections(trace, sentences).context(),
+        instead=lambda sentences: TraceSections(trace, sentences).context(format, fragment),
     )
 
 
@@ -83,10 +89,12 @@ class TraceSections:
         self.placed = _with_layers(style.printer, self.derivation)
         """Prints what has a number in the place of a letter, which no longer tells the layer."""
 
-    def context(self) -> dict[str, object]:
+    def context(self, format: str, fragment: bool) -> dict[str, object]:
         """Return the template context that replaces the derivation's sections."""
         derivation, sentences = self.derivation, self.sentences
         return {
+            "drawing": self.style.drawn(self._picture, fragment) if self.style.draws else "",
+            **(probe(self.trace, self._plain_component) if format == "html" else {}),
             "given": [*sentences.given(), *self._given()],
             "forward": [self._forward(equation) for equation in derivation.system.equations],
             "groups": [
@@ -103,6 +111,29 @@ class TraceSections:
             **self._results(),
         }
 
+    @cached_property
+    def _picture(self) -> Picture:
+        """The network with numbers on its wires."""
+        derivation = self.derivation
+        bare = picture_of(derivation.model, derivation.system, self.notation, self.sentences.catalogue)
+        slopes = {**self.numbers.slopes, **self.trace.gradients}
+        return with_numbers(bare, self._in_drawing(self.numbers.values), self._in_drawing(slopes))
+
+    def _in_drawing(self, arrays: Mapping[str, Array]) -> Numbers:
+        """Return how a drawing finds its numbers, those of the first sample where samples differ."""
+
+        def number(name: str, place: tuple[int, ...]) -> str:
+            if name not in arrays:
+                return ""
+            array = arrays[name]
+            value = array[(0, *place)] if array.ndim > len(place) else array[place]
+            return shown(float(value), min(self.trace.digits, _DRAWN_DIGITS))
+
+        return number
+
+    def _plain_component(self, name: str, place: tuple[int, ...]) -> str:
+        return TextPrinter(self.placed.notation).component(name, tuple(map(Integer, place))).text
+
     # ------------------------------------------------------------ the data
 
     def _given(self) -> Iterator[str]:
@@ -110,6 +141,9 @@ class TraceSections:
         yield say("trace.introduction", digits=str(trace.digits))
         if not (self.style.draws and self.derivation.model and self.derivation.model.layers):
             yield say("given.counted")  # where units are drawn it has been said
+        if self.style.draws and has_room(self._picture):
+            loss = self.derivation.system.quantities[self.derivation.system.loss].symbol
+            yield say("trace.drawing", loss=self.sentences.inline(loss))
         if trace.samples > 1:
             yield say("trace.samples", count=str(trace.samples))
         yield say("trace.rate", rate=self.style.inline(self._number(trace.learning_rate)))

@@ -10,6 +10,7 @@ from typing import ClassVar
 from sympy import Add, Derivative, Expr, Mul, Rational
 
 from symbackprop.document.blocks import ResultRow
+from symbackprop.document.drawing.picture import Picture
 from symbackprop.equations.steps import Derived, differentiated
 from symbackprop.printing.latex import LatexPrinter, escape_latex
 from symbackprop.printing.notation import Notation
@@ -40,6 +41,10 @@ class Format(ABC):
     def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
         """Return the part of the template context that this format alone has."""
         return {}
+
+    def drawn(self, picture: Picture, fragment: bool) -> str:
+        """Return a picture of the network as the format has it, nothing where it has none."""
+        return ""
 
     def finished(self, document: str) -> str:
         """Return the document as its template made it, with the last touch where a format needs one."""
@@ -327,11 +332,16 @@ class LatexFormat(_MathFormat):
 
     def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
         from symbackprop.document.drawing.layout import picture_of
-        from symbackprop.document.drawing.tikz import tikz
 
         korean = any("가" <= letter <= "힣" for sentence in catalogue.values() for letter in sentence)
         picture = picture_of(self.derivation.model, self.derivation.system, self.printer.notation, catalogue)
-        return {"drawing": tikz(picture), "packages": ["kotex"] if korean else [], "one_page": False}
+        drawing = self.drawn(picture, fragment)
+        return {"drawing": drawing, "packages": ["kotex"] if korean else [], "one_page": False}
+
+    def drawn(self, picture: Picture, fragment: bool) -> str:
+        from symbackprop.document.drawing.tikz import tikz
+
+        return tikz(picture)
 
     def finished(self, document: str) -> str:
         return re.sub(r"\n{3,}", "\n\n", document)

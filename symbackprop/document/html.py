@@ -13,13 +13,17 @@ from html import escape
 from xml.sax.saxutils import quoteattr, unescape
 
 from symbackprop.document.blocks import EquationBlock
+from symbackprop.document.drawing.picture import Picture
 from symbackprop.document.formats import LatexFormat
 from symbackprop.document.mathml import mathml
 from symbackprop.equations.steps import Derived
 from symbackprop.printing.latex import LatexPrinter
 from symbackprop.printing.notation import Notation
 
-_SENTENCES = ("language", "choose", "fold", "unfold")
+_SENTENCES = (
+    *("language", "choose", "fold", "unfold"),
+    *("probe_heading", "probe_introduction", "probe_component", "probe_change"),
+)
 """What a page says beside the document itself."""
 _QUOTE = {'"': "&quot;"}
 _UNQUOTE = {mark: plain for plain, mark in _QUOTE.items()}
@@ -72,22 +76,36 @@ class HtmlFormat(LatexFormat):
 
     def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
         from symbackprop.document.drawing.layout import picture_of
-        from symbackprop.document.drawing.svg import svg
 
-        # Several derivations may stand on one page of a notebook; their ids must differ.
-        digest = hashlib.sha256(self.derivation.description.encode()).hexdigest()
-        prefix = f"d{digest[:8]}-" if fragment else ""
         picture = picture_of(self.derivation.model, self.derivation.system, self.printer.notation, catalogue)
-        drawn = {q for node in picture.nodes for q in node.quantities}
-        drawn |= {q for edge in picture.edges for q in edge.quantities}
-        choices = {q: numbers for q, numbers in self._derivatives().items() if q in drawn}
-        links = {q: [f"{prefix}step-{number}" for number in numbers] for q, numbers in choices.items()}
+        choices = self._choices(picture).values()
         return {
-            "prefix": prefix,
-            "drawing": svg(picture, links, prefix),
-            "choices": [self._choice(number) for numbers in choices.values() for number in numbers],
+            "prefix": self._prefix(fragment),
+            "drawing": self.drawn(picture, fragment),
+            "choices": [self._choice(number) for numbers in choices for number in numbers],
+            "probe": "",
+            "probed": [],
             **{key: self.escape(catalogue[f"page.{key}"]) for key in _SENTENCES},
         }
+
+    def drawn(self, picture: Picture, fragment: bool) -> str:
+        from symbackprop.document.drawing.svg import svg
+
+        prefix = self._prefix(fragment)
+        choices = self._choices(picture)
+        links = {q: [f"{prefix}step-{number}" for number in numbers] for q, numbers in choices.items()}
+        return svg(picture, links, prefix)
+
+    def _prefix(self, fragment: bool) -> str:
+        """Return what ids begin with: several derivations may stand on one page of a notebook."""
+        digest = hashlib.sha256(self.derivation.description.encode()).hexdigest()
+        return f"d{digest[:8]}-" if fragment else ""
+
+    def _choices(self, picture: Picture) -> dict[str, list[int]]:
+        """Return the steps of the quantities that can be chosen in a picture."""
+        drawn = {q for node in picture.nodes for q in node.quantities}
+        drawn |= {q for edge in picture.edges for q in edge.quantities}
+        return {q: numbers for q, numbers in self._derivatives().items() if q in drawn}
 
     def _derivatives(self) -> dict[str, list[int]]:
         """Return, for each quantity, the steps that end in its derivative and that write it out."""

@@ -34,7 +34,7 @@ class Node:
     """A unit or a quantity, centred at (x, y).
 
     ``quantities`` are those whose derivatives are the error of the node, ``note`` is set below its name, and
-    ``description`` is its meaning in plain text.
+    ``description`` is its meaning in plain text.  A unit ``holds`` the component of a quantity at ``place``.
     """
 
     key: str
@@ -48,6 +48,8 @@ class Node:
     note: str = ""
     quantities: tuple[str, ...] = ()
     description: str = ""
+    holds: str = ""
+    place: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class Edge:
 
     ``through`` are the points between its ends.  A ``curved`` one leaves to the right and arrives from the
     left, one that goes ``back`` does so in right angles; others are straight and bare, as between units.
+    ``place`` is that of the component of the weight.
     """
 
     source: str
@@ -65,16 +68,21 @@ class Edge:
     curved: bool = False
     back: bool = False
     description: str = ""
+    place: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Caption:
-    """A line of plain text or a name, centred at (x, y); ``full`` is the text where it was shortened."""
+    """A line of plain text or a name, centred at (x, y); ``full`` is the text where it was shortened.
+
+    Numbers of a worked example are of a ``kind``: the value of a component, or the slope of the error there.
+    """
 
     x: float
     y: float
     text: str | Name
     full: str = ""
+    kind: Literal["", "value", "slope"] = ""
 
 
 @dataclass(frozen=True)

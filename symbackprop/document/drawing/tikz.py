@@ -43,6 +43,10 @@ def _node(node: Node, unit: float, small: str) -> str:
 
 
 def _caption(caption: Caption, small: str) -> str:
+    if caption.kind:
+        colour = _COLOURS[caption.kind]
+        style = f"font={small}, text={colour}, fill=white, inner sep=0.8pt"
+        return rf"\node[{style}] at {_point((caption.x, caption.y - 4))} {{${caption.text}$}};"
     text = _text(caption.text) if isinstance(caption.text, Name) else _plain(caption.text, small)
     return rf"\node at {_point((caption.x, caption.y - 4))} {{{text}}};"
 
@@ -56,6 +60,7 @@ def _text(name: Name) -> str:
     return f"${of}{latex_word(name.word)}{above}{below}$"
 
 
+_COLOURS = {"value": "black", "slope": "red!65!black"}
 _MARKS = {"⋯": r"$\cdots$", "⋮": r"$\vdots$", "…": r"\dots{}"}
 
 

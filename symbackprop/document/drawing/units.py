@@ -121,6 +121,8 @@ class _Layout:
                     name=Name(str(unit)),
                     quantities=(f"s{layer}", f"x{layer}") if layer else (),
                     description=self.words.unit(f"x{layer}", self._letter(layer), unit),
+                    holds=f"x{layer}",
+                    place=(unit,),
                 )
             )
         if column.units > _MOST_UNITS:
@@ -136,7 +138,10 @@ class _Layout:
         for unit in column.shown:
             for source in before.shown:
                 said = self.words.weight(weight, letters, source, unit)
-                self.edges.append(Edge(before.key(source), column.key(unit), (weight,), description=said))
+                at = source, unit
+                self.edges.append(
+                    Edge(before.key(source), column.key(unit), (weight,), description=said, place=at)
+                )
         middle = (self._x(place) + self._x(place + 1)) / 2
         self.captions.append(Caption(middle, 34, self._name("w", layer, layer - 1, layer)))
         if self.bias:
@@ -148,7 +153,7 @@ class _Layout:
         self.nodes.append(one)
         for unit in column.shown:
             said = self.words.bias(bias, self._letter(layer), unit)
-            self.edges.append(Edge(key, column.key(unit), (bias,), description=said))
+            self.edges.append(Edge(key, column.key(unit), (bias,), description=said, place=(unit,)))
         middle = (self._x(place) + self._x(place + 1)) / 2
         self.captions.append(Caption(middle, self._bottom + 12, self._name("b", layer, layer)))
 

@@ -293,6 +293,11 @@ ENGLISH: dict[str, str] = {
         "There are {count} samples. What differs from sample to sample is worked out for the first of them "
         "and then listed for all."
     ),
+    "trace.drawing": (
+        "In the drawing each line has its weight where it begins, and where it ends, in red, the derivative "
+        "of {loss} for that weight; above a unit stands what it gives out, below it, in red, the derivative "
+        "for its pre-activation."
+    ),
     "trace.rate": "The learning rate is {rate}.",
     "trace.frozen": "In the step {parameters} stay as they are.",
     "trace.all": "all samples: ",
@@ -341,6 +346,14 @@ ENGLISH: dict[str, str] = {
     ),
     "page.fold": "Fold all steps",
     "page.unfold": "Unfold all steps",
+    "page.probe_heading": "Move one weight",
+    "page.probe_introduction": (
+        "Choose a component w of a parameter and move it by Δw; all others stay. E is computed anew by the "
+        "forward equations. To first order it changes by g·Δw, where g is the derivative of E with respect "
+        "to w: the smaller the move, the better the two agree."
+    ),
+    "page.probe_component": "Component",
+    "page.probe_change": "Move",
     # parts of sentences, and words inside formulas
     "list.between": ", ",
     "list.last": " and ",
