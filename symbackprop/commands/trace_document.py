@@ -53,7 +53,7 @@ def render_trace(
     """Return a worked example as a document; the arguments are those of ``document.render``."""
     return render(
         trace.derivation,
-        format,
+        "compact latex" if format == "latex" else format,
         title=CATALOGUES[language]["trace.title"].format(title=trace.derivation.title),
         notation=notation or "layered",
         fragment=fragment,
@@ -70,6 +70,10 @@ def shown(value: float, digits: int) -> str:
     texts = (f"{value:.{n}g}" for n in range(_SURE, digits))
     text = next((text for text in texts if float(text) == value), f"{value:.{digits}g}")
     return "0" if float(text) == 0 else text
+
+
+_NOT_NUMBERS = ("error", "slopes", "matrices", "initial", "descent")
+"""Sections of a derivation that a worked example leaves to it: they have no numbers."""
 
 
 class TraceSections:
@@ -103,7 +107,7 @@ class TraceSections:
             ],
             "stable": list(self._all(derivation.stable)),
             "batch": list(self._all(derivation.batch)),
-            "initial": [],
+            **dict.fromkeys(_NOT_NUMBERS, ()),
             "update": [*self._update(), *self._afterwards()],
             "update_introduction": sentences.update_introduction(
                 {"learning_rate": self._number(self.trace.learning_rate)}
@@ -191,8 +195,11 @@ class TraceSections:
         complete = len(places) <= _SHOWN
         for place in places if complete else places[:_FIRST]:
             at = dict(zip(letters, map(Integer, place), strict=True))
-            left = self.placed.show(lhs.xreplace(at))
-            yield self._line(left, self.printer.show(rhs.xreplace(at)), self._number(first[place]))
+            yield self._line(
+                self.placed.show(lhs.xreplace(at)),
+                self.printer.show(rhs.xreplace(at)),
+                self._number(first[place]),
+            )
         several = of_one and len(values) > 1
         if several or not complete:
             left = self.style.words(self.sentences.catalogue["trace.all"]) if several else ""

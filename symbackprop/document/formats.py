@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from sympy import Add, Derivative, Expr, Mul, Rational
@@ -12,7 +12,7 @@ from sympy import Add, Derivative, Expr, Mul, Rational
 from symbackprop.document.blocks import ResultRow
 from symbackprop.document.drawing.picture import Picture
 from symbackprop.equations.steps import Derived, differentiated
-from symbackprop.printing.latex import LatexPrinter, escape_latex
+from symbackprop.printing.latex import FlatLatexPrinter, LatexPrinter, escape_latex
 from symbackprop.printing.notation import Notation
 from symbackprop.printing.printer import Printer
 from symbackprop.printing.templating import columns
@@ -326,6 +326,9 @@ class MarkdownFormat(_MathFormat):
 class LatexFormat(_MathFormat):
     """LaTeX with amsmath."""
 
+    compact: ClassVar[bool] = False
+    """Whether the document is set small, with little room between its lines."""
+
     template = "derivation.tex.jinja"
     latex_template = True
     draws = True
@@ -336,7 +339,12 @@ class LatexFormat(_MathFormat):
         korean = any("가" <= letter <= "힣" for sentence in catalogue.values() for letter in sentence)
         picture = picture_of(self.derivation.model, self.derivation.system, self.printer.notation, catalogue)
         drawing = self.drawn(picture, fragment)
-        return {"drawing": drawing, "packages": ["kotex"] if korean else [], "one_page": False}
+        return {
+            "drawing": drawing,
+            "packages": ["kotex"] if korean else [],
+            "one_page": False,
+            "compact": self.compact,
+        }
 
     def drawn(self, picture: Picture, fragment: bool) -> str:
         from symbackprop.document.drawing.tikz import tikz
@@ -348,6 +356,30 @@ class LatexFormat(_MathFormat):
 
     def escape(self, plain: str) -> str:
         return escape_latex(plain)
+
+
+class CompactLatexFormat(LatexFormat):
+    """LaTeX for many short lines: small, numbers in two columns, derivatives no higher than letters."""
+
+    compact = True
+    _HALF = 50  # the width of one of the columns, in letters
+
+    def __init__(self, notation: Notation, derivation: Derived) -> None:
+        super().__init__(notation, derivation)
+        self.printer = FlatLatexPrinter(notation)
+
+    def stacked(self, formulas: Sequence[str], label: int) -> str:
+        """Return formulas below each other, short ones in two columns below the first."""
+        first, *others = formulas
+        if len(others) < 2 or max(map(self.measure, others)) > self._HALF:
+            return super().stacked(formulas, label)
+        rows = r" \\ ".join("& " + r" \quad & & ".join(pair) for pair in _in_pairs(others))
+        return super().stacked([first, rf"\begin{{aligned}} {rows} \end{{aligned}}"], label)
+
+
+def _in_pairs(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(items), 2):
+        yield items[first : first + 2]
 
 
 # ---- the width of LaTeX

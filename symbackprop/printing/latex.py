@@ -231,6 +231,17 @@ class LatexPrinter(Printer):
         return rf"\text{{ {self.notation.words[key]} }}"
 
 
+class FlatLatexPrinter(LatexPrinter):
+    """LaTeX whose derivatives are no higher than a letter: ``\\partial E / \\partial x^{(1)}_{j}``."""
+
+    def partial(self, above: Piece, below: Sequence[tuple[str, int]]) -> Piece:
+        """Return a derivative on one line; of a long expression, or of higher order, it is a fraction."""
+        ((name, order), *others) = below
+        if others or order > 1 or above.level < Level.POWER:
+            return super().partial(above, below)
+        return Piece(rf"\partial {above.text} / \partial {name}", Level.FACTOR)
+
+
 def _around(condition: str, words: str) -> str:
     """Return a condition with the words of a language before and behind it."""
     before, behind = (rf"\text{{{part}}}" if part else "" for part in words.split("{condition}"))

@@ -356,6 +356,16 @@ def test_textbook_numbers_tell_their_layers(mazur: Trace) -> None:
     assert all(name.startswith(("w^{(", "b^{(")) for name in values)
 
 
+def test_latex_has_numbers_in_two_columns_and_flat_derivatives(mazur: Trace) -> None:
+    latex = mazur.latex()
+    assert r"\frac{\partial" not in latex
+    number = r"-?[\d.]+(?: \\cdot 10\^\{-?\d+\})?"
+    first, second = (rf"s\^\{{\(1\)\}}_\{{{unit}\}} = " for unit in (0, 1))
+    assert re.search(rf"\\begin\{{aligned\}} & {first}.{{5,60}}= {number} \\quad & & {second}", latex)
+    for heading in ("How an error changes", "The error", "Stochastic"):
+        assert heading not in latex  # there are no numbers to them
+
+
 def test_a_trace_tells_one_learning_rate_and_cites_what_it_shows(mazur: Trace) -> None:
     text = " ".join(mazur.text().split())
     assert "The learning rate is 0.5." in text
