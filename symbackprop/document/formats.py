@@ -16,7 +16,7 @@ from symbackprop.printing.latex import FlatLatexPrinter, LatexPrinter, escape_la
 from symbackprop.printing.notation import Notation
 from symbackprop.printing.printer import Printer
 from symbackprop.printing.templating import columns
-from symbackprop.printing.text import TextPrinter
+from symbackprop.printing.text import STROKE, TextPrinter
 
 _DEEPEST = 5
 """Levels of brackets inside of which a line may end."""
@@ -200,7 +200,7 @@ class TextFormat(Format):
         return f"({base})^{exponent}" if "/" in base else f"{base}^{exponent}"
 
     def measure(self, formula: str) -> float:
-        return len(formula)
+        return len(formula) - formula.count(STROKE)
 
     def formula(self, lhs: Expr, rhs: Expr, note: str = "") -> str:
         left = self.printer.show(lhs)

@@ -224,6 +224,9 @@ class LatexPrinter(Printer):
     def absolute(self, inside: str) -> str:
         return rf"\left\lvert {inside} \right\rvert"
 
+    def struck(self, inside: str) -> str:
+        return rf"\cancel{{{inside}}}"
+
     def relation(self, operator: str) -> str:
         return _LATEX_RELATIONS.get(operator, operator)
 
