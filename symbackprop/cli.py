@@ -319,6 +319,7 @@ def trace(
     learning_rate: Annotated[float, typer.Option(help="The learning rate of the step.")] = 0.5,
     freeze: Annotated[str, typer.Option(help="Parameters that stay as they are, such as b1,b2.")] = "",
     seed: Annotated[int, typer.Option(help="The seed of what is drawn.")] = 0,
+    digits: Annotated[int, typer.Option(help="Significant digits of the numbers, from 3 to 17.")] = 6,
     document: DocumentOptions,
 ) -> None:
     """A worked example: every equation with its numbers.
@@ -338,6 +339,7 @@ def trace(
         learning_rate=learning_rate,
         freeze=[name.strip() for name in freeze.split(",") if name.strip()],
         seed=seed,
+        digits=digits,
     )
     _write_found(found, document)
 

@@ -143,6 +143,13 @@ def require_whole(subject: str, value: object) -> int:
     return int(value)
 
 
+def require_within(subject: str, value: object, least: int, most: int) -> int:
+    """Return a value that is a whole number between two others, or one of them."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
+        _refuse(subject, value, f"a whole number from {least} to {most}")
+    return int(value)
+
+
 def require_positive(subject: str, value: object) -> float:
     """Return a value that is a finite number above 0."""
     number = math.nan

@@ -126,10 +126,39 @@
     });
   };
 
+  // Moves one component of a parameter, and holds what E does against the derivative times the move.
+  const probe = (section) => {
+    const { step, digits, components } = JSON.parse(section.dataset.probe);
+    const [select, slider, output] = ["select", "input", "output"].map((name) => section.querySelector(name));
+    const shown = (value) => (value === null ? "–" : String(Number(value.toPrecision(digits))));
+    const middle = (components[0].changes.length - 1) / 2;
+    const tell = () => {
+      const { value, slope, changes } = components[select.selectedIndex];
+      const move = Number(slider.value) * step;
+      const change = changes[Number(slider.value) + middle];
+      const lines = [
+        `w = ${shown(value)} → ${shown(value + move)}`,
+        `Δw = ${shown(move)}`,
+        `ΔE = ${shown(change)}`,
+        `g·Δw = ${shown(slope)}·${0 > move ? `(${shown(move)})` : shown(move)} = ${shown(slope * move)}`,
+        `ΔE − g·Δw = ${shown(change === null ? null : change - slope * move)}`,
+      ];
+      output.replaceChildren(...lines.flatMap((line) => [line, document.createElement("br")]));
+    };
+    slider.min = -middle;
+    slider.max = middle;
+    slider.value = 1;
+    select.addEventListener("change", tell);
+    slider.addEventListener("input", tell);
+    section.hidden = false;
+    tell();
+  };
+
   for (const root of document.querySelectorAll(".symbackprop:not(.ready)")) {
     root.classList.add("ready");
     const drawing = root.querySelector("svg.nn");
     if (drawing !== null) explore(root, drawing);
     foldable(root);
+    root.querySelectorAll(".probe").forEach(probe);
   }
 }

@@ -55,7 +55,7 @@ ARGUMENTS: dict[str, tuple[Callable[..., object], tuple[str, ...]]] = {
     "prove": (lambda derivation=DERIVATION, **o: sb.prove(derivation, **o), ("derivation", "seed")),
     "trace": (
         lambda network=NET, **o: sb.trace(network, **o),
-        ("network", "parameters", "x", "t", "learning_rate", "freeze", "seed"),
+        ("network", "parameters", "x", "t", "learning_rate", "freeze", "seed", "digits"),
     ),
     "verify": (lambda network=NET, text=CLAIM: sb.verify(network, text), ("network", "text")),
     "verify_function": (verify_function, ("network", "function", "seed")),

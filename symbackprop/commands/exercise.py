@@ -112,7 +112,7 @@ class _Sheet:
             if step.number in self.position:
                 words = self.sentences.catalogue["exercise.mark"].format(number=self.position[step.number])
                 formula = self.style.formula(step.lhs, _UNKNOWN, self.style.words(words))
-                explained = replace(explained, formula=formula)
+                explained = replace(explained, formula=formula, before="")
             yield explained
 
     def _solution(self) -> Iterator[ResultRow]:

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from symbackprop.commands.inputs import Array, Data, Leaves
-from symbackprop.commands.trace_document import render_trace
-from symbackprop.commands.trace_values import Premature, TraceValues, moved
+from symbackprop.commands.trace_document import render_trace, shown
+from symbackprop.commands.trace_values import DIGITS, Premature, TraceValues, moved
 from symbackprop.document.printable import Printable
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import name_of
@@ -23,6 +23,7 @@ from symbackprop.errors import (
     require_names,
     require_positive,
     require_whole,
+    require_within,
     suggestion,
 )
 from symbackprop.network.network import Network
@@ -37,7 +38,8 @@ class Trace(Printable, TraceValues):
         return render_trace(self, form, notation=notation, fragment=fragment, language=language)
 
     def __repr__(self) -> str:
-        return f"<Trace of {self.derivation.description}: E = {self.loss:.9g}, then {self.loss_after:.9g}>"
+        loss, after = (shown(value, self.digits) for value in (self.loss, self.loss_after))
+        return f"<Trace of {self.derivation.description}: E = {loss}, then {after}>"
 
 
 def trace(
@@ -49,6 +51,7 @@ def trace(
     learning_rate: float = 0.5,
     freeze: Collection[str] = (),
     seed: int = 0,
+    digits: int = DIGITS,
 ) -> Trace:
     """Put numbers into the derivation of ``network``, and carry out one step of gradient descent.
 
@@ -61,6 +64,7 @@ def trace(
         learning_rate: of the step.
         freeze: names of parameters that the step leaves as they are.
         seed: of the random numbers.
+        digits: significant digits of the printed numbers, from 3 to 17.
 
     Raises:
         SpecificationError: an array that does not fit, or an unknown name.
@@ -68,6 +72,7 @@ def trace(
     require("trace", network, Network, "a Network")
     rate = require_positive("learning rate", learning_rate)
     seed = require_whole("seed", seed)
+    digits = require_within("digits", digits, *_FEWEST_AND_MOST_DIGITS)
     if x is None:
         network = network.with_small_sizes()
     derivation = derive(network)
@@ -83,7 +88,7 @@ def trace(
     after = Evaluation(derivation, {**leaves, **updated}, numbers.sizes)
     after.run_forward()
     premature = _premature(numbers, leaves, frozen, rate)
-    return Trace(derivation, numbers, after, gradients, updated, rate, frozen, premature)
+    return Trace(derivation, numbers, after, gradients, updated, rate, frozen, premature, digits)
 
 
 def _numbers(
@@ -109,6 +114,7 @@ def _numbers(
 
 
 _DRAWS, _STRIDE = 10, 1000
+_FEWEST_AND_MOST_DIGITS = 3, 17
 
 
 def _premature(

@@ -9,13 +9,18 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 from sympy import Add, Basic, Derivative, Expr, Integer, KroneckerDelta, Piecewise, Sum, Symbol, sympify
 
 from symbackprop.commands.inputs import Array
+from symbackprop.commands.trace_probe import probe
 from symbackprop.commands.trace_values import TraceValues, first_update
-from symbackprop.document.blocks import EquationBlock, Group, StepBlock
+from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlock
+from symbackprop.document.drawing.layout import picture_of
+from symbackprop.document.drawing.picture import Picture
+from symbackprop.document.drawing.values import Numbers, has_room, with_numbers
 from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.render import render
 from symbackprop.document.sentences import Sentences
@@ -28,14 +33,13 @@ from symbackprop.printing.notation import notation_for
 from symbackprop.printing.printer import Piece, Printer
 from symbackprop.printing.text import TextPrinter
 
-DIGITS = 9
-"""Significant digits of a printed number."""
-
 _SHOWN = 4  # components up to which all of them are shown with their computation
 _FIRST = 2  # components that are shown so of more
 _TERMS = 4  # terms up to which a sum is written out
 _LISTED = 6  # numbers along an axis up to which all of them are listed
-_TEXT_WIDTH, _MATH_WIDTH = 96, 84
+_DRAWN_DIGITS = 4  # at most, of a number in the drawing
+_TEXT_WIDTH, _MATH_WIDTH, _VALUES_WIDTH = 96, 84, 64
+_SURE = 15  # significant digits that every decimal number keeps as a float64
 
 
 def render_trace(
@@ -49,19 +53,27 @@ def render_trace(
     """Return a worked example as a document; the arguments are those of ``document.render``."""
     return render(
         trace.derivation,
-        format,
+        "compact latex" if format == "latex" else format,
         title=CATALOGUES[language]["trace.title"].format(title=trace.derivation.title),
         notation=notation or "layered",
         fragment=fragment,
         language=language,
-        instead=lambda sentences: TraceSections(trace, sentences).context(),
+        instead=lambda sentences: TraceSections(trace, sentences).context(format, fragment),
     )
 
 
-def shown(value: float, digits: int = DIGITS) -> str:
-    """Return a number as it is printed: 0.000438567734, 4.38567734e-08."""
-    text = f"{value:.{digits}g}"
+def shown(value: float, digits: int) -> str:
+    """Return a number with so many significant digits: 0.000438568, 4.38568e-08.
+
+    Of more than 15 digits those are left out that no reader needs to find the same number: 0.1 stays 0.1.
+    """
+    texts = (f"{value:.{n}g}" for n in range(_SURE, digits))
+    text = next((text for text in texts if float(text) == value), f"{value:.{digits}g}")
     return "0" if float(text) == 0 else text
+
+
+_NOT_NUMBERS = ("error", "slopes", "matrices", "initial", "descent")
+"""Sections of a derivation that a worked example leaves to it: they have no numbers."""
 
 
 class TraceSections:
@@ -77,14 +89,16 @@ class TraceSections:
         self.math = isinstance(style.printer, LatexPrinter)
         self._width = _MATH_WIDTH if self.math else _TEXT_WIDTH
         self._comma = r", \; " if self.math else ", "
-        self.printer = numbers_printer(style.printer, self.numbers, {})
+        self.printer = numbers_printer(style.printer, self.numbers, {}, trace.digits)
         self.placed = _with_layers(style.printer, self.derivation)
         """Prints what has a number in the place of a letter, which no longer tells the layer."""
 
-    def context(self) -> dict[str, object]:
+    def context(self, format: str, fragment: bool) -> dict[str, object]:
         """Return the template context that replaces the derivation's sections."""
         derivation, sentences = self.derivation, self.sentences
         return {
+            "drawing": self.style.drawn(self._picture, fragment) if self.style.draws else "",
+            **(probe(self.trace, self._plain_component) if format == "html" else {}),
             "given": [*sentences.given(), *self._given()],
             "forward": [self._forward(equation) for equation in derivation.system.equations],
             "groups": [
@@ -93,24 +107,50 @@ class TraceSections:
             ],
             "stable": list(self._all(derivation.stable)),
             "batch": list(self._all(derivation.batch)),
-            "initial": [],
+            **dict.fromkeys(_NOT_NUMBERS, ()),
             "update": [*self._update(), *self._afterwards()],
             "update_introduction": sentences.update_introduction(
-                {"learning_rate": shown(self.trace.learning_rate)}
+                {"learning_rate": self._number(self.trace.learning_rate)}
             ),
-            "results": [],
+            **self._results(),
         }
+
+    @cached_property
+    def _picture(self) -> Picture:
+        """The network with numbers on its wires."""
+        derivation = self.derivation
+        bare = picture_of(derivation.model, derivation.system, self.notation, self.sentences.catalogue)
+        slopes = {**self.numbers.slopes, **self.trace.gradients}
+        return with_numbers(bare, self._in_drawing(self.numbers.values), self._in_drawing(slopes))
+
+    def _in_drawing(self, arrays: Mapping[str, Array]) -> Numbers:
+        """Return how a drawing finds its numbers, those of the first sample where samples differ."""
+
+        def number(name: str, place: tuple[int, ...]) -> str:
+            if name not in arrays:
+                return ""
+            array = arrays[name]
+            value = array[(0, *place)] if array.ndim > len(place) else array[place]
+            return shown(float(value), min(self.trace.digits, _DRAWN_DIGITS))
+
+        return number
+
+    def _plain_component(self, name: str, place: tuple[int, ...]) -> str:
+        return TextPrinter(self.placed.notation).component(name, tuple(map(Integer, place))).text
 
     # ------------------------------------------------------------ the data
 
     def _given(self) -> Iterator[str]:
         say, trace = self.sentences.say, self.trace
-        yield say("trace.introduction")
+        yield say("trace.introduction", digits=str(trace.digits))
         if not (self.style.draws and self.derivation.model and self.derivation.model.layers):
             yield say("given.counted")  # where units are drawn it has been said
+        if self.style.draws and has_room(self._picture):
+            loss = self.derivation.system.quantities[self.derivation.system.loss].symbol
+            yield say("trace.drawing", loss=self.sentences.inline(loss))
         if trace.samples > 1:
             yield say("trace.samples", count=str(trace.samples))
-        yield say("trace.rate", rate=shown(trace.learning_rate))
+        yield say("trace.rate", rate=self.style.inline(self._number(trace.learning_rate)))
         if trace.frozen:
             names = [self.style.inline(self._component(name, ())) for name in trace.frozen]
             yield say("trace.frozen", parameters=self.sentences.listed(names))
@@ -120,9 +160,7 @@ class TraceSections:
             *(n for n in system.quantities if self._is_constant(n)),
             *system.parameters,
         ):
-            array = self.numbers.values[name]
-            if trace.samples == 1 and name in self.numbers.varying:
-                array = array[0]
+            array = self._of_samples(self.numbers, name)
             rows = self._rows(f"{self._component(name, ())} = {self.listed(array)}")
             yield " ".join(self.style.inline(row.strip()) for row in rows)
 
@@ -157,8 +195,11 @@ class TraceSections:
         complete = len(places) <= _SHOWN
         for place in places if complete else places[:_FIRST]:
             at = dict(zip(letters, map(Integer, place), strict=True))
-            left = self.placed.show(lhs.xreplace(at))
-            yield self._line(left, self.printer.show(rhs.xreplace(at)), self._number(first[place]))
+            yield self._line(
+                self.placed.show(lhs.xreplace(at)),
+                self.printer.show(rhs.xreplace(at)),
+                self._number(first[place]),
+            )
         several = of_one and len(values) > 1
         if several or not complete:
             left = self.style.words(self.sentences.catalogue["trace.all"]) if several else ""
@@ -217,14 +258,14 @@ class TraceSections:
 
     def _updated(self, name: str) -> Iterator[tuple[Step, str]]:
         """Yield each equation of the update with a line of numbers for a component of a parameter."""
-        derivation, rate = self.derivation, self.trace.learning_rate
+        derivation, trace, rate = self.derivation, self.trace, self.trace.learning_rate
         old, new = self.numbers.values[name], self.trace.updated[name]
         arrow = r" \leftarrow " if self.math else " ← "
         places = list(itertools.islice(np.ndindex(*old.shape), _SHOWN + 1))
         complete = len(places) <= _SHOWN
         for place in places if complete else places[:_FIRST]:
             values = first_update(derivation, old[place], self.trace.gradients[name][place], rate)
-            printer = numbers_printer(self.style.printer, self.numbers, values)
+            printer = numbers_printer(self.style.printer, self.numbers, values, trace.digits)
             for step in derivation.update:
                 is_parameter = step is derivation.update[-1]
                 left = self._component(name, place) if is_parameter else self.style.printer.show(step.lhs)
@@ -244,10 +285,9 @@ class TraceSections:
         say, trace, system = self.sentences.say, self.trace, self.derivation.system
         loss = self.style.printer.show(system.quantities[system.loss].symbol)
         output = self.derivation.model.output if self.derivation.model else ""
-        values = trace.after.values[output]
-        values = values[0] if trace.samples == 1 and output in trace.after.varying else values
+        values = self._of_samples(trace.after, output)
         outputs = self._filled(self._rows(f"{self._component(output, ())} = {self.listed(values)}"))
-        number = next((s.number for s in self.derivation.batch), self.derivation.labels[system.loss])
+        number = self._number_of_loss
         sentence = say(
             "trace.after",
             forward=say("heading.forward"),
@@ -258,6 +298,56 @@ class TraceSections:
         yield StepBlock(self.style.label(number), say("rule.after step"), sentence, formula, False)
         if trace.premature is not None:
             yield self._order(loss)
+
+    # ------------------------------------------------------------ what came out
+
+    def _results(self) -> dict[str, object]:
+        """Return the part of the template context that is the table of what came out."""
+        say, style = self.sentences.say, self.style
+        columns = ResultRow(say("heading.number"), say("trace.quantity"), say("trace.value"))
+        head, *rows = style.table([columns, *self._outcomes()])
+        return {"results_heading": say("trace.results"), "results_columns": head, "results": rows}
+
+    def _outcomes(self) -> Iterator[ResultRow]:
+        """Yield the outputs, E, its derivatives, the new parameters and E after the step, with numbers."""
+        trace, derivation = self.trace, self.derivation
+        system, model = derivation.system, derivation.model
+        loss = system.loss
+        if model is not None and model.output in system.definitions:
+            outputs = self._of_samples(self.numbers, model.output)
+            yield self._outcome(derivation.labels[model.output], self._component(model.output, ()), outputs)
+        yield self._outcome(self._number_of_loss, self._component(loss, ()), np.asarray(trace.loss))
+        batch = {step.target: step for step in derivation.batch}
+        for name in system.parameters:
+            step = batch.get(name, derivation.by_number[derivation.results[name]])
+            yield self._outcome(step.number, self.style.printer.show(step.lhs), trace.gradients[name])
+        last = derivation.update[-1].number
+        for name in system.parameters:
+            if name not in trace.frozen:
+                yield self._outcome(last, self._primed(name), trace.updated[name])
+        yield self._outcome(self._number_of_loss, self._primed(loss), np.asarray(trace.loss_after))
+
+    def _outcome(self, number: int, left: str, values: Array) -> ResultRow:
+        lines = self.style.lines(self._rows(self.listed(values)), _VALUES_WIDTH)
+        return ResultRow(f"({number})", self.style.cell_of([left]), self.style.cell_of(lines))
+
+    def _primed(self, name: str) -> str:
+        shown = self._component(name, ())
+        return f"{{{shown}}}'" if self.math else f"{shown}'"
+
+    @property
+    def _number_of_loss(self) -> int:
+        """The number of the equation of E for the batch."""
+        return next(
+            (s.number for s in self.derivation.batch), self.derivation.labels[self.derivation.system.loss]
+        )
+
+    def _of_samples(self, numbers: Evaluation, name: str) -> Array:
+        """Return the values of a quantity, without the axis of the samples where there is one alone."""
+        values = numbers.values[name]
+        return values[0] if self.trace.samples == 1 and name in numbers.varying else values
+
+    # ------------------------------------------------------------ the order of the updates
 
     def _order(self, loss: str) -> StepBlock:
         """Return why the parameters move at once, with the figure that comes out otherwise."""
@@ -298,6 +388,7 @@ class _NumbersPrinter(Printer):
 
     numbers: Evaluation
     scalars: Mapping[str, float]
+    digits: int
     sample = 0
 
     def tie(self, expression: Basic) -> str:
@@ -348,7 +439,7 @@ class _NumbersPrinter(Printer):
         return Piece(text, Level.SUM)
 
     def _piece_of(self, value: float) -> Piece:
-        text = shown(abs(value))
+        text = shown(abs(value), self.digits)
         mantissa, found, exponent = text.partition("e")
         level = Level.ATOM
         if found and isinstance(self, LatexPrinter):
@@ -401,12 +492,15 @@ def _with_layers(printer: Printer, derivation: Derived) -> Printer:
 
 
 def numbers_printer(
-    like: Printer, numbers: Evaluation, scalars: Mapping[str, float | Array]
+    like: Printer, numbers: Evaluation, scalars: Mapping[str, float | Array], digits: int
 ) -> _NumbersPrinter:
-    """Return a printer with the marks of another one that prints numbers in place of components."""
+    """Return a printer with the marks of another one that prints numbers in place of components.
+
+    ``scalars`` are numbers by the names of their symbols, ``digits`` the significant ones that are printed.
+    """
     kind = type("NumbersPrinter", (_NumbersPrinter, type(like)), {})
     printer: _NumbersPrinter = kind(like.notation)
-    printer.numbers = numbers
+    printer.numbers, printer.digits = numbers, digits
     printer.scalars = {name: float(value) for name, value in scalars.items()}
     return printer
 

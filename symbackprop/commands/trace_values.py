@@ -16,6 +16,9 @@ from symbackprop.errors import SpecificationError
 from symbackprop.library.optimizers import OPTIMIZERS
 from symbackprop.numbers.evaluation import Evaluation
 
+DIGITS = 6
+"""Significant digits of a printed number, unless told otherwise."""
+
 
 @dataclass(frozen=True)
 class Premature:
@@ -39,7 +42,7 @@ class TraceValues:
 
     ``numbers`` evaluates any step; ``gradients`` holds ∂E/∂parameter of the batch, ``updated`` the
     parameters after one step, ``loss`` and ``loss_after`` E before and after it.  ``premature`` is None
-    where the order of the updates makes no difference.
+    where the order of the updates makes no difference.  ``digits`` are the significant ones that are printed.
     """
 
     derivation: Derived
@@ -50,6 +53,7 @@ class TraceValues:
     learning_rate: float
     frozen: tuple[str, ...]
     premature: Premature | None = field(default=None)
+    digits: int = DIGITS
 
     @property
     def loss(self) -> float:

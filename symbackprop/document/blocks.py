@@ -22,7 +22,10 @@ class EquationBlock:
 
 @dataclass(frozen=True)
 class StepBlock:
-    """A numbered step: the rule, a sentence that explains it, and whether it ends in a result."""
+    """A numbered step: the rule, a sentence that explains it, and whether it ends in a result.
+
+    ``before`` is a formula without a number that leads to that of the step.
+    """
 
     label: str
     rule: str
@@ -31,6 +34,7 @@ class StepBlock:
     result: bool
     note: str = ""
     lines: tuple[str, ...] = ()
+    before: str = ""
 
 
 @dataclass(frozen=True)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar
 
 from sympy import Add, Derivative, Expr, Mul, Rational
 
 from symbackprop.document.blocks import ResultRow
+from symbackprop.document.drawing.picture import Picture
 from symbackprop.equations.steps import Derived, differentiated
-from symbackprop.printing.latex import LatexPrinter, escape_latex
+from symbackprop.printing.latex import FlatLatexPrinter, LatexPrinter, escape_latex
 from symbackprop.printing.notation import Notation
 from symbackprop.printing.printer import Printer
 from symbackprop.printing.templating import columns
-from symbackprop.printing.text import TextPrinter
+from symbackprop.printing.text import STROKE, TextPrinter
 
 _DEEPEST = 5
 """Levels of brackets inside of which a line may end."""
@@ -40,6 +41,10 @@ class Format(ABC):
     def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
         """Return the part of the template context that this format alone has."""
         return {}
+
+    def drawn(self, picture: Picture, fragment: bool) -> str:
+        """Return a picture of the network as the format has it, nothing where it has none."""
+        return ""
 
     def finished(self, document: str) -> str:
         """Return the document as its template made it, with the last touch where a format needs one."""
@@ -86,14 +91,19 @@ class Format(ABC):
     def stacked(self, formulas: Sequence[str], label: int) -> str:
         """Return formulas below each other as one; the first is that of the equation ``label``."""
 
-    @abstractmethod
     def cell(self, expression: Expr) -> str:
         """Return a formula in the table of results."""
+        return self.cell_of(self.filled(expression, self._TABLE_WIDTH))
+
+    @abstractmethod
+    def cell_of(self, lines: Sequence[str]) -> str:
+        """Return the lines of a formula in the table of results."""
 
     @abstractmethod
     def table(self, rows: list[ResultRow]) -> list[ResultRow]:
         """Return the rows of the table, headings first, as the template places them."""
 
+    _TABLE_WIDTH: ClassVar[int]
     about: ClassVar[str]
     dots: ClassVar[str]
     dot: ClassVar[str]
@@ -190,7 +200,7 @@ class TextFormat(Format):
         return f"({base})^{exponent}" if "/" in base else f"{base}^{exponent}"
 
     def measure(self, formula: str) -> float:
-        return len(formula)
+        return len(formula) - formula.count(STROKE)
 
     def formula(self, lhs: Expr, rhs: Expr, note: str = "") -> str:
         left = self.printer.show(lhs)
@@ -210,8 +220,8 @@ class TextFormat(Format):
         indent = "\n" + " " * (3 + len(self.label(label)) + 2)
         return indent.join(formulas)
 
-    def cell(self, expression: Expr) -> str:
-        return "\n".join(line.rstrip() for line in self.filled(expression, self._TABLE_WIDTH))
+    def cell_of(self, lines: Sequence[str]) -> str:
+        return "\n".join(line.rstrip() for line in lines)
 
     def table(self, rows: list[ResultRow]) -> list[ResultRow]:
         label = max(columns(row.label) for row in rows)
@@ -291,8 +301,7 @@ class _MathFormat(Format):
         inside = r" \\ ".join(f"& {formula}" for formula in formulas)
         return rf"\begin{{aligned}} {inside} \end{{aligned}}"
 
-    def cell(self, expression: Expr) -> str:
-        lines = self.filled(expression, self._TABLE_WIDTH)
+    def cell_of(self, lines: Sequence[str]) -> str:
         return self.inline(rf"\displaystyle {lines[0]}" if len(lines) == 1 else aligned("& ", lines))
 
     def table(self, rows: list[ResultRow]) -> list[ResultRow]:
@@ -317,23 +326,60 @@ class MarkdownFormat(_MathFormat):
 class LatexFormat(_MathFormat):
     """LaTeX with amsmath."""
 
+    compact: ClassVar[bool] = False
+    """Whether the document is set small, with little room between its lines."""
+
     template = "derivation.tex.jinja"
     latex_template = True
     draws = True
 
     def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
         from symbackprop.document.drawing.layout import picture_of
-        from symbackprop.document.drawing.tikz import tikz
 
         korean = any("가" <= letter <= "힣" for sentence in catalogue.values() for letter in sentence)
         picture = picture_of(self.derivation.model, self.derivation.system, self.printer.notation, catalogue)
-        return {"drawing": tikz(picture), "packages": ["kotex"] if korean else [], "one_page": False}
+        drawing = self.drawn(picture, fragment)
+        return {
+            "drawing": drawing,
+            "packages": ["kotex"] if korean else [],
+            "one_page": False,
+            "compact": self.compact,
+        }
+
+    def drawn(self, picture: Picture, fragment: bool) -> str:
+        from symbackprop.document.drawing.tikz import tikz
+
+        return tikz(picture)
 
     def finished(self, document: str) -> str:
         return re.sub(r"\n{3,}", "\n\n", document)
 
     def escape(self, plain: str) -> str:
         return escape_latex(plain)
+
+
+class CompactLatexFormat(LatexFormat):
+    """LaTeX for many short lines: small, numbers in two columns, derivatives no higher than letters."""
+
+    compact = True
+    _HALF = 50  # the width of one of the columns, in letters
+
+    def __init__(self, notation: Notation, derivation: Derived) -> None:
+        super().__init__(notation, derivation)
+        self.printer = FlatLatexPrinter(notation)
+
+    def stacked(self, formulas: Sequence[str], label: int) -> str:
+        """Return formulas below each other, short ones in two columns below the first."""
+        first, *others = formulas
+        if len(others) < 2 or max(map(self.measure, others)) > self._HALF:
+            return super().stacked(formulas, label)
+        rows = r" \\ ".join("& " + r" \quad & & ".join(pair) for pair in _in_pairs(others))
+        return super().stacked([first, rf"\begin{{aligned}} {rows} \end{{aligned}}"], label)
+
+
+def _in_pairs(items: Sequence[str]) -> Iterator[Sequence[str]]:
+    for first in range(0, len(items), 2):
+        yield items[first : first + 2]
 
 
 # ---- the width of LaTeX

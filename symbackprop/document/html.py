@@ -24,7 +24,10 @@ from symbackprop.equations.steps import Derived
 from symbackprop.printing.latex import LatexPrinter
 from symbackprop.printing.notation import Notation, notation_for
 
-_SENTENCES = ("language", "choose", "fold", "unfold")
+_SENTENCES = (
+    *("language", "choose", "fold", "unfold"),
+    *("probe_heading", "probe_introduction", "probe_component", "probe_change"),
+)
 """What a page says beside the document itself."""
 _MOST_WAYS = 4
 """Ways of an error that are all written out for one component."""
@@ -72,8 +75,8 @@ class HtmlFormat(LatexFormat):
         lines = r" \\ ".join(f"& {formula}" for formula in formulas if formula not in equations)
         return "".join([*equations, mathml(rf"\begin{{align*}} {lines} \end{{align*}}", display=True)])
 
-    def cell(self, expression: Expr) -> str:
-        return self.alone(expression, self._TABLE_WIDTH)
+    def cell_of(self, lines: Sequence[str]) -> str:
+        return mathml(_below_each_other("", lines), display=True)
 
     def _broken(self, left: str, lines: Sequence[str], note: str) -> str:
         behind = rf" \qquad {note}" if note else ""
@@ -81,25 +84,39 @@ class HtmlFormat(LatexFormat):
 
     def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
         from symbackprop.document.drawing.layout import picture_of
-        from symbackprop.document.drawing.svg import svg
 
-        # Several derivations may stand on one page of a notebook; their ids must differ.
-        digest = hashlib.sha256(self.derivation.description.encode()).hexdigest()
-        prefix = f"d{digest[:8]}-" if fragment else ""
         picture = picture_of(self.derivation.model, self.derivation.system, self.printer.notation, catalogue)
-        drawn = {q for node in picture.nodes for q in node.quantities}
-        drawn |= {q for edge in picture.edges for q in edge.quantities}
-        choices = {q: numbers for q, numbers in self._derivatives().items() if q in drawn}
-        links = {q: [f"{prefix}step-{number}" for number in numbers] for q, numbers in choices.items()}
-        one_by_one = {q for part in picture.parts if part.places for q in part.quantities}
+        choices = self._choices(picture)
+        one_by_one = {q for part in picture.parts if part.place for q in part.quantities}
         whole = [number for q, numbers in choices.items() if q not in one_by_one for number in numbers]
         return {
-            "prefix": prefix,
-            "drawing": svg(picture, links, prefix),
+            "prefix": self._prefix(fragment),
+            "drawing": self.drawn(picture, fragment),
             "choices": [self._choice(number) for number in whole],
-            "components": list(self._components(picture, choices, catalogue, prefix)),
+            "components": list(self._components(picture, choices, catalogue, self._prefix(fragment))),
+            "probe": "",
+            "probed": [],
             **{key: self.escape(catalogue[f"page.{key}"]) for key in _SENTENCES},
         }
+
+    def drawn(self, picture: Picture, fragment: bool) -> str:
+        from symbackprop.document.drawing.svg import svg
+
+        prefix = self._prefix(fragment)
+        choices = self._choices(picture)
+        links = {q: [f"{prefix}step-{number}" for number in numbers] for q, numbers in choices.items()}
+        return svg(picture, links, prefix)
+
+    def _prefix(self, fragment: bool) -> str:
+        """Return what ids begin with: several derivations may stand on one page of a notebook."""
+        digest = hashlib.sha256(self.derivation.description.encode()).hexdigest()
+        return f"d{digest[:8]}-" if fragment else ""
+
+    def _choices(self, picture: Picture) -> dict[str, list[int]]:
+        """Return the steps of the quantities that can be chosen in a picture."""
+        drawn = {q for node in picture.nodes for q in node.quantities}
+        drawn |= {q for edge in picture.edges for q in edge.quantities}
+        return {q: numbers for q, numbers in self._derivatives().items() if q in drawn}
 
     def _derivatives(self) -> dict[str, list[int]]:
         """Return, for each quantity, the steps that end in its derivative and that write it out."""
@@ -116,15 +133,15 @@ class HtmlFormat(LatexFormat):
         """Yield what is told of each unit that is drawn, and of each weight between two of them."""
         ways, style = Ways(self.derivation), self._with_layers()
         for part in picture.parts:
-            for name in (name for name in part.quantities if part.places and name in choices):
-                result = ways.result(name, part.places)
+            for name in (name for name in part.quantities if part.place and name in choices):
+                result = ways.result(name, part.place)
                 count, products = ways.count(name), ways.products(result)
                 written = count if count <= _MOST_WAYS else 1 if count <= _FEW else 0
                 shown = tuple(map(style.alone, islice(products, written)))
                 is_all = shown == (style.alone(result.rhs),)
                 key = _said_of_ways(count, written)
                 yield Component(
-                    prefix + component_id(name, part.places),
+                    prefix + component_id(name, part.place),
                     f"{prefix}step-{result.number}",
                     EquationBlock(self.label(result.number), style.formula(result.lhs, result.rhs)),
                     "" if is_all else self.escape(catalogue[key].format(count=count)),
@@ -138,9 +155,9 @@ class HtmlFormat(LatexFormat):
             return self
         return HtmlFormat(notation_for(self.derivation, "layered", notation.words), self.derivation)
 
-    def alone(self, expression: Expr, width: float = _WIDTH) -> str:
+    def alone(self, expression: Expr) -> str:
         """Return an expression on lines of its own."""
-        return mathml(_below_each_other("", self.filled(expression, width)), display=True)
+        return self.cell_of(self.filled(expression, self._WIDTH))
 
     def _choice(self, number: int) -> EquationBlock:
         step = self.derivation.by_number[number]

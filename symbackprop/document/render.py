@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from symbackprop.document import derivatives
 from symbackprop.document.first_values import FirstValues
-from symbackprop.document.formats import Format, LatexFormat, MarkdownFormat, TextFormat
+from symbackprop.document.formats import CompactLatexFormat, Format, LatexFormat, MarkdownFormat, TextFormat
 from symbackprop.document.language.catalogues import CATALOGUES, Catalogue, words_in_formulas
 from symbackprop.document.remarks import Remarks
 from symbackprop.document.sentences import Sentences
@@ -35,7 +35,7 @@ def render(
 
     Args:
         derivation: the equations and the steps.
-        format: "text", "markdown", "latex" or "html".
+        format: "text", "markdown", "latex", "compact latex" or "html".
         title: the heading of the document, plain text.
         notation: "textbook", "layered", "zad" or "matrix"; None chooses the one that suits the network.
         fragment: leave out the title and, in LaTeX, the preamble.
@@ -122,11 +122,16 @@ SECTIONS = (
 """The sections of a document in their order; behind the forward equations the network may be drawn."""
 
 
-_STYLES: Mapping[str, type[Format]] = {"text": TextFormat, "markdown": MarkdownFormat, "latex": LatexFormat}
+_STYLES: Mapping[str, type[Format]] = {
+    "text": TextFormat,
+    "markdown": MarkdownFormat,
+    "latex": LatexFormat,
+    "compact latex": CompactLatexFormat,
+}
 
 
 def format_named(name: str) -> type[Format]:
-    """Return a format by its name: "text", "markdown", "latex" or "html"."""
+    """Return a format by its name: "text", "markdown", "latex", "compact latex" or "html"."""
     if name == "html":
         from symbackprop.document.html import HtmlFormat  # imported here: few documents are pages
 

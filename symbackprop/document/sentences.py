@@ -10,10 +10,11 @@ from dataclasses import replace
 from functools import cached_property
 from string import Formatter
 
-from sympy import Add, Derivative, Expr, KroneckerDelta, Mul, Pow, Rational, Sum, Symbol
+from sympy import Add, Derivative, Expr, KroneckerDelta, Rational, Sum, Symbol
 
 from symbackprop.derivation.kinks import Kink, kinks_in
 from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlock
+from symbackprop.document.cancelled import with_struck_factors
 from symbackprop.document.formats import Format
 from symbackprop.document.given import changing, drawn, names_elsewhere, values_shown
 from symbackprop.document.language.catalogues import Catalogue
@@ -397,12 +398,28 @@ class Sentences:
         for step in steps:
             rule = self._rule(step)
             whole = step.number in results or step.rule in ("stable form", "batch mean")
-            label, formula = self.style.label(step.number), self.formula(step.lhs, step.rhs, whole)
+            label = self.style.label(step.number)
+            formula = self.formula(step.lhs, step.rhs, whole)
             sentence = self._sentence(step, last.get(step.lhs))
-            explained.append(StepBlock(label, rule, sentence, formula, step.number in results))
+            before = self._struck_out(step, last.get(step.lhs))
+            result = step.number in results
+            explained.append(StepBlock(label, rule, sentence, formula, result, before=before))
             self._latest[self._topic(step.lhs)] = step.number
             last[step.lhs] = step
         return explained
+
+    def _struck(self, step: Step, before: Step | None) -> Expr | None:
+        """Return the product whose factors cancel in a step, with these struck out; None where none do."""
+        if step.rule != "cancellation" or before is None:
+            return None
+        return with_struck_factors(before.rhs, step, self.derivation)
+
+    def _struck_out(self, step: Step, before: Step | None) -> str:
+        """Return the equation of a cancellation with the factors that cancel struck out; else nothing."""
+        product = self._struck(step, before)
+        if product is None or self.style.printer.notation.name == "matrix":
+            return ""
+        return self.style.formula(step.lhs, product)
 
     def _rule(self, step: Step) -> str:
         """Return the name of a step's rule; where no sum is left of what was inserted, it is an insertion."""
@@ -592,11 +609,7 @@ class Sentences:
         numbers = self._inserted(step, before)
         if not numbers:
             return self.say("cancel")
-        read = [
-            *([] if before is None else [before.rhs]),
-            *(self.derivation.by_number[n].rhs for n in numbers),
-        ]
-        key = "insert.cancel" if _cancel(read, step.rhs) else "insert.shorter"
+        key = "insert.shorter" if self._struck(step, before) is None else "insert.cancel"
         return self.say(key, numbers=self._numbers(numbers))
 
     def _fact(self, step: Step, before: Step | None) -> str:
@@ -751,13 +764,3 @@ _TELLERS = {
     "kept": Sentences._kept,
     "rescaling": Sentences._rescaling,
 }
-
-
-def _cancel(read: Sequence[Expr], result: Expr) -> bool:
-    """Whether what divides in expressions, and no longer in the result of them, is a factor in one, too."""
-    powers = [power for expression in read for power in expression.atoms(Pow)]
-    gone = {p.base for p in powers if p.exp.could_extract_minus_sign()}
-    gone -= {p.base for p in result.atoms(Pow) if p.exp.could_extract_minus_sign()}
-    products = [product for expression in read for product in (expression, *expression.atoms(Mul))]
-    factors = [f.as_base_exp() for product in products for f in Mul.make_args(product)]
-    return gone <= {base for base, exponent in factors if not exponent.could_extract_minus_sign()}

@@ -224,11 +224,25 @@ class LatexPrinter(Printer):
     def absolute(self, inside: str) -> str:
         return rf"\left\lvert {inside} \right\rvert"
 
+    def struck(self, inside: str) -> str:
+        return rf"\cancel{{{inside}}}"
+
     def relation(self, operator: str) -> str:
         return _LATEX_RELATIONS.get(operator, operator)
 
     def word(self, key: str) -> str:
         return rf"\text{{ {self.notation.words[key]} }}"
+
+
+class FlatLatexPrinter(LatexPrinter):
+    """LaTeX whose derivatives are no higher than a letter: ``\\partial E / \\partial x^{(1)}_{j}``."""
+
+    def partial(self, above: Piece, below: Sequence[tuple[str, int]]) -> Piece:
+        """Return a derivative on one line; of a long expression, or of higher order, it is a fraction."""
+        ((name, order), *others) = below
+        if others or order > 1 or above.level < Level.POWER:
+            return super().partial(above, below)
+        return Piece(rf"\partial {above.text} / \partial {name}", Level.FACTOR)
 
 
 def _around(condition: str, words: str) -> str:

@@ -32,6 +32,7 @@ from sympy import (
 from sympy.core.relational import Relational
 
 from symbackprop.equations.naming import split_name
+from symbackprop.equations.struck import kept
 from symbackprop.equations.system import indices_of, is_index, name_of
 from symbackprop.printing.notation import Notation
 
@@ -198,9 +199,10 @@ class Order:
         """Return ``factors`` in the order in which they are printed."""
         if len(factors) < 2:
             return list(factors)
-        backwards = any(self.carries_error(f) for f in factors)
-        plain = [f for f in factors if self.is_read(f)]
-        return sorted(factors, key=lambda f: self._factor_key(f, backwards, plain))
+        whole = [kept(f) for f in factors]
+        backwards = any(self.carries_error(f) for f in whole)
+        plain = [f for f in whole if self.is_read(f)]
+        return sorted(factors, key=lambda f: self._factor_key(kept(f), backwards, plain))
 
     def _factor_key(
         self, factor: Expr, backwards: bool, plain: Sequence[Expr]

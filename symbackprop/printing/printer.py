@@ -46,6 +46,7 @@ from sympy import Function as AnyFunction
 from sympy.core.relational import Relational
 
 from symbackprop.equations.functions import Quotient
+from symbackprop.equations.struck import Struck
 from symbackprop.equations.system import ArgMax, indices_of, is_index, is_size, name_of
 from symbackprop.printing.brackets import Level, closed
 from symbackprop.printing.notation import Notation
@@ -142,6 +143,10 @@ class Printer(ABC):
     @abstractmethod
     def absolute(self, inside: str) -> str:
         """Return the absolute value of ``inside``."""
+
+    @abstractmethod
+    def struck(self, inside: str) -> str:
+        """Return a factor that is struck out."""
 
     @abstractmethod
     def relation(self, operator: str) -> str:
@@ -538,5 +543,6 @@ _LAYOUTS: tuple[tuple[type | tuple[type, ...], Callable[..., Piece]], ...] = (
     ((Max, Min), Printer._choice),
     (Abs, Printer._absolute),
     (KroneckerDelta, lambda printer, of: Piece(printer.delta(of.args))),
+    (Struck, lambda printer, of: Piece(printer.struck(printer.at_least(of.args[0], Level.FACTOR)))),
     ((Relational, And, Or, Not), lambda printer, of: Piece(printer.condition(of), Level.SUM)),
 )

@@ -15,6 +15,8 @@ from symbackprop.printing.notation import Notation
 from symbackprop.printing.order import Product, decimal, shortest_decimal
 from symbackprop.printing.printer import Piece, Printer
 
+STROKE = "\N{COMBINING LONG STROKE OVERLAY}"
+"""What strikes out the letter before it; it takes no room."""
 _TEXT_WORDS = {"delta": "δ"}
 _SUPERSCRIPTS = {"1": "", "2": "²", "3": "³"}
 TEXT_SYMBOLS = {"l1": "λ₁", "l2": "λ₂"}
@@ -130,6 +132,9 @@ class TextPrinter(Printer):
 
     def absolute(self, inside: str) -> str:
         return f"|{inside}|"
+
+    def struck(self, inside: str) -> str:
+        return "".join(letter + STROKE for letter in inside)
 
     def relation(self, operator: str) -> str:
         return _TEXT_RELATIONS.get(operator, operator)

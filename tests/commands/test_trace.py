@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ NUMBER = re.compile(r"-?\d+\.?\d*(?:e-?\d+)?")
 @pytest.fixture(scope="module")
 def mazur() -> Trace:
     net = sb.Network("2-2-2", loss="squared_error")
-    return trace(net, parameters=WEIGHTS, x=MAZUR["x"], t=MAZUR["t"], freeze=("b1", "b2"))
+    return trace(net, parameters=WEIGHTS, x=MAZUR["x"], t=MAZUR["t"], freeze=("b1", "b2"), digits=9)
 
 
 def network(name: str) -> sb.Network:
@@ -113,7 +114,7 @@ def test_a_step_is_written_as_the_substitution_and_the_result(mazur: Trace) -> N
 @pytest.mark.parametrize("name", ["3-4:relu-3:softmax", "2-2-3-2", *NETWORKS])
 def test_all_steps_to_one_derivative_give_its_numbers(name: str) -> None:
     net = network(name)
-    found = trace(net, seed=3)
+    found = trace(net, seed=3, digits=9)
     seen: dict[tuple[object, bool], np.ndarray[Any, Any]] = {}
     for step in found.derivation.by_number.values():
         if step.rule == "update":
@@ -182,6 +183,8 @@ def test_a_batch_is_worked_out_for_its_first_sample_and_listed(tmp_path: Path) -
         "2-2-2",
         "--loss",
         "squared_error",
+        "--digits",
+        "9",
         "--parameters",
         str(tmp_path / "parameters.npz"),
     ]
@@ -260,6 +263,9 @@ def test_the_order_of_updates_is_left_out_where_it_makes_no_difference() -> None
         ({"learning_rate": -1.0}, "expected a positive number"),
         ({"learning_rate": float("inf")}, "expected a positive number"),
         ({"seed": -1}, "whole number"),
+        ({"digits": 2}, "digits: expected a whole number from 3 to 17, got 2"),
+        ({"digits": 18}, "digits: expected a whole number from 3 to 17, got 18"),
+        ({"digits": True}, "digits: expected a whole number from 3 to 17"),
     ],
 )
 def test_wrong_input_is_named(options: dict[str, Any], message: str) -> None:
@@ -306,6 +312,39 @@ def test_layers_that_are_alike_are_worked_out_one_by_one() -> None:
         assert f"∂E/∂w{layer}[0,0] = " in text
 
 
+def test_numbers_have_the_digits_that_are_asked_for() -> None:
+    six = trace(sb.Network("2-2-2"))
+    assert six.digits == 6
+    for digits, value, rate in (
+        (3, "0.547", "0.5"),
+        (6, "0.547308", "0.5"),
+        (17, "0.5473080662227215", "0.5"),
+    ):
+        found = replace(six, digits=digits)
+        assert found.numbers.values["x1"][0, 0] == pytest.approx(float(value), rel=10.0 ** (1 - digits))
+        assert re.search(rf"x1\[0\] = 1/\(1 \+ exp\(-\S+\)\) = {value}\n", found.text())
+        assert f"learning rate is {rate}." in found.text()
+
+
+def test_what_came_out_stands_last_with_the_numbers_of_its_equations(mazur: Trace) -> None:
+    *_, table = mazur.text().rpartition("What came out\n")
+    table = re.sub(r"\n {12,}", " ", table)  # long lines go on below
+    derivation = mazur.derivation
+    found = dict(re.findall(r"^ +\(\d+\)  (\S+) +(.+)$", table, re.MULTILINE))
+    numbers = {name: int(n) for n, name in re.findall(r"^ +\((\d+)\)  (\S+)", table, re.MULTILINE)}
+    assert [*found] == [
+        *("x2", "E", "∂E/∂w1[k,j]", "∂E/∂b1[j]", "∂E/∂w2[j,i]", "∂E/∂b2[i]"),
+        *("w1'", "w2'", "E'"),  # biases are frozen
+    ]
+    assert numbers["x2"] == derivation.labels["x2"]
+    assert numbers["∂E/∂w2[j,i]"] == next(s.number for s in derivation.batch if s.target == "w2")
+    assert numbers["w1'"] == derivation.update[-1].number
+    values = {"x2": mazur.numbers.values["x2"][0], "∂E/∂w1[k,j]": mazur.gradients["w1"]}
+    values |= {"w2'": mazur.updated["w2"], "E'": np.array(mazur.loss_after), "E": np.array(mazur.loss)}
+    for name, value in values.items():
+        np.testing.assert_allclose(json.loads(found[name]), value, rtol=1e-8)
+
+
 def test_textbook_numbers_tell_their_layers(mazur: Trace) -> None:
     """Where a number stands in place of its letter, the letter no longer tells the layer."""
     text = mazur.markdown(notation="textbook")
@@ -315,6 +354,16 @@ def test_textbook_numbers_tell_their_layers(mazur: Trace) -> None:
         values.setdefault(left, set()).add(value)
     assert values
     assert all(name.startswith(("w^{(", "b^{(")) for name in values)
+
+
+def test_latex_has_numbers_in_two_columns_and_flat_derivatives(mazur: Trace) -> None:
+    latex = mazur.latex()
+    assert r"\frac{\partial" not in latex
+    number = r"-?[\d.]+(?: \\cdot 10\^\{-?\d+\})?"
+    first, second = (rf"s\^\{{\(1\)\}}_\{{{unit}\}} = " for unit in (0, 1))
+    assert re.search(rf"\\begin\{{aligned\}} & {first}.{{5,60}}= {number} \\quad & & {second}", latex)
+    for heading in ("How an error changes", "The error", "Stochastic"):
+        assert heading not in latex  # there are no numbers to them
 
 
 def test_a_trace_tells_one_learning_rate_and_cites_what_it_shows(mazur: Trace) -> None:

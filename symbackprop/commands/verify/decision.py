@@ -43,6 +43,7 @@ _CLOSE = 1e-9
 _CLEARLY = 1e-6
 _MOST = 10_000  # changes that are tried
 _SEEDS = (1, 2)
+_INSERTED = 9  # significant digits of the numbers that a claim is evaluated with
 _MOST_COMPONENTS = 500  # of a network that is proved with its own sizes
 
 
@@ -311,7 +312,7 @@ class _Judge:
         place = tuple(int(k) for k in np.argwhere(wrong)[0])
         sample, at = (place[0], place[1:]) if given.ndim > len(claim.indices) else (0, place)
         indices = dict(zip(claim.indices, map(Integer, at), strict=True))
-        printer = numbers_printer(self.printer, numbers, {})
+        printer = numbers_printer(self.printer, numbers, {}, _INSERTED)
         printer.sample = sample
         at_place = placed(claim.rhs, indices)
         inserted = printer.show(at_place)

@@ -2,6 +2,7 @@
 
 layout   Model or EquationSystem -> Picture
 units    a circle for each unit of a dense network
+values   Picture, numbers -> Picture with numbers on its wires
 graph    a box for each quantity of equations
 svg      Picture -> SVG, in a file of its own or inside of a page
 tikz     Picture -> TikZ for LaTeX

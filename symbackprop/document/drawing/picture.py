@@ -34,9 +34,9 @@ class Name:
 class Node:
     """A unit or a quantity, centred at (x, y).
 
-    ``quantities`` are those whose derivatives are the error of the node, which stands for their component at
-    ``places`` where it has any; ``note`` is set below its name, and ``description`` is its meaning in plain
-    text.  One that stands ``again`` is in another row already.
+    ``quantities`` are those whose derivatives are the error of the node, ``note`` is set below its name, and
+    ``description`` is its meaning in plain text.  A unit ``holds`` the component of a quantity at ``place``,
+    which is that of its ``quantities``, too.  A node that stands ``again`` is in another row already.
     """
 
     key: str
@@ -49,39 +49,45 @@ class Node:
     name: Name = Name("")
     note: str = ""
     quantities: tuple[str, ...] = ()
-    places: tuple[int, ...] = ()
     description: str = ""
+    holds: str = ""
+    place: tuple[int, ...] = ()
     again: bool = False
 
 
 @dataclass(frozen=True)
 class Edge:
-    """An arrow from one node to another; between units it is a weight, ``quantities`` at ``places``.
+    """An arrow from one node to another; between units it is a weight, and ``quantities`` names it.
 
     ``through`` are the points between its ends.  A ``curved`` one leaves to the right and arrives from the
-    left, one that goes ``back`` does so in right angles; others are straight and bare, as between units.  One
-    that is not ``drawn`` leads to where a quantity stands again.
+    left, one that goes ``back`` does so in right angles; others are straight and bare, as between units.
+    ``place`` is that of the component of the weight.  An edge that is not ``drawn`` leads to where a quantity
+    stands again.
     """
 
     source: str
     target: str
     quantities: tuple[str, ...] = ()
-    places: tuple[int, ...] = ()
     through: tuple[Point, ...] = ()
     curved: bool = False
     back: bool = False
     description: str = ""
+    place: tuple[int, ...] = ()
     drawn: bool = True
 
 
 @dataclass(frozen=True)
 class Caption:
-    """A line of plain text or a name, centred at (x, y); ``full`` is the text where it was shortened."""
+    """A line of plain text or a name, centred at (x, y); ``full`` is the text where it was shortened.
+
+    Numbers of a worked example are of a ``kind``: the value of a component, or the slope of the error there.
+    """
 
     x: float
     y: float
     text: str | Name
     full: str = ""
+    kind: Literal["", "value", "slope"] = ""
 
 
 @dataclass(frozen=True)

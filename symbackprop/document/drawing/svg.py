@@ -45,6 +45,15 @@ STYLE = """
 """.strip()
 """The style of every picture; it reaches nothing outside of the picture."""
 
+_STYLE_OF_NUMBERS = """
+.nn { --slope: #b3261e; }
+@media (prefers-color-scheme: dark) { .nn { --slope: #ff8a80; } }
+@media print { .nn { --slope: #b3261e; } }
+.nn .number { font-size: 11.5px; pointer-events: none; paint-order: stroke; }
+.nn .number { stroke: var(--fill); stroke-width: 4px; }
+.nn .slope { fill: var(--slope); }
+""".strip()
+
 Links = Mapping[str, Sequence[str]]
 """Quantity -> the ids of the elements of a page that hold its derivative."""
 
@@ -66,13 +75,15 @@ class _Writer:
     def lines(self) -> list[str]:
         width, height = _number(self.picture.width), _number(self.picture.height)
         role = "group" if self.links else "img"
+        numbers = any(caption.kind for caption in self.picture.captions)
+        style = f"{STYLE}\n{_STYLE_OF_NUMBERS}" if numbers else STYLE
         title, description = f"{self.prefix}drawing-title", f"{self.prefix}drawing-description"
         return [
             f'<svg xmlns="http://www.w3.org/2000/svg" class="nn" viewBox="0 0 {width} {height}" '
             f'width="{width}" height="{height}" role="{role}" aria-labelledby="{title} {description}">',
             f'<title id="{title}">{escape(self.picture.title)}</title>',
             f'<desc id="{description}">{escape(self.picture.description)}</desc>',
-            f"<style>\n{STYLE}\n</style>",
+            f"<style>\n{style}\n</style>",
             *(self._edge(edge) for edge in self.picture.edges),
             *(self._node(node) for node in self.picture.nodes),
             *map(_caption, self.picture.captions),
@@ -86,8 +97,8 @@ class _Writer:
         if not ids:
             about = f"<title>{escape(said)}</title>" if said else ""
             return f'<g class="{kind}"{data}>{about}{inside}</g>'
-        if part.places:
-            own = [self.prefix + component_id(name, part.places) for name in quantities if name in self.links]
+        if part.place:
+            own = [self.prefix + component_id(name, part.place) for name in quantities if name in self.links]
             data = f" data-own={quoteattr(' '.join(own))}{data}"
         return (
             f'<a class="{kind} choice" href={quoteattr("#" + ids[0])} tabindex="0" '
@@ -130,7 +141,8 @@ def _caption(caption: Caption) -> str:
         return _named(caption.x, caption.y, caption.text)
     about = f"<title>{escape(caption.full)}</title>" if caption.full else ""
     place = f'x="{_number(caption.x)}" y="{_number(caption.y)}"'
-    return f'<text class="note" {place}>{about}{escape(caption.text)}</text>'
+    kind = f"number {caption.kind}" if caption.kind else "note"
+    return f'<text class="{kind}" {place}>{about}{escape(caption.text)}</text>'
 
 
 _NARROW, _WIDE = 0.36, 0.5

@@ -10,10 +10,12 @@ from symbackprop.printing.latex import escape_latex, latex_word
 _UNIT = 0.62  # points of TeX that one unit of a picture takes
 _WIDEST = 440.0  # points of TeX, a little less than the text of the document is wide
 
+_HIGHEST = 560.0  # the same for its height, with a heading above
+
 
 def tikz(picture: Picture) -> str:
-    """Return ``picture`` as a ``tikzpicture``, no wider than the text of the document."""
-    unit = min(_UNIT, _WIDEST / picture.width)
+    """Return ``picture`` as a ``tikzpicture``, no wider and no higher than the text of the document."""
+    unit = min(_UNIT, _WIDEST / picture.width, _HIGHEST / picture.height)
     size = r"\small" if unit > 0.5 else r"\scriptsize" if unit > 0.36 else r"\tiny"
     options = f"x={unit:.3f}pt, y=-{unit:.3f}pt, font={size}, inner sep=0pt, line width=0.4pt"
     lines = [rf"\begin{{tikzpicture}}[{options}]"]
@@ -47,6 +49,10 @@ def _noted(node: Node, small: str) -> str:
 
 
 def _caption(caption: Caption, small: str) -> str:
+    if caption.kind:
+        colour = _COLOURS[caption.kind]
+        style = f"font={small}, text={colour}, fill=white, inner sep=0.8pt"
+        return rf"\node[{style}] at {_point((caption.x, caption.y - 4))} {{${caption.text}$}};"
     text = _text(caption.text) if isinstance(caption.text, Name) else _plain(caption.text, small)
     return rf"\node at {_point((caption.x, caption.y - 4))} {{{text}}};"
 
@@ -60,6 +66,7 @@ def _text(name: Name) -> str:
     return f"${of}{latex_word(name.word)}{above}{below}$"
 
 
+_COLOURS = {"value": "black", "slope": "red!65!black"}
 _MARKS = {"⋯": r"$\cdots$", "⋮": r"$\vdots$", "…": r"\dots{}"}
 
 

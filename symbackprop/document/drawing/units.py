@@ -127,8 +127,9 @@ class _Layout:
                     round=True,
                     name=Name(str(unit)),
                     quantities=(f"s{layer}", f"x{layer}") if layer else (),
-                    places=(unit,),
                     description=self.words.unit(f"x{layer}", self.letters[layer], unit),
+                    holds=f"x{layer}",
+                    place=(unit,),
                 )
             )
         if column.units > _MOST_UNITS:
@@ -144,8 +145,8 @@ class _Layout:
         for unit in column.shown:
             for source in before.shown:
                 said = self.words.weight(weight, letters, source, unit)
-                ends = before.key(source), column.key(unit)
-                self.edges.append(Edge(*ends, (weight,), (source, unit), description=said))
+                ends, at = (before.key(source), column.key(unit)), (source, unit)
+                self.edges.append(Edge(*ends, (weight,), description=said, place=at))
         middle = (self._x(place) + self._x(place + 1)) / 2
         self.captions.append(Caption(middle, 34, self._name("w", layer, layer - 1, layer)))
         if self.bias:
@@ -157,7 +158,7 @@ class _Layout:
         self.nodes.append(one)
         for unit in column.shown:
             said = self.words.bias(bias, self.letters[layer], unit)
-            self.edges.append(Edge(key, column.key(unit), (bias,), (unit,), description=said))
+            self.edges.append(Edge(key, column.key(unit), (bias,), description=said, place=(unit,)))
         middle = (self._x(place) + self._x(place + 1)) / 2
         self.captions.append(Caption(middle, self._bottom + 12, self._name("b", layer, layer)))
 

@@ -282,12 +282,21 @@ ENGLISH: dict[str, str] = {
     "trace.title": "A worked example: {title}",
     "trace.introduction": (
         "Below each equation stand its numbers: first with every letter replaced by its number, then the "
-        "result. They are shown with nine digits and computed with sixteen. Of a long array the first "
-        "components are worked out, and the array follows with its middle left out."
+        "result. They are shown with {digits} significant digits and computed with about sixteen. Of a long "
+        "array the first components are worked out, and the array follows with its middle left out. What "
+        "came out stands together at the end."
     ),
+    "trace.results": "What came out",
+    "trace.quantity": "Quantity",
+    "trace.value": "Value",
     "trace.samples": (
         "There are {count} samples. What differs from sample to sample is worked out for the first of them "
         "and then listed for all."
+    ),
+    "trace.drawing": (
+        "In the drawing each line has its weight where it begins, and where it ends, in red, the derivative "
+        "of {loss} for that weight; above a unit stands what it gives out, below it, in red, the derivative "
+        "for its pre-activation."
     ),
     "trace.rate": "The learning rate is {rate}.",
     "trace.frozen": "In the step {parameters} stay as they are.",
@@ -342,6 +351,14 @@ ENGLISH: dict[str, str] = {
     "page.all_ways": "The error comes on {count} ways, which add up.",
     "page.fold": "Fold all steps",
     "page.unfold": "Unfold all steps",
+    "page.probe_heading": "Move one weight",
+    "page.probe_introduction": (
+        "Choose a component w of a parameter and move it by Δw; all others stay. E is computed anew by the "
+        "forward equations. To first order it changes by g·Δw, where g is the derivative of E with respect "
+        "to w: the smaller the move, the better the two agree."
+    ),
+    "page.probe_component": "Component",
+    "page.probe_change": "Move",
     # parts of sentences, and words inside formulas
     "list.between": ", ",
     "list.last": " and ",

@@ -271,11 +271,18 @@ KOREAN: dict[str, str] = {
     "trace.title": "수로 따라가는 예: {title}",
     "trace.introduction": (
         "각 식 아래에 수를 적는다. 먼저 모든 문자를 그 수로 바꾸어 쓰고, 이어서 결과를 쓴다. 수는 유효 숫자 "
-        "아홉 자리로 보이지만 열여섯 자리로 계산한다. 긴 배열은 처음 몇 성분만 풀어 쓰고, "
-        "그 뒤에 가운데를 줄인 배열을 적는다."
+        "{digits}자리까지 보이지만 계산은 약 16자리로 한다. 긴 배열은 처음 몇 성분만 풀어 쓰고, "
+        "그 뒤에 가운데를 줄인 배열을 적는다. 나온 값은 끝에 모아 적는다."
     ),
+    "trace.results": "나온 값",
+    "trace.quantity": "양",
+    "trace.value": "값",
     "trace.samples": (
         "표본은 {count}개다. 표본마다 다른 값은 첫 표본에 대해 풀어 쓰고, 이어서 모든 표본의 값을 늘어놓는다."
+    ),
+    "trace.drawing": (
+        "그림에서 선의 앞쪽에 적은 수는 그 가중치이고, 뒤쪽에 붉게 적은 수는 {loss:을/를} 그 가중치로 미분한 "
+        "값이다. 뉴런 위의 수는 뉴런이 내보내는 활성값이고, 아래에 붉게 적은 수는 가중합에 대한 미분이다."
     ),
     "trace.rate": "학습률은 {rate:이다/다}.",
     "trace.frozen": "이 걸음에서 {parameters:은/는} 그대로 둔다.",
@@ -330,6 +337,14 @@ KOREAN: dict[str, str] = {
     "page.all_ways": "오차는 {count}개의 길로 오고 그 값을 모두 더한다.",
     "page.fold": "모든 단계 접기",
     "page.unfold": "모든 단계 펼치기",
+    "page.probe_heading": "가중치 하나를 움직여 보기",
+    "page.probe_introduction": (
+        "매개변수의 성분 w 하나를 골라 Δw만큼 움직이고 나머지는 그대로 둔다. E는 순전파 식으로 다시 "
+        "계산한다. E를 w로 미분한 값을 g라 하면 E의 변화는 일차 근사로 g·Δw이다. 조금 움직일수록 두 값은 "
+        "서로 가깝다."
+    ),
+    "page.probe_component": "성분",
+    "page.probe_change": "움직임",
     # parts of sentences, and words inside formulas
     "list.between": ", ",
     "list.last": ", ",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import symbackprop as sb
+from symbackprop.commands.trace_probe import changes
 from symbackprop.document.drawing.layout import picture_of
 from symbackprop.document.html import HtmlFormat
 from symbackprop.document.ways import Ways
@@ -268,3 +270,25 @@ def test_a_picture_alone_is_shown(browser: Any, tmp_path: Path) -> None:
     browser.get(path.as_uri())
     assert browser.execute_script("return document.querySelectorAll('circle').length") > 16
     assert browser.get_log("browser") == []
+
+
+def test_a_slider_moves_one_weight_and_compares(tmp_path: Path) -> None:
+    found = sb.trace(sb.Network("2-2-2"))
+    page = tmp_path / "trace.html"
+    act = (
+        "const all = (name) => document.querySelector('.probe ' + name); all('select').selectedIndex = 6; "
+        "all('input').value = -4; all('input').dispatchEvent(new Event('input'));"
+    )
+    page.write_text(found.html().replace("</main>", f"</main><script>{act}</script>"), encoding="utf-8")
+    command = [program("chromium"), *FLAGS.split(" --host")[0].split(), "--dump-dom", page.as_uri()]
+    shown = subprocess.run(command, capture_output=True, timeout=60, check=True).stdout.decode()
+    said = dict(
+        line.split(" = ", 1) for line in re.findall(r"<output>(.*?)</output>", shown)[0].split("<br>")[:-1]
+    )
+    slope = found.gradients["w2"][0, 0]
+    change = changes(found, "w2", (0, 0))[6]
+    assert change is not None
+    assert float(said["Δw"]) == pytest.approx(-0.2)
+    assert float(said["ΔE"]) == pytest.approx(change, rel=1e-5)
+    assert float(said["g·Δw"].rsplit(" ", 1)[1]) == pytest.approx(-0.2 * slope, rel=1e-5)
+    assert float(said["ΔE − g·Δw"]) == pytest.approx(change + 0.2 * slope, rel=1e-5)

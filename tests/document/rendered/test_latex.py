@@ -109,6 +109,13 @@ def test_latex_of_other_documents_compiles(
     counts[f"other documents compiled ({language})"] += 1
 
 
+@pytest.mark.parametrize("language", CATALOGUES)
+def test_a_small_trace_has_five_pages_at_most(language: str, tmp_path: Path) -> None:
+    log = compiled(sb.trace(sb.Network("2-2-2")).latex(language=language), tmp_path)
+    (pages,) = re.findall(r"Output written on d.pdf \((\d+) pages", "\n".join(log))
+    assert int(pages) <= 5
+
+
 def test_a_fragment_compiles_with_tikz_and_without(tmp_path: Path) -> None:
     fragment = sb.derive(sb.Network("2-3-1")).latex(fragment=True)
     packages = "amsmath,amssymb,longtable"
