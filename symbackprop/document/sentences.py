@@ -5,7 +5,7 @@ Formulas come from the steps alone, sentences from the catalogue of the language
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from string import Formatter
@@ -20,6 +20,7 @@ from symbackprop.document.given import changing, drawn, names_elsewhere, values_
 from symbackprop.document.language.catalogues import Catalogue
 from symbackprop.document.language.particles import with_particle
 from symbackprop.document.sections import Sections
+from symbackprop.document.updates import reasons
 from symbackprop.equations.circles import Circle, parts_of
 from symbackprop.equations.model import Model
 from symbackprop.equations.naming import SAMPLE, SAMPLES
@@ -641,7 +642,12 @@ class Sentences:
 
     def _update(self, step: Step, before: Step | None) -> str:
         quantity = self.inline(scalar(step.target))
-        return self.say("update.parameter" if step.target == "w" else "update.state", quantity=quantity)
+        said = self.say("update.parameter" if step.target == "w" else "update.state", quantity=quantity)
+        why = reasons(step, self.derivation.update)
+        return " ".join([said, *(self.say(key, **self._inline_all(shown)) for key, shown in why)])
+
+    def _inline_all(self, formulas: Mapping[str, Expr]) -> dict[str, str]:
+        return {name: self.inline(formula) for name, formula in formulas.items()}
 
     def _kept(self, step: Step, before: Step | None) -> str:
         old, new = self.inline(scalar(step.target)), self.inline(step.lhs)

@@ -42,6 +42,7 @@ def test_particles_only_stand_where_there_are_two_forms() -> None:
         "이라고/라고",
         "이라는/라는",
         "이었다/였다",
+        "과/와",
     }
     for sentence in CATALOGUES["ko"].values():
         for _, _, particle, _ in Formatter().parse(sentence):
@@ -71,6 +72,9 @@ def test_particles_only_stand_where_there_are_two_forms() -> None:
         ("(50), (52)", "을/를", "(50), (52)를"),
         (r"$\left(x_{n}\right)$", "은/는", r"$\left(x_{n}\right)$은"),
         ("$x^{2}$", "은/는", "$x^{2}$은"),  # 제곱
+        ("v'", "은/는", "v'은"),  # 프라임
+        (r"$\delta_{i'}$", "을/를", r"$\delta_{i'}$을"),
+        ("beta1^step", "으로/로", "beta1^step으로"),
         ("", "은/는", "는"),
     ],
 )

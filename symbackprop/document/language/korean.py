@@ -12,6 +12,7 @@ KOREAN: dict[str, str] = {
     "heading.stable": "오버플로 없이 계산하기",
     "heading.batch": "배치에 대한 평균",
     "heading.update": "갱신 규칙",
+    "heading.trainer": "학습 프로그램에만 필요한 것",
     "heading.initial": "가중치의 초깃값",
     "heading.results": "결과 모음",
     "results.left_out": "이 밖에도 결과가 {count}개 더 있으나 이 쪽에는 자리가 없다.",
@@ -160,15 +161,22 @@ KOREAN: dict[str, str] = {
     "matrices.plain": "행렬의 곱으로 적을 수 있는 것은 그렇게 적는다.",
     "matrices.product": "{mark:은/는} 성분마다 곱한다는 뜻이다.",
     "matrices.ones": "{mark:은/는} 성분이 모두 1인 벡터로, 행을 모두 더한다.",
+    "descent.component": (
+        "매개변수의 성분 하나를 {parameter}, {loss:을/를} {parameter:으로/로} 미분한 값을 "
+        "{derivative:이라/라} 하자."
+    ),
     "descent.gradient": (
-        "임의의 매개변수의 임의의 성분을 {parameter:으로/로}, 그 성분에 대한 {loss}의 도함수를 "
-        "{derivative:으로/로} 적자. 이 도함수를 모두 모은 것이 기울기 벡터(그래디언트)이다. 매개변수 "
-        "공간에서 {loss:이/가} 가장 빨리 커지는 방향을 가리키고, 그 길이는 얼마나 빨리 커지는지를 나타낸다."
+        "이 미분을 모두 모은 것이 기울기 벡터(그래디언트)이다. 매개변수 공간에서 {loss:이/가} 가장 빨리 "
+        "커지는 방향을 가리키고, 그 길이는 얼마나 빨리 커지는지를 나타낸다."
     ),
     "descent.step": (
         "경사 하강법은 그 반대 방향으로 조금 움직인다. 곧 {parameter:은/는} {change}만큼 바뀌며, 여기서 "
         "{rate:이/가} 학습률이다. 걸음이 작으면 {loss:은/는} 일차 근사로 모든 성분에 대한 {fall}의 합만큼 "
         "줄고, 길이가 같은 걸음은 다른 어떤 방향으로 가도 이보다 더 줄이지 못한다."
+    ),
+    "descent.other": (
+        "단순한 경사 하강법이라면 그 반대 방향으로 조금 움직여 {parameter:이/가} {change}만큼 바뀐다. "
+        "아래의 최적화 방법도 내리막으로 가지만, 걸음의 길이와 방향을 지금까지의 미분에서 정한다."
     ),
     "descent.stochastic": (
         "정확한 기울기 벡터는 모든 데이터에 대한 평균이다. 확률적 경사 하강법은 무작위로 뽑은 작은 배치에 "
@@ -265,6 +273,35 @@ KOREAN: dict[str, str] = {
     "batch": "식 {number:을/를} 표본에 대해 평균한 것이다.",
     "update.state": "{quantity:은/는} 성분마다 하나씩 있고 0에서 시작한다.",
     "update.parameter": "{quantity}의 새 값이다.",
+    "update.mean": (
+        "{quantity:은/는} {of}의 이동 평균이다. 배치 하나의 미분에는 잡음이 섞이지만, 그 평균은 갈 방향을 "
+        "알려 준다."
+    ),
+    "update.mean_square": (
+        "{quantity:은/는} {of}의 이동 평균이다. 부호와 상관없이 미분이 보통 얼마나 큰지를 나타낸다."
+    ),
+    "update.total": (
+        "{quantity:은/는} 지금까지의 모든 단계에 걸친 {of}의 합이다. 많이 움직인 성분일수록 보폭이 짧아진다."
+    ),
+    "update.velocity": (
+        "{quantity:은/는} 지금까지의 미분을 더한 것으로, 한 단계가 지날 때마다 지난 미분에는 {share:이/가} "
+        "곱해진다. 방향이 같은 것은 쌓이고 오락가락하는 것은 서로 지워진다."
+    ),
+    "update.scaled": (
+        "이 제곱근은 미분의 보통 크기와 비슷하므로, 그것으로 나누면 미분의 척도와 상관없이 모든 성분의 "
+        "보폭이 비슷해진다."
+    ),
+    "update.corrected": (
+        "두 평균은 0에서 시작하므로 처음에는 너무 작다. {correction1:과/와} {correction2:으로/로} 나누면 "
+        "지금까지의 참된 평균이 된다."
+    ),
+    "update.ahead": "새 미분을 한 번 더 더하여, 쌓인 합이 데려갈 곳을 미리 내다본다.",
+    "update.decay": "{decay} 항은 미분에서 나온 것이 아니다. 단계마다 가중치를 조금씩 줄인다.",
+    "trainer.introduction": (
+        "수학은 위의 기울기와 갱신 규칙이 전부이다. 학습 프로그램은 그 밖에 너무 긴 기울기를 "
+        "줄이고(클리핑), 단계마다 가중치를 줄이고(감쇠), 학습률을 단계마다 바꿀(스케줄) 수 있다. 이것은 "
+        "프로그램의 선택 사항이며, 어떤 미분도 이에 의존하지 않는다."
+    ),
     "rescaling.definition": "프로그램은 {old} 대신 {new:을/를} 보관한다. 성분마다 곱셈이 한 번 줄어든다.",
     "rescaling.equation": "식 {number}에서 {old:을/를} {new:으로/로} 나타낸 것이다.",
     # a worked example

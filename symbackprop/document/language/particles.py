@@ -12,6 +12,8 @@ _NONE, _L = 0, 8
 """Final consonants by their place in a syllable: none, and ㄹ, behind which 으로 becomes 로."""
 _OTHER = 4
 _DIGITS = {"1": _L, "7": _L, "8": _L, "0": _OTHER, "3": _OTHER, "6": _OTHER}
+_WORDS = {"step": _OTHER}
+_PRIMES = {"'": _OTHER, "′": _OTHER}
 _LETTERS = {"l": _L, "r": _L, "m": _OTHER, "n": _OTHER, "ℓ": _L, "²": _OTHER, "³": _OTHER, "∞": _NONE}
 _COMMANDS = {"ell": _L, "epsilon": _OTHER, "varepsilon": _OTHER, "infty": _NONE}
 _LAYOUT = ("left", "right", "biggl", "biggr", "quad", "displaystyle")
@@ -22,7 +24,7 @@ _FRACTION = re.compile(r"(?:(\d+)/\d+|\\frac\{(\d+)\}\{\d+\})\W*$")
 """A fraction of numbers, read from below: 1/4 is 사분의 일."""
 _POWER = re.compile(r"\^\{?[23]\}?\W*$")
 """A square or a cube, read 제곱."""
-_SPOKEN = re.compile(r"\\([A-Za-z]+)|([^\W_]|[²³∞])")
+_SPOKEN = re.compile(r"\\([A-Za-z]+)|(step|[^\W_]|[²³∞'′])")
 
 
 def with_particle(before: str, forms: str) -> str:
@@ -49,4 +51,4 @@ def _final_consonant(text: str) -> int:
         return _COMMANDS.get(command, _NONE)
     if "가" <= letter <= "힣":
         return (ord(letter) - ord("가")) % 28
-    return _DIGITS.get(letter) or _LETTERS.get(letter.lower(), _NONE)
+    return (_WORDS | _PRIMES).get(letter) or _DIGITS.get(letter) or _LETTERS.get(letter.lower(), _NONE)
