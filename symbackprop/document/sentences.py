@@ -489,7 +489,8 @@ class Sentences:
             letters += [self.inline(i) for factor in sums for i in summed_indices(factor)]
         names = {"loss": self.inline(self._loss), "quantity": self.inline(self._variable(step.lhs))}
         if direct:
-            return self.say("chain.direct", **names, through=self.listed(through)) if through else ""
+            key = "chain.direct" if len(set(through)) == 1 else "chain.several"
+            return self.say(key, **names, through=self.listed(through)) if through else ""
         if len(through) > 1:
             return self.say("chain.ways", **names, through=self.listed(through))
         if letters:

@@ -57,7 +57,7 @@ def test_w_changes_by_the_rate_times_g_only_in_plain_descent(language: str) -> N
     for optimizer in OPTIMIZERS:
         derivation = sb.derive(sb.Network("2-1"), optimizer=optimizer)
         text = " ".join(derivation.text(language=language).split())
-        plain = "w changes by -learning_rate·g" in text or "곧 w는 -learning_rate·g만큼 바뀌며" in text
+        plain = "w changes by -learning_rate·g" in text or "즉 w는 -learning_rate·g만큼 바뀌며" in text
         assert plain == is_plain(derivation.update) == (optimizer == "sgd")
 
 

@@ -119,6 +119,11 @@ ENGLISH: dict[str, str] = {
     "theorem.conclusion": (
         "By induction, from the last layer back to the first, this holds for all {layers}."
     ),
+    "theorem.title": "L layers: {hidden}, then {output} with {loss}",
+    "theorem.all": (
+        "All {steps} steps are proved. For the nets of {first} to {last} layers the theorem gives what is "
+        "derived for each of them on its own."
+    ),
     "theorem.checked": (
         "{proved} of {steps} steps are proved. For the nets of {first} to {last} layers the theorem gives "
         "what is derived for each of them on its own."
@@ -255,6 +260,7 @@ ENGLISH: dict[str, str] = {
     "chain.feeds": "{quantity} feeds every {through}, so the changes add up over {indices}.",
     "chain.ways": "{loss} depends on {quantity} in several ways, through {through}: their changes add up.",
     "chain.direct": "{loss} depends on {quantity} through {through} and directly: both changes add up.",
+    "chain.several": "{loss} depends on {quantity} through {through} and directly: all changes add up.",
     "local.plain": "Differentiate {number} with respect to {quantity}.",
     "local.sum": (
         "Differentiate {number} with respect to {quantity}; only the term that contains it remains."
