@@ -97,6 +97,7 @@ class _Sheet:
             "matrices": [],  # they say what blanks ask for
             "initial": [],
             "update": [],
+            **dict.fromkeys(("trainer", "trainer_introduction"), ()),
             "results_heading": say("exercise.solution"),
             "results_columns": head,
             "results": rows,

@@ -154,13 +154,10 @@ class _Printed:
 
     def _checked(self, check: Check) -> str:
         proved = sum(verdict.holds for verdict in check.verdicts)
-        return self._say(
-            "theorem.checked",
-            proved=str(proved),
-            steps=str(len(check.verdicts)),
-            first=str(DEPTHS[0]),
-            last=str(DEPTHS[-1]),
-        )
+        said = {"steps": str(len(check.verdicts)), "first": str(DEPTHS[0]), "last": str(DEPTHS[-1])}
+        if proved == len(check.verdicts):
+            return self._say("theorem.all", **said)
+        return self._say("theorem.checked", proved=str(proved), **said)
 
 
 def _numbered(theorem: Theorem) -> tuple[Derived, Derived]:

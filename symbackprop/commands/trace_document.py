@@ -22,6 +22,7 @@ from symbackprop.document.drawing.layout import picture_of
 from symbackprop.document.drawing.picture import Picture
 from symbackprop.document.drawing.values import Numbers, has_room, with_numbers
 from symbackprop.document.language.catalogues import CATALOGUES
+from symbackprop.document.remarks import Remarks
 from symbackprop.document.render import render
 from symbackprop.document.sentences import Sentences
 from symbackprop.equations.steps import Derived, Step
@@ -72,7 +73,7 @@ def shown(value: float, digits: int) -> str:
     return "0" if float(text) == 0 else text
 
 
-_NOT_NUMBERS = ("error", "slopes", "matrices", "initial", "descent")
+_NOT_NUMBERS = ("error", "slopes", "matrices", "initial", "trainer", "trainer_introduction")
 """Sections of a derivation that a worked example leaves to it: they have no numbers."""
 
 
@@ -108,6 +109,7 @@ class TraceSections:
             "stable": list(self._all(derivation.stable)),
             "batch": list(self._all(derivation.batch)),
             **dict.fromkeys(_NOT_NUMBERS, ()),
+            "descent": Remarks(sentences).descent(whole=False),
             "update": [*self._update(), *self._afterwards()],
             "update_introduction": sentences.update_introduction(
                 {"learning_rate": self._number(self.trace.learning_rate)}

@@ -19,6 +19,7 @@ from symbackprop.document.analysis import (
 )
 from symbackprop.document.sentences import Sentences
 from symbackprop.document.sought import along
+from symbackprop.document.updates import is_plain
 from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Step
 from symbackprop.equations.system import name_of, scalar
@@ -187,8 +188,11 @@ class Remarks:
 
     # ---- gradient descent
 
-    def descent(self) -> list[str]:
-        """Return sentences on the gradient, a step of descent, the effect of random batches, and the rate."""
+    def descent(self, whole: bool = True) -> list[str]:
+        """Return sentences on the gradient, a step of descent, the effect of random batches, and the rate.
+
+        Not ``whole`` are only those that tell the letters of the update.
+        """
         rate, w, g = map(scalar, ("learning_rate", "w", "g"))
         shown = {
             "loss": self.system.quantities[self.system.loss].symbol,
@@ -199,5 +203,8 @@ class Remarks:
             "fall": rate * g ** Integer(2),
         }
         values = {name: self.sentences.inline(formula) for name, formula in shown.items()}
-        keys = ["descent.gradient", "descent.step", "descent.stochastic", "descent.rate"]
+        if not whole:
+            return [self.say("descent.component", **values)]
+        step = "descent.step" if is_plain(self.derivation.update) else "descent.other"
+        keys = ["descent.component", "descent.gradient", step, "descent.stochastic", "descent.rate"]
         return [self.say(key, **values) for key in keys]

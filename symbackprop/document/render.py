@@ -75,6 +75,7 @@ def document_context(
     sentences = Sentences(derivation, style, catalogue)
     commentary = Remarks(sentences)
     headings = {f"{name}_heading": sentences.say(f"heading.{name}") for name in SECTIONS}
+    trains = bool(derivation.update) and not derivation.of
     second = [row for _, row in rows_of_second(sentences)]
     head, *rows = style.table([sentences.columns_of_results(), *sentences.rows(), *second])
     return {
@@ -99,7 +100,9 @@ def document_context(
         "initial": [] if derivation.of else FirstValues(sentences).lines(),
         "descent": [] if derivation.of else commentary.descent(),
         "update_introduction": sentences.update_introduction(),
-        "update": sentences.explained((*derivation.update, *derivation.rescaled)),
+        "update": sentences.explained(derivation.update),
+        "trainer_introduction": sentences.say("trainer.introduction") if trains else "",
+        "trainer": sentences.explained(derivation.rescaled),
         "results_columns": head,
         "results": rows,
         "results_note": "",
@@ -116,6 +119,7 @@ SECTIONS = (
     "batch",
     "initial",
     "update",
+    "trainer",
     "results",
     "assumed",
 )

@@ -5,7 +5,7 @@ Formulas come from the steps alone, sentences from the catalogue of the language
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from string import Formatter
@@ -20,6 +20,7 @@ from symbackprop.document.given import changing, drawn, names_elsewhere, values_
 from symbackprop.document.language.catalogues import Catalogue
 from symbackprop.document.language.particles import with_particle
 from symbackprop.document.sections import Sections
+from symbackprop.document.updates import reasons
 from symbackprop.equations.circles import Circle, parts_of
 from symbackprop.equations.model import Model
 from symbackprop.equations.naming import SAMPLE, SAMPLES
@@ -488,7 +489,8 @@ class Sentences:
             letters += [self.inline(i) for factor in sums for i in summed_indices(factor)]
         names = {"loss": self.inline(self._loss), "quantity": self.inline(self._variable(step.lhs))}
         if direct:
-            return self.say("chain.direct", **names, through=self.listed(through)) if through else ""
+            key = "chain.direct" if len(set(through)) == 1 else "chain.several"
+            return self.say(key, **names, through=self.listed(through)) if through else ""
         if len(through) > 1:
             return self.say("chain.ways", **names, through=self.listed(through))
         if letters:
@@ -641,7 +643,12 @@ class Sentences:
 
     def _update(self, step: Step, before: Step | None) -> str:
         quantity = self.inline(scalar(step.target))
-        return self.say("update.parameter" if step.target == "w" else "update.state", quantity=quantity)
+        said = self.say("update.parameter" if step.target == "w" else "update.state", quantity=quantity)
+        why = reasons(step, self.derivation.update)
+        return " ".join([said, *(self.say(key, **self._inline_all(shown)) for key, shown in why)])
+
+    def _inline_all(self, formulas: Mapping[str, Expr]) -> dict[str, str]:
+        return {name: self.inline(formula) for name, formula in formulas.items()}
 
     def _kept(self, step: Step, before: Step | None) -> str:
         old, new = self.inline(scalar(step.target)), self.inline(step.lhs)

@@ -48,6 +48,8 @@ _LEFT_OUT = (
     "initial",
     "descent",
     "update",
+    "trainer",
+    "trainer_introduction",
     "choices",
 )
 """What stands in other sections of a document."""

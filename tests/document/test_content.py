@@ -333,7 +333,7 @@ def test_a_title_tells_many_equal_layers_by_the_first_and_the_last() -> None:
 
 def test_what_is_used_is_introduced_before() -> None:
     text = unwrapped(sb.derive(sb.Network("2-3-1")).text())
-    before, _, after = text.partition("Write w for any component of any parameter and g for the derivative")
+    before, _, after = text.partition("Let w be one component of a parameter and g the derivative of E")
     assert after
     assert "·g" not in before
     assert text.index("𝟏 is a vector of ones") < text.index("Δ1ᵀ 𝟏")

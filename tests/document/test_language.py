@@ -42,6 +42,7 @@ def test_particles_only_stand_where_there_are_two_forms() -> None:
         "이라고/라고",
         "이라는/라는",
         "이었다/였다",
+        "과/와",
     }
     for sentence in CATALOGUES["ko"].values():
         for _, _, particle, _ in Formatter().parse(sentence):
@@ -71,11 +72,69 @@ def test_particles_only_stand_where_there_are_two_forms() -> None:
         ("(50), (52)", "을/를", "(50), (52)를"),
         (r"$\left(x_{n}\right)$", "은/는", r"$\left(x_{n}\right)$은"),
         ("$x^{2}$", "은/는", "$x^{2}$은"),  # 제곱
+        ("𝟏", "은/는", "𝟏은"),
+        (r"$\mathbf{1}$", "은/는", r"$\mathbf{1}$은"),
+        ("X1ᵀ", "은/는", "X1ᵀ는"),
+        ("s1", "을/를", "s1을"),
+        ("s2", "을/를", "s2를"),
+        ("47", "으로/로", "47로"),
+        ("1.41232", "이/가", "1.41232가"),
+        ("-0.0681", "이/가", "-0.0681이"),
+        ("(1/4)^(L-2)", "이다/다", "(1/4)^(L-2)이다"),  # 승
+        (r"$x^{(2)}$", "은/는", r"$x^{(2)}$는"),  # the number of a layer is no power
+        (r"$\eta g^{2}$", "을/를", r"$\eta g^{2}$을"),
+        ("1/N", "이다/다", "1/N이다"),  # 엔분의 일
+        ("2/(n0 + n1)", "은/는", "2/(n0 + n1)는"),
+        (r"$\frac{2}{n_{0} + n_{1}}$", "은/는", r"$\frac{2}{n_{0} + n_{1}}$는"),
+        ("∂E/∂w1", "을/를", "∂E/∂w1을"),
+        (r"$\frac{\partial E}{\partial x_{1}}$", "을/를", r"$\frac{\partial E}{\partial x_{1}}$을"),
+        ("(y[i] - t[i])²/2", "이다/다", "(y[i] - t[i])²/2이다"),  # 이분의 … 제곱
+        ("x[i]/3", "은/는", "x[i]/3는"),
+        ("스칼라", "이다/다", "스칼라다"),
+        ("v'", "은/는", "v'은"),  # 프라임
+        (r"$\delta_{i'}$", "을/를", r"$\delta_{i'}$을"),
+        ("beta1^step", "으로/로", "beta1^step으로"),
         ("", "은/는", "는"),
     ],
 )
 def test_the_particle_fits_how_a_formula_is_read(before: str, forms: str, expected: str) -> None:
     assert with_particle(before, forms) == expected
+
+
+def test_no_korean_sentence_fixes_the_particle_behind_a_formula() -> None:
+    fixed = r"\{\w+\}(?:은|는|이|가|을|를|과|와|으로|로|라)(?![가-힣])"
+    for key, sentence in CATALOGUES["ko"].items():
+        assert not re.search(fixed, sentence), key
+
+
+def test_korean_as_it_is_written() -> None:
+    derivation = sb.derive(sb.Network("2-3-1"))
+    text = " ".join(derivation.text("layered", "ko").split())
+    for said in (
+        "입력 x0[k]의 모양은 (n0)이다.",
+        "매개변수 w1[k,j]의 모양은 (n0, n1), b1[j]의 모양은 (n1), ",
+        "w2[j,i]의 모양은 (n1, n2), b2[i]의 모양은 (n2)이다.",
+        "log(1 - x2[i])) 스칼라",
+        "미분: 출력에서 입력 쪽으로",
+        "𝟏은 성분이 모두 1인 벡터로",
+        "즉 x2[i] → 0이면",
+        "벌점이 한없이 커진다",
+        "매개변수의 성분 하나를 w, E를 w로 미분한 값을 g라 하자.",
+        "학습률은 보폭을 정한다.",
+        "나쁜 극소점에서",
+    ):
+        assert said in text
+    for worn in ("걸음", "곧 ", "𝟏는", "자료"):
+        assert worn not in text
+    example = " ".join(sb.trace(sb.Network("2-2-2")).text(language="ko").split())
+    for said in ("갱신 후.", "갱신 전에 E는 1.73503이었다", "갱신 순서.", "w2를 먼저 갱신하면"):
+        assert said in example
+
+
+def test_two_ways_are_counted() -> None:
+    penalised = sb.derive(sb.Network("2-3-1", l2=0.1)).text("layered", "ko")
+    said = "E는 두 길로 w2[j,i]에 의존한다. s2[i]를 거치는 길과 직접 가는 길이다."
+    assert said in " ".join(penalised.split())
 
 
 @pytest.mark.parametrize("format", MARKUP)

@@ -902,7 +902,7 @@ def test_an_update_has_letters_of_its_own() -> None:
     text = "input x[n, i]\nparameter w[i], v[i]\nsize i = 2\ny[n] = sum(x[n, i]*w[i]*v[i], i)\n"
     text += "E = mean(y[n]**2, n)\noutput y\n"
     printed = derive(Network.from_equations(text), optimizer="adam").text()
-    assert "Write p for any component of any parameter and g for" in printed
+    assert "Let p be one component of a parameter and g the derivative of E" in printed
     assert "p' = p - learning_rate·m'/((1 - beta1^step)·(epsilon + sqrt(q'/" in printed
     assert not re.search(r"\b[wv]'", printed)
     assert "w' = w - " in derive(Network("2-1")).text()

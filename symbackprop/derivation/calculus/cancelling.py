@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 
-from sympy import Add, Expr, Mul, Pow, S, Sum
+from sympy import Add, Derivative, Expr, Indexed, Mul, Pow, S, Sum
 
 from symbackprop.equations.struck import Struck, struck
 
@@ -64,7 +64,8 @@ class _Striking:
 
     def _is_read_in(self, bracket: Expr) -> bool:
         """Whether something is to be inserted inside of a bracket."""
-        return self.values(bracket) is not None or any(map(self._is_read_in, bracket.args))
+        inside = () if isinstance(bracket, Indexed | Derivative) else bracket.args
+        return self.values(bracket) is not None or any(map(self._is_read_in, inside))
 
     def _product(self, factors: Sequence[Expr]) -> Expr:
         """Return a product; a factor above the bar is struck with an equal one below it."""

@@ -12,6 +12,7 @@ ENGLISH: dict[str, str] = {
     "heading.stable": "Computing it without overflow",
     "heading.batch": "The mean over a batch",
     "heading.update": "The update",
+    "heading.trainer": "What only the trainer needs",
     "heading.initial": "The first weights",
     "heading.results": "All results",
     "results.left_out": "There are {count} more, which this page has no room for.",
@@ -118,6 +119,11 @@ ENGLISH: dict[str, str] = {
     "theorem.conclusion": (
         "By induction, from the last layer back to the first, this holds for all {layers}."
     ),
+    "theorem.title": "L layers: {hidden}, then {output} with {loss}",
+    "theorem.all": (
+        "All {steps} steps are proved. For the nets of {first} to {last} layers the theorem gives what is "
+        "derived for each of them on its own."
+    ),
     "theorem.checked": (
         "{proved} of {steps} steps are proved. For the nets of {first} to {last} layers the theorem gives "
         "what is derived for each of them on its own."
@@ -154,15 +160,23 @@ ENGLISH: dict[str, str] = {
     "matrices.plain": "The same as products of matrices, where they have such a form.",
     "matrices.product": "{mark} multiplies component by component.",
     "matrices.ones": "{mark} is a vector of ones: it adds up the rows.",
+    "descent.component": (
+        "Let {parameter} be one component of a parameter and {derivative} the derivative of {loss} with "
+        "respect to it."
+    ),
     "descent.gradient": (
-        "Write {parameter} for any component of any parameter and {derivative} for the derivative of "
-        "{loss} with respect to it. All these derivatives together are the gradient: in the space of the "
-        "parameters it points where {loss} grows fastest, and its length says how fast."
+        "All these derivatives together are the gradient: in the space of the parameters it points where "
+        "{loss} grows fastest, and its length says how fast."
     ),
     "descent.step": (
         "Gradient descent goes a little way against it: {parameter} changes by {change}, where {rate} is the "
         "learning rate. For a small step {loss} falls by the sum of {fall} over all components, to first "
         "order, and no step of that length in another direction makes it fall faster."
+    ),
+    "descent.other": (
+        "Plain gradient descent would go a little way against it, {parameter} changing by {change}. The "
+        "optimizer below goes downhill too, but chooses the length and the direction of each step from the "
+        "derivatives so far."
     ),
     "descent.stochastic": (
         "The exact gradient is a mean over all data. Stochastic gradient descent takes the mean over a "
@@ -246,6 +260,7 @@ ENGLISH: dict[str, str] = {
     "chain.feeds": "{quantity} feeds every {through}, so the changes add up over {indices}.",
     "chain.ways": "{loss} depends on {quantity} in several ways, through {through}: their changes add up.",
     "chain.direct": "{loss} depends on {quantity} through {through} and directly: both changes add up.",
+    "chain.several": "{loss} depends on {quantity} through {through} and directly: all changes add up.",
     "local.plain": "Differentiate {number} with respect to {quantity}.",
     "local.sum": (
         "Differentiate {number} with respect to {quantity}; only the term that contains it remains."
@@ -274,6 +289,40 @@ ENGLISH: dict[str, str] = {
     "batch": "The mean of {number} over the samples.",
     "update.state": "There is one {quantity} for each component; it starts at 0.",
     "update.parameter": "The new value of {quantity}.",
+    "update.mean": (
+        "{quantity} is a running mean of {of}: the derivative of a single batch is noisy, its mean tells "
+        "the way."
+    ),
+    "update.mean_square": (
+        "{quantity} is a running mean of {of}: it tells how large the derivative usually is, whatever its "
+        "sign."
+    ),
+    "update.total": (
+        "{quantity} is the sum of {of} over all steps so far: the more a component has moved, the shorter "
+        "its steps become."
+    ),
+    "update.velocity": (
+        "{quantity} adds up the derivatives so far, each counting {share} times as much with every further "
+        "step: what points the same way grows, what swings to and fro cancels."
+    ),
+    "update.scaled": (
+        "Divided by the root, which is about as large as the derivative usually is, steps are about equally "
+        "long for all components, whatever the scale of their derivatives."
+    ),
+    "update.corrected": (
+        "Both means start at 0 and are too small at first; divided by {correction1} and {correction2} they "
+        "are the true means of the steps so far."
+    ),
+    "update.ahead": "The new derivative counts once more: the step looks to where the sum will carry it.",
+    "update.decay": (
+        "The term {decay} comes from no derivative: it makes weights a little smaller in every step."
+    ),
+    "trainer.introduction": (
+        "The gradient and the update above are all of the mathematics. The trainer may also shorten a "
+        "gradient that is too long (clipping), make weights smaller in every step (decay) and change the "
+        "learning rate from step to step (a schedule); these are its options, and no derivative depends on "
+        "them."
+    ),
     "rescaling.definition": (
         "The trainer keeps {new} in place of {old}, which saves a multiplication for each component."
     ),

@@ -7,11 +7,12 @@ KOREAN: dict[str, str] = {
     "document.title": "신경망 {network}의 역전파",
     "heading.forward": "순전파 식",
     "heading.error": "오차",
-    "heading.backward": "미분: 오차에서 안쪽으로",
+    "heading.backward": ("미분: 출력에서 입력 쪽으로"),
     "heading.slopes": "오차가 거꾸로 전해지면서 어떻게 변하는가",
     "heading.stable": "오버플로 없이 계산하기",
     "heading.batch": "배치에 대한 평균",
     "heading.update": "갱신 규칙",
+    "heading.trainer": "학습 프로그램에만 필요한 것",
     "heading.initial": "가중치의 초깃값",
     "heading.results": "결과 모음",
     "results.left_out": "이 밖에도 결과가 {count}개 더 있으나 이 쪽에는 자리가 없다.",
@@ -21,27 +22,29 @@ KOREAN: dict[str, str] = {
     "heading.formula": "결과",
     "heading.number": "단계",
     # introductions
-    "given.quantities": "주어진 양과 그 모양: {quantities}.",
-    "given.inputs": "입력과 그 모양: {quantities}.",
-    "given.targets": "목표값과 그 모양: {quantities}.",
-    "given.parameters": "매개변수와 그 모양: {quantities}.",
-    "given.constants": "상수와 그 모양: {quantities}.",
-    "given.vector": "벡터에는 매개변수마다 한 부분이 있다: {quantities}.",
-    "given.states": "상태와 그 모양: {quantities}. 학습의 한 단계마다 도함수 없이 바뀐다.",
-    "given.noise": "학습의 한 단계마다 새로 뽑는 값과 그 모양: {quantities}.",
+    "given.quantities": ("주어진 양은 다음과 같다. {quantities:이다/다}."),
+    "given.inputs": ("입력 {quantities:이다/다}."),
+    "given.targets": ("목표값 {quantities:이다/다}."),
+    "given.parameters": ("매개변수 {quantities:이다/다}."),
+    "given.constants": ("상수 {quantities:이다/다}."),
+    "given.vector": ("벡터는 매개변수마다 한 부분을 가진다. {quantities:이다/다}."),
+    "given.states": (
+        "상태 {quantities:이다/다}. 상태는 미분에 따라서가 아니라 학습 단계마다 식에 따라 바뀐다."
+    ),
+    "given.noise": ("학습 단계마다 새로 뽑는 {quantities:이다/다}."),
     "drawn.normal": "{quantity:은/는} 표준편차가 {deviation}인 정규분포에서 뽑는다.",
     "drawn.uniform": "{quantity:은/는} {low}부터 {high}까지의 균등분포에서 뽑는다.",
-    "drawn.bernoulli": "{quantity:은/는} 확률 {probability}로 1이고, 아니면 0이다.",
-    "given.shape": "{quantity} {shape}",
-    "given.scalar": "{quantity} (수)",
-    "given.names": "코드와 파일에서 매개변수의 번호는 그 블록이 쓰인 차례이다: {names}.",
+    "drawn.bernoulli": "{quantity:은/는} 확률 {probability:으로/로} 1이고, 아니면 0이다.",
+    "given.shape": ("{quantity}의 모양은 {shape}"),
+    "given.scalar": ("{quantity:은/는} 스칼라"),
+    "given.names": ("코드와 파일에서 매개변수의 번호는 그 블록이 쓰인 차례를 나타낸다: {names}."),
     "given.name": "{quantity:은/는} {names}",
     "given.values": "여기서 {values:이다/다}.",
     "given.units": (
         "{sum:은/는} 뉴런이 받는 입력의 가중합이고, {output:은/는} 뉴런이 내보내는 활성값이다. "
         "{weight:은/는} 첫째 첨자의 뉴런에서 둘째 첨자의 뉴런으로 가는 가중치이다."
     ),
-    "given.layers": "문자에 붙은 수는 층의 번호이며, {input:은/는} 입력이다.",
+    "given.layers": ("문자에 붙은 수는 층 번호이며, {input:은/는} 입력이다."),
     "given.indices": "첨자마다 값의 개수가 정해져 있다: {ranges}.",
     "given.index": "{indices:은/는} {size}개",
     "section.outside": "그 밖의 식",
@@ -51,10 +54,10 @@ KOREAN: dict[str, str] = {
     "value.left": "학습의 한 단계가 {state}에 남기는 값이다.",
     "use.section": "사용할 때",
     "use.introduction": (
-        "위의 식은 학습하는 동안의 신경망이다. 출력을 구하거나 다른 자료의 오차를 구할 때에는 "
-        "아래의 식이 위의 식을 대신하며, 나머지는 그대로이다."
+        "위의 식은 학습하는 동안의 신경망이다. 출력을 구하거나 다른 데이터의 오차를 구할 때에는 아래의 식이 "
+        "위의 식을 대신하며, 나머지는 그대로이다."
     ),
-    "use.computed": "넘침 없이, 그리고 묶음에 대하여 계산하는 형태:",
+    "use.computed": ("오버플로 없이, 그리고 배치에 대해 계산하는 꼴:"),
     "value.held": "{quantity:은/는} 고정된 값이다. 이를 계산한 값들로는 도함수가 전해지지 않는다.",
     "given.circle": (
         "{quantities:은/는} 서로 돌아가며 {letter:을/를} 따라 다른 자리의 값을 읽는다. "
@@ -68,9 +71,9 @@ KOREAN: dict[str, str] = {
     "given.counted": "성분은 NumPy에서처럼 0부터 세며, 그림의 뉴런도 그렇다.",
     "given.biases": "그림에서 점선은 편향이며, 값이 언제나 1인 뉴런에서 나온다.",
     "note.shape": "모양 {shape}",
-    "note.scalar": "수",
+    "note.scalar": ("스칼라"),
     "run.note": "{layers} 층은 모두 같은 꼴이다. 먼저 임의의 {layer}에 대해 적고, 이어서 층마다 적는다.",
-    "run.numbers": "층마다 같은 단계를 거친다. 단계의 번호: {steps}. 결과는 다음과 같다.",
+    "run.numbers": ("층마다 같은 단계를 거친다. 단계 번호: {steps}. 결과는 다음과 같다."),
     "run.steps": "{layer}일 때 {first}부터 {last}까지",
     "run.between": "; ",
     "run.row": "{number}, …",
@@ -83,14 +86,14 @@ KOREAN: dict[str, str] = {
         "{loss:은/는} 학습이 줄이려는 하나의 수이다. 목표값은 없고, 계산된 양에서 바로 정해진다."
     ),
     "error.along": (
-        "{slope:은/는} {vectors:을/를} 모두 모은 벡터를 따라 {loss:이/가} 얼마나 변하는지, 곧 기울기와 그 "
+        "{slope:은/는} {vectors:을/를} 모두 모은 벡터를 따라 {loss:이/가} 얼마나 변하는지, 즉 기울기와 그 "
         "벡터의 곱이다. 이것을 매개변수로 미분한 {derivatives:이/가} {loss}의 헤세 행렬과 그 벡터의 곱이다."
     ),
     "error.term": "출력 하나가 {loss}에 더하는 값은 {term:이다/다}.",
-    "error.right": "{target}일 때 정답에 가까워지면, 곧 {output}이면 오차의 극한은 {error:이다/다}.",
-    "error.wrong": "오답에 가까워지면, 곧 {output}이면 오차의 극한은 {error:이다/다}.",
+    "error.right": "{target}일 때 정답에 가까워지면, 즉 {output}이면 오차의 극한은 {error:이다/다}.",
+    "error.wrong": "오답에 가까워지면, 즉 {output}이면 오차의 극한은 {error:이다/다}.",
     "error.infinite": (
-        "오답에 가까워지면, 곧 {output}이면 오차의 극한은 {error:이다/다}. 확신에 차서 틀리면 벌이 한없이 "
+        "오답에 가까워지면, 즉 {output}이면 오차의 극한은 {error:이다/다}. 확신에 차서 틀리면 벌점이 한없이 "
         "커진다."
     ),
     "error.constant": "{target}일 때는 {name}의 값이 무엇이든 오차가 {error:이다/다}.",
@@ -112,17 +115,21 @@ KOREAN: dict[str, str] = {
         "그대로 쓴다. 표시한 줄 다음에 나오는 단계는 같은 결과를 끝까지 풀어 쓴 것이다."
     ),
     "theorem.given": (
-        "신경망에 {depth}개의 층이 있고 너비는 임의이다. 층의 번호 {layer:이/가} 첨자 하나를 더한다."
+        "신경망에는 층이 {depth}개 있고, 층마다 뉴런 수는 얼마여도 된다. 층 번호 {layer}도 첨자로 쓴다."
     ),
     "theorem.hidden": "은닉층 {layers}:",
     "theorem.last": "마지막 층과 오차:",
-    "theorem.base": "귀납의 출발: 오차를 바로 아는 마지막 층.",
+    "theorem.base": ("귀납의 기초: 오차를 바로 아는 마지막 층."),
     "theorem.step": (
         "귀납 단계: {known:을/를} 안다고 하자. {loss:은/는} {through:을/를} 거쳐서만 {layer}번째 층에 "
-        "의존하므로 오차에 대해 이 밖에 알 것은 없다. {through:은/는} 식 {own}에서 {layer} 대신 "
+        "의존하므로, 오차에 대해 더 알아야 할 것은 없다. {through:은/는} 식 {own}에서 {layer} 대신 "
         "{following:을/를} 넣은 것이고, 마지막 층에서는 식 {last:이다/다}."
     ),
-    "theorem.conclusion": "귀납법에 따라 마지막 층에서 첫 층까지, 곧 모든 {layers}에 대해 이 식이 성립한다.",
+    "theorem.conclusion": "귀납법에 따라 마지막 층에서 첫 층까지, 즉 모든 {layers}에 대해 이 식이 성립한다.",
+    "theorem.title": "층이 L개인 신경망: {hidden}, 마지막 층은 {output}, 오차는 {loss}",
+    "theorem.all": (
+        "{steps}단계를 모두 증명했다. 층이 {first}개에서 {last}개인 신경망마다 따로 구한 도함수와도 일치한다."
+    ),
     "theorem.checked": (
         "{steps}단계 가운데 {proved}단계를 증명했다. 층이 {first}개에서 {last}개인 신경망마다 따로 구한 "
         "도함수와도 일치한다."
@@ -149,7 +156,7 @@ KOREAN: dict[str, str] = {
         "자릿수 손실도 없이 계산하는 연산이 있다."
     ),
     "batch.introduction": (
-        "지금까지 {loss:은/는} 표본 하나의 오차였다. 표본 {samples}개로 된 배치에서 표본의 번호를 "
+        "지금까지 {loss:은/는} 표본 하나의 오차였다. 표본 {samples}개로 된 배치에서 표본 번호를 "
         "{sample:이라/라} 하면, {loss:은/는} 표본마다의 오차 {own}의 평균이다."
     ),
     "matrices.introduction": (
@@ -160,33 +167,40 @@ KOREAN: dict[str, str] = {
     "matrices.plain": "행렬의 곱으로 적을 수 있는 것은 그렇게 적는다.",
     "matrices.product": "{mark:은/는} 성분마다 곱한다는 뜻이다.",
     "matrices.ones": "{mark:은/는} 성분이 모두 1인 벡터로, 행을 모두 더한다.",
+    "descent.component": (
+        "매개변수의 성분 하나를 {parameter}, {loss:을/를} {parameter:으로/로} 미분한 값을 "
+        "{derivative:이라/라} 하자."
+    ),
     "descent.gradient": (
-        "임의의 매개변수의 임의의 성분을 {parameter:으로/로}, 그 성분에 대한 {loss}의 도함수를 "
-        "{derivative:으로/로} 적자. 이 도함수를 모두 모은 것이 기울기 벡터(그래디언트)이다. 매개변수 "
-        "공간에서 {loss:이/가} 가장 빨리 커지는 방향을 가리키고, 그 길이는 얼마나 빨리 커지는지를 나타낸다."
+        "이 미분을 모두 모은 것이 기울기 벡터(그래디언트)이다. 매개변수 공간에서 {loss:이/가} 가장 빨리 "
+        "커지는 방향을 가리키고, 그 길이는 얼마나 빨리 커지는지를 나타낸다."
     ),
     "descent.step": (
-        "경사 하강법은 그 반대 방향으로 조금 움직인다. 곧 {parameter:은/는} {change}만큼 바뀌며, 여기서 "
-        "{rate:이/가} 학습률이다. 걸음이 작으면 {loss:은/는} 일차 근사로 모든 성분에 대한 {fall}의 합만큼 "
-        "줄고, 길이가 같은 걸음은 다른 어떤 방향으로 가도 이보다 더 줄이지 못한다."
+        "경사 하강법은 그 반대 방향으로 조금 움직인다. 즉 {parameter:은/는} {change}만큼 바뀌며, 여기서 "
+        "{rate:이/가} 학습률이다. 보폭이 작으면 {loss:은/는} 일차 근사로 모든 성분에 대한 {fall}의 합만큼 "
+        "줄고, 보폭이 같다면 다른 어떤 방향으로 가도 이보다 더 줄지 않는다."
+    ),
+    "descent.other": (
+        "단순한 경사 하강법이라면 그 반대 방향으로 조금 움직여 {parameter:이/가} {change}만큼 바뀐다. "
+        "아래의 최적화 방법도 내리막으로 가지만, 보폭과 방향을 지금까지의 미분에서 정한다."
     ),
     "descent.stochastic": (
         "정확한 기울기 벡터는 모든 데이터에 대한 평균이다. 확률적 경사 하강법은 무작위로 뽑은 작은 배치에 "
-        "대한 평균을 쓴다. 평균적으로는 맞고 계산은 훨씬 싸며, 그 잡음 덕분에 나쁜 자리에서 벗어나기도 "
+        "대한 평균을 쓴다. 평균적으로는 맞고 계산은 훨씬 싸며, 그 잡음 덕분에 나쁜 극소점에서 벗어나기도 "
         "한다."
     ),
     "descent.rate": (
-        "학습률은 한 걸음의 길이를 정한다. 너무 작으면 학습이 한없이 느리고, 너무 크면 최솟값을 지나쳐 "
-        "{loss:이/가} 오히려 커진다."
+        "학습률은 보폭을 정한다. 너무 작으면 학습이 한없이 느리고, 너무 크면 최솟값을 지나쳐 {loss:이/가} "
+        "오히려 커진다."
     ),
     "update.introduction": (
-        "한 걸음 뒤의 값에는 프라임(′)을 붙인다. 최적화 방법은 {optimizer}이며, 따로 정하지 않을 때의 "
-        "설정은 다음과 같다: {settings}."
+        "갱신 후의 값에는 프라임(′)을 붙인다. 최적화 방법은 {optimizer}이며, 따로 정하지 않을 때의 설정은 "
+        "다음과 같다: {settings}."
     ),
     "update.here": (
-        "한 걸음 뒤의 값에는 프라임(′)을 붙인다. 최적화 방법은 {optimizer}이며, 여기서는 {settings}이다."
+        "갱신 후의 값에는 프라임(′)을 붙인다. 최적화 방법은 {optimizer}이며, 여기서는 {settings:이다/다}."
     ),
-    "update.count": " 걸음의 번호는 {step}이며 1부터 센다.",
+    "update.count": (" 갱신 횟수는 {step}이며 1부터 센다."),
     "initial.introduction": (
         "가중치는 무작위로 시작한다. 그렇지 않으면 한 층의 모든 뉴런이 똑같은 것을 배운다. 신호의 세기가 "
         "층을 지나도 유지되는지는 가중치의 분산이 정한다. 편향이 있으면 0에서 시작한다."
@@ -199,7 +213,7 @@ KOREAN: dict[str, str] = {
         "오차는 출력의 수만큼 항을 더한다. 이 값은 둘 사이의 절충이다."
     ),
     "initial.half": (
-        "뉴런은 입력의 수만큼 항을 더한다. 정규분포를 따르는 신호의 세기, 곧 제곱의 평균 가운데 전해지는 "
+        "뉴런은 입력의 수만큼 항을 더한다. 정규분포를 따르는 신호의 세기, 즉 제곱의 평균 가운데 전해지는 "
         "몫은 {shares}이며, 2를 곱하면 절반이 메워진다."
     ),
     "initial.share": "{activation}에서 {share}",
@@ -232,8 +246,17 @@ KOREAN: dict[str, str] = {
     # what was done, and why it may be done
     "chain.one": "{loss:은/는} {through:을/를} 거쳐서만 {quantity}에 의존한다.",
     "chain.feeds": "{quantity:은/는} 모든 {through}에 들어가므로 변화를 {indices}에 대해 더한다.",
-    "chain.ways": "{loss:은/는} {through:을/를} 거치는 여러 길로 {quantity}에 의존하므로 그 변화를 더한다.",
-    "chain.direct": "{loss:은/는} {through:을/를} 거쳐서, 또 직접 {quantity}에 의존하므로 두 변화를 더한다.",
+    "chain.ways": (
+        "{loss:은/는} 여러 길로 {quantity}에 의존한다. {through:을/를} 거치는 길들이며, 그 변화를 더한다."
+    ),
+    "chain.direct": (
+        "{loss:은/는} 두 길로 {quantity}에 의존한다. {through:을/를} 거치는 길과 직접 가는 길이다. 두 "
+        "변화를 더한다."
+    ),
+    "chain.several": (
+        "{loss:은/는} 여러 길로 {quantity}에 의존한다. {through:을/를} 거치는 길들과 직접 가는 길이다. "
+        "그 변화를 모두 더한다."
+    ),
     "local.plain": "식 {number:을/를} {quantity}에 대해 미분한다.",
     "local.sum": "식 {number:을/를} {quantity}에 대해 미분한다. {quantity:이/가} 든 항만 남는다.",
     "local.term": "식 {number}에서 {quantity:이/가} 직접 든 부분을 미분한다.",
@@ -249,7 +272,7 @@ KOREAN: dict[str, str] = {
     "simplification": "같은 식을 더 짧게 적은 것이다.",
     "insert": "식 {numbers:을/를} 대입한다.",
     "insert.sum": (
-        "식 {numbers:을/를} 대입한다. {quantity:이/가} 들어가는 모든 곳, 곧 {indices}에 대한 합이 남는다."
+        "식 {numbers:을/를} 대입한다. {quantity:이/가} 들어가는 모든 곳, 즉 {indices}에 대한 합이 남는다."
     ),
     "insert.delta": "식 {numbers:을/를} 대입한다. {delta:이/가} 합에서 항 하나를 골라낸다.",
     "insert.cancel": "식 {numbers:을/를} 대입한다. 분모와 분자의 같은 인수가 약분된다.",
@@ -265,37 +288,69 @@ KOREAN: dict[str, str] = {
     "batch": "식 {number:을/를} 표본에 대해 평균한 것이다.",
     "update.state": "{quantity:은/는} 성분마다 하나씩 있고 0에서 시작한다.",
     "update.parameter": "{quantity}의 새 값이다.",
+    "update.mean": (
+        "{quantity:은/는} {of}의 이동 평균이다. 배치 하나의 미분에는 잡음이 섞이지만, 그 평균은 갈 방향을 "
+        "알려 준다."
+    ),
+    "update.mean_square": (
+        "{quantity:은/는} {of}의 이동 평균이다. 부호와 상관없이 미분이 보통 얼마나 큰지를 나타낸다."
+    ),
+    "update.total": (
+        "{quantity:은/는} 지금까지의 모든 단계에 걸친 {of}의 합이다. 많이 움직인 성분일수록 보폭이 짧아진다."
+    ),
+    "update.velocity": (
+        "{quantity:은/는} 지금까지의 미분을 더한 것으로, 한 단계가 지날 때마다 지난 미분에는 {share:이/가} "
+        "곱해진다. 방향이 같은 것은 쌓이고 오락가락하는 것은 서로 지워진다."
+    ),
+    "update.scaled": (
+        "이 제곱근은 미분의 보통 크기와 비슷하므로, 그것으로 나누면 미분의 척도와 상관없이 모든 성분의 "
+        "보폭이 비슷해진다."
+    ),
+    "update.corrected": (
+        "두 평균은 0에서 시작하므로 처음에는 너무 작다. {correction1:과/와} {correction2:으로/로} 나누면 "
+        "지금까지의 참된 평균이 된다."
+    ),
+    "update.ahead": "새 미분을 한 번 더 더하여, 쌓인 합이 데려갈 곳을 미리 내다본다.",
+    "update.decay": "{decay} 항은 미분에서 나온 것이 아니다. 단계마다 가중치를 조금씩 줄인다.",
+    "trainer.introduction": (
+        "수학은 위의 기울기와 갱신 규칙이 전부이다. 학습 프로그램은 그 밖에 너무 긴 기울기를 "
+        "줄이고(클리핑), 단계마다 가중치를 줄이고(감쇠), 학습률을 단계마다 바꿀(스케줄) 수 있다. 이것은 "
+        "프로그램의 선택 사항이며, 어떤 미분도 이에 의존하지 않는다."
+    ),
     "rescaling.definition": "프로그램은 {old} 대신 {new:을/를} 보관한다. 성분마다 곱셈이 한 번 줄어든다.",
     "rescaling.equation": "식 {number}에서 {old:을/를} {new:으로/로} 나타낸 것이다.",
     # a worked example
-    "trace.title": "수로 따라가는 예: {title}",
+    "trace.title": ("수치로 따라가는 예: {title}"),
     "trace.introduction": (
         "각 식 아래에 수를 적는다. 먼저 모든 문자를 그 수로 바꾸어 쓰고, 이어서 결과를 쓴다. 수는 유효 숫자 "
         "{digits}자리까지 보이지만 계산은 약 16자리로 한다. 긴 배열은 처음 몇 성분만 풀어 쓰고, "
         "그 뒤에 가운데를 줄인 배열을 적는다. 나온 값은 끝에 모아 적는다."
     ),
-    "trace.results": "나온 값",
+    "trace.results": ("계산 결과"),
     "trace.quantity": "양",
     "trace.value": "값",
     "trace.samples": (
-        "표본은 {count}개다. 표본마다 다른 값은 첫 표본에 대해 풀어 쓰고, 이어서 모든 표본의 값을 늘어놓는다."
+        "표본은 {count}개이다. 표본마다 다른 값은 첫 표본에 대해 풀어 쓰고, 이어서 모든 표본의 값을 "
+        "늘어놓는다."
     ),
     "trace.drawing": (
         "그림에서 선의 앞쪽에 적은 수는 그 가중치이고, 뒤쪽에 붉게 적은 수는 {loss:을/를} 그 가중치로 미분한 "
         "값이다. 뉴런 위의 수는 뉴런이 내보내는 활성값이고, 아래에 붉게 적은 수는 가중합에 대한 미분이다."
     ),
     "trace.rate": "학습률은 {rate:이다/다}.",
-    "trace.frozen": "이 걸음에서 {parameters:은/는} 그대로 둔다.",
+    "trace.frozen": ("이번 갱신에서 {parameters:은/는} 그대로 둔다."),
     "trace.all": "모든 표본: ",
-    "trace.after": "새 값으로 {forward:을/를} 다시 계산한다. 걸음 전에 {loss:은/는} {before:이었다/였다}.",
-    "trace.order": (
-        "미분은 이전 값에서 구한 것이므로, 마지막 미분까지 구한 다음 모든 매개변수를 한꺼번에 바꾼다. "
-        "{moved:이/가} 먼저 바뀌면 {result:은/는} 새 값을 읽게 되어, 식 {number}에서 {right:이/가} 아니라 "
-        "{wrong:이라는/라는} 틀린 값이 나온다. 그런 걸음 뒤에 {loss:은/는} {after:이/가} 된다. {moved:이/가} "
-        "바뀐 뒤에 식들을 처음부터 다시 계산하면 {repeated}."
+    "trace.after": (
+        "갱신 후의 값으로 {forward:을/를} 다시 계산한다. 갱신 전에 {loss:은/는} {before:이었다/였다}."
     ),
-    "rule.after step": "걸음 뒤",
-    "rule.order": "바꾸는 순서",
+    "trace.order": (
+        "미분은 갱신 전의 값에서 구한 것이므로, 마지막 미분까지 구한 다음 모든 매개변수를 한꺼번에 "
+        "갱신한다. {moved:을/를} 먼저 갱신하면 {result:은/는} 새 값을 읽게 되어, 식 {number}에서 "
+        "{right:이/가} 아니라 {wrong:이라는/라는} 틀린 값이 나온다. 그렇게 갱신하면 {loss:은/는} "
+        "{after:이/가} 된다. {moved:을/를} 갱신한 뒤에 식들을 처음부터 다시 계산하면 {repeated:이/가} 된다."
+    ),
+    "rule.after step": ("갱신 후"),
+    "rule.order": ("갱신 순서"),
     # an exercise
     "exercise.title": "연습 문제: {title}",
     "exercise.introduction": (
