@@ -54,7 +54,7 @@ class Printable(ABC):
         return self.document("text", notation, language=language)
 
     def markdown(self, notation: str | None = None, language: str = "en") -> str:
-        """Return markdown, with formulas as GitHub and Jupyter show them."""
+        """Return Markdown, with formulas as GitHub shows them."""
         return self.document("markdown", notation, language=language)
 
     def latex(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
@@ -79,7 +79,7 @@ class Printable(ABC):
         return self.html(fragment=True)
 
     def _repr_markdown_(self) -> str:
-        return self.markdown()
+        return self._rendered("cell", None, False, "en")
 
     def _repr_latex_(self) -> str:
         return self.latex(fragment=True)

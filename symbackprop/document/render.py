@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from symbackprop.document import derivatives
 from symbackprop.document.first_values import FirstValues
-from symbackprop.document.formats import Format, LatexFormat, MarkdownFormat, TextFormat
+from symbackprop.document.formats import Format, LatexFormat, TextFormat
 from symbackprop.document.language.catalogues import CATALOGUES, Catalogue, words_in_formulas
+from symbackprop.document.markdown import CellFormat, MarkdownFormat
 from symbackprop.document.remarks import Remarks
 from symbackprop.document.sentences import Sentences
 from symbackprop.document.sought import rows_of_second, sought
@@ -122,11 +123,16 @@ SECTIONS = (
 """The sections of a document in their order; behind the forward equations the network may be drawn."""
 
 
-_STYLES: Mapping[str, type[Format]] = {"text": TextFormat, "markdown": MarkdownFormat, "latex": LatexFormat}
+_STYLES: Mapping[str, type[Format]] = {
+    "text": TextFormat,
+    "markdown": MarkdownFormat,
+    "cell": CellFormat,
+    "latex": LatexFormat,
+}
 
 
 def format_named(name: str) -> type[Format]:
-    """Return a format by its name: "text", "markdown", "latex" or "html"."""
+    """Return a format by its name: one of documents, or "cell", the Markdown of a notebook."""
     if name == "html":
         from symbackprop.document.html import HtmlFormat  # imported here: few documents are pages
 
