@@ -17,6 +17,7 @@ FORMATS = {
     "markdown": (".md", ".markdown"),
     "latex": (".tex",),
     "html": (".html", ".htm"),
+    "notebook": (".ipynb",),
     "pdf": (".pdf",),
 }
 """Format of a document -> the suffixes of the files that choose it."""
@@ -25,7 +26,7 @@ TEXT_FORMATS = tuple(name for name in FORMATS if name != "pdf")
 
 
 class Printable(ABC):
-    """A document in text, Markdown, LaTeX, HTML and PDF, in every notation and language."""
+    """A document in every format, notation and language."""
 
     @abstractmethod
     def _rendered(self, form: str, notation: str | None, fragment: bool, language: str) -> str:
@@ -34,7 +35,7 @@ class Printable(ABC):
     def document(
         self, form: str, notation: str | None = None, fragment: bool = False, language: str = "en"
     ) -> str:
-        """Return the document in a format: "text", "markdown", "latex" or "html".
+        """Return the document in a format: "text", "markdown", "latex", "html" or "notebook".
 
         Raises:
             SpecificationError: there is no such format, notation or language.

@@ -36,7 +36,7 @@ def render(
 
     Args:
         derivation: the equations and the steps.
-        format: "text", "markdown", "latex" or "html".
+        format: "text", "markdown", "latex", "html" or "notebook".
         title: the heading of the document, plain text.
         notation: "textbook", "layered", "zad" or "matrix"; None chooses the one that suits the network.
         fragment: leave out the title and, in LaTeX, the preamble.
@@ -137,4 +137,8 @@ def format_named(name: str) -> type[Format]:
         from symbackprop.document.html import HtmlFormat  # imported here: few documents are pages
 
         return HtmlFormat
+    if name == "notebook":
+        from symbackprop.document.notebook import NotebookFormat
+
+        return NotebookFormat
     return _STYLES[name]
