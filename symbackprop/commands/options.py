@@ -30,7 +30,9 @@ Architecture = Annotated[
 Optimizer = Annotated[str, typer.Option(help="The optimiser of the trainer; see `list optimizers`.")]
 Format = Annotated[
     str | None,
-    typer.Option(help="text, markdown, latex, html or pdf. Default: by the suffix of the file, else text."),
+    typer.Option(
+        help="text, markdown, latex, html, notebook or pdf. Default: by the suffix of the file, else text."
+    ),
 ]
 Notation = Annotated[
     str | None, typer.Option(help="textbook, layered, zad or matrix. Default: what suits the depth.")

@@ -1,4 +1,4 @@
-"""The formats text, Markdown and LaTeX: how each writes formulas and plain text."""
+"""The formats text and LaTeX, and what all formats have: how each writes formulas and plain text."""
 
 from __future__ import annotations
 
@@ -237,8 +237,8 @@ class TextFormat(Format):
         ]
 
 
-class _MathFormat(Format):
-    """The common part of Markdown and LaTeX: formulas between dollars, broken inside ``aligned``."""
+class MathFormat(Format):
+    """The common part of Markdown, LaTeX and pages: formulas in LaTeX, broken inside ``aligned``."""
 
     _WIDTH = 80
     _TABLE_WIDTH = 64
@@ -314,16 +314,7 @@ def aligned(left: str, lines: Sequence[str], behind: str = "") -> str:
     return rf"\begin{{aligned}} {left}{lines[0]}{below}{behind} \end{{aligned}}"
 
 
-class MarkdownFormat(_MathFormat):
-    """Markdown with formulas between dollars, as GitHub and notebooks show them."""
-
-    template = "derivation.md.jinja"
-
-    def escape(self, plain: str) -> str:
-        return re.sub(r"([\\`*_{}\[\]<>#|$~])", r"\\\1", plain)
-
-
-class LatexFormat(_MathFormat):
+class LatexFormat(MathFormat):
     """LaTeX with amsmath."""
 
     compact: ClassVar[bool] = False

@@ -17,6 +17,7 @@ FORMATS = {
     "markdown": (".md", ".markdown"),
     "latex": (".tex",),
     "html": (".html", ".htm"),
+    "notebook": (".ipynb",),
     "pdf": (".pdf",),
 }
 """Format of a document -> the suffixes of the files that choose it."""
@@ -25,7 +26,7 @@ TEXT_FORMATS = tuple(name for name in FORMATS if name != "pdf")
 
 
 class Printable(ABC):
-    """A document in text, Markdown, LaTeX, HTML and PDF, in every notation and language."""
+    """A document in every format, notation and language."""
 
     @abstractmethod
     def _rendered(self, form: str, notation: str | None, fragment: bool, language: str) -> str:
@@ -34,7 +35,7 @@ class Printable(ABC):
     def document(
         self, form: str, notation: str | None = None, fragment: bool = False, language: str = "en"
     ) -> str:
-        """Return the document in a format: "text", "markdown", "latex" or "html".
+        """Return the document in a format: "text", "markdown", "latex", "html" or "notebook".
 
         Raises:
             SpecificationError: there is no such format, notation or language.
@@ -54,7 +55,7 @@ class Printable(ABC):
         return self.document("text", notation, language=language)
 
     def markdown(self, notation: str | None = None, language: str = "en") -> str:
-        """Return markdown, with formulas as GitHub and Jupyter show them."""
+        """Return Markdown, with formulas as GitHub shows them."""
         return self.document("markdown", notation, language=language)
 
     def latex(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
@@ -79,7 +80,7 @@ class Printable(ABC):
         return self.html(fragment=True)
 
     def _repr_markdown_(self) -> str:
-        return self.markdown()
+        return self._rendered("cell", None, False, "en")
 
     def _repr_latex_(self) -> str:
         return self.latex(fragment=True)

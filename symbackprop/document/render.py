@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 
 from symbackprop.document import derivatives
 from symbackprop.document.first_values import FirstValues
-from symbackprop.document.formats import CompactLatexFormat, Format, LatexFormat, MarkdownFormat, TextFormat
+from symbackprop.document.formats import CompactLatexFormat, Format, LatexFormat, TextFormat
 from symbackprop.document.language.catalogues import CATALOGUES, Catalogue, words_in_formulas
+from symbackprop.document.markdown import CellFormat, MarkdownFormat
 from symbackprop.document.remarks import Remarks
 from symbackprop.document.sentences import Sentences
 from symbackprop.document.sought import rows_of_second, sought
@@ -35,7 +36,7 @@ def render(
 
     Args:
         derivation: the equations and the steps.
-        format: "text", "markdown", "latex", "compact latex" or "html".
+        format: "text", "markdown", "latex", "compact latex", "html" or "notebook".
         title: the heading of the document, plain text.
         notation: "textbook", "layered", "zad" or "matrix"; None chooses the one that suits the network.
         fragment: leave out the title and, in LaTeX, the preamble.
@@ -129,15 +130,20 @@ SECTIONS = (
 _STYLES: Mapping[str, type[Format]] = {
     "text": TextFormat,
     "markdown": MarkdownFormat,
+    "cell": CellFormat,
     "latex": LatexFormat,
     "compact latex": CompactLatexFormat,
 }
 
 
 def format_named(name: str) -> type[Format]:
-    """Return a format by its name: "text", "markdown", "latex", "compact latex" or "html"."""
+    """Return a format by its name: one of documents, or "cell", the Markdown of a notebook."""
     if name == "html":
         from symbackprop.document.html import HtmlFormat  # imported here: few documents are pages
 
         return HtmlFormat
+    if name == "notebook":
+        from symbackprop.document.notebook import NotebookFormat
+
+        return NotebookFormat
     return _STYLES[name]

@@ -170,7 +170,19 @@ def parse_description(text: str) -> tuple[Network, str]:
         SpecificationError: an unknown or incomplete option, or a wrong value.
     """
     if "\n" in text:
-        return _parse_equations(text)
+        equations, sizes, optimizer = equations_in(text)
+        return Network.from_equations(equations, sizes), optimizer
+    architecture, values = options_in(text)
+    optimizer = str(values.pop("optimizer", "sgd"))
+    return Network(architecture, **values), optimizer  # type: ignore[arg-type]
+
+
+def options_in(text: str) -> tuple[str, dict[str, object]]:
+    """Return the architecture and the options of a description, by the arguments that they give.
+
+    Raises:
+        SpecificationError: an unknown or incomplete option, or a wrong value.
+    """
     try:
         architecture, *words = shlex.split(text)
     except ValueError as error:
@@ -184,12 +196,15 @@ def parse_description(text: str) -> tuple[Network, str]:
             raise SpecificationError(f"{excerpt(word)} is not an option; {suggestion(word, known)}")
         given = False if option.read is None else _converted(word, next(rest, None), option.read)
         values[option.argument] = given
-    optimizer = str(values.pop("optimizer", "sgd"))
-    return Network(architecture, **values), optimizer  # type: ignore[arg-type]
+    return architecture, values
 
 
-def _parse_equations(text: str) -> tuple[Network, str]:
-    """Return the network and the optimiser of equations, behind which options may stand on a line."""
+def equations_in(text: str) -> tuple[str, dict[str, int], str]:
+    """Return equations, behind which options may stand on a line, with the sizes and the optimiser of that.
+
+    Raises:
+        SpecificationError: an unknown option, or no size.
+    """
     equations, _, last = text.rstrip("\n").rpartition("\n")
     words = iter(last.split()) if last.startswith("--") else iter(())
     sizes: dict[str, int] = {}
@@ -201,7 +216,7 @@ def _parse_equations(text: str) -> tuple[Network, str]:
             optimizer = next(words, "")
         else:
             raise SpecificationError(f"{excerpt(word)} is not an option of equations")
-    return Network.from_equations(equations if last.startswith("--") else text, sizes), optimizer
+    return (equations if last.startswith("--") else text), sizes, optimizer
 
 
 def size_of(text: str) -> dict[str, int]:

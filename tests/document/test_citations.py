@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -51,7 +52,10 @@ def module(name: str) -> str:
 
 @cache
 def printed(name: str, form: str) -> str:
-    return render(derived(name), form, title="")
+    document = render(derived(name), form, title="")
+    if form != "notebook":
+        return document
+    return "\n".join("".join(cell["source"]) for cell in json.loads(document)["cells"])
 
 
 def printed_numbers(document: str) -> list[int]:

@@ -238,7 +238,7 @@ def test_particles_fit_how_a_formula_is_read() -> None:
     words = [render(derivation, form, title="", language="ko") for form in ("html", "markdown")]
     for particle in ("은", "는", "을", "를", "으로"):
         in_html = re.findall(rf"</math>{particle}\b", words[0])
-        assert len(in_html) == len(re.findall(rf"\${particle}\b", words[1])), particle
+        assert len(in_html) == len(re.findall(rf"`\${particle}\b", words[1])), particle
 
 
 def test_the_theorem_is_a_page_too() -> None:

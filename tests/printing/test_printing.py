@@ -1118,9 +1118,9 @@ def test_facts_are_printed_with_their_sum() -> None:
     derivation = textbook_derivation()
     stated = replace(derivation, system=replace(derivation.system, facts=(Fact(t[i], i, ONE),)))
     # What no step rests on is not assumed.
-    assert r"$\sum_{i} t_{i} = 1$" not in document(stated, "markdown")
+    assert r"$`\sum_{i} t_{i} = 1`$" not in document(stated, "markdown")
     used = replace(stated, steps=(*stated.steps, replace(stated.steps[-1], number=10**6, rule="fact")))
-    assert r"$\sum_{i} t_{i} = 1$" in document(used, "markdown")
+    assert r"$`\sum_{i} t_{i} = 1`$" in document(used, "markdown")
 
 
 def test_a_sum_over_sums_keeps_its_letters_apart() -> None:

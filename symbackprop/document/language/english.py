@@ -389,6 +389,12 @@ ENGLISH: dict[str, str] = {
     "drawing.output": "Output {quantity}",
     "drawing.loss": "Error {quantity}",
     # what a page says beside the derivation
+    "notebook.network": "This makes the network and derives it: each formula below is one of its steps.",
+    "notebook.heading": "Compared with differences",
+    "notebook.check": (
+        "Along a random direction, E changes by the sum of all derivatives times that direction. First "
+        "stands what the generated code computes by these formulas, then a difference quotient of E alone."
+    ),
     "page.language": "en",
     "page.choose": (
         "Choose a weight or a unit, with the mouse or with Tab and Enter: the paths light up along which the "

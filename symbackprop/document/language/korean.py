@@ -381,6 +381,12 @@ KOREAN: dict[str, str] = {
     "drawing.output": "출력 {quantity}",
     "drawing.loss": "오차 {quantity}",
     # what a page says beside the derivation
+    "notebook.network": "여기서 신경망을 만들고 미분한다. 아래의 모든 식은 이 유도의 한 단계이다.",
+    "notebook.heading": "차분과 비교",
+    "notebook.check": (
+        "임의의 방향으로 움직일 때 E의 변화율은 모든 도함수와 그 방향의 곱을 더한 것이다. "
+        "먼저 생성된 코드가 위의 식으로 계산한 값이, 그다음에 E만으로 구한 차분 몫이 나온다."
+    ),
     "page.language": "ko",
     "page.choose": (
         "가중치나 뉴런을 마우스로, 또는 Tab과 Enter 키로 고르면, 오차가 그곳까지 거슬러 흐르는 경로가 "
