@@ -6,7 +6,7 @@
     derivation  the model's equations          Derived: numbered steps, for a sample, a batch, an update
     proof       Derived                        a Verdict for each step
     code        Derived                        the source of a generated module
-    document    Derived                        text, Markdown, LaTeX, HTML, PDF; pictures
+    document    Derived                        text, Markdown, LaTeX, HTML …; pictures
 
 A stage is the folder of that name.  Several of them are built from `equations/`, `library/`, `arrays/` and
 `printing/`, and `commands/` is built from them.  The derivation that is proved, the one that is printed

@@ -280,7 +280,10 @@ def test_notations_differ_in_names_alone(command: Runner) -> None:
         (("-o", "file"), ("file:", "''", "--format")),
         (("-o", "file.docx"), ("'.docx'",)),
         (("--format", "markdwon"), ("--format", "'markdwon'", "did you mean 'markdown'?")),
-        (("--format", "zzz"), ("--format", "'zzz'", "known are: html, latex, markdown, notebook, pdf, text")),
+        (
+            ("--format", "zzz"),
+            ("--format", "'zzz'", "known are: beamer, html, latex, markdown, notebook, pdf, text"),
+        ),
         (("--notation", "textbok"), ("--notation", "'textbok'", "did you mean 'textbook'?")),
         (("--fragment",), ("--fragment", "LaTeX")),
         (("--fragment", "--format", "text"), ("--fragment", "LaTeX")),

@@ -31,13 +31,13 @@ Optimizer = Annotated[str, typer.Option(help="The optimiser of the trainer; see 
 Format = Annotated[
     str | None,
     typer.Option(
-        help="text, markdown, latex, html, notebook or pdf. Default: by the suffix of the file, else text."
+        help="text, markdown, latex, beamer, html, notebook or pdf. Default: by the file's suffix, else text."
     ),
 ]
 Notation = Annotated[
     str | None, typer.Option(help="textbook, layered, zad or matrix. Default: what suits the depth.")
 ]
-Fragment = Annotated[bool, typer.Option("--fragment", help="LaTeX for inclusion in a document of your own.")]
+Fragment = Annotated[bool, typer.Option("--fragment", help="LaTeX or slides for a document of your own.")]
 Destination = Annotated[
     Path | None, typer.Option("-o", "--output-file", help="The file to write; - for standard output.")
 ]
@@ -130,7 +130,7 @@ class DocumentOptions:
         if self.notation is not None:
             require_known("--notation", self.notation, NOTATIONS)
         require_known("--lang", self.lang, CATALOGUES)
-        if self.fragment and chosen != "latex":
+        if self.fragment and chosen not in ("latex", "beamer"):
             raise SpecificationError("--fragment: only LaTeX has fragments; add --format latex")
 
     @cached_property

@@ -16,6 +16,7 @@ FORMATS = {
     "text": (".txt",),
     "markdown": (".md", ".markdown"),
     "latex": (".tex",),
+    "beamer": (),
     "html": (".html", ".htm"),
     "notebook": (".ipynb",),
     "pdf": (".pdf",),
@@ -35,7 +36,7 @@ class Printable(ABC):
     def document(
         self, form: str, notation: str | None = None, fragment: bool = False, language: str = "en"
     ) -> str:
-        """Return the document in a format: "text", "markdown", "latex", "html" or "notebook".
+        """Return the document in a format that is text: one of ``TEXT_FORMATS``.
 
         Raises:
             SpecificationError: there is no such format, notation or language.

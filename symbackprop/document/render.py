@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from symbackprop.document import derivatives
+from symbackprop.document.beamer import BeamerFormat
 from symbackprop.document.first_values import FirstValues
 from symbackprop.document.formats import CompactLatexFormat, Format, LatexFormat, TextFormat
 from symbackprop.document.language.catalogues import CATALOGUES, Catalogue, words_in_formulas
@@ -36,7 +37,7 @@ def render(
 
     Args:
         derivation: the equations and the steps.
-        format: "text", "markdown", "latex", "compact latex", "html" or "notebook".
+        format: one of ``printable.FORMATS`` but "pdf", or "compact latex".
         title: the heading of the document, plain text.
         notation: "textbook", "layered", "zad" or "matrix"; None chooses the one that suits the network.
         fragment: leave out the title and, in LaTeX, the preamble.
@@ -133,6 +134,7 @@ _STYLES: Mapping[str, type[Format]] = {
     "cell": CellFormat,
     "latex": LatexFormat,
     "compact latex": CompactLatexFormat,
+    "beamer": BeamerFormat,
 }
 
 

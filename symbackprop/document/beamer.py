@@ -1,0 +1,20 @@
+"""A derivation as slides: LaTeX for the class beamer, one step with its reason on each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from symbackprop.document.formats import LatexFormat
+
+
+class BeamerFormat(LatexFormat):
+    """Slides: what is wider than one is set smaller, what is higher goes on, on the next."""
+
+    template = "derivation.beamer.jinja"
+    _WIDTH = 54
+    _TABLE_WIDTH = 40
+
+    def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
+        known = super().extra(catalogue, fragment)
+        del known["one_page"]  # a summary takes as many slides as it needs
+        return known
