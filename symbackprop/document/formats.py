@@ -342,6 +342,7 @@ class LatexFormat(_MathFormat):
         return {
             "drawing": drawing,
             "packages": ["kotex"] if korean else [],
+            "theorem_drawing": "",
             "one_page": False,
             "compact": self.compact,
         }

@@ -83,6 +83,7 @@ class HtmlFormat(LatexFormat):
             "prefix": self._prefix(fragment),
             "drawing": self.drawn(picture, fragment),
             "choices": [self._choice(number) for numbers in choices for number in numbers],
+            "theorem_drawing": "",
             "probe": "",
             "probed": [],
             **{key: self.escape(catalogue[f"page.{key}"]) for key in _SENTENCES},
