@@ -115,7 +115,7 @@ class _Printed:
         drawn = {"theorem_drawing": self.style.drawn(self._picture(), fragment)} if self.style.draws else {}
         matrices, introduction = self._matrices()
         return {
-            "theorem": [*self._given(), self._say("theorem.statement", **said)],
+            "theorem": [*self._given(), self._say("theorem.statement", **said), *self.base.facts()],
             "theorem_formulas": [*self._results(self.base, ""), *self._results(self.step, self._of_layers)],
             "theorem_matrices_introduction": introduction,
             "theorem_matrices": matrices,

@@ -108,6 +108,8 @@ def test_the_theorem_is_stated_before_its_proof() -> None:
     assert len(numbered) == 6
     for formula, number in numbered:
         assert f"=> ({number})  {formula}\n" in rest
+    softmax = render_theorem(theorem_of("tanh-softmax"), check, "text")
+    assert "Σ_i t[i] = 1 for the targets" in softmax.partition("\nForward equations\n")[0]
     korean = render_theorem(theorem, check, "text", language="ko")
     assert korean.startswith("층이 L개인 신경망: sigmoid,")
     assert "단계를 모두 증명했다." in korean
