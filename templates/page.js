@@ -48,15 +48,20 @@
       }
     };
 
+    // What stands for all components of a quantity, told by the place of its step.
+    const whole = (id) => id.replace(/step-(\d+)$/, "choice-$1");
+
     const tell = (choice) => {
       panel.classList.add("told");
       const name = document.createElement("strong");
       name.textContent = choice.getAttribute("aria-label");
       panel.replaceChildren(name);
-      for (const id of choice.dataset.results.split(" ")) {
-        const shown = document.getElementById(id.replace(/step-(\d+)$/, "choice-$1"));
-        const equation = shown.querySelector(".equation").cloneNode(true);
-        panel.append(equation);
+      const own = choice.dataset.own?.split(" ");
+      for (const shown of own ?? choice.dataset.results.split(" ").map(whole)) {
+        const told = document.getElementById(shown).cloneNode(true);
+        const equation = told.querySelector(".equation");
+        const id = told.dataset.step;
+        panel.append(...told.children);
         // Of layers that are alike only some steps stand on the page.
         if (document.getElementById(id) === null) continue;
         const link = document.createElement("a");

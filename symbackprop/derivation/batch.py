@@ -15,6 +15,7 @@ from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Mul, Symbol, expa
 
 from symbackprop.equations.graph import reached_from
 from symbackprop.equations.indices import close_sum
+from symbackprop.equations.letters import free_names
 from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Derived, Step, differentiated
 from symbackprop.equations.system import BINDERS, Quantity, component, name_of
@@ -47,8 +48,7 @@ class SampleAxis:
         found = set[str]()
         for name, quantity in self.derivation.adjoints.items():
             rhs = self.derivation.by_number[self.derivation.results[quantity]].rhs
-            reads = {str(b.name) for b in rhs.atoms(IndexedBase)} | {s.name for s in rhs.atoms(Symbol)}
-            if name not in varying and reads & (varying | found):
+            if name not in varying and free_names(rhs) & (varying | found):
                 found.add(name)
         return found
 

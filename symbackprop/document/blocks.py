@@ -55,3 +55,14 @@ class ResultRow:
     label: str
     derivative: str
     formula: str
+
+
+@dataclass(frozen=True)
+class Component:
+    """What is told of one component that is chosen in the drawing: its result, and each way of its error."""
+
+    id: str
+    step: str
+    result: EquationBlock
+    note: str
+    ways: tuple[str, ...]

@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from html import escape
+from itertools import islice
 from xml.sax.saxutils import quoteattr, unescape
 
-from symbackprop.document.blocks import EquationBlock
-from symbackprop.document.drawing.picture import Picture
+from sympy import Expr
+
+from symbackprop.document.blocks import Component, EquationBlock
+from symbackprop.document.drawing.picture import Picture, component_id
 from symbackprop.document.formats import LatexFormat
 from symbackprop.document.mathml import mathml
+from symbackprop.document.ways import Ways
 from symbackprop.equations.steps import Derived
 from symbackprop.printing.latex import LatexPrinter
-from symbackprop.printing.notation import Notation
+from symbackprop.printing.notation import Notation, notation_for
 
 _SENTENCES = (
     *("language", "choose", "fold", "unfold"),
     *("probe_heading", "probe_introduction", "probe_component", "probe_change"),
 )
 """What a page says beside the document itself."""
+_MOST_WAYS = 4
+"""Ways of an error that are all written out for one component."""
+_FEW = 1000
+"""Ways up to which one of them stands for all: of more each is a long product, and a page would be, too."""
 _QUOTE = {'"': "&quot;"}
 _UNQUOTE = {mark: plain for plain, mark in _QUOTE.items()}
 _PENDING = re.compile(r'<math data-latex="([^"]*)"/>([^\s<]*)')
@@ -78,11 +86,14 @@ class HtmlFormat(LatexFormat):
         from symbackprop.document.drawing.layout import picture_of
 
         picture = picture_of(self.derivation.model, self.derivation.system, self.printer.notation, catalogue)
-        choices = self._choices(picture).values()
+        choices = self._choices(picture)
+        one_by_one = {q for part in picture.parts if part.place for q in part.quantities}
+        whole = [number for q, numbers in choices.items() if q not in one_by_one for number in numbers]
         return {
             "prefix": self._prefix(fragment),
             "drawing": self.drawn(picture, fragment),
-            "choices": [self._choice(number) for numbers in choices for number in numbers],
+            "choices": [self._choice(number) for number in whole],
+            "components": list(self._components(picture, choices, catalogue, self._prefix(fragment))),
             "theorem_drawing": "",
             "probe": "",
             "probed": [],
@@ -117,6 +128,38 @@ class HtmlFormat(LatexFormat):
                 found[step.target].append(step.number)
         return found
 
+    def _components(
+        self, picture: Picture, choices: Collection[str], catalogue: Mapping[str, str], prefix: str
+    ) -> Iterator[Component]:
+        """Yield what is told of each unit that is drawn, and of each weight between two of them."""
+        ways, style = Ways(self.derivation), self._with_layers()
+        for part in picture.parts:
+            for name in (name for name in part.quantities if part.place and name in choices):
+                result = ways.result(name, part.place)
+                count, products = ways.count(name), ways.products(result)
+                written = count if count <= _MOST_WAYS else 1 if count <= _FEW else 0
+                shown = tuple(map(style.alone, islice(products, written)))
+                is_all = shown == (style.alone(result.rhs),)
+                key = _said_of_ways(count, written)
+                yield Component(
+                    prefix + component_id(name, part.place),
+                    f"{prefix}step-{result.number}",
+                    EquationBlock(self.label(result.number), style.formula(result.lhs, result.rhs)),
+                    "" if is_all else self.escape(catalogue[key].format(count=count)),
+                    () if is_all else shown,
+                )
+
+    def _with_layers(self) -> HtmlFormat:
+        """Return a format that shows the layers of quantities: a number in place of a letter tells none."""
+        notation = self.printer.notation
+        if notation.name != "textbook":
+            return self
+        return HtmlFormat(notation_for(self.derivation, "layered", notation.words), self.derivation)
+
+    def alone(self, expression: Expr) -> str:
+        """Return an expression on lines of its own."""
+        return self.cell_of(self.filled(expression, self._WIDTH))
+
     def _choice(self, number: int) -> EquationBlock:
         step = self.derivation.by_number[number]
         return EquationBlock(self.label(number), self.formula(step.lhs, step.rhs))
@@ -131,6 +174,13 @@ class HtmlFormat(LatexFormat):
         return re.sub(
             r'<a href="#([^"]*step-\d+)">(\(\d+\))</a>', lambda m: m[0] if m[1] in places else m[2], document
         )
+
+
+def _said_of_ways(count: int, written: int) -> str:
+    """Return the key of the sentence on the ways of an error, some of which are written out."""
+    if count == 1:
+        return "page.way"
+    return "page.ways" if written == count else "page.many_ways" if written else "page.all_ways"
 
 
 def _held(pending: re.Match[str]) -> str:

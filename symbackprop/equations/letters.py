@@ -7,6 +7,7 @@ it runs over there; a second one over the same is it with a prime.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import chain, count
 
 from sympy import Derivative, Expr, Indexed, Symbol
@@ -47,10 +48,10 @@ class Letters:
     def equation(self, lhs: Expr, rhs: Expr) -> tuple[Expr, Expr]:
         """Return both sides of an equation, or of a step, in letters of which each has one range."""
         free = self._of_left(lhs)
-        left, right = (self._opened(side, (), {}) if free else side for side in (lhs, rhs))
-        left = left.xreplace(free)
-        taken = _free_names(left)
-        return self.settled(left, taken), self.settled(right.xreplace(free), taken)
+        if free:
+            lhs, rhs = (self._opened(side, (), {}).xreplace(free) for side in (lhs, rhs))
+        taken = free_names(lhs)
+        return self.settled(lhs, taken), self.settled(rhs, taken)
 
     def further(self, letter: Symbol, n: Expr, taken: Iterable[Symbol]) -> Symbol:
         """Return a letter over a range in place of one that is no letter of it, or is taken."""
@@ -68,8 +69,22 @@ class Letters:
         """Return an expression with other letters for its sums, none of which is ``taken``."""
         if not expression.has(*BINDERS):
             return expression
+        used = {*taken, *free_names(expression)}
+        if self._stands(expression, used):
+            return expression
         names: dict[Symbol, Symbol] = {}
-        return self._opened(expression, {*taken, *_free_names(expression)}, names).xreplace(names)
+        return self._opened(expression, used, names).xreplace(names)
+
+    def _stands(self, expression: Expr, used: set[str]) -> bool:
+        """Whether each bound index is a letter that may run over its range and stands for nothing else."""
+        if not isinstance(expression, BINDERS):
+            return all(self._stands(argument, used) for argument in expression.args)
+        inner = set(used)
+        for i, _, high in expression.limits:
+            if type(i) is not Symbol or i.name in inner or not self._fits(i.name, high + 1):
+                return False
+            inner.add(i.name)
+        return self._stands(expression.function, inner)
 
     def _opened(self, expression: Expr, taken: Iterable[str], names: dict[Symbol, Symbol]) -> Expr:
         """Return an expression with fresh bound indices, and enter the letters for them in ``names``."""
@@ -115,15 +130,26 @@ class Letters:
         return chain(plain, spare, (f"i_{number}" for number in count()))
 
 
-def _free_names(expression: Expr) -> set[str]:
-    """Return the names of the free symbols; to SymPy what a derivative is taken for is none of them."""
-    if not expression.has(Derivative):
-        return {s.name for s in expression.free_symbols if isinstance(s, Symbol)}
+@lru_cache(maxsize=1 << 15)
+def free_names(expression: Expr) -> frozenset[str]:
+    """Return the names of the free symbols, those of arrays too, and those that a derivative is taken for.
+
+    SymPy makes every sum anew to find its free symbols, and takes what a derivative is for as bound.
+    """
+    if isinstance(expression, Symbol):
+        return frozenset([expression.name])
+    inside = frozenset[str]().union(*map(free_names, _parts(expression)))
+    return inside - {i.name for i, *_ in expression.limits} if isinstance(expression, BINDERS) else inside
+
+
+def _parts(expression: Expr) -> Iterable[Expr]:
     if isinstance(expression, BINDERS):
-        return _free_names(expression.function) - {i.name for i, *_ in expression.limits}
+        return (expression.function,)
     if isinstance(expression, Derivative):
-        return _free_names(expression.expr).union(*map(_free_names, expression.variables))
-    return set[str]().union(*map(_free_names, expression.args))
+        return (expression.expr, *expression.variables)
+    return (
+        (expression.base.label, *expression.indices) if isinstance(expression, Indexed) else expression.args
+    )
 
 
 def _components(lhs: Expr) -> list[Expr]:

@@ -35,10 +35,16 @@ Ranges = dict[Symbol, Expr]
 """Index symbol -> the size it runs over."""
 
 
-@lru_cache(maxsize=1 << 14)
+@lru_cache(maxsize=1 << 16)
 def component(base: IndexedBase, *indices: Expr) -> Indexed:
     """Return one object for equal components: SymPy takes long to make one."""
     return base[indices]
+
+
+@lru_cache(maxsize=1 << 14)
+def _base(symbol: Symbol, shape: tuple[Expr, ...]) -> IndexedBase:
+    """Return one object for equal bases."""
+    return IndexedBase(symbol, shape=shape)
 
 
 def index(name: str) -> Symbol:
@@ -235,7 +241,7 @@ class Quantity:
     @cached_property
     def base(self) -> IndexedBase:
         """The indexed base of an array."""
-        return IndexedBase(self.symbol, shape=self.shape)
+        return _base(self.symbol, self.shape)
 
     def at(self, indices: Sequence[Expr]) -> Expr:
         """Return the component at ``indices``."""

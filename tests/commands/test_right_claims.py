@@ -149,7 +149,7 @@ class Writer:
     def total(self, e: Sum) -> str:
         body, letters = e.function, []
         for i, _, _ in e.limits:
-            other = Symbol(f"{i.name}_", integer=True) if self.renamed else i
+            other = Symbol(i.name.replace("'", "p") + "_", integer=True) if self.renamed else i
             body = body.xreplace({i: other})
             letters.append(other.name)
         return f"sum({self.text(body)}, {', '.join(letters)})"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import symbackprop as sb
-from symbackprop.document.drawing.graph import _spaced, _with_few_crossings
 from symbackprop.document.drawing.layout import picture_of
 from symbackprop.document.drawing.picture import Name, Picture, route
+from symbackprop.document.drawing.placement import _spaced, _with_few_crossings
 from symbackprop.document.drawing.svg import svg
 from symbackprop.document.drawing.tikz import tikz
 from symbackprop.equations.system import name_of
@@ -180,8 +180,13 @@ def test_equations_are_drawn_as_the_graph_of_their_quantities(name: str) -> None
     network = equations(name)
     system, picture = network.model.system, drawn(network)
     read = {(name_of(r), e.name) for e in system.equations for r in system.reads(e.rhs)}
-    assert {(edge.source, edge.target) for edge in picture.edges} == read
-    assert set(picture.by_key) == {name for pair in read for name in pair}
+    again = {node.key: node.quantities[0] for node in picture.nodes if node.again}
+    drawn_ = {(again.get(edge.source, edge.source), edge.target) for edge in picture.edges if edge.drawn}
+    assert drawn_ == read
+    assert {(edge.source, edge.target) for edge in picture.edges if not edge.drawn} == {
+        (name, key) for key, name in again.items()
+    }
+    assert set(picture.by_key) - set(again) == {name for pair in read for name in pair}
     kinds = {node.key: node.kind for node in picture.nodes}
     assert kinds["E"] == "loss"
     assert kinds[network.model.output] == "output"
@@ -189,24 +194,47 @@ def test_equations_are_drawn_as_the_graph_of_their_quantities(name: str) -> None
     assert all(kinds[target.name] == "target" for target in network.model.targets)
 
 
-def test_ranks_in_the_middle_of_a_deep_graph_stand_together() -> None:
-    picture = drawn(deep_equations(20))
-    assert len({node.x for node in picture.nodes}) == 12
-    assert "rest" in picture.by_key
-    assert {"h1", "y", "E"} <= set(picture.by_key)
-    assert "h10" not in picture.by_key
+def in_words(network: sb.Network) -> sb.Network:
+    """Return a network whose names tell no layers."""
+    words = (f"{a}{b}" for a in "pqrs" for b in "pqrst")
+    by_number = {str(n): word for n, word in enumerate(words, start=1)}
+    text = re.sub(r"\b([hw])(\d+)\b", lambda found: found[1] + by_number[found[2]], network.description)
+    return sb.Network.from_equations(text)
 
 
-def test_quantities_that_do_not_fit_into_a_rank_stand_together() -> None:
-    names = [f"p{n}" for n in range(30)]
-    total = " + ".join(f"{name}[k]*x[n, k]" for name in names)
-    text = "input x[n, k]\n" + "".join(f"parameter {name}[k]\n" for name in names)
-    network = sb.Network.from_equations(
-        f"{text}y[n, k] = {total}\nE = mean(sum(y[n, k]**2, k), n)\noutput y\n"
-    )
+def test_a_deep_graph_goes_on_in_rows_and_leaves_nothing_out() -> None:
+    network = in_words(deep_equations(20))
     picture = drawn(network)
-    assert len(picture.nodes) == 8 + 2
-    assert "rest-0" in picture.by_key
+    own = [node for node in picture.nodes if not node.again]
+    assert {node.key for node in own} == set(network.model.system.quantities)
+    assert picture.width < 1000
+    assert len([node for node in picture.nodes if node.again and node.quantities == ("x",)]) == 1
+    boxes = [(node.x, node.y, node.width, node.height) for node in picture.nodes]
+    for (x, y, width, height), (u, v, wide, high) in combinations(boxes, 2):
+        assert abs(x - u) >= (width + wide) / 2 or abs(y - v) >= (height + high) / 2
+    for edge in picture.edges:
+        assert edge.back or not edge.drawn or picture.by_key[edge.source].x < picture.by_key[edge.target].x
+
+
+def test_of_equal_layers_the_first_and_the_last_are_drawn() -> None:
+    text = "from library import transformer_block\ninput x[n, t, d]\nsize t = 2, d = 4, a = 2, h = 2, f = 4\n"
+    text += "z = repeat(transformer_block, {}, x)\nE = mean(sum(z[n, t, d]**2, t, d), n)\noutput z\n"
+    few, more, many = (drawn(sb.Network.from_equations(text.format(n))) for n in (2, 5, 9))
+    (rest,) = [node for node in many.nodes if node.kind == "rest"]
+    assert rest.note == "layers 2 to 8, all alike"
+    assert len(many.nodes) == len(more.nodes)
+    assert (many.width, many.height) == (more.width, more.height)
+    assert {node.kind for node in few.nodes} == {node.kind for node in many.nodes} - {"rest"}
+    names = {node.key for node in many.nodes}
+    assert {"q1", "q9"} <= names
+    assert not names & {f"q{layer}" for layer in range(2, 9)}
+
+
+def test_what_is_given_stands_in_the_row_that_first_reads_it() -> None:
+    picture = drawn(in_words(deep_equations(20)))
+    arrows = [edge for edge in picture.edges if edge.drawn]
+    for node in picture.nodes:
+        assert any(node.key in (edge.source, edge.target) for edge in arrows)
 
 
 def test_what_a_recurrence_reads_at_another_place_goes_back_below_all_else() -> None:
@@ -220,14 +248,6 @@ def test_what_a_recurrence_reads_at_another_place_goes_back_below_all_else() -> 
     assert all(0 < x < picture.width for x, _ in points)
     for text in (svg(picture), tikz(picture)):
         assert len(re.findall(r"-stealth|class=\"point\"", text)) == len(picture.edges)
-
-
-def test_what_is_computed_is_drawn_before_what_is_given_where_a_rank_is_full() -> None:
-    names = [f"p{n}" for n in range(12)]
-    text = f"input x[n, a]\ntarget t[n, a]\nparameter {', '.join(f'{n}[a]' for n in names)}\nsize a = 2\n"
-    text += f"h[n, a] = x[n, a]**2\ny[n, a] = h[n, a]*({' + '.join(f'{n}[a]' for n in names)})\n"
-    text += "E = mean(sum((y[n, a] - t[n, a])**2, a), n)\noutput y\n"
-    assert "h" in {node.key for node in drawn(sb.Network.from_equations(text)).nodes}
 
 
 def test_arrows_that_need_not_cross_do_not() -> None:

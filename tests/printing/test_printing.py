@@ -54,7 +54,7 @@ from sympy import (
 from symbackprop import Network, derive
 from symbackprop.derivation.calculus.cancelling import struck_product
 from symbackprop.derivation.reverse_pass import derive_system
-from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlock
+from symbackprop.document.blocks import Component, EquationBlock, Group, ResultRow, StepBlock
 from symbackprop.document.formats import latex_width
 from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.language.english import ENGLISH
@@ -1087,7 +1087,7 @@ def test_a_template_reads_what_it_is_given_and_nothing_else(format: str, derivat
     given_keys = set(document_context(derivation, style, ENGLISH, "title", [], False))
     read_keys, attributes = template_names(format)
     assert read_keys == given_keys
-    records = (EquationBlock, StepBlock, Group, ResultRow)
+    records = [EquationBlock, StepBlock, Group, ResultRow, *([Component] if format == "html" else [])]
     assert attributes == {each.name for record in records for each in fields(record)}
 
 

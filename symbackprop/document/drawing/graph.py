@@ -1,30 +1,31 @@
-"""The layout of equations: a box for each quantity, arrows to its readers, from left to right.
+"""The layout of equations: a box for each quantity, arrows to its readers, from left to right, in rows.
 
-In goes an ``EquationSystem``, out comes a ``Picture``.  The layers are those of Sugiyama, Tagawa and Toda
-(1981): ranks by the longest path, an order with few crossings, then heights.  Ranks in the middle of a deep
-network, and quantities that do not fit into a rank, stand together as dots.
+In goes an ``EquationSystem``, out comes a ``Picture``.  A quantity stands one rank behind what it reads.
+Ranks that do not fit beside each other go on in a row below, where what is read from another row stands once
+more.  Of equal layers the first and the last are drawn, and one box stands for those between.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+
+from sympy import preorder_traversal
 
 from symbackprop.document.drawing.picture import Edge, Name, Node, NodeKind, Picture
+from symbackprop.document.drawing.placement import HEIGHT, RANK_GAP, SIDE, Links, placed, with_ways_back
 from symbackprop.document.drawing.words import Words
-from symbackprop.equations.system import EquationSystem, indices_of, name_of
+from symbackprop.equations.graph import reached_from
+from symbackprop.equations.system import ZERO, EquationSystem, indices_of, name_of
 
-_RANK_GAP, _ROW, _BEND_ROW, _HEIGHT, _SIDE = 62.0, 66.0, 30.0, 44.0, 18.0
-_WAY, _TRACK = 13.0, 3.0
-"""The distance of ways back from what is above them or beside them, and of one from the next."""
-_MOST_RANKS, _FIRST_RANKS, _LAST_RANKS = 12, 7, 4
-_MOST_IN_RANK = 8
-_SWEEPS = 8
-
-Links = set[tuple[str, str]]
-"""Pairs of keys: the quantity that is read, and its reader."""
+_WIDEST = 860.0
+"""How wide the boxes of a row may be with their distances: as wide as a page is."""
+_ROW_GAP = 30.0
+_LEAST_ALIKE = 4
+"""Equal layers from which on those between the first and the last are one box."""
+_REST = "~rest"
+"""The key of that box, which no quantity has as its name."""
 
 
 def lay_out(
@@ -40,80 +41,161 @@ def lay_out(
         words: how quantities and descriptions are written.
     """
     reads = {e.name: list(dict.fromkeys(map(name_of, system.reads(e.rhs)))) for e in system.equations}
-    places = _collapsed(_ranks(system, reads), reads)
+    alike = _alike(system, reads)
     kinds = _kinds(system, set(targets), output)
-    nodes = {
-        key: _node(system, key, kinds, sizes, words) for key in dict.fromkeys(p.key for p in places.values())
-    }
-    links = {(places[r].key, places[e].key) for e, found in reads.items() for r in found}
-    rank_of = {p.key: p.rank for p in places.values()}
-    back = {(a, b) for a, b in links if rank_of[a] >= rank_of[b] and a in reads and a in nodes}
-    links = {(a, b) for a, b in links if rank_of[a] < rank_of[b]}
-    ranks: list[list[str]] = [[] for _ in range(max(p.rank for p in places.values()) + 1)]
-    for key, rank in dict.fromkeys((p.key, p.rank) for p in places.values()):
-        ranks[rank].append(key)
-    return _with_ways_back(_placed(nodes, ranks, links), sorted(_quantities(back, nodes)))
-
-
-def _quantities(links: Links, nodes: Mapping[str, Node]) -> Iterator[tuple[str, str]]:
-    """Yield the links between two quantities, which do not stand together as dots."""
-    return ((a, b) for a, b in links if "rest" not in (nodes[a].kind, nodes[b].kind))
-
-
-def _with_ways_back(picture: Picture, links: Sequence[tuple[str, str]]) -> Picture:
-    """Return a picture with arrows below it, for what a recurrence reads at another place."""
-    edges, low = list(picture.edges), picture.height - _SIDE
-    for number, (a, b) in enumerate(links):
-        source, target = picture.by_key[a], picture.by_key[b]
-        low += _WAY
-        right = source.x + source.width / 2 + _WAY + _TRACK * number
-        left = target.x - target.width / 2 - _WAY - _TRACK * number
-        through = ((right, source.y), (right, low), (left, low), (left, target.y))
-        edges.append(Edge(a, b, through=through, back=True))
-    return replace(picture, edges=tuple(edges), height=low + _SIDE)
-
-
-# ---------------------------------------------------------------------------------- places and ranks
+    names = [name for name in system.quantities if name in reads or any(name in r for r in reads.values())]
+    nodes = {name: _node(system, name, kinds, sizes, words) for name in names}
+    if alike.names:
+        nodes[_REST] = alike.node(words)
+    links = {(r, alike.key(e)) for e, found in reads.items() for r in found if alike.key(r) != alike.key(e)}
+    loops = {(r, e) for e, found in reads.items() for r in found if r == e}
+    given = {name for name in nodes if name not in reads and name not in alike.names}
+    return _Rows(nodes, _ranks(reads, alike), links | loops, alike, given - {_REST}).picture()
 
 
 @dataclass(frozen=True)
-class _Place:
-    """The node that shows a quantity, and the rank where it stands."""
+class _Alike:
+    """The quantities of equal layers between the first and the last, all of which one box stands for."""
 
-    key: str
-    rank: int
+    names: frozenset[str] = frozenset()
+    first: int = 0
+    last: int = 0
+
+    def key(self, name: str) -> str:
+        """Return the key of the box where a quantity stands."""
+        return _REST if name in self.names else name
+
+    def node(self, words: Words) -> Node:
+        """Return the box, without a place."""
+        said = words.say("drawing.alike", first=str(self.first), last=str(self.last))
+        return Node(_REST, "rest", 0, 0, 7.0 * len(said), 34, name=Name("⋯"), note=said, description=said)
 
 
-def _ranks(system: EquationSystem, reads: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Return the rank of each quantity: the longest path to it; inputs stand just before their first use."""
+def _alike(system: EquationSystem, reads: Mapping[str, Sequence[str]]) -> _Alike:
+    """Return the layers that are like those on both sides of them, by what their quantities are and read."""
+    layers: dict[int, set[str]] = {}
+    for name, role in system.roles.items():
+        if name in system.quantities:
+            layers.setdefault(role.layer, set()).add(name)
+    shapes = {number: _shape_of(system, names) for number, names in layers.items()}
+    inner = [n for n in sorted(layers) if shapes[n] == shapes.get(n - 1) == shapes.get(n + 1)]
+    if len(inner) < _LEAST_ALIKE - 2 or inner != [*range(inner[0], inner[-1] + 1)]:
+        return _Alike()
+    names = set[str]().union(*(layers[n] for n in inner))
+    readers: dict[str, set[str]] = {}
+    for name, found in reads.items():
+        for read in found:
+            readers.setdefault(read, set()).add(name)
+    behind = reached_from(names, readers)
+    before = reached_from(names, {name: set(found) for name, found in reads.items()})
+    return _Alike(frozenset(names | (behind & before)), inner[0], inner[-1])
+
+
+def _shape_of(system: EquationSystem, names: Collection[str]) -> object:
+    """Return what is equal for layers that are alike: words, what each reads of its layer, and functions."""
+    found = []
+    for name in names:
+        definition = system.definitions.get(name)
+        rhs = ZERO if definition is None else definition.rhs
+        reads = Counter(map(name_of, system.reads(rhs)))
+        others = sorted((system.roles[read].word if read in names else "", n) for read, n in reads.items())
+        functions = sorted({type(node).__name__ for node in preorder_traversal(rhs)})
+        found.append((system.roles[name].word, len(system.quantities[name].shape), others, functions))
+    return sorted(found)
+
+
+def _ranks(reads: Mapping[str, Sequence[str]], alike: _Alike) -> dict[str, int]:
+    """Return the rank of each box: the longest path to it; what is given stands just before its first use."""
+    own: dict[str, list[str]] = {}
+    for name, found in reads.items():
+        own.setdefault(alike.key(name), []).extend(found)
+    late = _behind(own, alike)
     ranks: dict[str, int] = {}
-    for equation in system.equations:
-        ranks[equation.name] = 1 + max((ranks.get(read, 0) for read in reads[equation.name]), default=0)
+    for key in sorted(own, key=lambda key: (key in late, key != _REST)):
+        ranks[key] = 1 + max((ranks.get(alike.key(read), 0) for read in own[key]), default=0)
     given: dict[str, int] = {}
-    for equation in system.equations:
-        for read in reads[equation.name]:
+    for key, found in own.items():
+        for read in map(alike.key, found):
             if read not in ranks:
-                given[read] = min(given.get(read, ranks[equation.name]), ranks[equation.name] - 1)
-    everything = {**given, **ranks}
-    return {name: everything[name] for name in system.quantities if name in everything}
+                given[read] = min(given.get(read, ranks[key]), ranks[key] - 1)
+    return {**given, **ranks}
 
 
-def _collapsed(ranks: Mapping[str, int], computed: Collection[str]) -> dict[str, _Place]:
-    """Return the place of each quantity; those that do not fit, ``computed`` ones last, share dots."""
-    count, places, wanted = max(ranks.values()) + 1, {}, Counter(ranks.values())
-    skipped = max(0, count - _FIRST_RANKS - _LAST_RANKS) if count > _MOST_RANKS else 0
-    full: dict[int, int] = {}
-    for name in sorted(ranks, key=lambda name: name not in computed):
-        rank = ranks[name]
-        if skipped and _FIRST_RANKS <= rank < _FIRST_RANKS + skipped:
-            places[name] = _Place("rest", _FIRST_RANKS)
-            continue
-        crowd = wanted[rank]
-        rank -= max(0, skipped - 1) if rank >= _FIRST_RANKS else 0
-        full[rank] = full.get(rank, 0) + 1
-        crowded = crowd > _MOST_IN_RANK and full[rank] >= _MOST_IN_RANK
-        places[name] = _Place(f"rest-{rank}" if crowded else name, rank)
-    return {name: places[name] for name in ranks}
+def _behind(own: Mapping[str, Sequence[str]], alike: _Alike) -> set[str]:
+    """Return the boxes that read what stands together, or what is read from it."""
+    readers: dict[str, set[str]] = {}
+    for key, found in own.items():
+        for read in map(alike.key, found):
+            readers.setdefault(read, set()).add(key)
+    return reached_from([_REST], readers)
+
+
+class _Rows:
+    """The ranks in rows, with what a row reads from another one once more."""
+
+    def __init__(
+        self,
+        nodes: Mapping[str, Node],
+        ranks: Mapping[str, int],
+        links: Links,
+        alike: _Alike,
+        given: Collection[str],
+    ) -> None:
+        self.nodes, self.ranks, self.links, self.alike = nodes, ranks, links, alike
+        row_of_rank = self._rows_of_ranks()
+        self.rows = {key: row_of_rank[rank] for key, rank in ranks.items()}
+        for name in given:  # what is given stands in the row where it is first read
+            self.rows[name] = min(self.rows[key] for read, key in links if read == name)
+
+    def picture(self) -> Picture:
+        """Return all rows below each other."""
+        rows = [self._row(number) for number in range(max(self.rows.values()) + 1)]
+        nodes: list[Node] = []
+        edges: list[Edge] = []
+        low = 0.0
+        for row in rows:
+            nodes += [replace(node, y=node.y + low) for node in row.nodes]
+            for edge in row.edges:
+                through = tuple((x, y + low) for x, y in edge.through)
+                edges.append(replace(edge, through=through))
+            low += row.height - 2 * SIDE + _ROW_GAP
+        again = [
+            Edge(self.alike.key(_original(node.key)), node.key, drawn=False) for node in nodes if node.again
+        ]
+        width = max(row.width for row in rows)
+        return Picture(width, low - _ROW_GAP + 2 * SIDE, tuple(nodes), (*edges, *again))
+
+    def _rows_of_ranks(self) -> list[int]:
+        """Return the row of each rank."""
+        found, row, wide = [], 0, 0.0
+        for rank in range(max(self.ranks.values()) + 1):
+            boxes = [self.nodes[key].width for key, own in self.ranks.items() if own == rank]
+            width = max(boxes, default=0.0)
+            if wide and wide + width > _WIDEST:
+                row, wide = row + 1, RANK_GAP + width  # room for what is read from another row
+            found.append(row)
+            wide += width + RANK_GAP
+        return found
+
+    def _row(self, number: int) -> Picture:
+        ranks = {key: rank for key, rank in self.ranks.items() if self.rows[key] == number}
+        nodes = {key: self.nodes[key] for key in ranks}
+        links: Links = set()
+        for read, key in sorted(self.links):
+            source = self.alike.key(read)
+            if key not in ranks:
+                continue
+            if source not in ranks:
+                source = _again(read, number)
+                nodes[source] = replace(self.nodes[read], key=source, again=True)
+                ranks[source] = min(ranks.get(source, ranks[key]), ranks[key] - 1)
+            links.add((source, key))
+        first = min(ranks.values())
+        columns: list[list[str]] = [[] for _ in range(max(ranks.values()) - first + 1)]
+        for key, rank in ranks.items():
+            columns[rank - first].append(key)
+        back = {(a, b) for a, b in links if ranks[a] >= ranks[b]}
+        return with_ways_back(placed(nodes, columns, links - back), sorted(back))
 
 
 def _kinds(system: EquationSystem, targets: set[str], output: str) -> dict[str, NodeKind]:
@@ -124,6 +206,15 @@ def _kinds(system: EquationSystem, targets: set[str], output: str) -> dict[str, 
     return kinds | {output: "output", system.loss: "loss"}
 
 
+def _again(name: str, row: int) -> str:
+    """Return the key of the box in which a quantity stands once more."""
+    return f"{name}@{row}"
+
+
+def _original(key: str) -> str:
+    return key.partition("@")[0]
+
+
 def _node(
     system: EquationSystem,
     key: str,
@@ -132,13 +223,11 @@ def _node(
     words: Words,
 ) -> Node:
     """Return the node of a quantity, or the dots, without a place."""
-    if key not in system.quantities:
-        return Node(key, "rest", 0, 0, 40, 24, name=Name("⋯" if key == "rest" else "⋮"))
     name, note = words.name(key, _letters(system, key)), sizes(key)
     letters = len(name.word) + (len(f"∂{name.of}/∂") if name.of else 0)
     width = max(46.0, 11.0 * letters + 7.5 * len(name.above + name.below) + 20, 6.5 * len(note) + 18)
     said = words.say(f"drawing.{kinds[key]}", quantity=key)
-    return Node(key, kinds[key], 0, 0, width, _HEIGHT, False, name, note, (key,), said)
+    return Node(key, kinds[key], 0, 0, width, HEIGHT, False, name, note, (key,), description=said)
 
 
 def _letters(system: EquationSystem, name: str) -> list[str]:
@@ -150,125 +239,3 @@ def _letters(system: EquationSystem, name: str) -> list[str]:
             if name_of(read) == name and all(i.is_Symbol for i in indices_of(read)):
                 return [str(i) for i in indices_of(read)]
     return []
-
-
-# ------------------------------------------------------------------------------------- where it stands
-
-
-def _placed(nodes: Mapping[str, Node], ranks: Sequence[Sequence[str]], links: Links) -> Picture:
-    order = {key: rank for rank, keys in enumerate(ranks) for key in keys}
-    bends, steps = _bent(sorted(links), order)
-    columns = [[*keys] for keys in ranks]
-    for key, rank in bends.items():
-        columns[rank].append(key)
-    columns = _with_few_crossings(columns, steps)
-    heights = _heights(columns, steps, set(bends))
-    widths = [max((nodes[key].width for key in keys), default=0.0) for keys in ranks]
-    xs, x = [], _SIDE
-    for width in widths:
-        xs.append(x + width / 2)
-        x += width + _RANK_GAP
-    lowest = min(heights[key] - _HEIGHT / 2 for key in heights) - _SIDE
-    set_down = [replace(nodes[key], x=xs[rank], y=heights[key] - lowest) for key, rank in order.items()]
-    edges = []
-    for a, b in sorted(links):
-        inner = tuple(
-            (xs[rank], heights[_bend(a, b, rank)] - lowest) for rank in range(order[a] + 1, order[b])
-        )
-        edges.append(Edge(a, b, through=inner, curved=True))
-    height = max(heights[key] + _HEIGHT / 2 for key in heights) - lowest + _SIDE
-    return Picture(x - _RANK_GAP + _SIDE, height, tuple(set_down), tuple(edges))
-
-
-def _bend(a: str, b: str, rank: int) -> str:
-    return f"{a}>{b}@{rank}"
-
-
-def _bent(links: Sequence[tuple[str, str]], order: Mapping[str, int]) -> tuple[dict[str, int], Links]:
-    """Return a bend for each rank that an arrow passes, with its rank, and the steps from rank to rank."""
-    bends: dict[str, int] = {}
-    steps: Links = set()
-    for a, b in links:
-        passed = {_bend(a, b, rank): rank for rank in range(order[a] + 1, order[b])}
-        bends |= passed
-        steps |= set(pairwise([a, *passed, b]))
-    return bends, steps
-
-
-def _with_few_crossings(columns: list[list[str]], steps: Links) -> list[list[str]]:
-    """Return the columns in the best order that sweeps to and fro by barycentres find."""
-    before, after = _neighbours(steps)
-    best, fewest = columns, _crossings(columns, after)
-    for sweep in range(_SWEEPS):
-        if not fewest:
-            break
-        columns = [[*keys] for keys in columns]
-        forwards = sweep % 2 == 0
-        places = {key: float(n) for keys in columns for n, key in enumerate(keys)}
-        for keys in columns if forwards else reversed(columns):
-            near = before if forwards else after
-            wish = {key: _mean([places[k] for k in near.get(key, ())], places[key]) for key in keys}
-            keys.sort(key=wish.__getitem__)
-            places |= {key: float(n) for n, key in enumerate(keys)}
-        crossings = _crossings(columns, after)
-        if crossings < fewest:
-            best, fewest = columns, crossings
-    return best
-
-
-def _neighbours(steps: Links) -> tuple[dict[str, list[str]], dict[str, list[str]]]:
-    before: dict[str, list[str]] = {}
-    after: dict[str, list[str]] = {}
-    for a, b in sorted(steps):
-        before.setdefault(b, []).append(a)
-        after.setdefault(a, []).append(b)
-    return before, after
-
-
-def _mean(values: Sequence[float], default: float) -> float:
-    return sum(values) / len(values) if values else default
-
-
-def _crossings(columns: Sequence[Sequence[str]], after: Mapping[str, Sequence[str]]) -> int:
-    total = 0
-    for keys, following in pairwise(columns):
-        place = {key: n for n, key in enumerate(following)}
-        ends: list[int] = []
-        for key in keys:
-            own = [place[b] for b in after.get(key, ())]
-            total += sum(earlier > end for end in own for earlier in ends)
-            ends += own
-    return total
-
-
-def _heights(columns: Sequence[Sequence[str]], steps: Links, bends: set[str]) -> dict[str, float]:
-    """Return the height of each key: near its neighbours, in order, and at a distance from the next."""
-    before, after = _neighbours(steps)
-    spaces = {key: _BEND_ROW if key in bends else _ROW for keys in columns for key in keys}
-    heights: dict[str, float] = {}
-    for keys in columns:
-        heights |= _spaced(keys, dict.fromkeys(keys, 0.0), spaces)
-    for sweep in range(2 * _SWEEPS):
-        for keys in columns if sweep % 2 == 0 else reversed(columns):
-            wish = {}
-            for key in keys:
-                near = [heights[k] for k in (*before.get(key, ()), *after.get(key, ()))]
-                wish[key] = _mean(near, heights[key])
-            heights |= _spaced(keys, wish, spaces)
-    return heights
-
-
-def _spaced(keys: Sequence[str], wish: Mapping[str, float], spaces: Mapping[str, float]) -> dict[str, float]:
-    """Return the heights nearest to those wished for that keep order and distance: isotonic regression."""
-    offsets, total = [], 0.0
-    for n, key in enumerate(keys):
-        total += (spaces[keys[n - 1]] + spaces[key]) / 2 if n else 0.0
-        offsets.append(total)
-    blocks: list[tuple[float, int]] = []  # mean height, number of keys
-    for key, offset in zip(keys, offsets, strict=True):
-        blocks.append((wish[key] - offset, 1))
-        while len(blocks) > 1 and blocks[-2][0] > blocks[-1][0]:
-            (low, m), (high, n) = blocks[-2:]
-            blocks[-2:] = [((low * m + high * n) / (m + n), m + n)]
-    levels = [mean for mean, count in blocks for _ in range(count)]
-    return {key: level + offset for key, level, offset in zip(keys, levels, offsets, strict=True)}

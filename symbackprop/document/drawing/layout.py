@@ -10,7 +10,7 @@ from symbackprop.document.drawing.picture import Picture
 from symbackprop.document.drawing.words import Words
 from symbackprop.document.language.catalogues import CATALOGUES, Catalogue
 from symbackprop.equations.model import Model
-from symbackprop.equations.system import EquationSystem, name_of
+from symbackprop.equations.system import EquationSystem, indices_of, name_of
 from symbackprop.printing.notation import Notation, notation_of_system
 
 _T = TypeVar("_T")
@@ -36,7 +36,8 @@ def picture_of(
 def _dense_picture(model: Model, words: Words) -> Picture:
     sizes = [model.sizes["n0"], *(layer.units for layer in model.layers)]
     activations = [layer.activation for layer in model.layers]
-    picture = units.lay_out(sizes, activations, model.system.of_kind("bias", 1) is not None, words)
+    has_bias = model.system.of_kind("bias", 1) is not None
+    picture = units.lay_out(sizes, _letters_of_layers(model), activations, has_bias, words)
     columns = [words.say("drawing.inputs", units=str(sizes[0]))]
     columns += [
         words.say("drawing.layer", units=str(layer.units), activation=layer.activation)
@@ -44,6 +45,17 @@ def _dense_picture(model: Model, words: Words) -> Picture:
     ]
     title = words.say("drawing.title", network=model.title)
     return picture.told(title, words.say("drawing.dense", columns=words.listed(columns)))
+
+
+def _letters_of_layers(model: Model) -> list[str]:
+    """Return the index letters of the equations: of the inputs, then of the units of each layer."""
+    letters: dict[str, list[str]] = {}
+    for equation in model.system.equations:
+        for read in (equation.lhs, *model.system.reads(equation.rhs)):
+            letters.setdefault(name_of(read), [str(i) for i in indices_of(read)])
+    weights = [model.system.of_kind("weight", layer) for layer in range(1, len(model.layers) + 1)]
+    found = [letters[name] for name in weights if name is not None]
+    return [found[0][0], *(own for _, own in found)]
 
 
 def _graph_picture(system: EquationSystem, model: Model | None, words: Words) -> Picture:

@@ -1,11 +1,12 @@
 """A picture of a network: nodes and edges with their places, whoever draws it.
 
-Lengths are in units of about one pixel, x to the right and y downwards.  The indices in a picture are
-counted from 1, as in a textbook's figure.
+Lengths are in units of about one pixel, x to the right and y downwards.  Units are counted from 0, as in
+formulas.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -34,7 +35,8 @@ class Node:
     """A unit or a quantity, centred at (x, y).
 
     ``quantities`` are those whose derivatives are the error of the node, ``note`` is set below its name, and
-    ``description`` is its meaning in plain text.  A unit ``holds`` the component of a quantity at ``place``.
+    ``description`` is its meaning in plain text.  A unit ``holds`` the component of a quantity at ``place``,
+    which is that of its ``quantities``, too.  A node that stands ``again`` is in another row already.
     """
 
     key: str
@@ -50,6 +52,7 @@ class Node:
     description: str = ""
     holds: str = ""
     place: tuple[int, ...] = ()
+    again: bool = False
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Edge:
 
     ``through`` are the points between its ends.  A ``curved`` one leaves to the right and arrives from the
     left, one that goes ``back`` does so in right angles; others are straight and bare, as between units.
-    ``place`` is that of the component of the weight.
+    ``place`` is that of the component of the weight.  An edge that is not ``drawn`` leads to where a quantity
+    stands again.
     """
 
     source: str
@@ -69,6 +73,7 @@ class Edge:
     back: bool = False
     description: str = ""
     place: tuple[int, ...] = ()
+    drawn: bool = True
 
 
 @dataclass(frozen=True)
@@ -105,9 +110,19 @@ class Picture:
         """The nodes by their keys."""
         return {node.key: node for node in self.nodes}
 
+    @property
+    def parts(self) -> tuple[Node | Edge, ...]:
+        """All nodes and arrows."""
+        return (*self.nodes, *self.edges)
+
     def told(self, title: str, description: str) -> Picture:
         """Return the picture with its text for those who do not see it."""
         return replace(self, title=title, description=description)
+
+
+def component_id(name: str, places: Sequence[int]) -> str:
+    """Return the id of what a page tells of one component."""
+    return "-".join(["own", name, *map(str, places)])
 
 
 def route(picture: Picture, edge: Edge) -> list[Point]:

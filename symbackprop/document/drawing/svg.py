@@ -11,7 +11,16 @@ from html.entities import name2codepoint
 from itertools import pairwise
 from xml.sax.saxutils import escape, quoteattr
 
-from symbackprop.document.drawing.picture import Caption, Edge, Name, Node, Picture, Point, route
+from symbackprop.document.drawing.picture import (
+    Caption,
+    Edge,
+    Name,
+    Node,
+    Picture,
+    Point,
+    component_id,
+    route,
+)
 
 STYLE = """
 .nn { --ink: #1b1f24; --line: #9aa4b0; --fill: #fff; --given: #e8f1fb; --own: #fdf1dc; --end: #f3e8fb;
@@ -29,6 +38,7 @@ STYLE = """
 .nn .loss .shape { fill: var(--end); stroke-width: 2; }
 .nn .output .shape { stroke-width: 2; }
 .nn .rest .shape { stroke: none; fill: none; }
+.nn .again .shape { stroke-dasharray: 4 3; }
 .nn .line { fill: none; stroke: var(--line); stroke-width: 1.1; }
 .nn .of-bias .line { stroke-dasharray: 4 3; }
 .nn .point { fill: var(--line); }
@@ -80,12 +90,16 @@ class _Writer:
             "</svg>",
         ]
 
-    def _group(self, kind: str, quantities: Sequence[str], data: str, said: str, inside: str) -> str:
+    def _group(self, kind: str, part: Node | Edge, data: str, inside: str) -> str:
         """Return the element of a quantity: a link to its derivative where there is one."""
+        quantities, said = part.quantities, part.description
         ids = [id for quantity in quantities for id in self.links.get(quantity, ())]
         if not ids:
             about = f"<title>{escape(said)}</title>" if said else ""
             return f'<g class="{kind}"{data}>{about}{inside}</g>'
+        if part.place:
+            own = [self.prefix + component_id(name, part.place) for name in quantities if name in self.links]
+            data = f" data-own={quoteattr(' '.join(own))}{data}"
         return (
             f'<a class="{kind} choice" href={quoteattr("#" + ids[0])} tabindex="0" '
             f"data-results={quoteattr(' '.join(ids))} aria-label={quoteattr(said)}{data}>"
@@ -93,7 +107,7 @@ class _Writer:
         )
 
     def _edge(self, edge: Edge) -> str:
-        points = route(self.picture, edge)
+        points = route(self.picture, edge) if edge.drawn else []
         path = _path(points, edge.curved)
         inside = f'<path class="line" d="{path}"/>'
         if edge.curved or edge.back:
@@ -103,7 +117,7 @@ class _Writer:
         of_bias = self.picture.by_key[edge.source].kind == "bias"
         data = f" data-from={quoteattr(edge.source)} data-to={quoteattr(edge.target)}"
         kind = "edge of-bias" if of_bias else "edge"
-        return self._group(kind, edge.quantities, data, edge.description, inside)
+        return self._group(kind, edge, data, inside)
 
     def _node(self, node: Node) -> str:
         x, y = node.x, node.y
@@ -119,7 +133,7 @@ class _Writer:
         if node.note:
             inside += f'<text class="note" x="{_number(x)}" y="{_number(y + 15)}">{escape(node.note)}</text>'
         data = f" data-node={quoteattr(node.key)}"
-        return self._group(f"node {node.kind}", node.quantities, data, node.description, inside)
+        return self._group(f"node {node.kind}{' again' if node.again else ''}", node, data, inside)
 
 
 def _caption(caption: Caption) -> str:
@@ -157,7 +171,7 @@ def _letter(word: str) -> str:
 
 
 def _path(points: Sequence[Point], curved: bool) -> str:
-    parts = [f"M{_point(points[0])}"]
+    parts = [f"M{_point(point)}" for point in points[:1]]
     for (x, y), end in pairwise(points):
         middle = (x + end[0]) / 2
         if curved:

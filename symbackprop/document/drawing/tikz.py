@@ -10,14 +10,16 @@ from symbackprop.printing.latex import escape_latex, latex_word
 _UNIT = 0.62  # points of TeX that one unit of a picture takes
 _WIDEST = 440.0  # points of TeX, a little less than the text of the document is wide
 
+_HIGHEST = 560.0  # the same for its height, with a heading above
+
 
 def tikz(picture: Picture) -> str:
-    """Return ``picture`` as a ``tikzpicture``, no wider than the text of the document."""
-    unit = min(_UNIT, _WIDEST / picture.width)
+    """Return ``picture`` as a ``tikzpicture``, no wider and no higher than the text of the document."""
+    unit = min(_UNIT, _WIDEST / picture.width, _HIGHEST / picture.height)
     size = r"\small" if unit > 0.5 else r"\scriptsize" if unit > 0.36 else r"\tiny"
     options = f"x={unit:.3f}pt, y=-{unit:.3f}pt, font={size}, inner sep=0pt, line width=0.4pt"
     lines = [rf"\begin{{tikzpicture}}[{options}]"]
-    for edge in picture.edges:
+    for edge in (edge for edge in picture.edges if edge.drawn):
         dashed = picture.by_key[edge.source].kind == "bias"
         style = "[draw=gray, dashed]" if dashed else "[draw=gray]"
         style = "[draw=gray, -stealth]" if edge.curved or edge.back else style
@@ -30,16 +32,20 @@ def tikz(picture: Picture) -> str:
 
 def _node(node: Node, unit: float, small: str) -> str:
     if node.kind == "rest":
-        return rf"\node at {_point((node.x, node.y))} {{{_text(node.name)}}};"
+        return rf"\node at {_point((node.x, node.y))} {{{_noted(node, small)}}};"
     shape = "circle" if node.round else "rectangle, rounded corners=3pt"
     size = f"minimum width={node.width * unit:.1f}pt, minimum height={node.height * unit:.1f}pt"
     weight = ", line width=0.9pt" if node.kind in ("loss", "output") else ""
     grey = {"input": "10", "target": "10", "parameter": "22", "bias": "22"}.get(node.kind, "0")
-    style = f"{shape}, draw, fill=black!{grey}!white, {size}{weight}"
-    inside = _text(node.name)
-    if node.note:
-        inside = rf"\shortstack{{{inside} \\[1pt] {_plain(node.note, small)}}}"
-    return rf"\node[{style}] at {_point((node.x, node.y))} {{{inside}}};"
+    dashes = ", densely dashed" if node.again else ""
+    style = f"{shape}, draw{dashes}, fill=black!{grey}!white, {size}{weight}"
+    return rf"\node[{style}] at {_point((node.x, node.y))} {{{_noted(node, small)}}};"
+
+
+def _noted(node: Node, small: str) -> str:
+    """Return the name of a node with the note below it."""
+    name = _text(node.name)
+    return rf"\shortstack{{{name} \\[1pt] {_plain(node.note, small)}}}" if node.note else name
 
 
 def _caption(caption: Caption, small: str) -> str:

@@ -44,21 +44,32 @@ class Column:
         return f"x{self.layer}-{unit}"
 
 
-def lay_out(sizes: Sequence[int], activations: Sequence[str], bias: bool, words: Words) -> Picture:
+def lay_out(
+    sizes: Sequence[int], letters: Sequence[str], activations: Sequence[str], bias: bool, words: Words
+) -> Picture:
     """Return the picture of a dense network.
 
     Args:
         sizes: the number of inputs, then the units of each layer.
+        letters: the index letters of the inputs, then of the units of each layer.
         activations: the activation of each layer, one fewer than ``sizes``.
         bias: whether the layers have biases.
         words: how quantities and descriptions are written.
     """
-    return _Layout(sizes, activations, bias, words).picture()
+    return _Layout(sizes, letters, activations, bias, words).picture()
 
 
 class _Layout:
-    def __init__(self, sizes: Sequence[int], activations: Sequence[str], bias: bool, words: Words) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        letters: Sequence[str],
+        activations: Sequence[str],
+        bias: bool,
+        words: Words,
+    ) -> None:
         self.depth = len(activations)
+        self.letters = letters
         self.bias, self.words = bias, words
         kept = [*range(self.depth + 1)]
         if len(kept) > _MOST_LAYERS:
@@ -94,12 +105,8 @@ class _Layout:
     def _x(self, place: int) -> float:
         return _SIDE + (place + (place >= self.gap)) * _COLUMN
 
-    def _name(self, symbol: str, layer: int, *letters: int) -> Name:
-        return self.words.name(f"{symbol}{layer}", [self._letter(n) for n in letters])
-
-    def _letter(self, layer: int) -> str:
-        """Return the index of a layer's units: i for the outputs, then j, k, and round again."""
-        return "ijk"[(self.depth - layer) % 3]
+    def _name(self, symbol: str, layer: int, *layers: int) -> Name:
+        return self.words.name(f"{symbol}{layer}", [self.letters[n] for n in layers])
 
     def _kind(self, layer: int) -> NodeKind:
         return "input" if layer == 0 else "output" if layer == self.depth else "unit"
@@ -120,7 +127,7 @@ class _Layout:
                     round=True,
                     name=Name(str(unit)),
                     quantities=(f"s{layer}", f"x{layer}") if layer else (),
-                    description=self.words.unit(f"x{layer}", self._letter(layer), unit),
+                    description=self.words.unit(f"x{layer}", self.letters[layer], unit),
                     holds=f"x{layer}",
                     place=(unit,),
                 )
@@ -134,14 +141,12 @@ class _Layout:
 
     def _add_weights(self, place: int, before: Column, column: Column) -> None:
         weight, layer = f"w{column.layer}", column.layer
-        letters = [self._letter(n) for n in (layer - 1, layer)]
+        letters = self.letters[layer - 1 : layer + 1]
         for unit in column.shown:
             for source in before.shown:
                 said = self.words.weight(weight, letters, source, unit)
-                at = source, unit
-                self.edges.append(
-                    Edge(before.key(source), column.key(unit), (weight,), description=said, place=at)
-                )
+                ends, at = (before.key(source), column.key(unit)), (source, unit)
+                self.edges.append(Edge(*ends, (weight,), description=said, place=at))
         middle = (self._x(place) + self._x(place + 1)) / 2
         self.captions.append(Caption(middle, 34, self._name("w", layer, layer - 1, layer)))
         if self.bias:
@@ -152,7 +157,7 @@ class _Layout:
         one = Node(key, "bias", self._x(place), self._bottom, 26, 26, True, Name("+1"))
         self.nodes.append(one)
         for unit in column.shown:
-            said = self.words.bias(bias, self._letter(layer), unit)
+            said = self.words.bias(bias, self.letters[layer], unit)
             self.edges.append(Edge(key, column.key(unit), (bias,), description=said, place=(unit,)))
         middle = (self._x(place) + self._x(place + 1)) / 2
         self.captions.append(Caption(middle, self._bottom + 12, self._name("b", layer, layer)))
@@ -168,7 +173,7 @@ class _Layout:
         x, outputs = self._x(len(self.columns)), self.columns[-1]
         lower = max(self._middle + 1.5 * _ROW, self._bottom if self.rows > 3 else 0)
         self.nodes.append(Node("E", "loss", x, self._middle, 44, 44, True, Name("E")))
-        target = self.words.name("t", [self._letter(self.depth)])
+        target = self.words.name("t", [self.letters[-1]])
         self.nodes.append(Node("t", "target", x, lower, 48, 30, name=target))
         self.edges += [Edge(outputs.key(unit), "E") for unit in outputs.shown]
         self.edges.append(Edge("t", "E"))

@@ -381,6 +381,7 @@ ENGLISH: dict[str, str] = {
     "exercise.blank": "Blank (equation)",
     "exercise.solution": "Solution",
     # what a picture shows, for those who do not see it
+    "drawing.alike": "layers {first} to {last}, all alike",
     "drawing.title": "The network {network}",
     "drawing.dense": (
         "Columns of units from left to right: {columns}; at the right the error E. Every unit feeds each "
@@ -405,6 +406,10 @@ ENGLISH: dict[str, str] = {
         "Choose a weight or a unit, with the mouse or with Tab and Enter: the paths light up along which the "
         "error flows back to it, and its derivative stands here."
     ),
+    "page.way": "With every factor on the way of the error:",
+    "page.ways": "The error comes on {count} ways, which add up; with every factor:",
+    "page.many_ways": "The error comes on {count} ways, which add up; one of them, with every factor:",
+    "page.all_ways": "The error comes on {count} ways, which add up.",
     "page.fold": "Fold all steps",
     "page.unfold": "Unfold all steps",
     "page.probe_heading": "Move one weight",

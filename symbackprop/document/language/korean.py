@@ -372,6 +372,7 @@ KOREAN: dict[str, str] = {
     "exercise.blank": "빈칸 (식)",
     "exercise.solution": "풀이",
     # what a picture shows, for those who do not see it
+    "drawing.alike": "{first}~{last}층은 모두 같다",
     "drawing.title": "신경망 {network}",
     "drawing.dense": (
         "왼쪽부터 차례로 늘어선 뉴런의 열: {columns}. 맨 오른쪽은 오차 E이다. 각 뉴런은 다음 열의 모든 "
@@ -396,6 +397,10 @@ KOREAN: dict[str, str] = {
         "가중치나 뉴런을 마우스로, 또는 Tab과 Enter 키로 고르면, 오차가 그곳까지 거슬러 흐르는 경로가 "
         "밝아지고 그 도함수가 여기에 나타난다."
     ),
+    "page.way": "오차가 오는 길의 인수를 모두 쓰면:",
+    "page.ways": "오차는 {count}개의 길로 오고 그 값을 모두 더한다. 인수를 모두 쓰면:",
+    "page.many_ways": "오차는 {count}개의 길로 오고 그 값을 모두 더한다. 그중 하나를 인수까지 모두 쓰면:",
+    "page.all_ways": "오차는 {count}개의 길로 오고 그 값을 모두 더한다.",
     "page.fold": "모든 단계 접기",
     "page.unfold": "모든 단계 펼치기",
     "page.probe_heading": "가중치 하나를 움직여 보기",

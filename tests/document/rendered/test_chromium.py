@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ import symbackprop as sb
 from symbackprop.commands.trace_probe import changes
 from symbackprop.document.drawing.layout import picture_of
 from symbackprop.document.html import HtmlFormat
+from symbackprop.document.ways import Ways
 from symbackprop.equations.steps import Derived
 from symbackprop.printing.notation import notation_for
 from tests.document.rendered.conftest import program
@@ -49,11 +51,11 @@ PAGES: dict[str, Callable[[], sb.Network]] = {
     "attention": lambda: equations("attention"),
 }
 CHOICES: dict[str, list[dict[str, str]]] = {
-    "2-3-1": [{"from": "x0-2", "to": "x1-3"}, {"from": "one-1", "to": "x2-1"}, {"node": "x1-2"}],
+    "2-3-1": [{"from": "x0-1", "to": "x1-2"}, {"from": "one-1", "to": "x2-0"}, {"node": "x1-2"}],
     "deep classifier": [
-        {"from": "x0-784", "to": "x1-512"},
+        {"from": "x0-783", "to": "x1-511"},
         {"node": "x2-1"},
-        {"from": "one-7", "to": "x8-3"},
+        {"from": "one-7", "to": "x8-2"},
     ],
     "attention": [{"node": "wk"}, {"node": "score"}, {"node": "wo"}],
 }
@@ -140,13 +142,32 @@ def page(
 
 def expected_paths(derivation: Derived, chosen: Mapping[str, str]) -> set[tuple[str, str]]:
     """Return the arrows on all ways from what is chosen to the error."""
-    edges = {(edge.source, edge.target) for edge in picture_of(derivation).edges}
+    edges = {(edge.source, edge.target) for edge in picture_of(derivation.model, derivation.system).edges}
     found = {(chosen["from"], chosen["to"])} if "from" in chosen else set()
     on_the_way = {chosen.get("to", chosen.get("node"))}
     while more := {(a, b) for a, b in edges if a in on_the_way} - found:
         found |= more
         on_the_way |= {b for _, b in more}
     return found
+
+
+def told_of(derivation: Derived, choice: Any) -> list[str]:
+    """Return the formulas of what is chosen: of a component its own, else those of steps."""
+    style = HtmlFormat(notation_for(derivation), derivation)
+    if own := choice.get_attribute("data-own"):
+        layered = HtmlFormat(notation_for(derivation, "layered"), derivation)
+        ways, found = Ways(derivation), []
+        for _, name, *places in (each.split("-") for each in own.split()):
+            result = ways.result(name, [int(place) for place in places])
+            found.append(layered.formula(result.lhs, result.rhs))
+            count = ways.count(name)
+            written = count if count <= 4 else 1 if count <= 1000 else 0
+            products = [layered.alone(way) for way in islice(ways.products(result), written)]
+            found += [] if products == [layered.alone(result.rhs)] else products
+        return found
+    numbers = re.findall(r"step-(\d+)", choice.get_attribute("data-results"))
+    steps = [derivation.by_number[int(number)] for number in numbers]
+    return [style.formula(step.lhs, step.rhs) for step in steps]
 
 
 @pytest.mark.parametrize("manner", ["mouse", "enter", "space"])
@@ -166,10 +187,7 @@ def test_choosing_lights_the_paths_and_shows_the_equation(
         assert any(target == "E" for _, target in paths)
         assert choice.get_attribute("aria-label") in page.one(".panel").text
         shown = [math.get_attribute("outerHTML") for math in page.all(".panel math")]
-        style = HtmlFormat(notation_for(page.derivation), page.derivation)
-        numbers = re.findall(r"step-(\d+)", choice.get_attribute("data-results"))
-        steps = [page.derivation.by_number[int(number)] for number in numbers]
-        assert shown == [page.as_shown(style.formula(step.lhs, step.rhs)) for step in steps]
+        assert shown == [page.as_shown(formula) for formula in told_of(page.derivation, choice)]
         assert page.run("return location.hash") == ""
         if manner == "mouse":
             page.click(choice)  # chosen again is chosen no more
