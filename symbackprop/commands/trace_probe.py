@@ -70,8 +70,7 @@ def changes(trace: TraceValues, parameter: str, place: tuple[int, ...]) -> list[
         moved = np.array(leaves[parameter], dtype=float)
         moved[place] += step * STEP
         there = numbers.with_leaves({**leaves, parameter: moved}, numbers.sizes)
-        with np.errstate(all="ignore"):  # a move may leave the domain
-            there.run_forward()
+        there.run_forward()
         change = there.loss - trace.loss
         found.append(float(f"{change:.{_DIGITS}g}") if np.isfinite(change) else None)
     return found
