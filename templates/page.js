@@ -156,7 +156,7 @@
 
   for (const root of document.querySelectorAll(".symbackprop:not(.ready)")) {
     root.classList.add("ready");
-    const drawing = root.querySelector("svg.nn");
+    const drawing = root.querySelector("figure svg.nn");
     if (drawing !== null) explore(root, drawing);
     foldable(root);
     root.querySelectorAll(".probe").forEach(probe);

@@ -5,7 +5,7 @@ In go a ``Theorem`` and its ``Check``, out comes text in any format, through the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from sympy import Symbol
@@ -14,6 +14,8 @@ from symbackprop.commands.theorem import DEPTHS, SEED, Check, Theorem
 from symbackprop.derivation.stable.bounds import shown
 from symbackprop.document.analysis import product_of_largest, slopes_of
 from symbackprop.document.blocks import EquationBlock, Group, ResultRow
+from symbackprop.document.drawing.depth import lay_out
+from symbackprop.document.drawing.picture import Picture
 from symbackprop.document.language.catalogues import CATALOGUES, words_in_formulas
 from symbackprop.document.remarks import Remarks
 from symbackprop.document.render import document_context, format_named
@@ -67,8 +69,10 @@ class _Printed:
         )
         self.style = self.base.style
 
-    def _sentences_of(self, derivation: Derived, layers: Mapping[int, str]) -> Sentences:
-        plain = notation_for(derivation, self.notation, words_in_formulas(self.catalogue))
+    def _sentences_of(
+        self, derivation: Derived, layers: Mapping[int, str], notation: str | None = None
+    ) -> Sentences:
+        plain = notation_for(derivation, notation or self.notation, words_in_formulas(self.catalogue))
         roles = {**derivation.system.roles, **derivation.system.size_roles}
         called = {name: layers[role.layer] for name, role in roles.items() if role.layer in layers}
         style = format_named(self.format)(with_layers(plain, called), derivation)
@@ -77,13 +81,15 @@ class _Printed:
     def context(self, check: Check, fragment: bool) -> dict[str, object]:
         """Return the template context: for each section its strings and blocks."""
         known = document_context(
-            self.base.derivation, self.style, self.catalogue, self.theorem.title, [], fragment
+            self.base.derivation, self.style, self.catalogue, self._title(), [], fragment
         )
         head, *rows = self.style.table([self._columns(), *self.base.rows(), *self.step.rows()])
         return {
             **known,
-            "drawing": "",  # there is no picture of any number of layers
-            "given": self._given(),
+            "drawing": "",  # that of the theorem stands in it
+            **self._statement(fragment),
+            "backward_heading": self._say("heading.proof"),
+            "given": [],  # what is given stands in the theorem
             "forward": [*self._equations(self.step, 1, "theorem.hidden"), *self._last_layer()],
             "groups": [*self._base_case(), *self._induction_step()],
             "slopes": self._slopes(),
@@ -92,6 +98,66 @@ class _Printed:
             "assumed_heading": self._say("heading.holds"),
             "assumptions": [*self.base.assumptions(), *self.step.kinks(), self._checked(check)],
         }
+
+    def _title(self) -> str:
+        network = self.theorem.network
+        hidden, last = network.layers[0].activation, network.layers[-1].activation
+        title = self.catalogue["theorem.title"]
+        return title.format(hidden=hidden, output=last, loss=network.loss)
+
+    # ---- the statement
+
+    def _statement(self, fragment: bool) -> dict[str, object]:
+        """Return the part of the context that states the theorem, before anything is proved."""
+        labels = self.base.derivation.labels
+        loss = self.base.derivation.system.loss
+        said = {"first": "(1)", "last": f"({labels[loss]})", "loss": self._symbol(loss)}
+        drawn = {"theorem_drawing": self.style.drawn(self._picture(), fragment)} if self.style.draws else {}
+        matrices, introduction = self._matrices()
+        return {
+            "theorem": [*self._given(), self._say("theorem.statement", **said), *self.base.facts()],
+            "theorem_formulas": [*self._results(self.base, ""), *self._results(self.step, self._of_layers)],
+            "theorem_matrices_introduction": introduction,
+            "theorem_matrices": matrices,
+            **drawn,
+        }
+
+    @property
+    def _of_layers(self) -> str:
+        return f"{self.style.space}{self.style.printer.symbol(LAYER).text} = 1, {self.style.dots}, L-1"
+
+    def _results(self, sentences: Sentences, layers: str) -> Iterator[str]:
+        """Yield the results for pre-activations and parameters, each with the number of its step."""
+        derivation = sentences.derivation
+        for name, number in derivation.results.items():
+            if derivation.system.kind(name) in ("pre-activation", "weight", "bias"):
+                step = derivation.by_number[number]
+                yield sentences.formula(step.lhs, step.rhs, True, f"({number}){layers}")
+
+    def _matrices(self) -> tuple[list[str], str]:
+        """Return the results in vectors and matrices with the words before them, where there are such."""
+        if self.notation == "matrix":
+            return [], ""  # all results are
+        base = self._sentences_of(self.base.derivation, _LAYERS_OF_BASE, "matrix")
+        step = self._sentences_of(self.step.derivation, _LAYERS_OF_STEP, "matrix")
+        try:
+            found = [*self._results(base, ""), *self._results(step, self._of_layers)]
+        except SpecificationError:
+            return [], ""
+        result = self.step.derivation.by_number[self.step.derivation.results["s1"]]
+        error = step.row(result.number).derivative
+        words = [
+            self._say("theorem.matrices"),
+            self._say("backward.errors", error=error, derivative=self.step.inline(result.lhs)),
+            self._say("matrices.product", mark=self.style.inline(self.style.product)),
+        ]
+        return found, " ".join(words)
+
+    def _picture(self) -> Picture:
+        notation = self.base.style.printer.notation
+        value, weight = (notation.glyph(name).word for name in ("x1", "w2"))
+        loss = self.base.derivation.system.loss
+        return lay_out(value, weight, loss, self._title(), self.catalogue["theorem.drawing"])
 
     def _say(self, key: str, **values: str) -> str:
         return self.base.say(key, **values)

@@ -19,6 +19,7 @@ STEP = 0.05
 """The least move of a component."""
 _STEPS = 10  # each way
 _MOST = 16  # components that can be moved
+_WORK = 1600  # components times samples: each is 20 passes forward
 _EACH = 4  # components of one parameter
 _DIGITS = 12  # of what E changes by, more than a page shows
 
@@ -30,7 +31,8 @@ def probe(trace: TraceValues, name: Callable[[str, tuple[int, ...]], str]) -> di
         trace: the worked example.
         name: how a component of a parameter is written, as plain text.
     """
-    components = list(itertools.islice(_components(trace), _MOST))
+    most = max(1, min(_MOST, _WORK // trace.samples))
+    components = list(itertools.islice(_components(trace), most))
     numbers = {
         "step": STEP,
         "digits": trace.digits,

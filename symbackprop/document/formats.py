@@ -333,6 +333,7 @@ class LatexFormat(MathFormat):
         return {
             "drawing": drawing,
             "packages": ["kotex"] if korean else [],
+            "theorem_drawing": "",
             "one_page": False,
             "compact": self.compact,
         }

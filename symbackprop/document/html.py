@@ -94,6 +94,7 @@ class HtmlFormat(LatexFormat):
             "drawing": self.drawn(picture, fragment),
             "choices": [self._choice(number) for number in whole],
             "components": list(self._components(picture, choices, catalogue, self._prefix(fragment))),
+            "theorem_drawing": "",
             "probe": "",
             "probed": [],
             **{key: self.escape(catalogue[f"page.{key}"]) for key in _SENTENCES},

@@ -86,6 +86,10 @@ def document_context(
         "header": [style.escape(line) for line in header],
         "fragment": fragment,
         **style.extra(catalogue, fragment),
+        "theorem": [],
+        "theorem_formulas": [],
+        "theorem_matrices_introduction": "",
+        "theorem_matrices": [],
         "given": sentences.given(),
         "forward": derivatives.forwards(sentences),
         "error": commentary.error(),
@@ -113,6 +117,7 @@ def document_context(
 
 
 SECTIONS = (
+    "theorem",
     "forward",
     "error",
     "backward",

@@ -90,6 +90,51 @@ def test_it_is_printed_as_base_case_and_induction_step() -> None:
     assert numbers == list(range(1, 35))
 
 
+def test_the_theorem_is_stated_before_its_proof() -> None:
+    theorem, check = theorem_of("sigmoid"), check_of("tanh-softmax")
+    text = render_theorem(theorem, check, "text")
+    stated, _, rest = text.partition("\nForward equations\n")
+    assert "Proof: the derivative, from the error inwards" in rest
+    for said in (
+        "A net has L layers of any widths.",
+        "∂E/∂s[L,i] = x[L,i] - t[i]    (12)\n",
+        "∂E/∂s[ℓ,j] = (Σ_i ∂E/∂s[ℓ+1,i]·w[ℓ+1,j,i])·x[ℓ,j]·(1 - x[ℓ,j])    (28)  ℓ = 1, …, L-1\n",
+        "δ[L] = x[L] - t    (12)\n",
+        "δ[ℓ] = (W[ℓ+1] δ[ℓ+1]) ⊙ x[ℓ] ⊙ (1 - x[ℓ])    (28)  ℓ = 1, …, L-1\n",
+        "∂E/∂W[ℓ] = x[ℓ-1] δ[ℓ]ᵀ    (31)",
+    ):
+        assert said in stated
+    numbered = re.findall(r"^   (∂E/∂\w\[[Lℓ],.*?)    \((\d+)\)", stated, re.M)
+    assert len(numbered) == 6
+    for formula, number in numbered:
+        assert f"=> ({number})  {formula}\n" in rest
+    softmax = render_theorem(theorem_of("tanh-softmax"), check, "text")
+    assert "Σ_i t[i] = 1 for the targets" in softmax.partition("\nForward equations\n")[0]
+    korean = render_theorem(theorem, check, "text", language="ko")
+    assert korean.startswith("층이 L개인 신경망: sigmoid,")
+    assert "단계를 모두 증명했다." in korean
+    assert "귀납의 기초:" in korean
+
+
+def test_the_theorem_has_a_drawing_of_the_layers_around_any_one() -> None:
+    theorem, check = theorem_of("sigmoid"), check_of("tanh-softmax")
+    page = render_theorem(theorem, check, "html")
+    assert page.index("<svg") < page.index("<h2>Forward equations</h2>")
+    for layer in ("(ℓ-1)", "(ℓ)", "(ℓ+1)", "(L)", "(0)"):
+        assert f">{layer}</tspan>" in page
+    latex = render_theorem(theorem, check, "latex")
+    assert latex.index(r"\begin{tikzpicture}") < latex.index(r"\section*{Forward equations}")
+    assert "ℓ" not in latex
+
+
+def test_a_theorem_that_is_not_proved_says_how_many_steps_are() -> None:
+    theorem, check = theorem_of("sigmoid"), check_of("tanh-softmax")
+    some = replace(check, verdicts=(replace(check.verdicts[0], holds=False), *check.verdicts[1:]))
+    count = len(check.verdicts)
+    assert f"All {count} steps are proved." in render_theorem(theorem, check, "text")
+    assert f"{count - 1} of {count} steps are proved." in render_theorem(theorem, some, "text")
+
+
 @pytest.mark.parametrize("language", CATALOGUES)
 @pytest.mark.parametrize("notation", ["layered", "zad", "matrix"])
 def test_it_is_printed_in_every_notation_and_language(notation: str, language: str) -> None:

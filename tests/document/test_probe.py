@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from html import unescape
 from xml.etree import ElementTree
 
@@ -100,10 +101,17 @@ def test_the_slider_has_e_at_every_move_and_the_derivative_of_the_trace(found: T
 def test_a_move_out_of_the_domain_has_no_number() -> None:
     net = sb.Network("2-1:identity", loss="-t*log(x)", bias=False)
     found = sb.trace(net, parameters={"w1": [[0.2], [0.1]]}, x=[1.0, 1.0], t=[1.0])
-    with np.errstate(all="ignore"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         moves = changes(found, "w1", (0, 0))
     assert moves[0] is None
     assert moves[-1] == pytest.approx(np.log(0.3) - np.log(0.8))
+
+
+def test_of_a_large_batch_fewer_components_move() -> None:
+    x = np.linspace(-1, 1, 1000).reshape(500, 2)
+    found = sb.trace(sb.Network("2-2"), x=x, t=np.full((500, 2), 0.5))
+    assert found.html().count("<option>") == 3
 
 
 def test_only_the_page_of_a_trace_has_a_slider(found: Trace) -> None:

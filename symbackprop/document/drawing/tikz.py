@@ -60,7 +60,7 @@ def _caption(caption: Caption, small: str) -> str:
 def _text(name: Name) -> str:
     if name.word in _MARKS:
         return _MARKS[name.word]
-    above = f"^{{{name.above}}}" if name.above else ""
+    above = f"^{{{name.above}}}".replace("ℓ", r"\ell ") if name.above else ""
     below = f"_{{{name.below}}}" if name.below else ""
     of = rf"\partial {latex_word(name.of)}/\partial " if name.of else ""
     return f"${of}{latex_word(name.word)}{above}{below}$"

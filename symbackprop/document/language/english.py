@@ -5,6 +5,8 @@ from __future__ import annotations
 ENGLISH: dict[str, str] = {
     # headings
     "document.title": "Backpropagation through the network {network}",
+    "heading.theorem": "Theorem",
+    "heading.proof": "Proof: the derivative, from the error inwards",
     "heading.forward": "Forward equations",
     "heading.error": "The error",
     "heading.backward": "The derivative, from the error inwards",
@@ -107,6 +109,16 @@ ENGLISH: dict[str, str] = {
     ),
     "theorem.given": (
         "A net has {depth} layers of any widths. The number {layer} of a layer is one more index."
+    ),
+    "theorem.statement": (
+        "For the equations {first} to {last} the derivatives of {loss} are as follows, those of a hidden "
+        "layer through those of the layer behind it: one pass from the last layer back to the first finds "
+        "all of them."
+    ),
+    "theorem.matrices": "Below, the same stands in vectors and matrices, for one sample.",
+    "theorem.drawing": (
+        "Columns of units from left to right: the inputs, dots, the layers ℓ-1, ℓ and ℓ+1, dots, the "
+        "last layer L; at the right the error. Every unit feeds each unit of the next column."
     ),
     "theorem.hidden": "For the hidden layers, {layers}:",
     "theorem.last": "For the last layer, and the error:",

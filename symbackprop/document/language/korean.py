@@ -5,6 +5,8 @@ from __future__ import annotations
 KOREAN: dict[str, str] = {
     # headings
     "document.title": "신경망 {network}의 역전파",
+    "heading.theorem": "정리",
+    "heading.proof": "증명: 출력에서 입력 쪽으로",
     "heading.forward": "순전파 식",
     "heading.error": "오차",
     "heading.backward": ("미분: 출력에서 입력 쪽으로"),
@@ -116,6 +118,15 @@ KOREAN: dict[str, str] = {
     ),
     "theorem.given": (
         "신경망에는 층이 {depth}개 있고, 층마다 뉴런 수는 얼마여도 된다. 층 번호 {layer}도 첨자로 쓴다."
+    ),
+    "theorem.statement": (
+        "식 {first}부터 {last}까지에 대하여 {loss}의 미분은 다음과 같다. 은닉층의 미분은 그다음 층의 "
+        "미분으로 나타내므로, 마지막 층에서 첫 층까지 한 번 지나면 모두 구해진다."
+    ),
+    "theorem.matrices": "표본 하나에 대하여 벡터와 행렬로 적으면 다음과 같다.",
+    "theorem.drawing": (
+        "왼쪽부터 차례로 늘어선 뉴런의 열: 입력, 줄임표, 층 ℓ-1, ℓ, ℓ+1, 줄임표, 마지막 층 L. 맨 "
+        "오른쪽은 오차이다. 각 뉴런은 다음 열의 모든 뉴런에 값을 보낸다."
     ),
     "theorem.hidden": "은닉층 {layers}:",
     "theorem.last": "마지막 층과 오차:",
