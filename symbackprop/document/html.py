@@ -21,8 +21,10 @@ from symbackprop.equations.steps import Derived
 from symbackprop.printing.latex import LatexPrinter
 from symbackprop.printing.notation import Notation
 
-_SENTENCES = ("language", "choose", "fold", "unfold")
+_SENTENCES = ("language", "choose", "fold", "unfold", "skip", "copy", "copied")
 """What a page says beside the document itself."""
+_LONG = 60
+"""Steps from which on a page has a list of its contents, and groups of steps are folded at first."""
 _QUOTE = {'"': "&quot;"}
 _UNQUOTE = {mark: plain for plain, mark in _QUOTE.items()}
 _PENDING = re.compile(r'<math data-latex="([^"]*)"/>([^\s<]*)')
@@ -84,8 +86,11 @@ class HtmlFormat(LatexFormat):
         drawn |= {q for edge in picture.edges for q in edge.quantities}
         choices = {q: numbers for q, numbers in self._derivatives().items() if q in drawn}
         links = {q: [f"{prefix}step-{number}" for number in numbers] for q, numbers in choices.items()}
+        is_long = len(self.derivation.steps) >= _LONG
         return {
             "prefix": prefix,
+            "contents": self.escape(catalogue["page.contents"]) if is_long and not fragment else "",
+            "opened": "" if is_long else ' open="open"',
             "drawing": svg(picture, links, prefix),
             "choices": [self._choice(number) for numbers in choices.values() for number in numbers],
             **{key: self.escape(catalogue[f"page.{key}"]) for key in _SENTENCES},

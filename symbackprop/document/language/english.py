@@ -341,6 +341,10 @@ ENGLISH: dict[str, str] = {
         "Choose a weight or a unit, with the mouse or with Tab and Enter: the paths light up along which the "
         "error flows back to it, and its derivative stands here."
     ),
+    "page.contents": "Contents",
+    "page.skip": "Skip to the derivation",
+    "page.copy": "Copy as LaTeX",
+    "page.copied": "Copied",
     "page.fold": "Fold all steps",
     "page.unfold": "Unfold all steps",
     # parts of sentences, and words inside formulas

@@ -329,6 +329,10 @@ KOREAN: dict[str, str] = {
         "가중치나 뉴런을 마우스로, 또는 Tab과 Enter 키로 고르면, 오차가 그곳까지 거슬러 흐르는 경로가 "
         "밝아지고 그 도함수가 여기에 나타난다."
     ),
+    "page.contents": "차례",
+    "page.skip": "유도로 건너뛰기",
+    "page.copy": "LaTeX로 복사",
+    "page.copied": "복사했다",
     "page.fold": "모든 단계 접기",
     "page.unfold": "모든 단계 펼치기",
     # parts of sentences, and words inside formulas
