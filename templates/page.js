@@ -1,4 +1,4 @@
-// Lights the paths of the error to what is chosen in the drawing, and folds all steps at once.
+// Lights the paths of the error to what is chosen in the drawing, folds all steps at once, copies formulas as LaTeX.
 {
   const explore = (root, drawing) => {
     const panel = root.querySelector(".panel");
@@ -98,7 +98,7 @@
   };
 
   const foldable = (root) => {
-    const folds = [...root.querySelectorAll("details")];
+    const folds = [...root.querySelectorAll("details.group")];
     const folding = root.querySelector(".folding");
     const button = document.createElement("button");
     const label = () => {
@@ -154,11 +154,40 @@
     tell();
   };
 
+  // What a link leads to is unfolded.
+  const unfold = () => {
+    const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const fold = place?.closest("details.group");
+    if (fold === null || fold === undefined || fold.open) return;
+    fold.open = true;
+    place.scrollIntoView();
+  };
+
+  const copyable = (root) => {
+    const words = root.querySelector("[data-copy]").dataset;
+    for (const equation of root.querySelectorAll(".step .equation")) {
+      const found = [...equation.querySelectorAll("annotation")].map((each) => each.textContent);
+      const button = document.createElement("button");
+      button.type = "button";
+      button.className = "copy";
+      button.textContent = words.copy;
+      button.addEventListener("click", async () => {
+        await navigator.clipboard.writeText(found.join("\n"));
+        button.textContent = words.copied;
+        setTimeout(() => { button.textContent = words.copy; }, 1500);
+      });
+      equation.querySelector(".formula").after(button);
+    }
+  };
+
+  addEventListener("hashchange", unfold);
   for (const root of document.querySelectorAll(".symbackprop:not(.ready)")) {
     root.classList.add("ready");
     const drawing = root.querySelector("figure svg.nn");
     if (drawing !== null) explore(root, drawing);
     foldable(root);
     root.querySelectorAll(".probe").forEach(probe);
+    copyable(root);
   }
+  unfold();
 }

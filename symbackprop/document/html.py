@@ -25,10 +25,12 @@ from symbackprop.printing.latex import LatexPrinter
 from symbackprop.printing.notation import Notation, notation_for
 
 _SENTENCES = (
-    *("language", "choose", "fold", "unfold"),
+    *("language", "choose", "fold", "unfold", "skip", "copy", "copied"),
     *("probe_heading", "probe_introduction", "probe_component", "probe_change"),
 )
 """What a page says beside the document itself."""
+_LONG = 60
+"""Steps from which on a page has a list of its contents, and groups of steps are folded at first."""
 _MOST_WAYS = 4
 """Ways of an error that are all written out for one component."""
 _FEW = 1000
@@ -89,8 +91,11 @@ class HtmlFormat(LatexFormat):
         choices = self._choices(picture)
         one_by_one = {q for part in picture.parts if part.place for q in part.quantities}
         whole = [number for q, numbers in choices.items() if q not in one_by_one for number in numbers]
+        is_long = len(self.derivation.steps) >= _LONG
         return {
             "prefix": self._prefix(fragment),
+            "contents": self.escape(catalogue["page.contents"]) if is_long and not fragment else "",
+            "opened": "" if is_long else ' open="open"',
             "drawing": self.drawn(picture, fragment),
             "choices": [self._choice(number) for number in whole],
             "components": list(self._components(picture, choices, catalogue, self._prefix(fragment))),

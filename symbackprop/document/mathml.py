@@ -23,11 +23,12 @@ _OPENING = ("(", "[", "{", "|")
 _WITH_LIMITS = ("∑", "max", "min", "lim")
 _LIMITS = {"msub": "munder", "msubsup": "munderover"}
 _THIN = "0.167em"
+_TEX = "application/x-tex"
 
 
 @lru_cache(maxsize=4096)
 def mathml(formula: str, display: bool = False) -> str:
-    """Return a formula, LaTeX without dollars, as a ``math`` element.
+    """Return a formula, LaTeX without dollars, as a ``math`` element, which carries that LaTeX, too.
 
     Raises:
         UnsupportedExpression: a command that the conversion does not know.
@@ -41,7 +42,18 @@ def mathml(formula: str, display: bool = False) -> str:
     for part in element.iter():
         if part.text and "\\" in part.text:
             raise UnsupportedExpression(f"MathML: {part.text!r} is not known, in {formula}")
+    _annotate(element, formula)
     return tostring(element, encoding="unicode")
+
+
+def _annotate(element: Element, formula: str) -> None:
+    """Put the LaTeX of a formula into its element, where a reader's tools look for it."""
+    semantics = Element("semantics")
+    (row,) = element
+    annotation = Element("annotation", encoding=_TEX)
+    annotation.text = formula.replace("{align*}", "{aligned}")  # which may stand inside a formula
+    semantics.extend((row, annotation))
+    element[:] = [semantics]
 
 
 def _tidy(element: Element) -> None:

@@ -52,7 +52,12 @@ def module(name: str) -> str:
 
 @cache
 def printed(name: str, form: str) -> str:
-    document = render(derived(name), form, title="")
+    return written(derived(name), form)
+
+
+def written(derivation: Derived, form: str) -> str:
+    """Return a document, that of a notebook as its cells read."""
+    document = render(derivation, form, title="")
     if form != "notebook":
         return document
     return "\n".join("".join(cell["source"]) for cell in json.loads(document)["cells"])
@@ -92,7 +97,7 @@ def test_a_citation_that_leads_nowhere_is_noticed(form: str) -> None:
     assert missing(moved, printed(name, form)) == {999}
     # and an equation that the document leaves out
     shorter = replace(derivation, update=derivation.update[:-1])
-    assert missing(source, render(shorter, form, title="")) == {number}
+    assert missing(source, written(shorter, form)) == {number}
 
 
 def formulas(derivation: Derived, form: str) -> dict[int, str]:

@@ -55,10 +55,29 @@ def with_class(root: ET.Element, name: str) -> Iterator[ET.Element]:
 # ------------------------------------------------------------------------------------------- MathML
 
 
+def shown_part(math: ET.Element) -> ET.Element:
+    """Return what a formula shows, without the LaTeX that it carries."""
+    (semantics,) = math
+    shown, annotation = semantics
+    assert annotation.tag == f"{MATH}annotation"
+    return shown
+
+
+def test_every_formula_carries_its_latex(derivation: Derived) -> None:
+    for math in parsed(derivation.html()).iter(f"{MATH}math"):
+        annotation = math.find(f"{MATH}semantics/{MATH}annotation")
+        assert annotation is not None
+        assert annotation.get("encoding") == "application/x-tex"
+        latex = annotation.text or ""
+        assert latex
+        assert "align*" not in latex  # which can't stand between dollars
+        assert latex.count("{") - latex.count("}") == latex.count(r"\{") - latex.count(r"\}")
+
+
 def test_mathml_is_well_formed_and_escapes_what_is_markup() -> None:
     element = ET.fromstring(mathml(r"\text{a & b <i>} < x_{1}", display=True))
     assert element.get("display") == "block"
-    assert "".join(element.itertext()).replace("\xa0", " ") == "a & b <i><x1"
+    assert "".join(shown_part(element).itertext()).replace("\xa0", " ") == "a & b <i><x1"
 
 
 def test_words_are_one_identifier_and_letters_are_their_own() -> None:
@@ -69,7 +88,7 @@ def test_words_are_one_identifier_and_letters_are_their_own() -> None:
 
 def test_bold_letters_need_no_attribute() -> None:
     root = ET.fromstring(mathml(r"\boldsymbol{\Delta} \mathbf{1} \mathbf{W} \boldsymbol{\delta}"))
-    assert "".join(root.itertext()) == "𝚫𝟏𝐖𝜹"
+    assert "".join(shown_part(root).itertext()) == "𝚫𝟏𝐖𝜹"
     assert not [element for element in root.iter() if element.get("mathvariant")]
 
 
@@ -214,10 +233,11 @@ def test_each_weight_and_unit_leads_to_its_own_derivative(derivation: Derived) -
 
 def test_steps_fold_and_all_is_readable_without_a_script(derivation: Derived) -> None:
     root = parsed(derivation.html())
-    folds = list(root.iter("details"))
+    folds = [fold for fold in root.iter("details") if fold.get("class") == "group"]
+    is_long = next(root.iter("nav"), None) is not None
     assert 0 < len(folds) <= len({step.target for step in derivation.steps})
     for fold in folds:
-        assert fold.get("open") == "open"
+        assert fold.get("open") == (None if is_long else "open")
         assert fold[0].tag == "summary"
         assert fold[0].find("h3") is not None
     assert len(list(root.iter("script"))) == 1
@@ -287,3 +307,38 @@ def test_a_full_stop_stays_with_the_formula_before_it() -> None:
     stops = re.findall(r"</math>[.,;:]", page)
     assert stops
     assert len(re.findall(r'<span class="held"><math(?:(?!</math>).)*</math>[.,;:]', page)) == len(stops)
+
+
+LONG = "2-3-4-3:tanh-2-4-2"
+
+
+def test_a_long_page_has_its_contents_and_folds_its_steps() -> None:
+    derivation = sb.derive(sb.Network(LONG, hidden="gelu"))
+    root = parsed(derivation.html())
+    (nav,) = root.iter("nav")
+    assert nav.get("aria-label") == "Contents"
+    targets = [(link.get("href") or "").removeprefix("#") for link in nav.iter("a")]
+    identifiers = [element.get("id") for element in root.iter() if element.get("id")]
+    assert len(set(identifiers)) == len(identifiers)
+    assert set(targets) <= set(identifiers)
+    headings = [element.get("id") for element in root.iter("h2")]
+    groups = [fold.get("id") for fold in root.iter("details") if fold.get("class") == "group"]
+    assert len(groups) > 5
+    assert sorted(targets) == sorted([*headings, *groups])  # type: ignore[type-var]
+    assert not [fold for fold in root.iter("details") if fold.get("class") == "group" and fold.get("open")]
+
+
+def test_a_short_page_and_a_part_have_no_contents() -> None:
+    for page in (sb.derive(sb.Network("2-3-1")).html(), sb.derive(sb.Network(LONG))._repr_html_()):
+        assert "<nav" not in page
+
+
+@pytest.mark.parametrize("language", CATALOGUES)
+def test_the_first_link_skips_the_drawing(language: str) -> None:
+    root = parsed(sb.derive(sb.Network("2-3-1")).html(language=language))
+    first = next(element for element in root.iter() if element.tag.endswith("}a") or element.tag == "a")
+    assert first.get("class") == "skip"
+    assert first.text == CATALOGUES[language]["page.skip"]
+    order = list(root.iter())
+    place = next(element for element in order if f"#{element.get('id')}" == first.get("href"))
+    assert order.index(place) > max(order.index(figure) for figure in root.iter("figure"))

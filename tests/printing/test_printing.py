@@ -1077,7 +1077,12 @@ def template_names(format: str) -> tuple[set[str], set[str]]:
     templates = environment(latex=style.latex_template)
     source = (template_directory() / style.template).read_text(encoding="utf-8")
     tree = templates.parse(source)
-    attributes = {node.attr for node in tree.find_all(jinja2.nodes.Getattr)} - {"last", "first", "previtem"}
+    attributes = {node.attr for node in tree.find_all(jinja2.nodes.Getattr)} - {
+        "last",
+        "first",
+        "index",
+        "previtem",
+    }
     return meta.find_undeclared_variables(tree), attributes
 
 

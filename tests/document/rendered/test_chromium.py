@@ -32,6 +32,7 @@ if TYPE_CHECKING or find_spec("selenium"):
     from selenium.webdriver.common.actions.action_builder import ActionBuilder
     from selenium.webdriver.common.by import By
     from selenium.webdriver.common.keys import Keys
+    from selenium.webdriver.support.ui import WebDriverWait
 
 pytestmark = pytest.mark.documents
 
@@ -51,10 +52,10 @@ PAGES: dict[str, Callable[[], sb.Network]] = {
     "attention": lambda: equations("attention"),
 }
 CHOICES: dict[str, list[dict[str, str]]] = {
-    "2-3-1": [{"from": "x0-1", "to": "x1-2"}, {"from": "one-1", "to": "x2-0"}, {"node": "x1-2"}],
+    "2-3-1": [{"from": "x0-1", "to": "x1-2"}, {"from": "one-1", "to": "x2-0"}, {"node": "x1-1"}],
     "deep classifier": [
         {"from": "x0-783", "to": "x1-511"},
-        {"node": "x2-1"},
+        {"node": "x2-0"},
         {"from": "one-7", "to": "x8-2"},
     ],
     "attention": [{"node": "wk"}, {"node": "score"}, {"node": "wo"}],
@@ -199,24 +200,61 @@ def test_choosing_lights_the_paths_and_shows_the_equation(
 
 
 def test_tab_reaches_the_choices_one_after_the_other(page: Page) -> None:
-    order = page.all(".choice")
+    before = page.all(".skip, nav summary, nav a")
     page.run("document.activeElement.blur()")
-    for element in order[:3]:
+    for element in [*before, *page.all(".choice")[:3]]:
         page.press(Keys.TAB)
         assert page.browser.switch_to.active_element == element
 
 
 def test_steps_fold_one_by_one_and_all_at_once(page: Page) -> None:
-    folds = page.all("details")
+    folds = page.all("details.group")
+    button = page.one(".folding button")
     equation = folds[0].find_element(By.CSS_SELECTOR, ".equation")
-    assert equation.is_displayed()
+    assert equation.is_displayed() == (not page.all("nav"))  # a long page is folded at first
+    if page.all("nav"):
+        button.click()
     folds[0].find_element(By.TAG_NAME, "summary").click()
     assert not equation.is_displayed()
-    button = page.one(".folding button")
     for label, is_open in (("Fold all steps", None), ("Unfold all steps", "true"), ("Fold all steps", None)):
         assert button.text == label
         button.click()
         assert [fold.get_attribute("open") for fold in folds] == [is_open] * len(folds)
+
+
+def test_a_link_unfolds_the_step_that_it_leads_to(page: Page) -> None:
+    page.run("document.querySelectorAll('details.group').forEach((fold) => { fold.open = false })")
+    step = page.all("details.group .step[id]")[-1]
+    assert not step.is_displayed()
+    page.run("location.hash = arguments[0].id", step)
+    WebDriverWait(page.browser, 5).until(lambda _: step.is_displayed())
+
+
+def test_a_formula_is_copied_as_latex(page: Page) -> None:
+    copied = """const done = arguments[0], texts = [];
+        navigator.clipboard.writeText = async (text) => { texts.push(text); };
+        document.querySelector('.step .copy').click();
+        setTimeout(() => done(texts), 100)"""
+    annotation = page.one(".step annotation")
+    assert page.browser.execute_async_script(copied) == [annotation.get_attribute("textContent")]
+    assert page.one(".step .copy").get_attribute("textContent") == "Copied"
+
+
+def test_a_narrow_page_scrolls_its_formulas_alone(page: Page) -> None:
+    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": True}
+    page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        page.run("document.querySelectorAll('details.group').forEach((fold) => { fold.open = true })")
+        assert page.run("return document.documentElement.scrollWidth") <= 390
+        wide = (
+            "return [...document.querySelectorAll('.formula')].filter((e) => e.scrollWidth > e.clientWidth)"
+        )
+        (shadow,) = {
+            page.run("return getComputedStyle(arguments[0]).backgroundAttachment", e) for e in page.run(wide)
+        }
+        assert shadow == "local, local, scroll, scroll"  # which shows where a formula goes on
+    finally:
+        page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_nothing_is_cut_on_the_screen_or_on_paper(page: Page, counts: Counter[str]) -> None:
@@ -225,7 +263,7 @@ def test_nothing_is_cut_on_the_screen_or_on_paper(page: Page, counts: Counter[st
             || e.getBoundingClientRect().right > innerWidth + 1).map((e) => e.outerHTML.slice(0, 200))"""
     size = {"width": A4_TEXT_WIDTH, "height": 1000, "deviceScaleFactor": 1, "mobile": False}
     assert page.run(cut) == []
-    page.run("document.querySelector('details').open = false")
+    page.run("document.querySelector('details.group').open = false")
     page.browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
@@ -235,7 +273,7 @@ def test_nothing_is_cut_on_the_screen_or_on_paper(page: Page, counts: Counter[st
         assert all(formula.is_displayed() for formula in formulas)
         counts["formulas seen whole on paper"] += len(formulas)
         page.run("dispatchEvent(new Event('afterprint'))")
-        assert not page.run("return document.querySelector('details').open")
+        assert not page.run("return document.querySelector('details.group').open")
     finally:
         page.browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
         page.browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
