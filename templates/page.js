@@ -170,11 +170,13 @@
       const button = document.createElement("button");
       button.type = "button";
       button.className = "copy";
-      button.textContent = words.copy;
+      button.textContent = "LaTeX";
+      button.title = words.copy;
+      button.setAttribute("aria-label", words.copy);
       button.addEventListener("click", async () => {
         await navigator.clipboard.writeText(found.join("\n"));
         button.textContent = words.copied;
-        setTimeout(() => { button.textContent = words.copy; }, 1500);
+        setTimeout(() => { button.textContent = "LaTeX"; }, 1500);
       });
       equation.querySelector(".formula").after(button);
     }
