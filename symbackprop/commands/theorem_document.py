@@ -17,6 +17,7 @@ from symbackprop.document.blocks import EquationBlock, Group, ResultRow
 from symbackprop.document.drawing.depth import lay_out
 from symbackprop.document.drawing.picture import Picture
 from symbackprop.document.language.catalogues import CATALOGUES, words_in_formulas
+from symbackprop.document.overview import NOTHING
 from symbackprop.document.remarks import Remarks
 from symbackprop.document.render import document_context, format_named
 from symbackprop.document.sentences import Sentences
@@ -86,6 +87,7 @@ class _Printed:
         head, *rows = self.style.table([self._columns(), *self.base.rows(), *self.step.rows()])
         return {
             **known,
+            **NOTHING,  # the theorem says it
             "drawing": "",  # that of the theorem stands in it
             **self._statement(fragment),
             "backward_heading": self._say("heading.proof"),

@@ -16,5 +16,5 @@ class BeamerFormat(LatexFormat):
 
     def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
         known = super().extra(catalogue, fragment)
-        del known["one_page"], known["compact"]  # there are as many slides as it takes
+        del known["one_page"], known["compact"], known["results_told"]  # there are as many slides as it takes
         return known

@@ -317,7 +317,7 @@ def aligned(left: str, lines: Sequence[str], behind: str = "") -> str:
 class LatexFormat(MathFormat):
     """LaTeX with amsmath."""
 
-    compact: ClassVar[bool] = False
+    compact: ClassVar[bool] = True
     """Whether the document is set small, with little room between its lines."""
 
     template = "derivation.tex.jinja"
@@ -335,8 +335,15 @@ class LatexFormat(MathFormat):
             "packages": ["kotex"] if korean else [],
             "theorem_drawing": "",
             "one_page": False,
-            "compact": self.compact,
+            "results_told": self._are_results_told(),
+            "compact": self.compact and not fragment,  # a part is set as what is around it
         }
+
+    def _are_results_told(self) -> bool:
+        """Whether the first page has every result: of layers it has some that speak for all."""
+        derivation = self.derivation
+        plain = not derivation.of and not derivation.second
+        return plain and derivation.model is not None and not derivation.model.layers
 
     def drawn(self, picture: Picture, fragment: bool) -> str:
         from symbackprop.document.drawing.tikz import tikz

@@ -14,6 +14,7 @@ from symbackprop.document.first_values import FirstValues
 from symbackprop.document.formats import CompactLatexFormat, Format, LatexFormat, TextFormat
 from symbackprop.document.language.catalogues import CATALOGUES, Catalogue, words_in_formulas
 from symbackprop.document.markdown import CellFormat, MarkdownFormat
+from symbackprop.document.overview import NOTHING, Overview
 from symbackprop.document.remarks import Remarks
 from symbackprop.document.sentences import Sentences
 from symbackprop.document.sought import rows_of_second, sought
@@ -53,7 +54,7 @@ def render(
     style = format_named(format)(notation_for(derivation, notation, words_in_formulas(catalogue)), derivation)
     context = document_context(derivation, style, catalogue, title, header, fragment)
     if instead is not None:
-        context |= instead(Sentences(derivation, style, catalogue))
+        context |= {**NOTHING, **instead(Sentences(derivation, style, catalogue))}
     template = environment(latex=style.latex_template).get_template(style.template)
     return style.finished(template.render(context))
 
@@ -75,7 +76,7 @@ def document_context(
 ) -> dict[str, object]:
     """Return the template context: the same keys for every format, and those of its own."""
     sentences = Sentences(derivation, style, catalogue)
-    commentary = Remarks(sentences)
+    commentary, overview = Remarks(sentences), Overview(sentences)
     headings = {f"{name}_heading": sentences.say(f"heading.{name}") for name in SECTIONS}
     trains = bool(derivation.update) and not derivation.of
     second = [row for _, row in rows_of_second(sentences)]
@@ -86,6 +87,8 @@ def document_context(
         "header": [style.escape(line) for line in header],
         "fragment": fragment,
         **style.extra(catalogue, fragment),
+        **overview.context(),
+        "algorithm_introduction": sentences.say("algorithm.introduction"),
         "theorem": [],
         "theorem_formulas": [],
         "theorem_matrices_introduction": "",
@@ -117,6 +120,8 @@ def document_context(
 
 
 SECTIONS = (
+    "overview",
+    "overview_results",
     "theorem",
     "forward",
     "error",

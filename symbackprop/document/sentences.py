@@ -477,7 +477,8 @@ class Sentences:
         teller = _TELLERS.get(step.rule)
         return "" if teller is None else teller(self, step, before)
 
-    def _chain_rule(self, step: Step, before: Step | None) -> str:
+    def chain_rule(self, step: Step, before: Step | None = None) -> str:
+        """Return through what the loss depends on a quantity."""
         through, letters, direct = [], [], False
         for product in self.style.printer.order.terms(step.rhs):
             local = self._local_derivative(product.numerator)
@@ -753,7 +754,7 @@ class Sentences:
 
 
 _TELLERS = {
-    "chain rule": Sentences._chain_rule,
+    "chain rule": Sentences.chain_rule,
     "local derivative": Sentences._local_rule,
     "closed form": Sentences._closed_form,
     "simplification": Sentences._simplification,

@@ -119,7 +119,7 @@ def test_the_theorem_is_stated_before_its_proof() -> None:
 def test_the_theorem_has_a_drawing_of_the_layers_around_any_one() -> None:
     theorem, check = theorem_of("sigmoid"), check_of("tanh-softmax")
     page = render_theorem(theorem, check, "html")
-    assert page.index("<svg") < page.index("<h2>Forward equations</h2>")
+    assert page.index("<svg") < page.index(">Forward equations</h2>")
     for layer in ("(ℓ-1)", "(ℓ)", "(ℓ+1)", "(L)", "(0)"):
         assert f">{layer}</tspan>" in page
     latex = render_theorem(theorem, check, "latex")

@@ -194,8 +194,8 @@ def test_another_step_is_another_page() -> None:
     before, after = derivation.html().splitlines(), changed.splitlines()
     different = [n for n, (a, b) in enumerate(zip(before, after, strict=True)) if a != b]
     stated = [n for n in different if f"({number})" in after[n]]
-    # Six weights that are drawn, each with a way besides, the step, and the table of all results.
-    assert len(stated) == 6 + 2
+    # Six weights that are drawn, each with a way besides; the step, the first page, and all results.
+    assert len(stated) == 6 + 4
     assert len(different) == 6 + len(stated)
 
 

@@ -116,4 +116,4 @@ def test_of_a_large_batch_fewer_components_move() -> None:
 
 def test_only_the_page_of_a_trace_has_a_slider(found: Trace) -> None:
     assert 'class="probe"' not in sb.derive(sb.Network("2-2-2")).html()
-    assert "<h2>가중치 하나를 움직여 보기</h2>" in found.html(language="ko")
+    assert ">가중치 하나를 움직여 보기</h2>" in found.html(language="ko")

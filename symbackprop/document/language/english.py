@@ -5,6 +5,8 @@ from __future__ import annotations
 ENGLISH: dict[str, str] = {
     # headings
     "document.title": "Backpropagation through the network {network}",
+    "heading.overview": "In short",
+    "heading.overview_results": "The results, in short",
     "heading.theorem": "Theorem",
     "heading.proof": "Proof: the derivative, from the error inwards",
     "heading.forward": "Forward equations",
@@ -17,7 +19,7 @@ ENGLISH: dict[str, str] = {
     "heading.trainer": "What only the trainer needs",
     "heading.initial": "The first weights",
     "heading.results": "All results",
-    "results.left_out": "There are {count} more, which this page has no room for.",
+    "results.left_out": "There are {count} more; the whole derivation has them, with every step.",
     "heading.assumed": "What was assumed",
     "heading.holds": "What was assumed, and what was proved",
     "heading.derivative": "Derivative",
@@ -48,6 +50,45 @@ ENGLISH: dict[str, str] = {
     "given.layers": "The number at a letter is that of its layer; {input} are the inputs.",
     "given.indices": "Each index letter runs over a fixed number of values: {ranges}.",
     "given.index": "{indices} over {size}",
+    # the first page
+    "idea.layers.1": "First comes {error}: how much E changes with what a unit of a layer takes in.",
+    "idea.layers.2": (
+        "Times what came in through a weight, {input}, it is the derivative for that weight, {weight}."
+    ),
+    "idea.layers.3": (
+        "That of a layer follows from that of the layer behind it, so the same two lines serve every layer."
+    ),
+    "idea.layers.4": (
+        "So it runs from the error backwards: one pass finds all derivatives, for about the cost of two "
+        "forward passes; to try each weight by itself would take a forward pass for each."
+    ),
+    "idea.quantities.1": (
+        "The derivative of {loss} for a quantity tells how much {loss} changes when that quantity does."
+    ),
+    "idea.quantities.2": (
+        "A quantity acts on {loss} only through what reads it: its derivative is the sum, over all that "
+        "reads it, of the derivatives for these times a local one."
+    ),
+    "idea.quantities.3": "For a parameter it is the same rule, and there the way ends.",
+    "idea.quantities.4": (
+        "So it runs from {loss} backwards: each derivative needs only those found before it, and one pass "
+        "finds all of them, for about the cost of two forward passes."
+    ),
+    "why.outputs": "The error of the outputs.",
+    "why.sum": (
+        "The error of a layer: that of the next one comes back over its weights, times the slope of the "
+        "activation."
+    ),
+    "why.weight": "A weight multiplies what came in: its derivative is the error times that.",
+    "why.bias": "A bias is added: its derivative is the error itself.",
+    "algorithm.introduction": "Step by step:",
+    "algorithm.forward": "Compute {numbers} in order, and keep every value.",
+    "algorithm.start": "Begin at the error, with {derivative}: {number}.",
+    "algorithm.back": "Go back against that order: each derivative needs only those found already.",
+    "algorithm.results": "What is sought, {numbers}, follows on the way.",
+    "algorithm.update": (
+        "Take the mean over a batch, {mean}, change all parameters by {update}, and begin again."
+    ),
     "section.outside": "Further equations",
     "value.section": "Derivatives of {of}",
     "value.derivative": "{quantity} is {derivative}; the steps to it stand below.",

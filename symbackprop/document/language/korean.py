@@ -5,6 +5,8 @@ from __future__ import annotations
 KOREAN: dict[str, str] = {
     # headings
     "document.title": "신경망 {network}의 역전파",
+    "heading.overview": "한눈에 보기",
+    "heading.overview_results": "간추린 결과",
     "heading.theorem": "정리",
     "heading.proof": "증명: 출력에서 입력 쪽으로",
     "heading.forward": "순전파 식",
@@ -17,7 +19,7 @@ KOREAN: dict[str, str] = {
     "heading.trainer": "학습 프로그램에만 필요한 것",
     "heading.initial": "가중치의 초깃값",
     "heading.results": "결과 모음",
-    "results.left_out": "이 밖에도 결과가 {count}개 더 있으나 이 쪽에는 자리가 없다.",
+    "results.left_out": "이 밖의 결과 {count}개는 전체 유도에 단계와 함께 있다.",
     "heading.assumed": "가정한 것",
     "heading.holds": "가정한 것과 증명한 것",
     "heading.derivative": "도함수",
@@ -49,6 +51,42 @@ KOREAN: dict[str, str] = {
     "given.layers": ("문자에 붙은 수는 층 번호이며, {input:은/는} 입력이다."),
     "given.indices": "첨자마다 값의 개수가 정해져 있다: {ranges}.",
     "given.index": "{indices:은/는} {size}개",
+    # the first page
+    "idea.layers.1": (
+        "먼저 {error:을/를} 구한다. 층의 뉴런이 받는 값이 변할 때 E가 얼마나 변하는지를 나타낸다."
+    ),
+    "idea.layers.2": (
+        "여기에 가중치를 거쳐 들어온 값 {input:을/를} 곱하면 그 가중치로 미분한 값 {weight:이/가} 된다."
+    ),
+    "idea.layers.3": "한 층의 값은 바로 뒤 층의 값에서 나오므로, 같은 두 식이 모든 층에 통한다.",
+    "idea.layers.4": (
+        "그래서 오차에서 거꾸로 계산한다. 가중치를 하나씩 바꾸어 보면 순전파가 가중치 수만큼 필요하지만, "
+        "이렇게 하면 순전파 두 번 정도의 비용으로 모든 도함수를 얻는다."
+    ),
+    "idea.quantities.1": (
+        "{loss:을/를} 어떤 양으로 미분한 값은 그 양이 변할 때 {loss:이/가} 얼마나 변하는지를 나타낸다."
+    ),
+    "idea.quantities.2": (
+        "어떤 양은 그것을 쓰는 양을 거쳐서만 {loss}에 영향을 준다. 따라서 그 도함수는 그것을 쓰는 양마다 "
+        "그 도함수에 국소 도함수를 곱해 모두 더한 것이다."
+    ),
+    "idea.quantities.3": "매개변수도 마찬가지이며, 길은 거기서 끝난다.",
+    "idea.quantities.4": (
+        "그래서 {loss}에서 거꾸로 계산한다. 각 도함수는 앞에서 구한 것만 쓰므로, 순전파 두 번 정도의 "
+        "비용으로 모든 도함수를 얻는다."
+    ),
+    "why.outputs": "출력층의 오차이다.",
+    "why.sum": "한 층의 오차이다. 다음 층의 오차가 가중치를 거쳐 돌아오고, 활성화 함수의 기울기가 곱해진다.",
+    "why.weight": "가중치는 들어온 값에 곱해지므로, 도함수는 오차에 그 값을 곱한 것이다.",
+    "why.bias": "편향은 더해지므로, 도함수는 오차 그 자체이다.",
+    "algorithm.introduction": "차례는 다음과 같다.",
+    "algorithm.forward": "{numbers:을/를} 차례로 계산하고 모든 값을 남겨 둔다.",
+    "algorithm.start": "{number}에 따라 {derivative:을/를} 구하며 오차에서 시작한다.",
+    "algorithm.back": "그 순서를 거슬러 간다. 각 도함수는 이미 구한 것만 쓴다.",
+    "algorithm.results": "구하려는 {numbers:은/는} 그 길에서 얻는다.",
+    "algorithm.update": (
+        "배치에서는 평균 {mean:을/를} 쓰고, 모든 매개변수를 {update:으로/로} 갱신한 뒤 되풀이한다."
+    ),
     "section.outside": "그 밖의 식",
     "value.section": "{of}의 도함수",
     "value.derivative": "{quantity:은/는} {derivative}이며, 이를 구하는 단계는 아래에 있다.",
