@@ -224,6 +224,7 @@ def _write_derivation(derivation: Derivation, summary: bool, document: DocumentO
         fragment=document.fragment,
         language=document.lang,
         instead=summary_of if summary else None,
+        code=derivation.lines_of_code,
     )
     _write_document(text, document)
 

@@ -19,7 +19,7 @@ import gc
 import hashlib
 import sys
 import types
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,10 +27,11 @@ from typing import TYPE_CHECKING
 from symbackprop.derivation.optimizer import with_update
 from symbackprop.derivation.second_order import derive_along, derive_second
 from symbackprop.derivation.wanted import derive_model
-from symbackprop.document.printable import Derivation, printable
+from symbackprop.document import printable as documents
 from symbackprop.equations.steps import Derived
 from symbackprop.errors import (
     SpecificationError,
+    UnsupportedExpression,
     excerpt,
     require,
     require_flag,
@@ -69,6 +70,27 @@ def _collecting_rarely() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
+class Derivation(documents.Derivation):
+    """A derivation that prints itself: its equations, numbered steps and results, with their code.
+
+    ``document`` and its short forms return it in a format; the other members are those of ``Derived``.
+    """
+
+    def lines_of_code(self) -> Mapping[int, Sequence[str]]:
+        """Return the lines of the generated module that carry out each numbered equation.
+
+        There are none where there is no module: sizes are open, or not the whole network is derived for.
+        """
+        from symbackprop.code.module import lines_by_number
+
+        if self.model is None or self.of or self.second or self.model.along is not None:
+            return {}
+        try:
+            return lines_by_number(self)
+        except (SpecificationError, UnsupportedExpression):
+            return {}
+
+
 @_collecting_rarely()
 def derive(
     network: Network, *, optimizer: str = "sgd", of: str | Sequence[str] | None = None, order: int = 1
@@ -91,7 +113,7 @@ def derive(
     else:
         derived = derive_model(model, require_names("of", of))
     require_right(derived)
-    return printable(derived)
+    return Derivation.same_as(derived)
 
 
 @_collecting_rarely()
@@ -122,7 +144,7 @@ def derive_hessian_vector_product(network: Network) -> Derivation:
     """
     derived = derive_along(require("derive", network, Network, "a Network").model)
     require_right(derived)
-    return printable(derived)
+    return Derivation.same_as(derived)
 
 
 def _optimizer(name: str) -> Optimizer:

@@ -51,6 +51,15 @@ class Body(Rolled):
             together.append(part)
         yield from lines_of(together, COLUMNS - 4, self.comments)
 
+    def lines_by_number(self) -> dict[int, tuple[str, ...]]:
+        """Return the lines that carry out each equation; of a loop those for the first and the last layer."""
+        found: dict[int, tuple[str, ...]] = {}
+        for block in (block for part in self.parts for block in _blocks_of(part)):
+            own = tuple(lines_of([block], COLUMNS - 4))
+            for number in _numbers(block):
+                found[number] = (*found.get(number, ()), *own)
+        return found
+
 
 def _blocks_of(part: Block | Loop) -> Sequence[Block]:
     """Return what carries out equations in a part of a program."""

@@ -78,6 +78,21 @@ def programs_of(derivation: Derived) -> Programs:
     return _Module(derivation, derivation.model).programs
 
 
+def lines_by_number(derivation: Derived) -> dict[int, tuple[str, ...]]:
+    """Return the lines of the module's pure functions that carry out each numbered equation.
+
+    Of equations that a loop carries out these are the lines inside of it.  Where ``gradients`` hands its work
+    to the training step, the lines are those of ``loss`` alone.
+
+    Raises:
+        SpecificationError: a size is open, or an output reads a target.
+        UnsupportedExpression: an equation that has no array operation yet.
+    """
+    assert derivation.model is not None
+    _require_known_outputs(derivation.model.in_use, derivation.model)
+    return _Module(derivation, derivation.model, is_read=False).lines_by_number()
+
+
 def _require_known_outputs(system: EquationSystem, model: Model) -> None:
     """Refuse an output that reads a target: ``forward`` is given the inputs alone."""
     for output in model.outputs:
@@ -418,6 +433,12 @@ class _Module:
             entries = [f"        {line}" for line in self._entries(arrays, body.kept)]
             returned = ["return (", "    float(E),", "    {", *entries, "    },", ")"]
         return self._function("gradients", given, result, docstring, body, returned)
+
+    def lines_by_number(self) -> dict[int, tuple[str, ...]]:
+        """Return the lines that carry out each equation, in the function that computes most."""
+        wanted = [] if self.training_step.apart else self._derivatives.values()
+        body = self._body(["E", self.given.code(self.model.output), *wanted], self.trained)
+        return body.lines_by_number()
 
     def hessian_vector_product(self) -> _Function:
         """Return the derivatives of what an error changes by along a vector."""

@@ -94,7 +94,6 @@ class _Sheet:
             ],
             "stable": sentences.explained(self._stable_forward()),
             "batch": list(self._with_blanks(self.derivation.batch)),
-            "matrices": [],  # they say what blanks ask for
             "initial": [],
             "update": [],
             **dict.fromkeys(("trainer", "trainer_introduction"), ()),

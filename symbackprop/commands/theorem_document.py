@@ -151,7 +151,7 @@ class _Printed:
         words = [
             self._say("theorem.matrices"),
             self._say("backward.errors", error=error, derivative=self.step.inline(result.lhs)),
-            self._say("matrices.product", mark=self.style.inline(self.style.product)),
+            self._say("arrays.product", mark=self.style.inline(self.style.product)),
         ]
         return found, " ".join(words)
 

@@ -73,7 +73,7 @@ def shown(value: float, digits: int) -> str:
     return "0" if float(text) == 0 else text
 
 
-_NOT_NUMBERS = ("error", "slopes", "matrices", "initial", "trainer", "trainer_introduction")
+_NOT_NUMBERS = ("error", "slopes", "initial", "trainer", "trainer_introduction")
 """Sections of a derivation that a worked example leaves to it: they have no numbers."""
 
 

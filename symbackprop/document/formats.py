@@ -55,6 +55,10 @@ class Format(ABC):
         """Return plain text so that no character of it is markup."""
 
     @abstractmethod
+    def code(self, line: str) -> str:
+        """Return a line of code."""
+
+    @abstractmethod
     def inline(self, formula: str) -> str:
         """Return a formula inside a sentence."""
 
@@ -166,6 +170,9 @@ class TextFormat(Format):
     def escape(self, plain: str) -> str:
         return plain
 
+    def code(self, line: str) -> str:
+        return line
+
     def inline(self, formula: str) -> str:
         return formula
 
@@ -246,6 +253,9 @@ class MathFormat(Format):
     def __init__(self, notation: Notation, derivation: Derived) -> None:
         super().__init__(notation, derivation)
         self.printer = LatexPrinter(notation)
+
+    def code(self, line: str) -> str:
+        return f"    {line}"
 
     def inline(self, formula: str) -> str:
         return f"${formula}$"
@@ -355,6 +365,10 @@ class LatexFormat(MathFormat):
 
     def escape(self, plain: str) -> str:
         return escape_latex(plain)
+
+    def code(self, line: str) -> str:
+        inwards = len(line) - len(line.lstrip())
+        return rf"\texttt{{\small {'~' * inwards}{escape_latex(line.lstrip())}}}"
 
 
 class CompactLatexFormat(LatexFormat):

@@ -63,6 +63,9 @@ class HtmlFormat(LatexFormat):
     def escape(self, plain: str) -> str:
         return escape(plain)
 
+    def code(self, line: str) -> str:
+        return escape(line)
+
     def inline(self, formula: str) -> str:
         # LaTeX until the end: the word after a formula may depend on how it is read aloud.
         return f"<math data-latex={quoteattr(formula, _QUOTE)}/>"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
+from typing import Self
 
 from sympy import Expr, Symbol
 
@@ -93,6 +95,11 @@ class Derivation(Printable, Derived):
     ``document`` and its short forms return it in a format; the other members are those of ``Derived``.
     """
 
+    @classmethod
+    def same_as(cls, derived: Derived) -> Self:
+        """Return the same derivation as one that prints itself."""
+        return cls(**{f.name: getattr(derived, f.name) for f in fields(derived) if f.init})
+
     @cached_property
     def _derived_later(self) -> dict[str, Derived]:
         return {}
@@ -167,15 +174,27 @@ class Derivation(Printable, Derived):
             raise SpecificationError(
                 "the product of the Hessian with a vector: the derivation has no network"
             )
-        return printable(derive_along(self.model))
+        return self.same_as(derive_along(self.model))
 
     def _rendered(self, form: str, notation: str | None, fragment: bool, language: str) -> str:
         from symbackprop.document.render import heading, render
 
         title = heading(self, language)
-        return render(self, form, title=title, notation=notation, fragment=fragment, language=language)
+        return render(
+            self,
+            form,
+            title=title,
+            notation=notation,
+            fragment=fragment,
+            language=language,
+            code=self.lines_of_code,
+        )
+
+    def lines_of_code(self) -> Mapping[int, Sequence[str]]:
+        """Return the lines that carry out each numbered equation; here there are none."""
+        return {}
 
 
 def printable(derived: Derived) -> Derivation:
     """Return the same derivation as one that prints itself."""
-    return Derivation(**{f.name: getattr(derived, f.name) for f in fields(derived) if f.init})
+    return Derivation.same_as(derived)

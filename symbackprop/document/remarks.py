@@ -1,9 +1,8 @@
-"""Remarks of a document beside its steps: limits of the error, bounds of slopes, matrices, descent."""
+"""Remarks of a document beside its steps: limits of the error, bounds of slopes, descent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 
 from sympy import Add, Float, Integer, Symbol, oo, sympify
 
@@ -20,11 +19,7 @@ from symbackprop.document.analysis import (
 from symbackprop.document.sentences import Sentences
 from symbackprop.document.sought import along
 from symbackprop.document.updates import is_plain
-from symbackprop.equations.naming import SAMPLE, SAMPLES
-from symbackprop.equations.steps import Step
 from symbackprop.equations.system import name_of, scalar
-from symbackprop.printing.layers import LayerRun
-from symbackprop.printing.matrices import MatrixWriter, Unwritable
 
 
 class Remarks:
@@ -36,8 +31,6 @@ class Remarks:
         self.system = sentences.system
         self.style = sentences.style
         self.say = sentences.say
-        self._explained_marks = {"matrices.product": self.style.product, "matrices.ones": self.style.ones}
-        self._marks: set[str] = set()
 
     # ---- the error
 
@@ -131,60 +124,6 @@ class Remarks:
         if product == float("inf"):
             return [self.say(key)]
         return [self.say("slopes.product", product=self.style.inline(written)), self.say(key)]
-
-    # ---- matrices
-
-    def matrix_introduction(self) -> str:
-        """Return how the letters of the matrix form are to be read."""
-        named = [q for q in self.derivation.adjoints.values() if self.system.kind(q) == "pre-activation"]
-        said = [self.say("matrices.plain")]
-        if named:
-            sample, samples = self.sentences.inline(SAMPLE), self.sentences.inline(SAMPLES)
-            errors = self.style.inline(self.style.delta_matrix)
-            said = [self.say("matrices.introduction", sample=sample, samples=samples, errors=errors)]
-            said += self._layers_of_matrices()
-        if self.matrices:  # which finds the marks
-            marks = self._explained_marks.items()
-            said += [self.say(key, mark=self.style.inline(mark)) for key, mark in marks if key in self._marks]
-        return " ".join(said)
-
-    def _layers_of_matrices(self) -> list[str]:
-        """Return that matrices carry the number of their layer, where nothing before them does."""
-        model, printer = self.derivation.model, self.style.printer
-        if model is None or not model.layers or printer.notation.shows_layers:
-            return []
-        inputs = MatrixWriter(printer).name(self.system.quantities[model.inputs[0].name].symbol, 2)
-        return [self.say("given.layers", input=self.style.inline(inputs))]
-
-    @cached_property
-    def matrices(self) -> list[str]:
-        """The derivatives for a batch as products of matrices, where they have such a form."""
-        found: list[str] = []
-        if self.style.printer.notation.name == "matrix":
-            return found  # the steps of a batch are in matrices themselves
-        steps = [step for step in self.derivation.batch if step.target != self.system.loss]
-        for item in self.sentences.runs_of_steps(steps):
-            if isinstance(item, LayerRun):
-                general, style = self.sentences.general(item.layers[0]), self.style
-                layers = style.space + self.sentences.layers_listed(item.layers)
-                for step in item.first:
-                    found += self._matrix(step, general, f", {style.dots}", layers)
-            else:
-                found += self._matrix(item, self.sentences)
-        return found
-
-    def _matrix(self, step: Step, sentences: Sentences, further: str = "", layers: str = "") -> list[str]:
-        component = step.lhs.variables[0]
-        axes = component.indices if hasattr(component, "indices") else ()
-        try:
-            left, parts = MatrixWriter(sentences.style.printer).equation(step.lhs, step.rhs, tuple(axes))
-        except Unwritable:
-            return []
-        self._marks |= {key for key, mark in self._explained_marks.items() if mark in "".join(parts)}
-        shape = sentences.note(name_of(component))
-        return [
-            sentences.style.display(left, parts, f"({step.number}){further}{self.style.space}{shape}{layers}")
-        ]
 
     # ---- gradient descent
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from symbackprop.document import derivatives
+from symbackprop.document.arrays import ArraySection, Code
 from symbackprop.document.beamer import BeamerFormat
 from symbackprop.document.first_values import FirstValues
 from symbackprop.document.formats import CompactLatexFormat, Format, LatexFormat, TextFormat
@@ -33,6 +34,7 @@ def render(
     header: Sequence[str] = (),
     language: str = "en",
     instead: Callable[[Sentences], Mapping[str, object]] | None = None,
+    code: Code = dict,
 ) -> str:
     """Return ``derivation`` as a document.
 
@@ -45,6 +47,7 @@ def render(
         header: lines below the title, plain text, such as the architecture.
         language: a key of ``CATALOGUES``.
         instead: makes the template context that replaces sections, by the keys of ``document_context``.
+        code: gives the lines of code that carry out each numbered equation.
 
     Raises:
         KeyError: there is no such format, notation or language.
@@ -53,7 +56,9 @@ def render(
     catalogue = CATALOGUES[language]
     style = format_named(format)(notation_for(derivation, notation, words_in_formulas(catalogue)), derivation)
     context = document_context(derivation, style, catalogue, title, header, fragment)
-    if instead is not None:
+    if instead is None:
+        context |= ArraySection(Sentences(derivation, style, catalogue), code).context()
+    else:
         context |= {**NOTHING, **instead(Sentences(derivation, style, catalogue))}
     template = environment(latex=style.latex_template).get_template(style.template)
     return style.finished(template.render(context))
@@ -103,8 +108,8 @@ def document_context(
         "stable": sentences.explained_once(derivation.stable),
         "batch_introduction": sentences.batch_introduction(),
         "batch": sentences.explained_once(derivation.batch),
-        "matrices_introduction": commentary.matrix_introduction(),
-        "matrices": commentary.matrices,
+        "arrays_introduction": "",
+        "arrays": (),
         "initial_introduction": sentences.say("initial.introduction"),
         "initial": [] if derivation.of else FirstValues(sentences).lines(),
         "descent": [] if derivation.of else commentary.descent(),
@@ -129,6 +134,7 @@ SECTIONS = (
     "slopes",
     "stable",
     "batch",
+    "arrays",
     "initial",
     "update",
     "trainer",

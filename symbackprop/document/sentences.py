@@ -220,8 +220,8 @@ class Sentences:
                     found.setdefault(name_of(read), read)
         return found
 
-    def _shape(self, name: str) -> str:
-        sizes = self.system.quantities[name].shape
+    def _shape(self, name: str, rows: Sequence[Expr] = ()) -> str:
+        sizes = (*rows, *self.system.quantities[name].shape)
         return f"({', '.join(self.style.printer.show(n) for n in sizes)})"
 
     def forward(self, equation: Equation) -> EquationBlock:
@@ -297,13 +297,13 @@ class Sentences:
     def _run_note(self, layers: Sequence[int]) -> str:
         return self.say("run.note", layer=self._layer, layers=self.layers_said(layers))
 
-    def note(self, name: str) -> str:
-        """Return the remark on the shape of a quantity that stands behind its equation."""
-        key = "note.shape" if self.system.quantities[name].shape else "note.scalar"
+    def note(self, name: str, rows: Sequence[Expr] = ()) -> str:
+        """Return the remark on the shape of a quantity behind its equation; ``rows`` come before its axes."""
+        key = "note.shape" if rows or self.system.quantities[name].shape else "note.scalar"
         parts = []
         for literal, value, _, _ in Formatter().parse(self.catalogue[key]):
             parts.append(self.style.words(literal) if literal else "")
-            parts.append(self._shape(name) if value else "")
+            parts.append(self._shape(name, rows) if value else "")
         return "".join(parts)
 
     def fact(self, fact: Fact) -> str:
@@ -375,7 +375,7 @@ class Sentences:
             )
         if self.style.printer.notation.name == "matrix":
             product, ones = (self.style.inline(mark) for mark in (self.style.product, self.style.ones))
-            said = self.say("matrices.product", mark=product), self.say("matrices.ones", mark=ones)
+            said = self.say("arrays.product", mark=product), self.say("arrays.ones", mark=ones)
             return " ".join([introduction, self.say("backward.matrix"), *said])
         return introduction
 

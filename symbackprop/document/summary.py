@@ -62,7 +62,6 @@ _LEFT_OUT = (
     "slopes",
     "stable",
     "batch",
-    "matrices",
     "initial",
     "descent",
     "update",

@@ -1,14 +1,15 @@
 """Equations in components as products of vectors and matrices.
 
 In go an expression and the index letters of its rows and columns, out comes its matrix form as a string:
-``Σ_n x0[n,k]·∂E/∂s1[n,j]`` over rows k and columns j is ``X0ᵀ Δ1``.  A vector is a column, a quantity of
+``Σ_n x0[n,k]·∂E/∂s1[n,j]`` over rows k and columns j is ``X0ᵀ·Δ1``.  A vector is a column, a quantity of
 two axes a matrix; sums, fractions and functions of them are taken component by component, ``⊙`` is the
-product by components, ``𝟏`` a vector of ones.
+product by components, ``𝟏`` a vector of ones.  Of more axes all but two are held: the form is that of the
+matrices at each place along the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sympy import (
     Abs,
@@ -46,10 +47,14 @@ class Unwritable(SpecificationError):
 
 
 class MatrixWriter:
-    """Writes expressions of one network in matrix form, as text or as LaTeX."""
+    """Writes expressions of one network in matrix form, as text or as LaTeX.
 
-    def __init__(self, printer: Printer) -> None:
+    ``held`` are index letters at one place each: what is written holds for every place.
+    """
+
+    def __init__(self, printer: Printer, held: Iterable[Symbol] = ()) -> None:
         self.printer = printer
+        self.held = frozenset(held)
         self.order = printer.order
         self.latex = isinstance(printer, LatexPrinter)
 
@@ -64,9 +69,19 @@ class MatrixWriter:
         if len(axes) > 2:
             raise Unwritable("a quantity of more than two axes is no matrix")
         left = self._read(lhs, axes) if self.order.is_read(lhs) else self._derivative(lhs)
-        return left.text, self._terms(rhs, axes) if isinstance(rhs, Add) else [self._part(rhs, axes).text]
+        if isinstance(rhs, Add):
+            return left.text, self._terms(rhs, axes, axes)
+        own = self._own(rhs, axes)
+        part = self._part(rhs, axes)
+        return left.text, [self._together({own: part}, axes, axes).text if own else part.text]
 
     # ---- names
+
+    def whole(self, component: Expr) -> str:
+        """Return the name of the array of which ``component``, or the derivative of one, is a part."""
+        if isinstance(component, Derivative):
+            return self._derivative(component).text
+        return self.name(component, len(indices_of(component)))
 
     def name(self, component: Expr, axes: int) -> str:
         """Return the name of a vector (small and bold) or of a matrix (a capital)."""
@@ -83,7 +98,8 @@ class MatrixWriter:
         role = notation.roles.get(quantity or name)
         word, layer = (quantity or name, None) if role is None else (role.word, str(role.layer))
         layer = notation.layers.get(name, layer)
-        capital = axes > 1
+        # x and X may both be quantities, each with its own letter
+        capital = axes > 1 and word[:1].upper() + word[1:] + (layer or "") not in notation.positions
         if quantity is not None and role is not None and role.kind == "pre-activation":
             return self._bold("Delta" if capital else "delta", layer)
         if quantity is not None:
@@ -139,7 +155,7 @@ class MatrixWriter:
         """Return matrices behind each other; one product inside another needs no brackets."""
         if len(parts) == 1:
             return parts[0]
-        mark = r" \, " if self.latex else " "
+        mark = r" \, " if self.latex else "·"
         return Piece(mark.join(self.printer.closed(part, Level.FACTOR) for part in parts), Level.FACTOR)
 
     def _diagonal(self, part: Piece) -> Piece:
@@ -148,8 +164,12 @@ class MatrixWriter:
     # ---- expressions
 
     def _letters(self, expression: Expr) -> set[Symbol]:
-        """Return the free index letters of ``expression``."""
-        return set(filter(is_index, expression.free_symbols))
+        """Return the free index letters of ``expression``, but for those that are held."""
+        return set(filter(is_index, expression.free_symbols)) - self.held
+
+    def _own(self, expression: Expr, axes: Axes) -> Axes:
+        letters = self._letters(expression)
+        return tuple(i for i in axes if i in letters)
 
     def _part(self, expression: Expr, axes: Axes) -> Piece:
         """Return ``expression``, which has some or all of ``axes``, with exactly its own."""
@@ -176,18 +196,18 @@ class MatrixWriter:
         raise Unwritable(f"{type(expression).__name__} has no matrix form here")
 
     def _read(self, read: Expr, axes: Axes) -> Piece:
-        at = indices_of(read)
+        at = tuple(i for i in indices_of(read) if i not in self.held)
         own = tuple(i for i in axes if i in at)
         if len(at) > 2 or len(own) != len(at) or len(set(at)) != len(at):
             raise Unwritable("a quantity is read at other places than its row and column")
-        part = Piece(self.name(read, len(at)))
+        part = Piece(self.name(read, len(indices_of(read)) if at else 0))
         return self._transposed(part) if at != own else part
 
     def _sum(self, expression: Add, axes: Axes) -> Piece:
         return Piece("".join(self._terms(expression, axes)), Level.SUM)
 
-    def _terms(self, expression: Add, axes: Axes) -> list[str]:
-        own = tuple(i for i in axes if i in self._letters(expression))
+    def _terms(self, expression: Add, axes: Axes, whole: Axes = ()) -> list[str]:
+        own = whole or self._own(expression, axes)
         texts: list[str] = []
         for product in self.order.terms(expression):
             term = self._product(product, axes, own)
@@ -202,10 +222,13 @@ class MatrixWriter:
 
     def _product(self, product: Product, axes: Axes, whole: Axes = ()) -> Piece:
         """Return a product without its sign; ``whole`` are the axes of the sum in which it is a term."""
-        above = self._factors(product.numerator, axes, whole)
         if not product.denominator:
-            return above
-        below = self._factors(product.denominator, axes, ())
+            return self._factors(product.numerator, axes, whole)
+        # above and below the bar stand arrays of one shape
+        own = self._own(Mul(*product.numerator, *product.denominator), axes)
+        whole = own if len(own) == 2 else whole
+        above = self._factors(product.numerator, axes, whole)
+        below = self._factors(product.denominator, axes, whole)
         share = [f for f in product.numerator if not f.has(Indexed) and not self._letters(f)]
         arrays = [f for f in product.numerator if f not in share]
         if arrays and not any(f.has(Indexed) for f in product.denominator):
@@ -228,7 +251,7 @@ class MatrixWriter:
         if others:
             kinds: dict[Axes, list[Piece]] = {}
             for factor in others:
-                own = tuple(i for i in axes if i in self._letters(factor))
+                own = self._own(factor, axes)
                 kinds.setdefault(own, []).append(self._part(factor, axes))
             parts.append(
                 self._together({own: self._by_components(p) for own, p in kinds.items()}, axes, whole)
@@ -250,16 +273,19 @@ class MatrixWriter:
     def _power(self, expression: Pow, axes: Axes) -> Piece:
         if expression.exp.could_extract_minus_sign():
             return self._signed(self.order.product(expression), axes)
+        self._require_one_shape(expression.args, axes)
         base = self._part(expression.base, axes)
         if expression.exp == 2:
             return self._by_components([base, base])
         if expression.exp == S.Half:
-            return Piece((r"\sqrt" + f"{{{base.text}}}") if self.latex else f"sqrt({base.text})")
+            shown = rf"\sqrt{{{base.text}}}" if self.latex else f"sqrt({base.text})"
+            return Piece(shown, Level.ATOM)
         exponent = self._part(expression.exp, axes)
         raised = f"{{{exponent.text}}}" if self.latex else self.printer.closed(exponent, Level.ATOM)
         return Piece(f"{self.printer.closed(base, Level.ATOM)}^{raised}")
 
     def _function(self, expression: Expr, axes: Axes) -> Piece:
+        self._require_one_shape(expression.args, axes)
         arguments = [self._part(argument, axes).text for argument in expression.args]
         if isinstance(expression, Heaviside):
             at, middle = expression.args
@@ -273,6 +299,8 @@ class MatrixWriter:
         return Piece(text)
 
     def _cases(self, expression: Piecewise, axes: Axes) -> Piece:
+        compared = [side for relation in expression.atoms(Relational) for side in relation.args]
+        self._require_one_shape([*(value for value, _ in expression.args), *compared], axes)
         branches = [
             (self._part(value, axes).text, None if condition == S.true else self._condition(condition, axes))
             for value, condition in expression.args
@@ -290,12 +318,17 @@ class MatrixWriter:
         parts = sorted((self._condition(c, axes) for c in condition.args), key=str)
         return f" {self.printer.word(word)} ".join(parts)
 
+    def _require_one_shape(self, parts: Iterable[Expr], axes: Axes) -> None:
+        """Raise Unwritable where arrays of several shapes would stand beside each other."""
+        if len({own for part in parts if (own := self._own(part, axes))}) > 1:
+            raise Unwritable("components of arrays of several shapes stand together")
+
     # ---- sums
 
     def _contraction(self, total: Sum, axes: Axes) -> Piece:
         """Return a sum of products as a chain of matrix products, from the row to the column."""
         bound = summed_indices(total)
-        own = tuple(i for i in axes if i in self._letters(total))
+        own = self._own(total, axes)
         product = self.order.product(total.function)
         factors = [*product.numerator, *(1 / f for f in product.denominator)]
         scalars = [f for f in factors if not self._letters(f)]
@@ -374,5 +407,11 @@ class _Chain:
         return next((letters for letters in self.left if at in letters and len(letters) == 2), None)
 
     def _written(self, letters: frozenset[Symbol], axes: Axes) -> Piece:
-        parts = [self.writer._part(factor, axes) for factor in self.left.pop(letters)]
-        return self.writer._by_components(parts)
+        factors, writer = self.left.pop(letters), self.writer
+        found = writer._by_components([writer._part(factor, axes) for factor in factors])
+        if len(axes) < 2:
+            return found
+        # (∂E/∂Z ⊙ Z)ᵀ rather than each of them transposed
+        turned = writer._by_components([writer._part(factor, axes[::-1]) for factor in factors])
+        turned = writer._transposed(turned)
+        return turned if len(turned.text) < len(found.text) else found

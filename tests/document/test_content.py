@@ -98,8 +98,8 @@ def matrix_text(derivation: Derived, name: str) -> str:
 
 def test_derivatives_for_a_batch_are_products() -> None:
     derivation = sb.derive(sb.Network("4-3-2", l2=0.1))
-    assert matrix_text(derivation, "w1") == "∂E/∂W1 = (1/N) X0ᵀ Δ1 + λ₂ W1"
-    assert matrix_text(derivation, "b2") == "∂E/∂b2 = (1/N) Δ2ᵀ 𝟏"
+    assert matrix_text(derivation, "w1") == "∂E/∂W1 = (1/N)·X0ᵀ·Δ1 + λ₂·W1"
+    assert matrix_text(derivation, "b2") == "∂E/∂b2 = (1/N)·Δ2ᵀ·𝟏"
 
 
 class _Ones:
@@ -127,7 +127,7 @@ def value_of(formula: str, names: dict[str, object]) -> np.ndarray:
     """Return the value of a matrix formula, read by the rules of matrix algebra."""
     code = formula.replace("ᵀ", ".T").replace("𝟏", "ones").replace("λ₂", "l2").replace("⊙", "*")
     code = re.sub(r"‖([^‖]*)‖²", r"norm(\1)", code)
-    code = re.sub(r"(?<=[\w)]) (?=[\w(])", " @ ", code)
+    code = code.replace("·", " @ ")
     code = re.sub(r"(\(1/N\)|\(l2/2\)|\bl2) @ ", r"\1*", code)
     return np.asarray(eval(code, {"__builtins__": {}}, names))
 
@@ -191,7 +191,7 @@ def test_each_notation_says_the_same_in_its_own_letters() -> None:
         r"\delta^{(1)}_{j} = \left(\sum_{i} \delta^{(2)}_{i} w^{(2)}_{ji}\right) a^{(1)}_{j}"
         in derivation.latex("zad")
     )
-    assert "=> (28)  δ1 = (W2 δ2) ⊙ x1 ⊙ (1 - x1)" in derivation.text("matrix")
+    assert "=> (28)  δ1 = (W2·δ2) ⊙ x1 ⊙ (1 - x1)" in derivation.text("matrix")
     assert (
         r"\boldsymbol{\delta}^{(1)} = \left(\mathbf{W}^{(2)} \, \boldsymbol{\delta}^{(2)}\right)"
         in derivation.latex("matrix")
@@ -315,7 +315,7 @@ def assert_one_range(derivation: Derived) -> None:
 
 @pytest.mark.parametrize(
     ("notation", "penalty"),
-    [(None, "(λ₂/2)·Σ_{ℓ=1..4} Σ_{k,j} w[ℓ,k,j]²"), ("matrix", "Σ_{ℓ=1..4} (λ₂/2) ‖W[ℓ]‖²")],
+    [(None, "(λ₂/2)·Σ_{ℓ=1..4} Σ_{k,j} w[ℓ,k,j]²"), ("matrix", "Σ_{ℓ=1..4} (λ₂/2)·‖W[ℓ]‖²")],
 )
 def test_penalties_are_one_sum_in_every_notation(notation: str | None, penalty: str) -> None:
     text = sb.derive(sb.Network("3-3-3-3-3", l2=0.1)).text(notation)
@@ -336,7 +336,7 @@ def test_what_is_used_is_introduced_before() -> None:
     before, _, after = text.partition("Let w be one component of a parameter and g the derivative of E")
     assert after
     assert "·g" not in before
-    assert text.index("𝟏 is a vector of ones") < text.index("Δ1ᵀ 𝟏")
+    assert text.index("𝟏 is a vector of ones") < text.index("𝟏·b1ᵀ")
     assert text.index("The targets are t[i]") < text.index("(1)  s1[j]")
 
 

@@ -145,7 +145,8 @@ def test_the_cells_are_the_markdown_of_the_derivation(language: str) -> None:
     assert text == derivation.document("notebook", language=language)
     markdown = [source_of(c) for c in json.loads(text)["cells"] if c["cell_type"] == "markdown"]
     whole = "\n\n".join(markdown)
-    cell = render(derivation, "cell", title=derivation.title, language=language)
+    code = derivation.lines_of_code
+    cell = render(derivation, "cell", title=derivation.title, language=language, code=code)
     *sections, comparison = [section.strip() for section in whole.split("\n## ")[1:]]
     assert sections == [section.strip() for section in cell.split("\n## ")[1:]]
     assert comparison.startswith(CATALOGUES[language]["notebook.heading"])

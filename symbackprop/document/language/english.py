@@ -17,6 +17,7 @@ ENGLISH: dict[str, str] = {
     "heading.batch": "The mean over a batch",
     "heading.update": "The update",
     "heading.trainer": "What only the trainer needs",
+    "heading.arrays": "For a batch, in matrices",
     "heading.initial": "The first weights",
     "heading.results": "All results",
     "results.left_out": "There are {count} more; the whole derivation has them, with every step.",
@@ -205,14 +206,23 @@ ENGLISH: dict[str, str] = {
     "slopes.explode": (
         "So the slopes alone can make an error grow from layer to layer: the exploding gradient."
     ),
-    "matrices.introduction": (
+    "arrays.layers": (
         "The same as products of matrices. What differs from sample to sample has a row for each: row "
         "{sample} is that of sample {sample}, of {samples}. {errors} holds the derivatives with respect to "
         "the pre-activations. The sum over the samples is the inner dimension of the product."
     ),
-    "matrices.plain": "The same as products of matrices, where they have such a form.",
-    "matrices.product": "{mark} multiplies component by component.",
-    "matrices.ones": "{mark} is a vector of ones: it adds up the rows.",
+    "arrays.plain": (
+        "The same on whole arrays, where products of matrices or sums of products say it. What differs from "
+        "sample to sample has the samples as its first axis."
+    ),
+    "arrays.product": "{mark} multiplies component by component.",
+    "arrays.ones": "{mark} is a vector of ones: it adds up what it multiplies, or repeats it.",
+    "arrays.einsum": (
+        "einsum has a letter for each axis of each factor, multiplies, and adds up over the letters that "
+        "the result does not have."
+    ),
+    "arrays.code": "With each stand the lines of the generated module that carry it out.",
+    "arrays.held": "for each {indices}",
     "descent.component": (
         "Let {parameter} be one component of a parameter and {derivative} the derivative of {loss} with "
         "respect to it."

@@ -17,6 +17,7 @@ KOREAN: dict[str, str] = {
     "heading.batch": "배치에 대한 평균",
     "heading.update": "갱신 규칙",
     "heading.trainer": "학습 프로그램에만 필요한 것",
+    "heading.arrays": "배치에 대한 행렬 식",
     "heading.initial": "가중치의 초깃값",
     "heading.results": "결과 모음",
     "results.left_out": "이 밖의 결과 {count}개는 전체 유도에 단계와 함께 있다.",
@@ -208,14 +209,22 @@ KOREAN: dict[str, str] = {
         "지금까지 {loss:은/는} 표본 하나의 오차였다. 표본 {samples}개로 된 배치에서 표본 번호를 "
         "{sample:이라/라} 하면, {loss:은/는} 표본마다의 오차 {own}의 평균이다."
     ),
-    "matrices.introduction": (
+    "arrays.layers": (
         "같은 식을 행렬의 곱으로 적는다. 표본마다 다른 양은 표본마다 한 행을 차지하여, {sample}번째 행이 "
         "표본 {samples}개 가운데 {sample}번째 표본의 것이다. {errors:은/는} 가중합에 대한 도함수를 모은 "
         "행렬이다. 표본에 대한 합은 행렬 곱의 안쪽 차원이 맡는다."
     ),
-    "matrices.plain": "행렬의 곱으로 적을 수 있는 것은 그렇게 적는다.",
-    "matrices.product": "{mark:은/는} 성분마다 곱한다는 뜻이다.",
-    "matrices.ones": "{mark:은/는} 성분이 모두 1인 벡터로, 행을 모두 더한다.",
+    "arrays.plain": (
+        "같은 식을 행렬의 곱이나 곱의 합으로 적을 수 있으면 배열 전체로 적는다. 표본마다 다른 양은 첫째 "
+        "축이 표본이다."
+    ),
+    "arrays.product": "{mark:은/는} 성분마다 곱한다는 뜻이다.",
+    "arrays.ones": "{mark:은/는} 성분이 모두 1인 벡터로, 곱해지는 것을 모두 더하거나 되풀이한다.",
+    "arrays.einsum": (
+        "einsum은 각 인수의 축마다 문자를 하나씩 두고, 곱한 다음 결과에 없는 문자에 대하여 모두 더한다."
+    ),
+    "arrays.code": "식마다 그 식을 계산하는 생성된 모듈의 줄을 함께 적는다.",
+    "arrays.held": "각 {indices}에 대하여",
     "descent.component": (
         "매개변수의 성분 하나를 {parameter}, {loss:을/를} {parameter:으로/로} 미분한 값을 "
         "{derivative:이라/라} 하자."
