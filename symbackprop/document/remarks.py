@@ -7,6 +7,7 @@ from functools import cached_property
 
 from sympy import Add, Float, Integer, Symbol, oo, sympify
 
+from symbackprop.derivation.batch import SampleAxis
 from symbackprop.derivation.stable.bounds import Bounds, shown
 from symbackprop.document.analysis import (
     Slope,
@@ -22,7 +23,7 @@ from symbackprop.document.sought import along
 from symbackprop.document.updates import is_plain
 from symbackprop.equations.naming import SAMPLE, SAMPLES
 from symbackprop.equations.steps import Step
-from symbackprop.equations.system import name_of, scalar
+from symbackprop.equations.system import indices_of, name_of, scalar
 from symbackprop.printing.layers import LayerRun
 from symbackprop.printing.matrices import MatrixWriter, Unwritable
 
@@ -162,6 +163,7 @@ class Remarks:
         found: list[str] = []
         if self.style.printer.notation.name == "matrix":
             return found  # the steps of a batch are in matrices themselves
+        found += self._recursion()
         steps = [step for step in self.derivation.batch if step.target != self.system.loss]
         for item in self.sentences.runs_of_steps(steps):
             if isinstance(item, LayerRun):
@@ -172,6 +174,38 @@ class Remarks:
             else:
                 found += self._matrix(item, self.sentences)
         return found
+
+    def _recursion(self) -> list[str]:
+        """Return the way forward and back for all samples, or nothing where a part has no such form."""
+        if self.derivation.of:
+            return []
+        loss, results = self.system.loss, self.derivation.results
+        forward = [e for e in self.system.equations if e.name != loss]
+        numbered = [Step(self.derivation.labels[e.name], e.name, "", e.lhs, e.rhs) for e in forward]
+        back = [self.derivation.by_number[results[name]] for name in self.derivation.adjoints.values()]
+        axis = SampleAxis(self.derivation)
+        found: list[str] = []
+        for item in (*self.sentences.runs_of_steps(numbered), *self.sentences.runs_of_steps(back)):
+            if isinstance(item, LayerRun):
+                general = self.sentences.general(item.layers[0])
+                note = f", {self.style.dots}{self.style.space}{self.sentences.layers_listed(item.layers)}"
+                lines = [self._lifted(step, axis, general, note) for step in item.first]
+            else:
+                lines = [self._lifted(item, axis, self.sentences)]
+            if not all(lines):
+                return []
+            found += lines
+        return found
+
+    def _lifted(self, step: Step, axis: SampleAxis, sentences: Sentences, note: str = "") -> str:
+        """Return an equation of one sample for all of them, a row for each; "" where it has no such form."""
+        lhs, rhs = axis.lift(step.lhs), axis.lift(step.rhs)
+        try:
+            left, parts = MatrixWriter(sentences.style.printer).equation(lhs, rhs, indices_of(lhs))
+        except Unwritable:
+            return ""
+        self._marks |= {key for key, mark in self._explained_marks.items() if mark in "".join(parts)}
+        return sentences.style.display(left, parts, f"({step.number}){note}")
 
     def _matrix(self, step: Step, sentences: Sentences, further: str = "", layers: str = "") -> list[str]:
         component = step.lhs.variables[0]

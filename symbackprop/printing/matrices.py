@@ -1,7 +1,7 @@
 """Equations in components as products of vectors and matrices.
 
 In go an expression and the index letters of its rows and columns, out comes its matrix form as a string:
-``Σ_n x0[n,k]·∂E/∂s1[n,j]`` over rows k and columns j is ``X0ᵀ Δ1``.  A vector is a column, a quantity of
+``Σ_n x0[n,k]·∂E/∂s1[n,j]`` over rows k and columns j is ``X0ᵀ·Δ1``.  A vector is a column, a quantity of
 two axes a matrix; sums, fractions and functions of them are taken component by component, ``⊙`` is the
 product by components, ``𝟏`` a vector of ones.
 """
@@ -139,7 +139,7 @@ class MatrixWriter:
         """Return matrices behind each other; one product inside another needs no brackets."""
         if len(parts) == 1:
             return parts[0]
-        mark = r" \, " if self.latex else " "
+        mark = r" \, " if self.latex else "·"
         return Piece(mark.join(self.printer.closed(part, Level.FACTOR) for part in parts), Level.FACTOR)
 
     def _diagonal(self, part: Piece) -> Piece:
@@ -205,7 +205,8 @@ class MatrixWriter:
         above = self._factors(product.numerator, axes, whole)
         if not product.denominator:
             return above
-        below = self._factors(product.denominator, axes, ())
+        above_all = len(axes) == 2 and self._letters(Mul(*product.numerator)).issuperset(axes)
+        below = self._factors(product.denominator, axes, axes if above_all else ())
         share = [f for f in product.numerator if not f.has(Indexed) and not self._letters(f)]
         arrays = [f for f in product.numerator if f not in share]
         if arrays and not any(f.has(Indexed) for f in product.denominator):

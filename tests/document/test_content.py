@@ -98,8 +98,8 @@ def matrix_text(derivation: Derived, name: str) -> str:
 
 def test_derivatives_for_a_batch_are_products() -> None:
     derivation = sb.derive(sb.Network("4-3-2", l2=0.1))
-    assert matrix_text(derivation, "w1") == "∂E/∂W1 = (1/N) X0ᵀ Δ1 + λ₂ W1"
-    assert matrix_text(derivation, "b2") == "∂E/∂b2 = (1/N) Δ2ᵀ 𝟏"
+    assert matrix_text(derivation, "w1") == "∂E/∂W1 = (1/N)·X0ᵀ·Δ1 + λ₂·W1"
+    assert matrix_text(derivation, "b2") == "∂E/∂b2 = (1/N)·Δ2ᵀ·𝟏"
 
 
 class _Ones:
@@ -115,7 +115,7 @@ class _Ones:
         return _Ones(not self.transposed)
 
     def __matmul__(self, other: np.ndarray) -> np.ndarray:
-        return np.ones((1, len(other))) @ other if self.transposed else NotImplemented
+        return np.ones((1, len(other) if self.transposed else 1)) @ other  # else the same in every row
 
     def __rmatmul__(self, other: np.ndarray) -> np.ndarray:
         if self.transposed:  # a column next to every sample or unit
@@ -127,7 +127,7 @@ def value_of(formula: str, names: dict[str, object]) -> np.ndarray:
     """Return the value of a matrix formula, read by the rules of matrix algebra."""
     code = formula.replace("ᵀ", ".T").replace("𝟏", "ones").replace("λ₂", "l2").replace("⊙", "*")
     code = re.sub(r"‖([^‖]*)‖²", r"norm(\1)", code)
-    code = re.sub(r"(?<=[\w)]) (?=[\w(])", " @ ", code)
+    code = code.replace("·", " @ ")
     code = re.sub(r"(\(1/N\)|\(l2/2\)|\bl2) @ ", r"\1*", code)
     return np.asarray(eval(code, {"__builtins__": {}}, names))
 
@@ -171,6 +171,32 @@ def test_matrix_forms_have_the_value_of_the_module(options: dict[str, object]) -
         assert value.reshape(expected[name].shape) == pytest.approx(expected[name])
 
 
+@pytest.mark.parametrize("text", ["4-3-2", "4-3:tanh-2:softmax", "4-3:relu-2", "4-3:silu-2"])
+def test_the_recursion_for_a_batch_is_what_the_module_computes(text: str) -> None:
+    network = sb.Network(text)
+    module, derivation = sb.load(network), sb.derive(network)
+    random = np.random.default_rng(2)
+    parameters = {k: v + 0.1 for k, v in module.initialize(seed=3, dtype=np.float64).items()}
+    x, t = random.uniform(0.1, 0.9, (5, 4)), random.dirichlet([1, 1], 5)
+    names: dict[str, object] = {"ones": _Ones(), "N": 5, "exp": np.exp, "log": np.log, "tanh": np.tanh}
+    names |= {"X0": x, "T": t, "choice": np.where}
+    names |= {k.upper(): v for k, v in parameters.items() if v.ndim > 1}
+    names |= {k: v[:, None] for k, v in parameters.items() if v.ndim == 1}
+    section = derivation.text("layered").split("The same as products of matrices.")[1]
+    lines = re.findall(r"^   (\S+) = (.*?)    \(\d+\)(?:  shape.*)?$", section, re.MULTILINE)
+    told = [(left, right) for left, right in lines if left[0] in "SXΔ" or left.startswith(("∂E/∂W", "∂E/∂b"))]
+    depth = len(network.model.layers)
+    assert [left for left, _ in told[: 3 * depth]] == [
+        *(f"{letter}{layer}" for layer in range(1, depth + 1) for letter in "SX"),
+        *(f"Δ{layer}" for layer in range(depth, 0, -1)),
+    ]
+    for left, right in told:
+        right = re.sub(r"\{ (.*?) if (.*?); (.*?) otherwise \}", r"choice(\2, \1, \3)", right)
+        names[left.removeprefix("∂E/∂").lower() if left[0] == "∂" else left] = value_of(right, names)
+    for name, expected in module.gradients(parameters, x, t)[1].items():
+        assert np.asarray(names[name]).reshape(expected.shape) == pytest.approx(expected)
+
+
 def test_what_is_no_matrix_is_refused() -> None:
     derivation = sb.derive(sb.Network("2-3-2"))
     x1 = derivation.system.quantities["x1"]
@@ -191,7 +217,7 @@ def test_each_notation_says_the_same_in_its_own_letters() -> None:
         r"\delta^{(1)}_{j} = \left(\sum_{i} \delta^{(2)}_{i} w^{(2)}_{ji}\right) a^{(1)}_{j}"
         in derivation.latex("zad")
     )
-    assert "=> (28)  δ1 = (W2 δ2) ⊙ x1 ⊙ (1 - x1)" in derivation.text("matrix")
+    assert "=> (28)  δ1 = (W2·δ2) ⊙ x1 ⊙ (1 - x1)" in derivation.text("matrix")
     assert (
         r"\boldsymbol{\delta}^{(1)} = \left(\mathbf{W}^{(2)} \, \boldsymbol{\delta}^{(2)}\right)"
         in derivation.latex("matrix")
@@ -315,7 +341,7 @@ def assert_one_range(derivation: Derived) -> None:
 
 @pytest.mark.parametrize(
     ("notation", "penalty"),
-    [(None, "(λ₂/2)·Σ_{ℓ=1..4} Σ_{k,j} w[ℓ,k,j]²"), ("matrix", "Σ_{ℓ=1..4} (λ₂/2) ‖W[ℓ]‖²")],
+    [(None, "(λ₂/2)·Σ_{ℓ=1..4} Σ_{k,j} w[ℓ,k,j]²"), ("matrix", "Σ_{ℓ=1..4} (λ₂/2)·‖W[ℓ]‖²")],
 )
 def test_penalties_are_one_sum_in_every_notation(notation: str | None, penalty: str) -> None:
     text = sb.derive(sb.Network("3-3-3-3-3", l2=0.1)).text(notation)
@@ -336,7 +362,7 @@ def test_what_is_used_is_introduced_before() -> None:
     before, _, after = text.partition("Let w be one component of a parameter and g the derivative of E")
     assert after
     assert "·g" not in before
-    assert text.index("𝟏 is a vector of ones") < text.index("Δ1ᵀ 𝟏")
+    assert text.index("𝟏 is a vector of ones") < text.index("Δ1ᵀ·𝟏")
     assert text.index("The targets are t[i]") < text.index("(1)  s1[j]")
 
 
