@@ -100,8 +100,8 @@ def test_the_theorem_is_stated_before_its_proof() -> None:
         "∂E/∂s[L,i] = x[L,i] - t[i]    (12)\n",
         "∂E/∂s[ℓ,j] = (Σ_i ∂E/∂s[ℓ+1,i]·w[ℓ+1,j,i])·x[ℓ,j]·(1 - x[ℓ,j])    (28)  ℓ = 1, …, L-1\n",
         "δ[L] = x[L] - t    (12)\n",
-        "δ[ℓ] = (W[ℓ+1] δ[ℓ+1]) ⊙ x[ℓ] ⊙ (1 - x[ℓ])    (28)  ℓ = 1, …, L-1\n",
-        "∂E/∂W[ℓ] = x[ℓ-1] δ[ℓ]ᵀ    (31)",
+        "δ[ℓ] = (W[ℓ+1]·δ[ℓ+1]) ⊙ x[ℓ] ⊙ (1 - x[ℓ])    (28)  ℓ = 1, …, L-1\n",
+        "∂E/∂W[ℓ] = x[ℓ-1]·δ[ℓ]ᵀ    (31)",
     ):
         assert said in stated
     numbered = re.findall(r"^   (∂E/∂\w\[[Lℓ],.*?)    \((\d+)\)", stated, re.M)
