@@ -43,16 +43,17 @@ class Settings:
 
 SETTINGS = {
     "lstm": Settings(steps=6500, rows=32, dropout=0.2),
-    "decoder": Settings(steps=6000, rows=16, dropout=0.2),
+    "decoder": Settings(steps=6000, rows=16, dropout=0.15),
 }
 
 
 def texts() -> tuple[str, str]:
-    """Return the documentation without its last tenth, and that tenth."""
+    """Return the documentation without the last tenth of each page, and these tenths."""
     files = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-    text = "\n".join(path.read_text(encoding="utf-8") for path in files)
-    start = len(text) * 9 // 10
-    return text[:start], text[start:]
+    pages = [path.read_text(encoding="utf-8") for path in files]
+    ends = [len(page) * 9 // 10 for page in pages]
+    parts = list(zip(pages, ends, strict=True))
+    return "\n".join(page[:end] for page, end in parts), "\n".join(page[end:] for page, end in parts)
 
 
 def numbered(text: str, known: dict[str, int]) -> np.ndarray:

@@ -21,6 +21,7 @@ from symbackprop.document.blocks import EquationBlock, Group, ResultRow, StepBlo
 from symbackprop.document.drawing.layout import picture_of
 from symbackprop.document.drawing.picture import Picture
 from symbackprop.document.drawing.values import Numbers, has_room, with_numbers
+from symbackprop.document.html import HtmlFormat
 from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.remarks import Remarks
 from symbackprop.document.render import render
@@ -99,7 +100,7 @@ class TraceSections:
         derivation, sentences = self.derivation, self.sentences
         return {
             "drawing": self.style.drawn(self._picture, fragment) if self.style.draws else "",
-            **(probe(self.trace, self._plain_component) if format == "html" else {}),
+            **(self._on_page(fragment) if format == "html" else {}),
             "given": [*sentences.given(), *self._given()],
             "forward": [self._forward(equation) for equation in derivation.system.equations],
             "groups": [
@@ -116,6 +117,14 @@ class TraceSections:
             ),
             **self._results(),
         }
+
+    def _on_page(self, fragment: bool) -> dict[str, object]:
+        """Return what a page has besides: a slider, and the numbers of what is chosen in the drawing."""
+        assert isinstance(self.style, HtmlFormat)
+        told = self.style.components(
+            self._picture, self.sentences.catalogue, fragment, self._in_drawing(self.numbers.slopes)
+        )
+        return {"components": told, **probe(self.trace, self._plain_component)}
 
     @cached_property
     def _picture(self) -> Picture:

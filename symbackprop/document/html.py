@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import islice
 from xml.sax.saxutils import quoteattr, unescape
@@ -39,6 +39,14 @@ _QUOTE = {'"': "&quot;"}
 _UNQUOTE = {mark: plain for plain, mark in _QUOTE.items()}
 _PENDING = re.compile(r'<math data-latex="([^"]*)"/>([^\s<]*)')
 """A formula in a sentence, with the text that stays on its line: a full stop, or a Korean particle."""
+
+
+Value = Callable[[str, tuple[int, ...]], str]
+"""Returns the number of the derivative for a component, from its name and its place."""
+
+
+def _no_value(name: str, place: tuple[int, ...]) -> str:
+    return ""
 
 
 class MathmlPrinter(LatexPrinter):
@@ -101,7 +109,7 @@ class HtmlFormat(LatexFormat):
             "opened": "" if is_long else ' open="open"',
             "drawing": self.drawn(picture, fragment),
             "choices": [self._choice(number) for number in whole],
-            "components": list(self._components(picture, choices, catalogue, self._prefix(fragment))),
+            "components": self.components(picture, catalogue, fragment),
             "theorem_drawing": "",
             "probe": "",
             "probed": [],
@@ -136,11 +144,19 @@ class HtmlFormat(LatexFormat):
                 found[step.target].append(step.number)
         return found
 
+    def components(
+        self, picture: Picture, catalogue: Mapping[str, str], fragment: bool, value: Value = _no_value
+    ) -> list[Component]:
+        """Return what is told of each unit that is drawn, and of each weight between two of them.
+
+        ``value`` returns the number of a derivative, of what it is for and its place, "" where it has none.
+        """
+        return list(self._components(picture, catalogue, self._prefix(fragment), value))
+
     def _components(
-        self, picture: Picture, choices: Collection[str], catalogue: Mapping[str, str], prefix: str
+        self, picture: Picture, catalogue: Mapping[str, str], prefix: str, value: Value
     ) -> Iterator[Component]:
-        """Yield what is told of each unit that is drawn, and of each weight between two of them."""
-        ways, style = Ways(self.derivation), self._with_layers()
+        ways, style, choices = Ways(self.derivation), self._with_layers(), self._choices(picture)
         for part in picture.parts:
             for name in (name for name in part.quantities if part.place and name in choices):
                 result = ways.result(name, part.place)
@@ -149,10 +165,12 @@ class HtmlFormat(LatexFormat):
                 shown = tuple(map(style.alone, islice(products, written)))
                 is_all = shown == (style.alone(result.rhs),)
                 key = _said_of_ways(count, written)
+                number = value(name, part.place)
+                note = f"= {number}" if number else ""
                 yield Component(
                     prefix + component_id(name, part.place),
                     f"{prefix}step-{result.number}",
-                    EquationBlock(self.label(result.number), style.formula(result.lhs, result.rhs)),
+                    EquationBlock(self.label(result.number), style.formula(result.lhs, result.rhs, note)),
                     "" if is_all else self.escape(catalogue[key].format(count=count)),
                     () if is_all else shown,
                 )

@@ -115,7 +115,7 @@ class _Ones:
         return _Ones(not self.transposed)
 
     def __matmul__(self, other: np.ndarray) -> np.ndarray:
-        return np.ones((1, len(other))) @ other if self.transposed else NotImplemented
+        return np.ones((1, len(other) if self.transposed else 1)) @ other  # else the same in every row
 
     def __rmatmul__(self, other: np.ndarray) -> np.ndarray:
         if self.transposed:  # a column next to every sample or unit
@@ -169,6 +169,32 @@ def test_matrix_forms_have_the_value_of_the_module(options: dict[str, object]) -
     for name in ("w1", "b1", "w2", "b2"):
         value = value_of(matrix_text(derivation, name).split(" = ")[1], names)
         assert value.reshape(expected[name].shape) == pytest.approx(expected[name])
+
+
+@pytest.mark.parametrize("text", ["4-3-2", "4-3:tanh-2:softmax", "4-3:relu-2", "4-3:silu-2"])
+def test_the_recursion_for_a_batch_is_what_the_module_computes(text: str) -> None:
+    network = sb.Network(text)
+    module, derivation = sb.load(network), sb.derive(network)
+    random = np.random.default_rng(2)
+    parameters = {k: v + 0.1 for k, v in module.initialize(seed=3, dtype=np.float64).items()}
+    x, t = random.uniform(0.1, 0.9, (5, 4)), random.dirichlet([1, 1], 5)
+    names: dict[str, object] = {"ones": _Ones(), "N": 5, "exp": np.exp, "log": np.log, "tanh": np.tanh}
+    names |= {"X0": x, "T": t, "choice": np.where}
+    names |= {k.upper(): v for k, v in parameters.items() if v.ndim > 1}
+    names |= {k: v[:, None] for k, v in parameters.items() if v.ndim == 1}
+    section = derivation.text("layered").split("The same as products of matrices.")[1]
+    lines = re.findall(r"^   (\S+) = (.*?)    \(\d+\)(?:  shape.*)?$", section, re.MULTILINE)
+    told = [(left, right) for left, right in lines if left[0] in "SXΔ" or left.startswith(("∂E/∂W", "∂E/∂b"))]
+    depth = len(network.model.layers)
+    assert [left for left, _ in told[: 3 * depth]] == [
+        *(f"{letter}{layer}" for layer in range(1, depth + 1) for letter in "SX"),
+        *(f"Δ{layer}" for layer in range(depth, 0, -1)),
+    ]
+    for left, right in told:
+        right = re.sub(r"\{ (.*?) if (.*?); (.*?) otherwise \}", r"choice(\2, \1, \3)", right)
+        names[left.removeprefix("∂E/∂").lower() if left[0] == "∂" else left] = value_of(right, names)
+    for name, expected in module.gradients(parameters, x, t)[1].items():
+        assert np.asarray(names[name]).reshape(expected.shape) == pytest.approx(expected)
 
 
 def test_what_is_no_matrix_is_refused() -> None:

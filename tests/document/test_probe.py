@@ -117,3 +117,13 @@ def test_of_a_large_batch_fewer_components_move() -> None:
 def test_only_the_page_of_a_trace_has_a_slider(found: Trace) -> None:
     assert 'class="probe"' not in sb.derive(sb.Network("2-2-2")).html()
     assert ">가중치 하나를 움직여 보기</h2>" in found.html(language="ko")
+
+
+def test_what_is_chosen_in_the_drawing_has_its_number() -> None:
+    found = sb.trace(sb.Network("2-3-2"))
+    page = found.html()
+    told = re.findall(r'id="own-w1-(\d)-(\d)" .*?\\qquad = ([-.e\d]+)</annotation>', page, re.DOTALL)
+    assert {(place, unit) for place, unit, _ in told} == {(i, j) for i in "01" for j in "012"}
+    for place, unit, number in told:
+        assert float(number) == pytest.approx(found.gradients["w1"][int(place), int(unit)], rel=1e-3)
+    assert r"\qquad = " not in sb.derive(sb.Network("2-3-2")).html()
