@@ -299,7 +299,10 @@ class MathFormat(Format):
         return self._broken(left, self.filled(rhs, self._WIDTH - self.measure(left + "=" + note)), note)
 
     def display(self, left: str, parts: Sequence[str], note: str = "") -> str:
-        return self._broken(left, self.lines(parts, self._WIDTH - self.measure(left + "=" + note)), note)
+        lines = self.lines(parts, self._WIDTH - self.measure(left + "=" + note))
+        if note and self.measure(f"{left} = {lines[-1]}{note}") > self._WIDTH:
+            return self._broken(left, [*lines, note], "")  # below a part that can't be broken
+        return self._broken(left, lines, note)
 
     def _broken(self, left: str, lines: Sequence[str], note: str) -> str:
         behind = rf" \qquad {note}" if note else ""
@@ -316,6 +319,10 @@ class MathFormat(Format):
 
     def table(self, rows: list[ResultRow]) -> list[ResultRow]:
         return rows
+
+
+_OF_TYPEWRITER = str.maketrans({mark: rf"\symbol{{{ord(mark)}}}" for mark in "\\{}<>^~_|\"'&%$#"})
+"""Marks that LaTeX takes from other fonts, or for its own, to their places in a typewriter font."""
 
 
 def aligned(left: str, lines: Sequence[str], behind: str = "") -> str:
@@ -368,7 +375,7 @@ class LatexFormat(MathFormat):
 
     def code(self, line: str) -> str:
         inwards = len(line) - len(line.lstrip())
-        return rf"\texttt{{\small {'~' * inwards}{escape_latex(line.lstrip())}}}"
+        return rf"\texttt{{\small {'~' * inwards}{line.lstrip().translate(_OF_TYPEWRITER)}}}"
 
 
 class CompactLatexFormat(LatexFormat):
