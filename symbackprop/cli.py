@@ -174,21 +174,20 @@ def derive(
         bool, typer.Option("--hessian-vector", help="The product of the Hessian with a vector.")
     ] = False,
     only: Annotated[
-        str | None, typer.Option(metavar="PART", help="results: the table of results alone, on one page.")
+        str | None, typer.Option(metavar="PART", help="results: what matters alone, on one page.")
     ] = None,
     fragment: Fragment = False,
     file: Destination = None,
 ) -> None:
     """Print the derivation, step by step."""
     from symbackprop import pipeline
+    from symbackprop.document.printable import PARTS
 
     document = DocumentOptions(format, notation, fragment, lang, file)
     if architecture is None and depth is None:
         raise SpecificationError("derive: ARCH is missing; write an architecture such as 2-3-1")
     if only is not None:
-        require_known("--only", only, ("results",))
-        if depth is not None:
-            raise SpecificationError("--only: --depth has no table of results; leave one of them out")
+        require_known("--only", only, PARTS)
     asked = {"--hessian-vector": hessian_vector, "--of": of is not None, "--order": order != 1}
     _refuse_beside(asked, {"--depth": depth is not None, "--optimizer": optimizer != "sgd"})
     if hessian_vector:
@@ -200,7 +199,8 @@ def derive(
         derivation = pipeline.derive(network, optimizer=optimizer, of=of, order=order)
         _write_derivation(derivation, only is not None, document)
     else:
-        _derive_theorem(options.network("2-2-2" if architecture is None else architecture), depth, document)
+        network = options.network("2-2-2" if architecture is None else architecture)
+        _derive_theorem(network, depth, only is not None, document)
 
 
 def _refuse_beside(asked: dict[str, bool], others: dict[str, bool]) -> None:
@@ -229,8 +229,8 @@ def _write_derivation(derivation: Derivation, summary: bool, document: DocumentO
     _write_document(text, document)
 
 
-def _derive_theorem(network: Network, depth: str, document: DocumentOptions) -> None:
-    """Print the theorem for any number of layers; a theorem that does not hold is exit status 1."""
+def _derive_theorem(network: Network, depth: str, summary: bool, document: DocumentOptions) -> None:
+    """Print the theorem for any number of layers, or its statement; one that is wrong is exit status 1."""
     from symbackprop.commands.theorem import derive_theorem
     from symbackprop.commands.theorem_document import render_theorem
 
@@ -249,6 +249,7 @@ def _derive_theorem(network: Network, depth: str, document: DocumentOptions) -> 
         notation=document.notation,
         fragment=document.fragment,
         language=document.lang,
+        summary=summary,
     )
     _write_document(text, document)
 

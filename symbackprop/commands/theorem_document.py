@@ -21,6 +21,7 @@ from symbackprop.document.overview import NOTHING
 from symbackprop.document.remarks import Remarks
 from symbackprop.document.render import document_context, format_named
 from symbackprop.document.sentences import Sentences
+from symbackprop.document.summary import DETAILS
 from symbackprop.equations.steps import Derived, Step
 from symbackprop.equations.system import Equation
 from symbackprop.errors import SpecificationError
@@ -40,8 +41,11 @@ def render_theorem(
     notation: str | None = None,
     fragment: bool = False,
     language: str = "en",
+    summary: bool = False,
 ) -> str:
     """Return ``theorem`` as a document; arguments as for `symbackprop.document.render`.
+
+    A ``summary`` is the theorem alone, with what was assumed, and without its proof.
 
     Raises:
         KeyError: there is no such format, notation or language.
@@ -53,7 +57,11 @@ def render_theorem(
         )
     printed = _Printed(theorem, format, notation or "layered", language)
     template = environment(latex=printed.style.latex_template).get_template(printed.style.template)
-    return printed.style.finished(template.render(printed.context(check, fragment)))
+    context = printed.context(check, fragment)
+    if summary:
+        proof = {*DETAILS, "results"} - {"forward"}  # the theorem cites the equations
+        context |= {**dict.fromkeys(sorted(proof), ()), "one_page": True}
+    return printed.style.finished(template.render(context))
 
 
 class _Printed:

@@ -321,6 +321,17 @@ class MathFormat(Format):
         return rows
 
 
+_GREEK = (
+    "alpha beta gamma delta varepsilon zeta eta theta iota kappa lambda mu nu xi o pi rho varsigma sigma tau "
+    "upsilon varphi chi psi omega"
+)
+_SIGNS = {"Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi", "Π": "Pi", "Σ": "Sigma"}
+_SIGNS |= {"Φ": "Phi", "Ψ": "Psi", "Ω": "Omega", "∂": "partial", "∇": "nabla", "∞": "infty", "∫": "int"}
+_SIGNS |= {"→": "to", "≤": "le", "≥": "ge", "≠": "ne", "≈": "approx", "√": "surd", "∈": "in", "⊙": "odot"}
+_SIGNS |= {chr(ord("α") + n): name for n, name in enumerate(_GREEK.split()) if name != "o"}
+_LETTERS = str.maketrans({sign: rf"\ensuremath{{\{name}}}" for sign, name in _SIGNS.items()})
+"""Letters and signs of formulas in plain text, such as a network's title, that TeX has in formulas alone."""
+
 _OF_TYPEWRITER = str.maketrans({mark: rf"\symbol{{{ord(mark)}}}" for mark in "\\{}<>^~_|\"'&%$#"})
 """Marks that LaTeX takes from other fonts, or for its own, to their places in a typewriter font."""
 
@@ -371,7 +382,7 @@ class LatexFormat(MathFormat):
         return re.sub(r"\n{3,}", "\n\n", document)
 
     def escape(self, plain: str) -> str:
-        return escape_latex(plain)
+        return escape_latex(plain).translate(_LETTERS)
 
     def code(self, line: str) -> str:
         inwards = len(line) - len(line.lstrip())

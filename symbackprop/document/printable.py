@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import cached_property
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sympy import Expr, Symbol
 
 from symbackprop.equations.steps import Derived
 from symbackprop.equations.system import indices_of
 from symbackprop.errors import SpecificationError, require_flag, require_known, require_text
+
+if TYPE_CHECKING:
+    from symbackprop.document.sentences import Sentences
 
 FORMATS = {
     "text": (".txt",),
@@ -24,6 +27,8 @@ FORMATS = {
     "pdf": (".pdf",),
 }
 """Format of a document -> the suffixes of the files that choose it."""
+PARTS = ("results",)
+"""Parts of a derivation that can be printed alone."""
 TEXT_FORMATS = tuple(name for name in FORMATS if name != "pdf")
 """The formats that are text."""
 
@@ -36,12 +41,19 @@ class Printable(ABC):
         """Return the document; the arguments are known to be right."""
 
     def document(
-        self, form: str, notation: str | None = None, fragment: bool = False, language: str = "en"
+        self,
+        form: str,
+        notation: str | None = None,
+        fragment: bool = False,
+        language: str = "en",
+        only: str | None = None,
     ) -> str:
         """Return the document in a format that is text: one of ``TEXT_FORMATS``.
 
+        ``only`` is a part of it that stands alone: of a derivation "results", its one page.
+
         Raises:
-            SpecificationError: there is no such format, notation or language.
+            SpecificationError: there is no such format, notation, language or part.
         """
         from symbackprop.document.language.catalogues import CATALOGUES
         from symbackprop.printing.notation import NOTATIONS
@@ -51,25 +63,43 @@ class Printable(ABC):
         require_flag("fragment", fragment)
         if notation is not None:
             require_known("notation", notation, NOTATIONS)
+        if only is not None:
+            return self._part(form, notation, fragment, language, only)
         return self._rendered(form, notation, fragment, language)
 
-    def text(self, notation: str | None = None, language: str = "en") -> str:
+    def _part(self, form: str, notation: str | None, fragment: bool, language: str, only: str) -> str:
+        """Return a part of the document; here none stands alone."""
+        raise SpecificationError("only: parts that stand alone are those of a derivation; leave it out")
+
+    def text(self, notation: str | None = None, language: str = "en", only: str | None = None) -> str:
         """Return plain text."""
-        return self.document("text", notation, language=language)
+        return self.document("text", notation, language=language, only=only)
 
-    def markdown(self, notation: str | None = None, language: str = "en") -> str:
+    def markdown(self, notation: str | None = None, language: str = "en", only: str | None = None) -> str:
         """Return Markdown, with formulas as GitHub shows them."""
-        return self.document("markdown", notation, language=language)
+        return self.document("markdown", notation, language=language, only=only)
 
-    def latex(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
+    def latex(
+        self,
+        notation: str | None = None,
+        fragment: bool = False,
+        language: str = "en",
+        only: str | None = None,
+    ) -> str:
         """Return LaTeX; a ``fragment`` is for inclusion in a document of your own."""
-        return self.document("latex", notation, fragment, language)
+        return self.document("latex", notation, fragment, language, only)
 
-    def html(self, notation: str | None = None, fragment: bool = False, language: str = "en") -> str:
+    def html(
+        self,
+        notation: str | None = None,
+        fragment: bool = False,
+        language: str = "en",
+        only: str | None = None,
+    ) -> str:
         """Return a page that needs nothing else, or a part for inclusion in one."""
-        return self.document("html", notation, fragment, language)
+        return self.document("html", notation, fragment, language, only)
 
-    def pdf(self, notation: str | None = None, language: str = "en") -> bytes:
+    def pdf(self, notation: str | None = None, language: str = "en", only: str | None = None) -> bytes:
         """Return a PDF, set by the TeX that is installed.
 
         Raises:
@@ -77,7 +107,7 @@ class Printable(ABC):
         """
         from symbackprop.document.pdf import compiled
 
-        return compiled(self.latex(notation, language=language))
+        return compiled(self.latex(notation, language=language, only=only))
 
     def _repr_html_(self) -> str:
         return self.html(fragment=True)
@@ -177,16 +207,32 @@ class Derivation(Printable, Derived):
         return self.same_as(derive_along(self.model))
 
     def _rendered(self, form: str, notation: str | None, fragment: bool, language: str) -> str:
+        return self._written(form, notation, fragment, language)
+
+    def _part(self, form: str, notation: str | None, fragment: bool, language: str, only: str) -> str:
+        from symbackprop.document.summary import summary_of
+
+        require_known("only", only, PARTS)
+        return self._written(form, notation, fragment, language, summary_of)
+
+    def _written(
+        self,
+        form: str,
+        notation: str | None,
+        fragment: bool,
+        language: str,
+        instead: Callable[[Sentences], Mapping[str, object]] | None = None,
+    ) -> str:
         from symbackprop.document.render import heading, render
 
-        title = heading(self, language)
         return render(
             self,
             form,
-            title=title,
+            title=heading(self, language),
             notation=notation,
             fragment=fragment,
             language=language,
+            instead=instead,
             code=self.lines_of_code,
         )
 

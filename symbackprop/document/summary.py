@@ -41,7 +41,7 @@ def summary_of(sentences: Sentences) -> Mapping[str, object]:
     left_out = len({name for name, _ in rows} - kept - told)
     head, *shown_rows = sentences.style.table([sentences.columns_of_results(), *(row for _, row in shown)])
     return {
-        **dict.fromkeys(_LEFT_OUT, ()),
+        **dict.fromkeys(DETAILS, ()),
         **page,
         "overview_equations": [block for name, block in equations if name in told],
         "overview_results": (),
@@ -54,7 +54,7 @@ def summary_of(sentences: Sentences) -> Mapping[str, object]:
     }
 
 
-_LEFT_OUT = (
+DETAILS = (
     "given",
     "forward",
     "error",

@@ -7,6 +7,7 @@ import re
 import pytest
 from typer.testing import CliRunner
 
+import symbackprop as sb
 from symbackprop.cli import app
 from symbackprop.errors import SpecificationError
 from tests.conftest import ROOT
@@ -57,6 +58,42 @@ def test_every_format_has_the_table_and_nothing_before_it(form: str) -> None:
 
 
 def test_other_parts_are_refused() -> None:
-    for arguments in (["2-3-1", "--only", "steps"], ["--depth", "L", "--only", "results"]):
-        result = CliRunner().invoke(app, ["derive", *arguments])
-        assert isinstance(result.exception, SpecificationError)
+    result = CliRunner().invoke(app, ["derive", "2-3-1", "--only", "result"])
+    assert isinstance(result.exception, SpecificationError)
+    assert "did you mean 'results'" in str(result.exception)
+    with pytest.raises(SpecificationError, match="did you mean 'results'"):
+        sb.derive(sb.Network("2-3-1")).text(only="result")
+    with pytest.raises(SpecificationError, match="only: "):
+        sb.trace(sb.Network("2-2-1")).text(only="results")
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_of_a_theorem_it_is_the_statement(language: str) -> None:
+    text = printed("--depth", "L", "--lang", language)
+    assert text.count("\n") <= 60
+    assert "δ[ℓ] = (W[ℓ+1]·δ[ℓ+1]) ⊙ x[ℓ] ⊙ (1 - x[ℓ])    (28)" in text
+    assert "(5)  E = " in text
+    assert "=>" not in text
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "latex", "html", "beamer", "notebook"])
+def test_python_has_the_page_in_every_format(form: str) -> None:
+    derivation = sb.derive(sb.Network("2-3-1"))
+    page = derivation.document(form, only="results")
+    assert "In short" in page
+    assert "Forward equations" not in page
+    assert "Forward equations" in derivation.document(form)
+
+
+FILES = sorted(path.stem for path in (ROOT / "examples").glob("*.net"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FILES)
+def test_the_page_of_every_example_is_one(name: str) -> None:
+    derivation = sb.derive(sb.Network.from_file(ROOT / "examples" / f"{name}.net"))
+    for language in ("en", "ko"):
+        text = derivation.text(language=language, only="results")
+        assert text.count("\n") <= 60
+        parameters = [n for n in derivation.system.parameters if f"∂E/∂{n}" in text]
+        assert parameters

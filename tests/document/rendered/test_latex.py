@@ -153,6 +153,14 @@ def test_the_summary_is_one_page(name: str, language: str, tmp_path: Path, count
     counts["summaries on one page"] += 1
 
 
+@pytest.mark.parametrize("name", ["transformer", "heat"])
+def test_the_summary_of_an_example_is_one_page(name: str, tmp_path: Path) -> None:
+    network = sb.Network.from_file(ROOT / f"examples/{name}.net")
+    log = compiled(sb.derive(network).latex(only="results"), tmp_path)
+    assert_clean(log)
+    assert any("Output written on d.pdf (1 page" in line for line in log)
+
+
 @pytest.mark.parametrize("name", ["2-3-1", "regularised", "layer_norm"])
 def test_the_derivation_for_an_input_compiles(name: str, tmp_path: Path, counts: Counter[str]) -> None:
     network = NETWORKS[name]() if name in NETWORKS else sb.Network.from_file(ROOT / f"examples/{name}.net")
