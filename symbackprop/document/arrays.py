@@ -88,7 +88,10 @@ class ArraySection:
 
     @cached_property
     def blocks(self) -> list[EquationBlock]:
-        """The equations that have such a form, those of equal layers once."""
+        """The equations that have such a form, those of equal layers once; of second derivatives none."""
+        model = self.derivation.model
+        if self.derivation.second or (model is not None and model.along):
+            return []
         return [
             block for items in (self._forward(), self._errors(), self._sought()) for block in self._of(items)
         ]

@@ -329,8 +329,8 @@ _SIGNS = {"Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi
 _SIGNS |= {"Φ": "Phi", "Ψ": "Psi", "Ω": "Omega", "∂": "partial", "∇": "nabla", "∞": "infty", "∫": "int"}
 _SIGNS |= {"→": "to", "≤": "le", "≥": "ge", "≠": "ne", "≈": "approx", "√": "surd", "∈": "in", "⊙": "odot"}
 _SIGNS |= {chr(ord("α") + n): name for n, name in enumerate(_GREEK.split()) if name != "o"}
-_LETTERS = str.maketrans({sign: rf"\ensuremath{{\{name}}}" for sign, name in _SIGNS.items()})
-"""Letters and signs of formulas in plain text, such as a network's title, that TeX has in formulas alone."""
+LETTERS = {sign: (rf"\ensuremath{{\{name}}}", name) for sign, name in _SIGNS.items()}
+"""Letters and signs in plain text, such as a title, that TeX has in formulas alone: formula and name."""
 
 _OF_TYPEWRITER = str.maketrans({mark: rf"\symbol{{{ord(mark)}}}" for mark in "\\{}<>^~_|\"'&%$#"})
 """Marks that LaTeX takes from other fonts, or for its own, to their places in a typewriter font."""
@@ -382,7 +382,7 @@ class LatexFormat(MathFormat):
         return re.sub(r"\n{3,}", "\n\n", document)
 
     def escape(self, plain: str) -> str:
-        return escape_latex(plain).translate(_LETTERS)
+        return escape_latex(plain).translate({ord(sign): formula for sign, (formula, _) in LETTERS.items()})
 
     def code(self, line: str) -> str:
         inwards = len(line) - len(line.lstrip())

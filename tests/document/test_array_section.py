@@ -71,6 +71,12 @@ def test_what_is_asked_for_has_a_form_too() -> None:
     assert equations(text)["∂E/∂X0"][1] == "Δ1·W1ᵀ"
 
 
+def test_second_derivatives_have_none() -> None:
+    network = sb.Network("2-1")
+    for derivation in (sb.derive(network, order=2), sb.derive(network).hessian_vector_product()):
+        assert HEADING not in derivation.text()
+
+
 def test_korean_says_it_in_korean() -> None:
     text = sb.derive(sb.Network.from_file(EXAMPLES / "attention.net")).text(language="ko")
     assert "각 n에 대하여" in text
