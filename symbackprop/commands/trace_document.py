@@ -26,12 +26,12 @@ from symbackprop.document.language.catalogues import CATALOGUES
 from symbackprop.document.remarks import Remarks
 from symbackprop.document.render import render
 from symbackprop.document.sentences import Sentences
-from symbackprop.equations.steps import Derived, Step
+from symbackprop.equations.steps import Step
 from symbackprop.equations.system import BINDERS, ArgMax, Equation
 from symbackprop.numbers.evaluation import Evaluation
 from symbackprop.printing.brackets import Level
 from symbackprop.printing.latex import LatexPrinter
-from symbackprop.printing.notation import notation_for
+from symbackprop.printing.notation import showing_layers
 from symbackprop.printing.printer import Piece, Printer
 from symbackprop.printing.text import TextPrinter
 
@@ -92,7 +92,7 @@ class TraceSections:
         self._width = _MATH_WIDTH if self.math else _TEXT_WIDTH
         self._comma = r", \; " if self.math else ", "
         self.printer = numbers_printer(style.printer, self.numbers, {}, trace.digits)
-        self.placed = _with_layers(style.printer, self.derivation)
+        self.placed = type(style.printer)(showing_layers(self.notation, self.derivation))
         """Prints what has a number in the place of a letter, which no longer tells the layer."""
 
     def context(self, format: str, fragment: bool) -> dict[str, object]:
@@ -493,13 +493,6 @@ def placed(expression: Expr, places: Mapping[Symbol, Integer]) -> Expr:
         inside = {i: place for i, place in places.items() if i not in own}
         return expression.func(placed(expression.function, inside), *expression.limits)
     return expression.func(*[placed(argument, places) for argument in expression.args])
-
-
-def _with_layers(printer: Printer, derivation: Derived) -> Printer:
-    """Return a printer that shows the layers of quantities: the printer itself, or one with its marks."""
-    if printer.notation.name != "textbook":
-        return printer
-    return type(printer)(notation_for(derivation, "layered", printer.notation.words))
 
 
 def numbers_printer(

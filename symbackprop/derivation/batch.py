@@ -13,7 +13,7 @@ from functools import cached_property
 
 from sympy import Add, Derivative, Expr, Indexed, IndexedBase, Mul, Symbol, expand_mul
 
-from symbackprop.equations.graph import reached_from
+from symbackprop.equations.graph import reached_from, readers_of
 from symbackprop.equations.indices import close_sum
 from symbackprop.equations.letters import free_names
 from symbackprop.equations.naming import SAMPLE, SAMPLES
@@ -32,11 +32,7 @@ class SampleAxis:
     def varying(self) -> frozenset[str]:
         """The names of the quantities and adjoints that are different for every sample."""
         system = self.derivation.system
-        readers: dict[str, set[str]] = {}
-        for equation in system.equations:
-            for read in system.reads(equation.rhs):
-                readers.setdefault(name_of(read), set()).add(equation.name)
-        found = reached_from((*system.inputs, *system.of_samples), readers)
+        found = reached_from((*system.inputs, *system.of_samples), readers_of(system.read_by))
         adjoints = {name for name, quantity in self.derivation.adjoints.items() if quantity in found}
         return frozenset(found | adjoints | self._of_shared(found | adjoints))
 

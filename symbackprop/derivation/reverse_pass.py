@@ -22,7 +22,7 @@ from symbackprop.derivation.calculus.rule import Consumer, DraftStep, Goal
 from symbackprop.derivation.calculus.signature import outcome_of
 from symbackprop.derivation.stable.choose import with_stable
 from symbackprop.equations.circles import circles_of
-from symbackprop.equations.graph import reached_from
+from symbackprop.equations.graph import reached_from, readers_of
 from symbackprop.equations.indices import renamed, settle, substitute
 from symbackprop.equations.letters import Letters
 from symbackprop.equations.naming import LETTERS
@@ -315,10 +315,7 @@ def _between(system: EquationSystem, wrt: Sequence[str]) -> set[str]:
     """Return the quantities that lie on a path from ``wrt`` to the loss."""
     real = {name for name, q in system.quantities.items() if not q.ends_derivatives}
     asked = {name for name in wrt if system.quantities[name].held}
-    reads = {e.name: {name_of(c) for c in system.reads(e.rhs)} for e in system.equations}
-    readers: dict[str, set[str]] = {}
-    for name, read_here in reads.items():
-        for each in read_here if name in real else ():
-            readers.setdefault(each, set()).add(name)
-    open_reads = {name: read for name, read in reads.items() if name in real}
-    return reached_from(wrt, readers) & reached_from([system.loss], open_reads) & (real | asked)
+    open_reads = {name: read for name, read in system.read_by.items() if name in real}
+    return (
+        reached_from(wrt, readers_of(open_reads)) & reached_from([system.loss], open_reads) & (real | asked)
+    )

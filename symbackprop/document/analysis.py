@@ -32,6 +32,7 @@ from sympy import (
 
 from symbackprop.derivation.kinks import decided
 from symbackprop.derivation.stable.bounds import Bounds, bounds_of, shown
+from symbackprop.equations.graph import readers_of
 from symbackprop.equations.indices import rename, settle, substitute
 from symbackprop.equations.naming import LETTERS
 from symbackprop.equations.steps import Derived, Step
@@ -234,10 +235,7 @@ def all_are_bounded(slopes: list[Slope], derivation: Derived) -> bool:
 
 def is_chain(derivation: Derived) -> bool:
     """Whether the error has one way back only: every quantity on it has one reader."""
-    readers: dict[str, set[str]] = {}
-    for equation in derivation.system.equations:
-        for read in derivation.system.reads(equation.rhs):
-            readers.setdefault(name_of(read), set()).add(equation.name)
+    readers = readers_of(derivation.system.read_by)
     defined = derivation.system.definitions
     return all(len(readers.get(name, ())) == 1 for name in derivation.results if name in defined)
 

@@ -42,6 +42,7 @@ class ArraySection:
         self.style = sentences.style
         self.say = sentences.say
         self._code = code
+        self._by_einsum = False
         model = self.derivation.model
         per_sample = bool(self.derivation.batch) if model is None else model.per_sample
         self.batch = SampleAxis(self.derivation) if per_sample else NoSampleAxis(self.derivation)
@@ -65,7 +66,7 @@ class ArraySection:
             said += self._layers_of_matrices()
         marks = {"arrays.product": self.style.product, "arrays.ones": self.style.ones}
         said += [self.say(key, mark=self.style.inline(m)) for key, m in marks.items() if m in written]
-        if "einsum" in written:
+        if self._by_einsum:
             said.append(self.say("arrays.einsum"))
         if any(block.lines for block in self.blocks):
             said.append(self.say("arrays.code"))
@@ -154,6 +155,7 @@ class ArraySection:
             # The number stands last: at the beginning of a line it is that of a step.
             note = f"{shape}{self._held(form, sentences)}{remark}{self.style.space}({cited}){further}"
             formula = sentences.style.display(form.left, form.parts, note)
+            self._by_einsum |= form.by_einsum
             yield EquationBlock("", formula, lines=tuple(map(self.style.code, self.code.get(cited, ()))))
             return
 

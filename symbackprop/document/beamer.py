@@ -7,6 +7,11 @@ from collections.abc import Mapping
 from symbackprop.document.formats import LETTERS, LatexFormat
 from symbackprop.printing.latex import escape_latex
 
+_TITLED = str.maketrans(
+    {sign: rf"\texorpdfstring{{{formula}}}{{{name}}}" for sign, (formula, name) in LETTERS.items()}
+)
+"""Letters and signs in a title, which stands in the contents of a PDF, too; these have no formulas."""
+
 
 class BeamerFormat(LatexFormat):
     """Slides: what is wider than one is set smaller, what is higher goes on, on the next."""
@@ -16,11 +21,9 @@ class BeamerFormat(LatexFormat):
     _TABLE_WIDTH = 40
 
     def escape(self, plain: str) -> str:
-        # the contents of a PDF have no formulas
-        shown = {ord(s): rf"\texorpdfstring{{{formula}}}{{{name}}}" for s, (formula, name) in LETTERS.items()}
-        return escape_latex(plain).translate(shown)
+        return escape_latex(plain).translate(_TITLED)
 
     def extra(self, catalogue: Mapping[str, str], fragment: bool) -> dict[str, object]:
         known = super().extra(catalogue, fragment)
-        del known["one_page"], known["compact"], known["results_told"]  # there are as many slides as it takes
+        del known["one_page"], known["results_told"]  # there are as many slides as it takes
         return known

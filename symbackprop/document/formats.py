@@ -331,6 +331,7 @@ _SIGNS |= {"→": "to", "≤": "le", "≥": "ge", "≠": "ne", "≈": "approx", 
 _SIGNS |= {chr(ord("α") + n): name for n, name in enumerate(_GREEK.split()) if name != "o"}
 LETTERS = {sign: (rf"\ensuremath{{\{name}}}", name) for sign, name in _SIGNS.items()}
 """Letters and signs in plain text, such as a title, that TeX has in formulas alone: formula and name."""
+_IN_FORMULAS = str.maketrans({sign: formula for sign, (formula, _) in LETTERS.items()})
 
 _OF_TYPEWRITER = str.maketrans({mark: rf"\symbol{{{ord(mark)}}}" for mark in "\\{}<>^~_|\"'&%$#"})
 """Marks that LaTeX takes from other fonts, or for its own, to their places in a typewriter font."""
@@ -343,10 +344,7 @@ def aligned(left: str, lines: Sequence[str], behind: str = "") -> str:
 
 
 class LatexFormat(MathFormat):
-    """LaTeX with amsmath."""
-
-    compact: ClassVar[bool] = True
-    """Whether the document is set small, with little room between its lines."""
+    """LaTeX with amsmath: a whole document is set small, a part as what is around it."""
 
     template = "derivation.tex.jinja"
     latex_template = True
@@ -364,7 +362,6 @@ class LatexFormat(MathFormat):
             "theorem_drawing": "",
             "one_page": False,
             "results_told": self._are_results_told(),
-            "compact": self.compact and not fragment,  # a part is set as what is around it
         }
 
     def _are_results_told(self) -> bool:
@@ -382,7 +379,7 @@ class LatexFormat(MathFormat):
         return re.sub(r"\n{3,}", "\n\n", document)
 
     def escape(self, plain: str) -> str:
-        return escape_latex(plain).translate({ord(sign): formula for sign, (formula, _) in LETTERS.items()})
+        return escape_latex(plain).translate(_IN_FORMULAS)
 
     def code(self, line: str) -> str:
         inwards = len(line) - len(line.lstrip())
@@ -390,9 +387,8 @@ class LatexFormat(MathFormat):
 
 
 class CompactLatexFormat(LatexFormat):
-    """LaTeX for many short lines: small, numbers in two columns, derivatives no higher than letters."""
+    """LaTeX for many short lines: numbers in two columns, derivatives no higher than letters."""
 
-    compact = True
     _HALF = 50  # the width of one of the columns, in letters
 
     def __init__(self, notation: Notation, derivation: Derived) -> None:

@@ -22,7 +22,7 @@ from symbackprop.document.mathml import mathml
 from symbackprop.document.ways import Ways
 from symbackprop.equations.steps import Derived
 from symbackprop.printing.latex import LatexPrinter
-from symbackprop.printing.notation import Notation, notation_for
+from symbackprop.printing.notation import Notation, showing_layers
 
 _SENTENCES = (
     *("language", "choose", "fold", "unfold", "skip", "copy", "copied"),
@@ -146,17 +146,14 @@ class HtmlFormat(LatexFormat):
 
     def components(
         self, picture: Picture, catalogue: Mapping[str, str], fragment: bool, value: Value = _no_value
-    ) -> list[Component]:
-        """Return what is told of each unit that is drawn, and of each weight between two of them.
+    ) -> Iterator[Component]:
+        """Yield what is told of each unit that is drawn, and of each weight between two of them.
 
         ``value`` returns the number of a derivative, of what it is for and its place, "" where it has none.
         """
-        return list(self._components(picture, catalogue, self._prefix(fragment), value))
-
-    def _components(
-        self, picture: Picture, catalogue: Mapping[str, str], prefix: str, value: Value
-    ) -> Iterator[Component]:
-        ways, style, choices = Ways(self.derivation), self._with_layers(), self._choices(picture)
+        prefix = self._prefix(fragment)
+        ways, choices = Ways(self.derivation), self._choices(picture)
+        style = HtmlFormat(showing_layers(self.printer.notation, self.derivation), self.derivation)
         for part in picture.parts:
             for name in (name for name in part.quantities if part.place and name in choices):
                 result = ways.result(name, part.place)
@@ -174,13 +171,6 @@ class HtmlFormat(LatexFormat):
                     "" if is_all else self.escape(catalogue[key].format(count=count)),
                     () if is_all else shown,
                 )
-
-    def _with_layers(self) -> HtmlFormat:
-        """Return a format that shows the layers of quantities: a number in place of a letter tells none."""
-        notation = self.printer.notation
-        if notation.name != "textbook":
-            return self
-        return HtmlFormat(notation_for(self.derivation, "layered", notation.words), self.derivation)
 
     def alone(self, expression: Expr) -> str:
         """Return an expression on lines of its own."""

@@ -21,6 +21,15 @@ def reached_from(start: Iterable[str], edges: Mapping[str, Iterable[str]]) -> se
     return found
 
 
+def readers_of(edges: Mapping[str, Iterable[str]]) -> dict[str, set[str]]:
+    """Return the names that read each name, the edges turned round."""
+    readers: dict[str, set[str]] = {}
+    for name, read_here in edges.items():
+        for read in read_here:
+            readers.setdefault(read, set()).add(name)
+    return readers
+
+
 def connected(edges: Edges) -> list[list[str]]:
     """Return the strongly connected components of a graph."""
     finished: list[str] = []

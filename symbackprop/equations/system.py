@@ -440,10 +440,11 @@ class EquationSystem:
 
     def needed_for(self, name: str) -> set[str]:
         """Return the names of what a quantity is made of: itself, what its equation reads, and so on."""
-        return reached_from([name], self._read_by)
+        return reached_from([name], self.read_by)
 
     @cached_property
-    def _read_by(self) -> dict[str, set[str]]:
+    def read_by(self) -> dict[str, set[str]]:
+        """The names of what the equation of each quantity reads."""
         return {e.name: set(map(name_of, self.reads(e.rhs))) for e in self.equations}
 
     def reads(self, expression: Expr) -> Iterator[Expr]:

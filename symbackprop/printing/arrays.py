@@ -31,6 +31,7 @@ class ArrayForm:
     left: str
     parts: tuple[str, ...]
     held: Axes = ()
+    by_einsum: bool = False
 
 
 def array_form(printer: Printer, lhs: Expr, rhs: Expr, axes: Axes) -> ArrayForm:
@@ -51,7 +52,7 @@ def array_form(printer: Printer, lhs: Expr, rhs: Expr, axes: Axes) -> ArrayForm:
     if not rhs.has(Sum):
         raise problem or Unwritable("no two axes make a matrix of it")
     writer = MatrixWriter(printer)
-    return ArrayForm(writer.whole(lhs), tuple(_Einsum(writer, axes).terms(rhs)))
+    return ArrayForm(writer.whole(lhs), tuple(_Einsum(writer, axes).terms(rhs)), by_einsum=True)
 
 
 def _choices(axes: Axes) -> Iterator[Axes]:

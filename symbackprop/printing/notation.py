@@ -219,6 +219,11 @@ def zad_names(system: EquationSystem) -> dict[str, str]:
     return names | {system.adjoints[name].name: f"delta{system.roles[name].layer}" for name in sums}
 
 
+def showing_layers(notation: Notation, derivation: Derived) -> Notation:
+    """Return a notation that shows the layers of quantities: a number in place of a letter tells none."""
+    return notation if notation.name != "textbook" else notation_for(derivation, "layered", notation.words)
+
+
 def with_layers(notation: Notation, layers: Mapping[str, str]) -> Notation:
     """Return ``notation`` with some quantities and sizes standing for those of any layer."""
     named = {a: layers[q] for a, q in notation.adjoints.items() if q in layers}

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from sympy import preorder_traversal
 
 from symbackprop.document.drawing.picture import Edge, Name, Node, NodeKind, Picture
 from symbackprop.document.drawing.placement import HEIGHT, RANK_GAP, SIDE, Links, placed, with_ways_back
 from symbackprop.document.drawing.words import Words
-from symbackprop.equations.graph import reached_from
+from symbackprop.equations.graph import reached_from, readers_of
 from symbackprop.equations.system import ZERO, EquationSystem, indices_of, name_of
 
 _WIDEST = 860.0
@@ -43,14 +44,15 @@ def lay_out(
     reads = {e.name: list(dict.fromkeys(map(name_of, system.reads(e.rhs)))) for e in system.equations}
     alike = _alike(system, reads)
     kinds = _kinds(system, set(targets), output)
-    names = [name for name in system.quantities if name in reads or any(name in r for r in reads.values())]
+    known = {*reads, *chain.from_iterable(reads.values())}
+    names = [name for name in system.quantities if name in known]
     nodes = {name: _node(system, name, kinds, sizes, words) for name in names}
     if alike.names:
         nodes[_REST] = alike.node(words)
     links = {(r, alike.key(e)) for e, found in reads.items() for r in found if alike.key(r) != alike.key(e)}
     loops = {(r, e) for e, found in reads.items() for r in found if r == e}
-    given = {name for name in nodes if name not in reads and name not in alike.names}
-    return _Rows(nodes, _ranks(reads, alike), links | loops, alike, given - {_REST}).picture()
+    given = {name for name in names if name not in reads and name not in alike.names}
+    return _Rows(nodes, _ranks(reads, alike), links | loops, alike, given).picture()
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,7 @@ def _alike(system: EquationSystem, reads: Mapping[str, Sequence[str]]) -> _Alike
     if len(inner) < _LEAST_ALIKE - 2 or inner != [*range(inner[0], inner[-1] + 1)]:
         return _Alike()
     names = set[str]().union(*(layers[n] for n in inner))
-    readers: dict[str, set[str]] = {}
-    for name, found in reads.items():
-        for read in found:
-            readers.setdefault(read, set()).add(name)
-    behind = reached_from(names, readers)
-    before = reached_from(names, {name: set(found) for name, found in reads.items()})
+    behind, before = reached_from(names, readers_of(reads)), reached_from(names, reads)
     return _Alike(frozenset(names | (behind & before)), inner[0], inner[-1])
 
 
@@ -109,7 +106,7 @@ def _ranks(reads: Mapping[str, Sequence[str]], alike: _Alike) -> dict[str, int]:
     own: dict[str, list[str]] = {}
     for name, found in reads.items():
         own.setdefault(alike.key(name), []).extend(found)
-    late = _behind(own, alike)
+    late = reached_from([_REST], readers_of({key: map(alike.key, found) for key, found in own.items()}))
     ranks: dict[str, int] = {}
     for key in sorted(own, key=lambda key: (key in late, key != _REST)):
         ranks[key] = 1 + max((ranks.get(alike.key(read), 0) for read in own[key]), default=0)
@@ -119,15 +116,6 @@ def _ranks(reads: Mapping[str, Sequence[str]], alike: _Alike) -> dict[str, int]:
             if read not in ranks:
                 given[read] = min(given.get(read, ranks[key]), ranks[key] - 1)
     return {**given, **ranks}
-
-
-def _behind(own: Mapping[str, Sequence[str]], alike: _Alike) -> set[str]:
-    """Return the boxes that read what stands together, or what is read from it."""
-    readers: dict[str, set[str]] = {}
-    for key, found in own.items():
-        for read in map(alike.key, found):
-            readers.setdefault(read, set()).add(key)
-    return reached_from([_REST], readers)
 
 
 class _Rows:
@@ -144,8 +132,10 @@ class _Rows:
         self.nodes, self.ranks, self.links, self.alike = nodes, ranks, links, alike
         row_of_rank = self._rows_of_ranks()
         self.rows = {key: row_of_rank[rank] for key, rank in ranks.items()}
-        for name in given:  # what is given stands in the row where it is first read
-            self.rows[name] = min(self.rows[key] for read, key in links if read == name)
+        first: dict[str, int] = {}
+        for read, key in links:
+            first[read] = min(first.get(read, self.rows[key]), self.rows[key])
+        self.rows |= {name: first[name] for name in given}  # it stands in the row that first reads it
 
     def picture(self) -> Picture:
         """Return all rows below each other."""
@@ -167,10 +157,11 @@ class _Rows:
 
     def _rows_of_ranks(self) -> list[int]:
         """Return the row of each rank."""
+        widths = [0.0] * (max(self.ranks.values()) + 1)
+        for key, rank in self.ranks.items():
+            widths[rank] = max(widths[rank], self.nodes[key].width)
         found, row, wide = [], 0, 0.0
-        for rank in range(max(self.ranks.values()) + 1):
-            boxes = [self.nodes[key].width for key, own in self.ranks.items() if own == rank]
-            width = max(boxes, default=0.0)
+        for width in widths:
             if wide and wide + width > _WIDEST:
                 row, wide = row + 1, RANK_GAP + width  # room for what is read from another row
             found.append(row)
